@@ -1,0 +1,125 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code is an EC2 API error code. The set is closed: Codes lists all of them,
+// and every code has an HTTP status and a metric label.
+type Code string
+
+// The error codes that operations answer with. Names and statuses are those of
+// the EC2 API reference, "Error codes for the Amazon EC2 API".
+const (
+	CodeAuthFailure                     Code = "AuthFailure"
+	CodeConcurrentMutationLimitExceeded Code = "ConcurrentMutationLimitExceeded"
+	CodeDependencyViolation             Code = "DependencyViolation"
+	CodeDryRunOperation                 Code = "DryRunOperation"
+	CodeFilterLimitExceeded             Code = "FilterLimitExceeded"
+	CodeIdempotentParameterMismatch     Code = "IdempotentParameterMismatch"
+	CodeIncorrectState                  Code = "IncorrectState"
+	CodeInternalError                   Code = "InternalError"
+	CodeInvalidAction                   Code = "InvalidAction"
+	CodeInvalidFilter                   Code = "InvalidFilter"
+	CodeInvalidID                       Code = "InvalidID"
+	CodeInvalidIpamIDMalformed          Code = "InvalidIpamId.Malformed"
+	CodeInvalidIpamIDNotFound           Code = "InvalidIpamId.NotFound"
+	CodeInvalidAllocationIDMalformed    Code = "InvalidIpamPoolAllocationId.Malformed"
+	CodeInvalidAllocationIDNotFound     Code = "InvalidIpamPoolAllocationId.NotFound"
+	CodeInvalidPoolIDMalformed          Code = "InvalidIpamPoolId.Malformed"
+	CodeInvalidPoolIDNotFound           Code = "InvalidIpamPoolId.NotFound"
+	CodeInvalidScopeIDMalformed         Code = "InvalidIpamScopeId.Malformed"
+	CodeInvalidScopeIDNotFound          Code = "InvalidIpamScopeId.NotFound"
+	CodeInvalidMaxResults               Code = "InvalidMaxResults"
+	CodeInvalidNextToken                Code = "InvalidNextToken"
+	CodeInvalidParameter                Code = "InvalidParameter"
+	CodeInvalidParameterCombination     Code = "InvalidParameterCombination"
+	CodeInvalidParameterValue           Code = "InvalidParameterValue"
+	CodeMalformedRequest                Code = "MalformedRequest"
+	CodeMissingParameter                Code = "MissingParameter"
+	CodeOperationNotPermitted           Code = "OperationNotPermitted"
+	CodeRequestLimitExceeded            Code = "RequestLimitExceeded"
+	CodeResourceLimitExceeded           Code = "ResourceLimitExceeded"
+	CodeTagLimitExceeded                Code = "TagLimitExceeded"
+	CodeUnauthorizedOperation           Code = "UnauthorizedOperation"
+	CodeUnavailable                     Code = "Unavailable"
+	CodeUnknownParameter                Code = "UnknownParameter"
+	CodeUnsupportedOperation            Code = "UnsupportedOperation"
+)
+
+// CodeInfo is the row of a code in the one table of codes.
+type CodeInfo struct {
+	Status int    // HTTP status of the answer, 4xx or 5xx
+	Label  string // value of the metric dimension that counts it: caller, auth, conflict, quota, dry_run, throttle, internal
+}
+
+// Codes maps every code to its HTTP status and metric label.
+var Codes = map[Code]CodeInfo{
+	CodeAuthFailure:                     {401, "auth"},
+	CodeConcurrentMutationLimitExceeded: {400, "conflict"},
+	CodeDependencyViolation:             {400, "caller"},
+	CodeDryRunOperation:                 {412, "dry_run"},
+	CodeFilterLimitExceeded:             {400, "caller"},
+	CodeIdempotentParameterMismatch:     {400, "caller"},
+	CodeIncorrectState:                  {400, "caller"},
+	CodeInternalError:                   {500, "internal"},
+	CodeInvalidAction:                   {400, "caller"},
+	CodeInvalidFilter:                   {400, "caller"},
+	CodeInvalidID:                       {400, "caller"},
+	CodeInvalidIpamIDMalformed:          {400, "caller"},
+	CodeInvalidIpamIDNotFound:           {400, "caller"},
+	CodeInvalidAllocationIDMalformed:    {400, "caller"},
+	CodeInvalidAllocationIDNotFound:     {400, "caller"},
+	CodeInvalidPoolIDMalformed:          {400, "caller"},
+	CodeInvalidPoolIDNotFound:           {400, "caller"},
+	CodeInvalidScopeIDMalformed:         {400, "caller"},
+	CodeInvalidScopeIDNotFound:          {400, "caller"},
+	CodeInvalidMaxResults:               {400, "caller"},
+	CodeInvalidNextToken:                {400, "caller"},
+	CodeInvalidParameter:                {400, "caller"},
+	CodeInvalidParameterCombination:     {400, "caller"},
+	CodeInvalidParameterValue:           {400, "caller"},
+	CodeMalformedRequest:                {400, "caller"},
+	CodeMissingParameter:                {400, "caller"},
+	CodeOperationNotPermitted:           {400, "caller"},
+	CodeRequestLimitExceeded:            {503, "throttle"},
+	CodeResourceLimitExceeded:           {400, "quota"},
+	CodeTagLimitExceeded:                {400, "quota"},
+	CodeUnauthorizedOperation:           {403, "auth"},
+	CodeUnavailable:                     {503, "internal"},
+	CodeUnknownParameter:                {400, "caller"},
+	CodeUnsupportedOperation:            {400, "caller"},
+}
+
+// Error is the one error type whose text reaches a caller. Message tells what
+// is wrong, with the numbers, and what to do next.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// Errorf returns an *Error with a formatted message.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Public returns the error that a caller may see: err's *Error if it holds
+// one, and otherwise InternalError with a fixed text, so that no driver's or
+// dependency's words leave the service.
+func Public(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: CodeInternalError, Message: "An internal error has occurred. Retry the request; with the same ClientToken nothing happens twice."}
+}
+
+// CodeOf returns the code of Public(err), and "" for a nil error.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return Public(err).Code
+}
