@@ -1,0 +1,132 @@
+package ipam
+
+import (
+	"iter"
+	"net/netip"
+)
+
+// Filter narrows where a block may be chosen: inside one of Allowed (anywhere,
+// if empty) and clear of all of Disallowed. Both together mean allowed minus
+// disallowed.
+type Filter struct {
+	Allowed, Disallowed []netip.Prefix
+}
+
+// verdict says what a filter makes of the positions inside a block.
+type verdict uint8
+
+const (
+	mixed verdict = iota // some may do; look into its halves
+	every                // each one does
+	none                 // none does
+)
+
+func (f Filter) judge(b netip.Prefix) verdict {
+	v := every
+	for _, d := range f.Disallowed {
+		if Within(b, d) {
+			return none
+		}
+		if Within(d, b) {
+			v = mixed
+		}
+	}
+	if len(f.Allowed) == 0 {
+		return v
+	}
+	overlaps := false
+	for _, a := range f.Allowed {
+		if Within(b, a) {
+			return v
+		}
+		if Within(a, b) {
+			overlaps = true
+		}
+	}
+	if !overlaps {
+		return none
+	}
+	return mixed
+}
+
+// Positions yields, lowest first, the aligned blocks of the given length
+// inside b that pass the filter. Its cost for each is bounded by the number of
+// the filter's CIDRs times the difference of the lengths, whatever b's size.
+func (f Filter) Positions(b netip.Prefix, length int) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		if b.Bits() <= length {
+			f.positions(b, length, yield)
+		}
+	}
+}
+
+// positions reports whether to go on.
+func (f Filter) positions(b netip.Prefix, length int, yield func(netip.Prefix) bool) bool {
+	switch f.judge(b) {
+	case none:
+		return true
+	case every:
+		for p := netip.PrefixFrom(b.Addr(), length); ; {
+			if !yield(p) {
+				return false
+			}
+			next, ok := after(p)
+			if !ok || !b.Contains(next.Addr()) {
+				return true
+			}
+			p = next
+		}
+	}
+	if b.Bits() == length {
+		return true // partly disallowed, or wider than what is allowed
+	}
+	lower, upper := Halves(b)
+	return f.positions(lower, length, yield) && f.positions(upper, length, yield)
+}
+
+// after returns the block of p's length that follows p, and false behind the
+// last one of the family.
+func after(p netip.Prefix) (netip.Prefix, bool) {
+	a := p.Addr()
+	for i := p.Bits() - 1; i >= 0; i-- {
+		was := a
+		a = flip(a, i)
+		if was.Less(a) { // the bit was 0: no carry
+			return netip.PrefixFrom(a, p.Bits()), true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// Choose picks a block of the given length out of candidates, free blocks in
+// the order tightest first, then lowest address. It looks at the lowest
+// window positions (1 or more) and takes the one that pick names; pick(n)
+// returns a number in [0, n). With a window of 1 that is the lowest address of
+// the tightest block. ok is false if no candidate has a position.
+func Choose(candidates []Free, length int, filter Filter, window int, pick func(n int) int) (from Free, chosen netip.Prefix, ok bool) {
+	type position struct {
+		from  int
+		block netip.Prefix
+	}
+	var few [1]position
+	found := few[:0]
+	for i, c := range candidates {
+		for p := range filter.Positions(c.CIDR, length) {
+			found = append(found, position{i, p})
+			if len(found) == window {
+				break
+			}
+		}
+		if len(found) == window {
+			break
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Free{}, netip.Prefix{}, false
+	case 1:
+		return candidates[found[0].from], found[0].block, true
+	}
+	at := found[pick(len(found))]
+	return candidates[at.from], at.block, true
+}

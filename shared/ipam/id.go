@@ -1,0 +1,55 @@
+package ipam
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// IDKind is the prefix of a kind of id, without the hyphen before its digits.
+type IDKind string
+
+// The kinds of ids. The forms are those of the EC2 API: 17 hexadecimal digits,
+// and 32 for pool CIDRs and allocations.
+const (
+	IDIPAM                 IDKind = "ipam"
+	IDScope                IDKind = "ipam-scope"
+	IDPool                 IDKind = "ipam-pool"
+	IDPoolCIDR             IDKind = "ipam-pool-cidr"
+	IDAllocation           IDKind = "ipam-pool-alloc"
+	IDDiscovery            IDKind = "ipam-res-disco"
+	IDDiscoveryAssociation IDKind = "ipam-res-disco-assoc"
+)
+
+func (k IDKind) digits() int {
+	if k == IDPoolCIDR || k == IDAllocation {
+		return 32
+	}
+	return 17
+}
+
+// DeriveID returns the id that an act gives to what it makes. The parts name
+// the act: the account, the writer Region, the operation and the client token,
+// so that a retry of the act derives the same id wherever it runs.
+func DeriveID(k IDKind, parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return string(k) + "-" + hex.EncodeToString(h.Sum(nil))[:k.digits()]
+}
+
+// IDKindOf returns the kind of a well-formed id, and "" for anything else. It
+// accepts 8 to 33 digits, as ids made elsewhere have other lengths.
+func IDKindOf(id string) IDKind {
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 || len(id)-i-1 < 8 || len(id)-i-1 > 33 || strings.Trim(id[i+1:], "0123456789abcdef") != "" {
+		return ""
+	}
+	switch k := IDKind(id[:i]); k {
+	case IDIPAM, IDScope, IDPool, IDPoolCIDR, IDAllocation, IDDiscovery, IDDiscoveryAssociation:
+		return k
+	}
+	return ""
+}

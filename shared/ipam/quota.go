@@ -1,0 +1,24 @@
+package ipam
+
+// Quotas are the limits of what one account may make, adjustable by the
+// deployer. The defaults are those of the Amazon VPC IPAM quotas page. There is
+// no limit on the allocations of a pool: counting them would make one item hot.
+type Quotas struct {
+	IPAMs         int64 `json:"ipams"`           // IPAMs per account
+	ScopesPerIPAM int64 `json:"scopes_per_ipam"` // the two default scopes included
+	PoolsPerScope int64 `json:"pools_per_scope"`
+	PoolDepth     int64 `json:"pool_depth"`
+	CIDRsPerPool  int64 `json:"cidrs_per_pool"`
+	Tags          int64 `json:"tags"` // tags per object
+}
+
+// DefaultQuotas returns the documented limits.
+func DefaultQuotas() Quotas {
+	return Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, Tags: 50}
+}
+
+// LimitExceeded returns the error of a reached quota: what is limited, e.g.
+// "pools in scope ipam-scope-…", how many there are, and the limit.
+func LimitExceeded(what string, have, limit int64) error {
+	return Errorf(CodeResourceLimitExceeded, "You've reached the limit for %s. You have created %d and you are limited to %d. Delete one that is no longer needed, or ask the platform team to raise the quota in the deployment's configuration.", what, have, limit)
+}

@@ -1,0 +1,170 @@
+package ipam
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Rules are the allocation rules of a pool. They bind custom allocations and
+// resources, never child pools, and are not inherited. An unset length is 0
+// for the minimum and the family's whole length for the maximum; Default is
+// nil when unset, as 0 is a valid length.
+type Rules struct {
+	Min, Max, Default *int // netmask lengths: Min is the largest block
+	ResourceTags      Tags // tags that a resource must have to be compliant
+}
+
+// Check returns an error unless the rules make sense for the family: lengths
+// within the family, minimum ≤ default ≤ maximum. Equal lengths are accepted.
+func (r Rules) Check(f Family) error {
+	for _, l := range []struct {
+		name   string
+		length *int
+	}{{"AllocationMinNetmaskLength", r.Min}, {"AllocationMaxNetmaskLength", r.Max}, {"AllocationDefaultNetmaskLength", r.Default}} {
+		if l.length != nil && (*l.length < 0 || *l.length > f.Bits()) {
+			return Errorf(CodeInvalidParameterValue, "Value (%d) for parameter %s is invalid. A netmask length of an %s pool is 0 to %d.", *l.length, l.name, f, f.Bits())
+		}
+	}
+	lo, hi := r.bounds(f)
+	if lo > hi {
+		return Errorf(CodeInvalidParameterCombination, "AllocationMinNetmaskLength (%d) must not be greater than AllocationMaxNetmaskLength (%d). The minimum length is the largest block.", lo, hi)
+	}
+	if r.Default != nil && (*r.Default < lo || *r.Default > hi) {
+		return Errorf(CodeInvalidParameterCombination, "AllocationDefaultNetmaskLength (%d) must lie between AllocationMinNetmaskLength (%d) and AllocationMaxNetmaskLength (%d).", *r.Default, lo, hi)
+	}
+	return nil
+}
+
+func (r Rules) bounds(f Family) (lo, hi int) {
+	lo, hi = 0, f.Bits()
+	if r.Min != nil {
+		lo = *r.Min
+	}
+	if r.Max != nil {
+		hi = *r.Max
+	}
+	return lo, hi
+}
+
+// AllocateRequest is what a caller asks of a pool.
+type AllocateRequest struct {
+	CIDR       netip.Prefix // the zero Prefix if not given
+	Length     *int
+	Filter     Filter
+	Region     string // the caller's Region
+	HomeRegion string // the Region of the endpoint
+}
+
+// Want is a decided wish: a certain CIDR, or any block of a length that passes
+// the filter.
+type Want struct {
+	CIDR   netip.Prefix // if valid, this one
+	Length int
+	Filter Filter
+}
+
+// CheckCombination returns the error of parameters that exclude one another,
+// which needs no pool.
+func (q AllocateRequest) CheckCombination() error {
+	if q.CIDR.IsValid() && q.Length != nil {
+		return Errorf(CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'. Exactly one of them should be provided.")
+	}
+	if q.CIDR.IsValid() && len(q.Filter.Allowed)+len(q.Filter.Disallowed) > 0 {
+		return Errorf(CodeInvalidParameterCombination, "The parameters 'AllowedCidr' and 'DisallowedCidr' may not be used in combination with 'Cidr'; they narrow the choice for a NetmaskLength.")
+	}
+	return nil
+}
+
+// DecideWant applies the pool's rules to a request, in the order locale, state,
+// family, explicit size over default, minimum and maximum.
+func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
+	if err := q.CheckCombination(); err != nil {
+		return Want{}, err
+	}
+	if err := p.checkLocale(q.Region, q.HomeRegion); err != nil {
+		return Want{}, err
+	}
+	if err := p.Require(ActUse); err != nil {
+		return Want{}, err
+	}
+	for _, c := range append(append([]netip.Prefix{q.CIDR}, q.Filter.Allowed...), q.Filter.Disallowed...) {
+		if c.IsValid() && FamilyOf(c) != p.Family {
+			return Want{}, Errorf(CodeInvalidParameterValue, "The CIDR %s is not of the address family of %s, which is %s.", c, p.ID, p.Family)
+		}
+	}
+	w := Want{CIDR: q.CIDR, Filter: q.Filter}
+	switch {
+	case q.CIDR.IsValid():
+		w.Length = q.CIDR.Bits()
+	case q.Length != nil:
+		w.Length = *q.Length
+	case p.Rules.Default != nil:
+		w.Length = *p.Rules.Default
+	default:
+		return Want{}, Errorf(CodeInvalidParameterCombination, "The request cannot contain empty CIDR and Netmask Length for a pool with no default allocation netmask length set. Exactly one of them should be provided.")
+	}
+	if w.Length < 0 || w.Length > p.Family.Bits() {
+		return Want{}, Errorf(CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", w.Length, p.Family, p.Family.Bits())
+	}
+	lo, hi := p.Rules.bounds(p.Family)
+	if w.Length < lo {
+		return Want{}, Errorf(CodeInvalidParameterValue, "The netmask length /%d is shorter than the allocation minimum netmask length /%d of %s. Ask for a block of /%d to /%d.", w.Length, lo, p.ID, lo, hi)
+	}
+	if w.Length > hi {
+		return Want{}, Errorf(CodeInvalidParameterValue, "The netmask length /%d is longer than the allocation maximum netmask length /%d of %s. Ask for a block of /%d to /%d.", w.Length, hi, p.ID, lo, hi)
+	}
+	return w, nil
+}
+
+// checkLocale: a pool with a locale serves callers of that Region and of the
+// home Region; one without serves the home Region.
+func (p *Pool) checkLocale(region, home string) error {
+	if region == "" || region == home || region == p.Locale {
+		return nil
+	}
+	where := home
+	if p.Locale != "" && p.Locale != home {
+		where = p.Locale + " or " + home
+	}
+	return Errorf(CodeInvalidParameterValue, "The pool %s is not in the current region %s. Call from %s.", p.ID, region, where)
+}
+
+// NoRoom returns the error of a pool or scope without a free block for want.
+// largest is the length of the largest free block, negative if none is free;
+// cidrs is the number of CIDRs provisioned to it.
+func NoRoom(space string, w Want, largest int, cidrs int64) error {
+	var b strings.Builder
+	b.WriteString("The allocation size is too big for the pool. ")
+	switch {
+	case cidrs == 0:
+		fmt.Fprintf(&b, "%s has no CIDR provisioned; provision one first.", space)
+	case largest < 0:
+		fmt.Fprintf(&b, "%s has no free address left; provision another CIDR or release an allocation.", space)
+	case largest <= w.Length:
+		fmt.Fprintf(&b, "%s has no free /%d that AllowedCidr and DisallowedCidr admit; its largest free block is /%d. Widen the CIDRs that the request allows.", space, w.Length, largest)
+	default:
+		fmt.Fprintf(&b, "%s has no free /%d; its largest free block is /%d. Ask for a smaller block, provision another CIDR or release an allocation.", space, w.Length, largest)
+	}
+	return &Error{Code: CodeInvalidParameterValue, Message: b.String()}
+}
+
+// NotFree returns the error of a CIDR that cannot be had because by is in the
+// way.
+func NotFree(cidr netip.Prefix, space string, by Taken) error {
+	what := "allocation " + by.AllocationID
+	hint := "Choose another CIDR, or leave the choice to the pool with NetmaskLength."
+	switch by.Kind {
+	case KindPool:
+		what = "the CIDR of pool " + by.ResourceID
+	case KindSplit:
+		return Errorf(CodeConcurrentMutationLimitExceeded, "There are too many concurrent mutations for the requested resource. The CIDR %s is being taken or released by another request. Try again later.", cidr)
+	}
+	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, what, hint)
+}
+
+// OutsideOf returns the error of a CIDR that lies in none of the CIDRs of a
+// space.
+func OutsideOf(cidr netip.Prefix, space string) error {
+	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not contained in a CIDR that is provisioned to %s. GetIpamPoolCidrs lists them.", cidr, space)
+}

@@ -1,0 +1,77 @@
+package ipam
+
+// State is the lifecycle state of an IPAM, scope or pool.
+type State string
+
+// The lifecycle states, as the EC2 API names them. A change that one
+// transaction can finish goes straight to its "-complete".
+const (
+	StateCreateComplete   State = "create-complete"
+	StateModifyComplete   State = "modify-complete"
+	StateDeleteInProgress State = "delete-in-progress"
+	StateDeleteComplete   State = "delete-complete"
+)
+
+// States lists the states that an object can be in.
+var States = []State{StateCreateComplete, StateModifyComplete, StateDeleteInProgress, StateDeleteComplete}
+
+// Act is what may be done to a lifecycle object.
+type Act uint8
+
+// The acts.
+const (
+	ActUse         Act = iota + 1 // allocate from, provision to, create children in, tag
+	ActModify                     // change its settings
+	ActDelete                     // delete it at once
+	ActBeginDelete                // begin a cascading delete, or ask for it again
+)
+
+// Acts lists the acts.
+var Acts = []Act{ActUse, ActModify, ActDelete, ActBeginDelete}
+
+// transitions is the one table of lifecycle changes: where an act leads from a
+// state. An absent entry is an act that the state does not admit.
+var transitions = map[State]map[Act]State{
+	StateCreateComplete: {
+		ActUse:         StateCreateComplete,
+		ActModify:      StateModifyComplete,
+		ActDelete:      StateDeleteComplete,
+		ActBeginDelete: StateDeleteInProgress,
+	},
+	StateModifyComplete: {
+		ActUse:         StateModifyComplete,
+		ActModify:      StateModifyComplete,
+		ActDelete:      StateDeleteComplete,
+		ActBeginDelete: StateDeleteInProgress,
+	},
+	StateDeleteInProgress: {
+		ActDelete:      StateDeleteComplete, // the worker's last step
+		ActBeginDelete: StateDeleteInProgress,
+	},
+}
+
+// After returns the state that act leads to from s, and false if s does not
+// admit it.
+func (s State) After(act Act) (State, bool) {
+	next, ok := transitions[s][act]
+	return next, ok
+}
+
+// Admitting returns the names of the states that admit act, for conditions.
+func Admitting(act Act) []string {
+	var names []string
+	for _, s := range States {
+		if _, ok := s.After(act); ok {
+			names = append(names, string(s))
+		}
+	}
+	return names
+}
+
+// Require returns IncorrectState if the object's state does not admit act.
+func (m *Meta) Require(act Act) error {
+	if _, ok := m.State.After(act); ok {
+		return nil
+	}
+	return Errorf(CodeIncorrectState, "The specified action is not valid for %s. It is in state %s; only an object in state %s or %s can be used or changed.", m.ID, m.State, StateCreateComplete, StateModifyComplete)
+}
