@@ -53,3 +53,38 @@ func IDKindOf(id string) IDKind {
 	}
 	return ""
 }
+
+// NotFound returns the error of an object that does not exist, or that the
+// caller may not see, which is the same to them.
+func NotFound(id string) error {
+	switch IDKindOf(id) {
+	case IDIPAM:
+		return Errorf(CodeInvalidIpamIDNotFound, "The ipam ID '%s' does not exist. DescribeIpams lists those of your account.", id)
+	case IDScope:
+		return Errorf(CodeInvalidScopeIDNotFound, "The ipam-scope ID '%s' does not exist. DescribeIpamScopes lists those of your account.", id)
+	case IDPool:
+		return Errorf(CodeInvalidPoolIDNotFound, "The ipam-pool ID '%s' does not exist. DescribeIpamPools lists those that you may use.", id)
+	case IDAllocation:
+		return Errorf(CodeInvalidAllocationIDNotFound, "The IPAM pool allocation (%s) does not exist. GetIpamPoolAllocations lists those of a pool.", id)
+	}
+	return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
+}
+
+// CheckID returns a Malformed error unless id has the form of kind's ids.
+func CheckID(kind IDKind, parameter, id string) error {
+	if IDKindOf(id) == kind {
+		return nil
+	}
+	code := CodeInvalidID
+	switch kind {
+	case IDIPAM:
+		code = CodeInvalidIpamIDMalformed
+	case IDScope:
+		code = CodeInvalidScopeIDMalformed
+	case IDPool:
+		code = CodeInvalidPoolIDMalformed
+	case IDAllocation:
+		code = CodeInvalidAllocationIDMalformed
+	}
+	return Errorf(code, "Invalid id: \"%s\" for parameter %s (expecting \"%s-...\" with hexadecimal digits).", id, parameter, kind)
+}

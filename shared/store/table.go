@@ -82,12 +82,12 @@ const (
 // value holds always; parts that are set must all hold, except that
 // ExpiredBefore widens Absent.
 type Cond struct {
-	Absent        bool             // the item does not exist …
-	ExpiredBefore int64            // … or, if > 0, has an AttrExpires number below this time, Unix seconds
-	Present       bool             // the item exists
-	Equal         Item             // each attribute exists and equals the value
+	Absent        bool                // the item does not exist …
+	ExpiredBefore int64               // … or, if > 0, has an AttrExpires number below this time, Unix seconds
+	Present       bool                // the item exists
+	Equal         Item                // each attribute exists and equals the value
 	In            map[string][]string // each string attribute exists and is one of the values
-	Below         map[string]int64 // each number attribute exists and is less than the value
+	Below         map[string]int64    // each number attribute exists and is less than the value
 }
 
 // ConditionError says that the conditions of a transaction's writes did not

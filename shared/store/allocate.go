@@ -1,0 +1,303 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"golang.org/x/sync/errgroup"
+)
+
+// Allocate is a request for space from a pool.
+type Allocate struct {
+	Token       Token
+	Pool        string
+	Request     ipam.AllocateRequest
+	Description string
+	Tags        ipam.Tags
+	Preview     bool // say what would be given; take and record nothing
+
+	// May says whether the caller may allocate from the pool; its error is
+	// the answer. It is asked after the record of the token was read.
+	May func(*ipam.Pool) error
+}
+
+// Allocate takes a block out of a pool and returns the allocation.
+//
+// Its reads are one batch-get of the pool and of the by-id item and, side by
+// side with it, one query of free blocks (for a certain CIDR, the batch-get
+// asks for the blocks that could hold it instead); then it is one transaction.
+// The by-id item is the request's idempotency record. It is read before
+// anything is refused, so that the retry of a lost answer that took the last
+// block is answered with that block.
+func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, error) {
+	if err := q.Request.CheckCombination(); err != nil {
+		return nil, err
+	}
+	q.Token = s.settle(q.Token)
+	want := ipam.Taken{
+		AllocationID: s.derive(ipam.IDAllocation, q.Token),
+		Kind:         ipam.KindCustom,
+		Owner:        q.Token.Account,
+		Description:  q.Description,
+		Tags:         q.Tags,
+	}
+	space := ipam.SpaceID(q.Pool)
+	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space) }, func(attempt) ([]Write, error) {
+		snap, err := s.readForAllocate(ctx, space, q.Request, want.AllocationID)
+		if err != nil {
+			return nil, err
+		}
+		record, recorded, err := decodeByID(want.AllocationID, snap.items[AllocationKey(want.AllocationID)], s.now())
+		if err != nil {
+			return nil, err
+		}
+		if recorded && !q.Preview {
+			if record.Digest != q.Token.Digest {
+				return nil, mismatch(q.Token.Value)
+			}
+			want.CIDR = record.CIDR
+			return nil, nil
+		}
+		item, ok := snap.items[PoolKey(q.Pool)]
+		if !ok {
+			return nil, ipam.NotFound(q.Pool)
+		}
+		pool, err := decodePool(item)
+		if err != nil {
+			return nil, err
+		}
+		if err := q.May(pool); err != nil {
+			return nil, err
+		}
+		wish, err := pool.DecideWant(q.Request)
+		if err != nil {
+			return nil, err
+		}
+		t := taking{space: space, name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount}
+		from, chosen, err := s.pick(ctx, t, snap)
+		if err != nil {
+			return nil, err
+		}
+		want.CIDR = chosen
+		if q.Preview {
+			return nil, nil
+		}
+		writes, err := s.takeOut(ctx, space, from, want)
+		if err != nil {
+			return nil, err
+		}
+		return append(writes, s.recordAllocation(space, want, q.Token.Digest)), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.window.success(space)
+	if q.Preview {
+		want.AllocationID = ""
+	}
+	return &ipam.Allocation{Taken: want, Pool: q.Pool}, nil
+}
+
+// snapshot is what was read to decide on a taking.
+type snapshot struct {
+	items   map[Key]Item // by batch-get
+	rows    []Row        // free blocks, by the query for a length, if one was made
+	next    string       // of that query
+	queried bool
+}
+
+func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, q ipam.AllocateRequest, id string) (snap snapshot, err error) {
+	keys := []Key{PoolKey(string(space)), AllocationKey(id)}
+	if q.CIDR.IsValid() {
+		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
+		return snap, err
+	}
+	if q.Length == nil { // the length is the pool's default: read it first
+		snap.items, err = s.table.BatchGet(ctx, keys)
+		return snap, err
+	}
+	return s.readForLength(ctx, keys, taking{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}})
+}
+
+// readForLength reads keys and, side by side, the free blocks for t.
+func (s *Store) readForLength(ctx context.Context, keys []Key, t taking) (snap snapshot, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		snap.items, err = s.table.BatchGet(ctx, keys)
+		return err
+	})
+	if l := t.want.Length; 0 <= l && l <= 128 {
+		g.Go(func() (err error) {
+			snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t))
+			snap.queried = true
+			return err
+		})
+	}
+	err = g.Wait()
+	return snap, err
+}
+
+// pick returns the block to take for t and what holds it.
+func (s *Store) pick(ctx context.Context, t taking, snap snapshot) (from holding, chosen netip.Prefix, err error) {
+	if t.want.CIDR.IsValid() {
+		from, err = s.holder(ctx, t, snap.items)
+		return from, t.want.CIDR, err
+	}
+	if !snap.queried {
+		if snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t)); err != nil {
+			return holding{}, netip.Prefix{}, err
+		}
+	}
+	from.free, chosen, err = s.choose(ctx, t, snap.rows, snap.next)
+	return from, chosen, err
+}
+
+// holding is what a block is taken out of: a free block, or a split that an
+// earlier try of the same request left.
+type holding struct {
+	free  ipam.Free
+	split *ipam.Taken
+}
+
+// takeOut returns the writes of the transaction that takes want out of from.
+// If the block lies too deep for one transaction, it commits the earlier ones
+// itself: they only turn a free block into smaller ones and a split, which the
+// reconciler undoes if this request never gets to its last step.
+func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]Write, error) {
+	want.Deadline = s.deadline()
+	var writes []Write
+	changes, rest := []ipam.Change(nil), from.split
+	if rest == nil {
+		changes, rest = ipam.Take(from.free, want, s.o.Room)
+		writes = blockWrites(space, changes)
+		if rest != nil {
+			if err := s.table.Transact(ctx, s.beginSplit(space, rest, writes)); err != nil {
+				return nil, fmt.Errorf("%w: %w", errLost, err)
+			}
+		}
+	}
+	for rest != nil {
+		at := *rest
+		changes, rest = ipam.TakeFromSplit(at, want, s.o.Room)
+		writes = endSplit(space, at, blockWrites(space, changes))
+		if rest != nil {
+			if err := s.table.Transact(ctx, s.beginSplit(space, rest, writes)); err != nil {
+				return nil, fmt.Errorf("%w: %w", errLost, err)
+			}
+		}
+	}
+	return writes, nil
+}
+
+// recordAllocation is the write of a new allocation's by-id item. Where one is
+// there already that has not expired, another request with the token was
+// quicker.
+func (s *Store) recordAllocation(space ipam.SpaceID, t ipam.Taken, digest string) Write {
+	b := byID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: allocationActive}
+	return Write{Op: OpPut, Key: AllocationKey(t.AllocationID), Item: b.encode(), If: Cond{Absent: true, ExpiredBefore: s.now()}}
+}
+
+// Release is a request to give a custom allocation back.
+type Release struct {
+	Pool       string
+	CIDR       netip.Prefix
+	Allocation string
+
+	// May says whether the caller may release the allocation, which Owner
+	// took; its error is the answer.
+	May func(pool *ipam.Pool, owner string) error
+}
+
+// Release gives an allocation's block back to the pool. Releasing one that was
+// released already, with the same CIDR, succeeds for 24 hours, so that a lost
+// answer can be asked for again.
+func (s *Store) Release(ctx context.Context, q Release) error {
+	space := ipam.SpaceID(q.Pool)
+	var rest *ipam.Taken
+	err := s.commit(ctx, "release "+q.Allocation, nil, func(attempt) ([]Write, error) {
+		rest = nil
+		b := &buddies{s: s, space: space, path: ipam.MergePath(q.CIDR)}
+		poolKey, idKey, takenKey := PoolKey(q.Pool), AllocationKey(q.Allocation), TakenKey(space, q.CIDR)
+		var err error
+		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), poolKey, idKey, takenKey)); err != nil {
+			return nil, err
+		}
+		item, ok := b.read[poolKey]
+		if !ok {
+			return nil, ipam.NotFound(q.Pool)
+		}
+		pool, err := decodePool(item)
+		if err != nil {
+			return nil, err
+		}
+		record, ok, err := decodeByID(q.Allocation, b.read[idKey], s.now())
+		if err != nil {
+			return nil, err
+		}
+		if err := q.May(pool, record.Owner); err != nil {
+			return nil, err
+		}
+		switch {
+		case !ok:
+			return nil, ipam.NotFound(q.Allocation)
+		case record.Space != space:
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s is not of %s but of %s.", q.Allocation, q.Pool, record.Space)
+		case record.CIDR != q.CIDR:
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s has the CIDR %s, not %s.", q.Allocation, record.CIDR, q.CIDR)
+		case record.Kind == ipam.KindPool:
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released. It is the CIDR %s of a pool: deprovision it there with DeprovisionIpamPoolCidr.", q.Allocation, record.Kind, record.CIDR)
+		case record.Kind != ipam.KindCustom:
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released; only custom allocations can. Delete the resource that uses %s.", q.Allocation, record.Kind, record.CIDR)
+		case record.State == allocationReleased:
+			return nil, nil
+		}
+		var writes []Write
+		writes, rest, err = s.giveBack(ctx, b, q.Allocation, q.CIDR)
+		if err != nil {
+			return nil, err
+		}
+		return append(writes, s.tombstone(q.Allocation)), nil
+	})
+	if err != nil || rest == nil {
+		return err
+	}
+	// The allocation is released, whatever becomes of the merge: what this
+	// leaves undone, the reconciler does.
+	_ = s.mergeSplit(ctx, space, *rest)
+	return nil
+}
+
+// giveBack returns the writes that give the allocation's block at p back, read
+// into b, and the split that they leave behind, if any.
+func (s *Store) giveBack(ctx context.Context, b *buddies, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
+	k := TakenKey(b.space, p)
+	item, ok := b.read[k]
+	if !ok || item.str(attrAllocationID) != allocation {
+		return nil, nil, errLost
+	}
+	t, err := decodeTaken(Row{k, item})
+	if err != nil {
+		return nil, nil, err
+	}
+	changes, rest, err := b.give(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	writes := blockWrites(b.space, changes)
+	if rest != nil {
+		writes = s.beginSplit(b.space, rest, writes)
+	}
+	return writes, rest, nil
+}
+
+// tombstone is the write that turns a by-id item into the record of a release.
+func (s *Store) tombstone(allocation string) Write {
+	return Write{
+		Op:  OpUpdate,
+		Key: AllocationKey(allocation),
+		Set: Item{attrState: str(allocationReleased), AttrExpires: num(s.now() + int64(tokenRetention.Seconds()))},
+		If:  Cond{Equal: Item{attrState: str(allocationActive)}},
+	}
+}

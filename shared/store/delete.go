@@ -1,0 +1,505 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func zero(counts ...string) Item {
+	i := Item{}
+	for _, c := range counts {
+		i[c] = num(0)
+	}
+	return i
+}
+
+// DeleteScope ends a scope without pools.
+func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope) error) (*ipam.Scope, error) {
+	var o *ipam.Scope
+	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]Write, error) {
+		found, err := one(ctx, s.Scopes, id)
+		if err != nil {
+			return ended(a, o != nil, err)
+		}
+		o = found
+		if err := may(o); err != nil {
+			return nil, err
+		}
+		if o.Default {
+			return nil, ipam.Errorf(ipam.CodeOperationNotPermitted, "The scope %s is the default %s scope of %s and cannot be deleted. It goes with its IPAM.", id, o.Type, o.IPAM)
+		}
+		if err := o.Require(ipam.ActDelete); err != nil {
+			return nil, err
+		}
+		if o.PoolCount > 0 {
+			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are %d pools in the scope; delete them first.", id, o.PoolCount)
+		}
+		return append(s.endScope(o), Write{Op: OpUpdate, Key: IPAMKey(o.IPAM), Add: map[string]int64{attrScopeCount: -1}, If: Cond{Present: true}}), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.State = ipam.StateDeleteComplete
+	return o, nil
+}
+
+func (s *Store) endScope(o *ipam.Scope) []Write {
+	return append(disowned(ScopeKey(o.ID), &o.Meta, Cond{Equal: zero(attrPoolCount)}), scopeRoots(o.ID, OpDelete)...)
+}
+
+// ended is the outcome of a delete that does not find its object: done, if an
+// earlier try of the same request may have deleted it.
+func ended(a attempt, seen bool, err error) ([]Write, error) {
+	if a.unsure && seen && isNotFound(err) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*ipam.Error](err)
+	return ok && strings.HasSuffix(string(e.Code), ".NotFound")
+}
+
+// DeletePool ends a pool. One with CIDRs or child pools is refused, except
+// with cascade: then it goes to delete-in-progress, and RunWork releases what
+// it holds, from the bottom up.
+func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may func(*ipam.Pool) error) (*ipam.Pool, error) {
+	var o *ipam.Pool
+	state := ipam.StateDeleteComplete
+	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]Write, error) {
+		found, err := one(ctx, s.Pools, id)
+		if err != nil {
+			return ended(a, o != nil, err)
+		}
+		o = found
+		if err := may(o); err != nil {
+			return nil, err
+		}
+		if o.CIDRCount == 0 && o.ChildCount == 0 {
+			if err := o.Require(ipam.ActDelete); err != nil {
+				return nil, err
+			}
+			state = ipam.StateDeleteComplete
+			return s.endPool(o), nil
+		}
+		if cascade {
+			state = ipam.StateDeleteInProgress
+			return s.beginDelete(PoolKey(id), &o.Meta, "delete-pool")
+		}
+		if o.CIDRCount > 0 {
+			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are one or more pool cidrs provisioned in the pool. Deprovision its %d CIDRs first, or delete with Cascade.", id, o.CIDRCount)
+		}
+		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It is the source of %d pools; delete them first, or delete with Cascade.", id, o.ChildCount)
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.State = state
+	return o, nil
+}
+
+// endPool are the writes that end a pool without CIDRs and children, and the
+// note of work on it.
+func (s *Store) endPool(o *ipam.Pool) []Write {
+	writes := append(disowned(PoolKey(o.ID), &o.Meta, Cond{Equal: zero(attrCIDRCount, attrChildCount)}),
+		Write{Op: OpUpdate, Key: ScopeKey(o.Scope), Add: map[string]int64{attrPoolCount: -1}, If: Cond{Present: true}},
+		Write{Op: OpDelete, Key: workKey("delete-pool", o.ID)},
+	)
+	if o.SourcePool != "" {
+		writes = append(writes, Write{Op: OpUpdate, Key: PoolKey(o.SourcePool), Add: map[string]int64{attrChildCount: -1}, If: Cond{Present: true}})
+	}
+	return writes
+}
+
+// beginDelete are the writes that put an object into delete-in-progress and
+// note the work; none if that was done.
+func (s *Store) beginDelete(k Key, m *ipam.Meta, what string) ([]Write, error) {
+	if err := m.Require(ipam.ActBeginDelete); err != nil {
+		return nil, err
+	}
+	if m.State == ipam.StateDeleteInProgress {
+		return nil, nil
+	}
+	return []Write{
+		{
+			Op: OpUpdate, Key: k,
+			Set: Item{attrState: str(string(ipam.StateDeleteInProgress))},
+			Add: map[string]int64{attrRev: 1},
+			If:  Cond{Equal: Item{attrState: str(string(m.State))}},
+		},
+		{Op: OpPut, Key: workKey(what, m.ID), Item: Item{attrSince: num(s.now())}},
+	}, nil
+}
+
+// DeleteIPAM ends an IPAM and its default scopes. One with further scopes or
+// with pools is refused, except with cascade: then it goes to
+// delete-in-progress and RunWork ends what it holds. may is also shown the
+// IPAM's pools, of which cascade refuses some.
+func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may func(*ipam.IPAM, []*ipam.Pool) error) (*ipam.IPAM, error) {
+	var o *ipam.IPAM
+	state := ipam.StateDeleteComplete
+	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]Write, error) {
+		found, err := one(ctx, s.IPAMs, id)
+		if err != nil {
+			return ended(a, o != nil, err)
+		}
+		o = found
+		scopes, pools, err := s.contents(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if err := may(o, pools); err != nil {
+			return nil, err
+		}
+		if len(scopes) == 2 && len(pools) == 0 {
+			if err := o.Require(ipam.ActDelete); err != nil {
+				return nil, err
+			}
+			state = ipam.StateDeleteComplete
+			return s.endIPAM(o, scopes), nil
+		}
+		if cascade {
+			state = ipam.StateDeleteInProgress
+			return s.beginDelete(IPAMKey(id), &o.Meta, "delete-ipam")
+		}
+		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It has %d scopes besides its default ones and %d pools; delete them first, or delete with Cascade.", id, len(scopes)-2, len(pools))
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.State = state
+	return o, nil
+}
+
+// contents returns an IPAM's scopes and pools.
+func (s *Store) contents(ctx context.Context, o *ipam.IPAM) (scopes []*ipam.Scope, pools []*ipam.Pool, err error) {
+	all, err := s.OwnedScopes(ctx, o.Owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, scope := range all {
+		if scope.IPAM == o.ID {
+			scopes = append(scopes, scope)
+		}
+	}
+	owned, err := s.OwnedPools(ctx, o.Owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range owned {
+		if p.IPAM == o.ID {
+			pools = append(pools, p)
+		}
+	}
+	return scopes, pools, nil
+}
+
+func (s *Store) endIPAM(o *ipam.IPAM, scopes []*ipam.Scope) []Write {
+	writes := disowned(IPAMKey(o.ID), &o.Meta, Cond{Equal: Item{attrScopeCount: num(2)}})
+	for _, scope := range scopes {
+		writes = append(writes, s.endScope(scope)...)
+	}
+	return append(writes,
+		Write{Op: OpUpdate, Key: accountKey(o.Owner), Add: map[string]int64{attrIPAMCount: -1}, If: Cond{Present: true}},
+		Write{Op: OpDelete, Key: workKey("delete-ipam", o.ID)},
+	)
+}
+
+// PendingWork returns the sort keys, for RunWork, of work that was begun before
+// a time and not finished.
+func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {
+	var work []string
+	q := Query{PK: WorkPK}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Item.num(attrSince) < olderThan.Unix() {
+				work = append(work, r.Key.SK)
+			}
+		}
+		if next == "" {
+			return work, nil
+		}
+		q.After = next
+	}
+}
+
+// ErrWorkRemains is returned by RunWork when the work could not be finished
+// yet, because requests that race with it hold something; it is to be run
+// again later.
+var ErrWorkRemains = errors.New("work remains")
+
+// RunWork finishes the work that a sort key of the partition WorkPK names. It
+// may be run any number of times, at once too; work that is done, or that is
+// not known, is no error.
+func (s *Store) RunWork(ctx context.Context, sk string) error {
+	what, id, _ := strings.Cut(sk, "#")
+	switch what {
+	case "delete-pool":
+		return s.runDeletePool(ctx, id)
+	case "delete-ipam":
+		return s.runDeleteIPAM(ctx, id)
+	case "split":
+		i := strings.LastIndexByte(id, '#')
+		if i < 0 {
+			return nil
+		}
+		p, err := netip.ParsePrefix(id[i+1:])
+		if err != nil {
+			return nil
+		}
+		return s.runSplit(ctx, ipam.SpaceID(id[:i]), p)
+	}
+	return nil
+}
+
+// runSplit gives an abandoned split back once its deadline has passed.
+func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix) error {
+	k, note := TakenKey(space, p), splitWork(space, p)
+	read, err := s.table.BatchGet(ctx, []Key{k, note})
+	if err != nil {
+		return err
+	}
+	if i, ok := read[k]; ok {
+		t, err := decodeTaken(Row{k, i})
+		if err != nil {
+			return err
+		}
+		if t.Kind == ipam.KindSplit {
+			if t.Deadline > s.now() {
+				return nil // its request may still be at work
+			}
+			return s.mergeSplit(ctx, space, t)
+		}
+	}
+	if i, ok := read[note]; ok {
+		// Only this very note: a new split at the same place writes a new one.
+		err := s.table.Transact(ctx, []Write{
+			{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrSince: i[attrSince]}}},
+			{Op: OpCheck, Key: k, If: absentOrSame(read[k])},
+		})
+		if err != nil && !refused(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// absentOrSame is the condition that a taken block is still absent, or still
+// the allocation that was read.
+func absentOrSame(i Item) Cond {
+	if i == nil {
+		return Cond{Absent: true}
+	}
+	return Cond{Equal: Item{attrAllocationID: i[attrAllocationID], attrKind: i[attrKind]}}
+}
+
+// rounds bounds how often a cascading delete looks again for what appeared
+// meanwhile; new allocations are refused from the first round on, so only
+// requests already under way can add any.
+const rounds = 3
+
+func (s *Store) runDeletePool(ctx context.Context, id string) error {
+	for range rounds {
+		o, err := one(ctx, s.Pools, id)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if o.State != ipam.StateDeleteInProgress {
+			return nil
+		}
+		if err := s.emptyPool(ctx, o); err != nil {
+			return err
+		}
+		if o, err = one(ctx, s.Pools, id); err != nil {
+			if isNotFound(err) {
+				return nil
+			}
+			return err
+		}
+		if o.CIDRCount > 0 || o.ChildCount > 0 {
+			continue
+		}
+		switch _, err := s.DeletePool(ctx, id, true, func(*ipam.Pool) error { return nil }); {
+		case err == nil, isNotFound(err):
+			return nil
+		default:
+			return err
+		}
+	}
+	return fmt.Errorf("%w: pool %s is still in use", ErrWorkRemains, id)
+}
+
+// emptyPool deletes a pool's children, releases its allocations and
+// deprovisions its CIDRs, as far as nothing races with it.
+func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
+	anyone := func(*ipam.Pool) error { return nil }
+	if o.ChildCount > 0 {
+		pools, err := s.OwnedPools(ctx, o.Owner)
+		if err != nil {
+			return err
+		}
+		for _, child := range pools {
+			if child.SourcePool != o.ID {
+				continue
+			}
+			if _, err := s.DeletePool(ctx, child.ID, true, anyone); err != nil && !isNotFound(err) {
+				return err
+			}
+			if err := s.runDeletePool(ctx, child.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.releaseAll(ctx, o.Space()); err != nil {
+		return err
+	}
+	cidrs, err := s.poolCIDRs(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range cidrs {
+		if !c.State.Holds() {
+			continue
+		}
+		if _, err := s.Deprovision(ctx, Deprovision{Pool: o.ID, CIDR: c.CIDR, May: anyone}); err != nil && ipam.CodeOf(err) != ipam.CodeIncorrectState {
+			return err
+		}
+	}
+	return nil
+}
+
+// releaseAll gives every taken block of a space back but those of child pools.
+func (s *Store) releaseAll(ctx context.Context, space ipam.SpaceID) error {
+	q := Query{PK: takenPK(space)}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			t, err := decodeTaken(r)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.Key, err)
+			}
+			switch t.Kind {
+			case ipam.KindPool:
+			case ipam.KindSplit:
+				err = s.mergeSplit(ctx, space, t)
+			default:
+				err = s.releaseBlock(ctx, space, t)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.After = next
+	}
+}
+
+// releaseBlock gives a block back whatever its kind; one that is gone already
+// is no error.
+func (s *Store) releaseBlock(ctx context.Context, space ipam.SpaceID, t ipam.Taken) error {
+	var rest *ipam.Taken
+	err := s.commit(ctx, "release "+t.AllocationID, nil, func(attempt) ([]Write, error) {
+		b := &buddies{s: s, space: space, path: ipam.MergePath(t.CIDR)}
+		k := TakenKey(space, t.CIDR)
+		var err error
+		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), k)); err != nil {
+			return nil, err
+		}
+		rest = nil
+		if b.read[k].str(attrAllocationID) != t.AllocationID || b.read[k].str(attrKind) != string(t.Kind) {
+			return nil, nil
+		}
+		var writes []Write
+		writes, rest, err = s.giveBack(ctx, b, t.AllocationID, t.CIDR)
+		if err != nil {
+			return nil, err
+		}
+		return append(writes, s.tombstone(t.AllocationID)), nil
+	})
+	if err != nil || rest == nil {
+		return err
+	}
+	return s.mergeSplit(ctx, space, *rest)
+}
+
+func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
+	for range rounds {
+		o, err := one(ctx, s.IPAMs, id)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if o.State != ipam.StateDeleteInProgress {
+			return nil
+		}
+		scopes, pools, err := s.contents(ctx, o)
+		if err != nil {
+			return err
+		}
+		for _, p := range pools {
+			if _, err := s.DeletePool(ctx, p.ID, true, func(*ipam.Pool) error { return nil }); err != nil && !isNotFound(err) {
+				return err
+			}
+		}
+		for _, p := range pools {
+			if err := s.runDeletePool(ctx, p.ID); err != nil {
+				return err
+			}
+		}
+		for _, scope := range scopes {
+			if scope.Default {
+				continue
+			}
+			if _, err := s.DeleteScope(ctx, scope.ID, func(*ipam.Scope) error { return nil }); err != nil && !isNotFound(err) && ipam.CodeOf(err) != ipam.CodeDependencyViolation {
+				return err
+			}
+		}
+		switch o, err := s.DeleteIPAM(ctx, id, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil }); {
+		case isNotFound(err), err == nil && o.State == ipam.StateDeleteComplete:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return fmt.Errorf("%w: IPAM %s still has scopes or pools", ErrWorkRemains, id)
+}
+
+// Grants returns the principals that data in the table admits, in the form
+// that PutGrants was given; nil if there is none.
+func (s *Store) Grants(ctx context.Context) ([]byte, error) {
+	read, err := s.table.BatchGet(ctx, []Key{grantsKey()})
+	if err != nil {
+		return nil, err
+	}
+	if doc := read[grantsKey()].str(attrObject); doc != "" {
+		return []byte(doc), nil
+	}
+	return nil, nil
+}
+
+// PutGrants replaces the principals that data in the table admits.
+func (s *Store) PutGrants(ctx context.Context, doc []byte) error {
+	return s.table.Transact(ctx, []Write{{Op: OpPut, Key: grantsKey(), Item: Item{attrObject: str(string(doc)), attrSince: str(strconv.FormatInt(s.now(), 10))}}})
+}

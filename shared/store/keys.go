@@ -1,0 +1,127 @@
+package store
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// This file is the only place that spells a key.
+//
+//	item                 PK                    SK
+//	free block           SPACE#<space>#FREE    <128−length, 3 digits>#<address, hex>
+//	taken block          SPACE#<space>#TAKEN   <address, hex>#<length, 3 digits>
+//	CIDR of a pool       SPACE#<pool>#CIDR     <address, hex>#<length, 3 digits>
+//	allocation by id     ALLOC#<id>            META
+//	IPAM, scope, pool    IPAM|SCOPE|POOL#<id>  META
+//	what an account has  OWNER#<account>       IPAM|SCOPE|POOL#<id>
+//	quota of an account  OWNER#<account>       META
+//	answer to a token    TOKEN#<id>            META
+//	work to be finished  WORK                  <what>#<id>
+//	grants               GRANTS                META
+const meta = "META"
+
+// FreeKey returns the key of a free block. It sorts by tightest fit first, then
+// by lowest address, so that one query finds a block for any length.
+func FreeKey(space ipam.SpaceID, p netip.Prefix) Key {
+	return Key{freePK(space), freeSK(p)}
+}
+
+func freePK(space ipam.SpaceID) string { return "SPACE#" + string(space) + "#FREE" }
+
+func freeSK(p netip.Prefix) string {
+	return fitSK(p.Bits()) + "#" + hex.EncodeToString(p.Addr().AsSlice())
+}
+
+// fitSK is the least sort key of free blocks that a block of this length fits.
+func fitSK(length int) string { return fmt.Sprintf("%03d", 128-length) }
+
+func parseFreeSK(sk string) (netip.Prefix, error) {
+	fit, address, ok := strings.Cut(sk, "#")
+	n, err := strconv.Atoi(fit)
+	if !ok || err != nil {
+		return netip.Prefix{}, fmt.Errorf("sort key %q is not that of a free block", sk)
+	}
+	return parseBlock(address, 128-n)
+}
+
+// TakenKey returns the key of a taken block; they sort by address.
+func TakenKey(space ipam.SpaceID, p netip.Prefix) Key {
+	return Key{takenPK(space), blockSK(p)}
+}
+
+func takenPK(space ipam.SpaceID) string { return "SPACE#" + string(space) + "#TAKEN" }
+
+func blockSK(p netip.Prefix) string {
+	return fmt.Sprintf("%s#%03d", hex.EncodeToString(p.Addr().AsSlice()), p.Bits())
+}
+
+// blocksThrough is the greatest sort key of blocks that begin at or before the
+// last address of p.
+func blocksThrough(p netip.Prefix) string {
+	last := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(last)*8; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	return hex.EncodeToString(last) + "#~"
+}
+
+func parseBlockSK(sk string) (netip.Prefix, error) {
+	address, length, ok := strings.Cut(sk, "#")
+	n, err := strconv.Atoi(length)
+	if !ok || err != nil {
+		return netip.Prefix{}, fmt.Errorf("sort key %q is not that of a block", sk)
+	}
+	return parseBlock(address, n)
+}
+
+func parseBlock(address string, bits int) (netip.Prefix, error) {
+	b, err := hex.DecodeString(address)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("address %q: %w", address, err)
+	}
+	a, ok := netip.AddrFromSlice(b)
+	if p := netip.PrefixFrom(a, bits); ok && p.IsValid() {
+		return p, nil
+	}
+	return netip.Prefix{}, fmt.Errorf("%q with length %d is no CIDR", address, bits)
+}
+
+// CIDRKey returns the key of a CIDR of a pool.
+func CIDRKey(pool string, p netip.Prefix) Key { return Key{cidrPK(pool), blockSK(p)} }
+
+func cidrPK(pool string) string { return "SPACE#" + pool + "#CIDR" }
+
+// AllocationKey returns the key of an allocation's by-id item.
+func AllocationKey(id string) Key { return Key{"ALLOC#" + id, meta} }
+
+// IPAMKey returns the key of an IPAM.
+func IPAMKey(id string) Key { return Key{"IPAM#" + id, meta} }
+
+// ScopeKey returns the key of a scope.
+func ScopeKey(id string) Key { return Key{"SCOPE#" + id, meta} }
+
+// PoolKey returns the key of a pool.
+func PoolKey(id string) Key { return Key{"POOL#" + id, meta} }
+
+func ownerPK(account string) string { return "OWNER#" + account }
+
+func accountKey(account string) Key { return Key{ownerPK(account), meta} }
+
+// ownedKey is the key of the row that lists the object with key k under its
+// owner.
+func ownedKey(account string, k Key) Key { return Key{ownerPK(account), k.PK} }
+
+func tokenKey(id string) Key { return Key{"TOKEN#" + id, meta} }
+
+// WorkPK is the partition of work that the provisioning function finishes. Its
+// stream filter names it.
+const WorkPK = "WORK"
+
+func workKey(what, id string) Key { return Key{WorkPK, what + "#" + id} }
+
+func grantsKey() Key { return Key{"GRANTS", meta} }

@@ -1,0 +1,313 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Provision is a request to put a CIDR into a pool, out of its source: its
+// source pool, or its scope at the top level.
+type Provision struct {
+	Token  Token
+	Pool   string
+	CIDR   netip.Prefix // the zero Prefix to have one of Length chosen
+	Length int
+	Filter ipam.Filter // narrows the choice
+
+	// May says whether the caller may provision to the pool; its error is the
+	// answer. It is asked after the record of the token was read.
+	May func(*ipam.Pool) error
+	// Check refuses or narrows the wish by what the pool is. It may change
+	// CIDR, Length and Filter of its argument.
+	Check func(*ipam.Pool, *Provision) error
+}
+
+// Provision takes a block out of the pool's source and makes it a root of the
+// pool, in one transaction.
+func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, error) {
+	q.Token = s.settle(q.Token)
+	record := s.newRecord(q.Token)
+	var source ipam.SpaceID
+	cidr := &ipam.PoolCIDR{
+		ID:           s.derive(ipam.IDPoolCIDR, q.Token),
+		Pool:         q.Pool,
+		State:        ipam.CIDRProvisioned,
+		AllocationID: s.derive(ipam.IDAllocation, q.Token),
+	}
+	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source) }, func(attempt) ([]Write, error) {
+		keys := []Key{record.key, PoolKey(q.Pool)}
+		read, err := s.table.BatchGet(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		if done, err := record.replay(read[record.key], cidr); done || err != nil {
+			return nil, err
+		}
+		item, ok := read[PoolKey(q.Pool)]
+		if !ok {
+			return nil, ipam.NotFound(q.Pool)
+		}
+		pool, err := decodePool(item)
+		if err != nil {
+			return nil, err
+		}
+		if err := q.May(pool); err != nil {
+			return nil, err
+		}
+		if err := pool.Require(ipam.ActUse); err != nil {
+			return nil, err
+		}
+		wish := q
+		if err := q.Check(pool, &wish); err != nil {
+			return nil, err
+		}
+		if pool.CIDRCount >= s.o.Quotas.CIDRsPerPool {
+			return nil, ipam.LimitExceeded("CIDRs in pool "+pool.ID, pool.CIDRCount, s.o.Quotas.CIDRsPerPool)
+		}
+		source = pool.SourceSpace()
+		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1}
+		if pool.SourcePool == "" {
+			t.name = pool.Scope
+		}
+		snap, err := s.readForProvision(ctx, pool, t)
+		if err != nil {
+			return nil, err
+		}
+		if pool.SourcePool != "" {
+			above, err := decodePool(snap.items[PoolKey(pool.SourcePool)])
+			if err != nil {
+				return nil, errLost // a source with children cannot be deleted
+			}
+			if err := above.Require(ipam.ActUse); err != nil {
+				return nil, err
+			}
+			t.cidrs = above.CIDRCount
+		}
+		if at := wish.CIDR; at.IsValid() && snap.items[CIDRKey(q.Pool, at)] != nil {
+			have, err := decodePoolCIDR(q.Pool, Row{CIDRKey(q.Pool, at), snap.items[CIDRKey(q.Pool, at)]})
+			if err != nil {
+				return nil, err
+			}
+			if have.State != ipam.CIDRDeprovisioned {
+				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s already.", q.Pool, at, have.State)
+			}
+		}
+		from, chosen, err := s.pick(ctx, t, snap)
+		if err != nil {
+			return nil, err
+		}
+		want := ipam.Taken{
+			CIDR:           chosen,
+			AllocationID:   cidr.AllocationID,
+			Kind:           ipam.KindPool,
+			Owner:          pool.Owner,
+			ResourceID:     pool.ID,
+			ResourceRegion: pool.Locale,
+		}
+		writes, err := s.takeOut(ctx, source, from, want)
+		if err != nil {
+			return nil, err
+		}
+		cidr.CIDR, cidr.Owner, cidr.Source = chosen, pool.Owner, source
+		root := ipam.Free{CIDR: chosen, Root: ipam.Root{ID: cidr.ID, Bits: chosen.Bits()}}
+		return append(writes,
+			s.recordAllocation(source, want, ""),
+			Write{Op: OpPut, Key: CIDRKey(q.Pool, chosen), Item: encodePoolCIDR(cidr), If: Cond{Absent: true, ExpiredBefore: maxExpiry}},
+			Write{Op: OpPut, Key: FreeKey(pool.Space(), chosen), Item: encodeFree(root), If: Cond{Absent: true}},
+			Write{
+				Op:  OpUpdate,
+				Key: PoolKey(q.Pool),
+				Add: map[string]int64{attrCIDRCount: 1},
+				If: Cond{
+					In:    map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
+					Below: map[string]int64{attrCIDRCount: s.o.Quotas.CIDRsPerPool},
+				},
+			},
+			record.write(cidr),
+		), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.window.success(source)
+	return cidr, nil
+}
+
+// maxExpiry makes a condition hold for any item that expires at all: of a
+// pool's CIDRs, only deprovisioned ones do.
+const maxExpiry = 1 << 52
+
+func (s *Store) readForProvision(ctx context.Context, pool *ipam.Pool, t taking) (snap snapshot, err error) {
+	var keys []Key
+	if pool.SourcePool != "" {
+		keys = append(keys, PoolKey(pool.SourcePool))
+	}
+	if t.want.CIDR.IsValid() {
+		keys = append(keys, CIDRKey(pool.ID, t.want.CIDR))
+		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(t.space, t.want.CIDR)...))
+		return snap, err
+	}
+	return s.readForLength(ctx, keys, t)
+}
+
+// Deprovision is a request to take a CIDR out of a pool.
+type Deprovision struct {
+	Pool string
+	CIDR netip.Prefix
+	May  func(*ipam.Pool) error // whether the caller may deprovision from the pool
+}
+
+// deprovisionedLife is how long a deprovisioned CIDR stays listed, as AWS's
+// stay "for some time".
+const deprovisionedLife = 60 * 60 // seconds
+
+// Deprovision gives a CIDR without allocations back to the pool's source, in
+// one transaction whose condition on the pool's free block is the guard
+// against allocations that race with it. If the CIDR has allocations it stays,
+// in state failed-deprovision with the reason, and can be deprovisioned later.
+func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR, error) {
+	var cidr *ipam.PoolCIDR
+	var rest *ipam.Taken
+	var mine string // the root that an earlier try of this request tried to give back
+	err := s.commit(ctx, "deprovision "+q.CIDR.String(), nil, func(a attempt) ([]Write, error) {
+		rest = nil
+		cidrKey := CIDRKey(q.Pool, q.CIDR)
+		rootKey := FreeKey(ipam.SpaceID(q.Pool), q.CIDR)
+		read, err := s.table.BatchGet(ctx, []Key{PoolKey(q.Pool), cidrKey, rootKey})
+		if err != nil {
+			return nil, err
+		}
+		item, ok := read[PoolKey(q.Pool)]
+		if !ok {
+			return nil, ipam.NotFound(q.Pool)
+		}
+		pool, err := decodePool(item)
+		if err != nil {
+			return nil, err
+		}
+		if err := q.May(pool); err != nil {
+			return nil, err
+		}
+		if item, ok = read[cidrKey]; !ok || expired(item, s.now()) {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is not provisioned to %s. GetIpamPoolCidrs lists the CIDRs that are.", q.CIDR, q.Pool)
+		}
+		if cidr, err = decodePoolCIDR(q.Pool, Row{cidrKey, item}); err != nil {
+			return nil, err
+		}
+		if a.unsure && cidr.ID == mine && cidr.State == ipam.CIDRDeprovisioned {
+			return nil, nil
+		}
+		if !cidr.State.Holds() {
+			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s.", q.Pool, q.CIDR, cidr.State)
+		}
+		root := ipam.Root{ID: cidr.ID, Bits: q.CIDR.Bits()}
+		free, ok := read[rootKey]
+		if !ok || free.str(attrRoot) != rootText(root) {
+			return s.failDeprovision(ctx, cidr)
+		}
+		mine = cidr.ID
+		b := &buddies{s: s, space: cidr.Source, path: ipam.MergePath(q.CIDR)}
+		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), TakenKey(cidr.Source, q.CIDR))); err != nil {
+			return nil, err
+		}
+		writes, left, err := s.giveBack(ctx, b, cidr.AllocationID, q.CIDR)
+		if err != nil {
+			return nil, err
+		}
+		rest = left
+		cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
+		return append(writes,
+			Write{Op: OpDelete, Key: AllocationKey(cidr.AllocationID)},
+			Write{Op: OpDelete, Key: rootKey, If: Cond{Equal: Item{attrRoot: rootAttr(root)}}},
+			Write{Op: OpPut, Key: cidrKey, Item: encodePoolCIDR(cidr), If: Cond{
+				Equal: Item{attrID: str(cidr.ID)},
+				In:    map[string][]string{attrState: {string(ipam.CIDRProvisioned), string(ipam.CIDRFailedDeprovision)}},
+			}},
+			Write{Op: OpUpdate, Key: PoolKey(q.Pool), Add: map[string]int64{attrCIDRCount: -1}, If: Cond{Present: true}},
+		), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rest != nil {
+		_ = s.mergeSplit(ctx, cidr.Source, *rest) // what this leaves undone, the reconciler does
+	}
+	return cidr, nil
+}
+
+// failDeprovision returns the write that records why a CIDR cannot be
+// deprovisioned. The allocation in the way must be read, else the snapshot was
+// torn.
+func (s *Store) failDeprovision(ctx context.Context, cidr *ipam.PoolCIDR) ([]Write, error) {
+	by, ok, err := s.blocker(ctx, ipam.SpaceID(cidr.Pool), cidr.CIDR)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errLost
+	}
+	before := cidr.State
+	cidr.State = ipam.CIDRFailedDeprovision
+	why := fmt.Sprintf("The CIDR has one or more allocations. %s is taken by %s (%s): release it, then deprovision again.", by.CIDR, by.AllocationID, by.Kind)
+	switch by.Kind {
+	case ipam.KindPool:
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is provisioned to pool %s: deprovision it there first.", by.CIDR, by.ResourceID)
+	case ipam.KindSplit:
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
+	}
+	if before == cidr.State && cidr.Failure == why {
+		return nil, nil
+	}
+	cidr.Failure = why
+	return []Write{{
+		Op:  OpUpdate,
+		Key: CIDRKey(cidr.Pool, cidr.CIDR),
+		Set: Item{attrState: str(string(cidr.State)), attrFailure: str(why)},
+		If:  Cond{Equal: Item{attrID: str(cidr.ID), attrState: str(string(before))}},
+	}}, nil
+}
+
+// record is the answer to a token, kept so that a retry of the request gets it
+// again.
+type record struct {
+	s     *Store
+	token Token
+	key   Key
+}
+
+func (s *Store) newRecord(t Token) record {
+	return record{s, t, tokenKey(ipam.DeriveID("token", t.Account, s.o.Region, t.Operation, t.Value))}
+}
+
+// replay reads the recorded answer into answer and reports whether there is
+// one.
+func (r record) replay(i Item, answer any) (bool, error) {
+	if i == nil || expired(i, r.s.now()) {
+		return false, nil
+	}
+	if i.str(attrDigest) != r.token.Digest {
+		return false, mismatch(r.token.Value)
+	}
+	if err := json.Unmarshal([]byte(i.str(attrAnswer)), answer); err != nil {
+		return false, fmt.Errorf("recorded answer to token %q: %w", r.token.Value, err)
+	}
+	return true, nil
+}
+
+// write returns the write that records answer.
+func (r record) write(answer any) Write {
+	doc, err := json.Marshal(answer)
+	if err != nil {
+		panic(fmt.Sprintf("store: %T does not marshal: %v", answer, err)) // plain data, no cycles
+	}
+	return Write{
+		Op:   OpPut,
+		Key:  r.key,
+		Item: Item{attrDigest: str(r.token.Digest), attrAnswer: str(string(doc)), AttrExpires: num(r.s.now() + int64(tokenRetention.Seconds()))},
+		If:   Cond{Absent: true, ExpiredBefore: r.s.now()},
+	}
+}

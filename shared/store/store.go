@@ -1,0 +1,163 @@
+// Package store keeps Cadastre's state in one DynamoDB table: it reads
+// snapshots, has the core decide on them, and applies the plans, each in one
+// transaction whose conditions make the decision right or void.
+//
+// Every method may be called by any number of goroutines, processes and
+// Regions at once.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Options configure a Store. The zero value of each field but Region is usable.
+type Options struct {
+	Region string                                           // the Region that writes, part of every derived id
+	Quotas *ipam.Quotas                                     // default: ipam.DefaultQuotas
+	Now    func() time.Time                                 // default: time.Now
+	Pick   func(n int) int                                  // a number in [0, n), for choosing among positions; default: random
+	NewID  func() string                                    // a token that nobody else has, for callers without one; default: 128 random bits
+	Sleep  func(ctx context.Context, d time.Duration) error // default: sleeps, or returns the context's error
+	Tries  int                                              // transactions tried before giving up, default 16
+	Room   int                                              // block changes in one transaction, default 88, at least 5
+}
+
+// Store is the state of one deployment.
+type Store struct {
+	table  Table
+	o      Options
+	window windows
+}
+
+// New returns a store on a table.
+func New(t Table, o Options) *Store {
+	if o.Quotas == nil {
+		q := ipam.DefaultQuotas()
+		o.Quotas = &q
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Pick == nil {
+		o.Pick = mathrand.IntN
+	}
+	if o.NewID == nil {
+		o.NewID = func() string {
+			b := make([]byte, 16)
+			rand.Read(b)
+			return hex.EncodeToString(b)
+		}
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Tries == 0 {
+		o.Tries = 16
+	}
+	if o.Room == 0 {
+		o.Room = 88 // leaves 12 of MaxWrites for what goes with the blocks
+	}
+	return &Store{table: t, o: o}
+}
+
+// Region returns the Region that the store writes in, the home Region.
+func (s *Store) Region() string { return s.o.Region }
+
+// Quotas returns the limits in force.
+func (s *Store) Quotas() ipam.Quotas { return *s.o.Quotas }
+
+func (s *Store) now() int64 { return s.o.Now().Unix() }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Token makes a request idempotent: the same Account, Operation and Value with
+// the same Digest is the same request, whenever and wherever it is retried.
+type Token struct {
+	Account   string // the caller's account
+	Operation string
+	Value     string // the caller's ClientToken, or "" for a request that is not retried
+	Digest    string // a digest of the request's parameters
+}
+
+// settle gives a token without a value one of its own, so that at least the
+// retries inside one request are idempotent.
+func (s *Store) settle(t Token) Token {
+	if t.Value == "" {
+		t.Value = s.o.NewID()
+	}
+	return t
+}
+
+func (s *Store) derive(k ipam.IDKind, t Token, more ...string) string {
+	return ipam.DeriveID(k, append([]string{t.Account, s.o.Region, t.Operation, t.Value}, more...)...)
+}
+
+// tokenRetention is how long an answer to a token is kept, and a released
+// allocation's by-id item, so that a late retry does not act a second time.
+const tokenRetention = 24 * time.Hour
+
+func mismatch(token string) error {
+	return ipam.Errorf(ipam.CodeIdempotentParameterMismatch, "The client token %q was used before with other parameters. Use a new token for a new request.", token)
+}
+
+// windows holds, for each space that this process met a conflict in, among how
+// many of the lowest positions it chooses. It widens on conflict and narrows
+// on success, so that a single writer takes the lowest of the tightest block
+// and many writers keep out of each other's way while space stays summarised.
+type windows struct {
+	mu sync.Mutex
+	of map[ipam.SpaceID]int
+}
+
+const widest = 64
+
+func (w *windows) get(space ipam.SpaceID) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(1, w.of[space])
+}
+
+func (w *windows) conflict(space ipam.SpaceID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil {
+		w.of = make(map[ipam.SpaceID]int)
+	}
+	w.of[space] = min(widest, max(2, 2*w.of[space]))
+}
+
+func (w *windows) success(space ipam.SpaceID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := w.of[space]; n > 2 {
+		w.of[space] = n - n/8 - 1
+	} else {
+		delete(w.of, space)
+	}
+}
+
+// jitter returns a full-jitter back-off before try n (1 and up): a random
+// share of 10 ms doubled n−1 times, at most 500 ms.
+func jitter(n int) time.Duration {
+	ceiling := min(500*time.Millisecond, 10*time.Millisecond<<min(n-1, 10))
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(ceiling))
+}
