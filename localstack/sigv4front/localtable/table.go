@@ -1,0 +1,51 @@
+// Package localtable makes Cadastre's table on DynamoDB Local, with the keys
+// that the deployed one has.
+package localtable
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// Client returns a client of the DynamoDB Local at url, fit for the store.
+func Client(url string) *dynamodb.Client {
+	return store.NewClient(aws.Config{
+		Region:       "us-east-1",
+		BaseEndpoint: &url,
+		Credentials:  credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
+	})
+}
+
+// Create makes a table of the given name, empty. One that is there already is
+// an error.
+func Create(ctx context.Context, client *dynamodb.Client, name string) error {
+	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName:   &name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(store.AttrPK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(store.AttrSK), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(store.AttrPK), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(store.AttrSK), KeyType: types.KeyTypeRange},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("create table %s: %w", name, err)
+	}
+	return dynamodb.NewTableExistsWaiter(client).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &name}, time.Minute)
+}
+
+// Drop deletes a table.
+func Drop(ctx context.Context, client *dynamodb.Client, name string) error {
+	_, err := client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name})
+	return err
+}
