@@ -24,7 +24,7 @@ func coldStart(ctx context.Context, o *settings) error {
 		start := time.Now()
 		f, err := lambdaruntime.Start(ctx, lambdaruntime.Config{
 			Binary: o.binary,
-			Env:    sigv4front.FunctionEnv("us-east-1", "http://127.0.0.1:1", "bench", account),
+			Env:    sigv4front.FunctionEnv("us-east-1", "http://127.0.0.1:1", "bench", account, ""),
 			Log:    os.Stderr,
 		})
 		if err != nil {

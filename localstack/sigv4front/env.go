@@ -1,8 +1,8 @@
 package sigv4front
 
 // FunctionEnv returns the environment that the api function is deployed with,
-// for a table on DynamoDB Local.
-func FunctionEnv(region, dynamo, table, account string) []string {
+// for a table on DynamoDB Local. grants is the deployer's, as JSON.
+func FunctionEnv(region, dynamo, table, account, grants string) []string {
 	return []string{
 		"AWS_REGION=" + region,
 		"AWS_ACCESS_KEY_ID=" + account,
@@ -11,6 +11,8 @@ func FunctionEnv(region, dynamo, table, account string) []string {
 		"AWS_ENDPOINT_URL=",
 		"AWS_ENDPOINT_URL_DYNAMODB=" + dynamo,
 		"CADASTRE_TABLE=" + table,
+		"CADASTRE_HOME_REGION=" + region,
 		"CADASTRE_ACCOUNT=" + account,
+		"CADASTRE_GRANTS=" + grants,
 	}
 }

@@ -37,6 +37,7 @@ func run(ctx context.Context) error {
 	dynamo := flag.String("dynamodb", os.Getenv("CADASTRE_DYNAMODB_LOCAL_URL"), "`URL` of DynamoDB Local")
 	table := flag.String("table", "front", "`name` of the table to make and serve")
 	instances := flag.Int("instances", 4, "processes that serve")
+	grants := flag.String("grants", "", "the deployer's grants as `JSON`; default: none")
 	flag.Func("key", "`ID,secret,account,ARN` of a principal; may be repeated", func(s string) error {
 		part := strings.SplitN(s, ",", 4)
 		if len(part) != 4 {
@@ -56,7 +57,7 @@ func run(ctx context.Context) error {
 	defer localtable.Drop(context.WithoutCancel(ctx), client, *table)
 	function, err := lambdaruntime.Start(ctx, lambdaruntime.Config{
 		Binary:    *binary,
-		Env:       sigv4front.FunctionEnv(*region, *dynamo, *table, keys[0].Account),
+		Env:       sigv4front.FunctionEnv(*region, *dynamo, *table, keys[0].Account, *grants),
 		Instances: *instances,
 		Log:       os.Stderr,
 	})

@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# Plays the main job through the real AWS CLI against a running Cadastre: an
+# IPAM with two operating Regions, pools down to dev and prod, allocations,
+# a refusal of each kind, a release and a reuse.
+#
+#   localstack/demo.sh ENDPOINT      (or CADASTRE_ENDPOINT=…)
+#
+# Every answer is checked; the first that is not as expected ends the play with
+# status 1. Run again, it first deletes the IPAM that it left. CADASTRE_AWS names
+# the AWS CLI to use (default: aws).
+set -euo pipefail
+
+endpoint=${1:-${CADASTRE_ENDPOINT:-}}
+if [ -z "$endpoint" ]; then
+    echo "usage: $0 ENDPOINT   (the address of the API, as \`make run\` prints it)" >&2
+    exit 2
+fi
+export AWS_ENDPOINT_URL_EC2=$endpoint
+export AWS_ACCESS_KEY_ID=${AWS_ACCESS_KEY_ID:-000000000000}
+export AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY:-test}
+export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}
+export AWS_PAGER= AWS_MAX_ATTEMPTS=1
+unset AWS_REGION AWS_PROFILE
+cli=${CADASTRE_AWS:-aws}
+
+name=cadastre-demo
+bold=$(tput bold 2>/dev/null || true)
+plain=$(tput sgr0 2>/dev/null || true)
+refusals=0
+
+title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+
+fail() {
+    printf '\nFAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+# show prints a command as one would type it.
+show() {
+    local word line='$ aws ec2'
+    for word in "$@"; do
+        case $word in
+            *[!A-Za-z0-9_./:=,@-]*|'') line+=" '$word'" ;;
+            *) line+=" $word" ;;
+        esac
+    done
+    printf '\n%s\n' "$line"
+}
+
+# run ARGS… runs `aws ec2 ARGS…`, prints both, and leaves the output in $out.
+run() {
+    show "$@"
+    out=$("$cli" ec2 "$@" 2>&1) || fail "$out"
+    printf '%s\n' "$out"
+}
+
+# expect WHAT GOT WANT
+expect() {
+    [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
+}
+
+# refuse CODE TEXT ARGS… runs a command that must be refused with the code and
+# a message that holds the text.
+refuse() {
+    local code=$1 text=$2
+    shift 2
+    show "$@"
+    if out=$("$cli" ec2 "$@" 2>&1); then
+        printf '%s\n' "$out"
+        fail "the request was accepted; expected $code"
+    fi
+    out=${out#"${out%%[![:space:]]*}"}
+    printf '%s\n' "$out"
+    case $out in
+        *"($code)"*"$text"*) refusals=$((refusals + 1)) ;;
+        *) fail "expected a refusal with $code and '$text'" ;;
+    esac
+}
+
+title "An address manager with two operating Regions"
+former=$("$cli" ec2 describe-ipams --filters "Name=tag:Name,Values=$name" --query 'Ipams[].IpamId' --output text)
+for id in $former; do
+    echo "(deleting the one that an earlier run left)"
+    run delete-ipam --ipam-id "$id" --cascade --query 'Ipam.State' --output text
+    for _ in $(seq 120); do
+        left=$("$cli" ec2 describe-ipams --filters "Name=ipam-id,Values=$id" --query 'Ipams[].State' --output text)
+        [ -n "$left" ] || break
+        sleep 0.5
+    done
+    [ -z "$left" ] || fail "$id is still $left after a minute; is the provisioning function running?"
+done
+run create-ipam --description 'The demonstration' \
+    --operating-regions RegionName=ap-northeast-1 RegionName=ap-northeast-3 \
+    --tag-specifications "ResourceType=ipam,Tags=[{Key=Name,Value=$name}]" \
+    --query 'Ipam.[IpamId,PrivateDefaultScopeId,IpamRegion,State]' --output text
+read -r ipam scope home state <<<"$out"
+expect "the state of the IPAM" "$state" create-complete
+
+# create_pool VARIABLE DESCRIPTION ARGS…
+create_pool() {
+    local variable=$1 description=$2
+    shift 2
+    run create-ipam-pool --ipam-scope-id "$scope" --address-family ipv4 --description "$description" "$@" \
+        --query 'IpamPool.[IpamPoolId,State]' --output text
+    local id state
+    read -r id state <<<"$out"
+    expect "the state of the pool" "$state" create-complete
+    printf -v "$variable" %s "$id"
+}
+
+# provision POOL CIDR
+provision() {
+    run provision-ipam-pool-cidr --ipam-pool-id "$1" --cidr "$2" --query 'IpamPoolCidr.[Cidr,State]' --output text
+    expect "the provisioned CIDR" "$out" "$2"$'\t'provisioned
+}
+
+title "A top-level pool, a pool for each Region, dev and prod under each"
+create_pool top 'top level'
+provision "$top" 10.0.0.0/12
+create_pool osaka osaka --source-ipam-pool-id "$top" --locale ap-northeast-3
+provision "$osaka" 10.0.0.0/14
+create_pool tokyo tokyo --source-ipam-pool-id "$top" --locale ap-northeast-1
+provision "$tokyo" 10.4.0.0/14
+
+rules=(--allocation-min-netmask-length 20 --allocation-max-netmask-length 28 --allocation-default-netmask-length 24)
+create_pool osaka_dev 'osaka dev' --source-ipam-pool-id "$osaka" --locale ap-northeast-3 "${rules[@]}"
+provision "$osaka_dev" 10.0.0.0/16
+create_pool osaka_prod 'osaka prod' --source-ipam-pool-id "$osaka" --locale ap-northeast-3 \
+    --allocation-min-netmask-length 16 --allocation-max-netmask-length 24
+provision "$osaka_prod" 10.1.0.0/16
+create_pool tokyo_dev 'tokyo dev' --source-ipam-pool-id "$tokyo" --locale ap-northeast-1 "${rules[@]}"
+provision "$tokyo_dev" 10.4.0.0/16
+create_pool tokyo_prod 'tokyo prod' --source-ipam-pool-id "$tokyo" --locale ap-northeast-1 \
+    --allocation-min-netmask-length 16 --allocation-max-netmask-length 24
+provision "$tokyo_prod" 10.5.0.0/16
+
+# allocate CIDR REGION POOL ARGS… allocates and expects the CIDR; $allocation
+# is its id.
+allocate() {
+    local want=$1 region=$2 pool=$3
+    shift 3
+    run allocate-ipam-pool-cidr --region "$region" --ipam-pool-id "$pool" "$@" \
+        --query 'IpamPoolAllocation.[Cidr,IpamPoolAllocationId]' --output text
+    local cidr
+    read -r cidr allocation <<<"$out"
+    expect "the allocated CIDR" "$cidr" "$want"
+}
+
+title "Allocations by length, by CIDR and by the pool's default"
+allocate 10.4.0.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --description 'by length'
+first=$allocation
+allocate 10.4.128.0/20 ap-northeast-1 "$tokyo_dev" --cidr 10.4.128.0/20 --description 'by CIDR'
+allocate 10.4.1.0/24 ap-northeast-1 "$tokyo_dev" --description 'by default'
+allocate 10.4.2.0/26 ap-northeast-1 "$tokyo_dev" --netmask-length 26 --description 'tightest fit'
+allocate 10.4.2.64/26 ap-northeast-1 "$tokyo_dev" --netmask-length 26 \
+    --tag-specifications 'ResourceType=ipam-pool-allocation,Tags=[{Key=team,Value=network}]'
+allocate 10.4.16.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --allowed-cidrs 10.4.16.0/20
+allocate 10.4.17.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --disallowed-cidrs 10.4.3.0/24
+allocate 10.5.0.0/20 "$home" "$tokyo_prod" --netmask-length 20 --description 'from the home Region'
+allocate 10.0.0.0/24 ap-northeast-3 "$osaka_dev"
+allocate 10.1.0.0/16 ap-northeast-3 "$osaka_prod" --netmask-length 16 --description 'all of it'
+
+title "A preview shows the next one and takes nothing"
+for _ in 1 2; do
+    run allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_dev" --preview-next-cidr \
+        --query IpamPoolAllocation.Cidr --output text
+    expect "the previewed CIDR" "$out" 10.0.1.0/24
+done
+
+title "The same client token is the same request"
+allocate 10.0.1.0/24 ap-northeast-3 "$osaka_dev" --netmask-length 24 --client-token "demo-$ipam"
+once=$allocation
+allocate 10.0.1.0/24 ap-northeast-3 "$osaka_dev" --netmask-length 24 --client-token "demo-$ipam"
+expect "the id of the repeated request" "$allocation" "$once"
+
+title "Refusals"
+tokyo_dev_allocate=(allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo_dev")
+echo "too big for what is free:"
+refuse InvalidParameterValue 'largest free block is /15' allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo" --netmask-length 14
+echo; echo "the pool is full:"
+refuse InvalidParameterValue 'no free address left' allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_prod" --netmask-length 24
+echo; echo "the pool has no CIDR yet:"
+create_pool empty 'nothing provisioned'
+refuse InvalidParameterValue 'no CIDR provisioned' allocate-ipam-pool-cidr --ipam-pool-id "$empty" --netmask-length 24
+run delete-ipam-pool --ipam-pool-id "$empty" --query IpamPool.State --output text
+echo; echo "the CIDR is taken:"
+refuse InvalidParameterValue 'overlaps 10.4.0.0/24' "${tokyo_dev_allocate[@]}" --cidr 10.4.0.0/25
+echo; echo "the CIDR is outside the pool:"
+refuse InvalidParameterValue 'not contained' "${tokyo_dev_allocate[@]}" --cidr 192.168.0.0/24
+echo; echo "the CIDR has host bits set:"
+refuse InvalidParameterValue '10.4.7.0/24' "${tokyo_dev_allocate[@]}" --cidr 10.4.7.1/24
+echo; echo "larger than the pool's rule admits:"
+refuse InvalidParameterValue 'minimum netmask length /20' "${tokyo_dev_allocate[@]}" --netmask-length 19
+echo; echo "smaller than the pool's rule admits:"
+refuse InvalidParameterValue 'maximum netmask length /28' "${tokyo_dev_allocate[@]}" --netmask-length 29
+echo; echo "another Region than the pool's:"
+refuse InvalidParameterValue 'not in the current region ap-northeast-3' \
+    allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$tokyo_dev" --netmask-length 24
+echo; echo "no length, and no default in the pool:"
+refuse InvalidParameterCombination 'no default allocation netmask length' \
+    allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo_prod"
+echo; echo "a CIDR and a length at once:"
+refuse InvalidParameterCombination NetmaskLength "${tokyo_dev_allocate[@]}" --cidr 10.4.7.0/24 --netmask-length 24
+echo; echo "a client token with other parameters:"
+refuse IdempotentParameterMismatch 'used before with other parameters' \
+    allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_dev" --netmask-length 25 --client-token "demo-$ipam"
+echo; echo "provisioning what another pool has:"
+refuse InvalidParameterValue 'overlaps 10.4.0.0/16' provision-ipam-pool-cidr --ipam-pool-id "$tokyo_prod" --cidr 10.4.0.0/16
+echo; echo "a second top-level pool over the first:"
+create_pool rival 'a second top level'
+refuse InvalidParameterValue 'overlaps 10.0.0.0/12' provision-ipam-pool-cidr --ipam-pool-id "$rival" --cidr 10.0.0.0/8
+run delete-ipam-pool --ipam-pool-id "$rival" --query IpamPool.State --output text
+echo; echo "a locale that is no operating Region:"
+refuse InvalidParameterValue eu-west-1 create-ipam-pool --ipam-scope-id "$scope" --address-family ipv4 --locale eu-west-1
+echo; echo "another locale than the source pool's:"
+refuse InvalidParameterValue ap-northeast-1 \
+    create-ipam-pool --ipam-scope-id "$scope" --address-family ipv4 --source-ipam-pool-id "$tokyo" --locale ap-northeast-3
+echo; echo "deleting a pool with CIDRs:"
+refuse DependencyViolation "$tokyo_dev" delete-ipam-pool --ipam-pool-id "$tokyo_dev"
+echo; echo "deleting an IPAM with pools:"
+refuse DependencyViolation "$ipam" delete-ipam --ipam-id "$ipam"
+echo; echo "deleting a default scope:"
+refuse OperationNotPermitted "$scope" delete-ipam-scope --ipam-scope-id "$scope"
+echo; echo "a second IPAM:"
+refuse ResourceLimitExceeded 'limit for ipams' create-ipam
+echo; echo "releasing what is no allocation of the pool:"
+refuse InvalidIpamPoolAllocationId.NotFound ipam-pool-alloc-0123 release-ipam-pool-allocation --ipam-pool-id "$tokyo_dev" \
+    --cidr 10.4.0.0/24 --ipam-pool-allocation-id ipam-pool-alloc-0123456789abcdef0123456789abcdef
+echo; echo "a pool that does not exist:"
+refuse InvalidIpamPoolId.NotFound ipam-pool-0123456789abcdef0 get-ipam-pool-cidrs --ipam-pool-id ipam-pool-0123456789abcdef0
+echo; echo "an id that is none:"
+refuse InvalidIpamPoolId.Malformed pool-1 get-ipam-pool-cidrs --ipam-pool-id pool-1
+echo; echo "a modification of nothing:"
+refuse InvalidParameterCombination 'must contain a modification' modify-ipam-pool --ipam-pool-id "$tokyo_dev"
+echo; echo "a dry run:"
+refuse DryRunOperation 'would have succeeded' "${tokyo_dev_allocate[@]}" --netmask-length 24 --dry-run
+echo; echo "what is not built yet:"
+refuse UnsupportedOperation DescribeIpamPolicies describe-ipam-policies
+
+echo; echo "deprovisioning a CIDR with allocations is answered, with the reason:"
+run deprovision-ipam-pool-cidr --ipam-pool-id "$osaka_prod" --cidr 10.1.0.0/16 \
+    --query 'IpamPoolCidr.[State,FailureReason.Message]' --output text
+case $out in failed-deprovision*) ;; *) fail "expected failed-deprovision" ;; esac
+
+title "What is released is free at once"
+run release-ipam-pool-allocation --region ap-northeast-1 --ipam-pool-id "$tokyo_dev" --cidr 10.4.0.0/24 \
+    --ipam-pool-allocation-id "$first" --query Success --output text
+expect "the success of the release" "$out" True
+allocate 10.4.0.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --description reused
+[ "$allocation" != "$first" ] || fail "the reused CIDR has the released allocation's id"
+
+title "What tokyo dev holds now"
+run get-ipam-pool-allocations --region ap-northeast-1 --ipam-pool-id "$tokyo_dev" \
+    --query 'IpamPoolAllocations[].Cidr' --output text
+expect "the pool's allocations" "$(tr '\t' ' ' <<<"$out")" \
+    '10.4.0.0/24 10.4.1.0/24 10.4.2.0/26 10.4.2.64/26 10.4.16.0/24 10.4.17.0/24 10.4.128.0/20'
+run get-ipam-pool-allocations --region ap-northeast-1 --ipam-pool-id "$tokyo_dev"
+
+printf '\n%sAll answers were as expected, %d refusals among them.%s\n' "$bold" "$refusals" "$plain"

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs the end-to-end suite against one backend, or both in turn:
+#
+#   localstack/e2e/run.sh emulator|front|both [pytest's arguments]
+#
+# PYTHON names an interpreter with requirements.txt installed. What the backends
+# need is told in conftest.py.
+set -euo pipefail
+backends=${1:?"which backend: emulator, front or both"}
+shift
+[ "$backends" != both ] || backends='emulator front'
+cd "$(dirname "$0")"
+for backend in $backends; do
+    echo "end-to-end suite, backend $backend"
+    CADASTRE_E2E_BACKEND=$backend PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" -m pytest -c pytest.ini "$@" .
+done
