@@ -24,8 +24,11 @@ unset AWS_REGION AWS_PROFILE
 cli=${CADASTRE_AWS:-aws}
 
 name=cadastre-demo
-bold=$(tput bold 2>/dev/null || true)
-plain=$(tput sgr0 2>/dev/null || true)
+bold='' plain=''
+if [ -t 1 ]; then
+    bold=$(tput bold 2>/dev/null || true)
+    plain=$(tput sgr0 2>/dev/null || true)
+fi
 refusals=0
 
 title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
