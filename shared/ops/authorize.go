@@ -1,0 +1,162 @@
+package ops
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Grant gives a class to every principal whose ARN matches Pattern, in which *
+// stands for any number of characters, / and : too, and ? for one.
+//
+// A session of a role, arn:aws:sts::A:assumed-role/R/S, is matched as itself
+// and as its role, arn:aws:iam::A:role/R. The session's ARN does not tell the
+// role's path, so a pattern with a path, role/team/R, stands for role/R as
+// well: role names are unique in an account whatever their path. It does so
+// only if the name behind the path has no wildcard, since role/team/* would
+// otherwise grant to every role of the account.
+type Grant struct {
+	Pattern string
+	Class   Class
+}
+
+// Grants is the Authorizer by patterns of principal ARNs. Who matches none is
+// refused. It is safe for concurrent use.
+type Grants struct {
+	deployer []Grant
+	load     func(context.Context) ([]Grant, error)
+	ttl      time.Duration
+	now      func() time.Time
+
+	mu     sync.Mutex
+	loaded []Grant
+	have   bool      // loaded holds an answer, however old
+	until  time.Time // when to load again
+}
+
+// NewGrants returns an Authorizer that takes the deployer's grants together
+// with those that load returns, which it keeps for ttl. If load fails later on,
+// what it last returned goes on being used. A nil load adds none.
+func NewGrants(deployer []Grant, load func(context.Context) ([]Grant, error), ttl time.Duration, now func() time.Time) *Grants {
+	return &Grants{deployer: deployer, load: load, ttl: ttl, now: now}
+}
+
+// Authorize implements Authorizer.
+func (g *Grants) Authorize(ctx context.Context, c Caller, class Class) error {
+	if c.Account == "" || c.ARN == "" {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "the caller has no verified account and principal; sign the request with IAM credentials.")
+	}
+	if class < Read || class > Administer {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "the class %s is never granted.", class)
+	}
+	held := highest(g.deployer, c.ARN)
+	if held >= class {
+		return nil // without a read: the usual way
+	}
+	more, err := g.fromTable(ctx)
+	if err != nil {
+		return err
+	}
+	if held = max(held, highest(more, c.ARN)); held >= class {
+		return nil
+	}
+	return ipam.Errorf(ipam.CodeUnauthorizedOperation,
+		"%s of account %s has the class %s. Ask the administrator of this service to grant the class %s to a pattern that matches this principal.",
+		c.ARN, c.Account, held, class)
+}
+
+func (g *Grants) fromTable(ctx context.Context) ([]Grant, error) {
+	if g.load == nil {
+		return nil, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := g.now(); !g.have || !now.Before(g.until) {
+		fresh, err := g.load(ctx)
+		switch {
+		case err == nil:
+			g.loaded, g.have = fresh, true
+		case g.have:
+			slog.WarnContext(ctx, "grants not reloaded, the last ones are used", "error", err.Error())
+		default:
+			slog.ErrorContext(ctx, "grants not loaded", "error", err.Error())
+			return nil, ipam.Errorf(ipam.CodeUnavailable, "The grants of this service cannot be read at the moment. Retry the request.")
+		}
+		g.until = now.Add(g.ttl)
+	}
+	return g.loaded, nil
+}
+
+// highest returns the highest class that the grants give to the principal.
+func highest(grants []Grant, arn string) Class {
+	var c Class
+	for _, g := range grants {
+		if g.Class > c && matches(g.Pattern, arn) {
+			c = g.Class
+		}
+	}
+	return c
+}
+
+func matches(pattern, arn string) bool {
+	if wild(pattern, arn) {
+		return true
+	}
+	role := roleOf(arn)
+	if role == "" {
+		return false
+	}
+	return wild(pattern, role) || wild(withoutPath(pattern), role)
+}
+
+// roleOf returns the ARN of the role, without its path, that an assumed-role
+// session's ARN belongs to, and "" for any other ARN.
+func roleOf(arn string) string {
+	f := strings.SplitN(arn, ":", 6)
+	if len(f) != 6 || f[0] != "arn" || f[2] != "sts" {
+		return ""
+	}
+	name, ok := strings.CutPrefix(f[5], "assumed-role/")
+	name, _, slash := strings.Cut(name, "/")
+	if !ok || !slash || name == "" {
+		return ""
+	}
+	return "arn:" + f[1] + ":iam::" + f[4] + ":role/" + name
+}
+
+// withoutPath returns the pattern with the path between role/ and a literal
+// role name taken out, and other patterns as they are.
+func withoutPath(pattern string) string {
+	head, rest, ok := strings.Cut(pattern, ":role/")
+	i := strings.LastIndexByte(rest, '/')
+	if !ok || i < 0 || rest[i+1:] == "" || strings.ContainsAny(rest[i+1:], "*?") {
+		return pattern
+	}
+	return head + ":role/" + rest[i+1:]
+}
+
+// wild matches s against a pattern of literals, * and ?. It walks back to the
+// last * only, so it takes at most len(pattern)·len(s) steps.
+func wild(pattern, s string) bool {
+	p, i, star, mark := 0, 0, -1, 0
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}

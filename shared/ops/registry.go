@@ -1,0 +1,208 @@
+// Package ops is the registry of operations and the operations themselves, one
+// file an area. An operation is defined once, with the AWS SDK's own input and
+// output types, and every door — EC2 Query, JSON, events, custom resources —
+// reaches it through Registry.Call, which is where authorization, validation
+// and DryRun happen.
+package ops
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Class is what an operation asks of its caller. Classes are ordered: a
+// principal's class includes the lower ones. The zero Class is none.
+type Class uint8
+
+// The classes.
+const (
+	Read       Class = iota + 1 // sees objects
+	Allocate                    // takes space out of pools, and gives it back
+	Administer                  // changes IPAMs, scopes, pools and their CIDRs
+)
+
+var classNames = [...]string{"none", "read", "allocate", "administer"}
+
+// String returns the class's name, lower case.
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return fmt.Sprintf("Class(%d)", uint8(c))
+}
+
+// ParseClass is the reverse of String for the three classes.
+func ParseClass(s string) (Class, error) {
+	for c := Read; c <= Administer; c++ {
+		if s == classNames[c] {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no class; the classes are read, allocate, administer", s)
+}
+
+// Meta is what the doors and the docs need to know of an operation.
+type Meta struct {
+	Class      Class
+	Mutates    bool
+	Paginated  bool
+	Idempotent bool   // takes a ClientToken
+	Summary    string // one line for the docs and OpenAPI
+}
+
+// Caller is who calls, as the door has verified it.
+type Caller struct {
+	Account string // 12 digits
+	ARN     string // of the principal
+	Region  string // claimed by the caller, for locale checks only; "" is the home Region
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries c. Only doors call it, with an
+// identity that the caller cannot write.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerFrom returns the context's caller, and the zero Caller, which every
+// Authorizer refuses, if it has none.
+func CallerFrom(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// Authorizer decides whether a caller has a class. Authorize returns nil if so,
+// an *ipam.Error of code UnauthorizedOperation that tells what the caller has
+// if not, and any other error if that cannot be found out.
+type Authorizer interface {
+	Authorize(ctx context.Context, c Caller, class Class) error
+}
+
+// Operation is a defined operation.
+type Operation struct {
+	Name string
+	Meta
+	InType, OutType reflect.Type // structs, such as ec2.AllocateIpamPoolCidrInput
+
+	fresh  func() any
+	invoke func(context.Context, any) (any, error)
+}
+
+// New returns a pointer to a zero input.
+func (o *Operation) New() any { return o.fresh() }
+
+// Registry holds the operations. Define everything before the first Call;
+// from then on it is safe for concurrent use.
+type Registry struct {
+	auth       Authorizer
+	operations map[string]*Operation
+}
+
+// NewRegistry returns an empty registry whose calls auth decides on.
+func NewRegistry(auth Authorizer) *Registry {
+	return &Registry{auth: auth, operations: map[string]*Operation{}}
+}
+
+// Define adds an operation. It panics if the name is taken or meta has no
+// class: both are mistakes in the program.
+func Define[In, Out any](r *Registry, name string, meta Meta, f func(context.Context, *In) (*Out, error)) {
+	if _, taken := r.operations[name]; taken {
+		panic("ops: " + name + " is defined twice")
+	}
+	if meta.Class < Read || meta.Class > Administer {
+		panic("ops: " + name + " has no class")
+	}
+	r.operations[name] = &Operation{
+		Name: name, Meta: meta,
+		InType: reflect.TypeFor[In](), OutType: reflect.TypeFor[Out](),
+		fresh: func() any { return new(In) },
+		invoke: func(ctx context.Context, in any) (any, error) {
+			out, err := f(ctx, in.(*In))
+			if err != nil {
+				return nil, err // not out: a nil *Out in an any is not nil
+			}
+			return out, nil
+		},
+	}
+}
+
+// Lookup returns the operation of that name.
+func (r *Registry) Lookup(name string) (*Operation, bool) {
+	o, ok := r.operations[name]
+	return o, ok
+}
+
+// Operations returns all operations, sorted by name.
+func (r *Registry) Operations() []*Operation {
+	return slices.SortedFunc(maps.Values(r.operations), func(a, b *Operation) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+}
+
+// Call carries out an operation for the context's caller. in is a pointer to
+// the operation's input type and out one to its output type. Before the
+// operation itself it refuses, in this order: an unknown action, a caller
+// without the operation's class, an input that lacks a required member or has a
+// value outside the API model's ranges and enumerations, and DryRun.
+func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err error) {
+	o, ok := r.operations[name]
+	if !ok {
+		return nil, r.unknown(name)
+	}
+	if reflect.TypeOf(in) != reflect.PointerTo(o.InType) || reflect.ValueOf(in).IsNil() {
+		return nil, fmt.Errorf("call %s: the input is a %T and not a *%s", name, in, o.InType)
+	}
+	if err := r.authorize(ctx, o); err != nil {
+		return nil, err
+	}
+	if dryRun(in) {
+		return nil, ipam.Errorf(ipam.CodeDryRunOperation, "Request would have succeeded, but DryRun flag is set.")
+	}
+	return o.invoke(ctx, in)
+}
+
+func (r *Registry) unknown(name string) error {
+	return ipam.Errorf(ipam.CodeInvalidAction, "The action %s is not valid for this endpoint.", name)
+}
+
+func (r *Registry) authorize(ctx context.Context, o *Operation) error {
+	c := CallerFrom(ctx)
+	if c.Account == "" || c.ARN == "" {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation,
+			"You are not authorized to perform this operation. %s came without a verified account and principal; sign the request with IAM credentials.", o.Name)
+	}
+	err := r.auth.Authorize(ctx, c, o.Class)
+	if ipam.CodeOf(err) == ipam.CodeUnauthorizedOperation {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. %s needs the class %s; %s",
+			o.Name, o.Class, ipam.Public(err).Message)
+	}
+	if err != nil {
+		return fmt.Errorf("authorize %s for %s: %w", c.ARN, o.Name, err)
+	}
+	return nil
+}
+
+// dryRun tells whether the input's DryRun member is true. The field is found
+// by name because no two inputs share a type.
+func dryRun(in any) bool {
+	f := reflect.ValueOf(in).Elem().FieldByName("DryRun")
+	if !f.IsValid() {
+		return false
+	}
+	switch b := f.Interface().(type) {
+	case *bool:
+		return b != nil && *b
+	case bool:
+		return b
+	}
+	return false
+}
