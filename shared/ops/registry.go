@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
 // Class is what an operation asks of its caller. Classes are ordered: a
@@ -156,7 +157,7 @@ func (r *Registry) Operations() []*Operation {
 func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err error) {
 	o, ok := r.operations[name]
 	if !ok {
-		return nil, r.unknown(name)
+		return nil, Unknown(name)
 	}
 	if reflect.TypeOf(in) != reflect.PointerTo(o.InType) || reflect.ValueOf(in).IsNil() {
 		return nil, fmt.Errorf("call %s: the input is a %T and not a *%s", name, in, o.InType)
@@ -164,14 +165,24 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if err := r.authorize(ctx, o); err != nil {
 		return nil, err
 	}
+	if _, ok := schema.Lookup(name); ok { // the API model knows nothing of our own additions
+		if err := schema.Check(name, in); err != nil {
+			return nil, err
+		}
+	}
 	if dryRun(in) {
 		return nil, ipam.Errorf(ipam.CodeDryRunOperation, "Request would have succeeded, but DryRun flag is set.")
 	}
 	return o.invoke(ctx, in)
 }
 
-func (r *Registry) unknown(name string) error {
-	return ipam.Errorf(ipam.CodeInvalidAction, "The action %s is not valid for this endpoint.", name)
+// Unknown returns the error for an action that is not defined:
+// UnsupportedOperation if the EC2 IPAM API has it, else InvalidAction.
+func Unknown(name string) error {
+	if _, ok := schema.Lookup(name); ok {
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "The action %s is part of the EC2 IPAM API but is not built here yet. GET /v1/openapi.json lists the actions that are.", name)
+	}
+	return ipam.Errorf(ipam.CodeInvalidAction, "The action %s is not valid for this endpoint. GET /v1/openapi.json lists the actions that are.", schema.Excerpt(name))
 }
 
 func (r *Registry) authorize(ctx context.Context, o *Operation) error {

@@ -1,0 +1,126 @@
+package ops_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+func TestGrantPatterns(t *testing.T) {
+	const (
+		user    = "arn:aws:iam::111122223333:user/team/alice"
+		session = "arn:aws:sts::111122223333:assumed-role/deploy/alice"
+		root    = "arn:aws:iam::111122223333:root"
+	)
+	for _, c := range []struct {
+		name, pattern, arn string
+		want               bool
+	}{
+		{"the same ARN", user, user, true},
+		{"another case", strings.ToUpper(user), user, false},
+		{"a prefix of the ARN", user[:len(user)-1], user, false},
+		{"the ARN is a prefix", user + "x", user, false},
+		{"everything", "*", user, true},
+		{"nothing", "", user, false},
+		{"* across slashes and colons", "arn:aws:*alice", user, true},
+		{"* for nothing", user + "*", user, true},
+		{"* that has to give back", "*a*li*e", user, true},
+		{"* with a rest that is not there", "arn:*:bob", user, false},
+		{"? for one character", strings.Replace(user, "alice", "?lice", 1), user, true},
+		{"? is not nothing", user + "?", user, false},
+		{"every principal of an account, a user", "arn:aws:iam::111122223333:*", user, true},
+		{"every principal of an account, root", "arn:aws:iam::111122223333:*", root, true},
+		{"every principal of an account, a session", "arn:aws:iam::111122223333:*", session, true},
+		{"every principal of another account", "arn:aws:iam::444455556666:*", session, false},
+		{"a session by its role", "arn:aws:iam::111122223333:role/deploy", session, true},
+		{"a session by a role's wildcard", "arn:aws:iam::111122223333:role/dep*", session, true},
+		{"a session by its role with any path", "arn:aws:iam::111122223333:role/*/deploy", session, true},
+		{"a session by its role with a path", "arn:aws:iam::111122223333:role/a/b/deploy", session, true},
+		{"a path does not grant to every role", "arn:aws:iam::111122223333:role/team/*", session, false},
+		{"a path and a wildcard in the name", "arn:aws:iam::111122223333:role/team/dep*", session, false},
+		{"a session by another role", "arn:aws:iam::111122223333:role/deploy2", session, false},
+		{"a session by another account's role", "arn:aws:iam::444455556666:role/deploy", session, false},
+		{"a session by its session ARN", "arn:aws:sts::111122223333:assumed-role/deploy/*", session, true},
+		{"a session name cannot play a role", "arn:aws:iam::111122223333:role/admin", "arn:aws:sts::111122223333:assumed-role/deploy/admin", false},
+		{"a session name with a slash cannot either", "arn:aws:iam::111122223333:role/admin", "arn:aws:sts::111122223333:assumed-role/deploy/role/admin", false},
+		{"another partition", "arn:aws-cn:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", true},
+		{"partitions are told apart", "arn:aws:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", false},
+		{"a federated user is no role", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:federated-user/x", false},
+		{"an assumed role without a name", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:assumed-role//x", false},
+		{"many stars take no long time", strings.Repeat("*a", 200) + "b", strings.Repeat("a", 5000), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := ops.NewGrants([]ops.Grant{{Pattern: c.pattern, Class: ops.Read}}, nil, time.Minute, time.Now)
+			err := g.Authorize(t.Context(), ops.Caller{Account: "111122223333", ARN: c.arn}, ops.Read)
+			if (err == nil) != c.want {
+				t.Errorf("pattern %s, principal %s: got %v", c.pattern, c.arn, err)
+			}
+			if err != nil && ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
+				t.Errorf("code %s", ipam.CodeOf(err))
+			}
+		})
+	}
+}
+
+func TestHighestGrantCounts(t *testing.T) {
+	g := ops.NewGrants([]ops.Grant{{Pattern: "*alice", Class: ops.Allocate}, {Pattern: "*", Class: ops.Read}},
+		func(context.Context) ([]ops.Grant, error) {
+			return []ops.Grant{{Pattern: "*bob", Class: ops.Administer}}, nil
+		}, time.Minute, time.Now)
+	for _, c := range []struct {
+		arn  string
+		want ops.Class
+	}{{"user/alice", ops.Allocate}, {"user/bob", ops.Administer}, {"user/carol", ops.Read}} {
+		for class := ops.Read; class <= ops.Administer; class++ {
+			err := g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: c.arn}, class)
+			if (err == nil) != (class <= c.want) {
+				t.Errorf("%s, %s: got %v", c.arn, class, err)
+			}
+		}
+		for _, class := range []ops.Class{0, ops.Administer + 1} {
+			if g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: c.arn}, class) == nil {
+				t.Errorf("%s: granted the class %s", c.arn, class)
+			}
+		}
+	}
+	for _, c := range []ops.Caller{{}, {Account: "1"}, {ARN: "user/bob"}} {
+		if g.Authorize(t.Context(), c, ops.Read) == nil {
+			t.Errorf("%+v was let in", c)
+		}
+	}
+}
+
+func TestGrantsAreReloaded(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var loads int
+	var answer []ops.Grant
+	var failure error
+	g := ops.NewGrants([]ops.Grant{{Pattern: "user/deployer", Class: ops.Administer}},
+		func(context.Context) ([]ops.Grant, error) { loads++; return answer, failure }, time.Minute, func() time.Time { return now })
+	step := func(name, arn string, wantLoads int, want ipam.Code) {
+		t.Helper()
+		if got := ipam.CodeOf(g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: arn}, ops.Read)); got != want || loads != wantLoads {
+			t.Errorf("%s: got %q after %d loads, want %q after %d", name, got, loads, want, wantLoads)
+		}
+	}
+	failure = errors.New("x")
+	step("the deployer's grants need no load", "user/deployer", 0, "")
+	step("nothing was ever loaded", "user/a", 1, ipam.CodeUnavailable)
+	failure, answer = nil, []ops.Grant{{Pattern: "user/a", Class: ops.Read}}
+	step("a first failure is not kept", "user/a", 2, "")
+	answer = nil
+	now = now.Add(time.Minute - 1)
+	step("kept until the last moment", "user/a", 2, "")
+	failure = errors.New("x")
+	now = now.Add(1)
+	step("stale ones serve when a reload fails", "user/a", 3, "")
+	step("and the reload is not tried on each call", "user/a", 3, "")
+	failure = nil
+	now = now.Add(time.Minute)
+	step("a grant taken back", "user/a", 4, ipam.CodeUnauthorizedOperation)
+}

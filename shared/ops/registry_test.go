@@ -1,0 +1,170 @@
+package ops_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+const allocator = "arn:aws:iam::111122223333:user/allocator"
+
+// own is the input of an operation that the API model does not have.
+type own struct {
+	DryRun bool
+	Fail   error
+}
+
+func registry(t *testing.T, called *int) *ops.Registry {
+	t.Helper()
+	r := ops.NewRegistry(ops.NewGrants([]ops.Grant{{Pattern: allocator, Class: ops.Allocate}}, nil, 0, nil))
+	ops.Define(r, "AllocateIpamPoolCidr", ops.Meta{Class: ops.Allocate, Mutates: true, Idempotent: true},
+		func(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
+			*called++
+			return &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: &types.IpamPoolAllocation{Cidr: aws.String("10.0.0.0/24")}}, nil
+		})
+	ops.Define(r, "CreateIpamPool", ops.Meta{Class: ops.Administer, Mutates: true},
+		func(context.Context, *ec2.CreateIpamPoolInput) (*ec2.CreateIpamPoolOutput, error) {
+			*called++
+			return nil, errors.New("unreachable")
+		})
+	ops.Define(r, "ModifyIpamPool", ops.Meta{Class: ops.Allocate, Mutates: true},
+		func(context.Context, *ec2.ModifyIpamPoolInput) (*ec2.ModifyIpamPoolOutput, error) {
+			*called++
+			return nil, errors.New("unreachable")
+		})
+	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+		*called++
+		return &ec2.DescribeIpamsOutput{}, nil
+	})
+	ops.Define(r, "PutOwnThing", ops.Meta{Class: ops.Read}, func(_ context.Context, in *own) (*own, error) {
+		*called++
+		return nil, in.Fail
+	})
+	return r
+}
+
+func TestCallRefuses(t *testing.T) {
+	var called int
+	r := registry(t, &called)
+	allocate := func(change func(*ec2.AllocateIpamPoolCidrInput)) any {
+		in := &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("ipam-pool-1")}
+		change(in)
+		return in
+	}
+	for _, c := range []struct {
+		name, arn, action string
+		in                any
+		code              ipam.Code
+		words             []string
+	}{
+		{"an action that nobody knows", allocator, "LaunchRockets", nil, ipam.CodeInvalidAction, []string{"LaunchRockets"}},
+		{"an action of the model that is not defined", allocator, "DescribeIpamPolicies", nil, ipam.CodeUnsupportedOperation, []string{"DescribeIpamPolicies"}},
+		{"a class too low", allocator, "CreateIpamPool", &ec2.CreateIpamPoolInput{}, ipam.CodeUnauthorizedOperation,
+			[]string{"You are not authorized to perform this operation. ", "CreateIpamPool", allocator, "class administer", "class allocate", "Ask"}},
+		{"a class too low, with DryRun", allocator, "CreateIpamPool", &ec2.CreateIpamPoolInput{DryRun: aws.Bool(true)}, ipam.CodeUnauthorizedOperation, nil},
+		{"no grant", "arn:aws:iam::111122223333:user/x", "DescribeIpams", &ec2.DescribeIpamsInput{}, ipam.CodeUnauthorizedOperation, []string{"class none"}},
+		{"no identity", "", "DescribeIpams", &ec2.DescribeIpamsInput{}, ipam.CodeUnauthorizedOperation, []string{"You are not authorized to perform this operation. ", "DescribeIpams"}},
+		{"a required member missing", allocator, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{}, ipam.CodeMissingParameter, []string{"The request must contain the parameter IpamPoolId"}},
+		{"a required member missing, with DryRun", allocator, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{DryRun: aws.Bool(true)}, ipam.CodeMissingParameter, nil},
+		{"a required member empty", allocator, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("")}, ipam.CodeMissingParameter, nil},
+		{"outside an enumeration, in a list", allocator, "AllocateIpamPoolCidr", allocate(func(in *ec2.AllocateIpamPoolCidrInput) {
+			in.TagSpecifications = []types.TagSpecification{{}, {ResourceType: "ipam-poool"}}
+		}), ipam.CodeInvalidParameterValue, []string{"TagSpecifications.2.ResourceType", "ipam-poool"}},
+		{"above the range", allocator, "ModifyIpamPool", &ec2.ModifyIpamPoolInput{IpamPoolId: aws.String("ipam-pool-1"), AllocationMaxNetmaskLength: aws.Int32(129)},
+			ipam.CodeInvalidParameterValue, []string{"Value (129) for parameter AllocationMaxNetmaskLength", "0 to 128"}},
+		{"MaxResults below the range", allocator, "DescribeIpams", &ec2.DescribeIpamsInput{MaxResults: aws.Int32(4)}, ipam.CodeInvalidMaxResults, []string{"(4)", "5 to 1000"}},
+		{"MaxResults above the range", allocator, "DescribeIpams", &ec2.DescribeIpamsInput{MaxResults: aws.Int32(1001)}, ipam.CodeInvalidMaxResults, nil},
+		{"DryRun", allocator, "AllocateIpamPoolCidr", allocate(func(in *ec2.AllocateIpamPoolCidrInput) { in.DryRun = aws.Bool(true) }), ipam.CodeDryRunOperation,
+			[]string{"Request would have succeeded, but DryRun flag is set."}},
+		{"DryRun of an operation of our own", allocator, "PutOwnThing", &own{DryRun: true}, ipam.CodeDryRunOperation, nil},
+		{"another operation's input", allocator, "DescribeIpams", &own{}, ipam.CodeInternalError, nil},
+		{"a nil input", allocator, "DescribeIpams", (*ec2.DescribeIpamsInput)(nil), ipam.CodeInternalError, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := t.Context()
+			if c.arn != "" {
+				ctx = ops.WithCaller(ctx, ops.Caller{Account: "111122223333", ARN: c.arn})
+			}
+			out, err := r.Call(ctx, c.action, c.in)
+			if out != nil || ipam.CodeOf(err) != c.code {
+				t.Fatalf("got %v, %v; want code %s", out, err, c.code)
+			}
+			for _, w := range c.words {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("the message %q lacks %q", err, w)
+				}
+			}
+		})
+	}
+	if called != 0 {
+		t.Errorf("%d operations were carried out, want none", called)
+	}
+}
+
+func TestCallAnswers(t *testing.T) {
+	var called int
+	r := registry(t, &called)
+	ctx := ops.WithCaller(t.Context(), ops.Caller{Account: "111122223333", ARN: allocator})
+	o, _ := r.Lookup("AllocateIpamPoolCidr")
+	in := o.New().(*ec2.AllocateIpamPoolCidrInput)
+	in.IpamPoolId, in.DryRun = aws.String("ipam-pool-1"), aws.Bool(false)
+	out, err := r.Call(ctx, o.Name, in)
+	if err != nil || aws.ToString(out.(*ec2.AllocateIpamPoolCidrOutput).IpamPoolAllocation.Cidr) != "10.0.0.0/24" {
+		t.Errorf("got %v, %v", out, err)
+	}
+	failure := errors.New("x")
+	if out, err := r.Call(ctx, "PutOwnThing", &own{Fail: failure}); out != nil || !errors.Is(err, failure) {
+		t.Errorf("a failing operation: got %v, %v; want a nil interface and its error", out, err)
+	}
+	if called != 2 {
+		t.Errorf("%d operations were carried out, want 2", called)
+	}
+	var names []string
+	for _, o := range r.Operations() {
+		names = append(names, o.Name)
+	}
+	if diff := cmp.Diff(names, []string{"AllocateIpamPoolCidr", "CreateIpamPool", "DescribeIpams", "ModifyIpamPool", "PutOwnThing"}); diff != "" {
+		t.Errorf("Operations (-got +want):\n%s", diff)
+	}
+}
+
+func TestDefinePanicsOnMistakes(t *testing.T) {
+	for _, meta := range []ops.Meta{{Class: ops.Read}, {}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%+v: no panic", meta)
+				}
+			}()
+			r := ops.NewRegistry(nil)
+			f := func(context.Context, *own) (*own, error) { return nil, nil }
+			ops.Define(r, "X", meta, f)
+			ops.Define(r, "X", meta, f)
+		}()
+	}
+}
+
+func TestClasses(t *testing.T) {
+	if !(ops.Read < ops.Allocate && ops.Allocate < ops.Administer) {
+		t.Error("the classes are not ordered")
+	}
+	for _, c := range []ops.Class{ops.Read, ops.Allocate, ops.Administer} {
+		if got, err := ops.ParseClass(c.String()); got != c || err != nil {
+			t.Errorf("ParseClass(%s) = %s, %v", c, got, err)
+		}
+	}
+	for _, s := range []string{"", "none", "Read", "admin"} {
+		if c, err := ops.ParseClass(s); err == nil {
+			t.Errorf("ParseClass(%q) = %s, want an error", s, c)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package schema
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Check tells whether an input meets what the API model asks: required members
+// are there (MissingParameter), values lie in their ranges and enumerations
+// (InvalidParameterValue; InvalidMaxResults for MaxResults). in is a pointer to
+// the operation's input struct. Members are checked in the model's order, so
+// that the answer to a request with several faults is always the same.
+func Check(operation string, in any) error {
+	p, err := Input(operation, reflect.TypeOf(in))
+	if err != nil {
+		return err
+	}
+	if err := p.required(reflect.ValueOf(in).Elem(), ""); err != nil {
+		return err
+	}
+	return p.check(reflect.ValueOf(in).Elem(), "")
+}
+
+func (p *Plan) required(v reflect.Value, path string) error {
+	for i := range p.Fields {
+		f := &p.Fields[i]
+		if f.Required && empty(v.Field(f.Index)) {
+			name, query := path+f.Name, path+f.Query
+			if f.Plan.Shape.Kind == List {
+				query += ".1"
+			}
+			if name != query {
+				name += " (" + query + " in a query)"
+			}
+			return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter %s", name)
+		}
+	}
+	return nil
+}
+
+// empty tells whether a required member counts as missing.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil() || v.Elem().Kind() == reflect.String && v.Elem().Len() == 0
+	case reflect.Slice, reflect.String:
+		return v.Len() == 0
+	}
+	return false
+}
+
+// check walks down v, which is not a pointer. path is "" or ends with a period.
+func (p *Plan) check(v reflect.Value, path string) error {
+	for i := range p.Fields {
+		f := &p.Fields[i]
+		m := v.Field(f.Index)
+		if f.Plan.Absent(m) {
+			continue
+		}
+		if err := f.Plan.checkValue(Deref(m), path+f.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plan) checkValue(v reflect.Value, path string) error {
+	s := p.Shape
+	switch s.Kind {
+	case Structure:
+		if err := p.required(v, path+"."); err != nil {
+			return err
+		}
+		return p.check(v, path+".")
+	case List:
+		if n := int64(v.Len()); s.Ranged && (n < s.Min || n > s.Max) {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s has %d elements. It takes %d to %d.", path, n, s.Min, s.Max)
+		}
+		for i := range v.Len() {
+			if e := v.Index(i); !p.Elem.Absent(e) {
+				if err := p.Elem.checkValue(Deref(e), path+"."+strconv.Itoa(i+1)); err != nil {
+					return err
+				}
+			}
+		}
+	case String:
+		text := v.String()
+		if s.Enum != nil && !slices.Contains(s.Enum, text) {
+			return Invalid(path, text, "%s", oneOf(s.Enum))
+		}
+		if n := int64(utf8.RuneCountInString(text)); s.Ranged && (n < s.Min || n > s.Max) {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The value of the parameter %s has %d characters. It takes %d to %d.", path, n, s.Min, s.Max)
+		}
+	case Integer, Long:
+		if n := v.Int(); s.Ranged && (n < s.Min || n > s.Max) {
+			err := Invalid(path, strconv.FormatInt(n, 10), "Use %d to %d.", s.Min, s.Max)
+			if path == "MaxResults" {
+				err.Code = ipam.CodeInvalidMaxResults
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// oneOf lists values to choose from, or tells their number if the list is too
+// long for a message.
+func oneOf(values []string) string {
+	if len(values) > 20 {
+		return fmt.Sprintf("Use one of the %d values that the API reference lists.", len(values))
+	}
+	return "Use one of: " + strings.Join(values, ", ") + "."
+}

@@ -1,0 +1,251 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Plan joins a shape to the Go type that stands for it: how codecs get from the
+// one to the other without a search by name. A Plan does not change once made.
+type Plan struct {
+	Shape  *Shape
+	Fields []Field // of a structure, in the shape's order
+	Elem   *Plan   // of a list
+}
+
+// Field is a member of a structure and the field that holds it.
+type Field struct {
+	*Member
+	Index int // of the field in the Go struct
+	Plan  *Plan
+}
+
+// Field returns the plan's field for which name gives want.
+func (p *Plan) Field(want string, name func(*Member) string) *Field {
+	for i := range p.Fields {
+		if name(p.Fields[i].Member) == want {
+			return &p.Fields[i]
+		}
+	}
+	return nil
+}
+
+type planKey struct {
+	shape int
+	t     reflect.Type
+}
+
+var plans sync.Map // planKey → *Plan
+
+// Input returns the plan of an operation's input for the struct type t. It
+// fails if the API model has no such operation or t lacks one of its members.
+func Input(operation string, t reflect.Type) (*Plan, error) {
+	o, ok := Lookup(operation)
+	if !ok {
+		return nil, fmt.Errorf("plan the input of %s: the API model has no such operation", operation)
+	}
+	return bind(o.Input, t)
+}
+
+// Output is Input for an operation's output. The plan is nil if the operation
+// answers only that it succeeded.
+func Output(operation string, t reflect.Type) (*Plan, error) {
+	o, ok := Lookup(operation)
+	if !ok {
+		return nil, fmt.Errorf("plan the output of %s: the API model has no such operation", operation)
+	}
+	if o.Output < 0 {
+		return nil, nil
+	}
+	return bind(o.Output, t)
+}
+
+// bind makes the plan of the shape at an index for a type, pointers taken off.
+func bind(shape int, t reflect.Type) (*Plan, error) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	key := planKey{shape, t}
+	if p, ok := plans.Load(key); ok {
+		return p.(*Plan), nil
+	}
+	s := &shapes[shape]
+	p := &Plan{Shape: s}
+	ok := true
+	switch s.Kind {
+	case Structure:
+		ok = t.Kind() == reflect.Struct
+		for i := 0; ok && i < len(s.Members); i++ {
+			m := &s.Members[i]
+			f, found := t.FieldByName(m.Name)
+			if !found || len(f.Index) != 1 {
+				return nil, fmt.Errorf("plan %s: %s has no field %s", s.Name, t, m.Name)
+			}
+			member, err := bind(int(m.Shape), f.Type)
+			if err != nil {
+				return nil, err
+			}
+			p.Fields = append(p.Fields, Field{Member: m, Index: f.Index[0], Plan: member})
+		}
+	case List:
+		if ok = t.Kind() == reflect.Slice; ok {
+			var err error
+			if p.Elem, err = bind(int(s.Elem), t.Elem()); err != nil {
+				return nil, err
+			}
+		}
+	case String:
+		ok = t.Kind() == reflect.String
+	case Boolean:
+		ok = t.Kind() == reflect.Bool
+	case Integer:
+		ok = t.Kind() == reflect.Int32
+	case Long:
+		ok = t.Kind() == reflect.Int64
+	case Double:
+		ok = t.Kind() == reflect.Float64
+	case Timestamp:
+		ok = t == reflect.TypeFor[time.Time]()
+	}
+	if !ok {
+		return nil, fmt.Errorf("plan %s: %s cannot hold %s", s.Name, t, s.Kind)
+	}
+	stored, _ := plans.LoadOrStore(key, p)
+	return stored.(*Plan), nil
+}
+
+// Deref returns what v points to, and a zero Value for a nil pointer.
+func Deref(v reflect.Value) reflect.Value {
+	if v.Kind() == reflect.Pointer {
+		return v.Elem()
+	}
+	return v
+}
+
+// Alloc returns v, or, if v is a nil pointer, the new value that it points to
+// from then on.
+func Alloc(v reflect.Value) reflect.Value {
+	if v.Kind() != reflect.Pointer {
+		return v
+	}
+	if v.IsNil() {
+		v.Set(reflect.New(v.Type().Elem()))
+	}
+	return v.Elem()
+}
+
+// Absent tells whether v, of the kind, stands for a member that was not given.
+// An empty list that is not nil has been given.
+func (p *Plan) Absent(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return v.IsNil()
+	case reflect.String: // an enumeration
+		return v.Len() == 0
+	}
+	return false
+}
+
+// SetText sets v, a scalar, from its text in a request. path names the
+// parameter in messages. A text that the kind does not have is
+// InvalidParameterValue.
+func (p *Plan) SetText(v reflect.Value, text, path string) error {
+	v = Alloc(v)
+	switch p.Shape.Kind {
+	case String:
+		if i := unprintable(text); i >= 0 {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue,
+				"The value of the parameter %s has a character at byte %d that XML cannot hold. Use UTF-8 without control characters.", path, i)
+		}
+		v.SetString(text)
+	case Boolean:
+		switch strings.ToLower(text) {
+		case "true":
+			v.SetBool(true)
+		case "false":
+			v.SetBool(false)
+		default:
+			return Invalid(path, text, "Use true or false.")
+		}
+	case Integer, Long:
+		bits := 64
+		if p.Shape.Kind == Integer {
+			bits = 32
+		}
+		n, err := strconv.ParseInt(text, 10, bits)
+		if err != nil {
+			return Invalid(path, text, "Use an integer of %d bits.", bits)
+		}
+		v.SetInt(n)
+	case Double:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return Invalid(path, text, "Use a number.")
+		}
+		v.SetFloat(f)
+	case Timestamp:
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil || at.Year() < 1 || at.Year() > 9999 {
+			return Invalid(path, text, "Use a time such as 2026-01-31T13:00:00Z.")
+		}
+		v.Set(reflect.ValueOf(at.UTC()))
+	default:
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is %s and not a single value.", path, p.Shape.Kind)
+	}
+	return nil
+}
+
+// AppendText appends the text of v, a scalar that is not absent, as answers
+// have it: times in UTC with milliseconds, as EC2 writes them.
+func (p *Plan) AppendText(b []byte, v reflect.Value) []byte {
+	switch p.Shape.Kind {
+	case String:
+		return append(b, v.String()...)
+	case Boolean:
+		return strconv.AppendBool(b, v.Bool())
+	case Integer, Long:
+		return strconv.AppendInt(b, v.Int(), 10)
+	case Double:
+		return strconv.AppendFloat(b, v.Float(), 'g', -1, 64)
+	case Timestamp:
+		return v.Interface().(time.Time).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	}
+	panic("schema: no text for " + p.Shape.Kind.String())
+}
+
+// Invalid returns the error for a value that a parameter cannot have. The rest
+// of the arguments tell what to do.
+func Invalid(path, value, next string, args ...any) *ipam.Error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) for parameter %s is invalid. %s", Excerpt(value), path, fmt.Sprintf(next, args...))
+}
+
+// Excerpt returns the beginning of a caller's text, for messages: at most 100
+// bytes, of valid UTF-8.
+func Excerpt(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// unprintable returns the position of the first byte of s that no XML 1.0
+// document can hold, even escaped, and -1 if there is none.
+func unprintable(s string) int {
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size <= 1 || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+			return i
+		}
+		i += size
+	}
+	return -1
+}

@@ -1,0 +1,79 @@
+package schema_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
+)
+
+// Every operation of the model binds to the SDK's types, and the types have no
+// member that the model lacks: the two are of one version.
+func TestModelAndSDKAgree(t *testing.T) {
+	if got := len(schema.Operations()); got != len(wiretest.Operations) || got != 98 {
+		t.Fatalf("the table has %d operations, the SDK's list %d, and the model 98", got, len(wiretest.Operations))
+	}
+	for _, o := range wiretest.Operations {
+		in, err := schema.Input(o.Name, reflect.TypeOf(o.NewIn()))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		sameMembers(t, in, reflect.TypeOf(o.NewIn()))
+		out, err := schema.Output(o.Name, reflect.TypeOf(o.NewOut()))
+		if err != nil {
+			t.Error(err)
+		} else if out != nil {
+			sameMembers(t, out, reflect.TypeOf(o.NewOut()))
+		}
+	}
+}
+
+func sameMembers(t *testing.T, p *schema.Plan, typ reflect.Type) {
+	t.Helper()
+	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if p.Shape.Kind == schema.List {
+		sameMembers(t, p.Elem, typ)
+		return
+	}
+	if p.Shape.Kind != schema.Structure {
+		return
+	}
+	planned := map[string]bool{"ResultMetadata": true}
+	for _, f := range p.Fields {
+		planned[f.Name] = true
+		sameMembers(t, f.Plan, typ.Field(f.Index).Type)
+	}
+	for i := range typ.NumField() {
+		if f := typ.Field(i); f.IsExported() && !planned[f.Name] {
+			t.Errorf("the model's %s lacks %s of %s", p.Shape.Name, f.Name, typ)
+		}
+	}
+}
+
+func TestPlansThatCannotBe(t *testing.T) {
+	type lacks struct{ DryRun *bool }
+	type wrong struct {
+		IpamIds int
+	}
+	for _, c := range []struct {
+		operation string
+		t         reflect.Type
+		want      string
+	}{
+		{"NoSuchThing", reflect.TypeFor[lacks](), "no such operation"},
+		{"DescribeIpams", reflect.TypeFor[lacks](), "has no field"},
+		{"DescribeIpams", reflect.TypeFor[string](), "cannot hold"},
+	} {
+		if _, err := schema.Input(c.operation, c.t); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Input(%s, %s): got %v, want an error with %q", c.operation, c.t, err, c.want)
+		}
+	}
+	if _, err := schema.Output("NoSuchThing", reflect.TypeFor[wrong]()); err == nil {
+		t.Error("Output of an unknown operation: no error")
+	}
+}

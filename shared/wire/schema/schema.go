@@ -1,0 +1,81 @@
+// Package schema is the wire formats' view of the API: a table of operations
+// and shapes, generated from the API model, and plans that join a shape to the
+// Go type that stands for it. The table is static data, so that a function pays
+// nothing for it when it starts.
+package schema
+
+import (
+	"cmp"
+	"slices"
+)
+
+//go:generate go run ../internal/gen
+
+// Kind is the type of a shape.
+type Kind uint8
+
+// The kinds of shapes.
+const (
+	Structure Kind = iota + 1
+	List
+	String
+	Boolean
+	Integer // 32 bits
+	Long    // 64 bits
+	Double
+	Timestamp
+)
+
+var kindNames = [...]string{"", "a structure", "a list", "a string", "true or false", "an integer", "an integer", "a number", "a timestamp"}
+
+// String describes a value of the kind, with its article, for messages.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Shape is a type of the API.
+type Shape struct {
+	Name    string
+	Kind    Kind
+	Members []Member // of a structure, in the model's order
+	Elem    uint16   // of a list: index into the table of shapes
+	Item    string   // of a list: XML element name of an element
+	Enum    []string // of a string: the values it may have, nil if any
+	Ranged  bool     // Min and Max bind: a number's value, a string's length, a list's
+	Min     int64
+	Max     int64
+}
+
+// Member is a member of a structure.
+type Member struct {
+	Name     string // in Go, JSON and the clients
+	Query    string // of the parameter in EC2 Query requests
+	XML      string // of the element in EC2 Query answers
+	Shape    uint16 // index into the table of shapes
+	Required bool
+}
+
+// Operation is an action of the API.
+type Operation struct {
+	Name   string
+	Input  int // index into the table of shapes
+	Output int // the same; -1 if the action answers only that it succeeded
+}
+
+// Lookup returns the operation of that name in the API model.
+func Lookup(name string) (*Operation, bool) {
+	i, ok := slices.BinarySearchFunc(operations[:], name, func(o Operation, name string) int { return cmp.Compare(o.Name, name) })
+	if !ok {
+		return nil, false
+	}
+	return &operations[i], true
+}
+
+// Operations returns the API model's operations, sorted by name.
+func Operations() []Operation { return slices.Clone(operations[:]) }
+
+// At returns the shape at an index of the table.
+func At(i int) *Shape { return &shapes[i] }
