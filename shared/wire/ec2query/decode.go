@@ -1,0 +1,228 @@
+// Package ec2query reads and writes the EC2 Query protocol: requests are forms
+// (Action=AllocateIpamPoolCidr&IpamPoolId=…&AllowedCidr.1=…), answers are XML.
+// It serves every operation of the API model by the model's table and knows
+// none of them.
+package ec2query
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// Version is the API version that requests name and answers are in.
+const Version = "2016-11-15"
+
+// Limits of a request. Valid ones stay far below.
+const (
+	MaxBody       = 1 << 20 // bytes of a form
+	MaxParameters = 10_000
+	MaxList       = 1_000 // elements of one list
+	maxDepth      = 8     // parts of a parameter's name; the API's deepest is of 6
+)
+
+// ParseForm reads a form, as a body or a query string has it.
+func ParseForm(form string) (url.Values, error) {
+	if len(form) > MaxBody {
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request has %d bytes; at most %d are read. Split it into several requests.", len(form), MaxBody)
+	}
+	if n := strings.Count(form, "&"); n >= MaxParameters {
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request has %d parameters; at most %d are read. Split it into several requests.", n+1, MaxParameters)
+	}
+	values, err := url.ParseQuery(form)
+	if err != nil {
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request is no form: use name=value pairs joined by &, with special characters escaped by %%. %s", schema.Excerpt(err.Error()))
+	}
+	return values, nil
+}
+
+// Action returns the action that a form names, and refuses a form that is of
+// another API version.
+func Action(form url.Values) (string, error) {
+	for _, name := range []string{"Action", "Version"} {
+		if n := len(form[name]); n > 1 {
+			return "", twice(name, n)
+		}
+	}
+	action := form.Get("Action")
+	if action == "" {
+		return "", ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Action")
+	}
+	if v := form.Get("Version"); v != "" && v != Version {
+		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The API version %s is not served. Use Version=%s.", schema.Excerpt(v), Version)
+	}
+	return action, nil
+}
+
+// envelope are the parameters that belong to no operation: the protocol's own
+// and those of a signature in the query string.
+var envelope = []string{"Action", "Version", "AWSAccessKeyId", "Expires", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp"}
+
+// Decode sets the members of in, a pointer to the action's input struct, from a
+// form. A parameter that the action does not have is UnknownParameter, a value
+// that its type does not have InvalidParameterValue. What is in range and what
+// is required is not decided here but by schema.Check.
+func Decode(form url.Values, action string, in any) error {
+	plan, err := schema.Input(action, reflect.TypeOf(in))
+	if err != nil {
+		return err
+	}
+	root := &node{}
+	// Sorted, so that of several faults always the same one is answered.
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if slices.Contains(envelope, name) || strings.HasPrefix(strings.ToLower(name), "x-amz-") {
+			continue
+		}
+		if n := len(form[name]); n != 1 {
+			return twice(name, n)
+		}
+		if err := root.add(name, form[name][0]); err != nil {
+			return err
+		}
+	}
+	d := decoder{action: action, root: plan}
+	return d.structure(reflect.ValueOf(in).Elem(), plan, root, "")
+}
+
+func twice(name string, n int) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given %d times. Give it once; number the elements of a list: .1, .2, …", schema.Excerpt(name), n)
+}
+
+// node is a part of parameters' names: with a value if a parameter ends there,
+// with children if parameters go on.
+type node struct {
+	value    *string
+	children map[string]*node
+}
+
+func (n *node) add(name, value string) error {
+	parts := strings.Split(name, ".")
+	if len(parts) > maxDepth {
+		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. No parameter's name has more than %d parts.", schema.Excerpt(name), maxDepth)
+	}
+	for _, part := range parts {
+		child := n.children[part]
+		if child == nil {
+			child = &node{}
+			if n.children == nil {
+				n.children = map[string]*node{}
+			}
+			n.children[part] = child
+		}
+		n = child
+	}
+	n.value = &value
+	return nil
+}
+
+// leaf returns the name of the first parameter at or under n, which is at path.
+func (n *node) leaf(path string) string {
+	for n.value == nil && len(n.children) > 0 {
+		part := slices.Min(slices.Collect(maps.Keys(n.children)))
+		path, n = path+"."+part, n.children[part]
+	}
+	return path
+}
+
+type decoder struct {
+	action string
+	root   *schema.Plan
+}
+
+func (d *decoder) value(v reflect.Value, p *schema.Plan, n *node, path string) error {
+	switch p.Shape.Kind {
+	case schema.Structure:
+		if n.value != nil {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is a structure. Give its members: %s.", path, members(p, path+"."))
+		}
+		return d.structure(schema.Alloc(v), p, n, path+".")
+	case schema.List:
+		return d.list(v, p, n, path)
+	}
+	if len(n.children) > 0 {
+		n.value = nil
+		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized: %s is %s and not a list or a structure. Use %s=…", n.leaf(path), path, p.Shape.Kind, path)
+	}
+	return p.SetText(v, *n.value, path)
+}
+
+// structure sets the fields of v. prefix is "" or ends with a period.
+func (d *decoder) structure(v reflect.Value, p *schema.Plan, n *node, prefix string) error {
+	for _, part := range slices.Sorted(maps.Keys(n.children)) {
+		f := p.Field(part, func(m *schema.Member) string { return m.Query })
+		if f == nil {
+			name := schema.Excerpt(n.children[part].leaf(prefix + part))
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(p, prefix))
+		}
+		if err := d.value(v.Field(f.Index), f.Plan, n.children[part], prefix+part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list sets v from the children 1, 2, …. Clients write an empty list as the
+// list's name with an empty value.
+func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) error {
+	if n.value != nil {
+		if *n.value != "" || len(n.children) > 0 {
+			return schema.Invalid(path, *n.value, "%s is a list: number its elements, %s.1=…, %s.2=…", path, path, path)
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		return nil
+	}
+	type element struct {
+		index int
+		node  *node
+	}
+	var elements []element
+	for part, child := range n.children {
+		i, err := strconv.Atoi(part)
+		if err != nil || i < 1 || strconv.Itoa(i) != part {
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s is a list: number its elements from 1, %s.1, %s.2, …",
+				schema.Excerpt(n.leaf(path)), path, path, path)
+		}
+		elements = append(elements, element{i, child})
+	}
+	if len(elements) > MaxList {
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The list %s has %d elements; at most %d are read. Split it into several requests.", path, len(elements), MaxList)
+	}
+	slices.SortFunc(elements, func(a, b element) int { return cmp.Compare(a.index, b.index) })
+	list := reflect.MakeSlice(v.Type(), len(elements), len(elements))
+	for i, e := range elements {
+		if e.index != i+1 {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The list %s has an element %d but none of number %d. Number the elements without gaps: 1, 2, …", path, e.index, i+1)
+		}
+		if err := d.value(list.Index(i), p.Elem, e.node, path+"."+strconv.Itoa(e.index)); err != nil {
+			return err
+		}
+	}
+	v.Set(list)
+	return nil
+}
+
+// members lists the names of a structure's parameters.
+func members(p *schema.Plan, prefix string) string {
+	var names []string
+	for _, f := range p.Fields {
+		name := prefix + f.Query
+		switch {
+		case f.Plan.Shape.Kind == schema.List && f.Plan.Elem.Shape.Kind == schema.Structure:
+			name = fmt.Sprintf("%s.N.…", name)
+		case f.Plan.Shape.Kind == schema.List:
+			name += ".N"
+		case f.Plan.Shape.Kind == schema.Structure:
+			name += ".…"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
+}
