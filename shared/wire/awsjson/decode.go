@@ -1,0 +1,220 @@
+// Package awsjson reads and writes operations as JSON: one object, its members
+// named as in the API model and the clients (IpamPoolId, NetmaskLength). It
+// serves every operation of the API model and knows none of them.
+package awsjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// Limits of a request. Valid ones stay far below.
+const (
+	MaxBody = 1 << 20 // bytes
+	MaxList = 1_000   // elements of one list
+)
+
+// Decode sets the members of in, a pointer to the action's input struct, from
+// a JSON object. An empty body is an empty object, and null is an absent
+// member. A member that the action does not have is UnknownParameter, a value
+// of another type InvalidParameterValue, and what is no JSON object
+// MalformedRequest. What is in range and what is required is not decided here
+// but by schema.Check.
+func Decode(body []byte, action string, in any) error {
+	plan, err := schema.Input(action, reflect.TypeOf(in))
+	if err != nil {
+		return err
+	}
+	if len(body) > MaxBody {
+		return ipam.Errorf(ipam.CodeMalformedRequest, "The request has %d bytes; at most %d are read. Split it into several requests.", len(body), MaxBody)
+	}
+	if !utf8.Valid(body) {
+		return malformed("it is not UTF-8")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	d := decoder{action: action, tokens: json.NewDecoder(bytes.NewReader(body))}
+	d.tokens.UseNumber()
+	t, err := d.next()
+	if err != nil {
+		return err
+	}
+	if t != json.Delim('{') {
+		return malformed(fmt.Sprintf("it is %s and not an object", describe(t)))
+	}
+	if err := d.object(reflect.ValueOf(in).Elem(), plan, ""); err != nil {
+		return err
+	}
+	if _, err := d.tokens.Token(); !errors.Is(err, io.EOF) {
+		return malformed("something follows the object")
+	}
+	return nil
+}
+
+func malformed(why string) error {
+	return ipam.Errorf(ipam.CodeMalformedRequest, "The body is no JSON object: %s. Send an object with the operation's members, such as {\"IpamPoolId\": \"…\"}.", why)
+}
+
+// decoder reads tokens straight into the struct, so that a member that is
+// given twice is seen.
+type decoder struct {
+	action string
+	tokens *json.Decoder
+}
+
+func (d *decoder) next() (json.Token, error) {
+	t, err := d.tokens.Token()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, malformed("it ends too early")
+	}
+	if err != nil {
+		return nil, malformed(fmt.Sprintf("at byte %d, %s", d.tokens.InputOffset(), schema.Excerpt(err.Error())))
+	}
+	return t, nil
+}
+
+// object reads members up to the closing brace into v. prefix is "" or ends
+// with a period.
+func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
+	given := map[string]bool{}
+	for {
+		t, err := d.next()
+		if err != nil {
+			return err
+		}
+		if t == json.Delim('}') {
+			return nil
+		}
+		name := t.(string) // the decoder admits nothing else here
+		path := prefix + schema.Excerpt(name)
+		f := p.Field(name, func(m *schema.Member) string { return m.Name })
+		if f == nil {
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(p, prefix))
+		}
+		if given[name] {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given more than once. Give it once.", path)
+		}
+		given[name] = true
+		if t, err = d.next(); err != nil {
+			return err
+		}
+		if t == nil {
+			continue // null
+		}
+		if err := d.value(v.Field(f.Index), f.Plan, t, path); err != nil {
+			return err
+		}
+	}
+}
+
+// value reads the value that begins with t, which is not null, into v.
+func (d *decoder) value(v reflect.Value, p *schema.Plan, t json.Token, path string) error {
+	switch p.Shape.Kind {
+	case schema.Structure:
+		if t != json.Delim('{') {
+			return mismatch(p, t, path)
+		}
+		return d.object(schema.Alloc(v), p, path+".")
+	case schema.List:
+		if t != json.Delim('[') {
+			return mismatch(p, t, path)
+		}
+		return d.list(v, p, path)
+	case schema.Boolean:
+		b, ok := t.(bool)
+		if !ok {
+			return mismatch(p, t, path)
+		}
+		schema.Alloc(v).SetBool(b)
+		return nil
+	case schema.Integer, schema.Long, schema.Double:
+		n, ok := t.(json.Number)
+		if !ok {
+			return mismatch(p, t, path)
+		}
+		return p.SetText(v, n.String(), path)
+	}
+	s, ok := t.(string)
+	if !ok {
+		return mismatch(p, t, path)
+	}
+	return p.SetText(v, s, path)
+}
+
+func (d *decoder) list(v reflect.Value, p *schema.Plan, path string) error {
+	list := reflect.MakeSlice(v.Type(), 0, 0)
+	for {
+		t, err := d.next()
+		if err != nil {
+			return err
+		}
+		if t == json.Delim(']') {
+			v.Set(list)
+			return nil
+		}
+		n := list.Len()
+		if n == MaxList {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The list %s has more than %d elements, which is the most that are read. Split it into several requests.", path, MaxList)
+		}
+		list = reflect.Append(list, reflect.Zero(v.Type().Elem()))
+		at := path + "[" + strconv.Itoa(n) + "]"
+		if t == nil {
+			return mismatch(p.Elem, t, at)
+		}
+		if err := d.value(list.Index(n), p.Elem, t, at); err != nil {
+			return err
+		}
+	}
+}
+
+func mismatch(p *schema.Plan, t json.Token, path string) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s must be %s and is %s.", path, jsonKind(p.Shape.Kind), describe(t))
+}
+
+func jsonKind(k schema.Kind) string {
+	switch k {
+	case schema.Structure:
+		return "an object"
+	case schema.Timestamp:
+		return "a string with a time such as 2026-01-31T13:00:00Z"
+	}
+	return k.String()
+}
+
+// describe tells what a token begins, for messages.
+func describe(t json.Token) string {
+	switch t := t.(type) {
+	case nil:
+		return "null"
+	case json.Delim:
+		if t == '{' {
+			return "an object"
+		}
+		return "a list"
+	case string:
+		return "the string \"" + schema.Excerpt(t) + "\""
+	case json.Number:
+		return "the number " + schema.Excerpt(t.String())
+	}
+	return fmt.Sprint(t)
+}
+
+func members(p *schema.Plan, prefix string) string {
+	var names []string
+	for _, f := range p.Fields {
+		names = append(names, prefix+f.Name)
+	}
+	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
+}
