@@ -2,6 +2,8 @@ package ops
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -22,6 +24,49 @@ import (
 type Grant struct {
 	Pattern string
 	Class   Class
+}
+
+// ParseGrants reads the deployer's grants: a JSON object with any of the lists
+// administrators, allocators and readers, of patterns. If it names no pattern,
+// or is empty, every principal of the owner account administers: who may call
+// at all is then IAM's decision alone.
+func ParseGrants(document, owner string) ([]Grant, error) {
+	var lists struct {
+		Administrators, Allocators, Readers []string
+	}
+	if document != "" {
+		d := json.NewDecoder(strings.NewReader(document))
+		d.DisallowUnknownFields() // a misspelt list would grant less than was meant, or fall back to the default
+		if err := d.Decode(&lists); err != nil {
+			return nil, fmt.Errorf("read the grants %s: %w", document, err)
+		}
+		if d.More() {
+			return nil, fmt.Errorf("read the grants %s: something follows the object", document)
+		}
+	}
+	var grants []Grant
+	for _, l := range []struct {
+		class    Class
+		patterns []string
+	}{{Administer, lists.Administrators}, {Allocate, lists.Allocators}, {Read, lists.Readers}} {
+		for _, p := range l.patterns {
+			if p == "" {
+				return nil, fmt.Errorf("read the grants %s: a pattern is empty", document)
+			}
+			grants = append(grants, Grant{p, l.class})
+		}
+	}
+	if grants == nil {
+		if owner == "" {
+			return nil, fmt.Errorf("no grants, and no owner account to grant to")
+		}
+		for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+			for _, service := range []string{"iam", "sts"} {
+				grants = append(grants, Grant{"arn:" + partition + ":" + service + "::" + owner + ":*", Administer})
+			}
+		}
+	}
+	return grants, nil
 }
 
 // Grants is the Authorizer by patterns of principal ARNs. Who matches none is

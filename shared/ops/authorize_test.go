@@ -124,3 +124,44 @@ func TestGrantsAreReloaded(t *testing.T) {
 	now = now.Add(time.Minute)
 	step("a grant taken back", "user/a", 4, ipam.CodeUnauthorizedOperation)
 }
+
+func TestParseGrants(t *testing.T) {
+	const owner = "111122223333"
+	for _, c := range []struct {
+		name, document string
+		class          map[string]ops.Class // by principal
+	}{
+		{"none: the owner account administers", "", map[string]ops.Class{
+			"arn:aws:iam::111122223333:root": ops.Administer, "arn:aws:iam::111122223333:user/a": ops.Administer, "arn:aws-cn:iam::111122223333:user/a": ops.Administer,
+			"arn:aws:sts::111122223333:assumed-role/r/s": ops.Administer, "arn:aws:sts::111122223333:federated-user/f": ops.Administer,
+			"arn:aws:iam::444455556666:user/a": 0, "arn:aws:sts::444455556666:assumed-role/r/111122223333": 0,
+		}},
+		{"empty lists are none", `{"administrators": [], "readers": null}`, map[string]ops.Class{"arn:aws:iam::111122223333:root": ops.Administer}},
+		{"any pattern replaces the default", `{"allocators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]ops.Class{
+			"arn:aws:iam::111122223333:root": ops.Read, "arn:aws:sts::111122223333:assumed-role/x/s": ops.Allocate,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			grants, err := ops.ParseGrants(c.document, owner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := ops.NewGrants(grants, nil, 0, nil)
+			for arn, want := range c.class {
+				for class := ops.Read; class <= ops.Administer; class++ {
+					if err := g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: arn}, class); (err == nil) != (class <= want) {
+						t.Errorf("%s, %s: got %v, want up to %s", arn, class, err, want)
+					}
+				}
+			}
+		})
+	}
+	for _, document := range []string{"{", "[]", `{"admins": ["*"]}`, `{"readers": "*"}`, `{"readers": [""]}`, `{} {}`} {
+		if g, err := ops.ParseGrants(document, owner); err == nil {
+			t.Errorf("%s was read as %v", document, g)
+		}
+	}
+	if g, err := ops.ParseGrants("", ""); err == nil {
+		t.Errorf("no grants and no owner were read as %v", g)
+	}
+}

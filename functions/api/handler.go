@@ -1,0 +1,315 @@
+// Command api is the Lambda function behind the REST API: it takes EC2 Query
+// requests (POST / and GET /) and JSON requests (POST /v1/{operation}), has the
+// registry carry them out, and answers in the caller's protocol.
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
+	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
+	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// RegionHeader carries the Region that the caller acts for, where it is not
+// that of the signature: API Gateway takes signatures of its own Region only.
+const RegionHeader = "X-Cadastre-Region"
+
+// maxAnswer is what an answer's body may take of the 6 MB that Lambda admits
+// for the whole answer, as it is escaped there.
+const maxAnswer = 6<<20 - 64<<10
+
+// Options are the handler's dependencies. The zero value is complete.
+type Options struct {
+	Logger *slog.Logger     // slog.Default() if nil
+	Now    func() time.Time // time.Now if nil
+}
+
+// Handler answers events of API Gateway's REST proxy integration. It is safe
+// for concurrent use.
+type Handler struct {
+	registry *ops.Registry
+	logger   *slog.Logger
+	now      func() time.Time
+}
+
+// New returns a handler for the registry's operations.
+func New(registry *ops.Registry, o Options) *Handler {
+	h := &Handler{registry: registry, logger: o.Logger, now: o.Now}
+	if h.logger == nil {
+		h.logger = slog.Default()
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	return h
+}
+
+// Handle answers one request and logs one record of it. Its error is always
+// nil: failures are answers too.
+func (h *Handler) Handle(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	start := h.now()
+	r := &request{event: e, id: e.RequestContext.RequestID, json: strings.HasPrefix(e.Resource, "/v1/")}
+	body, contentType, err := h.serve(ctx, r)
+	if n := escaped(body); err == nil && n > maxAnswer {
+		err = ipam.Errorf(ipam.CodeResourceLimitExceeded, "The answer has %d bytes, and at most %d can be sent. Ask for less at a time: lower MaxResults or add filters.", n, maxAnswer)
+	}
+	status, code := http.StatusOK, ipam.Code("")
+	if err != nil {
+		public := ipam.Public(err)
+		status, code = http.StatusInternalServerError, public.Code
+		if row, ok := ipam.Codes[public.Code]; ok {
+			status = row.Status
+		}
+		body, contentType = r.encodeError(public)
+	}
+	h.log(ctx, r, status, code, err, h.now().Sub(start))
+	return events.APIGatewayProxyResponse{
+		StatusCode: status,
+		Headers:    map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"},
+		Body:       string(body),
+	}, nil
+}
+
+// request is what is known of a request so far, for its answer and its record.
+type request struct {
+	event     events.APIGatewayProxyRequest
+	id        string
+	json      bool // the caller's protocol
+	operation string
+	caller    ops.Caller
+}
+
+func (r *request) encodeError(e *ipam.Error) (body []byte, contentType string) {
+	if r.json {
+		return awsjson.EncodeError(r.id, e), awsjson.ContentType
+	}
+	return ec2query.EncodeError(r.id, e), ec2query.ContentType
+}
+
+func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentType string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			body, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if r.caller, err = caller(&r.event); err != nil {
+		return nil, "", err
+	}
+	ctx = ops.WithCaller(ctx, r.caller)
+	switch r.event.HTTPMethod + " " + r.event.Resource {
+	case "POST /", "GET /":
+		return h.query(ctx, r)
+	case "POST /v1/{operation}":
+		return h.json(ctx, r)
+	case "GET /v1/openapi.json":
+		r.operation = "openapi.json"
+		body, err = h.openapi(r)
+		return body, awsjson.ContentType, err
+	}
+	return nil, "", ipam.Errorf(ipam.CodeInvalidAction, "There is no %s %s. Use POST / for EC2 Query requests, POST /v1/{operation} for JSON, GET /v1/openapi.json for the description.",
+		r.event.HTTPMethod, schema.Excerpt(r.event.Path))
+}
+
+// query answers an EC2 Query request: its form is the body and the query
+// string together.
+func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error) {
+	body, err := content(&r.event)
+	if err != nil {
+		return nil, "", err
+	}
+	form, err := ec2query.ParseForm(string(body))
+	if err != nil {
+		return nil, "", err
+	}
+	for name, values := range parameters(&r.event) {
+		form[name] = append(form[name], values...)
+	}
+	if r.operation, err = ec2query.Action(form); err != nil {
+		return nil, "", err
+	}
+	out, err := h.call(ctx, r.operation, func(in any) error { return ec2query.Decode(form, r.operation, in) })
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err := ec2query.Encode(r.operation, r.id, out)
+	return answer, ec2query.ContentType, err
+}
+
+func (h *Handler) json(ctx context.Context, r *request) ([]byte, string, error) {
+	r.operation = r.event.PathParameters["operation"]
+	for name := range parameters(&r.event) {
+		if !strings.HasPrefix(strings.ToLower(name), "x-amz-") { // a signature may stand there
+			return nil, "", ipam.Errorf(ipam.CodeUnknownParameter, "The query string's parameter %s is not recognized. Send parameters as members of the JSON body.", schema.Excerpt(name))
+		}
+	}
+	body, err := content(&r.event)
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := h.call(ctx, r.operation, func(in any) error { return awsjson.Decode(body, r.operation, in) })
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err := awsjson.Encode(r.operation, out)
+	return answer, awsjson.ContentType, err
+}
+
+func (h *Handler) call(ctx context.Context, operation string, decode func(in any) error) (any, error) {
+	o, ok := h.registry.Lookup(operation)
+	if !ok {
+		return nil, ops.Unknown(operation)
+	}
+	in := o.New()
+	if err := decode(in); err != nil {
+		return nil, err
+	}
+	return h.registry.Call(ctx, operation, in)
+}
+
+func (h *Handler) openapi(r *request) ([]byte, error) {
+	var described []openapi.Operation
+	for _, o := range h.registry.Operations() {
+		described = append(described, openapi.Operation{
+			Name: o.Name, Summary: o.Summary, Class: o.Class.String(), Mutates: o.Mutates, Paginated: o.Paginated, Idempotent: o.Idempotent,
+		})
+	}
+	// The path that the caller used, stage included, less the resource's own.
+	scheme := "https"
+	if header(&r.event, "X-Forwarded-Proto") == "http" {
+		scheme = "http"
+	}
+	base := strings.TrimSuffix(r.event.RequestContext.Path, "/v1/openapi.json")
+	host := r.event.RequestContext.DomainName
+	if host == "" {
+		host = header(&r.event, "Host")
+	}
+	return openapi.Document((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), described)
+}
+
+func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Code, err error, took time.Duration) {
+	attributes := []slog.Attr{
+		slog.String("operation", schema.Excerpt(r.operation)),
+		slog.Int("status", status),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.String("code", string(code)),
+		slog.String("account", r.caller.Account),
+		slog.String("principal", r.caller.ARN),
+		slog.String("request_id", r.id),
+	}
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	h.logger.LogAttrs(ctx, level, "request", attributes...)
+}
+
+// caller returns the caller as API Gateway has verified it. Nothing that the
+// caller writes says who it is; it only claims a Region.
+func caller(e *events.APIGatewayProxyRequest) (ops.Caller, error) {
+	id := e.RequestContext.Identity
+	if e.RequestContext.APIID == "" || id.AccountID == "" || id.UserArn == "" {
+		return ops.Caller{}, ipam.Errorf(ipam.CodeAuthFailure, "The request carries no identity that API Gateway has verified. Call the API's address and sign the request with IAM credentials.")
+	}
+	region, err := callerRegion(e)
+	return ops.Caller{Account: id.AccountID, ARN: id.UserArn, Region: region}, err
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+
+// callerRegion returns the Region that the caller claims: the header's, else
+// that of the signature's scope, else "", the home Region.
+func callerRegion(e *events.APIGatewayProxyRequest) (string, error) {
+	if claimed := header(e, RegionHeader); claimed != "" {
+		if !regionName.MatchString(claimed) {
+			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), RegionHeader)
+		}
+		return claimed, nil
+	}
+	_, scope, _ := strings.Cut(header(e, "Authorization"), "Credential=")
+	scope, _, _ = strings.Cut(scope, ",")
+	if scope == "" {
+		for name, values := range parameters(e) {
+			if strings.EqualFold(name, "X-Amz-Credential") && len(values) > 0 {
+				scope = values[0]
+			}
+		}
+	}
+	// key/date/Region/service/aws4_request
+	if parts := strings.Split(scope, "/"); len(parts) == 5 && regionName.MatchString(parts[2]) {
+		return parts[2], nil
+	}
+	return "", nil
+}
+
+// header returns the last value of a header. Its name may be in any case: API
+// Gateway leaves it as the caller, or a proxy in between, wrote it.
+func header(e *events.APIGatewayProxyRequest, name string) string {
+	for n, values := range e.MultiValueHeaders {
+		if strings.EqualFold(n, name) && len(values) > 0 {
+			return values[len(values)-1]
+		}
+	}
+	for n, value := range e.Headers {
+		if strings.EqualFold(n, name) {
+			return value
+		}
+	}
+	return ""
+}
+
+// parameters returns the query string's.
+func parameters(e *events.APIGatewayProxyRequest) url.Values {
+	if len(e.MultiValueQueryStringParameters) > 0 {
+		return maps.Clone(e.MultiValueQueryStringParameters)
+	}
+	values := url.Values{}
+	for name, value := range e.QueryStringParameters {
+		values.Set(name, value)
+	}
+	return values
+}
+
+func content(e *events.APIGatewayProxyRequest) ([]byte, error) {
+	if !e.IsBase64Encoded {
+		return []byte(e.Body), nil
+	}
+	b, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request's body is marked as base64 and is not.")
+	}
+	return b, nil
+}
+
+// escaped returns the length of a body as a JSON string, which is how it
+// travels from Lambda to API Gateway.
+func escaped(body []byte) int {
+	n := 2
+	for _, c := range body {
+		switch {
+		case c == '"' || c == '\\':
+			n += 2
+		case c < ' ':
+			n += 6
+		default:
+			n++
+		}
+	}
+	return n
+}
