@@ -105,7 +105,8 @@ type Registry struct {
 	operations map[string]*Operation
 }
 
-// NewRegistry returns an empty registry whose calls auth decides on.
+// NewRegistry returns an empty registry whose calls auth decides on. A registry
+// without one, nil, can be listed but not called.
 func NewRegistry(auth Authorizer) *Registry {
 	return &Registry{auth: auth, operations: map[string]*Operation{}}
 }

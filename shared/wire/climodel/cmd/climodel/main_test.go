@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+func TestWrite(t *testing.T) {
+	r := ops.NewRegistry(nil)
+	service, paginators := filepath.Join(t.TempDir(), "s.json"), filepath.Join(t.TempDir(), "p.json")
+	if err := write(r, service, paginators); err == nil {
+		t.Error("an empty registry: no error")
+	}
+	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) { return nil, nil })
+	ops.Define(r, "PutOwnThing", ops.Meta{Class: ops.Read}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+	if err := write(r, service, paginators); err != nil {
+		t.Fatal(err)
+	}
+	for file, key := range map[string]string{service: "operations", paginators: "pagination"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]json.RawMessage
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		var names map[string]any
+		if err := json.Unmarshal(got[key], &names); err != nil || len(names) != 1 || names["DescribeIpams"] == nil {
+			t.Errorf("%s holds %v, %v; want DescribeIpams only", key, names, err)
+		}
+	}
+	if err := write(r, filepath.Join(t.TempDir(), "no", "such", "folder"), ""); err == nil {
+		t.Error("a folder that is not there: no error")
+	}
+}
