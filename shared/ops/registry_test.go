@@ -110,6 +110,26 @@ func TestCallRefuses(t *testing.T) {
 	}
 }
 
+// lax admits everybody: a registry does not rely on its authorizer for this.
+type lax struct{}
+
+func (lax) Authorize(context.Context, ops.Caller, ops.Class) error { return nil }
+
+func TestCallNeedsAnIdentityWhateverTheAuthorizerSays(t *testing.T) {
+	r := ops.NewRegistry(lax{})
+	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+		return &ec2.DescribeIpamsOutput{}, nil
+	})
+	for _, c := range []ops.Caller{{}, {Account: "111122223333"}, {ARN: allocator}} {
+		if _, err := r.Call(ops.WithCaller(t.Context(), c), "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+	if _, err := r.Call(ops.WithCaller(t.Context(), ops.Caller{Account: "111122223333", ARN: allocator}), "DescribeIpams", &ec2.DescribeIpamsInput{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCallAnswers(t *testing.T) {
 	var called int
 	r := registry(t, &called)
