@@ -106,6 +106,7 @@ func (c *cover) apply(changes []ipam.Change) {
 			c.unset(ch.Free.CIDR)
 		case ipam.AddFree:
 			c.set(ch.Free.CIDR)
+		default: // of taken blocks it keeps no account
 		}
 	}
 }
@@ -184,8 +185,11 @@ func core(_ context.Context, _ *settings) error {
 		random.Shuffle(len(taken), func(i, j int) { taken[i], taken[j] = taken[j], taken[i] })
 		release := func(t ipam.Taken) error {
 			changes, rest, err := ipam.Give(t, c.at, room, 0)
-			if err != nil || rest != nil {
-				return fmt.Errorf("release %s: %v", t.CIDR, err)
+			if err == nil && rest != nil {
+				err = errors.New("it takes more than one transaction")
+			}
+			if err != nil {
+				return fmt.Errorf("release %s: %w", t.CIDR, err)
 			}
 			c.apply(changes)
 			return nil

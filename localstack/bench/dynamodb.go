@@ -55,7 +55,7 @@ func dynamoDB(ctx context.Context, o *settings) error {
 	if err := localtable.Create(ctx, client, name); err != nil {
 		return err
 	}
-	defer localtable.Drop(context.WithoutCancel(ctx), client, name)
+	defer func() { _ = localtable.Drop(context.WithoutCancel(ctx), client, name) }()
 	table := &counted{Table: store.NewDynamo(client, name)}
 	alone := store.New(table, store.Options{Region: "us-east-1"})
 	pool, err := newPool(ctx, alone, netip.MustParsePrefix("10.0.0.0/8"))
@@ -66,7 +66,7 @@ func dynamoDB(ctx context.Context, o *settings) error {
 	var calls []float64
 	for _, want := range []int{10, 1000, 10_000} {
 		for ; held < want; held++ {
-			if _, err := allocate(ctx, alone, pool, 28); err != nil {
+			if _, err := allocate(ctx, alone, pool); err != nil {
 				return err
 			}
 		}
@@ -118,7 +118,7 @@ func together(ctx context.Context, stores []*store.Store, clients int, pool stri
 		all.Go(func() {
 			for time.Since(start) < span {
 				before := time.Now()
-				a, err := allocate(ctx, s, pool, 28)
+				a, err := allocate(ctx, s, pool)
 				mu.Lock()
 				if err != nil {
 					failure = errors.Join(failure, err)

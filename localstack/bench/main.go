@@ -72,8 +72,7 @@ func main() {
 }
 
 // title prints a section's heading.
-func title(format string, args ...any) {
-	t := fmt.Sprintf(format, args...)
+func title(t string) {
 	fmt.Printf("%s\n%s\n", t, strings.Repeat("-", len([]rune(t))))
 }
 

@@ -36,7 +36,9 @@ func newPool(ctx context.Context, s *store.Store, cidr netip.Prefix) (string, er
 	return pool.ID, err
 }
 
-func allocate(ctx context.Context, s *store.Store, pool string, length int) (*ipam.Allocation, error) {
+// allocate takes a /28.
+func allocate(ctx context.Context, s *store.Store, pool string) (*ipam.Allocation, error) {
+	length := 28
 	return s.Allocate(ctx, store.Allocate{
 		Token:   store.Token{Account: account, Operation: "AllocateIpamPoolCidr"},
 		Pool:    pool,
@@ -63,7 +65,7 @@ func memory(ctx context.Context, _ *settings) error {
 	held := 0
 	for _, want := range []int{10, 1000, 100_000} {
 		for ; held < want; held++ {
-			if _, err := allocate(ctx, s, pool, 28); err != nil {
+			if _, err := allocate(ctx, s, pool); err != nil {
 				return err
 			}
 		}
@@ -71,7 +73,7 @@ func memory(ctx context.Context, _ *settings) error {
 		var taken []*ipam.Allocation
 		start := time.Now()
 		for range n {
-			a, err := allocate(ctx, s, pool, 28)
+			a, err := allocate(ctx, s, pool)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -32,8 +33,7 @@ func coldStart(ctx context.Context, o *settings) error {
 		}
 		err = f.Ready(ctx)
 		times = append(times, time.Since(start))
-		f.Close()
-		if err != nil {
+		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
 	}

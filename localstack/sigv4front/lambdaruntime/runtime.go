@@ -2,7 +2,7 @@
 // the runtime API on a loopback port, starts the binary with the environment
 // that points there, and hands it events.
 //
-// What is measured and tested this way is the artefact that is deployed, not a
+// What is measured and tested this way is the very binary that is deployed, not a
 // build made for the test.
 package lambdaruntime
 
@@ -85,7 +85,7 @@ func Start(ctx context.Context, c Config) (*Function, error) {
 	mux.HandleFunc("POST "+api+"invocation/{id}/error", f.failure)
 	mux.HandleFunc("POST "+api+"init/error", f.initFailure)
 	f.server = &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
-	go f.server.Serve(listener)
+	go func() { _ = f.server.Serve(listener) }() // until Close
 	log := c.Log
 	if log == nil {
 		log = io.Discard
@@ -104,12 +104,11 @@ func Start(ctx context.Context, c Config) (*Function, error) {
 		)
 		cmd.Stdout, cmd.Stderr = log, log
 		if err := cmd.Start(); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("start %s: %w", c.Binary, err)
+			return nil, errors.Join(fmt.Errorf("start %s: %w", c.Binary, err), f.Close())
 		}
 		f.done.Go(func() {
 			err := cmd.Wait()
-			f.fail(fmt.Errorf("%s ended: %v", c.Binary, err))
+			f.fail(fmt.Errorf("%s ended: %w", c.Binary, err))
 		})
 	}
 	return f, nil
@@ -187,7 +186,7 @@ func (f *Function) next(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *Function) finish(w http.ResponseWriter, r *http.Request, make func([]byte) answer) {
+func (f *Function) finish(w http.ResponseWriter, r *http.Request, of func([]byte) answer) {
 	body, err := io.ReadAll(r.Body)
 	f.mu.Lock()
 	i, ok := f.pending[r.PathValue("id")]
@@ -197,7 +196,7 @@ func (f *Function) finish(w http.ResponseWriter, r *http.Request, make func([]by
 		http.Error(w, "no such invocation", http.StatusBadRequest)
 		return
 	}
-	i.answer <- make(body)
+	i.answer <- of(body)
 	w.WriteHeader(http.StatusAccepted)
 }
 

@@ -46,7 +46,7 @@ func object(b []byte, p *schema.Plan, v reflect.Value, top bool) []byte {
 		}
 		f := &p.Fields[i]
 		m := v.Field(f.Index)
-		if f.Plan.Absent(m) && !(top && f.Plan.Shape.Kind == schema.List) {
+		if f.Plan.Absent(m) && (!top || f.Plan.Shape.Kind != schema.List) {
 			continue
 		}
 		if !first {

@@ -52,7 +52,7 @@ func structure(b []byte, p *schema.Plan, v reflect.Value, top bool) []byte {
 	for i := range p.Fields {
 		f := &p.Fields[i]
 		m := v.Field(f.Index)
-		if f.Plan.Absent(m) && !(top && f.Plan.Shape.Kind == schema.List) {
+		if f.Plan.Absent(m) && (!top || f.Plan.Shape.Kind != schema.List) {
 			continue
 		}
 		b = element(b, f.XML, f.Plan, schema.Deref(m))

@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 	if err := localtable.Create(ctx, client, *table); err != nil {
 		return err
 	}
-	defer localtable.Drop(context.WithoutCancel(ctx), client, *table)
+	defer func() { _ = localtable.Drop(context.WithoutCancel(ctx), client, *table) }()
 	function, err := lambdaruntime.Start(ctx, lambdaruntime.Config{
 		Binary:    *binary,
 		Env:       sigv4front.FunctionEnv(*region, *dynamo, *table, keys[0].Account, *grants),
@@ -64,7 +64,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer function.Close()
+	defer func() { _ = function.Close() }()
 	if err := function.Ready(ctx); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func run(ctx context.Context) error {
 		Invoke:   function.Invoke,
 	}}
 	go func() {
-		io.Copy(io.Discard, os.Stdin) // whoever started this is gone
+		_, _ = io.Copy(io.Discard, os.Stdin) // whoever started this is gone
 		server.Close()
 	}()
 	go func() {
