@@ -1,0 +1,168 @@
+# `make help` lists the targets. Tools are installed into .tools and binaries
+# built into build, both in the checkout and both pinned; `make distclean`
+# removes them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+GOLANGCI_VERSION := v2.15.0
+
+# What the functions are built for. The emulator runs them as plain processes,
+# so there it is the host's own architecture.
+HOST_ARCH := $(shell go env GOARCH)
+ARCH ?= $(HOST_ARCH)
+FUNCTIONS := $(notdir $(wildcard functions/*))
+GO_FILES := $(shell find functions shared infra -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+FUNCTION_FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
+
+WITH := localstack/with.sh
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##--- the two commands
+
+.PHONY: run
+run: build tools ## Build all, start the emulator, deploy, play the main job through the AWS CLI, leave it running
+	localstack/run.sh start
+
+.PHONY: stop
+stop: ## End what `make run` left running
+	localstack/run.sh stop
+
+.PHONY: test
+test: ## Install what is needed and run all checks
+	$(call say,building and installing tools)
+	@$(MAKE) build tools
+	$(call say,generated files and formatting)
+	@$(MAKE) checkgenerate
+	$(call say,lint)
+	@$(MAKE) lint
+	$(call say,tests of the packages)
+	@$(MAKE) unit
+	$(call say,end-to-end suite)
+	@$(MAKE) e2e
+	@echo "all checks passed"
+
+##--- building
+
+.PHONY: build
+build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra ## Build the functions and the CDK program
+
+# One rule for all: go decides what is stale, and equal sources make equal files.
+build/functions/%/bootstrap: $(GO_FILES) build/arch
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FUNCTION_FLAGS) -o $@ ./functions/$*
+
+build/infra: $(GO_FILES)
+	go build -o $@ ./infra
+
+# Changes when ARCH does, so that the functions are built anew.
+build/arch: FORCE
+	@mkdir -p build
+	@[ "$$(cat $@ 2>/dev/null)" = "$(ARCH)" ] || echo "$(ARCH)" > $@
+FORCE:
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	go generate ./shared/...
+	go test ./shared/ops -run README -update
+	gofmt -l -w functions infra localstack shared
+
+.PHONY: checkgenerate
+checkgenerate: ## Fail unless formatting, go.mod and generated files are up to date
+	@out=$$(gofmt -l functions infra localstack shared); [ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
+	go mod tidy -diff
+	go generate ./shared/... && git diff --exit-code -- shared/wire/schema
+
+.PHONY: climodel
+climodel: ## Write the service model by which the AWS CLI and boto3 call a deployment on AWS
+	go run ./shared/wire/climodel/cmd/climodel -o build/cadastre-service-2.json
+	@echo "aws configure add-model --service-name cadastre --service-model file://build/cadastre-service-2.json"
+
+.PHONY: deploy
+deploy: .tools/node.done ## Deploy to the AWS account of the environment's credentials (CDK=… for arguments)
+	@$(MAKE) build ARCH=arm64
+	.tools/node/node_modules/.bin/cdk deploy --all $(CDK)
+
+##--- checking
+
+.PHONY: lint
+lint: .tools/golangci-lint-$(GOLANGCI_VERSION) ## Run the linters
+	$< run
+
+.PHONY: unit
+unit: .tools/dynamodb-local.done .tools/emulator.done .tools/clients.done ## Run the Go tests, with DynamoDB Local and the emulator
+	PATH=$(CURDIR)/.tools/clients/bin:$$PATH $(WITH) dynamodb emulator -- go test -timeout 20m ./...
+
+.PHONY: race
+race: .tools/dynamodb-local.done .tools/emulator.done .tools/clients.done ## Run the Go tests of the library and functions under the race detector
+	PATH=$(CURDIR)/.tools/clients/bin:$$PATH $(WITH) dynamodb emulator -- go test -race -timeout 30m ./shared/... ./functions/... ./localstack/...
+
+.PHONY: e2e
+e2e: build tools ## Run the end-to-end suite on the emulator and behind the front that verifies signatures
+	PYTHON=$(CURDIR)/.tools/clients/bin/python CADASTRE_LOGS=build/logs $(WITH) dynamodb deployment -- localstack/e2e/run.sh both
+
+.PHONY: bench
+bench: .tools/dynamodb-local.done ## Measure the core, the whole operation and the start of the api function
+	$(WITH) dynamodb -- localstack/bench/run.sh
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME
+	@for p in $$(grep -rl '^func Fuzz' --include='*_test.go' functions shared | xargs -n 1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -d' ' -f2); do \
+			echo "== $$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
+
+.PHONY: fsck
+fsck: ## Check the invariants of the table TABLE, at ENDPOINT if it is not on AWS
+	go run ./shared/fsck/cmd/fsck -table "$(TABLE)" $(if $(ENDPOINT),-endpoint "$(ENDPOINT)")
+
+##--- tools
+
+.PHONY: tools
+tools: .tools/clients.done .tools/emulator.done .tools/node.done .tools/dynamodb-local.done ## Install what deploys, emulates and calls
+
+.tools/clients.done: localstack/e2e/requirements.txt
+	@echo "installing the AWS CLI, boto3 and pytest"
+	rm -rf .tools/clients && python3 -m venv .tools/clients
+	.tools/clients/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.tools/emulator.done: localstack/services/emulator.txt
+	@echo "installing the emulator"
+	rm -rf .tools/emulator && python3 -m venv .tools/emulator
+	.tools/emulator/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.tools/node.done: localstack/deploy/package.json localstack/deploy/package-lock.json
+	@echo "installing CDK"
+	mkdir -p .tools/node && cp $^ .tools/node/
+	cd .tools/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.tools/dynamodb-local.done: localstack/services/dynamodb-local.pom.xml
+	@echo "installing DynamoDB Local"
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.tools/dynamodb-local/lib
+	@touch $@
+
+.tools/golangci-lint-$(GOLANGCI_VERSION):
+	@echo "building golangci-lint, which takes some minutes the first time"
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .tools/golangci-lint $@
+
+##--- tidying up
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf build cdk.out
+
+.PHONY: distclean
+distclean: stop clean ## Remove the tools too
+	rm -rf .tools .state

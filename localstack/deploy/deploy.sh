@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Deploys the CDK app to an emulator and writes its outputs as assignments:
+#
+#   localstack/deploy/deploy.sh URL OUTPUTS
+#
+# The functions must be built for this host (`make build`).
+set -euo pipefail
+url=${1:?"the emulator's address"} outputs=${2:?"the file to write the outputs to"}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+unset AWS_PROFILE AWS_SESSION_TOKEN
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1
+export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
+export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
+arch=x86_64
+[ "$(go env GOARCH)" != arm64 ] || arch=arm64
+context=(--context architecture="$arch" --context destroyable=true)
+
+# cdk COMMAND ARGUMENTS… runs it quietly, and shows what it printed if it fails.
+cdk() {
+    echo "cdklocal $1" >&2
+    (cd "$root" && PATH="$root/.tools/node/node_modules/.bin:$PATH" cdklocal "$@" "${context[@]}" \
+        --output "$scratch/cdk.out" --ci) >"$scratch/log" 2>&1 || {
+        cat "$scratch/log" >&2
+        exit 1
+    }
+}
+cdk bootstrap
+cdk deploy --all --require-approval never --outputs-file "$scratch/outputs.json"
+
+python3 - "$scratch/outputs.json" "$url" >"$outputs" <<'PY'
+import json, sys
+outputs = {k: v for stack in json.load(open(sys.argv[1])).values() for k, v in stack.items()}
+print(f"AWS_ENDPOINT_URL={sys.argv[2]}")
+print(f"CADASTRE_ENDPOINT={sys.argv[2]}/_aws/execute-api/{outputs['ApiId']}/prod")
+print(f"CADASTRE_TABLE={outputs['TableName']}")
+PY
