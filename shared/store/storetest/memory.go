@@ -374,6 +374,9 @@ func cloneValue(v types.AttributeValue) types.AttributeValue {
 	case *types.AttributeValueMemberM:
 		m := make(map[string]types.AttributeValue, len(v.Value))
 		for k, e := range v.Value {
+			if k == "" {
+				panic("storetest: DynamoDB refuses a map with an empty key")
+			}
 			m[k] = cloneValue(e)
 		}
 		return &types.AttributeValueMemberM{Value: m}

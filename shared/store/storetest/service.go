@@ -1,0 +1,106 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// Services that speak the DynamoDB protocol, by the environment variable that
+// holds their URL. `make test` starts both.
+const (
+	DynamoDBLocal = "CADASTRE_DYNAMODB_LOCAL_URL"
+	MiniStack     = "CADASTRE_MINISTACK_URL"
+)
+
+// Service is an empty DynamoDB table of a test's own on a local service.
+type Service struct {
+	Client *dynamodb.Client
+	Name   string // of the table
+}
+
+// NewService makes a table on the service that variable names and drops it
+// when the test ends. The test fails if the variable is unset, except that
+// CADASTRE_SKIP_SERVICES=1 skips it.
+func NewService(t testing.TB, variable string) *Service {
+	t.Helper()
+	url := os.Getenv(variable)
+	if url == "" {
+		if os.Getenv("CADASTRE_SKIP_SERVICES") == "1" {
+			t.Skip("CADASTRE_SKIP_SERVICES=1")
+		}
+		t.Fatalf("%s is not set; `make test` starts the service and sets it", variable)
+	}
+	s := &Service{
+		Client: store.NewClient(aws.Config{
+			Region:       "us-east-1",
+			BaseEndpoint: &url,
+			Credentials:  credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
+		}),
+		Name: fmt.Sprintf("storetest-%d", time.Now().UnixNano()),
+	}
+	_, err := s.Client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName:   &s.Name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(store.AttrPK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(store.AttrSK), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(store.AttrPK), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(store.AttrSK), KeyType: types.KeyTypeRange},
+		},
+	})
+	if err != nil {
+		t.Fatalf("create table on %s: %v", url, err)
+	}
+	t.Cleanup(func() {
+		if _, err := s.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &s.Name}); err != nil {
+			t.Errorf("drop table %s: %v", s.Name, err)
+		}
+	})
+	if err := dynamodb.NewTableExistsWaiter(s.Client).Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: &s.Name}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Table returns the table as the store uses it.
+func (s *Service) Table() *store.Dynamo { return store.NewDynamo(s.Client, s.Name) }
+
+// Copy reads the whole table into memory. The table must not be written
+// meanwhile.
+func (s *Service) Copy(t testing.TB) *Memory {
+	t.Helper()
+	m := &Memory{}
+	pages := dynamodb.NewScanPaginator(s.Client, &dynamodb.ScanInput{TableName: &s.Name, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, attrs := range page.Items {
+			k := store.Key{PK: text(attrs[store.AttrPK]), SK: text(attrs[store.AttrSK])}
+			delete(attrs, store.AttrPK)
+			delete(attrs, store.AttrSK)
+			m.set(k, attrs)
+		}
+	}
+	return m
+}
+
+func text(v types.AttributeValue) string {
+	s, _ := v.(*types.AttributeValueMemberS)
+	if s == nil {
+		return ""
+	}
+	return s.Value
+}
