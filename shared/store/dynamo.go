@@ -119,7 +119,7 @@ func (d *Dynamo) batchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
 			d.table: {Keys: ask, ConsistentRead: aws.Bool(true)},
 		}})
 		if err != nil {
-			return nil, fmt.Errorf("batch-get of %d items: %w", len(ask), err)
+			return nil, fmt.Errorf("batch-get of %d items: %w", len(ask), throttle(err))
 		}
 		for _, attrs := range out.Responses[d.table] {
 			r := row(attrs)
@@ -177,7 +177,7 @@ func (d *Dynamo) Query(ctx context.Context, q Query) ([]Row, string, error) {
 	}
 	out, err := d.client.Query(ctx, in)
 	if err != nil {
-		return nil, "", fmt.Errorf("query of %s: %w", q.PK, err)
+		return nil, "", fmt.Errorf("query of %s: %w", q.PK, throttle(err))
 	}
 	rows := make([]Row, len(out.Items))
 	for i, attrs := range out.Items {
@@ -215,22 +215,33 @@ func transactError(err error) error {
 		return nil
 	}
 	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
-		return canceledError(canceled)
+		return canceledError(canceled, err)
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		switch api.ErrorCode() {
-		case "TransactionConflictException", "TransactionInProgressException":
-			return fmt.Errorf("transaction: %w: %w", ErrConflict, err)
-		case "ThrottlingException", "RequestLimitExceeded", "ProvisionedThroughputExceededException":
-			return fmt.Errorf("transaction: %w: %w", ErrThrottled, err)
-		}
+	// Not TransactionInProgressException: it says that the same request is
+	// being applied, so the outcome is unknown.
+	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
+		return fmt.Errorf("transaction: %w: %w", ErrConflict, err)
+	}
+	if err = throttle(err); errors.Is(err, ErrThrottled) {
+		return fmt.Errorf("transaction: %w", err)
 	}
 	return fmt.Errorf("transaction, outcome unknown: %w", err)
 }
 
+// throttle makes an error that refuses a request for load wrap ErrThrottled.
+func throttle(err error) error {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		switch api.ErrorCode() {
+		case "ThrottlingException", "RequestLimitExceeded", "ProvisionedThroughputExceededException":
+			return fmt.Errorf("%w: %w", ErrThrottled, err)
+		}
+	}
+	return err
+}
+
 // canceledError: a condition that was seen not to hold is the most certain
 // reason, as conflicts and throttles say nothing of the conditions.
-func canceledError(c *types.TransactionCanceledException) error {
+func canceledError(c *types.TransactionCanceledException, err error) error {
 	var failed []int
 	var conflict, throttled bool
 	for i, r := range c.CancellationReasons {
@@ -247,11 +258,11 @@ func canceledError(c *types.TransactionCanceledException) error {
 	case len(failed) > 0:
 		return &ConditionError{Failed: failed}
 	case throttled:
-		return fmt.Errorf("transaction: %w: %w", ErrThrottled, c)
+		return fmt.Errorf("transaction: %w: %w", ErrThrottled, err)
 	case conflict:
-		return fmt.Errorf("transaction: %w: %w", ErrConflict, c)
+		return fmt.Errorf("transaction: %w: %w", ErrConflict, err)
 	}
-	return fmt.Errorf("transaction canceled: %w", c)
+	return fmt.Errorf("transaction canceled: %w", err)
 }
 
 func keyAttrs(k Key) map[string]types.AttributeValue {

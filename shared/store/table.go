@@ -17,7 +17,8 @@ func (k Key) String() string { return k.PK + " | " + k.SK }
 type Item map[string]types.AttributeValue
 
 // Table is what the store needs of a DynamoDB table. All reads are strongly
-// consistent. NewDynamo serves it from DynamoDB, storetest.Memory from memory;
+// consistent; one that is refused for load fails with an error that wraps
+// ErrThrottled. NewDynamo serves it from DynamoDB, storetest.Memory from memory;
 // storetest's contract suite holds both to the same behaviour.
 type Table interface {
 	// BatchGet returns the items that exist among keys, in any number of
@@ -100,7 +101,7 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("the conditions of writes %v do not hold", e.Failed)
 }
 
-// Errors that Table.Transact wraps; the writes were not applied.
+// Errors that a Table wraps; of Transact, they say that nothing was written.
 var (
 	ErrConflict  = errors.New("transaction conflict")
 	ErrThrottled = errors.New("throttled")
