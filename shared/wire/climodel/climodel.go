@@ -16,13 +16,7 @@ import (
 // Service returns the contents of service-2.json, for `aws configure
 // add-model`, with the named operations only.
 func Service(operations []string) ([]byte, error) {
-	var source struct {
-		Operations, Shapes map[string]json.RawMessage
-	}
-	if err := json.Unmarshal(model.Source(), &source); err != nil {
-		return nil, fmt.Errorf("read the API model: %w", err)
-	}
-	api, err := model.Parse(model.Source())
+	api, source, err := model.Load()
 	if err != nil {
 		return nil, err
 	}

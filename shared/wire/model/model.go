@@ -1,6 +1,7 @@
-// Package model holds the description of the EC2 IPAM API, in the form of
-// AWS's own service models, for the generators. It is 170 KB: functions link
-// the compact table of package schema instead.
+// Package model holds the description of the EC2 IPAM API and of our own
+// extensions of it, in the form of AWS's own service models, for the
+// generators. It is 170 KB: functions link the compact table of package schema
+// instead.
 package model
 
 import (
@@ -12,6 +13,12 @@ import (
 //go:embed ec2-ipam-model.json
 var source []byte
 
+// Extensions are operations beside those of the EC2 API. They may use its
+// shapes.
+//
+//go:embed extensions.json
+var extensions []byte
+
 // API is the part of a service model that the wire formats depend on.
 type API struct {
 	Operations map[string]*Operation
@@ -22,6 +29,7 @@ type API struct {
 type Operation struct {
 	Name          string
 	Input, Output *Ref
+	Own           bool `json:"-"` // an extension
 }
 
 // Shape describes a type. Which fields are set depends on Type: structure,
@@ -66,8 +74,47 @@ func (m *Members) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Source returns a copy of the model as it is published.
+// Source returns a copy of the EC2 IPAM API's model, as AWS publishes it.
 func Source() []byte { return append([]byte(nil), source...) }
+
+// Extensions returns a copy of the model of our own operations.
+func Extensions() []byte { return append([]byte(nil), extensions...) }
+
+// Load returns both models as one, and the raw documents of its operations and
+// shapes. A name that both have is an error: an extension changes no meaning.
+func Load() (*API, *Raw, error) {
+	raw := &Raw{Operations: map[string]json.RawMessage{}, Shapes: map[string]json.RawMessage{}}
+	all := &API{Operations: map[string]*Operation{}, Shapes: map[string]*Shape{}}
+	for i, document := range [][]byte{source, extensions} {
+		var r Raw
+		if err := json.Unmarshal(document, &r); err != nil {
+			return nil, nil, fmt.Errorf("parse the API model: %w", err)
+		}
+		api, err := Parse(document)
+		if err != nil {
+			return nil, nil, err
+		}
+		for name, o := range api.Operations {
+			if all.Operations[name] != nil {
+				return nil, nil, fmt.Errorf("operation %s is in both models", name)
+			}
+			o.Own = i > 0
+			all.Operations[name], raw.Operations[name] = o, r.Operations[name]
+		}
+		for name, s := range api.Shapes {
+			if all.Shapes[name] != nil {
+				return nil, nil, fmt.Errorf("shape %s is in both models", name)
+			}
+			all.Shapes[name], raw.Shapes[name] = s, r.Shapes[name]
+		}
+	}
+	return all, raw, nil
+}
+
+// Raw holds the documents of a model's operations and shapes by name.
+type Raw struct {
+	Operations, Shapes map[string]json.RawMessage
+}
 
 // Parse reads a service model.
 func Parse(b []byte) (*API, error) {

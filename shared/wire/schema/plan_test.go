@@ -12,8 +12,14 @@ import (
 // Every operation of the model binds to the SDK's types, and the types have no
 // member that the model lacks: the two are of one version.
 func TestModelAndSDKAgree(t *testing.T) {
-	if got := len(schema.Operations()); got != len(wiretest.Operations) || got != 98 {
-		t.Fatalf("the table has %d operations, the SDK's list %d, and the model 98", got, len(wiretest.Operations))
+	got := 0
+	for _, o := range schema.Operations() {
+		if !o.Own {
+			got++
+		}
+	}
+	if got != len(wiretest.Operations) || got != 98 {
+		t.Fatalf("the table has %d operations of the EC2 API, the SDK's list %d, and the model 98", got, len(wiretest.Operations))
 	}
 	for _, o := range wiretest.Operations {
 		in, err := schema.Input(o.Name, reflect.TypeOf(o.NewIn()))

@@ -58,14 +58,16 @@ type Member struct {
 	Required bool
 }
 
-// Operation is an action of the API.
+// Operation is an action of the API, or an extension of ours.
 type Operation struct {
 	Name   string
-	Input  int // index into the table of shapes
-	Output int // the same; -1 if the action answers only that it succeeded
+	Input  int  // index into the table of shapes
+	Output int  // the same; -1 if the action answers only that it succeeded
+	Own    bool // an extension: the EC2 API does not have it
 }
 
-// Lookup returns the operation of that name in the API model.
+// Lookup returns the operation of that name in the API model, extensions
+// included.
 func Lookup(name string) (*Operation, bool) {
 	i, ok := slices.BinarySearchFunc(operations[:], name, func(o Operation, name string) int { return cmp.Compare(o.Name, name) })
 	if !ok {
@@ -74,7 +76,8 @@ func Lookup(name string) (*Operation, bool) {
 	return &operations[i], true
 }
 
-// Operations returns the API model's operations, sorted by name.
+// Operations returns the operations of the API model and the extensions, sorted
+// by name.
 func Operations() []Operation { return slices.Clone(operations[:]) }
 
 // At returns the shape at an index of the table.

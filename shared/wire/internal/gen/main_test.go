@@ -12,7 +12,11 @@ import (
 )
 
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
-	files, err := generate(model.Source())
+	api, _, err := model.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := generate(api)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,13 +33,16 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 
 func TestModelsThatNoCodecServesAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, model, want string }{
-		{"no JSON", `{`, "parse the API model"},
 		{"a map shape", `{"operations": {}, "shapes": {"M": {"type": "map"}}}`, "shape M is a map"},
 		{"one bound", `{"operations": {}, "shapes": {"N": {"type": "integer", "min": 1}}}`, "one bound only"},
 		{"an operation without input", `{"operations": {"X": {}}, "shapes": {}}`, "X has no input"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := generate([]byte(c.model)); err == nil || !strings.Contains(err.Error(), c.want) {
+			api, err := model.Parse([]byte(c.model))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := generate(api); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
 			}
 		})
