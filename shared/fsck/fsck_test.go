@@ -1,0 +1,553 @@
+package fsck_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const owner = "111122223333"
+
+var now = time.Unix(1_800_000_000, 0)
+
+// world is a table that the store has written, with an item of every sort that
+// there can be, and the ids in it.
+type world struct {
+	memory                    storetest.Memory
+	ipam                      *ipam.IPAM
+	extra                     *ipam.Scope // beside the default ones, empty
+	top, tokyo, dying, six    *ipam.Pool
+	topCIDR, tokyoCIDR        *ipam.PoolCIDR
+	allocation                *ipam.Allocation // 10.0.0.0/24 of tokyo
+	released                  *ipam.Allocation
+	gone                      netip.Prefix // deprovisioned from tokyo
+	splitKey, splitNote, work store.Key
+}
+
+// cut lets so many transactions through and answers the rest with an error
+// that tells nothing.
+type cut struct {
+	store.Table
+	after int
+}
+
+func (c *cut) Transact(ctx context.Context, w []store.Write) error {
+	if c.after--; c.after < 0 {
+		return errors.New("cut off")
+	}
+	return c.Table.Transact(ctx, w)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{gone: netip.MustParsePrefix("10.3.0.0/16")}
+	ctx, n := t.Context(), 0
+	o := store.Options{
+		Region: "us-east-1",
+		Now:    func() time.Time { return now },
+		Pick:   func(int) int { return 0 },
+		NewID:  func() string { n++; return strconv.Itoa(n) },
+		Sleep:  func(context.Context, time.Duration) error { return nil },
+		Tries:  1,
+	}
+	s := store.New(&w.memory, o)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := func(operation string) store.Token {
+		return store.Token{Account: owner, Operation: operation, Digest: "d"}
+	}
+	var err error
+	w.ipam, err = s.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}})
+	must(err)
+	w.extra, err = s.CreateScope(ctx, token("CreateIpamScope"), ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	must(err)
+	pool := func(o ipam.Pool) *ipam.Pool {
+		o.Scope = w.ipam.PrivateScope
+		p, err := s.CreatePool(ctx, token("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+		must(err)
+		return p
+	}
+	provision := func(pool *ipam.Pool, cidr string) *ipam.PoolCIDR {
+		c, err := s.Provision(ctx, store.Provision{
+			Token: token("ProvisionIpamPoolCidr"), Pool: pool.ID, CIDR: netip.MustParsePrefix(cidr),
+			May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+		})
+		must(err)
+		return c
+	}
+	allocate := func(s *store.Store, pool *ipam.Pool, cidr string) (*ipam.Allocation, error) {
+		return s.Allocate(ctx, store.Allocate{
+			Token: token("AllocateIpamPoolCidr"), Pool: pool.ID, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)},
+			Description: "a network", Tags: ipam.Tags{"team": "net"}, May: func(*ipam.Pool) error { return nil },
+		})
+	}
+	w.top = pool(ipam.Pool{Family: ipam.IPv4})
+	w.tokyo = pool(ipam.Pool{Family: ipam.IPv4, SourcePool: w.top.ID, Locale: "ap-northeast-1"})
+	w.dying = pool(ipam.Pool{Family: ipam.IPv4, SourcePool: w.top.ID})
+	w.six = pool(ipam.Pool{Family: ipam.IPv6})
+	w.topCIDR = provision(w.top, "10.0.0.0/12")
+	w.tokyoCIDR = provision(w.tokyo, "10.0.0.0/16")
+	provision(w.tokyo, "10.1.0.0/16")
+	provision(w.dying, "10.2.0.0/16")
+	provision(w.tokyo, w.gone.String())
+	provision(w.six, "fd00::/48")
+	provision(w.six, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112") // ends where the family does
+
+	w.allocation, err = allocate(s, w.tokyo, "10.0.0.0/24")
+	must(err)
+	_, err = allocate(s, w.dying, "10.2.255.0/24")
+	must(err)
+	_, err = allocate(s, w.six, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")
+	must(err)
+	w.released, err = allocate(s, w.tokyo, "10.0.7.0/24")
+	must(err)
+	must(s.Release(ctx, store.Release{
+		Pool: w.tokyo.ID, CIDR: w.released.CIDR, Allocation: w.released.AllocationID,
+		May: func(*ipam.Pool, string) error { return nil },
+	}))
+	for _, cidr := range []netip.Prefix{w.gone, w.tokyoCIDR.CIDR} { // the second has an allocation: it fails
+		_, err = s.Deprovision(ctx, store.Deprovision{Pool: w.tokyo.ID, CIDR: cidr, May: func(*ipam.Pool) error { return nil }})
+		must(err)
+	}
+	_, err = s.ModifyPool(ctx, w.top.ID, ipam.ActModify, func(p *ipam.Pool) error { p.Description = "top"; return nil })
+	must(err)
+	_, err = s.DeletePool(ctx, w.dying.ID, true, func(*ipam.Pool) error { return nil })
+	must(err)
+	must(s.PutGrants(ctx, []byte(`{"readers": ["*"]}`)))
+	o.Room = 8 // so that this takes several transactions, of which only the first gets through
+	if _, err = allocate(store.New(&cut{&w.memory, 1}, o), w.six, "fd00::/64"); err == nil {
+		t.Fatal("the allocation was not cut off")
+	}
+	for k, i := range w.memory.All() {
+		if kind, ok := i["Kind"].(*types.AttributeValueMemberS); ok && kind.Value == "split" {
+			w.splitKey = k
+		}
+		if k.PK == "WORK" && strings.HasPrefix(k.SK, "split#") {
+			w.splitNote = k
+		}
+	}
+	w.work = store.Key{PK: "WORK", SK: "delete-pool#" + w.dying.ID}
+	if w.splitKey == (store.Key{}) || w.splitNote == (store.Key{}) {
+		t.Fatalf("no split was left:\n%s", w.memory.Dump())
+	}
+	return w
+}
+
+// items are a table that tests change.
+type items map[store.Key]store.Item
+
+func (w *world) items() items { return maps.Collect(w.memory.All()) }
+
+func (m items) check() []fsck.Problem {
+	return fsck.Check(func(yield func(map[string]types.AttributeValue) bool) {
+		for k, i := range m {
+			i = maps.Clone(i)
+			i["PK"], i["SK"] = str(k.PK), str(k.SK)
+			if !yield(i) {
+				return
+			}
+		}
+	}, now)
+}
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func (m items) move(from, to store.Key) {
+	if m[from] == nil {
+		panic("nothing at " + from.String())
+	}
+	m[to] = m[from]
+	delete(m, from)
+}
+
+// set changes an attribute of an item that must be there.
+func (m items) set(k store.Key, name string, v types.AttributeValue) {
+	if m[k] == nil {
+		panic("nothing at " + k.String())
+	}
+	m[k] = maps.Clone(m[k])
+	m[k][name] = v
+}
+
+// edit changes text in an object's document.
+func (m items) edit(k store.Key, from, to string) {
+	doc := m[k]["Object"].(*types.AttributeValueMemberS).Value
+	if !strings.Contains(doc, from) {
+		panic(from + " is not in " + doc)
+	}
+	m.set(k, "Object", str(strings.Replace(doc, from, to, 1)))
+}
+
+func (m items) add(k store.Key, name string, n int64) {
+	have, err := strconv.ParseInt(m[k][name].(*types.AttributeValueMemberN).Value, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	m.set(k, name, num(have+n))
+}
+
+func TestStoreWritesAreClean(t *testing.T) {
+	fscktest.Clean(t, &newWorld(t).memory, now)
+}
+
+// mayGo are items whose absence breaks nothing: those that TTL removes, and the
+// grants.
+func (w *world) mayGo(k store.Key, i store.Item) bool { return i["Expires"] != nil || k.PK == "GRANTS" }
+
+func TestMissingItem(t *testing.T) {
+	w := newWorld(t)
+	for k, i := range w.memory.All() {
+		m := w.items()
+		delete(m, k)
+		if found := m.check(); (len(found) == 0) != w.mayGo(k, i) {
+			t.Errorf("without %s: %v", k, found)
+		}
+	}
+}
+
+// free are attributes whose value, and optional ones whose absence, nothing
+// else depends on.
+var (
+	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure"}
+	optional = []string{"Description", "Digest"}
+	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of what is only remembered
+	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split
+)
+
+func TestChangedAttribute(t *testing.T) {
+	w := newWorld(t)
+	for k, i := range w.memory.All() {
+		m := w.items()
+		for name, v := range i {
+			for what, change := range map[string]types.AttributeValue{
+				"another":     another(v),
+				"absent":      nil,
+				"a wrong one": &types.AttributeValueMemberBOOL{Value: true},
+			} {
+				m[k] = maps.Clone(i)
+				m[k][name] = change
+				harmless := what == "another" && (slices.Contains(free, name) ||
+					i["Expires"] != nil && slices.Contains(past, name) || k == w.splitKey && slices.Contains(passing, name)) ||
+					what == "absent" && slices.Contains(optional, name) && !strings.HasPrefix(k.PK, "TOKEN")
+				if change == nil {
+					delete(m[k], name)
+				}
+				if found := m.check(); (len(found) == 0) != harmless {
+					t.Errorf("%s with %s %s: %v", k, name, what, found)
+				}
+			}
+		}
+		m[k] = maps.Clone(i)
+		m[k]["Colour"] = str("red")
+		if found := m.check(); len(found) != 1 || found[0].Invariant != fsck.Form || found[0].Key != k.String() {
+			t.Errorf("%s with an unknown attribute: %v", k, found)
+		}
+	}
+}
+
+func another(v types.AttributeValue) types.AttributeValue {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return str(v.Value + "1")
+	case *types.AttributeValueMemberN:
+		n, err := strconv.ParseInt(v.Value, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		return num(n + 1)
+	default:
+		return &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"k": str("v")}}
+	}
+}
+
+func TestMutations(t *testing.T) {
+	p := netip.MustParsePrefix
+	w := newWorld(t)
+	six, tokyo, top := ipam.SpaceID(w.six.ID), ipam.SpaceID(w.tokyo.ID), ipam.SpaceID(w.top.ID)
+	private4 := ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4)
+	tokyoRoot := str(w.tokyoCIDR.ID + "/16")
+	taken := store.TakenKey(tokyo, w.allocation.CIDR)
+	record := store.AllocationKey(w.allocation.AllocationID)
+	tombstone := store.AllocationKey(w.released.AllocationID)
+	half := store.FreeKey(tokyo, p("10.0.128.0/17")) // the largest free block of tokyo's first CIDR
+	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
+
+	for _, c := range []struct {
+		name      string
+		invariant string
+		at        store.Key
+		change    func(items)
+	}{
+		{"gap at a root's start", fsck.Partition, store.FreeKey(tokyo, p("10.0.1.0/24")), func(m items) { delete(m, taken) }},
+		{"gap at a root's end", fsck.Partition, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) { delete(m, half) }},
+		{"gap where the family ends", fsck.Partition, store.CIDRKey(w.six.ID, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112")),
+			func(m items) { delete(m, store.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))) }},
+		{"gap that is a whole root", fsck.Partition, store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")),
+			func(m items) { delete(m, store.FreeKey(tokyo, p("10.1.0.0/16"))) }},
+		{"root of a scope missing", fsck.Partition, store.ScopeKey(w.extra.ID),
+			func(m items) { delete(m, store.FreeKey(ipam.ScopeSpace(w.extra.ID, ipam.IPv6), p("::/0"))) }},
+		{"free block in a taken one", fsck.Partition, store.FreeKey(tokyo, p("10.0.0.0/25")),
+			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/25"))] = store.Item{"Root": tokyoRoot} }},
+		{"free block around a taken one", fsck.Partition, taken,
+			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/23"))] = store.Item{"Root": tokyoRoot} }},
+		{"free block where a taken one is", fsck.Partition, store.FreeKey(tokyo, w.allocation.CIDR),
+			func(m items) { m[store.FreeKey(tokyo, w.allocation.CIDR)] = store.Item{"Root": tokyoRoot} }},
+		{"free block past a family's last address", fsck.Partition, store.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")),
+			func(m items) {
+				k := store.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))
+				m[store.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))] = store.Item{"Root": m[k]["Root"]}
+			}},
+		{"block outside every root", fsck.Partition, store.FreeKey(tokyo, p("10.9.0.0/16")),
+			func(m items) { m[store.FreeKey(tokyo, p("10.9.0.0/16"))] = store.Item{"Root": tokyoRoot} }},
+		{"block of the other family", fsck.Partition, store.FreeKey(tokyo, p("fd00::/48")),
+			func(m items) { m[store.FreeKey(tokyo, p("fd00::/48"))] = store.Item{"Root": tokyoRoot} }},
+		{"block larger than its root", fsck.Partition, store.FreeKey(tokyo, p("10.0.0.0/15")),
+			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/15"))] = store.Item{"Root": tokyoRoot} }},
+		{"block of an earlier provisioning", fsck.Partition, half, func(m items) { m.set(half, "Root", str("ipam-pool-cidr-00/16")) }},
+		{"root inside a root", fsck.Partition, store.CIDRKey(w.tokyo.ID, p("10.0.128.0/17")),
+			func(m items) {
+				m[store.CIDRKey(w.tokyo.ID, p("10.0.128.0/17"))] = m[store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR)]
+			}},
+		{"buddies not merged", fsck.Cover, store.FreeKey(tokyo, p("10.0.192.0/18")), func(m items) {
+			delete(m, half)
+			m[store.FreeKey(tokyo, p("10.0.128.0/18"))] = store.Item{"Root": tokyoRoot}
+			m[store.FreeKey(tokyo, p("10.0.192.0/18"))] = store.Item{"Root": tokyoRoot}
+		}},
+		{"space of no pool", fsck.Reference, store.FreeKey("ipam-pool-00", p("10.0.0.0/8")),
+			func(m items) { m[store.FreeKey("ipam-pool-00", p("10.0.0.0/8"))] = store.Item{"Root": tokyoRoot} }},
+		{"space of no scope", fsck.Reference, store.FreeKey("ipam-scope-00#4", p("0.0.0.0/0")),
+			func(m items) {
+				m[store.FreeKey("ipam-scope-00#4", p("0.0.0.0/0"))] = store.Item{"Root": str("ipam-scope-00/0")}
+			}},
+		{"CIDR of no pool", fsck.Reference, store.CIDRKey("ipam-pool-00", p("10.1.0.0/16")),
+			func(m items) {
+				m.move(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), store.CIDRKey("ipam-pool-00", p("10.1.0.0/16")))
+			}},
+		{"pool of no scope", fsck.Reference, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.six.Scope, "ipam-scope-00") }},
+		{"pool of no source", fsck.Reference, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), w.top.ID, "ipam-pool-00") }},
+		{"scope of no IPAM", fsck.Reference, store.ScopeKey(w.extra.ID), func(m items) { m.edit(store.ScopeKey(w.extra.ID), w.ipam.ID, "ipam-00") }},
+		{"IPAM without default scope", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { m.edit(store.IPAMKey(w.ipam.ID), w.ipam.PublicScope, "ipam-scope-00") }},
+
+		{"child's block of another pool", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceId", str(w.dying.ID)) }},
+		{"child's block of another id", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "AllocationId", str("ipam-pool-alloc-0")) }},
+		{"child's block of another Region", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceRegion", str("us-east-1")) }},
+		{"child's root of another source", fsck.Child, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
+			func(m items) {
+				m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
+			}},
+		{"child's root without a block", fsck.Child, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
+			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "Kind", str("custom")) }},
+		{"custom block of a scope", fsck.Child, store.TakenKey(private4, w.topCIDR.CIDR),
+			func(m items) { m.set(store.TakenKey(private4, w.topCIDR.CIDR), "Kind", str("custom")) }},
+		{"CIDR that was deprovisioned has a block", fsck.Child, store.TakenKey(top, w.gone), func(m items) {
+			m[store.TakenKey(top, w.gone)] = m[store.TakenKey(top, w.tokyoCIDR.CIDR)]
+		}},
+
+		{"by-id item released, block taken", fsck.Record, taken, func(m items) { m[record] = m[tombstone] }},
+		{"by-id item of another CIDR", fsck.Record, taken, func(m items) { m.set(record, "Cidr", str("10.0.1.0/24")) }},
+		{"by-id item of another space", fsck.Record, taken, func(m items) { m.set(record, "Space", str(string(top))) }},
+		{"by-id item of another kind", fsck.Record, taken, func(m items) { m.set(record, "Kind", str("vpc")) }},
+		{"by-id item active, block gone", fsck.Record, record, func(m items) { delete(m, taken) }},
+		{"one id for two blocks", fsck.Record, store.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), func(m items) {
+			m.set(store.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), "AllocationId", str(w.allocation.AllocationID))
+		}},
+
+		{"top-level roots overlap", fsck.TopLevel, store.CIDRKey(w.top.ID, p("10.8.0.0/13")), func(m items) {
+			m[store.CIDRKey(w.top.ID, p("10.8.0.0/13"))] = m[store.CIDRKey(w.top.ID, w.topCIDR.CIDR)]
+		}},
+
+		{"top-level pool's depth", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), `"Depth":1`, `"Depth":2`) }},
+		{"child's depth", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"Depth":2`, `"Depth":3`) }},
+		{"child's locale", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.top.ID), `"Locale":""`, `"Locale":"us-east-1"`) }},
+		{"child's family", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"ipv4"`, `"ipv6"`) }},
+		{"child's scope", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), w.ipam.PrivateScope, w.extra.ID) }},
+		{"pool's scope type", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), `"ScopeType":"private"`, `"ScopeType":"public"`) }},
+		{"pool's IPAM", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.ipam.ID, "ipam-00") }},
+		{"CIDR's family", fsck.Chain, store.CIDRKey(w.six.ID, p("10.1.0.0/16")), func(m items) {
+			m.move(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), store.CIDRKey(w.six.ID, p("10.1.0.0/16")))
+		}},
+		{"CIDR's owner", fsck.Chain, store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), func(m items) { m.set(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "Owner", str("444455556666")) }},
+		{"pool's owner", fsck.Chain, store.PoolKey(w.six.ID), func(m items) {
+			m.edit(store.PoolKey(w.six.ID), owner, "444455556666")
+			m.set(store.PoolKey(w.six.ID), "Owner", str("444455556666"))
+		}},
+		{"default scope's type", fsck.Chain, store.ScopeKey(w.ipam.PublicScope), func(m items) {
+			m.edit(store.ScopeKey(w.ipam.PublicScope), `"Type":"public"`, `"Type":"private"`)
+		}},
+		{"third default scope", fsck.Chain, store.ScopeKey(w.extra.ID), func(m items) {
+			m.edit(store.ScopeKey(w.extra.ID), `"Default":false`, `"Default":true`)
+		}},
+
+		{"count of scopes", fsck.Count, store.IPAMKey(w.ipam.ID), func(m items) { m.add(store.IPAMKey(w.ipam.ID), "ScopeCount", -1) }},
+		{"count of pools", fsck.Count, store.ScopeKey(w.extra.ID), func(m items) { m.add(store.ScopeKey(w.extra.ID), "PoolCount", 1) }},
+		{"count of CIDRs", fsck.Count, store.PoolKey(w.tokyo.ID), func(m items) { m.add(store.PoolKey(w.tokyo.ID), "CidrCount", 1) }},
+		{"count of children", fsck.Count, store.PoolKey(w.top.ID), func(m items) { m.add(store.PoolKey(w.top.ID), "ChildCount", -1) }},
+		{"count of IPAMs", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.add(key("OWNER#"+owner, "META"), "IpamCount", 1) }},
+		{"count of IPAMs missing", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { delete(m, key("OWNER#"+owner, "META")) }},
+
+		{"row of another account", fsck.Listing, key("OWNER#444455556666", "POOL#"+w.six.ID), func(m items) {
+			m.move(key("OWNER#"+owner, "POOL#"+w.six.ID), key("OWNER#444455556666", "POOL#"+w.six.ID))
+		}},
+		{"row missing", fsck.Listing, key("OWNER#"+owner, "IPAM#"+w.ipam.ID), func(m items) { delete(m, key("OWNER#"+owner, "IPAM#"+w.ipam.ID)) }},
+		{"row of nothing", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m items) {
+			m[key("OWNER#"+owner, "POOL#ipam-pool-00")] = store.Item{"Id": str("ipam-pool-00")}
+		}},
+
+		{"split without note", fsck.Work, w.splitNote, func(m items) { delete(m, w.splitNote) }},
+		{"note without split", fsck.Work, key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24"), func(m items) {
+			m[key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24")] = store.Item{"Since": num(1)}
+		}},
+		{"delete without note", fsck.Work, w.work, func(m items) { delete(m, w.work) }},
+		{"note without delete", fsck.Work, w.work, func(m items) { m.set(store.PoolKey(w.dying.ID), "State", str("create-complete")) }},
+		{"IPAM's delete without note", fsck.Work, key("WORK", "delete-ipam#"+w.ipam.ID), func(m items) {
+			m.set(store.IPAMKey(w.ipam.ID), "State", str("delete-in-progress"))
+		}},
+		{"split without deadline", fsck.Form, w.splitKey, func(m items) { m.set(w.splitKey, "Deadline", num(0)) }},
+		{"scope being deleted", fsck.Form, store.ScopeKey(w.extra.ID), func(m items) { m.set(store.ScopeKey(w.extra.ID), "State", str("delete-in-progress")) }},
+
+		{"unknown sort of item", fsck.Form, key("NOTE#1", "META"), func(m items) { m[key("NOTE#1", "META")] = store.Item{} }},
+		{"unknown part of a space", fsck.Form, key("SPACE#"+string(tokyo)+"#HELD", "x"), func(m items) { m[key("SPACE#"+string(tokyo)+"#HELD", "x")] = store.Item{} }},
+		{"unknown possession", fsck.Form, key("OWNER#"+owner, "ROUTER#1"), func(m items) { m[key("OWNER#"+owner, "ROUTER#1")] = store.Item{"Id": str("1")} }},
+		{"object beside its key", fsck.Form, key("POOL#"+w.six.ID, "OLD"), func(m items) { m.move(store.PoolKey(w.six.ID), key("POOL#"+w.six.ID, "OLD")) }},
+		{"sort key in capitals", fsck.Form, key(half.PK, "111#0A008000"), func(m items) { m.move(half, key(half.PK, "111#0A008000")) }},
+		{"sort key of two digits", fsck.Form, key(taken.PK, "0a000000#24"), func(m items) { m.move(taken, key(taken.PK, "0a000000#24")) }},
+		{"sort key with host bits", fsck.Form, key(taken.PK, "0a000001#024"), func(m items) { m.move(taken, key(taken.PK, "0a000001#024")) }},
+		{"sort key of no length", fsck.Form, key(taken.PK, "0a000000#033"), func(m items) { m.move(taken, key(taken.PK, "0a000000#033")) }},
+		{"by-id item's CIDR with host bits", fsck.Form, record, func(m items) { m.set(record, "Cidr", str("10.0.0.1/24")) }},
+		{"item in use expires", fsck.Form, record, func(m items) { m.set(record, "Expires", num(now.Unix()+1)) }},
+		{"item in use has expired", fsck.Form, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) {
+			m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Expires", num(1))
+		}},
+		{"tombstone for ever", fsck.Form, tombstone, func(m items) { m.set(tombstone, "Expires", nil) }},
+		{"failure without reason", fsck.Form, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) {
+			m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Failure", str(""))
+		}},
+		{"count below zero", fsck.Form, store.ScopeKey(w.extra.ID), func(m items) { m.set(store.ScopeKey(w.extra.ID), "PoolCount", num(-1)) }},
+		{"document of another object", fsck.Form, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.six.ID, w.top.ID) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := w.items()
+			c.change(m)
+			for k, i := range m {
+				for name, v := range i {
+					if v == nil {
+						delete(m[k], name)
+					}
+				}
+			}
+			found := m.check()
+			if !slices.ContainsFunc(found, func(p fsck.Problem) bool { return p.Invariant == c.invariant && p.Key == c.at.String() }) {
+				t.Errorf("want %s at %s, have %d problems:", c.invariant, c.at, len(found))
+				for _, p := range found {
+					t.Log(p)
+				}
+			}
+		})
+	}
+}
+
+// An expired item counts as absent although it is still there, and not a second
+// earlier.
+func TestExpiry(t *testing.T) {
+	w := newWorld(t)
+	k := store.AllocationKey(w.released.AllocationID)
+	m := w.items()
+	m.set(k, "Space", str("")) // a problem, as long as the item counts
+	for expires, want := range map[int64]int{now.Unix() - 1: 1, now.Unix(): 1} {
+		m.set(k, "Expires", num(expires))
+		if found := m.check(); len(found) != want {
+			t.Errorf("expiring at now%+d: %v", expires-now.Unix(), found)
+		}
+	}
+	gone := store.CIDRKey(w.tokyo.ID, w.gone)
+	m = w.items()
+	m.set(gone, "State", str("provisioned"))
+	m.set(gone, "Expires", num(now.Unix()-1))
+	if found := m.check(); len(found) == 0 {
+		t.Error("a CIDR in use is taken for absent because it expires")
+	}
+}
+
+func TestOrderOfItemsDoesNotMatter(t *testing.T) {
+	w := newWorld(t)
+	m := w.items()
+	delete(m, store.TakenKey(ipam.SpaceID(w.tokyo.ID), w.allocation.CIDR))
+	first := m.check()
+	for range 20 { // maps yield in another order each time
+		if again := m.check(); !slices.Equal(first, again) {
+			t.Fatalf("%v, then %v", first, again)
+		}
+	}
+}
+
+// The checker runs after every step of exhaustive tests, on tables of a few
+// items, and on live tables of a million.
+func BenchmarkCheck(b *testing.B) {
+	for _, allocations := range []int{1, 1000, 1_000_000} {
+		b.Run(strconv.Itoa(allocations), func(b *testing.B) {
+			table := slices.Collect(fscktest.Items(filled(b, allocations)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if found := fsck.Check(slices.Values(table), now); len(found) > 0 {
+					b.Fatal(found[:min(len(found), 5)])
+				}
+			}
+		})
+	}
+}
+
+// filled is a table with one pool that has so many /32 allocated, about half
+// of its space.
+func filled(tb testing.TB, allocations int) *storetest.Memory {
+	m := &storetest.Memory{}
+	n := 0
+	s := store.New(m, store.Options{Region: "us-east-1", Now: func() time.Time { return now }, NewID: func() string { n++; return strconv.Itoa(n) }})
+	token := store.Token{Account: owner, Operation: "fill"}
+	o, err := s.CreateIPAM(tb.Context(), token, ipam.IPAM{Meta: ipam.Meta{Owner: owner}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pool, err := s.CreatePool(tb.Context(), token, ipam.Pool{Scope: o.PrivateScope, Family: ipam.IPv4}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err = s.Provision(tb.Context(), store.Provision{
+		Token: token, Pool: pool.ID, CIDR: netip.MustParsePrefix("10.0.0.0/11"),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+	}); err != nil {
+		tb.Fatal(err)
+	}
+	length := 32
+	for range allocations {
+		if _, err := s.Allocate(tb.Context(), store.Allocate{
+			Token: token, Pool: pool.ID, Request: ipam.AllocateRequest{Length: &length}, May: func(*ipam.Pool) error { return nil },
+		}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return m
+}

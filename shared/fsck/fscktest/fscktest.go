@@ -1,0 +1,41 @@
+// Package fscktest brings the checker to the table in memory.
+package fscktest
+
+import (
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// Clean fails the test, with every problem and the table's content, unless the
+// table is in order at that time. Nothing may write to it meanwhile.
+func Clean(t testing.TB, m *storetest.Memory, now time.Time) {
+	t.Helper()
+	problems := fsck.Check(Items(m), now)
+	if len(problems) == 0 {
+		return
+	}
+	for _, p := range problems {
+		t.Error(p)
+	}
+	t.Fatalf("the table is not in order:\n%s", m.Dump())
+}
+
+// Items yields the table's items with their keys, as a scan of DynamoDB does.
+// They are copies.
+func Items(m *storetest.Memory) iter.Seq[map[string]types.AttributeValue] {
+	return func(yield func(map[string]types.AttributeValue) bool) {
+		for k, i := range m.All() {
+			i[store.AttrPK] = &types.AttributeValueMemberS{Value: k.PK}
+			i[store.AttrSK] = &types.AttributeValueMemberS{Value: k.SK}
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}

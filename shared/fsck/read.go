@@ -1,0 +1,564 @@
+package fsck
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// table is what was read of a table, and what was found wrong with it.
+type table struct {
+	now      int64 // Unix seconds
+	problems []Problem
+
+	blocks   []block
+	taken    []taken
+	cidrs    []poolCIDR
+	records  []byID
+	objects  []object
+	listed   []listing
+	accounts []account
+	notes    []string // sort keys
+
+	index  map[ref]*object
+	cidrAt map[place]*poolCIDR // those that hold
+	roots  []root
+}
+
+const (
+	meta   = "META"
+	workPK = "WORK"
+)
+
+// block is a free or a taken block as far as they are alike.
+type block struct {
+	space    string
+	sk       string
+	cidr     netip.Prefix
+	rootText string // "<root id>/<bits>"
+	isTaken  bool
+}
+
+func (b *block) free() bool { return !b.isTaken }
+
+func (b *block) pk() string {
+	if b.isTaken {
+		return "SPACE#" + b.space + "#TAKEN"
+	}
+	return "SPACE#" + b.space + "#FREE"
+}
+
+func (b *block) root() (id string, bits int) {
+	id, n, _ := strings.Cut(b.rootText, "/")
+	if bits, err := strconv.Atoi(n); err == nil {
+		return id, bits
+	}
+	return id, -1
+}
+
+// taken is what a taken block has besides.
+type taken struct {
+	space, sk                         string
+	cidr                              netip.Prefix
+	id, kind, owner, resource, region string
+	deadline                          int64 // Unix seconds
+}
+
+func (b *taken) pk() string { return "SPACE#" + b.space + "#TAKEN" }
+
+// root is a CIDR that a space consists of.
+type root struct {
+	space string
+	cidr  netip.Prefix
+	id    string
+}
+
+// A root is shown by what has it: the row of a pool's CIDR, or a scope.
+func (r *root) pk() string {
+	if scope, _, ok := strings.Cut(r.space, "#"); ok {
+		return "SCOPE#" + scope
+	}
+	return "SPACE#" + r.space + "#CIDR"
+}
+
+func (r *root) sk() string {
+	if strings.Contains(r.space, "#") {
+		return meta
+	}
+	return blockSK(r.cidr)
+}
+
+type place struct {
+	space string
+	cidr  netip.Prefix
+}
+
+// poolCIDR is the row of a pool's CIDR.
+type poolCIDR struct {
+	pool, sk                      string
+	cidr                          netip.Prefix
+	id, owner, source, allocation string
+	holds                         bool    // it is a root of the pool
+	of                            *object // the pool, if it holds and there is one
+	matched                       bool    // with the block that it is of its source
+}
+
+func (c *poolCIDR) pk() string { return "SPACE#" + c.pool + "#CIDR" }
+
+// byID is an allocation's by-id item.
+type byID struct {
+	id, space, kind, owner string
+	cidr                   netip.Prefix
+	active, matched        bool
+}
+
+type objectKind uint8
+
+const (
+	kindIPAM objectKind = iota + 1
+	kindScope
+	kindPool
+)
+
+var objectKinds = map[string]objectKind{"IPAM": kindIPAM, "SCOPE": kindScope, "POOL": kindPool}
+
+type ref struct {
+	kind objectKind
+	id   string
+}
+
+func (r ref) pk() string {
+	switch r.kind {
+	case kindIPAM:
+		return "IPAM#" + r.id
+	case kindScope:
+		return "SCOPE#" + r.id
+	default:
+		return "POOL#" + r.id
+	}
+}
+
+// object is an IPAM, a scope or a pool.
+type object struct {
+	ref
+	document
+	owner, state          string
+	childCount, cidrCount int64 // what its counts say
+	children, cidrs       int64 // what there is
+	listed                bool
+}
+
+// document is what the checks need of an object's document.
+type document struct {
+	ID, Owner, IPAM           string
+	PublicScope, PrivateScope string // of an IPAM
+	Type                      string // of a scope
+	Default                   bool   // of a scope
+	Scope, ScopeType          string // of a pool
+	SourcePool, Family        string // of a pool
+	Locale                    string // of a pool
+	Depth                     int    // of a pool
+}
+
+// listing is a row of an account that lists what it owns.
+type listing struct {
+	account string
+	ref     ref
+}
+
+type account struct {
+	account string
+	ipams   int64
+}
+
+// row reads one item's attributes and notes what is wrong with them.
+type row struct {
+	t      *table
+	pk, sk string
+	attrs  map[string]types.AttributeValue
+	asked  []string // attributes that are there and known
+	failed bool
+}
+
+func (r *row) fail(format string, args ...any) {
+	r.failed = true
+	r.t.problem(Form, r.pk, r.sk, format, args...)
+}
+
+func (r *row) has(name string) bool { return r.attrs[name] != nil }
+
+// text returns a string attribute. One that is absent, or empty, is a problem.
+func (r *row) text(name string) string {
+	s := r.maybe(name)
+	if s == "" {
+		r.fail("the attribute %s is missing or empty", name)
+	}
+	return s
+}
+
+// maybe returns a string attribute that may be absent, and then "".
+func (r *row) maybe(name string) string {
+	v := r.attrs[name]
+	if v == nil {
+		return ""
+	}
+	r.asked = append(r.asked, name)
+	s, ok := v.(*types.AttributeValueMemberS)
+	if !ok {
+		r.fail("the attribute %s is a %T and no string", name, v)
+		return ""
+	}
+	return s.Value
+}
+
+// number returns a number attribute. One that is absent is a problem.
+func (r *row) number(name string) int64 {
+	v := r.attrs[name]
+	if v == nil {
+		r.fail("the attribute %s is missing", name)
+		return 0
+	}
+	r.asked = append(r.asked, name)
+	n, ok := v.(*types.AttributeValueMemberN)
+	if !ok {
+		r.fail("the attribute %s is a %T and no number", name, v)
+		return 0
+	}
+	i, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		r.fail("the attribute %s is %q and no whole number", name, n.Value)
+	}
+	return i
+}
+
+func (r *row) count(name string) int64 {
+	n := r.number(name)
+	if n < 0 {
+		r.fail("the attribute %s is %d, less than nothing", name, n)
+	}
+	return n
+}
+
+func (r *row) tags(name string) {
+	v, ok := r.attrs[name].(*types.AttributeValueMemberM)
+	if !ok {
+		r.fail("the attribute %s is missing or no map", name)
+		return
+	}
+	r.asked = append(r.asked, name)
+	for key, value := range v.Value {
+		if _, ok := value.(*types.AttributeValueMemberS); !ok {
+			r.fail("the tag %q is a %T and no string", key, value)
+		}
+	}
+}
+
+func (r *row) oneOf(name string, values ...string) string {
+	s := r.text(name)
+	if s != "" && !slices.Contains(values, s) {
+		r.fail("the attribute %s is %q, none of %s", name, s, strings.Join(values, ", "))
+	}
+	return s
+}
+
+// ok ends the reading of an item: it reports whether the item can be used, and
+// notes the attributes that nothing has asked for, which are no reason not to.
+func (r *row) ok() bool {
+	if known := len(r.asked) + 2; known != len(r.attrs) { // PK and SK
+		for name := range r.attrs {
+			if name != "PK" && name != "SK" && !slices.Contains(r.asked, name) {
+				r.t.problem(Form, r.pk, r.sk, "the attribute %s is not one of this item", name)
+			}
+		}
+	}
+	return !r.failed
+}
+
+// gone reports whether the item has expired and counts as absent. One that
+// must expire, or must not, and does otherwise is a problem.
+func (r *row) gone(must bool) bool {
+	if !r.has("Expires") {
+		if must {
+			r.t.problem(Form, r.pk, r.sk, "it does not expire")
+		}
+		return false
+	}
+	e := r.number("Expires")
+	if !must {
+		r.t.problem(Form, r.pk, r.sk, "it expires at %d, and is in use", e)
+	}
+	return must && e != 0 && e < r.t.now
+}
+
+// add reads an item.
+func (t *table) add(attrs map[string]types.AttributeValue) {
+	pk, ok1 := attrs["PK"].(*types.AttributeValueMemberS)
+	sk, ok2 := attrs["SK"].(*types.AttributeValueMemberS)
+	if !ok1 || !ok2 {
+		t.problem(Form, fmt.Sprint(attrs["PK"]), fmt.Sprint(attrs["SK"]), "the item has no string keys PK and SK")
+		return
+	}
+	var asked [10]string // more than any item has
+	r := &row{t: t, pk: pk.Value, sk: sk.Value, attrs: attrs, asked: asked[:0]}
+	what, id, _ := strings.Cut(r.pk, "#")
+	switch {
+	case what == "SPACE":
+		i := strings.LastIndexByte(id, '#')
+		if i < 0 {
+			break
+		}
+		switch space := id[:i]; id[i+1:] {
+		case "FREE":
+			t.addFree(r, space)
+			return
+		case "TAKEN":
+			t.addTaken(r, space)
+			return
+		case "CIDR":
+			t.addCIDR(r, space)
+			return
+		}
+	case what == "OWNER" && id != "":
+		t.addOwned(r, id)
+		return
+	case r.pk == workPK:
+		t.addNote(r)
+		return
+	case r.pk == "GRANTS" && r.sk == meta:
+		r.document("Object", nil)
+		r.text("Since")
+		r.ok()
+		return
+	case r.sk != meta || id == "":
+	case what == "ALLOC":
+		t.addRecord(r, id)
+		return
+	case what == "TOKEN":
+		t.addToken(r)
+		return
+	case objectKinds[what] != 0:
+		t.addObject(r, ref{objectKinds[what], id})
+		return
+	}
+	r.fail("nothing has such a key")
+}
+
+func (t *table) addFree(r *row, space string) {
+	var p netip.Prefix
+	if fit, address, ok := strings.Cut(r.sk, "#"); ok {
+		if n, ok := threeDigits(fit); ok {
+			p = parseBlock(address, 128-n)
+		}
+	}
+	if !p.IsValid() {
+		r.fail("the sort key is not that of a free block")
+	}
+	b := block{space: space, sk: r.sk, cidr: p, rootText: r.text("Root")}
+	if r.ok() {
+		t.blocks = append(t.blocks, b)
+	}
+}
+
+func (t *table) addTaken(r *row, space string) {
+	b := taken{space: space, sk: r.sk, cidr: r.cidr(),
+		id:       r.text("AllocationId"),
+		kind:     r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool", "split"),
+		owner:    r.text("Owner"),
+		resource: r.maybe("ResourceId"),
+		region:   r.maybe("ResourceRegion"),
+	}
+	under := block{space: space, sk: r.sk, cidr: b.cidr, rootText: r.text("Root"), isTaken: true}
+	if b.kind == "split" {
+		if b.deadline = r.number("Deadline"); b.deadline <= 0 {
+			r.fail("the split's deadline is %d", b.deadline)
+		}
+		if b.resource != "" || b.region != "" {
+			r.fail("the split has the resource %q of Region %q", b.resource, b.region)
+		}
+	} else {
+		r.tags("Tags")
+		r.maybe("Description")
+	}
+	if r.ok() {
+		t.blocks = append(t.blocks, under)
+		t.taken = append(t.taken, b)
+	}
+}
+
+func (t *table) addCIDR(r *row, pool string) {
+	c := poolCIDR{pool: pool, sk: r.sk, cidr: r.cidr(),
+		id:         r.text("Id"),
+		owner:      r.text("Owner"),
+		source:     r.text("Source"),
+		allocation: r.text("AllocationId"),
+	}
+	state := r.oneOf("State", "provisioned", "failed-deprovision", "deprovisioned")
+	r.maybe("FailureCode")
+	if why := r.maybe("Failure"); (why != "") != (state == "failed-deprovision") {
+		r.fail("it is %s, and its failure is %q", state, why)
+	}
+	c.holds = state != "deprovisioned"
+	if gone := r.gone(!c.holds); r.ok() && !gone {
+		t.cidrs = append(t.cidrs, c)
+	}
+}
+
+func (t *table) addRecord(r *row, id string) {
+	b := byID{id: id,
+		space:  r.text("Space"),
+		kind:   r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool"),
+		owner:  r.text("Owner"),
+		active: r.oneOf("State", "active", "released") == "active",
+	}
+	r.maybe("Digest")
+	text := r.text("Cidr")
+	p, err := netip.ParsePrefix(text)
+	if err != nil || p.Masked() != p || p.String() != text {
+		r.fail("%q is not how a CIDR is written", text)
+	}
+	b.cidr = p
+	if gone := r.gone(!b.active); r.ok() && !gone {
+		t.records = append(t.records, b)
+	}
+}
+
+func (t *table) addToken(r *row) {
+	if r.maybe("Digest"); !r.has("Digest") {
+		r.fail("the attribute Digest is missing")
+	}
+	r.document("Answer", nil)
+	r.gone(true)
+	r.ok()
+}
+
+func (t *table) addObject(r *row, id ref) {
+	o := object{ref: id, owner: r.text("Owner"), state: r.oneOf("State", "create-complete", "modify-complete", "delete-in-progress")}
+	if rev := r.number("Rev"); rev < 1 {
+		r.fail("the revision is %d", rev)
+	}
+	switch id.kind {
+	case kindIPAM:
+		o.childCount = r.count("ScopeCount")
+	case kindScope:
+		o.childCount = r.count("PoolCount")
+	case kindPool:
+		o.childCount, o.cidrCount = r.count("ChildCount"), r.count("CidrCount")
+	}
+	r.document("Object", &o.document)
+	if o.ID != id.id || o.Owner != o.owner {
+		r.fail("the document is that of %q of owner %q, and the item that of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
+	}
+	if id.kind == kindPool && o.Family != "ipv4" && o.Family != "ipv6" {
+		r.fail("%q is no family", o.Family)
+	}
+	if r.ok() {
+		t.objects = append(t.objects, o)
+	}
+}
+
+func (t *table) addOwned(r *row, owner string) {
+	if r.sk == meta {
+		n := r.count("IpamCount")
+		if r.ok() {
+			t.accounts = append(t.accounts, account{owner, n})
+		}
+		return
+	}
+	what, id, _ := strings.Cut(r.sk, "#")
+	if objectKinds[what] == 0 {
+		r.fail("an account owns nothing of this kind")
+	}
+	if said := r.text("Id"); said != id {
+		r.fail("the attribute Id is %q, and the key says %q", said, id)
+	}
+	if r.ok() {
+		t.listed = append(t.listed, listing{owner, ref{objectKinds[what], id}})
+	}
+}
+
+func (t *table) addNote(r *row) {
+	if since := r.number("Since"); since <= 0 {
+		r.fail("the work began at %d", since)
+	}
+	if r.ok() {
+		t.notes = append(t.notes, r.sk)
+	}
+}
+
+// document reads a JSON attribute, into v unless that is nil.
+func (r *row) document(name string, v any) {
+	s := r.text(name)
+	if s == "" {
+		return
+	}
+	if v == nil {
+		if !json.Valid([]byte(s)) {
+			r.fail("the attribute %s is no JSON", name)
+		}
+	} else if err := json.Unmarshal([]byte(s), v); err != nil {
+		r.fail("the attribute %s cannot be read: %v", name, err)
+	}
+}
+
+// cidr reads a sort key of the form <address, hex>#<length, 3 digits>.
+func (r *row) cidr() netip.Prefix {
+	if address, length, ok := strings.Cut(r.sk, "#"); ok {
+		if n, ok := threeDigits(length); ok {
+			if p := parseBlock(address, n); p.IsValid() {
+				return p
+			}
+		}
+	}
+	r.fail("the sort key is not that of a block")
+	return netip.Prefix{}
+}
+
+// blockSK is the sort key of a block that is not a free one.
+func blockSK(p netip.Prefix) string {
+	return fmt.Sprintf("%x#%03d", p.Addr().AsSlice(), p.Bits())
+}
+
+// threeDigits reads a number of exactly three digits.
+func threeDigits(s string) (int, bool) {
+	if len(s) != 3 {
+		return 0, false
+	}
+	n := 0
+	for i := range 3 {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = 10*n + int(d)
+	}
+	return n, true
+}
+
+// parseBlock reads an address in lower-case hex; the result is not valid
+// unless it is one of 4 or 16 bytes without bits set beyond the length.
+func parseBlock(address string, bits int) netip.Prefix {
+	var a [16]byte
+	if len(address) != 8 && len(address) != 32 {
+		return netip.Prefix{}
+	}
+	for i := range len(address) {
+		d := strings.IndexByte("0123456789abcdef", address[i])
+		if d < 0 {
+			return netip.Prefix{}
+		}
+		a[i/2] = a[i/2]<<4 | byte(d)
+	}
+	addr := netip.AddrFrom16(a)
+	if len(address) == 8 {
+		addr = netip.AddrFrom4([4]byte(a[:4]))
+	}
+	if p := netip.PrefixFrom(addr, bits); p.IsValid() && p.Masked() == p {
+		return p
+	}
+	return netip.Prefix{}
+}
