@@ -1,0 +1,204 @@
+// Fsck checks the invariants of a live table:
+//
+//	fsck -table NAME [-region REGION] [-endpoint URL]
+//
+// It reads the whole table, strongly consistent, with the credentials and the
+// Region of the environment as the AWS CLI finds them; it needs dynamodb:Scan
+// and writes nothing. Its exit status is 0 if the table is in order, 1 if there
+// are problems, which it prints, and 2 if it could not check.
+//
+// A scan is no snapshot: what a transaction writes while the scan runs may be
+// seen in part, and then looks like a problem. So what one scan finds counts
+// only if the scans after it, a moment later, find the very same; there are
+// three at most, and one if that finds nothing. A real problem whose numbers
+// change all the time can hide behind that. For certainty, check while nothing
+// writes, or a table restored from a backup.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+const (
+	inOrder = iota
+	problems
+	notChecked
+)
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("fsck", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	table := flags.String("table", os.Getenv("CADASTRE_TABLE"), "`name` of the table")
+	region := flags.String("region", "", "the table's `Region`, if not that of the environment")
+	endpoint := flags.String("endpoint", "", "`URL` of DynamoDB, if not that of the Region")
+	switch err := flags.Parse(args); {
+	case err == flag.ErrHelp: //nolint:errorlint // Parse returns it as it is
+		return inOrder
+	case err != nil:
+		return notChecked
+	case flags.NArg() > 0 || *table == "":
+		fmt.Fprintln(stderr, "fsck: name the table with -table, and nothing else; see -h")
+		return notChecked
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(*region))
+	if err != nil {
+		fmt.Fprintln(stderr, "fsck:", err)
+		return notChecked
+	}
+	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+		o.RetryMaxAttempts = 10 // a scan has time
+		if *endpoint != "" {
+			o.BaseEndpoint = endpoint
+		}
+		// DynamoDB Local's checksums are not those that the SDK computes.
+		o.DisableValidateResponseChecksum = o.BaseEndpoint != nil
+	})
+	found, err := check(ctx, tableScan(client, *table), 2*time.Second, stdout)
+	if err != nil {
+		fmt.Fprintf(stderr, "fsck: %s: %v\n", *table, err)
+		return notChecked
+	}
+	if len(found) > 0 {
+		fmt.Fprintf(stdout, "%s: %d problems\n", *table, len(found))
+		return problems
+	}
+	fmt.Fprintf(stdout, "%s: in order\n", *table)
+	return inOrder
+}
+
+// scan returns the items of a table and, once they were all ranged over, what
+// went wrong.
+type scan func(ctx context.Context) (items iter.Seq[map[string]types.AttributeValue], failure func() error)
+
+const scans = 3
+
+// check prints what the table holds and returns, and prints, the problems that
+// every scan found.
+func check(ctx context.Context, scan scan, pause time.Duration, w io.Writer) (found []fsck.Problem, err error) {
+	for n := range scans {
+		if n > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		items, failure := scan(ctx)
+		counts := make(map[string]int)
+		now := fsck.Check(counted(items, counts), time.Now())
+		if err := failure(); err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		if n == 0 {
+			found = now
+		} else {
+			found = slices.DeleteFunc(found, func(p fsck.Problem) bool { return !slices.Contains(now, p) })
+		}
+		if len(found) == 0 || n == scans-1 {
+			printCounts(w, counts)
+			break
+		}
+		fmt.Fprintf(w, "scan %d: %d problems, perhaps of writes meanwhile; scanning again\n", n+1, len(found))
+	}
+	for _, p := range found {
+		fmt.Fprintln(w, p)
+	}
+	return found, nil
+}
+
+// counted yields items and counts them by sort.
+func counted(items iter.Seq[map[string]types.AttributeValue], counts map[string]int) iter.Seq[map[string]types.AttributeValue] {
+	return func(yield func(map[string]types.AttributeValue) bool) {
+		for i := range items {
+			pk, _ := i["PK"].(*types.AttributeValueMemberS)
+			if pk != nil {
+				sort, _, _ := strings.Cut(pk.Value, "#")
+				if sort == "SPACE" {
+					sort = pk.Value[strings.LastIndexByte(pk.Value, '#')+1:]
+				}
+				counts[sort]++
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func printCounts(w io.Writer, counts map[string]int) {
+	total := 0
+	for _, sort := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(w, "%9d %s\n", counts[sort], sort)
+		total += counts[sort]
+	}
+	fmt.Fprintf(w, "%9d items\n", total)
+}
+
+// segments is how many parts of the table are read side by side.
+const segments = 8
+
+func tableScan(client dynamodb.ScanAPIClient, table string) scan {
+	return func(ctx context.Context) (iter.Seq[map[string]types.AttributeValue], func() error) {
+		var failure error
+		return func(yield func(map[string]types.AttributeValue) bool) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			g, ctx := errgroup.WithContext(ctx)
+			pages := make(chan []map[string]types.AttributeValue)
+			for i := range segments {
+				g.Go(func() error {
+					p := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{
+						TableName: &table, ConsistentRead: aws.Bool(true), Segment: aws.Int32(int32(i)), TotalSegments: aws.Int32(segments),
+					})
+					for p.HasMorePages() {
+						page, err := p.NextPage(ctx)
+						if err != nil {
+							return err
+						}
+						select {
+						case pages <- page.Items:
+						case <-ctx.Done():
+							return ctx.Err()
+						}
+					}
+					return nil
+				})
+			}
+			go func() {
+				failure = g.Wait()
+				close(pages)
+			}()
+			for page := range pages {
+				for _, i := range page {
+					if !yield(i) {
+						return
+					}
+				}
+			}
+		}, func() error { return failure }
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+type item = map[string]types.AttributeValue
+
+func grants(text string) item {
+	return item{"PK": str("GRANTS"), "SK": str("META"), "Object": str(text), "Since": str("1")}
+}
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// Only what every scan finds is a problem, and no scan is made in vain.
+func TestCheckTrustsNoSingleScan(t *testing.T) {
+	good, bad, other := grants("{}"), grants("{"), item{"PK": str("X"), "SK": str("Y")}
+	broken := errors.New("no such table")
+	for _, c := range []struct {
+		name  string
+		scans [][]item
+		fails int // the scan that fails, from 1
+		want  int
+	}{
+		{"in order", [][]item{{good}}, 0, 0},
+		{"in order the second time", [][]item{{bad}, {good}}, 0, 0},
+		{"in order the third time", [][]item{{bad}, {bad}, {good}}, 0, 0},
+		{"another problem each time", [][]item{{bad}, {good, other}}, 0, 0},
+		{"the same problem each time, others in between", [][]item{{bad}, {bad, other}, {bad}}, 0, 1},
+		{"a scan fails", [][]item{{bad}, {bad}}, 2, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := 0
+			var out bytes.Buffer
+			found, err := check(t.Context(), func(context.Context) (iter.Seq[item], func() error) {
+				n++
+				return slices.Values(c.scans[n-1]), func() error {
+					if n == c.fails {
+						return broken
+					}
+					return nil
+				}
+			}, 0, &out)
+			if len(found) != c.want || errors.Is(err, broken) != (c.fails > 0) || n != len(c.scans) {
+				t.Errorf("%d scans: %v, %v\n%s", n, found, err, out.Bytes())
+			}
+			for _, p := range found {
+				if !strings.Contains(out.String(), p.String()) {
+					t.Errorf("%s is not printed", p)
+				}
+			}
+		})
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	url := os.Getenv("CADASTRE_DYNAMODB_LOCAL_URL")
+	if url == "" {
+		if os.Getenv("CADASTRE_SKIP_SERVICES") == "1" {
+			t.Skip("CADASTRE_SKIP_SERVICES=1")
+		}
+		t.Fatal("CADASTRE_DYNAMODB_LOCAL_URL is not set; `make test` starts DynamoDB Local and sets it")
+	}
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "111122223333", "AWS_SECRET_ACCESS_KEY": "local", "CADASTRE_TABLE": ""} {
+		t.Setenv(name, value)
+	}
+	client := dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
+		DisableValidateResponseChecksum: true,
+	})
+	table := fmt.Sprintf("fsck-%d", time.Now().UnixNano())
+	key := func(name string, as types.KeyType) (types.AttributeDefinition, types.KeySchemaElement) {
+		return types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeTypeS}, types.KeySchemaElement{AttributeName: &name, KeyType: as}
+	}
+	pk, hash := key("PK", types.KeyTypeHash)
+	sk, ranged := key("SK", types.KeyTypeRange)
+	if _, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName: &table, BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{pk, sk}, KeySchema: []types.KeySchemaElement{hash, ranged},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(table)})
+	})
+	put := func(i item) {
+		t.Helper()
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want int, prints string, args ...string) {
+		t.Helper()
+		var out, complaints bytes.Buffer
+		if status := run(t.Context(), args, &out, &complaints); status != want || !strings.Contains(out.String()+complaints.String(), prints) {
+			t.Errorf("fsck %s: status %d, want %d and %q\n%s%s", strings.Join(args, " "), status, want, prints, out.Bytes(), complaints.Bytes())
+		}
+	}
+	for i := range 50 { // in every segment
+		put(item{"PK": str(fmt.Sprintf("OWNER#%012d", i)), "SK": str("META"), "IpamCount": &types.AttributeValueMemberN{Value: "0"}})
+	}
+	expect(inOrder, "50 items", "-table", table, "-endpoint", url)
+	put(grants("no JSON"))
+	expect(problems, ": 1 problems", "-table", table, "-endpoint", url)
+	expect(notChecked, "ResourceNotFoundException", "-table", table+"x", "-endpoint", url)
+	expect(notChecked, "name the table", "-endpoint", url)
+	expect(notChecked, "name the table", "-table", table, "spare")
+	expect(notChecked, "not defined", "-tabel", table)
+}
