@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log"
 	"maps"
 	"os"
 	"os/signal"
@@ -50,6 +51,7 @@ const (
 )
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, complain := log.New(stdout, "", 0), log.New(stderr, "fsck: ", 0)
 	flags := flag.NewFlagSet("fsck", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	table := flags.String("table", os.Getenv("CADASTRE_TABLE"), "`name` of the table")
@@ -61,12 +63,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return notChecked
 	case flags.NArg() > 0 || *table == "":
-		fmt.Fprintln(stderr, "fsck: name the table with -table, and nothing else; see -h")
+		complain.Print("name the table with -table, and nothing else; see -h")
 		return notChecked
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(*region))
 	if err != nil {
-		fmt.Fprintln(stderr, "fsck:", err)
+		complain.Print(err)
 		return notChecked
 	}
 	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
@@ -77,16 +79,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// DynamoDB Local's checksums are not those that the SDK computes.
 		o.DisableValidateResponseChecksum = o.BaseEndpoint != nil
 	})
-	found, err := check(ctx, tableScan(client, *table), 2*time.Second, stdout)
+	found, err := check(ctx, tableScan(client, *table), 2*time.Second, out)
 	if err != nil {
-		fmt.Fprintf(stderr, "fsck: %s: %v\n", *table, err)
+		complain.Printf("%s: %v", *table, err)
 		return notChecked
 	}
 	if len(found) > 0 {
-		fmt.Fprintf(stdout, "%s: %d problems\n", *table, len(found))
+		out.Printf("%s: %d problems", *table, len(found))
 		return problems
 	}
-	fmt.Fprintf(stdout, "%s: in order\n", *table)
+	out.Printf("%s: in order", *table)
 	return inOrder
 }
 
@@ -98,7 +100,7 @@ const scans = 3
 
 // check prints what the table holds and returns, and prints, the problems that
 // every scan found.
-func check(ctx context.Context, scan scan, pause time.Duration, w io.Writer) (found []fsck.Problem, err error) {
+func check(ctx context.Context, scan scan, pause time.Duration, out *log.Logger) (found []fsck.Problem, err error) {
 	for n := range scans {
 		if n > 0 {
 			select {
@@ -119,13 +121,13 @@ func check(ctx context.Context, scan scan, pause time.Duration, w io.Writer) (fo
 			found = slices.DeleteFunc(found, func(p fsck.Problem) bool { return !slices.Contains(now, p) })
 		}
 		if len(found) == 0 || n == scans-1 {
-			printCounts(w, counts)
+			printCounts(out, counts)
 			break
 		}
-		fmt.Fprintf(w, "scan %d: %d problems, perhaps of writes meanwhile; scanning again\n", n+1, len(found))
+		out.Printf("scan %d: %d problems, perhaps of writes meanwhile; scanning again", n+1, len(found))
 	}
 	for _, p := range found {
-		fmt.Fprintln(w, p)
+		out.Print(p)
 	}
 	return found, nil
 }
@@ -149,13 +151,13 @@ func counted(items iter.Seq[map[string]types.AttributeValue], counts map[string]
 	}
 }
 
-func printCounts(w io.Writer, counts map[string]int) {
+func printCounts(out *log.Logger, counts map[string]int) {
 	total := 0
 	for _, sort := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(w, "%9d %s\n", counts[sort], sort)
+		out.Printf("%9d %s", counts[sort], sort)
 		total += counts[sort]
 	}
-	fmt.Fprintf(w, "%9d items\n", total)
+	out.Printf("%9d items", total)
 }
 
 // segments is how many parts of the table are read side by side.

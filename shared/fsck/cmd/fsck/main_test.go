@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log"
 	"os"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func TestCheckTrustsNoSingleScan(t *testing.T) {
 					}
 					return nil
 				}
-			}, 0, &out)
+			}, 0, log.New(&out, "", 0))
 			if len(found) != c.want || errors.Is(err, broken) != (c.fails > 0) || n != len(c.scans) {
 				t.Errorf("%d scans: %v, %v\n%s", n, found, err, out.Bytes())
 			}
