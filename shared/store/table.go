@@ -21,8 +21,8 @@ type Item map[string]types.AttributeValue
 // ErrThrottled. NewDynamo serves it from DynamoDB, storetest.Memory from memory;
 // storetest's contract suite holds both to the same behaviour.
 type Table interface {
-	// BatchGet returns the items that exist among keys, in any number of
-	// keys; it asks again for keys that were left unprocessed. It is not a
+	// BatchGet returns the items that exist among keys, which may be any
+	// number of keys, none too; it asks again for keys that were left unprocessed. It is not a
 	// snapshot: each item is read at a moment of its own.
 	BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
 	// Query returns the items of one partition in sort key order, and the

@@ -407,6 +407,9 @@ func (c *contract) batchGet() {
 	if have := c.get(keys[1]); len(have) != 0 {
 		c.Errorf("batch-get of an absent key returned %v", have)
 	}
+	if have := c.get(); len(have) != 0 {
+		c.Errorf("batch-get of no keys returned %v", have)
+	}
 }
 
 // expect is what a query of keys, ascending, returns without limit.

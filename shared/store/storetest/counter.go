@@ -1,0 +1,91 @@
+package storetest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// Cost is what calls of a table cost.
+type Cost struct {
+	BatchGets, Queries, Transactions int
+	Keys                             int // asked for by batch-gets
+	Rows                             int // returned by queries
+	Writes                           int // in transactions that were applied, checks included
+	// WriteUnits are those of applied transactions on the table itself: two
+	// for each started KB of an item, the larger of before and after, and of
+	// a check too (Amazon DynamoDB Developer Guide, "DynamoDB transactions",
+	// capacity management).
+	WriteUnits int
+}
+
+// Counter is a store.Table that counts what another one is asked for. To size
+// what transactions replace it reads the table itself, which is not counted
+// and, like the count of write units, exact only if no others write.
+type Counter struct {
+	store.Table
+
+	mu   sync.Mutex
+	cost Cost
+}
+
+// Take returns the cost since the last Take.
+func (c *Counter) Take() Cost {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cost := c.cost
+	c.cost = Cost{}
+	return cost
+}
+
+func (c *Counter) add(f func(*Cost)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.cost)
+}
+
+// BatchGet implements store.Table.
+func (c *Counter) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+	c.add(func(cost *Cost) { cost.BatchGets++; cost.Keys += len(keys) })
+	return c.Table.BatchGet(ctx, keys)
+}
+
+// Query implements store.Table.
+func (c *Counter) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+	rows, next, err := c.Table.Query(ctx, q)
+	c.add(func(cost *Cost) { cost.Queries++; cost.Rows += len(rows) })
+	return rows, next, err
+}
+
+// Transact implements store.Table.
+func (c *Counter) Transact(ctx context.Context, writes []store.Write) error {
+	keys := make([]store.Key, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	before, err := c.Table.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	err = c.Table.Transact(ctx, writes)
+	c.add(func(cost *Cost) {
+		cost.Transactions++
+		if err != nil {
+			return
+		}
+		cost.Writes += len(writes)
+		for _, w := range writes {
+			size := ItemSize(w.Key, before[w.Key])
+			switch w.Op {
+			case store.OpPut:
+				size = max(size, ItemSize(w.Key, w.Item))
+			case store.OpUpdate:
+				size = max(size, ItemSize(w.Key, updated(before[w.Key], w)))
+			case store.OpDelete, store.OpCheck:
+			}
+			cost.WriteUnits += 2 * ((size + 1023) / 1024)
+		}
+	})
+	return err
+}
