@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -306,30 +307,47 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 
 // modify changes an object's document: change decides on what is there now.
 // The act must be admitted by the state.
-func modify[T any](ctx context.Context, s *Store, id string, act ipam.Act, get func(context.Context, []string) ([]*T, error), key func(string) Key, encode func(*T) Item, meta func(*T) *ipam.Meta, change func(*T) error) (*T, error) {
+func modify[T any](ctx context.Context, s *Store, k Key, id string, act ipam.Act, decode func(Item) (*T, error), encode func(*T) Item, meta func(*T) *ipam.Meta, change func(*T) error) (*T, error) {
 	var o *T
-	err := s.commit(ctx, "modify "+id, nil, func(attempt) (_ []Write, err error) {
-		if o, err = one(ctx, get, id); err != nil {
+	var tried string // the document that an earlier try wrote; it holds the revision
+	err := s.commit(ctx, "modify "+id, nil, func(a attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
 			return nil, err
 		}
-		rev, state := meta(o).Rev, meta(o).State
-		if err := change(o); err != nil {
+		item, ok := read[k]
+		if a.unsure && tried != "" && (!ok || item.str(attrObject) == tried) {
+			return nil, nil // changed by that try, if it is not gone by now
+		}
+		if !ok {
+			return nil, ipam.NotFound(id)
+		}
+		now, err := decode(item)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k, err)
+		}
+		rev, state := meta(now).Rev, meta(now).State
+		if err := change(now); err != nil {
 			return nil, err
 		}
-		if err := meta(o).Require(act); err != nil {
+		if err := meta(now).Require(act); err != nil {
 			return nil, err
 		}
-		meta(o).Rev = rev + 1
-		meta(o).State, _ = state.After(act)
-		i := encode(o)
+		meta(now).Rev = rev + 1
+		meta(now).State, _ = state.After(act)
+		i := encode(now)
+		o, tried = now, i.str(attrObject)
 		return []Write{{
 			Op:  OpUpdate,
-			Key: key(id),
+			Key: k,
 			Set: Item{attrObject: i[attrObject], attrState: i[attrState], attrRev: i[attrRev]},
 			If:  Cond{Equal: Item{attrRev: num(rev), attrState: str(string(state))}},
 		}}, nil
 	})
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // ModifyIPAM applies change to an IPAM. change is called with what is there
@@ -337,17 +355,17 @@ func modify[T any](ctx context.Context, s *Store, id string, act ipam.Act, get f
 // it must replace, not change. While it runs no pool is made in the IPAM, else
 // it is called again.
 func (s *Store) ModifyIPAM(ctx context.Context, id string, act ipam.Act, change func(*ipam.IPAM) error) (*ipam.IPAM, error) {
-	return modify(ctx, s, id, act, s.IPAMs, IPAMKey, encodeIPAM, func(o *ipam.IPAM) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, IPAMKey(id), id, act, decodeIPAM, encodeIPAM, func(o *ipam.IPAM) *ipam.Meta { return &o.Meta }, change)
 }
 
 // ModifyScope is ModifyIPAM for scopes.
 func (s *Store) ModifyScope(ctx context.Context, id string, act ipam.Act, change func(*ipam.Scope) error) (*ipam.Scope, error) {
-	return modify(ctx, s, id, act, s.Scopes, ScopeKey, encodeScope, func(o *ipam.Scope) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, ScopeKey(id), id, act, decodeScope, encodeScope, func(o *ipam.Scope) *ipam.Meta { return &o.Meta }, change)
 }
 
 // ModifyPool is ModifyIPAM for pools.
 func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change func(*ipam.Pool) error) (*ipam.Pool, error) {
-	return modify(ctx, s, id, act, s.Pools, PoolKey, encodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, PoolKey(id), id, act, decodePool, encodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change)
 }
 
 // poolCIDRs returns the CIDRs of a pool by ascending address.
@@ -471,20 +489,25 @@ func (s *Store) AllocationsByID(ctx context.Context, ids []string) ([]*ipam.Allo
 // called more than once; its error is the answer. Tags it must replace, not
 // change.
 func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ipam.Allocation) error) (*ipam.Allocation, error) {
-	var o *ipam.Allocation
-	err := s.commit(ctx, "modify "+id, nil, func(attempt) (_ []Write, err error) {
-		if o, err = one(ctx, s.AllocationsByID, id); err != nil {
+	var o *ipam.Allocation // as an earlier try wrote it
+	err := s.commit(ctx, "modify "+id, nil, func(a attempt) ([]Write, error) {
+		now, err := one(ctx, s.AllocationsByID, id)
+		if err != nil {
+			return ended(a, o != nil, err)
+		}
+		if a.unsure && o != nil && now.Description == o.Description && maps.Equal(now.Tags, o.Tags) {
+			return nil, nil // changed by an earlier try
+		}
+		before := now.Tags
+		if err := change(now); err != nil {
 			return nil, err
 		}
-		before := o.Taken
-		if err := change(o); err != nil {
-			return nil, err
-		}
+		o = now
 		w := Write{
 			Op:  OpUpdate,
 			Key: TakenKey(ipam.SpaceID(o.Pool), o.CIDR),
 			Set: Item{attrTags: tagMap(o.Tags)},
-			If:  Cond{Equal: Item{attrAllocationID: str(id), attrTags: tagMap(before.Tags)}},
+			If:  Cond{Equal: Item{attrAllocationID: str(id), attrTags: tagMap(before)}},
 		}
 		if o.Description != "" {
 			w.Set[attrDescription] = str(o.Description)
@@ -493,5 +516,8 @@ func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ip
 		}
 		return []Write{w}, nil
 	})
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
 }
