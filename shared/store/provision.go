@@ -172,17 +172,25 @@ const deprovisionedLife = 60 * 60 // seconds
 func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR, error) {
 	var cidr *ipam.PoolCIDR
 	var rest *ipam.Taken
-	var mine string // the root that an earlier try of this request tried to give back
+	var tried *ipam.PoolCIDR // what an earlier try of this request tried to write
 	err := s.commit(ctx, "deprovision "+q.CIDR.String(), nil, func(a attempt) ([]Write, error) {
-		rest = nil
 		cidrKey := CIDRKey(q.Pool, q.CIDR)
 		rootKey := FreeKey(ipam.SpaceID(q.Pool), q.CIDR)
 		read, err := s.table.BatchGet(ctx, []Key{PoolKey(q.Pool), cidrKey, rootKey})
 		if err != nil {
 			return nil, err
 		}
-		item, ok := read[PoolKey(q.Pool)]
-		if !ok {
+		item, ok := read[cidrKey]
+		if a.unsure && tried != nil {
+			// Once that root is gone, what stands here, the CIDR provisioned
+			// anew or nothing, is not what this request is about.
+			state := ipam.CIDRState(item.str(attrState))
+			if item.str(attrID) != tried.ID || state == ipam.CIDRDeprovisioned || state == tried.State {
+				cidr = tried
+				return nil, nil
+			}
+		}
+		if item, ok = read[PoolKey(q.Pool)]; !ok {
 			return nil, ipam.NotFound(q.Pool)
 		}
 		pool, err := decodePool(item)
@@ -198,18 +206,18 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		if cidr, err = decodePoolCIDR(q.Pool, Row{cidrKey, item}); err != nil {
 			return nil, err
 		}
-		if a.unsure && cidr.ID == mine && cidr.State == ipam.CIDRDeprovisioned {
-			return nil, nil
-		}
 		if !cidr.State.Holds() {
 			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s.", q.Pool, q.CIDR, cidr.State)
 		}
 		root := ipam.Root{ID: cidr.ID, Bits: q.CIDR.Bits()}
 		free, ok := read[rootKey]
 		if !ok || free.str(attrRoot) != rootText(root) {
-			return s.failDeprovision(ctx, cidr)
+			writes, err := s.failDeprovision(ctx, cidr)
+			if err == nil {
+				tried = cidr
+			}
+			return writes, err
 		}
-		mine = cidr.ID
 		b := &buddies{s: s, space: cidr.Source, path: ipam.MergePath(q.CIDR)}
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), TakenKey(cidr.Source, q.CIDR))); err != nil {
 			return nil, err
@@ -220,6 +228,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		}
 		rest = left
 		cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
+		tried = cidr
 		return append(writes,
 			Write{Op: OpDelete, Key: AllocationKey(cidr.AllocationID)},
 			Write{Op: OpDelete, Key: rootKey, If: Cond{Equal: Item{attrRoot: rootAttr(root)}}},
