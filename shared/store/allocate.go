@@ -173,8 +173,8 @@ func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, w
 		changes, rest = ipam.Take(from.free, want, s.o.Room)
 		writes = blockWrites(space, changes)
 		if rest != nil {
-			if err := s.table.Transact(ctx, s.beginSplit(space, rest, writes)); err != nil {
-				return nil, fmt.Errorf("%w: %w", errLost, err)
+			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -183,12 +183,32 @@ func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, w
 		changes, rest = ipam.TakeFromSplit(at, want, s.o.Room)
 		writes = endSplit(space, at, blockWrites(space, changes))
 		if rest != nil {
-			if err := s.table.Transact(ctx, s.beginSplit(space, rest, writes)); err != nil {
-				return nil, fmt.Errorf("%w: %w", errLost, err)
+			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return writes, nil
+}
+
+// commitSplit applies the writes of a plan that leaves rest behind. Whether a
+// transaction whose answer was lost was applied, rest itself tells.
+func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.Taken, writes []Write) error {
+	err := s.table.Transact(ctx, s.beginSplit(space, rest, writes))
+	if err == nil {
+		return nil
+	}
+	if !refused(err) {
+		k := TakenKey(space, rest.CIDR)
+		read, unread := s.table.BatchGet(ctx, []Key{k})
+		if unread != nil {
+			return fmt.Errorf("%w: %w: %w", errUnsure, err, unread)
+		}
+		if i := read[k]; i.str(attrAllocationID) == rest.AllocationID && i.str(attrKind) == string(ipam.KindSplit) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", errLost, err)
 }
 
 // recordAllocation is the write of a new allocation's by-id item. Where one is
@@ -216,23 +236,25 @@ type Release struct {
 func (s *Store) Release(ctx context.Context, q Release) error {
 	space := ipam.SpaceID(q.Pool)
 	var rest *ipam.Taken
-	err := s.commit(ctx, "release "+q.Allocation, nil, func(attempt) ([]Write, error) {
-		rest = nil
+	err := s.commit(ctx, "release "+q.Allocation, nil, func(a attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(q.CIDR)}
 		poolKey, idKey, takenKey := PoolKey(q.Pool), AllocationKey(q.Allocation), TakenKey(space, q.CIDR)
 		var err error
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), poolKey, idKey, takenKey)); err != nil {
 			return nil, err
 		}
-		item, ok := b.read[poolKey]
-		if !ok {
-			return nil, ipam.NotFound(q.Pool)
-		}
-		pool, err := decodePool(item)
+		record, ok, err := decodeByID(q.Allocation, b.read[idKey], s.now())
 		if err != nil {
 			return nil, err
 		}
-		record, ok, err := decodeByID(q.Allocation, b.read[idKey], s.now())
+		if a.unsure && ok && record.State == allocationReleased {
+			return nil, nil // the pool may be gone by now
+		}
+		item, found := b.read[poolKey]
+		if !found {
+			return nil, ipam.NotFound(q.Pool)
+		}
+		pool, err := decodePool(item)
 		if err != nil {
 			return nil, err
 		}

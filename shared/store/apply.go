@@ -21,6 +21,7 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []Write {
 			w = Write{Op: OpDelete, Key: TakenKey(space, c.Taken.CIDR), If: Cond{Equal: Item{
 				attrAllocationID: str(c.Taken.AllocationID),
 				attrKind:         str(string(c.Taken.Kind)),
+				attrRoot:         rootAttr(c.Taken.Root), // a retried deep split has the id of the one before it
 			}}}
 		case ipam.AddTaken:
 			w = Write{Op: OpPut, Key: TakenKey(space, c.Taken.CIDR), Item: encodeTaken(c.Taken), If: Cond{Absent: true}}

@@ -267,33 +267,39 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 // runSplit gives an abandoned split back once its deadline has passed.
 func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix) error {
 	k, note := TakenKey(space, p), splitWork(space, p)
-	read, err := s.table.BatchGet(ctx, []Key{k, note})
-	if err != nil {
-		return err
-	}
-	if i, ok := read[k]; ok {
-		t, err := decodeTaken(Row{k, i})
+	var split *ipam.Taken
+	err := s.commit(ctx, "finish split of "+p.String(), nil, func(attempt) ([]Write, error) {
+		split = nil
+		read, err := s.table.BatchGet(ctx, []Key{k, note})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if t.Kind == ipam.KindSplit {
-			if t.Deadline > s.now() {
-				return nil // its request may still be at work
+		if i, ok := read[k]; ok {
+			t, err := decodeTaken(Row{k, i})
+			if err != nil {
+				return nil, err
 			}
-			return s.mergeSplit(ctx, space, t)
+			if t.Kind == ipam.KindSplit {
+				if t.Deadline <= s.now() { // else its request may still be at work
+					split = &t
+				}
+				return nil, nil
+			}
 		}
-	}
-	if i, ok := read[note]; ok {
+		i, ok := read[note]
+		if !ok {
+			return nil, nil
+		}
 		// Only this very note: a new split at the same place writes a new one.
-		err := s.table.Transact(ctx, []Write{
+		return []Write{
 			{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrSince: i[attrSince]}}},
 			{Op: OpCheck, Key: k, If: absentOrSame(read[k])},
-		})
-		if err != nil && !refused(err) {
-			return err
-		}
+		}, nil
+	})
+	if err != nil || split == nil {
+		return err
 	}
-	return nil
+	return s.mergeSplit(ctx, space, *split)
 }
 
 // absentOrSame is the condition that a taken block is still absent, or still
@@ -425,7 +431,6 @@ func (s *Store) releaseBlock(ctx context.Context, space ipam.SpaceID, t ipam.Tak
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), k)); err != nil {
 			return nil, err
 		}
-		rest = nil
 		if b.read[k].str(attrAllocationID) != t.AllocationID || b.read[k].str(attrKind) != string(t.Kind) {
 			return nil, nil
 		}
@@ -501,5 +506,13 @@ func (s *Store) Grants(ctx context.Context) ([]byte, error) {
 
 // PutGrants replaces the principals that data in the table admits.
 func (s *Store) PutGrants(ctx context.Context, doc []byte) error {
-	return s.table.Transact(ctx, []Write{{Op: OpPut, Key: grantsKey(), Item: Item{attrObject: str(string(doc)), attrSince: str(strconv.FormatInt(s.now(), 10))}}})
+	return s.commit(ctx, "put grants", nil, func(a attempt) ([]Write, error) {
+		if a.unsure {
+			have, err := s.Grants(ctx)
+			if err != nil || string(have) == string(doc) {
+				return nil, err
+			}
+		}
+		return []Write{{Op: OpPut, Key: grantsKey(), Item: Item{attrObject: str(string(doc)), attrSince: str(strconv.FormatInt(s.now(), 10))}}}, nil
+	})
 }

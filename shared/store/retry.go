@@ -18,14 +18,19 @@ type attempt struct {
 // been true at one moment.
 var errLost = ipam.ErrStale
 
+// errUnsure is what a decision returns, wrapped, when the outcome of a
+// transaction that it made on the way could not be found out.
+var errUnsure = errors.New("outcome unknown")
+
 // commit runs decide and applies the writes it returns, until they are applied
 // or decide returns none. decide reads anew each time, first of all whether the
 // request was carried out already; what it refuses is refused.
 //
 // Lost races, conflicts and throttles are tried again with full jitter,
 // Options.Tries times. An unknown outcome is resolved by deciding again: the
-// read of the record is what tells. lost, if not nil, is called for each lost
-// race.
+// read of the record is what tells. So from then on a read that fails is tried
+// again too, else an error would be the answer to what may have been done.
+// lost, if not nil, is called for each lost race.
 //
 // Retries are of the whole decision, never of a transaction: a transaction
 // whose answer was lost and that is sent again would fail on its own writes.
@@ -34,24 +39,23 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 	var last error
 	for ; ; a.n++ {
 		writes, err := decide(a)
+		a.unsure = a.unsure || errors.Is(err, errUnsure)
 		switch {
-		case errors.Is(err, errLost):
-			last = err
-		case err != nil:
-			return err
-		case len(writes) == 0:
+		case err == nil && len(writes) == 0:
 			return nil
-		case a.n >= s.o.Tries:
+		case err == nil && a.n >= s.o.Tries:
 			return exhausted(act, last)
-		default:
-			err = s.table.Transact(ctx, writes)
-			if err == nil {
+		case err == nil:
+			if err = s.table.Transact(ctx, writes); err == nil {
 				return nil
 			}
-			last = err
 			a.unsure = a.unsure || !refused(err)
+		case errors.Is(err, errLost), errors.Is(err, ErrThrottled), a.unsure && !answers(err):
+		default:
+			return err
 		}
-		if a.n >= s.o.Tries && last != nil && errors.Is(last, errLost) {
+		last = err
+		if a.n >= s.o.Tries {
 			return exhausted(act, last)
 		}
 		if lost != nil && refused(last) && !errors.Is(last, ErrThrottled) {
@@ -61,6 +65,13 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 			return fmt.Errorf("%s: %w after %w", act, err, last)
 		}
 	}
+}
+
+// answers reports whether err is an answer to the caller, and not a failure to
+// find one.
+func answers(err error) bool {
+	_, ok := errors.AsType[*ipam.Error](err)
+	return ok
 }
 
 // refused reports whether err says that nothing was written.

@@ -246,10 +246,9 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 			if err != nil {
 				return nil, err
 			}
-			next = nil
 			item, ok := b.read[k]
 			if !ok {
-				return nil, nil
+				return nil, nil // if by an earlier try of ours, next is what it left
 			}
 			now, err := decodeTaken(Row{k, item})
 			if err != nil {

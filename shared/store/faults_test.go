@@ -1,0 +1,496 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// lab is a table with a small organisation on it, and stores on it that are
+// deterministic: equal acts on equal tables write equal items.
+type lab struct {
+	*testing.T
+	table *storetest.Memory
+	now   time.Time
+	room  int
+	ipams int64 // quota
+
+	ipam, scope, second string // an IPAM, its private scope, a scope without pools
+	top                 string // pool with 10.0.0.0/16: allocations of 10.0.0.0/24 and 10.0.3.0/24, default length 26
+	child               string // pool in top with 10.0.128.0/20 and 10.0.144.0/20, of which one has an allocation
+	empty               string // pool in top without CIDRs
+	full                string // pool in top with 10.0.160.0/28 and nothing in it
+	alloc               *ipam.Allocation
+	inChild             *ipam.Allocation
+}
+
+const labAccount = "111122223333"
+
+func (l *lab) store(table store.Table) *store.Store {
+	quotas := ipam.DefaultQuotas()
+	quotas.IPAMs = l.ipams
+	ids := 0
+	return store.New(table, store.Options{
+		Region: "us-east-1",
+		Quotas: &quotas,
+		Now:    func() time.Time { return l.now },
+		Pick:   func(int) int { return 0 },
+		NewID:  func() string { ids++; return fmt.Sprint("id ", ids) },
+		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Tries:  3,
+		Room:   l.room,
+	})
+}
+
+// with returns the lab with another table.
+func (l *lab) with(table *storetest.Memory) *lab {
+	c := *l
+	c.table = table
+	return &c
+}
+
+func token(op, value string) store.Token {
+	return store.Token{Account: labAccount, Operation: op, Value: value, Digest: "d"}
+}
+
+func anyPool(*ipam.Pool) error { return nil }
+
+func buildPool(_ *ipam.IPAM, _ *ipam.Scope, _ *ipam.Pool, o *ipam.Pool) error { return nil }
+
+func allocation(pool, value string, r ipam.AllocateRequest) store.Allocate {
+	return store.Allocate{Token: token("AllocateIpamPoolCidr", value), Pool: pool, Request: r, Description: "d", Tags: ipam.Tags{"k": "v"}, May: anyPool}
+}
+
+func byLength(n int) ipam.AllocateRequest     { return ipam.AllocateRequest{Length: &n} }
+func byCIDR(cidr string) ipam.AllocateRequest { return ipam.AllocateRequest{CIDR: prefix(cidr)} }
+func prefix(cidr string) netip.Prefix         { return netip.MustParsePrefix(cidr) }
+
+func release(a *ipam.Allocation) store.Release {
+	return store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}
+}
+
+func provision(pool, value, cidr string, length int) store.Provision {
+	q := store.Provision{Token: token("ProvisionIpamPoolCidr", value), Pool: pool, Length: length, May: anyPool, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+	if cidr != "" {
+		q.CIDR = prefix(cidr)
+	}
+	return q
+}
+
+func deprovision(pool, cidr string) store.Deprovision {
+	return store.Deprovision{Pool: pool, CIDR: prefix(cidr), May: anyPool}
+}
+
+func must[T any](out T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+}
+
+func newLab(t *testing.T) *lab {
+	l := &lab{T: t, table: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), ipams: 3}
+	ctx := t.Context()
+	s := l.store(l.table)
+	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	l.ipam, l.scope = above.ID, above.PrivateScope
+	l.second = must(s.CreateScope(ctx, token("CreateIpamScope", "1"), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil }))(t).ID
+	pool := func(value, source string, rules ipam.Rules) string {
+		return must(s.CreatePool(ctx, token("CreateIpamPool", value), ipam.Pool{Scope: l.scope, SourcePool: source, Family: ipam.IPv4, Rules: rules}, buildPool))(t).ID
+	}
+	usual := 26
+	l.top = pool("top", "", ipam.Rules{Default: &usual})
+	must(s.Provision(ctx, provision(l.top, "top", "10.0.0.0/16", 0)))(t)
+	l.child, l.empty, l.full = pool("child", l.top, ipam.Rules{}), pool("empty", l.top, ipam.Rules{}), pool("full", l.top, ipam.Rules{})
+	must(s.Provision(ctx, provision(l.child, "child 1", "10.0.128.0/20", 0)))(t)
+	must(s.Provision(ctx, provision(l.child, "child 2", "10.0.144.0/20", 0)))(t)
+	must(s.Provision(ctx, provision(l.full, "full", "10.0.160.0/28", 0)))(t)
+	must(s.Allocate(ctx, allocation(l.top, "0", byCIDR("10.0.0.0/24"))))(t)
+	l.alloc = must(s.Allocate(ctx, allocation(l.top, "3", byCIDR("10.0.3.0/24"))))(t)
+	l.inChild = must(s.Allocate(ctx, allocation(l.child, "child", byCIDR("10.0.128.0/24"))))(t)
+	return l
+}
+
+// work runs all pending work, as the schedule does once every deadline passed.
+func (l *lab) work() {
+	l.Helper()
+	later := l.with(l.table)
+	later.now = l.now.Add(10 * time.Minute)
+	s := later.store(l.table)
+	for _, sk := range must(s.PendingWork(l.Context(), later.now))(l.T) {
+		if err := s.RunWork(l.Context(), sk); err != nil {
+			l.Errorf("work %s: %v", sk, err)
+		}
+	}
+}
+
+func (l *lab) fsck() {
+	l.Helper()
+	fscktest.Clean(l.T, l.table, l.now)
+}
+
+// operation is a request to a store, prepared on a lab.
+type operation struct {
+	name    string
+	prepare func(*lab) // on the table, before the operation; may be nil
+	do      func(context.Context, *lab, *store.Store) (any, error)
+	// again is the code of the error that the same request is answered with
+	// once it was carried out; without one, the first answer is repeated.
+	again ipam.Code
+	// free says that a request that has to decide again may choose other
+	// space than without a fault.
+	free bool
+}
+
+func allocating(q func(*lab) store.Allocate) func(context.Context, *lab, *store.Store) (any, error) {
+	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Allocate(ctx, q(l)) }
+}
+
+func provisioning(q func(*lab) store.Provision) func(context.Context, *lab, *store.Store) (any, error) {
+	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Provision(ctx, q(l)) }
+}
+
+func releasing(q func(*lab) store.Release) func(context.Context, *lab, *store.Store) (any, error) {
+	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return nil, s.Release(ctx, q(l)) }
+}
+
+func deprovisioning(q func(*lab) store.Deprovision) func(context.Context, *lab, *store.Store) (any, error) {
+	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Deprovision(ctx, q(l)) }
+}
+
+// shallow makes transactions small, so that what the operation does needs
+// several.
+func shallow(l *lab) { l.room = 5 }
+
+func mayIPAM(*ipam.IPAM, []*ipam.Pool) error { return nil }
+
+// cascade begins the deletion of the top pool.
+func cascade(l *lab) {
+	must(l.store(l.table).DeletePool(l.Context(), l.top, true, anyPool))(l.T)
+}
+
+func cascadeIPAM(l *lab) {
+	must(l.store(l.table).DeleteIPAM(l.Context(), l.ipam, true, mayIPAM))(l.T)
+}
+
+// bare ends all pools and the second scope.
+func bare(l *lab) {
+	cascade(l)
+	l.work()
+	must(l.store(l.table).DeleteScope(l.Context(), l.second, func(*ipam.Scope) error { return nil }))(l.T)
+}
+
+var operations = []operation{
+	{name: "allocate by length", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byLength(27)) })},
+	{name: "allocate by length that fits", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byLength(24)) })},
+	{name: "allocate by CIDR", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/26")) })},
+	{name: "allocate by the pool's default", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", ipam.AllocateRequest{}) })},
+	{name: "allocate within what is allowed", do: allocating(func(l *lab) store.Allocate {
+		r := byLength(28)
+		r.Filter = ipam.Filter{Allowed: []netip.Prefix{prefix("10.0.64.0/18")}, Disallowed: []netip.Prefix{prefix("10.0.64.0/24")}}
+		return allocation(l.top, "n", r)
+	})},
+	{name: "allocate the last block", do: allocating(func(l *lab) store.Allocate { return allocation(l.full, "n", byLength(28)) })},
+	{name: "allocate the last block by CIDR", do: allocating(func(l *lab) store.Allocate { return allocation(l.full, "n", byCIDR("10.0.160.0/28")) })},
+	{name: "allocate deep by CIDR", prepare: shallow, do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.7/32")) })},
+	{name: "allocate deep by length", prepare: shallow, free: true, do: allocating(func(l *lab) store.Allocate { return allocation(l.child, "n", byLength(32)) })},
+	{name: "allocate without a token", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "", byLength(27)) })},
+	{name: "preview", do: allocating(func(l *lab) store.Allocate {
+		q := allocation(l.top, "n", byLength(27))
+		q.Preview = true
+		return q
+	})},
+	{
+		name:    "allocate with the token of what was released",
+		prepare: func(l *lab) { must(0, l.store(l.table).Release(l.Context(), release(l.alloc)))(l.T) },
+		do:      allocating(func(l *lab) store.Allocate { return allocation(l.top, "3", byCIDR("10.0.3.0/24")) }),
+	},
+	{name: "release", do: releasing(func(l *lab) store.Release { return release(l.alloc) })},
+	{name: "release that merges to the root", do: releasing(func(l *lab) store.Release { return release(l.inChild) })},
+	{name: "release deep", prepare: shallow, do: releasing(func(l *lab) store.Release { return release(l.inChild) })},
+	{name: "provision to the top by CIDR", do: provisioning(func(l *lab) store.Provision { return provision(l.top, "n", "10.2.0.0/16", 0) })},
+	{name: "provision to the top by length", do: provisioning(func(l *lab) store.Provision { return provision(l.top, "n", "", 20) })},
+	{name: "provision by CIDR", do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) })},
+	{name: "provision by length", do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "", 22) })},
+	{name: "provision deep", prepare: shallow, do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/28", 0) })},
+	{
+		name: "provision with the token of what was deprovisioned",
+		prepare: func(l *lab) {
+			must(l.store(l.table).Deprovision(l.Context(), deprovision(l.child, "10.0.144.0/20")))(l.T)
+		},
+		do: provisioning(func(l *lab) store.Provision { return provision(l.child, "child 2", "10.0.144.0/20", 0) }),
+	},
+	{name: "deprovision", again: ipam.CodeIncorrectState, do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") })},
+	{name: "deprovision deep", prepare: shallow, again: ipam.CodeIncorrectState, do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") })},
+	{name: "deprovision of what is in use", do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.128.0/20") })},
+	{name: "create an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}})
+	}},
+	{name: "create another IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount, Tags: ipam.Tags{"k": "v"}}})
+	}},
+	{name: "create a scope", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateScope(ctx, token("CreateIpamScope", "n"), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil })
+	}},
+	{name: "create a pool at the top", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreatePool(ctx, token("CreateIpamPool", "n"), ipam.Pool{Scope: l.second, Family: ipam.IPv6}, buildPool)
+	}},
+	{name: "create a pool in a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreatePool(ctx, token("CreateIpamPool", "n"), ipam.Pool{Scope: l.scope, SourcePool: l.top, Family: ipam.IPv4}, buildPool)
+	}},
+	{name: "modify an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyIPAM(ctx, l.ipam, ipam.ActModify, func(o *ipam.IPAM) error { o.Description = "new"; return nil })
+	}},
+	{name: "modify a scope", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyScope(ctx, l.scope, ipam.ActModify, func(o *ipam.Scope) error { o.Description = "new"; return nil })
+	}},
+	{name: "tag a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyPool(ctx, l.top, ipam.ActUse, func(o *ipam.Pool) error { o.Tags = ipam.Tags{"new": "v"}; return nil })
+	}},
+	{name: "modify an allocation", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyAllocation(ctx, l.alloc.AllocationID, func(o *ipam.Allocation) error {
+			o.Description, o.Tags = "", ipam.Tags{"new": "v"}
+			return nil
+		})
+	}},
+	{name: "delete a scope", again: ipam.CodeInvalidScopeIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteScope(ctx, l.second, func(*ipam.Scope) error { return nil })
+	}},
+	{name: "delete a pool", again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeletePool(ctx, l.empty, false, anyPool)
+	}},
+	{name: "begin to delete a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeletePool(ctx, l.top, true, anyPool)
+	}},
+	{name: "delete an IPAM", prepare: bare, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteIPAM(ctx, l.ipam, false, mayIPAM)
+	}},
+	{name: "begin to delete an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteIPAM(ctx, l.ipam, true, mayIPAM)
+	}},
+	{name: "finish the deletion of a pool", prepare: cascade, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
+	}},
+	{name: "finish the deletion of a pool in small steps", prepare: func(l *lab) { cascade(l); shallow(l) }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
+	}},
+	{name: "finish the deletion of an IPAM", prepare: cascadeIPAM, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "delete-ipam#"+l.ipam)
+	}},
+	{name: "put grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.PutGrants(ctx, []byte(`{"readers":["*"]}`))
+	}},
+	{name: "grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Grants(ctx) }},
+	{name: "list IPAMs", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.OwnedIPAMs(ctx, labAccount) }},
+	{name: "list scopes", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.OwnedScopes(ctx, labAccount)
+	}},
+	{name: "list pools", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.OwnedPools(ctx, labAccount) }},
+	{name: "list CIDRs", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.PoolCIDRs(ctx, l.child) }},
+	{name: "list allocations", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.Allocations(ctx, l.top, "", 3)
+		return []any{found, next}, err
+	}},
+	{name: "allocations by id", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.AllocationsByID(ctx, []string{l.alloc.AllocationID, l.inChild.AllocationID})
+	}},
+	{name: "pending work", prepare: cascade, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.PendingWork(ctx, l.now.Add(time.Hour))
+	}},
+}
+
+// revisions are how often an object was modified, which a repeated request
+// that sets the same again counts.
+var revisions = regexp.MustCompile(`(\bRev=|\\?"Rev\\?":)\d+`)
+
+func plain(text string) string { return revisions.ReplaceAllString(text, "${1}n") }
+
+func answer(v any) string {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return plain(string(doc))
+}
+
+// outcome is what an operation came to: its answer, or the code of its error.
+type outcome struct {
+	answer string
+	code   ipam.Code
+	err    error
+}
+
+func (op operation) run(ctx context.Context, l *lab, table store.Table) outcome {
+	v, err := op.do(ctx, l, l.store(table))
+	if err != nil {
+		o := outcome{err: err}
+		if e, ok := errors.AsType[*ipam.Error](err); ok {
+			o.code = e.Code
+		}
+		return o
+	}
+	return outcome{answer: answer(v)}
+}
+
+// good is an operation's run without faults.
+type good struct {
+	first, second outcome
+	trace         []storetest.Call
+	table         string // after both runs and the work that they left
+}
+
+func (op operation) good(l *lab) good {
+	l.Helper()
+	l = l.with(l.table.Clone())
+	calls := &storetest.Faulty{Table: l.table}
+	g := good{first: op.run(l.Context(), l, calls), trace: calls.Trace()}
+	if g.first.err != nil {
+		l.Fatalf("without a fault: %v", g.first.err)
+	}
+	g.second = op.run(l.Context(), l, l.table)
+	if g.second.code != op.again || op.again == "" && g.second.answer != g.first.answer {
+		l.Fatalf("a second request: %q, %v; want %q %s", g.second.answer, g.second.err, g.first.answer, op.again)
+	}
+	l.work()
+	l.fsck()
+	g.table = plain(l.table.Dump())
+	return g
+}
+
+// scheme is one way in which calls go wrong.
+type scheme struct {
+	name   string
+	inject func(storetest.Call) *storetest.Fault
+	// heals says that the operation itself must get over it.
+	heals bool
+}
+
+// schemes are the faults at one call of a good run. cancel ends the context of
+// the operation.
+func schemes(at storetest.Call, cancel func()) []scheme {
+	once := func(f *storetest.Fault) func(storetest.Call) *storetest.Fault {
+		return func(c storetest.Call) *storetest.Fault {
+			if c.Kind == at.Kind && c.N == at.N {
+				return f
+			}
+			return nil
+		}
+	}
+	all := []scheme{
+		{"fails", once(&storetest.Fault{Err: storetest.ErrInjected}), at.Kind == storetest.Transact},
+		{"is throttled", once(&storetest.Fault{Err: store.ErrThrottled}), at.Kind == storetest.Transact},
+		{"the context ends before it", once(&storetest.Fault{Err: context.Canceled, Then: cancel}), false},
+	}
+	if at.Kind != storetest.Transact {
+		return all
+	}
+	hit, reads := false, 0
+	return append(all,
+		scheme{"conflicts", once(&storetest.Fault{Err: store.ErrConflict}), true},
+		scheme{"its answer is lost", once(&storetest.Fault{Err: storetest.ErrInjected, Applied: true}), true},
+		scheme{"the context ends after it", once(&storetest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), false},
+		scheme{"its answer is lost and the next reads fail", func(c storetest.Call) *storetest.Fault {
+			switch {
+			case c.Kind == at.Kind && c.N == at.N:
+				hit = true
+				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true}
+			case hit && c.Kind != storetest.Transact && reads < 2:
+				reads++
+				return &storetest.Fault{Err: storetest.ErrInjected}
+			}
+			return nil
+		}, true},
+		scheme{"it and all after it lose their answers", func(c storetest.Call) *storetest.Fault {
+			if c.Kind == storetest.Transact && c.N >= at.N {
+				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true}
+			}
+			return nil
+		}, true},
+	)
+}
+
+// For every call of every operation and everything that may go wrong with it:
+// the operation gets over it by itself where the table can be reached again,
+// or says no more than that something failed; the same request, sent again,
+// is answered as if nothing had gone wrong; and in the end the table is the
+// same, with nothing leaked and nothing doubled.
+func TestFaultsAtEveryCall(t *testing.T) {
+	base := newLab(t)
+	base.fsck()
+	runs := 0
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			l := base.with(base.table.Clone())
+			l.T = t
+			if op.prepare != nil {
+				op.prepare(l)
+			}
+			want := op.good(l)
+			for i, at := range want.trace {
+				for n := range schemes(at, nil) {
+					runs++
+					ctx, cancel := context.WithCancel(t.Context())
+					s := schemes(at, cancel)[n]
+					t.Run(fmt.Sprintf("%d %s %s", i, at, s.name), func(t *testing.T) {
+						l := l.with(l.table.Clone())
+						l.T = t
+						op.suffer(ctx, l, s, want)
+					})
+					cancel()
+				}
+			}
+		})
+	}
+	t.Logf("%d faults at the calls of %d operations", runs, len(operations))
+}
+
+func (op operation) suffer(ctx context.Context, l *lab, s scheme, want good) {
+	l.Helper()
+	first := op.run(ctx, l, &storetest.Faulty{Table: l.table, Inject: s.inject})
+	switch {
+	case first.err == nil && first.answer != want.first.answer && !op.free:
+		l.Errorf("the answer is %q, want %q", first.answer, want.first.answer)
+	case first.err != nil && s.heals:
+		l.Errorf("the operation did not get over it: %v", first.err)
+	case first.err != nil && !errors.Is(first.err, storetest.ErrInjected) && !errors.Is(first.err, context.Canceled) && !errors.Is(first.err, store.ErrThrottled) && first.code != ipam.CodeRequestLimitExceeded:
+		l.Errorf("the error hides what failed: %v", first.err)
+	}
+	second := op.run(l.Context(), l, l.table)
+	switch {
+	case first.err == nil && op.free:
+		if second.answer != first.answer {
+			l.Errorf("the second answer is %q, %v; the first was %q", second.answer, second.err, first.answer)
+		}
+	case second.err != nil && second.code != op.again, second.err == nil && second.answer != want.first.answer && !op.free:
+		l.Errorf("sent again: %q, %v; want %q %s", second.answer, second.err, want.first.answer, op.again)
+	case first.err == nil && second.code != op.again:
+		l.Errorf("sent again after success: %v, want %q", second.err, op.again)
+	}
+	l.work()
+	l.fsck()
+	have := plain(l.table.Dump())
+	if op.free { // the free blocks may be others
+		if w, h := strings.Count(want.table, "#TAKEN"), strings.Count(have, "#TAKEN"); w != h {
+			l.Errorf("%d blocks are taken, want %d:\n%s", h, w, have)
+		}
+		return
+	}
+	if diff := cmp.Diff(want.table, have); diff != "" {
+		l.Errorf("the table is not what it is without a fault (-want +have):\n%s", diff)
+	}
+}

@@ -1,0 +1,270 @@
+package store_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// The answer of a request's transaction is lost, and before the request looks
+// what became of it, others act on what it wrote. It was carried out, so it
+// succeeds, and it is not carried out a second time.
+func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
+	reprovision := func(pool, cidr string) func(*lab, *store.Store) error {
+		return func(l *lab, s *store.Store) error {
+			_, err := s.Provision(l.Context(), provision(pool, "again", cidr, 0))
+			return err
+		}
+	}
+	deletePool := func(l *lab, s *store.Store) error {
+		if _, err := s.DeletePool(l.Context(), l.full, true, anyPool); err != nil {
+			return err
+		}
+		return s.RunWork(l.Context(), "delete-pool#"+l.full)
+	}
+	fill := func(l *lab) *ipam.Allocation {
+		return must(l.store(l.table).Allocate(l.Context(), allocation(l.full, "fill", byLength(28))))(l.T)
+	}
+	l := newLab(t)
+	held := fill(l)
+	for _, c := range []struct {
+		name      string
+		do        func(context.Context, *lab, *store.Store) (any, error)
+		meanwhile func(*lab, *store.Store) error
+		check     func(*lab, *store.Store, any)
+	}{
+		{
+			name:      "deprovision, and the CIDR is provisioned again",
+			do:        deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			meanwhile: reprovision(l.child, "10.0.144.0/20"),
+			check: func(l *lab, s *store.Store, answer any) {
+				if state := answer.(*ipam.PoolCIDR).State; state != ipam.CIDRDeprovisioned {
+					l.Errorf("the answer is %s", state)
+				}
+				for _, c := range must(s.PoolCIDRs(l.Context(), l.child))(l.T) {
+					if c.State != ipam.CIDRProvisioned {
+						l.Errorf("%s, which another provisioned, is %s", c.CIDR, c.State)
+					}
+				}
+			},
+		},
+		{
+			name: "deprovision, and another pool is provisioned with the CIDR",
+			do:   deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			meanwhile: func(l *lab, s *store.Store) error {
+				return reprovision(l.empty, "10.0.144.0/20")(l, s)
+			},
+		},
+		{
+			name: "deprovision, and the pool is deleted",
+			do:   deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			meanwhile: func(l *lab, s *store.Store) error {
+				if _, err := s.DeletePool(l.Context(), l.child, true, anyPool); err != nil {
+					return err
+				}
+				return s.RunWork(l.Context(), "delete-pool#"+l.child)
+			},
+		},
+		{
+			name:      "deprovision of what is in use, and the pool is deleted",
+			do:        deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") }),
+			meanwhile: deletePool,
+			check: func(l *lab, _ *store.Store, answer any) {
+				if state := answer.(*ipam.PoolCIDR).State; state != ipam.CIDRFailedDeprovision {
+					l.Errorf("the answer is %s", state)
+				}
+			},
+		},
+		{
+			name:      "release, and the pool is deleted",
+			do:        releasing(func(*lab) store.Release { return release(held) }),
+			meanwhile: deletePool,
+		},
+		{
+			name: "release, and another takes the block",
+			do:   releasing(func(*lab) store.Release { return release(held) }),
+			meanwhile: func(l *lab, s *store.Store) error {
+				_, err := s.Allocate(l.Context(), allocation(l.full, "next", byLength(28)))
+				return err
+			},
+			check: func(l *lab, s *store.Store, _ any) {
+				if found, _, err := s.Allocations(l.Context(), l.full, "", 0); err != nil || len(found) != 1 {
+					l.Errorf("allocations %v, %v; want the other's", found, err)
+				}
+			},
+		},
+		{
+			name: "allocate, and the allocation is released",
+			do:   allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/24")) }),
+			meanwhile: func(l *lab, s *store.Store) error {
+				for _, a := range must(s.AllocationsByID(l.Context(), []string{must(s.Allocate(l.Context(), allocation(l.top, "n", byCIDR("10.0.64.0/24"))))(l.T).AllocationID}))(l.T) {
+					if err := s.Release(l.Context(), release(a)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			check: func(l *lab, s *store.Store, answer any) {
+				if found := must(s.AllocationsByID(l.Context(), []string{answer.(*ipam.Allocation).AllocationID}))(l.T); len(found) != 0 {
+					l.Errorf("the released allocation is there again: %v", found)
+				}
+			},
+		},
+		{
+			name:      "allocate, and the pool is deleted",
+			do:        allocating(func(l *lab) store.Allocate { return allocation(l.child, "n", byLength(24)) }),
+			meanwhile: func(l *lab, s *store.Store) error { cascade(l); l.work(); return nil },
+		},
+		{
+			name: "provision, and the CIDR is deprovisioned",
+			do:   provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) }),
+			meanwhile: func(l *lab, s *store.Store) error {
+				_, err := s.Deprovision(l.Context(), deprovision(l.empty, "10.0.192.0/20"))
+				return err
+			},
+			check: func(l *lab, s *store.Store, _ any) {
+				for _, c := range must(s.PoolCIDRs(l.Context(), l.empty))(l.T) {
+					if c.State != ipam.CIDRDeprovisioned {
+						l.Errorf("%s, which another deprovisioned, is %s", c.CIDR, c.State)
+					}
+				}
+			},
+		},
+		{
+			name: "add a Region that must be new",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.ModifyIPAM(ctx, l.ipam, ipam.ActModify, func(o *ipam.IPAM) error {
+					if slices.Contains(o.OperatingRegions, "eu-west-1") {
+						return ipam.Errorf(ipam.CodeInvalidParameterValue, "The Region is there already.")
+					}
+					o.OperatingRegions = append(slices.Clone(o.OperatingRegions), "eu-west-1")
+					return nil
+				})
+			},
+			meanwhile: func(l *lab, s *store.Store) error { // counts a revision
+				_, err := s.CreatePool(l.Context(), token("CreateIpamPool", "n"), ipam.Pool{Scope: l.second, Family: ipam.IPv4}, buildPool)
+				return err
+			},
+		},
+		{
+			name: "modify a pool, and its deletion begins",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.ModifyPool(ctx, l.full, ipam.ActModify, func(o *ipam.Pool) error { o.Description = "new"; return nil })
+			},
+			meanwhile: func(l *lab, s *store.Store) error {
+				_, err := s.DeletePool(l.Context(), l.full, true, anyPool)
+				return err
+			},
+		},
+		{
+			name: "modify a pool, and it is deleted",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.ModifyPool(ctx, l.full, ipam.ActModify, func(o *ipam.Pool) error { o.Description = "new"; return nil })
+			},
+			meanwhile: deletePool,
+		},
+		{
+			name: "modify an allocation, and it is released",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.ModifyAllocation(ctx, held.AllocationID, func(o *ipam.Allocation) error { o.Description = "new"; return nil })
+			},
+			meanwhile: func(l *lab, s *store.Store) error { return s.Release(l.Context(), release(held)) },
+		},
+		{
+			name: "modify an allocation in a way that is refused twice",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.ModifyAllocation(ctx, held.AllocationID, func(o *ipam.Allocation) error {
+					if o.Description == "new" {
+						return ipam.Errorf(ipam.CodeInvalidParameterValue, "It is so already.")
+					}
+					o.Description = "new"
+					return nil
+				})
+			},
+		},
+		{
+			name: "begin to delete a pool, and it is deleted",
+			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+				return s.DeletePool(ctx, l.full, true, anyPool)
+			},
+			meanwhile: func(l *lab, s *store.Store) error { return s.RunWork(l.Context(), "delete-pool#"+l.full) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := l.with(l.table.Clone())
+			l.T = t
+			others := l.store(l.table)
+			lost := false
+			faulty := &storetest.Faulty{Table: l.table, Inject: func(call storetest.Call) *storetest.Fault {
+				if call.Kind != storetest.Transact || lost {
+					return nil
+				}
+				lost = true
+				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true, Then: func() {
+					if c.meanwhile != nil {
+						if err := c.meanwhile(l, others); err != nil {
+							t.Fatalf("the others: %v", err)
+						}
+					}
+				}}
+			}}
+			answer, err := c.do(t.Context(), l, l.store(faulty))
+			if !lost {
+				t.Fatal("the operation made no transaction")
+			}
+			if err != nil {
+				t.Errorf("what was carried out is answered with %v", err)
+			} else if c.check != nil {
+				c.check(l, others, answer)
+			}
+			l.work()
+			l.fsck()
+		})
+	}
+}
+
+// A deep split that a request left, and that the reconciler gives back, is
+// gone for good: neither space nor notes remain.
+func TestAbandonedSplitsAreGivenBack(t *testing.T) {
+	base := newLab(t)
+	base.room = 5
+	deep := allocation(base.top, "deep", byCIDR("10.0.64.7/32"))
+	calls := &storetest.Faulty{Table: base.table.Clone()}
+	must(base.store(calls).Allocate(t.Context(), deep))(t)
+	steps := 0
+	for _, c := range calls.Trace() {
+		if c.Kind == storetest.Transact {
+			steps++
+		}
+	}
+	if steps < 4 {
+		t.Fatalf("the allocation took %d transactions; the test wants a deep one", steps)
+	}
+	for step := 1; step < steps; step++ {
+		l := base.with(base.table.Clone())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s := l.store(&storetest.Faulty{Table: l.table, Inject: func(c storetest.Call) *storetest.Fault {
+			if c.Kind == storetest.Transact && c.N == step { // the process ends here
+				return &storetest.Fault{Err: context.Canceled, Then: cancel}
+			}
+			return nil
+		}})
+		if _, err := s.Allocate(ctx, deep); err == nil {
+			t.Fatalf("step %d: the allocation was made", step)
+		}
+		l.fsck()
+		if l.table.Dump() == base.table.Dump() {
+			t.Fatalf("step %d: nothing was left to be given back", step)
+		}
+		l.work()
+		l.fsck()
+		if have, want := l.table.Dump(), base.table.Dump(); have != want {
+			t.Errorf("step %d: after the work the table is\n%swant\n%s", step, have, want)
+		}
+	}
+}
