@@ -1,0 +1,81 @@
+// Package lambdakit is what the functions have in common around their work:
+// the store that their environment names, and the answers to batches of which
+// a part failed.
+package lambdakit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// The environment of every function, beside AWS's own.
+const (
+	EnvTable      = "CADASTRE_TABLE"       // the table's name
+	EnvHomeRegion = "CADASTRE_HOME_REGION" // the Region that the table is in and the store writes in
+	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
+	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see ops.ParseGrants; may be empty
+	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
+)
+
+// OpenStore returns the store that the environment names. It makes no call to
+// AWS, so whether the table can be reached is not known then.
+func OpenStore(ctx context.Context) (*store.Store, error) {
+	table, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
+	for name, value := range map[string]string{EnvTable: table, EnvHomeRegion: region} {
+		if value == "" {
+			return nil, fmt.Errorf("open the store: %s is not set", name)
+		}
+	}
+	quotas, err := ParseQuotas(os.Getenv(EnvQuotas))
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return store.New(store.NewDynamo(store.NewClient(cfg), table), store.Options{Region: region, Quotas: &quotas}), nil
+}
+
+// ParseQuotas reads the deployer's quotas: a JSON object with any of the
+// members of ipam.Quotas. What it does not name keeps its default.
+func ParseQuotas(document string) (ipam.Quotas, error) {
+	q := ipam.DefaultQuotas()
+	if document == "" {
+		return q, nil
+	}
+	d := json.NewDecoder(strings.NewReader(document))
+	d.DisallowUnknownFields() // a misspelt quota would keep its default in silence
+	if err := d.Decode(&q); err != nil {
+		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %w", document, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: something follows the object", document)
+	}
+	for _, l := range []struct {
+		name         string
+		value, least int64
+	}{
+		{"ipams", q.IPAMs, 1},
+		{"scopes_per_ipam", q.ScopesPerIPAM, 2}, // the default ones
+		{"pools_per_scope", q.PoolsPerScope, 1},
+		{"pool_depth", q.PoolDepth, 1},
+		{"cidrs_per_pool", q.CIDRsPerPool, 1},
+		{"tags", q.Tags, 0},
+	} {
+		if l.value < l.least {
+			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the least is %d", document, l.name, l.value, l.least)
+		}
+	}
+	return q, nil
+}

@@ -1,0 +1,97 @@
+package lambdakit
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func TestParseQuotas(t *testing.T) {
+	half := ipam.DefaultQuotas()
+	half.PoolsPerScope, half.Tags = 500, 0
+	for _, c := range []struct {
+		document string
+		want     ipam.Quotas
+		err      string
+	}{
+		{"", ipam.DefaultQuotas(), ""},
+		{"{}", ipam.DefaultQuotas(), ""},
+		{`{"pools_per_scope": 500, "tags": 0}`, half, ""},
+		{`{"ipams": 1, "scopes_per_ipam": 2, "pools_per_scope": 3, "pool_depth": 4, "cidrs_per_pool": 5, "tags": 6}`,
+			ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 2, PoolsPerScope: 3, PoolDepth: 4, CIDRsPerPool: 5, Tags: 6}, ""},
+		{`{"pools": 500}`, ipam.Quotas{}, `unknown field "pools"`},
+		{`{"ipams": "2"}`, ipam.Quotas{}, "string"},
+		{`{"ipams": 2.5}`, ipam.Quotas{}, "2.5"},
+		{`{"ipams": 0}`, ipam.Quotas{}, "ipams is 0, and the least is 1"},
+		{`{"scopes_per_ipam": 1}`, ipam.Quotas{}, "scopes_per_ipam is 1, and the least is 2"},
+		{`{"tags": -1}`, ipam.Quotas{}, "tags is -1, and the least is 0"},
+		{`{"ipams": 2} {}`, ipam.Quotas{}, "something follows"},
+		{`{"ipams": 2}]`, ipam.Quotas{}, "something follows"},
+		{`{"ipams": 2`, ipam.Quotas{}, "unexpected EOF"},
+		{`[]`, ipam.Quotas{}, "array"},
+	} {
+		got, err := ParseQuotas(c.document)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("ParseQuotas(%s) = %+v, %v; want %+v, %q", c.document, got, err, c.want, c.err)
+		}
+	}
+}
+
+// The store that is opened calls the endpoint, table and Region of the
+// environment, with its credentials.
+func TestOpenStore(t *testing.T) {
+	var calls []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+		credential, _, _ = strings.Cut(credential, "/aws4_request")
+		parts := strings.Split(credential, "/")
+		body := make([]byte, r.ContentLength)
+		r.Body.Read(body)
+		calls = append(calls, fmt.Sprint(parts[0], parts[len(parts)-2:], r.Header.Get("X-Amz-Security-Token"), strings.Contains(string(body), `"registry"`)))
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		fmt.Fprint(w, `{"Responses": {}, "UnprocessedKeys": {}}`)
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{
+		EnvTable: "registry", EnvHomeRegion: "ap-northeast-1", EnvQuotas: `{"ipams": 7}`,
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session",
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	s, err := OpenStore(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Region() != "ap-northeast-1" || s.Quotas().IPAMs != 7 || s.Quotas().Tags != ipam.DefaultQuotas().Tags {
+		t.Errorf("Region %s, quotas %+v", s.Region(), s.Quotas())
+	}
+	if _, err := s.Grants(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if want := "AKID[ap-northeast-1 dynamodb]sessiontrue"; len(calls) != 1 || calls[0] != want {
+		t.Errorf("called as %q, want %q once", calls, want)
+	}
+
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "") // the endpoint of all services is the next one to be asked
+	t.Setenv("AWS_ENDPOINT_URL", server.URL)
+	if s, err = OpenStore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Grants(t.Context()); err != nil || len(calls) != 2 {
+		t.Errorf("%d calls, %v", len(calls), err)
+	}
+
+	for _, name := range []string{EnvTable, EnvHomeRegion, EnvQuotas} {
+		t.Run("without "+name, func(t *testing.T) {
+			t.Setenv(name, map[bool]string{true: "{", false: ""}[name == EnvQuotas])
+			if _, err := OpenStore(t.Context()); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}

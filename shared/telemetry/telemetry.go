@@ -1,0 +1,86 @@
+// Package telemetry sets up what the functions log and measure: one structured
+// record for each unit of work, which CloudWatch reads its metrics out of.
+package telemetry
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Namespace is the CloudWatch namespace of all metrics.
+const Namespace = "Cadastre/IPAM"
+
+// The metrics of operations and of the worker's units of work, and the
+// dimensions that they are counted by.
+const (
+	Requests  = "Requests"  // how many, unit Count; by outcome, and by operation and outcome
+	Duration  = "Duration"  // unit Milliseconds; by operation
+	Operation = "Operation" // the operation's name
+	Outcome   = "Outcome"   // OK, or the label of the error's code in ipam.Codes
+)
+
+// OK is the outcome of what was carried out.
+const OK = "ok"
+
+// Unknown stands for the name of an operation that there is not. What a caller
+// writes never becomes a dimension: each value of one is a metric to be paid.
+const Unknown = "Unknown"
+
+// SetUp makes the default logger write Lambda's structured form to standard
+// output, in the format (JSON, for the metrics) and from the level on that the
+// function is configured with.
+func SetUp() { slog.SetDefault(slog.New(lambdacontext.NewLogHandler())) }
+
+// Work returns the attributes that make the log record of one operation, or of
+// one unit of work, its metrics too, in CloudWatch's embedded metric format. The
+// record must be written to standard output as JSON, with these attributes in no
+// group, in the clock's time at; took is rounded to microseconds. code is "" for
+// what was carried out.
+//
+// The format is that of the CloudWatch User Guide, "Specification: Embedded
+// metric format".
+func Work(at time.Time, operation string, code ipam.Code, took time.Duration) []slog.Attr {
+	return []slog.Attr{
+		slog.String(Operation, operation),
+		slog.String(Outcome, outcome(code)),
+		slog.Int(Requests, 1),
+		slog.Float64(Duration, Milliseconds(took)),
+		slog.Any("_aws", metadata{Timestamp: at.UnixMilli(), CloudWatchMetrics: directives}),
+	}
+}
+
+// Milliseconds returns d as metrics and records give it, in milliseconds with
+// the fraction of whole microseconds.
+func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func outcome(code ipam.Code) string {
+	if code == "" {
+		return OK
+	}
+	if row, ok := ipam.Codes[code]; ok {
+		return row.Label
+	}
+	return ipam.Codes[ipam.CodeInternalError].Label
+}
+
+type metadata struct {
+	Timestamp         int64 // milliseconds since 1970
+	CloudWatchMetrics []directive
+}
+
+type directive struct {
+	Namespace  string
+	Dimensions [][]string
+	Metrics    []metric
+}
+
+type metric struct{ Name, Unit string }
+
+var directives = []directive{
+	{Namespace, [][]string{{Outcome}, {Operation, Outcome}}, []metric{{Requests, "Count"}}},
+	{Namespace, [][]string{{Operation}}, []metric{{Duration, "Milliseconds"}}},
+}
