@@ -1,0 +1,86 @@
+// Package client lets the AWS SDK's own EC2 client call a Cadastre API: same
+// operations, same types.
+//
+//	cfg, err := config.LoadDefaultConfig(ctx)
+//	…
+//	c := ec2.NewFromConfig(cfg, client.Options(endpoint, ""))
+//	out, err := c.AllocateIpamPoolCidr(ctx, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)})
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+const (
+	// SigningName is the service that API Gateway wants in a signature's scope.
+	SigningName = "execute-api"
+
+	// RegionHeader carries the Region that a caller acts for. The signature's
+	// scope cannot: API Gateway takes signatures of its own Region only.
+	RegionHeader = "X-Cadastre-Region"
+)
+
+// Options returns an option with which an EC2 client calls the API at endpoint,
+// its URL with the stage. Requests are signed for execute-api in apiRegion, the
+// API's Region; they act for the client's own Region, by RegionHeader, which
+// pools with a locale ask for. An empty apiRegion stands for the Region that
+// the endpoint's host tells (APIRegion), and for the client's where it tells
+// none, as a custom domain's does.
+//
+// The client then calls nothing but Cadastre: other actions of EC2 answer
+// InvalidAction.
+func Options(endpoint, apiRegion string) func(*ec2.Options) {
+	if apiRegion == "" {
+		apiRegion = APIRegion(endpoint)
+	}
+	return func(o *ec2.Options) {
+		o.BaseEndpoint = &endpoint
+		ec2.WithSigV4SigningName(SigningName)(o)
+		if apiRegion != "" {
+			ec2.WithSigV4SigningRegion(apiRegion)(o)
+		}
+		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+			return s.Build.Add(middleware.BuildMiddlewareFunc("CadastreRegion", setRegion), middleware.After)
+		})
+	}
+}
+
+// setRegion runs for each call, as an option of the call may change the Region,
+// and before the signature, which covers the header.
+func setRegion(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+	r, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("set %s: the request is a %T", RegionHeader, in.Request)
+	}
+	r.Header.Set(RegionHeader, awsmiddleware.GetRegion(ctx))
+	return next.HandleBuild(ctx, in)
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
+
+// IsRegion tells whether s has the form of a Region's name, such as
+// ap-northeast-1. It says nothing of whether there is one of that name.
+func IsRegion(s string) bool { return regionName.MatchString(s) }
+
+// APIRegion returns the Region in an API's default address,
+// https://ID.execute-api.REGION.amazonaws.com/STAGE, and "" if the endpoint has
+// another form.
+func APIRegion(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 4 && labels[1] == SigningName && IsRegion(labels[2]) {
+		return labels[2]
+	}
+	return ""
+}
