@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Config is what the deployer chooses, as members of the CDK context: in
+// cdk.json, or on the command line as --context name=value, where all but strings
+// are JSON. infra/README.md describes each.
+type Config struct {
+	Name             string   // prefix of the stacks' names
+	OrganizationID   string   // whose principals may call; "" for the owner account only
+	VPCEndpointIDs   []string // makes the API private
+	Administrators   []string // patterns of principal ARNs, as ops.ParseGrants has them
+	Allocators       []string
+	Readers          []string
+	Quotas           *ipam.Quotas // nil for the defaults
+	Architecture     string       // "arm64" or "x86_64"
+	LogRetentionDays int
+	AlarmEmail       string
+	AlarmTopicARN    string
+	CreateAPILogRole bool // set the account's role by which API Gateway writes logs
+	Destroyable      bool // nothing is kept when the stacks are deleted
+}
+
+var (
+	stackName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
+	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
+)
+
+var architectures = map[string]func() awslambda.Architecture{
+	"arm64": awslambda.Architecture_ARM_64, "x86_64": awslambda.Architecture_X86_64,
+}
+
+// retentions are the numbers of days that CloudWatch Logs can keep.
+var retentions = map[int]awslogs.RetentionDays{
+	1: awslogs.RetentionDays_ONE_DAY, 3: awslogs.RetentionDays_THREE_DAYS, 5: awslogs.RetentionDays_FIVE_DAYS, 7: awslogs.RetentionDays_ONE_WEEK,
+	14: awslogs.RetentionDays_TWO_WEEKS, 30: awslogs.RetentionDays_ONE_MONTH, 60: awslogs.RetentionDays_TWO_MONTHS, 90: awslogs.RetentionDays_THREE_MONTHS,
+	120: awslogs.RetentionDays_FOUR_MONTHS, 150: awslogs.RetentionDays_FIVE_MONTHS, 180: awslogs.RetentionDays_SIX_MONTHS, 365: awslogs.RetentionDays_ONE_YEAR,
+	400: awslogs.RetentionDays_THIRTEEN_MONTHS, 545: awslogs.RetentionDays_EIGHTEEN_MONTHS, 731: awslogs.RetentionDays_TWO_YEARS,
+	1096: awslogs.RetentionDays_THREE_YEARS, 1827: awslogs.RetentionDays_FIVE_YEARS, 2192: awslogs.RetentionDays_SIX_YEARS,
+	2557: awslogs.RetentionDays_SEVEN_YEARS, 2922: awslogs.RetentionDays_EIGHT_YEARS, 3288: awslogs.RetentionDays_NINE_YEARS, 3653: awslogs.RetentionDays_TEN_YEARS,
+}
+
+// fields are the context's members and where they go.
+func (c *Config) fields() map[string]any {
+	return map[string]any{
+		"name":             &c.Name,
+		"organizationId":   &c.OrganizationID,
+		"vpcEndpointIds":   &c.VPCEndpointIDs,
+		"administrators":   &c.Administrators,
+		"allocators":       &c.Allocators,
+		"readers":          &c.Readers,
+		"quotas":           &c.Quotas,
+		"architecture":     &c.Architecture,
+		"logRetentionDays": &c.LogRetentionDays,
+		"alarmEmail":       &c.AlarmEmail,
+		"alarmTopicArn":    &c.AlarmTopicARN,
+		"createApiLogRole": &c.CreateAPILogRole,
+		"destroyable":      &c.Destroyable,
+	}
+}
+
+// ParseConfig reads the context. Its error names everything that is wrong. A
+// member that it does not know is an error, as a misspelt one would otherwise
+// leave open what was meant to be closed; CDK's own members have a colon or a
+// slash in their names, or a dash.
+func ParseConfig(context map[string]any) (Config, error) {
+	quotas := ipam.DefaultQuotas()
+	c := Config{
+		Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true,
+		Quotas: &quotas, // what is given is read over the defaults
+	}
+	var errs []error
+	fields := c.fields()
+	for _, name := range slices.Sorted(maps.Keys(context)) {
+		field, ok := fields[name]
+		if !ok {
+			if !strings.ContainsAny(name, ":/-") {
+				errs = append(errs, fmt.Errorf("%s: there is no such member; there are %s", name, strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
+			}
+			continue
+		}
+		if err := decode(context[name], field); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if _, ok := context["quotas"]; !ok {
+		c.Quotas = nil
+	}
+	errs = append(errs, c.check()...)
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, fmt.Errorf("the CDK context cannot be used:\n%w", err)
+	}
+	return c, nil
+}
+
+// decode reads a value of the context into a field. A value from the command
+// line is a string always; where the field is none, the string is its JSON.
+func decode(value any, field any) error {
+	text, isText := value.(string)
+	if s, ok := field.(*string); ok {
+		if !isText {
+			return fmt.Errorf("%v is not a string", value)
+		}
+		*s = text
+		return nil
+	}
+	document := []byte(text)
+	if !isText {
+		var err error
+		if document, err = json.Marshal(value); err != nil {
+			return err
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	err := d.Decode(field)
+	if err == nil && (d.More() || string(bytes.TrimSpace(document)) == "null") {
+		err = errors.New("it is something else")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is not %s: %w", document, kind(field), err)
+	}
+	return nil
+}
+
+func kind(field any) string {
+	switch field.(type) {
+	case *[]string:
+		return `a list of strings such as ["a", "b"]`
+	case *int:
+		return "a whole number"
+	case *bool:
+		return "true or false"
+	}
+	return "a JSON object"
+}
+
+// check returns what is wrong with the values.
+func (c *Config) check() (errs []error) {
+	matches := func(name, value string, want *regexp.Regexp, example string) {
+		if !want.MatchString(value) {
+			errs = append(errs, fmt.Errorf("%s: %q is not such as %s", name, value, example))
+		}
+	}
+	matches("name", c.Name, stackName, "cadastre: a letter, then up to 63 letters, digits and dashes")
+	if c.OrganizationID != "" {
+		matches("organizationId", c.OrganizationID, organizationID, "o-a1b2c3d4e5")
+	}
+	for _, id := range c.VPCEndpointIDs {
+		matches("vpcEndpointIds", id, vpcEndpointID, "vpce-0123456789abcdef0")
+	}
+	if c.AlarmTopicARN != "" {
+		matches("alarmTopicArn", c.AlarmTopicARN, topicARN, "arn:aws:sns:eu-west-1:111122223333:alarms")
+	}
+	for _, l := range []struct {
+		name     string
+		patterns []string
+	}{{"administrators", c.Administrators}, {"allocators", c.Allocators}, {"readers", c.Readers}} {
+		for _, p := range l.patterns {
+			if p == "" || strings.ContainsAny(p, " \t\n") {
+				errs = append(errs, fmt.Errorf("%s: %q is not a pattern of principal ARNs, such as arn:aws:iam::111122223333:role/network-*", l.name, p))
+			}
+		}
+	}
+	if _, ok := architectures[c.Architecture]; !ok {
+		errs = append(errs, fmt.Errorf("architecture: %q is neither arm64 nor x86_64", c.Architecture))
+	}
+	if _, ok := retentions[c.LogRetentionDays]; !ok {
+		errs = append(errs, fmt.Errorf("logRetentionDays: CloudWatch Logs does not keep for %d days; choose one of %v", c.LogRetentionDays, slices.Sorted(maps.Keys(retentions))))
+	}
+	if c.AlarmEmail != "" && c.AlarmTopicARN != "" {
+		errs = append(errs, errors.New("alarmEmail and alarmTopicArn: give one of them; an existing topic has its own subscriptions"))
+	}
+	if c.AlarmEmail != "" {
+		if a, err := mail.ParseAddress(c.AlarmEmail); err != nil || a.Address != c.AlarmEmail {
+			errs = append(errs, fmt.Errorf("alarmEmail: %q is not a mail address", c.AlarmEmail))
+		}
+	}
+	if q := c.Quotas; q != nil && min(q.IPAMs, q.ScopesPerIPAM, q.PoolsPerScope, q.PoolDepth, q.CIDRsPerPool, q.Tags) < 1 {
+		errs = append(errs, fmt.Errorf("quotas: %+v has one below 1", *q))
+	}
+	return errs
+}
+
+// Environment returns the functions' part of the configuration, as variables of
+// their environment.
+func (c *Config) Environment() (map[string]string, error) {
+	grants, err := json.Marshal(struct {
+		Administrators []string `json:"administrators,omitempty"`
+		Allocators     []string `json:"allocators,omitempty"`
+		Readers        []string `json:"readers,omitempty"`
+	}{c.Administrators, c.Allocators, c.Readers})
+	if err != nil {
+		return nil, err
+	}
+	environment := map[string]string{"CADASTRE_GRANTS": string(grants)}
+	if c.Quotas != nil {
+		quotas, err := json.Marshal(c.Quotas)
+		if err != nil {
+			return nil, err
+		}
+		environment["CADASTRE_QUOTAS"] = string(quotas)
+	}
+	return environment, nil
+}

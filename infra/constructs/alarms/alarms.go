@@ -1,0 +1,119 @@
+// Package alarms provides the construct that holds the alarms of a deployment and
+// what they set off.
+package alarms
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+)
+
+// Props say who is told. Without any, the alarms only show their states.
+type Props struct {
+	Email    string // has a topic made that mails to this address, or
+	TopicARN string // an existing topic
+}
+
+// Alarms is a set of alarms with common actions.
+type Alarms struct {
+	scope   constructs.Construct
+	actions []awscloudwatch.IAlarmAction
+}
+
+// NewAlarms makes a set without alarms.
+func NewAlarms(scope constructs.Construct, id string, props *Props) *Alarms {
+	a := &Alarms{scope: constructs.NewConstruct(scope, &id)}
+	var topic awssns.ITopic
+	switch {
+	case props.TopicARN != "":
+		topic = awssns.Topic_FromTopicArn(a.scope, jsii.String("Topic"), &props.TopicARN)
+	case props.Email != "":
+		own := awssns.NewTopic(a.scope, jsii.String("Topic"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+		own.AddSubscription(awssnssubscriptions.NewEmailSubscription(&props.Email, nil))
+		topic = own
+	default:
+		return a
+	}
+	a.actions = append(a.actions, awscloudwatchactions.NewSnsAction(topic))
+	return a
+}
+
+// period of all metrics.
+func period() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }
+
+// alarm is one that goes off when the metric is at or above the threshold in
+// each of so many periods in a row. A period without data is a good one.
+type alarm struct {
+	id, description string
+	metric          awscloudwatch.IMetric
+	threshold       float64
+	periods         float64
+}
+
+func (a *Alarms) add(x alarm) {
+	made := awscloudwatch.NewAlarm(a.scope, &x.id, &awscloudwatch.AlarmProps{
+		AlarmDescription: &x.description, Metric: x.metric, Threshold: &x.threshold, EvaluationPeriods: &x.periods,
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+	if len(a.actions) > 0 {
+		made.AddAlarmAction(a.actions...)
+		made.AddOkAction(a.actions...)
+	}
+}
+
+func statistic(s string) *awscloudwatch.MetricOptions {
+	return &awscloudwatch.MetricOptions{Statistic: &s, Period: period()}
+}
+
+// Function adds the alarms <name>Errors, <name>Throttles and <name>Duration.
+func (a *Alarms) Function(name string, f *gofunction.Function) {
+	a.add(alarm{name + "Errors", "The function crashes, times out or returns errors.", f.Lambda.MetricErrors(statistic("Sum")), 1, 1})
+	a.add(alarm{name + "Throttles", "The function is refused concurrency.", f.Lambda.MetricThrottles(statistic("Sum")), 1, 1})
+	a.add(alarm{name + "Duration", "The function comes close to its timeout.", f.Lambda.MetricDuration(statistic("Maximum")), 0.8 * *f.Timeout.ToMilliseconds(nil), 1})
+}
+
+// API adds the alarm ApiServerErrors.
+func (a *Alarms) API(api awsapigateway.RestApi) {
+	a.add(alarm{"ApiServerErrors", "The API answers with server errors.", api.DeploymentStage().MetricServerError(statistic("Sum")), 1, 1})
+}
+
+// DeadLetters adds the alarm DeadLetters.
+func (a *Alarms) DeadLetters(queue awssqs.Queue) {
+	a.add(alarm{"DeadLetters", "Work was given up; the queue tells which.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
+}
+
+// Stream adds the alarm StreamAge, on the age of the stream records that the
+// function reads.
+func (a *Alarms) Stream(f awslambda.IFunction) {
+	a.add(alarm{"StreamAge", "The table's stream is read late.", f.Metric(jsii.String("IteratorAge"), statistic("Maximum")), *period().ToMilliseconds(nil), 2})
+}
+
+// Table adds the alarms TableReadThrottles, TableWriteThrottles and, for each
+// operation that the functions call, TableSystemErrors<Operation>. Single
+// throttles are the table's way to grow and are retried; lasting ones are not.
+func (a *Alarms) Table(table awsdynamodb.ITableV2) {
+	metric := func(name string, dimensions map[string]*string) awscloudwatch.IMetric {
+		dimensions["TableName"] = table.TableName()
+		return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("AWS/DynamoDB"), MetricName: &name, Statistic: jsii.String("Sum"), Period: period(), DimensionsMap: &dimensions,
+		})
+	}
+	a.add(alarm{"TableReadThrottles", "Reads of the table are throttled, and go on being throttled.", metric("ReadThrottleEvents", map[string]*string{}), 10, 3})
+	a.add(alarm{"TableWriteThrottles", "Writes to the table are throttled, and go on being throttled.", metric("WriteThrottleEvents", map[string]*string{}), 10, 3})
+	// An alarm each, not one on their sum: the emulator has no metric math.
+	for _, operation := range []string{"BatchGetItem", "Query", "TransactWriteItems"} {
+		a.add(alarm{"TableSystemErrors" + operation, "DynamoDB fails to carry out " + operation + ".",
+			metric("SystemErrors", map[string]*string{"Operation": &operation}), 1, 2})
+	}
+}

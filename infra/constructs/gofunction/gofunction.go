@@ -1,0 +1,90 @@
+// Package gofunction provides the construct of a Lambda function written in Go,
+// with a role and a log group of its own.
+package gofunction
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+)
+
+// Props are a function's. All are required but Statements.
+type Props struct {
+	Description  string
+	Asset        string // the folder that holds the executable, bootstrap
+	Architecture awslambda.Architecture
+	Timeout      awscdk.Duration
+	MemoryMB     float64
+	Environment  map[string]string
+	LogRetention awslogs.RetentionDays
+	LogRemoval   awscdk.RemovalPolicy
+	// Statements are what the function's code may do, by name. Writing its logs
+	// and traces is added.
+	Statements map[string]awsiam.PolicyStatement
+}
+
+// Function is a Lambda function and what stands around it.
+type Function struct {
+	Lambda  awslambda.Function
+	Timeout awscdk.Duration
+}
+
+// NewFunction makes a function that traces actively and may do what the
+// statements say, and nothing else: its role takes no additions, so what other
+// constructs grant it on the way does not end up there. The permissions are part
+// of the role itself, and so exist before anything that uses the role.
+func NewFunction(scope constructs.Construct, id string, props *Props) *Function {
+	scope = constructs.NewConstruct(scope, &id)
+	logs := awslogs.NewLogGroup(scope, jsii.String("Logs"), &awslogs.LogGroupProps{
+		Retention: props.LogRetention, RemovalPolicy: props.LogRemoval,
+	})
+	statements := map[string]awsiam.PolicyStatement{
+		"Logs": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:   jsii.Strings("logs:CreateLogStream", "logs:PutLogEvents"),
+			Resources: jsii.Strings(*logs.LogGroupArn()),
+		}),
+		"Traces": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:   jsii.Strings("xray:PutTelemetryRecords", "xray:PutTraceSegments"),
+			Resources: jsii.Strings("*"),
+		}),
+	}
+	maps.Copy(statements, props.Statements)
+	policies := map[string]awsiam.PolicyDocument{}
+	for _, name := range slices.Sorted(maps.Keys(statements)) {
+		s := statements[name]
+		policies[name] = awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{s}})
+	}
+	role := awsiam.NewRole(scope, jsii.String("Role"), &awsiam.RoleProps{
+		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		InlinePolicies: &policies,
+	})
+	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
+		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*"},
+		Reason: jsii.String("Actions of X-Ray, and dynamodb:ListStreams where a stream is read, know no resources."),
+	}}, nil)
+	environment := map[string]*string{}
+	for name, value := range props.Environment {
+		environment[name] = &value
+	}
+	function := awslambda.NewFunction(scope, jsii.String("Function"), &awslambda.FunctionProps{
+		Description:  &props.Description,
+		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
+		Handler:      jsii.String("bootstrap"),
+		Code:         awslambda.Code_FromAsset(&props.Asset, nil),
+		Architecture: props.Architecture,
+		Timeout:      props.Timeout,
+		MemorySize:   &props.MemoryMB,
+		Environment:  &environment,
+		LogGroup:     logs,
+		Tracing:      awslambda.Tracing_ACTIVE,
+		Role:         role.WithoutPolicyUpdates(nil),
+	})
+	return &Function{Lambda: function, Timeout: props.Timeout}
+}

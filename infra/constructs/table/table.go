@@ -1,0 +1,40 @@
+// Package table provides the construct of the one table that holds all state.
+package table
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// Props are the table's. The zero value is a table that outlives its stack.
+type Props struct {
+	// Destroyable lets the table be deleted, by itself and with its stack.
+	Destroyable bool
+}
+
+// NewTable makes the table of shared/store: its keys, its time to live, and a
+// stream with both images of an item. It is billed on demand, encrypted with
+// DynamoDB's own key, and can be restored to any second of the last 35 days.
+func NewTable(scope constructs.Construct, id string, props *Props) awsdynamodb.TableV2 {
+	removal := awscdk.RemovalPolicy_RETAIN
+	if props.Destroyable {
+		removal = awscdk.RemovalPolicy_DESTROY
+	}
+	return awsdynamodb.NewTableV2(scope, &id, &awsdynamodb.TablePropsV2{
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(store.AttrPK), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:             &awsdynamodb.Attribute{Name: jsii.String(store.AttrSK), Type: awsdynamodb.AttributeType_STRING},
+		TimeToLiveAttribute: jsii.String(store.AttrExpires),
+		Billing:             awsdynamodb.Billing_OnDemand(nil),
+		DynamoStream:        awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
+		Encryption:          awsdynamodb.TableEncryptionV2_DynamoOwnedKey(),
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(true),
+		},
+		DeletionProtection: jsii.Bool(!props.Destroyable),
+		RemovalPolicy:      removal,
+	})
+}

@@ -1,0 +1,78 @@
+// Command infra is the CDK app: it makes the templates of the deployment from
+// the context. The CDK CLI runs it, as cdk.json says.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
+)
+
+// functions is the folder that the functions are built into.
+const functions = "build/functions"
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	context, _ := app.Node().GetAllContext(nil).(map[string]any)
+	config, err := ParseConfig(context)
+	if err != nil {
+		return err
+	}
+	if err := build(app, config, functions); err != nil {
+		return err
+	}
+	app.Synth(nil)
+	return nil
+}
+
+// build adds the stacks to the app. They go to the account and Region that the
+// CDK CLI has found for the deployer's credentials; without any, the templates
+// fit all.
+func build(app awscdk.App, c Config, functions string) error {
+	environment, err := c.Environment()
+	if err != nil {
+		return err
+	}
+	props := func(name, description string) awscdk.StackProps {
+		p := awscdk.StackProps{StackName: jsii.String(c.Name + "-" + name), Description: &description, Env: &awscdk.Environment{}}
+		if account := os.Getenv("CDK_DEFAULT_ACCOUNT"); account != "" {
+			p.Env.Account = &account
+		}
+		if region := os.Getenv("CDK_DEFAULT_REGION"); region != "" {
+			p.Env.Region = &region
+		}
+		return p
+	}
+	data := stacks.NewData(app, "Data", &stacks.DataProps{
+		StackProps:  props("data", "Cadastre: the table that holds all state"),
+		Destroyable: c.Destroyable,
+	})
+	stacks.NewService(app, "Service", &stacks.ServiceProps{
+		StackProps:     props("service", "Cadastre: the API and its functions"),
+		Name:           c.Name,
+		Table:          data.Table,
+		Functions:      functions,
+		Architecture:   architectures[c.Architecture](),
+		Environment:    environment,
+		OrganizationID: c.OrganizationID,
+		VPCEndpointIDs: c.VPCEndpointIDs,
+		CreateLogRole:  c.CreateAPILogRole,
+		LogRetention:   retentions[c.LogRetentionDays],
+		Destroyable:    c.Destroyable,
+		Alarms:         alarms.Props{Email: c.AlarmEmail, TopicARN: c.AlarmTopicARN},
+	})
+	return nil
+}

@@ -1,0 +1,98 @@
+package stacks
+
+import (
+	"maps"
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/restapi"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/worker"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// ServiceProps are the service stack's.
+type ServiceProps struct {
+	awscdk.StackProps
+	Name         string // of the API
+	Table        awsdynamodb.ITableV2
+	Functions    string // the folder of the built functions, one folder each
+	Architecture awslambda.Architecture
+	// Environment is added to the functions'.
+	Environment    map[string]string
+	OrganizationID string
+	VPCEndpointIDs []string
+	CreateLogRole  bool
+	LogRetention   awslogs.RetentionDays
+	Destroyable    bool // logs and dead letters go with the stack
+	Alarms         alarms.Props
+}
+
+// NewService makes the stack of the functions and their doors. Its outputs are
+// ApiUrl, ApiId, ApiFunctionName and ProvisioningFunctionName.
+func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
+	stack := awscdk.NewStack(scope, &id, &props.StackProps)
+	removal := awscdk.RemovalPolicy_RETAIN
+	if props.Destroyable {
+		removal = awscdk.RemovalPolicy_DESTROY
+	}
+	function := func(name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
+		environment := map[string]string{
+			"CADASTRE_TABLE":       *props.Table.TableName(),
+			"CADASTRE_HOME_REGION": *stack.Region(),
+			"CADASTRE_ACCOUNT":     *stack.Account(),
+		}
+		maps.Copy(environment, props.Environment)
+		return gofunction.Props{
+			Description:  description,
+			Asset:        filepath.Join(props.Functions, name),
+			Architecture: props.Architecture,
+			MemoryMB:     memoryMB,
+			Timeout:      timeout,
+			Environment:  environment,
+			LogRetention: props.LogRetention,
+			LogRemoval:   removal,
+			Statements: map[string]awsiam.PolicyStatement{"Table": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings(store.DynamoActions...), Resources: jsii.Strings(*props.Table.TableArn()),
+			})},
+		}
+	}
+	// API Gateway waits for 29 seconds; ending before lets the caller have the
+	// function's own answer.
+	apiProps := function("api", "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
+	apiFunction := gofunction.NewFunction(stack, "ApiFunction", &apiProps)
+	api := restapi.NewAPI(stack, "Api", &restapi.Props{
+		Name:           props.Name,
+		Handler:        apiFunction.Lambda,
+		OrganizationID: props.OrganizationID,
+		VPCEndpointIDs: props.VPCEndpointIDs,
+		CreateLogRole:  props.CreateLogRole,
+		LogRetention:   props.LogRetention,
+		LogRemoval:     removal,
+	})
+	provisioning := worker.NewWorker(stack, "Provisioning", &worker.Props{
+		Function: function("provisioning", "Finishes what one transaction cannot", 512, awscdk.Duration_Minutes(jsii.Number(10))),
+		Table:    props.Table,
+		Removal:  removal,
+	})
+	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
+	a.Function("ApiFunction", apiFunction)
+	a.Function("Provisioning", provisioning.Function)
+	a.API(api)
+	a.DeadLetters(provisioning.DeadLetters)
+	a.Stream(provisioning.Function.Lambda)
+	a.Table(props.Table)
+	output(stack, "ApiUrl", api.Url(), "The address of the API")
+	output(stack, "ApiId", api.RestApiId(), "The id of the API")
+	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
+	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
+	return stack
+}
