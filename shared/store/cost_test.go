@@ -1,0 +1,299 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// costLab is a store that counts, with one pool.
+type costLab struct {
+	*testing.T
+	store *store.Store
+	calls *storetest.Counter
+	pool  string
+	n     int
+}
+
+func newCostLab(t *testing.T, cidrs ...string) *costLab {
+	l := &costLab{T: t, calls: &storetest.Counter{Table: &storetest.Memory{}}}
+	l.store = store.New(l.calls, store.Options{Region: "us-east-1"})
+	ctx := t.Context()
+	above := must(l.store.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	l.pool = must(l.store.CreatePool(ctx, token("CreateIpamPool", "1"), ipam.Pool{Scope: above.PrivateScope, Family: ipam.IPv4}, buildPool))(t).ID
+	for _, cidr := range cidrs {
+		must(l.store.Provision(ctx, provision(l.pool, cidr, cidr, 0)))(t)
+	}
+	l.calls.Take()
+	return l
+}
+
+// allocate takes blocks of the given lengths, each with the token, description
+// and tags of a usual request, and returns what the last one cost.
+func (l *costLab) allocate(lengths ...int) (last storetest.Cost, taken []*ipam.Allocation) {
+	l.Helper()
+	for _, length := range lengths {
+		l.n++
+		q := allocation(l.pool, fmt.Sprintf("terraform-20260101000000000000%08d", l.n), byLength(length))
+		q.Description = "vpc-prod-osaka-payments-0123"
+		q.Tags = ipam.Tags{"Name": "payments", "CostCenter": "4711", "Environment": "production"}
+		l.calls.Take()
+		taken = append(taken, must(l.store.Allocate(l.Context(), q))(l.T))
+		last = l.calls.Take()
+	}
+	return last, taken
+}
+
+var oneAllocation = storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1}
+
+// calls is a cost without what depends on the block that was split.
+func calls(c storetest.Cost) storetest.Cost {
+	c.Writes, c.WriteUnits = 0, 0
+	return c
+}
+
+// An allocation by length costs one batch-get (the pool and the by-id item),
+// one query and one transaction. The transaction deletes the free block that it
+// splits, and writes the siblings, the taken block and the by-id item: over
+// many, as many siblings as free blocks were deleted, but for the difference of
+// the free blocks that are there in the end and were there in the beginning.
+// So a pool that is filled costs less than 4 items of 2 write units for each
+// allocation, and one that is half full some units more in all.
+//
+// There is no index: the table has its keys (AttrPK, AttrSK) and nothing else,
+// so index units are 0 of the 2 that would be allowed.
+func TestCostOfAllocatingByLength(t *testing.T) {
+	const many = 10_000
+	for _, mix := range []struct {
+		name    string
+		lengths []int // in turn
+	}{
+		{"28 only", []int{28}},
+		{"24 only", []int{24}},
+		{"24 to 28 in turn", []int{24, 25, 26, 27, 28}},
+		{"24 to 28, small ones mostly", []int{28, 28, 27, 28, 26, 28, 27, 24, 28, 25}},
+		{"28, then 26", append(slices.Repeat([]int{28}, 12), slices.Repeat([]int{26}, 8)...)},
+	} {
+		total := 0 // addresses
+		for i := range many {
+			total += 1 << (32 - mix.lengths[i%len(mix.lengths)])
+		}
+		for _, pool := range []struct {
+			name  string
+			cidrs []string
+		}{
+			{"filled", cover(total)},
+			{"a part of an 8", []string{"10.0.0.0/8"}},
+		} {
+			t.Run(mix.name+", "+pool.name, func(t *testing.T) {
+				l := newCostLab(t, pool.cidrs...)
+				writes, units := 0, 0
+				for i := range many {
+					cost, _ := l.allocate(mix.lengths[i%len(mix.lengths)])
+					if calls(cost) != oneAllocation {
+						t.Fatalf("allocation %d cost %+v, want the calls %+v", i, cost, oneAllocation)
+					}
+					writes += cost.Writes
+					units += cost.WriteUnits
+				}
+				free, _, err := l.calls.Query(t.Context(), store.Query{PK: store.FreeKey(ipam.SpaceID(l.pool), netip.Prefix{}).PK})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%-28s %-15s %.4f items, %.4f write units on average of %d; index units 0", mix.name, pool.name, float64(writes)/many, float64(units)/many, many)
+				if want := 4*many + len(free) - len(pool.cidrs); writes != want || units != 2*want {
+					t.Errorf("%d items and %d write units, want %d and %d", writes, units, want, 2*want)
+				}
+				if pool.name == "filled" && (len(free) > 0 || units > 8*many) {
+					t.Errorf("%d write units for %d allocations, want at most 8 each; %d blocks are free, want none", units, many, len(free))
+				}
+			})
+		}
+	}
+}
+
+// cover returns CIDRs of n addresses in all, largest first.
+func cover(n int) (cidrs []string) {
+	next := uint32(10 << 24) // 10.0.0.0
+	for bit := 31; bit >= 0; bit-- {
+		if n&(1<<bit) != 0 {
+			a := netip.AddrFrom4([4]byte{byte(next >> 24), byte(next >> 16), byte(next >> 8), byte(next)})
+			cidrs = append(cidrs, netip.PrefixFrom(a, 32-bit).String())
+			next += 1 << bit
+		}
+	}
+	return cidrs
+}
+
+// The calls of a request are as many however much the pool holds.
+func TestCostIsTheSameAtAnySize(t *testing.T) {
+	l := newCostLab(t, "10.0.0.0/8")
+	type costs struct{ byLength, byCIDR, release, page storetest.Cost }
+	var first costs
+	held := 0
+	for _, want := range []int{10, 1_000, 100_000} {
+		for ; held < want; held++ {
+			l.allocate(28)
+		}
+		var have costs
+		var taken []*ipam.Allocation
+		have.byLength, taken = l.allocate(28)
+		must(0, l.store.Release(l.Context(), release(taken[0])))(t)
+		have.release = l.calls.Take()
+		cidr := allocation(l.pool, fmt.Sprint("cidr ", held), byCIDR("10.200.0.0/28"))
+		a := must(l.store.Allocate(l.Context(), cidr))(t)
+		have.byCIDR = l.calls.Take()
+		must(0, l.store.Release(l.Context(), release(a)))(t)
+		l.calls.Take()
+		if _, _, err := l.store.Allocations(l.Context(), l.pool, "", 10); err != nil {
+			t.Fatal(err)
+		}
+		have.page = l.calls.Take()
+		t.Logf("%7d held: by length %+v", held, have.byLength)
+		t.Logf("%7d held: by CIDR   %+v", held, have.byCIDR)
+		t.Logf("%7d held: release   %+v", held, have.release)
+		for name, cost := range map[string][2]storetest.Cost{
+			"by length": {have.byLength, first.byLength}, "by CIDR": {have.byCIDR, first.byCIDR},
+			"release": {have.release, first.release}, "a page": {have.page, first.page},
+		} {
+			if first != (costs{}) && calls(cost[0]) != calls(cost[1]) {
+				t.Errorf("at %d held, %s costs %+v; with few it cost %+v", held, name, cost[0], cost[1])
+			}
+		}
+		if first == (costs{}) {
+			first = have
+		}
+	}
+	for name, cost := range map[string]struct{ have, want storetest.Cost }{
+		"by length": {first.byLength, oneAllocation},
+		"by CIDR":   {first.byCIDR, storetest.Cost{BatchGets: 1, Keys: 2 + 29, Transactions: 1}},
+		"release":   {first.release, storetest.Cost{BatchGets: 1, Keys: 3 + 8, Transactions: 1}},
+		"a page":    {first.page, storetest.Cost{Queries: 1, Rows: 10}},
+	} {
+		if calls(cost.have) != cost.want {
+			t.Errorf("%s costs %+v, want the calls %+v", name, cost.have, cost.want)
+		}
+	}
+}
+
+// What a deep block costs more is items, not calls: a /28 out of an empty /8
+// splits twenty times, once.
+func TestCostOfTheFirstSplit(t *testing.T) {
+	l := newCostLab(t, "10.0.0.0/8")
+	cost, _ := l.allocate(28)
+	if want := (storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 1 + 20 + 2, WriteUnits: 2 * (1 + 20 + 2)}); cost != want {
+		t.Errorf("the first /28 of a /8 cost %+v, want %+v", cost, want)
+	}
+	cost, _ = l.allocate(28) // its buddy: nothing to split
+	if want := (storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 3, WriteUnits: 6}); cost != want {
+		t.Errorf("the second cost %+v, want %+v", cost, want)
+	}
+}
+
+// meeting is a table whose batch-gets wait until a query has begun, and whose
+// queries wait until a batch-get has: a store that reads one after the other
+// never gets an answer.
+type meeting struct {
+	store.Table
+	batchGet, query chan struct{}
+}
+
+func (m *meeting) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+	if err := meet(ctx, m.batchGet, m.query); err != nil {
+		return nil, fmt.Errorf("no query beside the batch-get: %w", err)
+	}
+	return m.Table.BatchGet(ctx, keys)
+}
+
+func (m *meeting) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+	if err := meet(ctx, m.query, m.batchGet); err != nil {
+		return nil, "", fmt.Errorf("no batch-get beside the query: %w", err)
+	}
+	return m.Table.Query(ctx, q)
+}
+
+// meet says that one side has begun, and waits for the other.
+func meet(ctx context.Context, here, there chan struct{}) error {
+	close(here)
+	select {
+	case <-there:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(5 * time.Second):
+		return context.DeadlineExceeded
+	}
+}
+
+func TestReadsOfAnAllocationRunSideBySide(t *testing.T) {
+	l := newLab(t)
+	table := &meeting{Table: l.table, batchGet: make(chan struct{}), query: make(chan struct{})}
+	a := must(l.store(table).Allocate(t.Context(), allocation(l.top, "n", byLength(24))))(t)
+	if want := netip.MustParsePrefix("10.0.1.0/24"); a.CIDR != want {
+		t.Errorf("the allocation is %s, want %s", a.CIDR, want)
+	}
+}
+
+// metered asks DynamoDB what its transactions consume.
+type metered struct {
+	store.DynamoAPI
+	units float64
+}
+
+func (m *metered) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, optFns ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	out, err := m.DynamoAPI.TransactWriteItems(ctx, in, optFns...)
+	if err == nil {
+		for _, c := range out.ConsumedCapacity {
+			m.units += *c.CapacityUnits
+		}
+	}
+	return out, err
+}
+
+// DynamoDB Local bills what Counter counts, of a transaction of one write: of
+// several it reports one write's units.
+func TestCostAgreesWithDynamoDBLocal(t *testing.T) {
+	service := storetest.NewService(t, storetest.DynamoDBLocal)
+	meter := &metered{DynamoAPI: service.Client}
+	table := &storetest.Counter{Table: store.NewDynamo(meter, service.Name)}
+	key := func(sk string) store.Key { return store.Key{PK: "p", SK: sk} }
+	text := func(n int) store.Item {
+		return store.Item{"Text": &types.AttributeValueMemberS{Value: strings.Repeat("x", n)}}
+	}
+	for _, c := range []struct {
+		name  string
+		write store.Write
+		want  int
+	}{
+		{"small put", store.Write{Op: store.OpPut, Key: key("a"), Item: text(10)}, 2},
+		{"put of 3 KB", store.Write{Op: store.OpPut, Key: key("b"), Item: text(2500)}, 6},
+		{"put over 3 KB", store.Write{Op: store.OpPut, Key: key("b"), Item: text(10)}, 6},
+		{"put of exactly 1 KB", store.Write{Op: store.OpPut, Key: key("c"), Item: text(1024 - len("PKpSKcText"))}, 2},
+		{"put of a byte more", store.Write{Op: store.OpPut, Key: key("c"), Item: text(1025 - len("PKpSKcText"))}, 4},
+		{"delete of 2 KB", store.Write{Op: store.OpDelete, Key: key("c")}, 4},
+		{"update that grows to 2 KB", store.Write{Op: store.OpUpdate, Key: key("a"), Set: text(1500)}, 4},
+		{"update that shrinks from 2 KB", store.Write{Op: store.OpUpdate, Key: key("a"), Remove: []string{"Text"}}, 4},
+		{"update that counts", store.Write{Op: store.OpUpdate, Key: key("n"), Add: map[string]int64{"Count": 1}}, 2},
+		{"check", store.Write{Op: store.OpCheck, Key: key("n"), If: store.Cond{Present: true}}, 2},
+	} {
+		meter.units = 0
+		table.Take()
+		if err := table.Transact(t.Context(), []store.Write{c.write}); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if have := table.Take().WriteUnits; have != c.want || meter.units != float64(c.want) {
+			t.Errorf("%s: %d write units are counted and %g billed, want %d", c.name, have, meter.units, c.want)
+		}
+	}
+}
