@@ -248,7 +248,9 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 }
 
 // CreatePool makes a pool in o.Scope. build completes it from what it stands
-// under (source is nil at the top level) or says why it cannot be.
+// under or says why it cannot be. source is nil at the top level, and if
+// o.SourcePool does not exist: build is asked first, so that a caller who may
+// not see the scope learns nothing.
 func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
 	t = s.settle(t)
 	asked := o
@@ -264,12 +266,15 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 		}
 		var source *ipam.Pool
 		if o.SourcePool != "" {
-			if source, err = one(ctx, s.Pools, o.SourcePool); err != nil {
+			if source, err = one(ctx, s.Pools, o.SourcePool); err != nil && !isNotFound(err) {
 				return nil, err
 			}
 		}
 		if err := build(above, scope, source, &o); err != nil {
 			return nil, err
+		}
+		if o.SourcePool != "" && source == nil {
+			return nil, ipam.NotFound(o.SourcePool)
 		}
 		for _, m := range []*ipam.Meta{&above.Meta, &scope.Meta} {
 			if err := m.Require(ipam.ActUse); err != nil {
