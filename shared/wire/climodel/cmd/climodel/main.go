@@ -26,7 +26,7 @@ func main() {
 	if flag.NArg() > 0 {
 		log.Fatalf("%q is not a flag; see -h", flag.Arg(0))
 	}
-	if err := write(ops.NewRegistry(nil), *service, *paginators); err != nil {
+	if err := write(ops.New(nil, nil), *service, *paginators); err != nil {
 		log.Fatal(err)
 	}
 }

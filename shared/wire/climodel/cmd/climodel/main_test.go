@@ -12,6 +12,26 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
+func TestWriteTheOperationsThatAreBuilt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.json")
+	if err := write(ops.New(nil, nil), file, ""); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Operations map[string]json.RawMessage }
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"CreateIpam", "AllocateIpamPoolCidr", "DescribeTags"} {
+		if got.Operations[name] == nil {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
 func TestWrite(t *testing.T) {
 	r := ops.NewRegistry(nil)
 	service, paginators := filepath.Join(t.TempDir(), "s.json"), filepath.Join(t.TempDir(), "p.json")

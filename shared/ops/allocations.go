@@ -1,0 +1,330 @@
+package ops
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
+	given := *in
+	given.ClientToken, given.DryRun = nil, nil
+	t, err := token(ctx, "AllocateIpamPoolCidr", in.ClientToken, given)
+	if err != nil {
+		return nil, err
+	}
+	q := store.Allocate{Token: t, Preview: aws.ToBool(in.PreviewNextCidr)}
+	q.Request = ipam.AllocateRequest{Length: parseLength(in.NetmaskLength), Region: CallerFrom(ctx).Region, HomeRegion: o.store.Region()}
+	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
+		return nil, err
+	}
+	if q.Request.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
+		return nil, err
+	}
+	if q.Request.Filter.Allowed, err = parseCIDRs("AllowedCidr", in.AllowedCidrs); err != nil {
+		return nil, err
+	}
+	if q.Request.Filter.Disallowed, err = parseCIDRs("DisallowedCidr", in.DisallowedCidrs); err != nil {
+		return nil, err
+	}
+	if q.Description, err = description(in.Description); err != nil {
+		return nil, err
+	}
+	if q.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDAllocation); err != nil {
+		return nil, err
+	}
+	q.May = func(p *ipam.Pool) error { return own(ctx, &p.Meta) }
+	a, err := o.store.Allocate(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: ptr(showAllocation(a))}, nil
+}
+
+func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationInput) (*ec2.ReleaseIpamPoolAllocationOutput, error) {
+	var q store.Release
+	var err error
+	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
+		return nil, err
+	}
+	if q.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
+		return nil, err
+	}
+	if q.Allocation, err = checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId); err != nil {
+		return nil, err
+	}
+	q.May = func(p *ipam.Pool, owner string) error {
+		if err := own(ctx, &p.Meta); err != nil {
+			return err
+		}
+		if owner == "" { // no such allocation, which the store answers
+			return nil
+		}
+		return own(ctx, &ipam.Meta{ID: q.Allocation, Owner: owner})
+	}
+	if err := o.store.Release(ctx, q); err != nil {
+		return nil, err
+	}
+	return &ec2.ReleaseIpamPoolAllocationOutput{Success: aws.Bool(true)}, nil
+}
+
+func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAllocationInput) (*ec2.ModifyIpamPoolAllocationOutput, error) {
+	id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
+	if err != nil {
+		return nil, err
+	}
+	if in.Description == nil {
+		return nil, combination("The request must contain a modification to the allocation. Give a Description.")
+	}
+	text, err := description(in.Description)
+	if err != nil {
+		return nil, err
+	}
+	a, err := o.store.ModifyAllocation(ctx, id, func(a *ipam.Allocation) error {
+		a.Description = text
+		return ownAllocation(ctx, a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: ptr(showAllocation(a))}, nil
+}
+
+// ownAllocation is own for allocations: one belongs to the account that took
+// it.
+func ownAllocation(ctx context.Context, a *ipam.Allocation) error {
+	return own(ctx, &ipam.Meta{ID: a.AllocationID, Owner: a.Owner})
+}
+
+// findAllocations returns the allocations with the given ids, by ascending pool
+// and address, of which all must exist for the caller.
+func (o service) findAllocations(ctx context.Context, parameter string, ids []string) (allocations, error) {
+	for _, id := range ids {
+		if _, err := checkID(ipam.IDAllocation, parameter, &id); err != nil {
+			return nil, err
+		}
+	}
+	found, err := o.store.AllocationsByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	visible := make(map[string]bool, len(found))
+	for _, a := range found {
+		visible[a.AllocationID] = ownAllocation(ctx, a) == nil
+	}
+	for _, id := range ids {
+		if !visible[id] {
+			return nil, ipam.NotFound(id)
+		}
+	}
+	return found, nil
+}
+
+// allocationFilters are the filters of allocations besides those of their
+// members. "allocation-id" is how clients called it at first.
+var allocationFilters = derived[types.IpamPoolAllocation]{
+	"allocation-id": func(a *types.IpamPoolAllocation) (string, bool) { return *a.IpamPoolAllocationId, true },
+}
+
+func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamPoolAllocations", given, in.MaxResults, in.NextToken, maxScan)
+	if err != nil {
+		return nil, err
+	}
+	after, err := p.afterAllocation()
+	if err != nil {
+		return nil, err
+	}
+	match, err := allocationFilters.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := o.visiblePool(ctx, in.IpamPoolId)
+	if err != nil {
+		return nil, err
+	}
+	objects := o.allocationsOf(ctx, pool, after.cidr, p.readAhead(in.Filters))
+	if in.IpamPoolAllocationId != nil {
+		found, err := o.findAllocations(ctx, "IpamPoolAllocationId", []string{*in.IpamPoolAllocationId})
+		if err != nil {
+			return nil, err
+		}
+		if found[0].Pool != pool {
+			return nil, ipam.NotFound(*in.IpamPoolAllocationId)
+		}
+		objects = found.behind(after)
+	}
+	out, next, err := collect(p, objects, showAllocation, match)
+	return &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: out, NextToken: next}, err
+}
+
+func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPoolAllocationsInput) (*ec2.DescribeIpamPoolAllocationsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "DescribeIpamPoolAllocations", given, in.MaxResults, in.NextToken, maxScan)
+	if err != nil {
+		return nil, err
+	}
+	after, err := p.afterAllocation()
+	if err != nil {
+		return nil, err
+	}
+	match, err := allocationFilters.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	objects := o.allAllocations(ctx, after, p.readAhead(in.Filters))
+	if len(in.IpamPoolAllocationIds) > 0 {
+		if in.MaxResults != nil {
+			return nil, idsWithMaxResults("IpamPoolAllocationIds")
+		}
+		found, err := o.findAllocations(ctx, "IpamPoolAllocationIds", in.IpamPoolAllocationIds)
+		if err != nil {
+			return nil, err
+		}
+		objects = found.behind(after)
+	}
+	out, next, err := collect(p, objects, showAllocation, match)
+	return &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: out, NextToken: next}, err
+}
+
+// place is a position in a list of allocations. Its zero value is the
+// beginning.
+type place struct {
+	pool string
+	cidr netip.Prefix
+}
+
+func placeOf(a *ipam.Allocation) place { return place{a.Pool, a.CIDR} }
+
+func (p place) position() []string { return []string{p.pool, p.cidr.String()} }
+
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.pool, q.pool), p.cidr.Compare(q.cidr))
+}
+
+func parsePlace(position []string) (place, bool) {
+	if len(position) != 2 || ipam.IDKindOf(position[0]) != ipam.IDPool {
+		return place{}, false
+	}
+	c, err := netip.ParsePrefix(position[1])
+	return place{position[0], c}, err == nil
+}
+
+// afterAllocation returns the place to go on from.
+func (p page) afterAllocation() (place, error) {
+	if len(p.after) == 0 {
+		return place{}, nil
+	}
+	at, ok := parsePlace(p.after)
+	if !ok {
+		return place{}, p.invalid()
+	}
+	return at, nil
+}
+
+// readAhead returns how many allocations to read at once: what the page and a
+// look behind it take, or all that the table gives if filters leave some out.
+func (p page) readAhead(filters []types.Filter) int {
+	if len(filters) > 0 {
+		return 0
+	}
+	return p.size + 1
+}
+
+// allocationsOf lists the allocations of a pool by ascending address from
+// behind after, reading about ahead of them at once.
+func (o service) allocationsOf(ctx context.Context, pool string, after netip.Prefix, ahead int) list[ipam.Allocation] {
+	return func(yield func(entry[ipam.Allocation], error) bool) {
+		from := ""
+		if after.IsValid() {
+			from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: after}})
+		}
+		for {
+			found, next, err := o.store.Allocations(ctx, pool, from, ahead)
+			if err != nil {
+				yield(entry[ipam.Allocation]{}, err)
+				return
+			}
+			for _, a := range found {
+				if !yield(entry[ipam.Allocation]{a, placeOf(a).position()}, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			from = next
+		}
+	}
+}
+
+// allAllocations lists the allocations of all of the caller's pools, by
+// ascending pool and address.
+func (o service) allAllocations(ctx context.Context, after place, ahead int) list[ipam.Allocation] {
+	return func(yield func(entry[ipam.Allocation], error) bool) {
+		rest := func(pool string, from netip.Prefix) bool {
+			for e, err := range o.allocationsOf(ctx, pool, from, ahead) {
+				if !yield(e, err) || err != nil {
+					return false
+				}
+			}
+			return true
+		}
+		if after.pool != "" {
+			switch pool, err := o.pools().find(ctx, "NextToken", []string{after.pool}); {
+			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since
+			case err != nil:
+				yield(entry[ipam.Allocation]{}, err)
+				return
+			case !rest(pool[0].ID, after.cidr):
+				return
+			}
+		}
+		for e, err := range o.pools().owned(ctx, after.pool) {
+			if err != nil {
+				yield(entry[ipam.Allocation]{}, err)
+				return
+			}
+			if e.object.CIDRCount > 0 && !rest(e.object.ID, netip.Prefix{}) {
+				return
+			}
+		}
+	}
+}
+
+// allocations are allocations that were read by id.
+type allocations []*ipam.Allocation
+
+// behind lists those behind a place.
+func (as allocations) behind(after place) list[ipam.Allocation] {
+	return func(yield func(entry[ipam.Allocation], error) bool) {
+		for _, a := range as {
+			if placeOf(a).compare(after) > 0 && !yield(entry[ipam.Allocation]{a, placeOf(a).position()}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func showAllocation(a *ipam.Allocation) types.IpamPoolAllocation {
+	return types.IpamPoolAllocation{
+		Cidr:                 aws.String(a.CIDR.String()),
+		IpamPoolAllocationId: some(a.AllocationID), // a preview has none
+		Description:          some(a.Description),
+		ResourceId:           some(a.ResourceID),
+		ResourceType:         types.IpamPoolAllocationResourceType(a.Kind),
+		ResourceRegion:       some(a.ResourceRegion),
+		ResourceOwner:        &a.Owner,
+		Tags:                 showTags(a.Tags),
+	}
+}

@@ -1,0 +1,254 @@
+package ops
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// maxRegions is the number of operating Regions of an IPAM, as many as one
+// request of the EC2 API can name.
+const maxRegions = 50
+
+func (o service) ipams() kind[ipam.IPAM] {
+	return kind[ipam.IPAM]{ipam.IDIPAM, func(m *ipam.IPAM) *ipam.Meta { return &m.Meta }, o.store.IPAMs, o.store.IPAMsAfter, o.store.ModifyIPAM}
+}
+
+func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.CreateIpamOutput, error) {
+	given := *in
+	given.ClientToken, given.DryRun = nil, nil
+	t, err := token(ctx, "CreateIpam", in.ClientToken, given)
+	if err != nil {
+		return nil, err
+	}
+	m := ipam.IPAM{Tier: "advanced", MeteredAccount: "ipam-owner", EnablePrivateGUA: aws.ToBool(in.EnablePrivateGua)}
+	m.Owner = t.Account
+	if m.Description, err = description(in.Description); err != nil {
+		return nil, err
+	}
+	if m.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDIPAM); err != nil {
+		return nil, err
+	}
+	if in.Tier != "" {
+		m.Tier = string(in.Tier)
+	}
+	if in.MeteredAccount != "" {
+		m.MeteredAccount = string(in.MeteredAccount)
+	}
+	names := []string{o.store.Region()}
+	for _, r := range in.OperatingRegions {
+		names = append(names, aws.ToString(r.RegionName))
+	}
+	if m.OperatingRegions, err = operatingRegions(names); err != nil {
+		return nil, err
+	}
+	made, err := o.store.CreateIPAM(ctx, t, m)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateIpamOutput{Ipam: ptr(showIPAM(made))}, nil
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$`)
+
+// operatingRegions returns the Regions in the order in which an IPAM keeps
+// them. Which Regions AWS has is not known here, only how they are named.
+func operatingRegions(names []string) ([]string, error) {
+	for _, n := range names {
+		if !regionName.MatchString(n) {
+			return nil, schema.Invalid("OperatingRegions", n, "Use the name of a Region such as ap-northeast-1.")
+		}
+	}
+	regions := slices.Compact(slices.Sorted(slices.Values(names)))
+	if len(regions) > maxRegions {
+		return nil, ipam.LimitExceeded("operating Regions of an IPAM", int64(len(regions)), maxRegions)
+	}
+	return regions, nil
+}
+
+func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.ModifyIpamOutput, error) {
+	id, err := checkID(ipam.IDIPAM, "IpamId", in.IpamId)
+	if err != nil {
+		return nil, err
+	}
+	if in.Description == nil && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 && in.Tier == "" && in.EnablePrivateGua == nil && in.MeteredAccount == "" {
+		return nil, combination("The request must contain a modification to the ipam. Give a Description, AddOperatingRegions, RemoveOperatingRegions, Tier, EnablePrivateGua or MeteredAccount.")
+	}
+	text, err := description(in.Description)
+	if err != nil {
+		return nil, err
+	}
+	var add, remove []string
+	for _, r := range in.AddOperatingRegions {
+		add = append(add, aws.ToString(r.RegionName))
+	}
+	for _, r := range in.RemoveOperatingRegions {
+		remove = append(remove, aws.ToString(r.RegionName))
+	}
+	for _, list := range [][]string{add, remove} {
+		if _, err := operatingRegions(list); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range remove {
+		if r == o.store.Region() {
+			return nil, schema.Invalid("RemoveOperatingRegions", r, "It is the home Region, which is always an operating Region.")
+		}
+		if slices.Contains(add, r) {
+			return nil, combination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
+		}
+	}
+	changed, err := o.store.ModifyIPAM(ctx, id, ipam.ActModify, func(m *ipam.IPAM) error {
+		if err := own(ctx, &m.Meta); err != nil {
+			return err
+		}
+		if in.Description != nil {
+			m.Description = text
+		}
+		if in.EnablePrivateGua != nil {
+			m.EnablePrivateGUA = *in.EnablePrivateGua
+		}
+		if in.MeteredAccount != "" {
+			m.MeteredAccount = string(in.MeteredAccount)
+		}
+		kept := slices.DeleteFunc(slices.Clone(m.OperatingRegions), func(r string) bool { return slices.Contains(remove, r) })
+		regions, err := operatingRegions(append(kept, add...))
+		if err != nil {
+			return err
+		}
+		m.OperatingRegions = regions
+		toFree := in.Tier == types.IpamTierFree && m.Tier != string(in.Tier)
+		if in.Tier != "" {
+			m.Tier = string(in.Tier)
+		}
+		if len(remove) == 0 && !toFree {
+			return nil
+		}
+		return o.checkPools(ctx, m, toFree)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyIpamOutput{Ipam: ptr(showIPAM(changed))}, nil
+}
+
+// checkPools refuses settings of an IPAM that do not fit the pools and scopes
+// that it has. No pool is made while it looks, see store.ModifyIPAM.
+func (o service) checkPools(ctx context.Context, m *ipam.IPAM, toFree bool) error {
+	if toFree && m.ScopeCount > 2 {
+		return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d scopes besides its default ones, which the free tier does not have. Delete them first.", m.ID, m.ScopeCount-2)
+	}
+	pools, err := o.store.OwnedPools(ctx, m.Owner)
+	if err != nil {
+		return err
+	}
+	for _, p := range pools {
+		if p.IPAM != m.ID {
+			continue
+		}
+		if p.Locale != "" && p.Locale != globalLocale && !slices.Contains(m.OperatingRegions, p.Locale) {
+			return ipam.Errorf(ipam.CodeDependencyViolation, "The operating Region %s cannot be removed from %s: it is the locale of the pool %s. Delete that pool first.", p.Locale, m.ID, p.ID)
+		}
+		if err := checkTier(m, p); toFree && err != nil {
+			return ipam.Errorf(ipam.CodeDependencyViolation, "%s cannot change to the free tier because of the pool %s. %s", m.ID, p.ID, ipam.Public(err).Message)
+		}
+	}
+	return nil
+}
+
+// checkTier refuses a pool that an IPAM of the free tier cannot have (Amazon
+// VPC IPAM User Guide, "Create an IPAM": free tier).
+func checkTier(m *ipam.IPAM, p *ipam.Pool) error {
+	switch {
+	case m.Tier != string(types.IpamTierFree):
+	case p.ScopeType == ipam.ScopePrivate:
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "Pools in private scopes are not part of the free tier. Change %s to the advanced tier with ModifyIpam.", m.ID)
+	case p.Locale != "" && p.Locale != m.Region:
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "The locale %s is not part of the free tier, which has the home Region %s only. Change %s to the advanced tier with ModifyIpam.", p.Locale, m.Region, m.ID)
+	}
+	return nil
+}
+
+func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.DeleteIpamOutput, error) {
+	id, err := checkID(ipam.IDIPAM, "IpamId", in.IpamId)
+	if err != nil {
+		return nil, err
+	}
+	cascade := aws.ToBool(in.Cascade)
+	deleted, err := o.store.DeleteIPAM(ctx, id, cascade, func(m *ipam.IPAM, pools []*ipam.Pool) error {
+		if err := own(ctx, &m.Meta); err != nil {
+			return err
+		}
+		for _, p := range pools {
+			if cascade && p.ScopeType == ipam.ScopePublic {
+				return ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. Cascade does not delete pools in a public scope, and %s is one; delete it first.", id, p.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeleteIpamOutput{Ipam: ptr(showIPAM(deleted))}, nil
+}
+
+func (o service) describeIPAMs(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "DescribeIpams", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.Ipam]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := o.ipams().list(ctx, p, request{"IpamIds", in.IpamIds, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, objects, showIPAM, match)
+	return &ec2.DescribeIpamsOutput{Ipams: found, NextToken: next}, err
+}
+
+func showIPAM(m *ipam.IPAM) types.Ipam {
+	out := types.Ipam{
+		OwnerId:                               &m.Owner,
+		IpamId:                                &m.ID,
+		IpamArn:                               arn(&m.Meta, ipam.IDIPAM, m.ID),
+		IpamRegion:                            &m.Region,
+		PublicDefaultScopeId:                  &m.PublicScope,
+		PrivateDefaultScopeId:                 &m.PrivateScope,
+		ScopeCount:                            aws.Int32(int32(m.ScopeCount)),
+		Description:                           some(m.Description),
+		State:                                 types.IpamState(m.State),
+		StateMessage:                          some(m.StateMessage),
+		Tags:                                  showTags(m.Tags),
+		DefaultResourceDiscoveryId:            &m.Discovery,
+		DefaultResourceDiscoveryAssociationId: &m.DiscoveryAssociation,
+		ResourceDiscoveryAssociationCount:     aws.Int32(int32(m.DiscoveryAssociations)),
+		Tier:                                  types.IpamTier(m.Tier),
+		EnablePrivateGua:                      &m.EnablePrivateGUA,
+		MeteredAccount:                        types.IpamMeteredAccount(m.MeteredAccount),
+	}
+	for _, r := range m.OperatingRegions {
+		out.OperatingRegions = append(out.OperatingRegions, types.IpamOperatingRegion{RegionName: aws.String(r)})
+	}
+	return out
+}
+
+// idOf returns the id at the end of an ARN.
+func idOf(arn *string) string {
+	s := aws.ToString(arn)
+	return s[strings.LastIndexByte(s, '/')+1:]
+}
+
+func ptr[T any](v T) *T { return &v }

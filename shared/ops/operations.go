@@ -1,0 +1,48 @@
+package ops
+
+import "github.com/cadastre-ipam/cadastre/shared/store"
+
+// service is what the operations work on.
+type service struct{ store *store.Store }
+
+// New returns the registry of all operations on a store, whose calls auth
+// decides on. New(nil, nil) can be listed, for the docs and the clients'
+// models, but not called.
+//
+// An object belongs to the account that made it, or to the owner of what it
+// stands under. For every other account it does not exist: each operation
+// answers for it as for an id that nobody has.
+func New(s *store.Store, auth Authorizer) *Registry {
+	r := NewRegistry(auth)
+	o := service{s}
+
+	Define(r, "CreateIpam", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes."}, o.createIPAM)
+	Define(r, "ModifyIpam", Meta{Class: Administer, Mutates: true, Summary: "Changes an IPAM's description, operating Regions and settings."}, o.modifyIPAM)
+	Define(r, "DeleteIpam", Meta{Class: Administer, Mutates: true, Summary: "Deletes an IPAM; with Cascade, all that it holds."}, o.deleteIPAM)
+	Define(r, "DescribeIpams", Meta{Class: Read, Paginated: true, Summary: "Lists IPAMs."}, o.describeIPAMs)
+
+	Define(r, "CreateIpamScope", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes a private scope."}, o.createScope)
+	Define(r, "ModifyIpamScope", Meta{Class: Administer, Mutates: true, Summary: "Changes a scope's description."}, o.modifyScope)
+	Define(r, "DeleteIpamScope", Meta{Class: Administer, Mutates: true, Summary: "Deletes a scope without pools."}, o.deleteScope)
+	Define(r, "DescribeIpamScopes", Meta{Class: Read, Paginated: true, Summary: "Lists scopes."}, o.describeScopes)
+
+	Define(r, "CreateIpamPool", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes a pool in a scope, at its top level or under a source pool."}, o.createPool)
+	Define(r, "ModifyIpamPool", Meta{Class: Administer, Mutates: true, Summary: "Changes a pool's description and allocation rules."}, o.modifyPool)
+	Define(r, "DeleteIpamPool", Meta{Class: Administer, Mutates: true, Summary: "Deletes a pool; with Cascade, its CIDRs, allocations and child pools too."}, o.deletePool)
+	Define(r, "DescribeIpamPools", Meta{Class: Read, Paginated: true, Summary: "Lists pools."}, o.describePools)
+
+	Define(r, "ProvisionIpamPoolCidr", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Puts a CIDR into a pool, out of its source pool or scope."}, o.provisionPoolCIDR)
+	Define(r, "DeprovisionIpamPoolCidr", Meta{Class: Administer, Mutates: true, Summary: "Takes a CIDR without allocations out of a pool."}, o.deprovisionPoolCIDR)
+	Define(r, "GetIpamPoolCidrs", Meta{Class: Read, Paginated: true, Summary: "Lists the CIDRs of a pool."}, o.getPoolCIDRs)
+
+	Define(r, "AllocateIpamPoolCidr", Meta{Class: Allocate, Mutates: true, Idempotent: true, Summary: "Takes a CIDR out of a pool, by length or a certain one; or previews the next."}, o.allocate)
+	Define(r, "ReleaseIpamPoolAllocation", Meta{Class: Allocate, Mutates: true, Summary: "Gives a custom allocation back to its pool."}, o.release)
+	Define(r, "ModifyIpamPoolAllocation", Meta{Class: Allocate, Mutates: true, Summary: "Changes an allocation's description."}, o.modifyAllocation)
+	Define(r, "GetIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists the allocations of a pool."}, o.getAllocations)
+	Define(r, "DescribeIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists allocations of all pools."}, o.describeAllocations)
+
+	Define(r, "CreateTags", Meta{Class: Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools and allocations, or replaces their values."}, o.createTags)
+	Define(r, "DeleteTags", Meta{Class: Administer, Mutates: true, Summary: "Removes tags: by key, by key and value, or all."}, o.deleteTags)
+	Define(r, "DescribeTags", Meta{Class: Read, Paginated: true, Summary: "Lists tags, one entry for each tag of each object."}, o.describeTags)
+	return r
+}

@@ -1,0 +1,257 @@
+package ops
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"iter"
+	"reflect"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+const (
+	// maxPage is where a page of an answer ends, in bytes as encodedSize
+	// counts them: a buffered answer of Lambda stops at 6 MB.
+	maxPage = 5 << 20
+	// maxScan is how many objects a page looks at. Filters that few of them
+	// meet so get short pages, empty ones too, and not a request that runs for
+	// minutes.
+	maxScan = 100_000
+)
+
+// entry is an object of a list, nil for one that is not shown, and the position
+// to go on from behind it.
+type entry[T any] struct {
+	object *T
+	at     []string
+}
+
+// list yields the objects of a list in order. It ends with the first error.
+type list[T any] = iter.Seq2[entry[T], error]
+
+// page is a request for a page of a list.
+type page struct {
+	size  int      // at most so many outputs
+	after []string // the position to go on from; none at the beginning
+	bound string   // digest of the request that the position belongs to
+}
+
+// newPage reads MaxResults and NextToken. size is the number of outputs of a
+// page if MaxResults is not given. in is the operation's input without these
+// two and DryRun: a token goes on with the request that it was given for and
+// with no other. It names the caller's own objects only, and where it leads is
+// checked like any input, so it needs no secret.
+func newPage(ctx context.Context, operation string, in any, maxResults *int32, nextToken *string, size int) (page, error) {
+	p := page{size: size, bound: digest(operation, CallerFrom(ctx).Account, in)[:32]}
+	if maxResults != nil {
+		p.size = int(*maxResults)
+	}
+	if nextToken == nil {
+		return p, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(*nextToken)
+	if err != nil || len(b) < len(p.bound) || string(b[:len(p.bound)]) != p.bound {
+		return page{}, p.invalid()
+	}
+	if json.Unmarshal(b[len(p.bound):], &p.after) != nil || len(p.after) == 0 {
+		return page{}, p.invalid()
+	}
+	return p, nil
+}
+
+func (page) invalid() error {
+	return ipam.Errorf(ipam.CodeInvalidNextToken, "The NextToken is not one of this request. Use the token of the page before with the same parameters, or begin again without NextToken.")
+}
+
+// token returns the NextToken that leads to what is behind a position.
+func (p page) token(at []string) *string {
+	position, err := json.Marshal(at)
+	if err != nil {
+		panic("ops: a list of strings does not marshal: " + err.Error())
+	}
+	return aws.String(base64.RawURLEncoding.EncodeToString(append([]byte(p.bound), position...)))
+}
+
+// afterID returns the id to go on from, "" at the beginning.
+func (p page) afterID(kind ipam.IDKind) (string, error) {
+	switch {
+	case len(p.after) == 0:
+		return "", nil
+	case len(p.after) != 1 || ipam.IDKindOf(p.after[0]) != kind:
+		return "", p.invalid()
+	}
+	return p.after[0], nil
+}
+
+// collect fills a page with the outputs of a list that match admits. The token
+// is nil at the list's end.
+func collect[T, Out any](p page, objects list[T], show func(*T) Out, match func(*Out) bool) (outs []Out, next *string, err error) {
+	var at []string
+	bytes, looked := 0, 0
+	for e, err := range objects {
+		if err != nil {
+			return nil, nil, err
+		}
+		if looked++; looked > maxScan {
+			return outs, p.token(at), nil
+		}
+		if e.object != nil {
+			if out := show(e.object); match(&out) {
+				bytes += encodedSize(reflect.ValueOf(out))
+				if len(outs) == p.size || len(outs) > 0 && bytes > maxPage {
+					return outs, p.token(at), nil
+				}
+				outs = append(outs, out)
+			}
+		}
+		at = e.at
+	}
+	return outs, nil, nil
+}
+
+// encodedSize returns at least the number of bytes that an output takes in an
+// answer: in XML, or in JSON as Lambda escapes it once more.
+func encodedSize(v reflect.Value) int {
+	const item = len("<item></item>")
+	n := 0
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			n = encodedSize(v.Elem())
+		}
+	case reflect.Struct:
+		for f := range fields(v.Type()) {
+			if m := v.FieldByIndex(f.Index); !m.IsZero() {
+				n += 2*(len(f.Name)+len("Set")) + len("<></>") + encodedSize(m)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			n += item + encodedSize(v.Index(i))
+		}
+	case reflect.String:
+		for _, r := range v.String() {
+			switch {
+			case r < ' ' || r == '"' || r == '\\' || r == '&' || r == '<' || r == '>' || r == '\'' || r == 0xFFFD:
+				n += len(`\\u0000`)
+			default:
+				n += len(string(r))
+			}
+		}
+	default:
+		n = len("-2147483648")
+	}
+	return n
+}
+
+// fields yields the exported fields of a struct type.
+func fields(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// kind is what the operations on a kind of lifecycle object have in common.
+type kind[T any] struct {
+	id     ipam.IDKind
+	meta   func(*T) *ipam.Meta
+	byID   func(context.Context, []string) ([]*T, error)
+	after  func(ctx context.Context, owner, after string, limit int) ([]*T, string, error)
+	modify func(ctx context.Context, id string, act ipam.Act, change func(*T) error) (*T, error)
+}
+
+// find returns the objects with the given ids, of which all must exist for the
+// caller.
+func (k kind[T]) find(ctx context.Context, parameter string, ids []string) ([]*T, error) {
+	for _, id := range ids {
+		if _, err := checkID(k.id, parameter, &id); err != nil {
+			return nil, err
+		}
+	}
+	objects, err := k.byID(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]bool, len(objects))
+	for _, o := range objects {
+		found[k.meta(o).ID] = own(ctx, k.meta(o)) == nil
+	}
+	for _, id := range ids {
+		if !found[id] {
+			return nil, ipam.NotFound(id)
+		}
+	}
+	return objects, nil
+}
+
+// batch is how many objects are read at once.
+const batch = 100
+
+// owned lists the caller's objects of the kind, by ascending id from behind
+// after.
+func (k kind[T]) owned(ctx context.Context, after string) list[T] {
+	return func(yield func(entry[T], error) bool) {
+		for {
+			objects, next, err := k.after(ctx, CallerFrom(ctx).Account, after, batch)
+			if err != nil {
+				yield(entry[T]{}, err)
+				return
+			}
+			for _, o := range objects {
+				if !yield(entry[T]{o, []string{k.meta(o).ID}}, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			after = next
+		}
+	}
+}
+
+// request is what the operations that list a kind are given.
+type request struct {
+	parameter  string // name of the list of ids
+	ids        []string
+	maxResults *int32
+}
+
+// list lists the caller's objects, or those with the ids that are asked for.
+func (k kind[T]) list(ctx context.Context, p page, q request) (list[T], error) {
+	after, err := p.afterID(k.id)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.ids) == 0 {
+		return k.owned(ctx, after), nil
+	}
+	if q.maxResults != nil {
+		return nil, idsWithMaxResults(q.parameter)
+	}
+	objects, err := k.find(ctx, q.parameter, q.ids)
+	return k.behind(after, objects), err
+}
+
+// behind lists objects, sorted by id, from behind the id after.
+func (k kind[T]) behind(after string, objects []*T) list[T] {
+	return func(yield func(entry[T], error) bool) {
+		for _, o := range objects {
+			if id := k.meta(o).ID; id > after && !yield(entry[T]{o, []string{id}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func idsWithMaxResults(parameter string) error {
+	return combination("The parameter %s may not be used in combination with MaxResults. Leave MaxResults out: what is asked for by id is answered.", parameter)
+}

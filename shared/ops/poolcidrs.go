@@ -1,0 +1,187 @@
+package ops
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// What top-level pools of private scopes take IPv6 space from (Amazon VPC IPAM
+// User Guide, "Provision CIDRs to a pool": private IPv6).
+var (
+	uniqueLocal   = netip.MustParsePrefix("fd80::/9")
+	globalUnicast = netip.MustParsePrefix("2000::/3")
+)
+
+// The lengths of a unique local CIDR of a top-level pool.
+const uniqueLocalMin, uniqueLocalMax = 9, 60
+
+func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoolCidrInput) (*ec2.ProvisionIpamPoolCidrOutput, error) {
+	given := *in
+	given.ClientToken, given.DryRun = nil, nil
+	t, err := token(ctx, "ProvisionIpamPoolCidr", in.ClientToken, given)
+	if err != nil {
+		return nil, err
+	}
+	q := store.Provision{Token: t, Length: -1}
+	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
+		return nil, err
+	}
+	if (in.Cidr == nil) == (in.NetmaskLength == nil) {
+		return nil, combination("The request must contain exactly one of Cidr and NetmaskLength.")
+	}
+	if q.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
+		return nil, err
+	}
+	if q.Length = q.CIDR.Bits(); in.NetmaskLength != nil {
+		q.Length = int(*in.NetmaskLength)
+	}
+	authorized := in.CidrAuthorizationContext != nil || in.VerificationMethod != "" || in.IpamExternalResourceVerificationTokenId != nil
+	q.May = func(p *ipam.Pool) error { return own(ctx, &p.Meta) }
+	q.Check = func(p *ipam.Pool, wish *store.Provision) error {
+		if authorized || p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
+			return o.refusePublic(p)
+		}
+		if wish.CIDR.IsValid() && ipam.FamilyOf(wish.CIDR) != p.Family {
+			return schema.Invalid("Cidr", wish.CIDR.String(), "The address family of %s is %s.", p.ID, p.Family)
+		}
+		if wish.Length < 0 || wish.Length > p.Family.Bits() {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", wish.Length, p.Family, p.Family.Bits())
+		}
+		if p.SourcePool != "" {
+			return nil
+		}
+		return o.checkTopLevel(ctx, p, wish)
+	}
+	made, err := o.store.Provision(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ProvisionIpamPoolCidrOutput{IpamPoolCidr: ptr(showPoolCIDR(made))}, nil
+}
+
+// refusePublic returns the error of a CIDR that would have to be proven to
+// belong to the caller. What is not verified is never accepted.
+func (o service) refusePublic(p *ipam.Pool) error {
+	if p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "Provisioning CIDRs to the top-level public pool %s is not built here yet, since nothing verifies whose they are.", p.ID)
+	}
+	return combination("CidrAuthorizationContext, VerificationMethod and IpamExternalResourceVerificationTokenId are for top-level pools of public scopes, and %s is none. Leave them out.", p.ID)
+}
+
+// checkTopLevel refuses what a top-level pool of a private scope cannot have,
+// and narrows the choice for a length.
+func (o service) checkTopLevel(ctx context.Context, p *ipam.Pool, wish *store.Provision) error {
+	explicit := wish.CIDR.IsValid()
+	switch {
+	case p.Family == ipam.IPv4 && explicit:
+		return nil
+	case p.Family == ipam.IPv4:
+		return combination("The top-level pool %s takes its IPv4 CIDRs from no other pool, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID)
+	case explicit && ipam.Within(wish.CIDR, globalUnicast):
+		above, err := o.store.IPAMs(ctx, []string{p.IPAM})
+		if err != nil {
+			return err
+		}
+		if len(above) == 0 || !above[0].EnablePrivateGUA {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is global unicast space, which private scopes of %s do not admit. Set EnablePrivateGua with ModifyIpam, or use space inside %s.", wish.CIDR, p.IPAM, uniqueLocal)
+		}
+		return nil
+	case explicit && !ipam.Within(wish.CIDR, uniqueLocal):
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is no private IPv6 space. Use unique local space inside %s, or global unicast space inside %s with EnablePrivateGua.", wish.CIDR, uniqueLocal, globalUnicast)
+	case wish.Length < uniqueLocalMin || wish.Length > uniqueLocalMax:
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The netmask length /%d is not one of unique local space of a top-level pool. Use /%d to /%d.", wish.Length, uniqueLocalMin, uniqueLocalMax)
+	case !explicit:
+		wish.Filter.Allowed = []netip.Prefix{uniqueLocal}
+	}
+	return nil
+}
+
+func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpamPoolCidrInput) (*ec2.DeprovisionIpamPoolCidrOutput, error) {
+	id, err := checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId)
+	if err != nil {
+		return nil, err
+	}
+	if in.Cidr == nil {
+		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Cidr")
+	}
+	cidr, err := parseCIDR("Cidr", in.Cidr)
+	if err != nil {
+		return nil, err
+	}
+	left, err := o.store.Deprovision(ctx, store.Deprovision{Pool: id, CIDR: cidr, May: func(p *ipam.Pool) error { return own(ctx, &p.Meta) }})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: ptr(showPoolCIDR(left))}, nil
+}
+
+func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput) (*ec2.GetIpamPoolCidrsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamPoolCidrs", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	after, err := p.afterCIDR()
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.IpamPoolCidr]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	id, err := o.visiblePool(ctx, in.IpamPoolId)
+	if err != nil {
+		return nil, err
+	}
+	cidrs, err := o.store.PoolCIDRs(ctx, id) // few: the quota bounds them
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, func(yield func(entry[ipam.PoolCIDR], error) bool) {
+		for _, c := range cidrs {
+			if after.IsValid() && c.CIDR.Compare(after) <= 0 {
+				continue
+			}
+			if !yield(entry[ipam.PoolCIDR]{c, []string{c.CIDR.String()}}, nil) {
+				return
+			}
+		}
+	}, showPoolCIDR, match)
+	return &ec2.GetIpamPoolCidrsOutput{IpamPoolCidrs: found, NextToken: next}, err
+}
+
+// afterCIDR returns the CIDR to go on from, the zero Prefix at
+// the beginning.
+func (p page) afterCIDR() (netip.Prefix, error) {
+	switch len(p.after) {
+	case 0:
+		return netip.Prefix{}, nil
+	case 1:
+		if c, err := netip.ParsePrefix(p.after[0]); err == nil {
+			return c, nil
+		}
+	}
+	return netip.Prefix{}, p.invalid()
+}
+
+func showPoolCIDR(c *ipam.PoolCIDR) types.IpamPoolCidr {
+	out := types.IpamPoolCidr{
+		Cidr:           aws.String(c.CIDR.String()),
+		State:          types.IpamPoolCidrState(c.State),
+		IpamPoolCidrId: &c.ID,
+		NetmaskLength:  aws.Int32(int32(c.CIDR.Bits())),
+	}
+	if c.Failure != "" {
+		out.FailureReason = &types.IpamPoolCidrFailureReason{Code: types.IpamPoolCidrFailureCode(c.FailureCode), Message: &c.Failure}
+	}
+	return out
+}

@@ -1,0 +1,333 @@
+package ops
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+const (
+	noLocale     = "None"   // what a pool without a locale shows
+	globalLocale = "Global" // of pools for global services
+)
+
+func (o service) pools() kind[ipam.Pool] {
+	return kind[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool}
+}
+
+func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ec2.CreateIpamPoolOutput, error) {
+	given := *in
+	given.ClientToken, given.DryRun = nil, nil
+	t, err := token(ctx, "CreateIpamPool", in.ClientToken, given)
+	if err != nil {
+		return nil, err
+	}
+	if in.SourceResource != nil {
+		return nil, notBuilt("SourceResource")
+	}
+	p := ipam.Pool{
+		Family:               ipam.ParseFamily(string(in.AddressFamily)),
+		AutoImport:           aws.ToBool(in.AutoImport),
+		PubliclyAdvertisable: aws.ToBool(in.PubliclyAdvertisable),
+		AWSService:           string(in.AwsService),
+		PublicIPSource:       string(in.PublicIpSource),
+		Rules: ipam.Rules{
+			Min:     parseLength(in.AllocationMinNetmaskLength),
+			Max:     parseLength(in.AllocationMaxNetmaskLength),
+			Default: parseLength(in.AllocationDefaultNetmaskLength),
+		},
+	}
+	if p.Scope, err = checkID(ipam.IDScope, "IpamScopeId", in.IpamScopeId); err != nil {
+		return nil, err
+	}
+	if in.SourceIpamPoolId != nil {
+		if p.SourcePool, err = checkID(ipam.IDPool, "SourceIpamPoolId", in.SourceIpamPoolId); err != nil {
+			return nil, err
+		}
+	}
+	if l := aws.ToString(in.Locale); l != noLocale {
+		p.Locale = l
+	}
+	if p.Description, err = description(in.Description); err != nil {
+		return nil, err
+	}
+	if p.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDPool); err != nil {
+		return nil, err
+	}
+	if p.Rules.ResourceTags, err = o.resourceTags("AllocationResourceTags", in.AllocationResourceTags); err != nil {
+		return nil, err
+	}
+	if err := p.Rules.Check(p.Family); err != nil {
+		return nil, err
+	}
+	made, err := o.store.CreatePool(ctx, t, p, func(above *ipam.IPAM, scope *ipam.Scope, source, p *ipam.Pool) error {
+		if err := own(ctx, &scope.Meta); err != nil {
+			return err
+		}
+		p.ScopeType = scope.Type
+		if p.SourcePool != "" {
+			if err := inherit(ctx, source, p); err != nil {
+				return err
+			}
+		}
+		if err := checkLocale(above, p); err != nil {
+			return err
+		}
+		if err := checkPublic(p, in.PubliclyAdvertisable != nil); err != nil {
+			return err
+		}
+		if err := checkAutoImport(p); err != nil {
+			return err
+		}
+		return checkTier(above, p)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateIpamPoolOutput{IpamPool: ptr(showPool(made))}, nil
+}
+
+// inherit gives a pool what comes from its source, nil if there is none with
+// that id, or says why it cannot be under it.
+func inherit(ctx context.Context, source, p *ipam.Pool) error {
+	if source == nil {
+		return ipam.NotFound(p.SourcePool)
+	}
+	if err := own(ctx, &source.Meta); err != nil {
+		return err
+	}
+	switch {
+	case source.Scope != p.Scope:
+		return schema.Invalid("SourceIpamPoolId", source.ID, "It is in the scope %s and not in %s. A pool and its source are in the same scope.", source.Scope, p.Scope)
+	case source.Family != p.Family:
+		return schema.Invalid("AddressFamily", p.Family.String(), "The source pool %s is of %s. A pool and its source have the same family.", source.ID, source.Family)
+	case p.Locale == "":
+		p.Locale = source.Locale
+	case source.Locale != "" && source.Locale != p.Locale:
+		return schema.Invalid("Locale", p.Locale, "The source pool %s has the locale %s, which the pools under it have too.", source.ID, source.Locale)
+	}
+	switch p.PublicIPSource {
+	case "":
+		p.PublicIPSource = source.PublicIPSource
+	case source.PublicIPSource:
+	default:
+		return combination("The PublicIpSource %s differs from that of the source pool %s, which is %s. Leave it out.", p.PublicIPSource, source.ID, source.PublicIPSource)
+	}
+	return nil
+}
+
+// checkLocale refuses a locale that is no operating Region.
+func checkLocale(above *ipam.IPAM, p *ipam.Pool) error {
+	global := p.AWSService == string(types.IpamPoolAwsServiceGlobalServices)
+	switch {
+	case p.Locale == globalLocale && global:
+		return nil
+	case global:
+		return combination("The AwsService global-services needs the Locale Global.")
+	case p.Locale == "" || slices.Contains(above.OperatingRegions, p.Locale):
+		return nil
+	}
+	return schema.Invalid("Locale", p.Locale, "It is no operating Region of %s, which are %s. Use one of them, or add the Region with ModifyIpam.", above.ID, strings.Join(above.OperatingRegions, ", "))
+}
+
+// checkPublic completes the settings that pools of public scopes have, and
+// refuses them elsewhere. advertisableGiven tells whether PubliclyAdvertisable
+// was given, false or true: clients give it for every IPv6 pool that is not
+// Amazon's, in private scopes too.
+func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
+	public := p.ScopeType == ipam.ScopePublic
+	if !public && (p.AWSService != "" || p.PublicIPSource != "") {
+		return combination("AwsService and PublicIpSource are for pools in public scopes, and %s is private. Leave them out.", p.Scope)
+	}
+	if public && p.PublicIPSource == "" {
+		p.PublicIPSource = string(types.IpamPoolPublicIpSourceByoip)
+	}
+	amazon := p.PublicIPSource == string(types.IpamPoolPublicIpSourceAmazon)
+	switch {
+	case amazon && p.Locale == "":
+		return combination("A pool with PublicIpSource amazon needs a Locale. Give one.")
+	case p.AWSService != "" && p.Locale == "":
+		return combination("A pool with an AwsService needs a Locale. Give one.")
+	case advertisableGiven && (p.Family != ipam.IPv6 || amazon), p.PubliclyAdvertisable && !public:
+		return combination("The request can only contain PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip. Leave it out.")
+	case public && p.Family == ipam.IPv6 && !amazon && !advertisableGiven:
+		return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip.")
+	}
+	return nil
+}
+
+func checkAutoImport(p *ipam.Pool) error {
+	switch {
+	case !p.AutoImport:
+	case p.ScopeType == ipam.ScopePublic:
+		return combination("AutoImport is for pools in private scopes, and %s is public. Leave it out.", p.Scope)
+	case p.Locale == "":
+		return combination("AutoImport needs a pool with a Locale. Give one, or leave AutoImport out.")
+	}
+	return nil
+}
+
+func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*ec2.ModifyIpamPoolOutput, error) {
+	id, err := checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId)
+	if err != nil {
+		return nil, err
+	}
+	lowest, longest, standard := parseLength(in.AllocationMinNetmaskLength), parseLength(in.AllocationMaxNetmaskLength), parseLength(in.AllocationDefaultNetmaskLength)
+	clear := aws.ToBool(in.ClearAllocationDefaultNetmaskLength)
+	if in.Description == nil && in.AutoImport == nil && lowest == nil && longest == nil && standard == nil && !clear && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
+		return nil, combination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
+	}
+	if clear && standard != nil {
+		return nil, combination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
+	}
+	text, err := description(in.Description)
+	if err != nil {
+		return nil, err
+	}
+	add, err := o.resourceTags("AddAllocationResourceTags", in.AddAllocationResourceTags)
+	if err != nil {
+		return nil, err
+	}
+	remove, err := o.resourceTags("RemoveAllocationResourceTags", in.RemoveAllocationResourceTags)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := o.store.ModifyPool(ctx, id, ipam.ActModify, func(p *ipam.Pool) error {
+		if err := own(ctx, &p.Meta); err != nil {
+			return err
+		}
+		if in.Description != nil {
+			p.Description = text
+		}
+		if lowest != nil {
+			p.Rules.Min = lowest
+		}
+		if longest != nil {
+			p.Rules.Max = longest
+		}
+		if standard != nil || clear {
+			p.Rules.Default = standard
+		}
+		tags := ipam.Tags{}
+		maps.Copy(tags, p.Rules.ResourceTags)
+		maps.DeleteFunc(tags, func(k, v string) bool { w, ok := remove[k]; return ok && v == w })
+		maps.Copy(tags, add)
+		if err := o.checkTagCount(p.ID, len(tags)); err != nil {
+			return err
+		}
+		p.Rules.ResourceTags = tags
+		if in.AutoImport != nil {
+			p.AutoImport = *in.AutoImport
+		}
+		if err := checkAutoImport(p); err != nil {
+			return err
+		}
+		return p.Rules.Check(p.Family)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyIpamPoolOutput{IpamPool: ptr(showPool(changed))}, nil
+}
+
+func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*ec2.DeleteIpamPoolOutput, error) {
+	id, err := checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId)
+	if err != nil {
+		return nil, err
+	}
+	cascade := aws.ToBool(in.Cascade)
+	deleted, err := o.store.DeletePool(ctx, id, cascade, func(p *ipam.Pool) error {
+		if err := own(ctx, &p.Meta); err != nil {
+			return err
+		}
+		if cascade && p.ScopeType == ipam.ScopePublic {
+			return combination("Cascade does not delete pools in a public scope, and %s is one. Deprovision its CIDRs, then delete it without Cascade.", id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeleteIpamPoolOutput{IpamPool: ptr(showPool(deleted))}, nil
+}
+
+func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "DescribeIpamPools", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.IpamPool]{
+		"ipam-id":       func(p *types.IpamPool) (string, bool) { return idOf(p.IpamArn), true },
+		"ipam-scope-id": func(p *types.IpamPool) (string, bool) { return idOf(p.IpamScopeArn), true },
+	}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := o.pools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, objects, showPool, match)
+	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
+}
+
+// visiblePool returns the id of a pool that exists for the caller.
+func (o service) visiblePool(ctx context.Context, id *string) (string, error) {
+	pools, err := o.pools().find(ctx, "IpamPoolId", []string{aws.ToString(id)})
+	if err != nil {
+		return "", err
+	}
+	return pools[0].ID, nil
+}
+
+func showPool(p *ipam.Pool) types.IpamPool {
+	out := types.IpamPool{
+		OwnerId:                        &p.Owner,
+		IpamPoolId:                     &p.ID,
+		SourceIpamPoolId:               some(p.SourcePool),
+		IpamPoolArn:                    arn(&p.Meta, ipam.IDPool, p.ID),
+		IpamScopeArn:                   arn(&p.Meta, ipam.IDScope, p.Scope),
+		IpamScopeType:                  types.IpamScopeType(p.ScopeType),
+		IpamArn:                        arn(&p.Meta, ipam.IDIPAM, p.IPAM),
+		IpamRegion:                     &p.Region,
+		Locale:                         aws.String(noLocale),
+		PoolDepth:                      aws.Int32(int32(p.Depth)),
+		State:                          types.IpamPoolState(p.State),
+		StateMessage:                   some(p.StateMessage),
+		Description:                    some(p.Description),
+		AutoImport:                     &p.AutoImport,
+		PubliclyAdvertisable:           &p.PubliclyAdvertisable,
+		AddressFamily:                  types.AddressFamily(p.Family.String()),
+		AllocationMinNetmaskLength:     showLength(p.Rules.Min),
+		AllocationMaxNetmaskLength:     showLength(p.Rules.Max),
+		AllocationDefaultNetmaskLength: showLength(p.Rules.Default),
+		AllocationResourceTags:         []types.IpamResourceTag{},
+		Tags:                           showTags(p.Tags),
+		AwsService:                     types.IpamPoolAwsService(p.AWSService),
+		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIPSource),
+	}
+	if p.Locale != "" {
+		out.Locale = &p.Locale
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Rules.ResourceTags)) {
+		out.AllocationResourceTags = append(out.AllocationResourceTags, types.IpamResourceTag{Key: aws.String(k), Value: aws.String(p.Rules.ResourceTags[k])})
+	}
+	return out
+}
+
+func showLength(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	return aws.Int32(int32(*n))
+}

@@ -1,0 +1,161 @@
+package ops
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// Limits of texts that AWS documents no other limit for.
+const (
+	maxDescription = 255 // characters
+	maxClientToken = 64  // ASCII characters; EC2 API, "Ensuring idempotency"
+)
+
+// own refuses an object of another account than the caller's as if it did not
+// exist.
+func own(ctx context.Context, m *ipam.Meta) error {
+	if m.Owner != CallerFrom(ctx).Account {
+		return ipam.NotFound(m.ID)
+	}
+	return nil
+}
+
+// token returns what makes the request idempotent. in is the operation's input
+// without ClientToken and DryRun: the rest is what has to be the same when the
+// token is.
+func token(ctx context.Context, operation string, clientToken *string, in any) (store.Token, error) {
+	value := aws.ToString(clientToken)
+	if len(value) > maxClientToken || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return store.Token{}, schema.Invalid("ClientToken", value, "It has %d characters; use at most %d ASCII characters.", utf8.RuneCountInString(value), maxClientToken)
+	}
+	return store.Token{Account: CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
+}
+
+// digest returns a digest of what is given in the structs and strings. It is
+// the same for the same members and values, whatever protocol they came by.
+func digest(parts ...any) string {
+	h := sha256.New()
+	for _, p := range parts {
+		canonical(h, reflect.ValueOf(p))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// canonical writes v such that different values give different texts. Members
+// and lists that are absent or empty are the same.
+func canonical(w io.Writer, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		canonical(w, v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && !missing(v.Field(i)) {
+				fmt.Fprintf(w, "%s{", f.Name)
+				canonical(w, v.Field(i))
+				io.WriteString(w, "}")
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			io.WriteString(w, "[")
+			canonical(w, v.Index(i))
+			io.WriteString(w, "]")
+		}
+	case reflect.String:
+		fmt.Fprintf(w, "%q", v.String())
+	default:
+		fmt.Fprint(w, v.Interface())
+	}
+}
+
+// missing reports whether a member of an input or output is not there: SDK
+// types have pointers, lists and enumerations.
+func missing(v reflect.Value) bool {
+	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
+}
+
+// checkID reads an id of the kind.
+func checkID(kind ipam.IDKind, parameter string, id *string) (string, error) {
+	s := aws.ToString(id)
+	return s, ipam.CheckID(kind, parameter, schema.Excerpt(s)) // an excerpt differs from s only if s is far too long
+}
+
+// parseCIDR reads a CIDR; the zero Prefix if there is none.
+func parseCIDR(parameter string, s *string) (netip.Prefix, error) {
+	if s == nil {
+		return netip.Prefix{}, nil
+	}
+	return ipam.ParseCIDR(parameter, schema.Excerpt(*s))
+}
+
+func parseCIDRs(parameter string, list []string) ([]netip.Prefix, error) {
+	var cidrs []netip.Prefix
+	for i, s := range list {
+		p, err := parseCIDR(fmt.Sprintf("%s.%d", parameter, i+1), &s)
+		if err != nil {
+			return nil, err
+		}
+		cidrs = append(cidrs, p)
+	}
+	return cidrs, nil
+}
+
+func parseLength(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	l := int(*n)
+	return &l
+}
+
+// description reads a Description; "" if there is none.
+func description(s *string) (string, error) {
+	if n := utf8.RuneCountInString(aws.ToString(s)); n > maxDescription {
+		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The Description has %d characters. Use at most %d.", n, maxDescription)
+	}
+	return aws.ToString(s), nil
+}
+
+// notBuilt returns the error of a parameter of the EC2 API that has no meaning
+// here yet.
+func notBuilt(parameter string) error {
+	return ipam.Errorf(ipam.CodeUnsupportedOperation, "The parameter %s is part of the EC2 IPAM API but is not built here yet. Leave it out.", parameter)
+}
+
+func combination(format string, args ...any) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterCombination, format, args...)
+}
+
+// arn returns the ARN of an object of m's owner and partition. Its Region is
+// empty for every IPAM type, as in the samples of the AWS CLI reference.
+func arn(m *ipam.Meta, kind ipam.IDKind, id string) *string {
+	partition := "aws"
+	switch {
+	case strings.HasPrefix(m.Region, "cn-"):
+		partition = "aws-cn"
+	case strings.HasPrefix(m.Region, "us-gov-"):
+		partition = "aws-us-gov"
+	}
+	return aws.String("arn:" + partition + ":ec2::" + m.Owner + ":" + string(kind) + "/" + id)
+}
+
+// some returns nil for "": an answer leaves out what there is not.
+func some(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

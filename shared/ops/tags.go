@@ -1,0 +1,420 @@
+package ops
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// Lengths of tags in characters (EC2 User Guide, "Tag restrictions").
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// resourceTypes are the EC2 API's names of what can be tagged.
+var resourceTypes = map[ipam.IDKind]types.ResourceType{
+	ipam.IDIPAM:       types.ResourceTypeIpam,
+	ipam.IDScope:      types.ResourceTypeIpamScope,
+	ipam.IDPool:       types.ResourceTypeIpamPool,
+	ipam.IDAllocation: "ipam-pool-allocation",
+}
+
+// parseTags reads tags that are to be set. parameter names them in messages.
+func (o service) parseTags(parameter string, given []types.Tag) (ipam.Tags, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	tags := make(ipam.Tags, len(given))
+	for _, t := range given {
+		k, v := aws.ToString(t.Key), aws.ToString(t.Value)
+		if n := utf8.RuneCountInString(k); n < 1 || n > maxTagKey {
+			return nil, schema.Invalid(parameter, k, "A tag key has %d characters; it may have 1 to %d.", n, maxTagKey)
+		}
+		if n := utf8.RuneCountInString(v); n > maxTagValue {
+			return nil, schema.Invalid(parameter, v, "The value of the tag %s has %d characters; it may have %d.", schema.Excerpt(k), n, maxTagValue)
+		}
+		if len(k) >= 4 && strings.EqualFold(k[:4], "aws:") {
+			return nil, schema.Invalid(parameter, k, "Tag keys that begin with aws: are reserved. Use another key.")
+		}
+		if _, twice := tags[k]; twice {
+			return nil, schema.Invalid(parameter, k, "The tag key is given more than once. Give it once.")
+		}
+		tags[k] = v
+	}
+	return tags, nil
+}
+
+// specifiedTags reads the tags that an object of the kind is made with.
+func (o service) specifiedTags(specifications []types.TagSpecification, kind ipam.IDKind) (ipam.Tags, error) {
+	var given []types.Tag
+	for _, s := range specifications {
+		if want := resourceTypes[kind]; s.ResourceType != want {
+			return nil, schema.Invalid("TagSpecification.ResourceType", string(s.ResourceType), "This request makes an object of type %s.", want)
+		}
+		given = append(given, s.Tags...)
+	}
+	tags, err := o.parseTags("TagSpecification.Tag", given)
+	if err != nil {
+		return nil, err
+	}
+	return tags, o.checkTagCount("A new object", len(tags))
+}
+
+func (o service) checkTagCount(id string, n int) error {
+	if limit := o.store.Quotas().Tags; int64(n) > limit {
+		return ipam.Errorf(ipam.CodeTagLimitExceeded, "%s would have %d tags and may have %d. Remove some, or give fewer.", id, n, limit)
+	}
+	return nil
+}
+
+// resourceTags reads tags that a pool asks resources for.
+func (o service) resourceTags(parameter string, given []types.RequestIpamResourceTag) (ipam.Tags, error) {
+	var tags []types.Tag
+	for _, t := range given {
+		tags = append(tags, types.Tag{Key: t.Key, Value: t.Value})
+	}
+	parsed, err := o.parseTags(parameter, tags)
+	if err != nil {
+		return nil, err
+	}
+	return parsed, o.checkTagCount(parameter, len(parsed))
+}
+
+// createTags tags several objects. All is decided before anything is written:
+// a refused request has tagged nothing. Then each object is one conditional
+// write, so the objects of a request that fails on the way (throttled, or in
+// competition with a deletion) are not tagged together; the request may be
+// repeated as it is.
+func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
+	tags, err := o.parseTags("Tag", in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	err = o.retag(ctx, in.Resources, func(id string, have ipam.Tags) (ipam.Tags, error) {
+		now := ipam.Tags{}
+		maps.Copy(now, have)
+		maps.Copy(now, tags)
+		return now, o.checkTagCount(id, len(now))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateTagsOutput{}, nil
+}
+
+// deleteTags is the reverse of createTags, and as atomic. A tag that is given
+// without a value goes whatever its value is; with one, the empty one too, if
+// it has that value; with no tag given, all go.
+func (o service) deleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
+	for _, t := range in.Tags {
+		if aws.ToString(t.Key) == "" {
+			return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for each tag")
+		}
+	}
+	err := o.retag(ctx, in.Resources, func(_ string, have ipam.Tags) (ipam.Tags, error) {
+		now := ipam.Tags{}
+		if len(in.Tags) > 0 {
+			maps.Copy(now, have)
+		}
+		for _, t := range in.Tags {
+			if v, ok := now[*t.Key]; ok && (t.Value == nil || *t.Value == v) {
+				delete(now, *t.Key)
+			}
+		}
+		return now, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeleteTagsOutput{}, nil
+}
+
+// retag changes the tags of the caller's objects with the given ids. change
+// returns the tags that an object is to have.
+func (o service) retag(ctx context.Context, ids []string, change func(id string, have ipam.Tags) (ipam.Tags, error)) error {
+	of := map[ipam.IDKind][]string{}
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	for _, id := range ids {
+		k := ipam.IDKindOf(id)
+		if _, ok := resourceTypes[k]; !ok {
+			return ipam.Errorf(ipam.CodeInvalidID, "The ID '%s' is not valid. Tags are for IPAMs, scopes, pools and allocations.", schema.Excerpt(id))
+		}
+		of[k] = append(of[k], id)
+	}
+	var writes []func() error
+	for _, plan := range []func() ([]func() error, error){
+		func() ([]func() error, error) { return o.ipams().retag(ctx, of[ipam.IDIPAM], change) },
+		func() ([]func() error, error) { return o.scopes().retag(ctx, of[ipam.IDScope], change) },
+		func() ([]func() error, error) { return o.pools().retag(ctx, of[ipam.IDPool], change) },
+		func() ([]func() error, error) { return o.retagAllocations(ctx, of[ipam.IDAllocation], change) },
+	} {
+		more, err := plan()
+		if err != nil {
+			return err
+		}
+		writes = append(writes, more...)
+	}
+	for _, write := range writes {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retag decides on the tags of objects and returns the writes that it takes:
+// none for an object whose tags stay as they are.
+func (k kind[T]) retag(ctx context.Context, ids []string, change func(string, ipam.Tags) (ipam.Tags, error)) ([]func() error, error) {
+	objects, err := k.find(ctx, "ResourceId", ids)
+	if err != nil {
+		return nil, err
+	}
+	var writes []func() error
+	for _, object := range objects {
+		m := k.meta(object)
+		tags, err := change(m.ID, m.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if maps.Equal(tags, m.Tags) {
+			continue
+		}
+		if err := m.Require(ipam.ActUse); err != nil {
+			return nil, err
+		}
+		writes = append(writes, func() error {
+			_, err := k.modify(ctx, m.ID, ipam.ActUse, func(now *T) (err error) {
+				if err := own(ctx, k.meta(now)); err != nil {
+					return err
+				}
+				k.meta(now).Tags, err = change(m.ID, k.meta(now).Tags)
+				return err
+			})
+			return err
+		})
+	}
+	return writes, nil
+}
+
+func (o service) retagAllocations(ctx context.Context, ids []string, change func(string, ipam.Tags) (ipam.Tags, error)) ([]func() error, error) {
+	found, err := o.findAllocations(ctx, "ResourceId", ids)
+	if err != nil {
+		return nil, err
+	}
+	var writes []func() error
+	for _, a := range found {
+		tags, err := change(a.AllocationID, a.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if maps.Equal(tags, a.Tags) {
+			continue
+		}
+		writes = append(writes, func() error {
+			_, err := o.store.ModifyAllocation(ctx, a.AllocationID, func(now *ipam.Allocation) (err error) {
+				if err := ownAllocation(ctx, now); err != nil {
+					return err
+				}
+				now.Tags, err = change(now.AllocationID, now.Tags)
+				return err
+			})
+			return err
+		})
+	}
+	return writes, nil
+}
+
+func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
+	const fewest, most = 5, 1000 // the API model has no bounds; its text has these
+	if n := in.MaxResults; n != nil && (*n < fewest || *n > most) {
+		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, most)
+	}
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "DescribeTags", given, in.MaxResults, in.NextToken, most)
+	if err != nil {
+		return nil, err
+	}
+	// tag:KEY has the value of the tags with that key, and no other tag.
+	byKey := derived[types.TagDescription]{}
+	for _, f := range in.Filters {
+		if key, ok := strings.CutPrefix(aws.ToString(f.Name), "tag:"); ok && key != "" {
+			byKey["tag:"+key] = func(t *types.TagDescription) (string, bool) {
+				return *t.Value, *t.Key == key
+			}
+		}
+	}
+	match, err := byKey.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := o.tags(ctx, p, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, objects, func(t *types.TagDescription) types.TagDescription { return *t }, match)
+	return &ec2.DescribeTagsOutput{Tags: found, NextToken: next}, err
+}
+
+// tagged is an object with its tags.
+type tagged struct {
+	id   string
+	tags ipam.Tags
+}
+
+// tags lists the tags of the caller's objects that the filters on resources
+// admit: by kind and, within it, in the order in which the kind is listed; of
+// one object, by key.
+//
+// A position inside an object's tags is where the object before it is, the
+// object's id and the key: then it stays right when the object is deleted.
+func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list[types.TagDescription], error) {
+	after, last := p.after, [2]string{}
+	if n := len(after); n >= 2 {
+		after, last = after[:n-2], [2]string(after[n-2:])
+	}
+	objects, err := o.taggable(ctx, p, after, filters)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(entry[types.TagDescription], error) bool) {
+		before := after
+		for e, err := range objects {
+			if err != nil {
+				yield(entry[types.TagDescription]{}, err)
+				return
+			}
+			t := e.object
+			for _, k := range slices.Sorted(maps.Keys(t.tags)) {
+				if t.id == last[0] && k <= last[1] {
+					continue
+				}
+				d := types.TagDescription{ResourceId: &t.id, ResourceType: resourceTypes[ipam.IDKindOf(t.id)], Key: aws.String(k), Value: aws.String(t.tags[k])}
+				if !yield(entry[types.TagDescription]{&d, append(slices.Clone(before), t.id, k)}, nil) {
+					return
+				}
+			}
+			before = e.at
+			if len(t.tags) == 0 && !yield(entry[types.TagDescription]{at: append(slices.Clone(before), "", "")}, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// taggable lists the caller's objects that filters by resource-type and
+// resource-id admit, from behind a position of this list.
+func (o service) taggable(ctx context.Context, p page, after []string, filters []types.Filter) (list[tagged], error) {
+	kinds := []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDAllocation}
+	first, id := 0, ""
+	at, ok := parsePlace(after)
+	switch {
+	case ok:
+		first = slices.Index(kinds, ipam.IDAllocation)
+	case len(after) == 1:
+		id = after[0]
+		first = slices.Index(kinds, ipam.IDKindOf(id))
+	}
+	if first < 0 || len(after) > 0 && !ok && id == "" {
+		return nil, p.invalid()
+	}
+	ids, byID := exact(filters, "resource-id")
+	var parts []list[tagged]
+	for i, k := range kinds[first:] {
+		if !admits(filters, "resource-type", string(resourceTypes[k])) {
+			continue
+		}
+		if i > 0 {
+			id = ""
+		}
+		of := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return ipam.IDKindOf(id) != k })
+		switch k {
+		case ipam.IDIPAM:
+			parts = append(parts, o.ipams().tagged(ctx, id, of, byID))
+		case ipam.IDScope:
+			parts = append(parts, o.scopes().tagged(ctx, id, of, byID))
+		case ipam.IDPool:
+			parts = append(parts, o.pools().tagged(ctx, id, of, byID))
+		case ipam.IDAllocation:
+			parts = append(parts, o.taggedAllocations(ctx, at, of, byID))
+		}
+	}
+	return func(yield func(entry[tagged], error) bool) {
+		for _, part := range parts {
+			for e, err := range part {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// tagged lists the caller's objects of the kind from behind the id after, all
+// or those of ids that exist.
+func (k kind[T]) tagged(ctx context.Context, after string, ids []string, byID bool) list[tagged] {
+	return func(yield func(entry[tagged], error) bool) {
+		objects := k.owned(ctx, after)
+		if byID {
+			found, err := k.byID(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
+			if err != nil {
+				yield(entry[tagged]{}, err)
+				return
+			}
+			objects = k.behind(after, slices.DeleteFunc(found, func(o *T) bool { return own(ctx, k.meta(o)) != nil }))
+		}
+		for e, err := range objects {
+			if err != nil {
+				yield(entry[tagged]{}, err)
+				return
+			}
+			m := k.meta(e.object)
+			if !yield(entry[tagged]{&tagged{m.ID, m.Tags}, e.at}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// taggedAllocations is kind.tagged for allocations.
+func (o service) taggedAllocations(ctx context.Context, after place, ids []string, byID bool) list[tagged] {
+	return func(yield func(entry[tagged], error) bool) {
+		objects := o.allAllocations(ctx, after, 0)
+		if byID {
+			found, err := o.store.AllocationsByID(ctx, ids)
+			if err != nil {
+				yield(entry[tagged]{}, err)
+				return
+			}
+			found = slices.DeleteFunc(found, func(a *ipam.Allocation) bool { return ownAllocation(ctx, a) != nil })
+			objects = allocations(found).behind(after)
+		}
+		for e, err := range objects {
+			if err != nil {
+				yield(entry[tagged]{}, err)
+				return
+			}
+			if !yield(entry[tagged]{&tagged{e.object.AllocationID, e.object.Tags}, e.at}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func showTags(tags ipam.Tags) []types.Tag {
+	out := make([]types.Tag, 0, len(tags))
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, types.Tag{Key: aws.String(k), Value: aws.String(tags[k])})
+	}
+	return out
+}
