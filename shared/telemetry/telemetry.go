@@ -20,11 +20,14 @@ const (
 	Requests  = "Requests"  // how many, unit Count; by outcome, and by operation and outcome
 	Duration  = "Duration"  // unit Milliseconds; by operation
 	Operation = "Operation" // the operation's name
-	Outcome   = "Outcome"   // OK, or the label of the error's code in ipam.Codes
+	Outcome   = "Outcome"   // see OutcomeOf
 )
 
-// OK is the outcome of what was carried out.
-const OK = "ok"
+// The outcomes that are no error's.
+const (
+	OK      = "ok"      // it was carried out
+	Remains = "remains" // a part of it is left for the next try
+)
 
 // Unknown stands for the name of an operation that there is not. What a caller
 // writes never becomes a dimension: each value of one is a metric to be paid.
@@ -38,15 +41,14 @@ func SetUp() { slog.SetDefault(slog.New(lambdacontext.NewLogHandler())) }
 // Work returns the attributes that make the log record of one operation, or of
 // one unit of work, its metrics too, in CloudWatch's embedded metric format. The
 // record must be written to standard output as JSON, with these attributes in no
-// group, in the clock's time at; took is rounded to microseconds. code is "" for
-// what was carried out.
+// group, in the clock's time at. Both names must be of a small, closed set.
 //
 // The format is that of the CloudWatch User Guide, "Specification: Embedded
 // metric format".
-func Work(at time.Time, operation string, code ipam.Code, took time.Duration) []slog.Attr {
+func Work(at time.Time, operation, outcome string, took time.Duration) []slog.Attr {
 	return []slog.Attr{
 		slog.String(Operation, operation),
-		slog.String(Outcome, outcome(code)),
+		slog.String(Outcome, outcome),
 		slog.Int(Requests, 1),
 		slog.Float64(Duration, Milliseconds(took)),
 		slog.Any("_aws", metadata{Timestamp: at.UnixMilli(), CloudWatchMetrics: directives}),
@@ -57,7 +59,9 @@ func Work(at time.Time, operation string, code ipam.Code, took time.Duration) []
 // the fraction of whole microseconds.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func outcome(code ipam.Code) string {
+// OutcomeOf returns OK for no code, and otherwise the code's label in
+// ipam.Codes; that of an internal error if it is not there.
+func OutcomeOf(code ipam.Code) string {
 	if code == "" {
 		return OK
 	}

@@ -22,7 +22,7 @@ func TestRecordIsAMetric(t *testing.T) {
 			return slog.Attr{}
 		}
 		return a
-	}})).LogAttrs(t.Context(), slog.LevelInfo, "request", Work(at, "AllocateIpamPoolCidr", ipam.CodeResourceLimitExceeded, 1234567*time.Nanosecond)...)
+	}})).LogAttrs(t.Context(), slog.LevelInfo, "request", Work(at, "AllocateIpamPoolCidr", "quota", 1234567*time.Nanosecond)...)
 	var got any
 	if err := json.Unmarshal(line.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -50,12 +50,12 @@ func TestOutcome(t *testing.T) {
 	for code, want := range map[ipam.Code]string{
 		"": "ok", ipam.CodeUnauthorizedOperation: "auth", ipam.CodeInvalidParameterValue: "caller", ipam.CodeInternalError: "internal", "Odd": "internal",
 	} {
-		if got := outcome(code); got != want {
-			t.Errorf("outcome(%q) = %q, want %q", code, got, want)
+		if got := OutcomeOf(code); got != want {
+			t.Errorf("OutcomeOf(%q) = %q, want %q", code, got, want)
 		}
 	}
 	for code, row := range ipam.Codes {
-		if row.Label == "" || row.Label == OK {
+		if row.Label == "" || row.Label == OK || row.Label == Remains {
 			t.Errorf("%s has the label %q", code, row.Label)
 		}
 	}

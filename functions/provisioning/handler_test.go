@@ -1,0 +1,565 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// fake is a Store whose work does what run says.
+type fake struct {
+	pending []string
+	run     func(ctx context.Context, sk string) error
+
+	mu        sync.Mutex
+	olderThan time.Time
+	ran       []string
+}
+
+func (f *fake) RunWork(ctx context.Context, sk string) error {
+	f.mu.Lock()
+	f.ran = append(f.ran, sk)
+	f.mu.Unlock()
+	if f.run == nil {
+		return nil
+	}
+	return f.run(ctx, sk)
+}
+
+func (f *fake) PendingWork(_ context.Context, olderThan time.Time) ([]string, error) {
+	f.olderThan = olderThan
+	if f.pending == nil {
+		return nil, errors.New("the table is away")
+	}
+	return f.pending, nil
+}
+
+var (
+	start   = time.Unix(1_800_000_000, 0).UTC()
+	discard = Options{Logger: slog.New(slog.DiscardHandler)}
+)
+
+// inserted is the batch that the stream delivers when notes are put.
+func inserted(work ...string) Event {
+	var e Event
+	for i, sk := range work {
+		e.Records = append(e.Records, events.DynamoDBEventRecord{
+			EventName: "INSERT", EventID: "event " + strconv.Itoa(i),
+			Change: events.DynamoDBStreamRecord{SequenceNumber: strconv.Itoa(100 + i), Keys: map[string]events.DynamoDBAttributeValue{
+				"PK": events.NewStringAttribute("WORK"), "SK": events.NewStringAttribute(sk),
+			}},
+		})
+	}
+	return e
+}
+
+func failures(t *testing.T, a events.DynamoDBEventResponse) string {
+	t.Helper()
+	b, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestRecordedEvent(t *testing.T) {
+	b, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e Event
+	if err := json.Unmarshal(b, &e); err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{}
+	a, err := New(f, discard).Handle(t.Context(), e)
+	if err != nil || failures(t, a) != `{"batchItemFailures":[]}` {
+		t.Errorf("%v, %v", a, err)
+	}
+	if want := []string{"delete-pool#ipam-pool-0123456789abcdef0"}; !slices.Equal(f.ran, want) {
+		t.Errorf("ran %q, want %q", f.ran, want)
+	}
+	again, err := json.Marshal(e.DynamoDBEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got any
+	if err := errors.Join(json.Unmarshal(b, &want), json.Unmarshal(again, &got)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("the event does not survive a round trip, -got +want:\n%s", diff)
+	}
+}
+
+func TestStream(t *testing.T) {
+	f := &fake{run: func(_ context.Context, sk string) error {
+		switch sk {
+		case "a#2":
+			return fmt.Errorf("%w: pool 2 is still in use", store.ErrWorkRemains)
+		case "a#3":
+			return errors.New("the table is away")
+		}
+		return nil
+	}}
+	e := inserted("a#1", "a#2", "a#3", "a#4")
+	removed, other := inserted("a#5").Records[0], inserted("a#6").Records[0]
+	removed.EventName = "REMOVE"
+	other.Change.Keys["PK"] = events.NewStringAttribute("POOL#1")
+	e.Records = append(e.Records, removed, other)
+	a, err := New(f, discard).Handle(t.Context(), e)
+	if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"101"}]}` {
+		t.Errorf("%v, %v", a, err)
+	}
+	if want := []string{"a#1", "a#2", "a#3", "a#4"}; !slices.Equal(f.ran, want) {
+		t.Errorf("ran %q, want %q", f.ran, want)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	var e Event
+	if err := json.Unmarshal([]byte(`{"sweep": true}`), &e); err != nil {
+		t.Fatal(err)
+	}
+	away := errors.New("the table is away")
+	var pending []string
+	for i := range 3 * sideBySide {
+		pending = append(pending, fmt.Sprintf("a#%02d", i))
+	}
+	for name, c := range map[string]struct {
+		pending []string
+		fails   map[string]error
+		want    error
+	}{
+		"nothing to do":          {[]string{}, nil, nil},
+		"all done":               {pending, nil, nil},
+		"some remains":           {pending, map[string]error{"a#00": store.ErrWorkRemains, "a#01": context.DeadlineExceeded}, nil},
+		"one fails, one remains": {pending, map[string]error{"a#00": away, "a#01": store.ErrWorkRemains}, away},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{pending: c.pending, run: func(_ context.Context, sk string) error { return c.fails[sk] }}
+			_, err := New(f, Options{Logger: discard.Logger, Now: func() time.Time { return start }}).Handle(t.Context(), e)
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			slices.Sort(f.ran)
+			if !slices.Equal(f.ran, c.pending) || !f.olderThan.Equal(start.Add(-5*time.Minute)) {
+				t.Errorf("ran %q of work older than %s", f.ran, f.olderThan)
+			}
+		})
+	}
+	if _, err := New(&fake{}, discard).Handle(t.Context(), e); err == nil {
+		t.Error("work that cannot be listed is no error")
+	}
+	if _, err := New(&fake{pending: pending}, discard).Handle(t.Context(), Event{}); err == nil {
+		t.Error("an event of another kind is no error")
+	}
+}
+
+// Work that does not end in time stops while there still is time to say so, and
+// what has not begun fails too.
+func TestDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		f := &fake{run: func(ctx context.Context, _ string) error {
+			<-ctx.Done()
+			return fmt.Errorf("release: %w", ctx.Err())
+		}}
+		a, err := New(f, discard).Handle(ctx, inserted("a#1", "a#2"))
+		if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"100"}]}` {
+			t.Errorf("%v, %v", a, err)
+		}
+		if took := time.Since(begin); took != 15*time.Minute-margin {
+			t.Errorf("answered after %s", took)
+		}
+	})
+}
+
+func TestOneLogRecordForEachPieceOfWork(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want map[string]any
+	}{
+		{"done", nil, map[string]any{"level": "INFO", "code": "", "Outcome": "ok"}},
+		{"remains", fmt.Errorf("%w: in use", store.ErrWorkRemains), map[string]any{"level": "WARN", "code": "InternalError", "Outcome": "remains", "error": "work remains: in use"}},
+		{"conflict", ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "x"),
+			map[string]any{"level": "ERROR", "code": "ConcurrentMutationLimitExceeded", "Outcome": "conflict", "error": "ConcurrentMutationLimitExceeded: x"}},
+		{"failure", errors.New("away"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "error": "away"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log bytes.Buffer
+			clock := start
+			h := New(&fake{run: func(context.Context, string) error { return c.err }}, Options{
+				Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+				Now:    func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock },
+			})
+			if _, err := h.Handle(t.Context(), inserted("split#pool#10.0.0.0/24")); err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := json.Unmarshal(log.Bytes(), &got); err != nil {
+				t.Fatalf("not one record: %v in %s", err, log.Bytes())
+			}
+			if got["_aws"] == nil {
+				t.Error("the record is no metric")
+			}
+			delete(got, "_aws")
+			delete(got, "time")
+			for name, value := range map[string]any{
+				"msg": "work", "work": "split#pool#10.0.0.0/24", "duration_ms": 1.5, "Operation": "split", "Requests": 1.0, "Duration": 1.5,
+			} {
+				c.want[name] = value
+			}
+			if diff := cmp.Diff(got, c.want); diff != "" {
+				t.Errorf("-got +want:\n%s", diff)
+			}
+		})
+	}
+}
+
+// What follows runs the handler on the store itself.
+
+const owner = "111122223333"
+
+// world is a table with an IPAM to be deleted: a further scope, a pool with a
+// child in each of the scopes, allocations in all of them and a split that its
+// request left.
+type world struct {
+	memory *storetest.Memory
+	now    time.Time
+	ids    int
+	ipam   string
+	pools  []string // a parent, its child, a pool of the other scope
+}
+
+func (w *world) store(table store.Table, room int) *store.Store {
+	return store.New(table, store.Options{
+		Region: "us-east-1", Room: room, Tries: 3,
+		Now:   func() time.Time { return w.now },
+		Pick:  func(int) int { return 0 },
+		NewID: func() string { w.ids++; return strconv.Itoa(w.ids) },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+}
+
+func (w *world) clone() *world {
+	c := *w
+	c.memory = w.memory.Clone()
+	return &c
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func token(operation string) store.Token { return store.Token{Account: owner, Operation: operation} }
+
+func anyone(*ipam.Pool) error { return nil }
+
+func allocate(pool, cidr string) store.Allocate {
+	return store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: anyone}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx := t.Context()
+	w := &world{memory: &storetest.Memory{}, now: start}
+	s := w.store(w.memory, 0)
+	o := must(s.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}}))(t)
+	w.ipam = o.ID
+	further := must(s.CreateScope(ctx, token("CreateIpamScope"), ipam.Scope{IPAM: o.ID}, func(*ipam.IPAM) error { return nil }))(t)
+	pool := func(o ipam.Pool, cidrs ...string) string {
+		p := must(s.CreatePool(ctx, token("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(t)
+		for _, cidr := range cidrs {
+			must(s.Provision(ctx, store.Provision{
+				Token: token("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix(cidr),
+				May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+			}))(t)
+		}
+		return p.ID
+	}
+	parent := pool(ipam.Pool{Scope: o.PrivateScope, Family: ipam.IPv4}, "10.0.0.0/16")
+	child := pool(ipam.Pool{Scope: o.PrivateScope, Family: ipam.IPv4, SourcePool: parent}, "10.0.0.0/20", "10.0.16.0/20")
+	apart := pool(ipam.Pool{Scope: further.ID, Family: ipam.IPv6}, "fd00::/48")
+	w.pools = []string{parent, child, apart}
+	for _, q := range []store.Allocate{allocate(parent, "10.0.255.0/24"), allocate(child, "10.0.0.0/24"), allocate(child, "10.0.1.0/32"), allocate(apart, "fd00:0:0:1::/64")} {
+		must(s.Allocate(ctx, q))(t)
+	}
+	w.abandon(t, apart, "fd00::/128")
+	fscktest.Clean(t, w.memory, w.now)
+	return w
+}
+
+// abandon makes the request for a deep block fail behind its first transaction.
+func (w *world) abandon(t *testing.T, pool, cidr string) {
+	t.Helper()
+	table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
+		if c.Kind == storetest.Transact && c.N > 0 {
+			return &storetest.Fault{Err: storetest.ErrInjected}
+		}
+		return nil
+	}}
+	if _, err := w.store(table, 8).Allocate(t.Context(), allocate(pool, cidr)); err == nil {
+		t.Fatal("the request was not cut off")
+	}
+	if len(w.notes("split#")) != 1 {
+		t.Fatalf("no split was left:\n%s", w.memory.Dump())
+	}
+}
+
+// notes are the work that is noted, of a kind.
+func (w *world) notes(kind string) (work []string) {
+	for k := range w.memory.All() {
+		if k.PK == "WORK" && strings.HasPrefix(k.SK, kind) {
+			work = append(work, k.SK)
+		}
+	}
+	return work
+}
+
+func (w *world) handler(table store.Table) *Handler {
+	return New(w.store(table, 0), Options{Logger: discard.Logger, Now: func() time.Time { return w.now }})
+}
+
+// deliver hands a batch with all notes of deletes to a handler on the table, and
+// reports whether all was done.
+func (w *world) deliver(t *testing.T, table store.Table) bool {
+	t.Helper()
+	notes := w.notes("delete-")
+	if len(notes) == 0 {
+		return true
+	}
+	a, err := w.handler(table).Handle(t.Context(), inserted(notes...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(a.BatchItemFailures) == 0
+}
+
+// expectNothing fails the test unless all that is left is what expires, and the
+// account's count of no IPAMs.
+func (w *world) expectNothing(t *testing.T) {
+	t.Helper()
+	fscktest.Clean(t, w.memory, w.now)
+	for k, i := range w.memory.All() {
+		if i["Expires"] == nil && k != (store.Key{PK: "OWNER#" + owner, SK: "META"}) {
+			t.Errorf("%s is left", k)
+		}
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+func (w *world) deleteIPAM(t *testing.T) {
+	t.Helper()
+	o := must(w.store(w.memory, 0).DeleteIPAM(t.Context(), w.ipam, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil }))(t)
+	if o.State != ipam.StateDeleteInProgress {
+		t.Fatalf("the IPAM is %s", o.State)
+	}
+}
+
+func TestCascadingDelete(t *testing.T) {
+	w := newWorld(t)
+	w.deleteIPAM(t)
+	if !w.deliver(t, w.memory) {
+		t.Error("not done at once")
+	}
+	w.expectNothing(t)
+}
+
+func TestCascadingDeleteOfAPoolLeavesTheOthers(t *testing.T) {
+	w := newWorld(t)
+	must(w.store(w.memory, 0).DeletePool(t.Context(), w.pools[0], true, anyone))(t)
+	if !w.deliver(t, w.memory) {
+		t.Error("not done at once")
+	}
+	fscktest.Clean(t, w.memory, w.now)
+	left := must(w.store(w.memory, 0).OwnedPools(t.Context(), owner))(t)
+	if len(left) != 1 || left[0].ID != w.pools[2] {
+		t.Errorf("pools left: %v, want %s only", left, w.pools[2])
+	}
+}
+
+// Whatever call fails on the way, and whether it was carried out or not, and
+// also if the table is away from then on, the next try finishes the work; the
+// table is in order in between.
+func TestCascadingDeleteUnderFaults(t *testing.T) {
+	origin := newWorld(t)
+	origin.deleteIPAM(t)
+	good := origin.clone()
+	traced := &storetest.Faulty{Table: good.memory}
+	good.deliver(t, traced)
+	calls := traced.Trace()
+	if len(calls) < 50 {
+		t.Fatalf("the delete takes %d calls only", len(calls))
+	}
+	for _, how := range []struct {
+		name          string
+		applied, down bool
+	}{{"once", false, false}, {"answer lost", true, false}, {"away from then on", false, true}, {"answer lost, then away", true, true}} {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			stopped := 0
+			for _, at := range calls {
+				w := origin.clone()
+				hit := false
+				table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
+					switch {
+					case c.Kind == at.Kind && c.N == at.N:
+						hit = true
+						return &storetest.Fault{Err: storetest.ErrInjected, Applied: how.applied}
+					case hit && how.down:
+						return &storetest.Fault{Err: storetest.ErrInjected}
+					}
+					return nil
+				}}
+				if !w.deliver(t, table) {
+					stopped++
+				}
+				fscktest.Clean(t, w.memory, w.now)
+				if !w.deliver(t, w.memory) {
+					t.Fatalf("a fault at %s: the next try does not finish", at)
+				}
+				w.expectNothing(t)
+			}
+			if how.down && stopped == 0 {
+				t.Error("no fault has stopped the work")
+			}
+		})
+	}
+}
+
+// A request that read the pool before its delete began may still commit at any
+// moment of it. Either it fails, or the delete releases what it took.
+func TestCascadingDeleteRacesWithAllocations(t *testing.T) {
+	origin := newWorld(t)
+	var late []store.Write
+	recorder := &storetest.Faulty{Table: origin.memory, Inject: func(c storetest.Call) *storetest.Fault {
+		if c.Kind != storetest.Transact {
+			return nil
+		}
+		late = c.Writes
+		return &storetest.Fault{Err: storetest.ErrInjected}
+	}}
+	if _, err := origin.store(recorder, 0).Allocate(t.Context(), allocate(origin.pools[1], "10.0.31.0/24")); err == nil || late == nil {
+		t.Fatal("the request was not held up")
+	}
+	origin.deleteIPAM(t)
+	good := origin.clone()
+	traced := &storetest.Faulty{Table: good.memory}
+	good.deliver(t, traced)
+	took, remained := 0, 0
+	for _, at := range traced.Trace() {
+		w := origin.clone()
+		table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
+			if c.Kind == at.Kind && c.N == at.N && w.memory.Transact(t.Context(), late) == nil {
+				took++
+			}
+			return nil
+		}}
+		for !w.deliver(t, table) {
+			remained++
+			if remained > len(traced.Trace()) {
+				t.Fatal("the delete does not end")
+			}
+		}
+		w.expectNothing(t)
+	}
+	if took == 0 || took == len(traced.Trace()) {
+		t.Errorf("the late request took its block in %d of %d cases; both must occur", took, len(traced.Trace()))
+	}
+}
+
+// A delete that is longer than an invocation goes on in the next one.
+func TestCascadingDeleteGoesOnAfterTheDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.deleteIPAM(t)
+	invocations := 0
+	for done := false; !done; invocations++ {
+		if invocations == 100 {
+			t.Fatal("the delete does not end")
+		}
+		calls := 0
+		table := &storetest.Faulty{Table: w.memory, Inject: func(storetest.Call) *storetest.Fault {
+			if calls++; calls > 25 {
+				return &storetest.Fault{Err: context.DeadlineExceeded}
+			}
+			return nil
+		}}
+		a, err := w.handler(table).Handle(t.Context(), inserted(w.notes("delete-ipam")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = len(a.BatchItemFailures) == 0
+		fscktest.Clean(t, w.memory, w.now)
+	}
+	if invocations < 3 {
+		t.Errorf("it took %d invocations, which shows nothing", invocations)
+	}
+	w.expectNothing(t)
+}
+
+// The note of a split arrives while its request is at work: nothing is to be
+// done, and nothing failed. The sweep gives it back once its deadline has passed.
+func TestSplit(t *testing.T) {
+	w := newWorld(t)
+	note := w.notes("split#")
+	before := w.memory.Dump()
+	for _, age := range []time.Duration{0, 5*time.Minute - time.Second} {
+		w.now = start.Add(age)
+		a, err := w.handler(w.memory).Handle(t.Context(), inserted(note...))
+		if err != nil || len(a.BatchItemFailures) > 0 {
+			t.Errorf("after %s: %v, %v", age, a, err)
+		}
+		if _, err := w.handler(w.memory).Handle(t.Context(), Event{Sweep: true}); err != nil {
+			t.Error(err)
+		}
+		if w.memory.Dump() != before {
+			t.Fatalf("after %s the split of a request at work was touched", age)
+		}
+	}
+	w.now = start.Add(5*time.Minute + time.Second)
+	if _, err := w.handler(w.memory).Handle(t.Context(), Event{Sweep: true}); err != nil {
+		t.Error(err)
+	}
+	fscktest.Clean(t, w.memory, w.now)
+	if left := w.notes(""); left != nil {
+		t.Errorf("left: %q", left)
+	}
+	whole := must(w.store(w.memory, 0).Allocate(t.Context(), store.Allocate{
+		Token: token("AllocateIpamPoolCidr"), Pool: w.pools[2], Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("fd00::/64")}, May: anyone,
+	}))(t)
+	if whole.CIDR != netip.MustParsePrefix("fd00::/64") {
+		t.Errorf("the space is given back as %v", whole)
+	}
+}
