@@ -31,6 +31,36 @@ type Grant struct {
 // or is empty, every principal of the owner account administers: who may call
 // at all is then IAM's decision alone.
 func ParseGrants(document, owner string) ([]Grant, error) {
+	grants, err := parseGrants(document)
+	if err != nil || grants != nil {
+		return grants, err
+	}
+	if owner == "" {
+		return nil, fmt.Errorf("no grants, and no owner account to grant to")
+	}
+	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+		for _, service := range []string{"iam", "sts"} {
+			grants = append(grants, Grant{"arn:" + partition + ":" + service + "::" + owner + ":*", Administer})
+		}
+	}
+	return grants, nil
+}
+
+// MoreGrants returns what NewGrants loads with, from a document in the form
+// that ParseGrants reads. It only adds: one that is absent (read returns nil),
+// or that names no pattern, grants nothing to anybody.
+func MoreGrants(read func(context.Context) ([]byte, error)) func(context.Context) ([]Grant, error) {
+	return func(ctx context.Context) ([]Grant, error) {
+		document, err := read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return parseGrants(string(document))
+	}
+}
+
+// parseGrants returns nil if the document names no pattern.
+func parseGrants(document string) ([]Grant, error) {
 	var lists struct {
 		Administrators, Allocators, Readers []string
 	}
@@ -54,16 +84,6 @@ func ParseGrants(document, owner string) ([]Grant, error) {
 				return nil, fmt.Errorf("read the grants %s: a pattern is empty", document)
 			}
 			grants = append(grants, Grant{p, l.class})
-		}
-	}
-	if grants == nil {
-		if owner == "" {
-			return nil, fmt.Errorf("no grants, and no owner account to grant to")
-		}
-		for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
-			for _, service := range []string{"iam", "sts"} {
-				grants = append(grants, Grant{"arn:" + partition + ":" + service + "::" + owner + ":*", Administer})
-			}
 		}
 	}
 	return grants, nil

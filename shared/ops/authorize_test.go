@@ -3,6 +3,7 @@ package ops_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +164,28 @@ func TestParseGrants(t *testing.T) {
 	}
 	if g, err := ops.ParseGrants("", ""); err == nil {
 		t.Errorf("no grants and no owner were read as %v", g)
+	}
+}
+
+// What the table has only adds: without it, or with an empty document, nobody
+// gains the default of a deployment without grants.
+func TestMoreGrants(t *testing.T) {
+	for document, want := range map[string][]ops.Grant{
+		"":                                     nil,
+		"{}":                                   nil,
+		`{"administrators": []}`:               nil,
+		`{"readers": ["*"], "allocators": []}`: {{"*", ops.Read}},
+	} {
+		got, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return []byte(document), nil })(t.Context())
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s grants %v, %v; want %v", document, got, err, want)
+		}
+	}
+	away := errors.New("away")
+	if _, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return nil, away })(t.Context()); !errors.Is(err, away) {
+		t.Errorf("%v, want %v", err, away)
+	}
+	if _, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return []byte(`{"reader": ["*"]}`), nil })(t.Context()); err == nil {
+		t.Error("a misspelt list is no error")
 	}
 }
