@@ -382,8 +382,8 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 		if !c.State.Holds() {
 			continue
 		}
-		if _, err := s.Deprovision(ctx, Deprovision{Pool: o.ID, CIDR: c.CIDR, May: anyone}); err != nil && ipam.CodeOf(err) != ipam.CodeIncorrectState {
-			return err
+		if _, err := s.Deprovision(ctx, Deprovision{Pool: o.ID, CIDR: c.CIDR, May: anyone}); err != nil && ipam.CodeOf(err) != ipam.CodeIncorrectState && !isNotFound(err) {
+			return err // and not that another run of the work was quicker
 		}
 	}
 	return nil
