@@ -30,7 +30,8 @@ type Allocate struct {
 // asks for the blocks that could hold it instead); then it is one transaction.
 // The by-id item is the request's idempotency record. It is read before
 // anything is refused, so that the retry of a lost answer that took the last
-// block is answered with that block.
+// block is answered with that block; and once more before a refusal, as the
+// first attempt may still be under way.
 func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, error) {
 	if err := q.Request.CheckCombination(); err != nil {
 		return nil, err
@@ -60,35 +61,11 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 			want.CIDR = record.CIDR
 			return nil, nil
 		}
-		item, ok := snap.items[PoolKey(q.Pool)]
-		if !ok {
-			return nil, ipam.NotFound(q.Pool)
+		writes, err := s.decideAllocate(ctx, q, &want, snap)
+		if err != nil && !q.Preview {
+			err = s.unlessRecorded(ctx, AllocationKey(want.AllocationID), err)
 		}
-		pool, err := decodePool(item)
-		if err != nil {
-			return nil, err
-		}
-		if err := q.May(pool); err != nil {
-			return nil, err
-		}
-		wish, err := pool.DecideWant(q.Request)
-		if err != nil {
-			return nil, err
-		}
-		t := taking{space: space, name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount}
-		from, chosen, err := s.pick(ctx, t, snap)
-		if err != nil {
-			return nil, err
-		}
-		want.CIDR = chosen
-		if q.Preview {
-			return nil, nil
-		}
-		writes, err := s.takeOut(ctx, space, from, want)
-		if err != nil {
-			return nil, err
-		}
-		return append(writes, s.recordAllocation(space, want, q.Token.Digest)), nil
+		return writes, err
 	})
 	if err != nil {
 		return nil, err
@@ -98,6 +75,40 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		want.AllocationID = ""
 	}
 	return &ipam.Allocation{Taken: want, Pool: q.Pool}, nil
+}
+
+// decideAllocate chooses the block, want.CIDR, of a request that was not
+// carried out yet, and returns the writes that take it; none for a preview.
+func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]Write, error) {
+	item, ok := snap.items[PoolKey(q.Pool)]
+	if !ok {
+		return nil, ipam.NotFound(q.Pool)
+	}
+	pool, err := decodePool(item)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.May(pool); err != nil {
+		return nil, err
+	}
+	wish, err := pool.DecideWant(q.Request)
+	if err != nil {
+		return nil, err
+	}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount}
+	from, chosen, err := s.pick(ctx, t, snap)
+	if err != nil {
+		return nil, err
+	}
+	want.CIDR = chosen
+	if q.Preview {
+		return nil, nil
+	}
+	writes, err := s.takeOut(ctx, t.space, from, *want)
+	if err != nil {
+		return nil, err
+	}
+	return append(writes, s.recordAllocation(t.space, *want, q.Token.Digest)), nil
 }
 
 // snapshot is what was read to decide on a taking.

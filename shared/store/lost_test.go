@@ -3,11 +3,13 @@ package store_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/google/go-cmp/cmp"
 )
 
 // The answer of a request's transaction is lost, and before the request looks
@@ -266,5 +268,72 @@ func TestAbandonedSplitsAreGivenBack(t *testing.T) {
 		if have, want := l.table.Dump(), base.table.Dump(); have != want {
 			t.Errorf("step %d: after the work the table is\n%swant\n%s", step, have, want)
 		}
+	}
+}
+
+// inTurn makes one call of a table at a time.
+type inTurn struct {
+	store.Table
+	mu sync.Mutex
+}
+
+func (q *inTurn) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.Table.BatchGet(ctx, keys)
+}
+
+func (q *inTurn) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.Table.Query(ctx, query)
+}
+
+// A request is sent a second time while the first is under way: the whole
+// second one runs before any one of the first one's reads of single items, or
+// before its commit. Both get the same answer, and the request is carried out
+// once.
+func TestARequestIsSentTwiceAtOnce(t *testing.T) {
+	base := newLab(t)
+	for _, op := range operations {
+		if op.again != "" || op.free {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			l := base.with(base.table.Clone())
+			l.T = t
+			if op.prepare != nil {
+				op.prepare(l)
+			}
+			want := op.good(l)
+			for at := 0; ; at++ {
+				l := l.with(l.table.Clone())
+				l.T = t
+				var second outcome
+				ran, step := false, 0
+				hook := func() {
+					if !ran && step == at {
+						ran = true
+						second = op.run(t.Context(), l, l.table)
+					}
+					step++
+				}
+				l.table.OnRead = func(context.Context, store.Key) { hook() }
+				l.table.OnCommit = func(context.Context, []store.Write) { hook() }
+				first := op.run(t.Context(), l, &inTurn{Table: l.table})
+				l.table.OnRead, l.table.OnCommit = nil, nil
+				if !ran {
+					return // at is past the last step
+				}
+				if first.err != nil || first.answer != want.first.answer || second.answer != want.first.answer {
+					t.Errorf("step %d: the answers are %q, %v and %q, %v; want %q", at, first.answer, first.err, second.answer, second.err, want.first.answer)
+				}
+				l.work()
+				l.fsck()
+				if diff := cmp.Diff(want.table, plain(l.table.Dump())); diff != "" {
+					t.Errorf("step %d: the table is not what it is if sent one after the other (-want +have):\n%s", at, diff)
+				}
+			}
+		})
 	}
 }

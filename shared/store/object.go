@@ -141,7 +141,7 @@ func (s *Store) create(ctx context.Context, t Token, object any, build func() ([
 		}
 		writes, err := build()
 		if err != nil {
-			return nil, err
+			return nil, s.unlessRecorded(ctx, r.key, err)
 		}
 		return append(writes, r.write(object)), nil
 	})

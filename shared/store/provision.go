@@ -38,17 +38,8 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		State:        ipam.CIDRProvisioned,
 		AllocationID: s.derive(ipam.IDAllocation, q.Token),
 	}
-	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source) }, func(attempt) ([]Write, error) {
-		keys := []Key{record.key, PoolKey(q.Pool)}
-		read, err := s.table.BatchGet(ctx, keys)
-		if err != nil {
-			return nil, err
-		}
-		if done, err := record.replay(read[record.key], cidr); done || err != nil {
-			return nil, err
-		}
-		item, ok := read[PoolKey(q.Pool)]
-		if !ok {
+	decide := func(item Item) ([]Write, error) { // on a request that was not carried out yet
+		if item == nil {
 			return nil, ipam.NotFound(q.Pool)
 		}
 		pool, err := decodePool(item)
@@ -129,6 +120,18 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			},
 			record.write(cidr),
 		), nil
+	}
+	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source) }, func(attempt) ([]Write, error) {
+		keys := []Key{record.key, PoolKey(q.Pool)}
+		read, err := s.table.BatchGet(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		if done, err := record.replay(read[record.key], cidr); done || err != nil {
+			return nil, err
+		}
+		writes, err := decide(read[PoolKey(q.Pool)])
+		return writes, s.unlessRecorded(ctx, record.key, err)
 	})
 	if err != nil {
 		return nil, err

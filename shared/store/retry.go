@@ -67,6 +67,24 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 	}
 }
 
+// unlessRecorded returns err, the outcome of a decision that found the record
+// of its request absent. If err is an answer and the record is there now, what
+// stands in the way may be the doing of the same request, sent twice and
+// carried out between the two reads: then the decision is to be made again.
+func (s *Store) unlessRecorded(ctx context.Context, record Key, err error) error {
+	if !answers(err) {
+		return err
+	}
+	read, unread := s.table.BatchGet(ctx, []Key{record})
+	if unread != nil {
+		return unread
+	}
+	if i, ok := read[record]; ok && !expired(i, s.now()) {
+		return errLost
+	}
+	return err
+}
+
 // answers reports whether err is an answer to the caller, and not a failure to
 // find one.
 func answers(err error) bool {

@@ -68,7 +68,7 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	if _, err := l.store(calls).Allocate(t.Context(), allocation(l.top, "n", byCIDR("10.0.0.0/25"))); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
 		t.Errorf("error %v", err)
 	}
-	if trace := calls.Trace(); len(trace) != 2 || l.table.Dump() != before { // the holders, and the block in the way
+	if trace := calls.Trace(); len(trace) != 3 || l.table.Dump() != before { // the holders, the block in the way, the record
 		t.Errorf("calls %v", trace)
 	}
 }
