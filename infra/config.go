@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
-	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
 // Config is what the deployer chooses, as members of the CDK context: in
@@ -27,8 +27,8 @@ type Config struct {
 	Administrators   []string // patterns of principal ARNs, as ops.ParseGrants has them
 	Allocators       []string
 	Readers          []string
-	Quotas           *ipam.Quotas // nil for the defaults
-	Architecture     string       // "arm64" or "x86_64"
+	Quotas           json.RawMessage // members of ipam.Quotas; nil for the defaults
+	Architecture     string          // "arm64" or "x86_64"
 	LogRetentionDays int
 	AlarmEmail       string
 	AlarmTopicARN    string
@@ -81,11 +81,7 @@ func (c *Config) fields() map[string]any {
 // leave open what was meant to be closed; CDK's own members have a colon or a
 // slash in their names, or a dash.
 func ParseConfig(context map[string]any) (Config, error) {
-	quotas := ipam.DefaultQuotas()
-	c := Config{
-		Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true,
-		Quotas: &quotas, // what is given is read over the defaults
-	}
+	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true}
 	var errs []error
 	fields := c.fields()
 	for _, name := range slices.Sorted(maps.Keys(context)) {
@@ -99,9 +95,6 @@ func ParseConfig(context map[string]any) (Config, error) {
 		if err := decode(context[name], field); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-	}
-	if _, ok := context["quotas"]; !ok {
-		c.Quotas = nil
 	}
 	errs = append(errs, c.check()...)
 	if err := errors.Join(errs...); err != nil {
@@ -193,11 +186,15 @@ func (c *Config) check() (errs []error) {
 			errs = append(errs, fmt.Errorf("alarmEmail: %q is not a mail address", c.AlarmEmail))
 		}
 	}
-	if q := c.Quotas; q != nil && min(q.IPAMs, q.ScopesPerIPAM, q.PoolsPerScope, q.PoolDepth, q.CIDRsPerPool, q.Tags) < 1 {
-		errs = append(errs, fmt.Errorf("quotas: %+v has one below 1", *q))
+	if _, err := lambdakit.ParseQuotas(string(c.Quotas)); err != nil {
+		errs = append(errs, fmt.Errorf("quotas: %w", err))
 	}
 	return errs
 }
+
+// maxEnvironment is what grants and quotas may take of the 4 KB that Lambda has
+// for all variables of a function.
+const maxEnvironment = 3 << 10
 
 // Environment returns the functions' part of the configuration, as variables of
 // their environment.
@@ -210,13 +207,12 @@ func (c *Config) Environment() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	environment := map[string]string{"CADASTRE_GRANTS": string(grants)}
+	environment := map[string]string{lambdakit.EnvGrants: string(grants)}
 	if c.Quotas != nil {
-		quotas, err := json.Marshal(c.Quotas)
-		if err != nil {
-			return nil, err
-		}
-		environment["CADASTRE_QUOTAS"] = string(quotas)
+		environment[lambdakit.EnvQuotas] = string(c.Quotas)
+	}
+	if len(grants)+len(c.Quotas) > maxEnvironment {
+		return nil, fmt.Errorf("the grants and quotas take %d bytes, and a function's environment has room for %d of them; replace lists of principals by patterns with *", len(grants)+len(c.Quotas), maxEnvironment)
 	}
 	return environment, nil
 }

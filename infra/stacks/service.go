@@ -16,6 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/restapi"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/worker"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -46,9 +47,9 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	}
 	function := func(name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
 		environment := map[string]string{
-			"CADASTRE_TABLE":       *props.Table.TableName(),
-			"CADASTRE_HOME_REGION": *stack.Region(),
-			"CADASTRE_ACCOUNT":     *stack.Account(),
+			lambdakit.EnvTable:      *props.Table.TableName(),
+			lambdakit.EnvHomeRegion: *stack.Region(),
+			lambdakit.EnvAccount:    *stack.Account(),
 		}
 		maps.Copy(environment, props.Environment)
 		return gofunction.Props{

@@ -53,12 +53,11 @@ func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.R
 		Retention: props.LogRetention, RemovalPolicy: props.LogRemoval,
 	})
 	api := awsapigateway.NewRestApi(scope, jsii.String("Api"), &awsapigateway.RestApiProps{
-		RestApiName:                 &props.Name,
-		Description:                 jsii.String("IP address management: EC2 Query on /, JSON on /v1/{operation}"),
-		EndpointConfiguration:       endpoint(scope, props.VPCEndpointIDs),
-		Policy:                      resourcePolicy(scope, props),
-		CloudWatchRole:              &props.CreateLogRole,
-		CloudWatchRoleRemovalPolicy: awscdk.RemovalPolicy_RETAIN, // other APIs log by it too
+		RestApiName:           &props.Name,
+		Description:           jsii.String("IP address management: EC2 Query on /, JSON on /v1/{operation}"),
+		EndpointConfiguration: endpoint(scope, props.VPCEndpointIDs),
+		Policy:                resourcePolicy(scope, props),
+		CloudWatchRole:        &props.CreateLogRole, // it is retained, as other APIs log by it too
 		// No binary media types: with */* among them the form body would arrive
 		// in base64 and the answers would have to leave in it.
 		DefaultIntegration: awsapigateway.NewLambdaIntegration(props.Handler, &awsapigateway.LambdaIntegrationOptions{

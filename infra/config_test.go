@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+func TestConfig(t *testing.T) {
+	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true}
+	with := func(change func(*Config)) Config {
+		c := defaults
+		change(&c)
+		return c
+	}
+	all := with(func(c *Config) {
+		*c = Config{
+			Name: "ipam", OrganizationID: "o-a1b2c3d4e5", VPCEndpointIDs: []string{"vpce-0123456789abcdef0"},
+			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"*:role/a,b"}, Readers: []string{"*"},
+			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Architecture: "x86_64", LogRetentionDays: 30,
+			AlarmEmail: "network@example.com", Destroyable: true,
+		}
+	})
+	for _, c := range []struct {
+		name    string
+		context map[string]any
+		want    Config
+	}{
+		{"nothing", nil, defaults},
+		{"all, from cdk.json", map[string]any{
+			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": []any{"vpce-0123456789abcdef0"},
+			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"*:role/a,b"}, "readers": []any{"*"},
+			"quotas": map[string]any{"pools_per_scope": 500.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
+			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
+		}, all},
+		{"all, from the command line", map[string]any{
+			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
+			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["*:role/a,b"]`, "readers": `["*"]`,
+			"quotas": `{"pools_per_scope":500}`, "architecture": "x86_64", "logRetentionDays": "30",
+			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
+		}, all},
+		{"CDK's own members", map[string]any{
+			"@aws-cdk/core:defaultCrossStackReferences": "strong", "aws:cdk:enable-path-metadata": true, "acknowledged-issue-numbers": []any{1.0},
+		}, defaults},
+		{"a topic", map[string]any{"alarmTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:alarms"},
+			with(func(c *Config) { c.AlarmTopicARN = "arn:aws-cn:sns:cn-north-1:111122223333:alarms" })},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := ParseConfig(c.context)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for _, c := range []struct {
+		member string
+		value  any
+		want   string
+	}{
+		{"organisationId", "o-a1b2c3d4e5", "organisationId: there is no such member; there are administrators, alarmEmail,"},
+		{"name", "1st", `name: "1st" is not such as cadastre`},
+		{"name", strings.Repeat("a", 65), "is not such as cadastre"},
+		{"name", "", `name: "" is not such as cadastre`},
+		{"name", 7.0, "name: 7 is not a string"},
+		{"organizationId", "r-ab12", `organizationId: "r-ab12" is not such as o-a1b2c3d4e5`},
+		{"organizationId", "*", `organizationId: "*" is not`},
+		{"vpcEndpointIds", "vpce-0123456789abcdef0", `vpcEndpointIds: vpce-0123456789abcdef0 is not a list of strings such as ["a", "b"]`},
+		{"vpcEndpointIds", []any{"vpc-0123456789abcdef0"}, `vpcEndpointIds: "vpc-0123456789abcdef0" is not such as vpce-`},
+		{"administrators", []any{""}, `administrators: "" is not a pattern`},
+		{"allocators", `["a"] ["b"]`, `allocators: ["a"] ["b"] is not a list of strings`},
+		{"allocators", []any{"arn:aws:iam::1:role/a arn:aws:iam::1:role/b"}, "allocators: \"arn:aws:iam::1:role/a arn:aws:iam::1:role/b\" is not a pattern"},
+		{"readers", []any{1.0}, "readers: [1] is not a list of strings"},
+		{"readers", nil, "readers: null is not a list of strings"},
+		{"quotas", `{"pools":1}`, `quotas: read the quotas {"pools":1}: json: unknown field "pools"`},
+		{"quotas", map[string]any{"ipams": 0.0}, "quotas: read the quotas {\"ipams\":0}: ipams is 0, and the least is 1"},
+		{"quotas", "{", "quotas: { is not a JSON object"},
+		{"quotas", []any{}, "quotas: read the quotas []"},
+		{"architecture", "amd64", `architecture: "amd64" is neither arm64 nor x86_64`},
+		{"logRetentionDays", 31.0, "logRetentionDays: CloudWatch Logs does not keep for 31 days; choose one of [1 3 5 7 14 30"},
+		{"logRetentionDays", 30.5, "logRetentionDays: 30.5 is not a whole number"},
+		{"logRetentionDays", "month", "logRetentionDays: month is not a whole number"},
+		{"alarmEmail", "Network <network@example.com>", "alarmEmail: \"Network <network@example.com>\" is not a mail address"},
+		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is not such as arn:aws:sns:"},
+		{"destroyable", "yes", "destroyable: yes is not true or false"},
+		{"destroyable", 1.0, "destroyable: 1 is not true or false"},
+	} {
+		t.Run(c.member, func(t *testing.T) {
+			got, err := ParseConfig(map[string]any{c.member: c.value})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v: %v, want … %s …", c.value, err, c.want)
+			}
+			if diff := cmp.Diff(Config{}, got); diff != "" {
+				t.Errorf("a refused context gives a configuration: %s", diff)
+			}
+		})
+	}
+	t.Run("two errors", func(t *testing.T) {
+		_, err := ParseConfig(map[string]any{"alarmEmail": "a@example.com", "alarmTopicArn": "arn:aws:sns:eu-west-1:111122223333:alarms", "architecture": "arm"})
+		for _, want := range []string{"alarmEmail and alarmTopicArn: give one of them", `architecture: "arm"`} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want … %s …", err, want)
+			}
+		}
+	})
+}
+
+// What the configuration hands to the functions is what they read.
+func TestEnvironment(t *testing.T) {
+	const owner = "111122223333"
+	c := Config{
+		Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"b", "c"}, Readers: []string{"*"},
+		Quotas: json.RawMessage(`{"pools_per_scope":500}`),
+	}
+	environment, err := c.Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants, err := ops.ParseGrants(environment[lambdakit.EnvGrants], owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []ops.Grant{{Pattern: "arn:aws:iam::111122223333:role/admin", Class: ops.Administer}, {Pattern: "b", Class: ops.Allocate}, {Pattern: "c", Class: ops.Allocate}, {Pattern: "*", Class: ops.Read}}
+	if diff := cmp.Diff(want, grants); diff != "" {
+		t.Error(diff)
+	}
+	if q, err := lambdakit.ParseQuotas(environment[lambdakit.EnvQuotas]); err != nil || q.PoolsPerScope != 500 || q.PoolDepth != 10 {
+		t.Errorf("quotas %+v, %v", q, err)
+	}
+
+	environment, err = (&Config{}).Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := environment[lambdakit.EnvQuotas]; ok {
+		t.Error("quotas are set that nobody has given")
+	}
+	grants, err = ops.ParseGrants(environment[lambdakit.EnvGrants], owner)
+	if err != nil || len(grants) == 0 || grants[0].Class != ops.Administer {
+		t.Errorf("no grants give %v, %v, not the default", grants, err)
+	}
+
+	c.Readers = slices.Repeat([]string{"arn:aws:iam::111122223333:role/reader"}, 100)
+	if _, err := c.Environment(); err == nil || !strings.Contains(err.Error(), "has room for 3072") {
+		t.Errorf("grants too long for a function's environment: %v", err)
+	}
+}
+
+// Every member of the context has its row in the README, and every row its
+// member.
+func TestREADMEListsTheContext(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## Configuration\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var rows, members []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(section, -1) {
+		rows = append(rows, m[1])
+	}
+	for name := range new(Config).fields() {
+		members = append(members, name)
+	}
+	slices.Sort(rows)
+	slices.Sort(members)
+	if diff := cmp.Diff(members, rows); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,557 @@
+//go:build !race
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+func diff(t *testing.T, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// No rule of cdk-nag's AwsSolutions is broken without a reason in the code, and
+// CDK itself has nothing to warn of.
+func TestNoUnexplainedFindings(t *testing.T) {
+	for name, d := range deployments {
+		for _, f := range d().findings {
+			t.Errorf("%s: %s", name, f)
+		}
+	}
+}
+
+// A resource whose logical id changes is deleted and made anew: for the table
+// that is the loss of everything.
+func TestLogicalIDs(t *testing.T) {
+	var b strings.Builder
+	// A deployment of API Gateway is new with each change of the API.
+	deployment := regexp.MustCompile(`^(ApiDeployment.{8}).{32}$`)
+	for _, s := range []struct {
+		name string
+		template
+	}{{"data", plain().data}, {"service", plain().service}} {
+		for _, id := range slices.Sorted(maps.Keys(s.Resources)) {
+			fmt.Fprintf(&b, "%s %s %s\n", s.name, s.Resources[id].Type, deployment.ReplaceAllString(id, "$1…"))
+		}
+	}
+	golden(t, "testdata/logical-ids.golden", b.String())
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, string(want), got)
+}
+
+// The ids are the same whatever is configured, so no change of configuration
+// replaces anything that holds data.
+func TestLogicalIDsDoNotDependOnConfiguration(t *testing.T) {
+	for _, kind := range []string{"AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::ApiGateway::RestApi", "AWS::Lambda::Function"} {
+		for name, d := range deployments {
+			diff(t, plain().data.ids(kind), d().data.ids(kind))
+			diff(t, plain().service.ids(kind), d().service.ids(kind))
+			if len(d().data.ids(kind))+len(d().service.ids(kind)) == 0 {
+				t.Errorf("%s has no %s", name, kind)
+			}
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	want := func(region string, protected bool) object {
+		return object{
+			"AttributeDefinitions":    list{object{"AttributeName": "PK", "AttributeType": "S"}, object{"AttributeName": "SK", "AttributeType": "S"}},
+			"KeySchema":               list{object{"AttributeName": "PK", "KeyType": "HASH"}, object{"AttributeName": "SK", "KeyType": "RANGE"}},
+			"TimeToLiveSpecification": object{"AttributeName": "Expires", "Enabled": true},
+			"BillingMode":             "PAY_PER_REQUEST",
+			"StreamSpecification":     object{"StreamViewType": "NEW_AND_OLD_IMAGES"},
+			"SSESpecification":        object{"SSEEnabled": false}, // the key is DynamoDB's own
+			"Replicas": list{object{
+				"Region": region, "DeletionProtectionEnabled": protected,
+				"PointInTimeRecoverySpecification": object{"PointInTimeRecoveryEnabled": true},
+			}},
+		}
+	}
+	_, kept := plain().data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	diff(t, resource{Type: kept.Type, Properties: want(region, true), DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain"}, kept)
+	_, gone := passing().data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	diff(t, resource{Type: gone.Type, Properties: want("us-east-1", false), DeletionPolicy: "Delete", UpdateReplacePolicy: "Delete"}, gone)
+}
+
+func TestFunctions(t *testing.T) {
+	table, _ := plain().data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	for _, c := range []struct {
+		name, id                       string
+		d                              deployment
+		architecture, account, region  string
+		grants, quotas, deletionPolicy string
+		retention                      float64
+	}{
+		{"plain", "", plain(), "arm64", account, region, "{}", "", "Retain", 90},
+		{"closed", "", closed(), "arm64", "${AWS::AccountId}", "${AWS::Region}",
+			`{"administrators":["arn:aws:iam::111122223333:role/admin"],"allocators":["*"],"readers":["*"]}`, `{"pools_per_scope":500}`, "Retain", 30},
+		{"passing", "", passing(), "x86_64", "000000000000", "us-east-1", "{}", "", "Delete", 90},
+	} {
+		for _, f := range []struct {
+			id, description string
+			seconds, memory float64
+		}{
+			{"ApiFunction", "Answers the IPAM API", 28, 1024},
+			{"ProvisioningWorker", "Finishes what one transaction cannot", 600, 512},
+		} {
+			t.Run(c.name+" "+f.id, func(t *testing.T) {
+				_, got := c.d.service.one(t, "AWS::Lambda::Function", f.id)
+				role, _ := c.d.service.one(t, "AWS::IAM::Role", f.id)
+				logs, group := c.d.service.one(t, "AWS::Logs::LogGroup", f.id)
+				environment := object{
+					"CADASTRE_TABLE": "${" + table + "}", "CADASTRE_ACCOUNT": c.account, "CADASTRE_HOME_REGION": c.region, "CADASTRE_GRANTS": c.grants,
+				}
+				if c.quotas != "" {
+					environment["CADASTRE_QUOTAS"] = c.quotas
+				}
+				code := got.Properties["Code"]
+				delete(got.Properties, "Code")
+				defer func() { got.Properties["Code"] = code }()
+				diff(t, object{
+					"Description":   f.description,
+					"Runtime":       "provided.al2023",
+					"Handler":       "bootstrap",
+					"Architectures": list{c.architecture},
+					"Timeout":       f.seconds,
+					"MemorySize":    f.memory,
+					"TracingConfig": object{"Mode": "Active"},
+					"LoggingConfig": object{"LogGroup": "${" + logs + "}"},
+					"Role":          "${" + role + ".Arn}",
+					"Environment":   object{"Variables": environment},
+				}, got.Properties)
+				diff(t, resource{Type: group.Type, Properties: object{"RetentionInDays": c.retention}, DeletionPolicy: c.deletionPolicy, UpdateReplacePolicy: c.deletionPolicy}, group)
+			})
+		}
+	}
+}
+
+// Each role may do exactly what its bearer calls.
+func TestPolicies(t *testing.T) {
+	d := plain()
+	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	queue, _ := d.service.one(t, "AWS::SQS::Queue", "ProvisioningDeadLetters")
+	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
+	apiLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ApiFunction")
+	workerLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ProvisioningWorker")
+	on := func(resource string, actions ...string) (grants []string) {
+		for _, a := range actions {
+			grants = append(grants, a+" on "+resource)
+		}
+		return grants
+	}
+	function := func(logs string) []string {
+		return slices.Concat(
+			on("${"+table+".Arn}", store.DynamoActions...),
+			on("${"+logs+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"), // the Lambda service writes what the function prints
+			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),       // active tracing
+		)
+	}
+	want := map[string][]string{
+		"ApiFunctionRole": function(apiLogs),
+		"ProvisioningWorkerRole": slices.Concat(
+			function(workerLogs),
+			// Lambda reads the stream and sends what is given up with the
+			// function's role.
+			on("${"+table+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+			on("*", "dynamodb:ListStreams"),
+			on("${"+queue+".Arn}", "sqs:SendMessage"),
+		),
+		// EventBridge Scheduler invokes the function, or sends the event to the
+		// queue.
+		"ProvisioningSweepRole": slices.Concat(on("${"+worker+".Arn}", "lambda:InvokeFunction"), on("${"+queue+".Arn}", "sqs:SendMessage")),
+		"ApiCloudWatchRole":     nil, // AWS's own policy, see below
+	}
+	got := map[string][]string{}
+	for _, id := range d.service.ids("AWS::IAM::Role") {
+		r := d.service.Resources[id].Properties
+		var grants []string
+		policies, _ := r["Policies"].([]any)
+		for _, p := range policies {
+			for _, s := range p.(object)["PolicyDocument"].(object)["Statement"].([]any) {
+				s := s.(object)
+				diff(t, "Allow", s["Effect"])
+				for _, a := range elements(s["Action"]) {
+					for _, res := range elements(s["Resource"]) {
+						grants = append(grants, fmt.Sprintf("%s on %s", a, res))
+					}
+				}
+			}
+		}
+		name := id[:len(id)-8]
+		slices.Sort(grants)
+		slices.Sort(want[name])
+		got[name] = grants
+		managed := any(nil)
+		if name == "ApiCloudWatchRole" {
+			managed = list{"arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"}
+		}
+		diff(t, managed, r["ManagedPolicyArns"])
+	}
+	diff(t, want, got)
+	for _, kind := range []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::Lambda::LayerVersionPermission"} {
+		if ids := d.service.ids(kind); len(ids) > 0 {
+			t.Errorf("permissions beside the roles': %s %v", kind, ids)
+		}
+	}
+	trust := func(role string) any {
+		_, r := d.service.one(t, "AWS::IAM::Role", role)
+		return r.Properties["AssumeRolePolicyDocument"].(object)["Statement"]
+	}
+	for _, role := range []string{"ApiFunctionRole", "ProvisioningWorkerRole"} {
+		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}}}), trust(role))
+	}
+	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "scheduler.amazonaws.com"},
+		"Condition": object{"StringEquals": object{"aws:SourceAccount": account}}}}), trust("ProvisioningSweepRole"))
+}
+
+func elements(v any) []any {
+	if l, ok := v.([]any); ok {
+		return l
+	}
+	return []any{v}
+}
+
+// paths returns the API's resources by logical id.
+func paths(d template) map[string]string {
+	all := map[string]string{}
+	var path func(id string) string
+	path = func(id string) string {
+		r, ok := d.Resources[strings.Trim(id, "${}")]
+		if !ok {
+			return "" // the root
+		}
+		return path(r.Properties["ParentId"].(string)) + "/" + r.Properties["PathPart"].(string)
+	}
+	for _, id := range d.ids("AWS::ApiGateway::Resource") {
+		all[id] = path(id)
+	}
+	return all
+}
+
+// The API has these methods and no other, each for IAM credentials only, and
+// each hands the request to the api function as it came.
+func TestMethods(t *testing.T) {
+	d := plain().service
+	function, _ := d.one(t, "AWS::Lambda::Function", "ApiFunction")
+	var got []string
+	for _, id := range d.ids("AWS::ApiGateway::Method") {
+		p := d.Resources[id].Properties
+		path := paths(d)[strings.Trim(p["ResourceId"].(string), "${}")]
+		if path == "" {
+			path = "/"
+		}
+		got = append(got, p["HttpMethod"].(string)+" "+path)
+		diff(t, any("AWS_IAM"), p["AuthorizationType"])
+		diff(t, any(object{
+			"Type": "AWS_PROXY", "IntegrationHttpMethod": "POST",
+			"Uri": "arn:${AWS::Partition}:apigateway:" + region + ":lambda:path/2015-03-31/functions/${" + function + ".Arn}/invocations",
+		}), p["Integration"])
+	}
+	slices.Sort(got)
+	diff(t, []string{"GET /", "GET /v1/openapi.json", "POST /", "POST /v1/{operation}"}, got)
+	_, api := d.one(t, "AWS::ApiGateway::RestApi", "Api")
+	for _, name := range []string{"BinaryMediaTypes", "MinimumCompressionSize"} {
+		if v, ok := api.Properties[name]; ok {
+			t.Errorf("the API has %s %v: bodies would come in another form", name, v)
+		}
+	}
+}
+
+// Nobody but this API's stage and methods invokes the api function, and nobody
+// the other by a permission of its own.
+func TestInvocation(t *testing.T) {
+	d := plain().service
+	function, _ := d.one(t, "AWS::Lambda::Function", "ApiFunction")
+	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
+	stage, _ := d.one(t, "AWS::ApiGateway::Stage", "Api")
+	var got []string
+	for _, id := range d.ids("AWS::Lambda::Permission") {
+		p := d.Resources[id].Properties
+		got = append(got, p["SourceArn"].(string))
+		diff(t, object{
+			"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "apigateway.amazonaws.com", "SourceArn": p["SourceArn"],
+		}, p)
+	}
+	slices.Sort(got)
+	var want []string
+	for _, method := range []string{"GET/", "GET/v1/openapi.json", "POST/", "POST/v1/*"} {
+		want = append(want, "arn:${AWS::Partition}:execute-api:"+region+":"+account+":${"+api+"}/${"+stage+"}/"+method)
+	}
+	diff(t, want, got)
+}
+
+func TestResourcePolicy(t *testing.T) {
+	statement := func(sid, effect string, principal any, condition object) object {
+		s := object{"Sid": sid, "Effect": effect, "Action": "execute-api:Invoke", "Resource": "execute-api:/*", "Principal": object{"AWS": principal}}
+		if condition != nil {
+			s["Condition"] = condition
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name     string
+		d        deployment
+		endpoint object
+		want     list
+	}{
+		{"the owner account", plain(), object{"Types": list{"REGIONAL"}}, list{
+			statement("OwnerAccount", "Allow", "arn:${AWS::Partition}:iam::"+account+":root", nil),
+		}},
+		{"an organisation, through VPC endpoints", closed(), object{"Types": list{"PRIVATE"}, "VpcEndpointIds": list{"vpce-0123456789abcdef0", "vpce-11111111"}}, list{
+			statement("OwnerAccount", "Allow", "arn:${AWS::Partition}:iam::${AWS::AccountId}:root", nil),
+			statement("Organization", "Allow", "*", object{
+				"StringEquals":    object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+				"StringNotEquals": object{"aws:PrincipalAccount": "${AWS::AccountId}"},
+			}),
+			statement("OtherVpcEndpoints", "Deny", "*", object{"StringNotEquals": object{"aws:SourceVpce": list{"vpce-0123456789abcdef0", "vpce-11111111"}}}),
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, api := c.d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
+			diff(t, any(c.want), api.Properties["Policy"].(object)["Statement"])
+			diff(t, any(c.endpoint), api.Properties["EndpointConfiguration"])
+		})
+	}
+}
+
+func TestStage(t *testing.T) {
+	d := plain().service
+	_, stage := d.one(t, "AWS::ApiGateway::Stage", "Api")
+	access, group := d.one(t, "AWS::Logs::LogGroup", "ApiAccessLogs")
+	diff(t, any(90.0), group.Properties["RetentionInDays"])
+	diff(t, any("prod"), stage.Properties["StageName"])
+	diff(t, any(true), stage.Properties["TracingEnabled"])
+	diff(t, any(list{object{
+		"HttpMethod": "*", "ResourcePath": "/*", "MetricsEnabled": true, "LoggingLevel": "ERROR", "DataTraceEnabled": false,
+		"ThrottlingRateLimit": 500.0, "ThrottlingBurstLimit": 1000.0,
+	}}), stage.Properties["MethodSettings"])
+	log := stage.Properties["AccessLogSetting"].(object)
+	diff(t, any("${"+access+".Arn}"), log["DestinationArn"])
+	var record map[string]string
+	if err := json.Unmarshal([]byte(log["Format"].(string)), &record); err != nil {
+		t.Fatalf("the access log's format is not a JSON object of strings: %v", err)
+	}
+	for name, want := range map[string]string{"principal": "$context.identity.userArn", "request_id": "$context.requestId", "status": "$context.status"} {
+		diff(t, want, record[name])
+	}
+	// The group of the execution logs must be there before the stage makes API
+	// Gateway write them.
+	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
+	execution, group := d.one(t, "AWS::Logs::LogGroup", "ApiExecutionLogs")
+	diff(t, object{"LogGroupName": "API-Gateway-Execution-Logs_${" + api + "}/prod", "RetentionInDays": 90.0}, group.Properties)
+	if !slices.Contains(elements(stage.DependsOn), any(execution)) {
+		t.Errorf("the stage depends on %v, not on %s", stage.DependsOn, execution)
+	}
+	diff(t, 1, len(d.ids("AWS::ApiGateway::Account")))
+	diff(t, 0, len(closed().service.ids("AWS::ApiGateway::Account")))
+}
+
+func TestStreamSource(t *testing.T) {
+	d := plain()
+	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	queue, _ := d.service.one(t, "AWS::SQS::Queue", "ProvisioningDeadLetters")
+	function, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
+	_, source := d.service.one(t, "AWS::Lambda::EventSourceMapping", "")
+	diff(t, object{
+		"EventSourceArn":             "${" + table + ".StreamArn}",
+		"FunctionName":               "${" + function + "}",
+		"StartingPosition":           "TRIM_HORIZON",
+		"BatchSize":                  10.0,
+		"FilterCriteria":             object{"Filters": list{object{"Pattern": `{"dynamodb":{"Keys":{"PK":{"S":["` + store.WorkPK + `"]}}},"eventName":["INSERT"]}`}}},
+		"FunctionResponseTypes":      list{"ReportBatchItemFailures"},
+		"BisectBatchOnFunctionError": true,
+		"MaximumRetryAttempts":       5.0,
+		"MaximumRecordAgeInSeconds":  3600.0,
+		"DestinationConfig":          object{"OnFailure": object{"Destination": "${" + queue + ".Arn}"}},
+	}, source.Properties)
+}
+
+func TestSweep(t *testing.T) {
+	d := plain().service
+	queue, _ := d.one(t, "AWS::SQS::Queue", "ProvisioningDeadLetters")
+	function, _ := d.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
+	role, _ := d.one(t, "AWS::IAM::Role", "ProvisioningSweepRole")
+	_, schedule := d.one(t, "AWS::Scheduler::Schedule", "")
+	diff(t, object{
+		"Description": "Finishes work that was left behind", "ScheduleExpression": "rate(5 minutes)", "ScheduleExpressionTimezone": "Etc/UTC",
+		"FlexibleTimeWindow": object{"Mode": "OFF"}, "State": "ENABLED",
+		"Target": object{
+			"Arn": "${" + function + ".Arn}", "RoleArn": "${" + role + ".Arn}", "Input": `{"sweep":true}`,
+			"DeadLetterConfig": object{"Arn": "${" + queue + ".Arn}"},
+			"RetryPolicy":      object{"MaximumRetryAttempts": 3.0, "MaximumEventAgeInSeconds": 300.0},
+		},
+	}, schedule.Properties)
+}
+
+func TestDeadLetters(t *testing.T) {
+	id, queue := plain().service.one(t, "AWS::SQS::Queue", "")
+	diff(t, resource{
+		Type: queue.Type, Properties: object{"MessageRetentionPeriod": 1209600.0, "SqsManagedSseEnabled": true},
+		DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain",
+	}, queue)
+	_, policy := plain().service.one(t, "AWS::SQS::QueuePolicy", "")
+	diff(t, any(list{object{
+		"Effect": "Deny", "Action": "sqs:*", "Principal": object{"AWS": "*"}, "Resource": "${" + id + ".Arn}",
+		"Condition": object{"Bool": object{"aws:SecureTransport": "false"}},
+	}}), policy.Properties["PolicyDocument"].(object)["Statement"])
+}
+
+// The README's table of alarms is the template's.
+func TestAlarms(t *testing.T) {
+	d := plain().service
+	rows := "| alarm | metric | goes off at | says |\n|---|---|---|---|\n"
+	for _, id := range d.ids("AWS::CloudWatch::Alarm") {
+		p := d.Resources[id].Properties
+		diff(t, any("GreaterThanOrEqualToThreshold"), p["ComparisonOperator"])
+		diff(t, any("notBreaching"), p["TreatMissingData"])
+		rows += fmt.Sprintf("| `%s` | %s %s, %s in %v min | ≥ %v, %v in a row | %s |\n", strings.TrimPrefix(id[:len(id)-8], "Alarms"),
+			p["Namespace"], p["MetricName"], p["Statistic"], p["Period"].(float64)/60, p["Threshold"], p["EvaluationPeriods"], p["AlarmDescription"])
+	}
+	readme(t, "alarms", rows)
+}
+
+// readme compares the README between two marks with what is made here.
+func readme(t *testing.T, mark, got string) {
+	t.Helper()
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := "<!-- "+mark+": made from the templates by `go test ./infra -update` -->\n", "<!-- /"+mark+" -->"
+	head, rest, ok := strings.Cut(string(b), begin)
+	want, tail, found := strings.Cut(rest, end)
+	if !ok || !found {
+		t.Fatalf("README.md has no marks %s", mark)
+	}
+	if *update {
+		if err := os.WriteFile("README.md", []byte(head+begin+got+end+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want = got
+	}
+	diff(t, want, got)
+}
+
+// The alarms watch what is there: the functions, queue, API and table of the
+// deployment.
+func TestAlarmsWatchTheDeployment(t *testing.T) {
+	d := plain()
+	apiFunction, _ := d.service.one(t, "AWS::Lambda::Function", "ApiFunction")
+	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
+	queue, _ := d.service.one(t, "AWS::SQS::Queue", "")
+	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "")
+	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "")
+	want := map[string]object{
+		"ApiFunctionErrors":     {"FunctionName": "${" + apiFunction + "}"},
+		"ApiFunctionThrottles":  {"FunctionName": "${" + apiFunction + "}"},
+		"ApiFunctionDuration":   {"FunctionName": "${" + apiFunction + "}"},
+		"ProvisioningErrors":    {"FunctionName": "${" + worker + "}"},
+		"ProvisioningThrottles": {"FunctionName": "${" + worker + "}"},
+		"ProvisioningDuration":  {"FunctionName": "${" + worker + "}"},
+		"StreamAge":             {"FunctionName": "${" + worker + "}"},
+		"ApiServerErrors":       {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
+		"DeadLetters":           {"QueueName": "${" + queue + ".QueueName}"},
+		"TableReadThrottles":    {"TableName": "${" + table + "}"},
+		"TableWriteThrottles":   {"TableName": "${" + table + "}"},
+
+		"TableSystemErrorsBatchGetItem":       {"TableName": "${" + table + "}", "Operation": "BatchGetItem"},
+		"TableSystemErrorsQuery":              {"TableName": "${" + table + "}", "Operation": "Query"},
+		"TableSystemErrorsTransactWriteItems": {"TableName": "${" + table + "}", "Operation": "TransactWriteItems"},
+	}
+	got := map[string]object{}
+	for _, id := range d.service.ids("AWS::CloudWatch::Alarm") {
+		dimensions := object{}
+		for _, x := range d.service.Resources[id].Properties["Dimensions"].([]any) {
+			dimensions[x.(object)["Name"].(string)] = x.(object)["Value"]
+		}
+		got[strings.TrimPrefix(id[:len(id)-8], "Alarms")] = dimensions
+	}
+	diff(t, want, got)
+}
+
+func TestAlarmActions(t *testing.T) {
+	topic, made := closed().service.one(t, "AWS::SNS::Topic", "Alarms")
+	_, subscription := closed().service.one(t, "AWS::SNS::Subscription", "Alarms")
+	diff(t, object{"Protocol": "email", "Endpoint": "network@example.com", "TopicArn": "${" + topic + "}"}, subscription.Properties)
+	if len(made.Properties) > 0 {
+		t.Errorf("the topic has %v", made.Properties)
+	}
+	for _, c := range []struct {
+		name string
+		d    deployment
+		want any
+	}{
+		{"none", plain(), nil},
+		{"a mail address", closed(), list{"${" + topic + "}"}},
+		{"a topic", passing(), list{"arn:aws:sns:us-east-1:000000000000:alarms"}},
+	} {
+		ids := c.d.service.ids("AWS::CloudWatch::Alarm")
+		if len(ids) == 0 {
+			t.Fatalf("%s: there are no alarms", c.name)
+		}
+		for _, id := range ids {
+			p := c.d.service.Resources[id].Properties
+			diff(t, c.want, p["AlarmActions"])
+			diff(t, c.want, p["OKActions"])
+		}
+	}
+}
+
+// What scripts and people read of a deployment.
+func TestOutputs(t *testing.T) {
+	own := func(tmpl template) (names []string) {
+		for name := range tmpl.Outputs {
+			if !strings.HasPrefix(name, "ExportsOutput") {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	d := plain()
+	diff(t, []string{"TableName"}, own(d.data))
+	diff(t, []string{"ApiFunctionName", "ApiId", "ApiUrl", "ProvisioningFunctionName"}, own(d.service))
+	api, _ := d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
+	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "Api")
+	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}/"), d.service.Outputs["ApiUrl"].Value)
+	diff(t, any("${"+api+"}"), d.service.Outputs["ApiId"].Value)
+}
+
+// Templates that are bound to no account and Region name none, nor a partition.
+func TestNoRegionInTheTemplates(t *testing.T) {
+	b, err := json.Marshal([]template{closed().data, closed().service})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "") // a grant that the context names
+	for _, m := range regexp.MustCompile(`\b[a-z]{2}-(gov-)?[a-z]+-\d\b|\barn:aws[a-z-]*:|\b\d{12}\b`).FindAllString(without, -1) {
+		t.Errorf("the templates hold %s", m)
+	}
+}

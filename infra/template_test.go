@@ -1,0 +1,205 @@
+//go:build !race
+
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files and the README's tables")
+
+// The kernel that runs CDK is one child process for all tests. The race detector
+// reports races inside its client, so these files are left out under it.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	jsii.Close()
+	os.Exit(status)
+}
+
+// template is what CloudFormation gets for a stack, as far as it is looked at.
+// Its values are made plain.
+type template struct {
+	Resources map[string]resource
+	Outputs   map[string]struct {
+		Value  any
+		Export struct{ Name string }
+	}
+}
+
+type resource struct {
+	Type                string
+	Properties          map[string]any
+	DeletionPolicy      string
+	UpdateReplacePolicy string
+	DependsOn           any
+}
+
+// deployment is the app's templates and what was found in it on the way:
+// errors and warnings of CDK and of cdk-nag's AwsSolutions rules.
+type deployment struct {
+	data, service template
+	findings      []string
+}
+
+const (
+	account = "111122223333"
+	region  = "eu-west-1"
+)
+
+// The deployments that the tests look at. Together their contexts have every
+// member of the configuration.
+var (
+	// plain is what a deployer gets who sets nothing.
+	plain = sync.OnceValue(func() deployment { return synthesize(account, region, nil) })
+	// closed is private, for an organisation, and with all else that is chosen
+	// in words; bound to no account or Region.
+	closed = sync.OnceValue(func() deployment {
+		return synthesize("", "", map[string]any{
+			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
+			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
+			"quotas": map[string]any{"pools_per_scope": 500}, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
+		})
+	})
+	// passing leaves nothing behind, as on the emulator.
+	passing = sync.OnceValue(func() deployment {
+		return synthesize("000000000000", "us-east-1", map[string]any{
+			"architecture": "x86_64", "destroyable": "true", "alarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms",
+		})
+	})
+	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing}
+)
+
+// synthesize runs the app as the CDK CLI would, on functions that stand in for
+// the built ones. It panics on errors, as it runs once for several tests.
+func synthesize(account, region string, context map[string]any) deployment {
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	scratch, err := os.MkdirTemp("", "")
+	must(err)
+	defer os.RemoveAll(scratch)
+	for _, name := range []string{"api", "provisioning"} {
+		must(os.MkdirAll(filepath.Join(scratch, name), 0o700))
+		must(os.WriteFile(filepath.Join(scratch, name, "bootstrap"), []byte(name), 0o700))
+	}
+	os.Setenv("CDK_DEFAULT_ACCOUNT", account)
+	os.Setenv("CDK_DEFAULT_REGION", region)
+	b, err := os.ReadFile("../cdk.json")
+	must(err)
+	var cdk struct{ Context map[string]any }
+	must(json.Unmarshal(b, &cdk))
+	maps.Copy(cdk.Context, context)
+
+	config, err := ParseConfig(cdk.Context)
+	must(err)
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &cdk.Context, Outdir: jsii.String(filepath.Join(scratch, "out")), AnalyticsReporting: jsii.Bool(false)})
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(nil), nil)
+	must(build(app, config, scratch))
+	assembly := app.Synth(nil)
+
+	var d deployment
+	read := func(id string) (t template) {
+		artifact := assembly.GetStackArtifact(&id)
+		for _, m := range *artifact.Messages() {
+			d.findings = append(d.findings, fmt.Sprintf("%s %s: %v", m.Level, *m.Id, m.Entry.Data))
+		}
+		b, err := json.Marshal(artifact.Template())
+		must(err)
+		var raw any
+		must(json.Unmarshal(b, &raw))
+		b, err = json.Marshal(simplify(raw, d.data))
+		must(err)
+		must(json.Unmarshal(b, &t))
+		return t
+	}
+	d.data = read("Data")
+	d.service = read("Service")
+	return d
+}
+
+// simplify writes references as strings: ${Id} and ${Id.Attribute}, those to
+// another stack's as if they were in this one, and joins what is joined.
+func simplify(value any, other template) any {
+	switch v := value.(type) {
+	case []any:
+		for i := range v {
+			v[i] = simplify(v[i], other)
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = simplify(v[name], other)
+		}
+		if len(v) > 1 {
+			break
+		}
+		if id, ok := v["Ref"].(string); ok {
+			return "${" + id + "}"
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			return fmt.Sprintf("${%s.%s}", get[0], get[1])
+		}
+		if name, ok := v["Fn::ImportValue"].(string); ok {
+			for _, o := range other.Outputs {
+				if o.Export.Name == name {
+					return o.Value
+				}
+			}
+		}
+		if join, ok := v["Fn::Join"].([]any); ok {
+			var parts []string
+			for _, p := range join[1].([]any) {
+				parts = append(parts, fmt.Sprint(p))
+			}
+			return strings.Join(parts, join[0].(string))
+		}
+	}
+	return value
+}
+
+// ids returns the logical ids of the resources of a type.
+func (t template) ids(kind string) []string {
+	var ids []string
+	for id, r := range t.Resources {
+		if r.Type == kind {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// one returns the only resource of a type whose logical id begins so.
+func (tmpl template) one(t *testing.T, kind, prefix string) (string, resource) {
+	t.Helper()
+	var found []string
+	for _, id := range tmpl.ids(kind) {
+		if strings.HasPrefix(id, prefix) {
+			found = append(found, id)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("there are %d resources %s %s…: %v", len(found), kind, prefix, found)
+	}
+	return found[0], tmpl.Resources[found[0]]
+}
+
+// object and list write expected values shortly.
+type (
+	object = map[string]any
+	list   = []any
+)
