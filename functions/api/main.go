@@ -1,23 +1,36 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 func main() {
-	slog.SetDefault(slog.New(lambdacontext.NewLogHandler()))
-	grants, err := ops.ParseGrants(os.Getenv("CADASTRE_GRANTS"), os.Getenv("CADASTRE_ACCOUNT"))
+	telemetry.SetUp()
+	registry, err := open(context.Background())
 	if err != nil {
-		slog.Error("the grants cannot be read", "error", err.Error())
+		slog.Error("the function cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	registry := ops.NewRegistry(ops.NewGrants(grants, nil, 0, time.Now))
 	lambda.Start(New(registry, Options{}).Handle)
+}
+
+func open(ctx context.Context) (*ops.Registry, error) {
+	store, err := lambdakit.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), os.Getenv(lambdakit.EnvAccount))
+	if err != nil {
+		return nil, err
+	}
+	return ops.New(store, ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)), nil
 }
