@@ -20,6 +20,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
@@ -29,6 +30,9 @@ import (
 // RegionHeader carries the Region that the caller acts for, where it is not
 // that of the signature: API Gateway takes signatures of its own Region only.
 const RegionHeader = "X-Cadastre-Region"
+
+// description is how records and metrics call GET /v1/openapi.json.
+const description = "openapi.json"
 
 // maxAnswer is what an answer's body may take of the 6 MB that Lambda admits
 // for the whole answer, as it is escaped there.
@@ -78,7 +82,7 @@ func (h *Handler) Handle(ctx context.Context, e events.APIGatewayProxyRequest) (
 		}
 		body, contentType = r.encodeError(public)
 	}
-	h.log(ctx, r, status, code, err, h.now().Sub(start))
+	h.log(ctx, r, status, code, err, start)
 	return events.APIGatewayProxyResponse{
 		StatusCode: status,
 		Headers:    map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"},
@@ -118,7 +122,7 @@ func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentTy
 	case "POST /v1/{operation}":
 		return h.json(ctx, r)
 	case "GET /v1/openapi.json":
-		r.operation = "openapi.json"
+		r.operation = description
 		body, err = h.openapi(r)
 		return body, awsjson.ContentType, err
 	}
@@ -202,11 +206,18 @@ func (h *Handler) openapi(r *request) ([]byte, error) {
 	return openapi.Document((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), described)
 }
 
-func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Code, err error, took time.Duration) {
+// log writes the request's record, which is its metrics too.
+func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Code, err error, start time.Time) {
+	end := h.now()
+	took := end.Sub(start)
+	operation := telemetry.Unknown
+	if _, ok := h.registry.Lookup(r.operation); ok || r.operation == description {
+		operation = r.operation
+	}
 	attributes := []slog.Attr{
 		slog.String("operation", schema.Excerpt(r.operation)),
 		slog.Int("status", status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.Float64("duration_ms", telemetry.Milliseconds(took)),
 		slog.String("code", string(code)),
 		slog.String("account", r.caller.Account),
 		slog.String("principal", r.caller.ARN),
@@ -217,6 +228,7 @@ func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Cod
 		level = slog.LevelError
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
+	attributes = append(attributes, telemetry.Work(end, operation, telemetry.OutcomeOf(code), took)...)
 	h.logger.LogAttrs(ctx, level, "request", attributes...)
 }
 

@@ -308,8 +308,49 @@ func TestOneRecordARequest(t *testing.T) {
 			if err := json.Unmarshal(w.log.Bytes(), &got); err != nil {
 				t.Fatalf("not one record: %v in %s", err, w.log.Bytes())
 			}
+			for _, metrics := range []string{"_aws", "Operation", "Outcome", "Requests", "Duration"} {
+				delete(got, metrics)
+			}
 			if diff := cmp.Diff(got, c.want); diff != "" {
 				t.Errorf("-got +want:\n%s", diff)
+			}
+		})
+	}
+}
+
+// The record of a request is its metrics too. Nothing that a caller makes up
+// becomes a dimension.
+func TestMetricsOfARequest(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		fail               error
+		change             func(*events.APIGatewayProxyRequest)
+		operation, outcome string
+	}{
+		{"success", nil, nil, "AllocateIpamPoolCidr", "ok"},
+		{"refusal", ipam.Errorf(ipam.CodeResourceLimitExceeded, "x"), nil, "AllocateIpamPoolCidr", "quota"},
+		{"failure", errors.New("x"), nil, "AllocateIpamPoolCidr", "internal"},
+		{"no such action", nil, form("Action=MineBitcoin&Version=2016-11-15"), "Unknown", "caller"},
+		{"no action", nil, form(""), "Unknown", "caller"},
+		{"description", nil, func(e *events.APIGatewayProxyRequest) {
+			e.HTTPMethod, e.Resource, e.Path, e.Body = "GET", "/v1/openapi.json", "/v1/openapi.json", ""
+		}, "openapi.json", "ok"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			w.fail = c.fail
+			w.do(t, c.change)
+			var got struct {
+				Operation, Outcome string
+				Requests           int
+				Duration           float64
+				AWS                struct{ Timestamp int64 } `json:"_aws"`
+			}
+			if err := json.Unmarshal(w.log.Bytes(), &got); err != nil {
+				t.Fatalf("not one record: %v in %s", err, w.log.Bytes())
+			}
+			if got.Operation != c.operation || got.Outcome != c.outcome || got.Requests != 1 || got.Duration != 1.5 || got.AWS.Timestamp != 1e12+3 {
+				t.Errorf("%+v, want %s, %s", got, c.operation, c.outcome)
 			}
 		})
 	}
