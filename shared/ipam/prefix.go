@@ -72,6 +72,9 @@ func FamilyOf(p netip.Prefix) Family {
 //	p       10.0.2.0/24 or 10.0.3.0/24
 //	Parent  10.0.2.0/23
 func Parent(p netip.Prefix) netip.Prefix {
+	if p.Bits() == 0 {
+		panic("ipam: a whole address family has no parent")
+	}
 	return netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked()
 }
 

@@ -1,0 +1,28 @@
+package ipamtest
+
+import (
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"pgregory.net/rapid"
+)
+
+// Families generates the address families.
+func Families() *rapid.Generator[ipam.Family] {
+	return rapid.SampledFrom([]ipam.Family{ipam.IPv4, ipam.IPv6})
+}
+
+// Inside generates blocks that lie in outer or equal it, of all lengths from
+// outer's to a single address.
+func Inside(outer netip.Prefix) *rapid.Generator[netip.Prefix] {
+	return rapid.Custom(func(t *rapid.T) netip.Prefix {
+		address := outer.Addr().AsSlice()
+		length := rapid.IntRange(outer.Bits(), 8*len(address)).Draw(t, "length")
+		random := rapid.SliceOfN(rapid.Byte(), len(address), len(address)).Draw(t, "address")
+		for i := outer.Bits(); i < length; i++ {
+			address[i/8] |= random[i/8] & (0x80 >> (i % 8))
+		}
+		a, _ := netip.AddrFromSlice(address)
+		return netip.PrefixFrom(a, length)
+	})
+}

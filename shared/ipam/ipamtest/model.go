@@ -1,0 +1,367 @@
+package ipamtest
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"go4.org/netipx"
+)
+
+// Model is one scope with its pools, and what a single caller after the other
+// sees of them. Requests are named by their tokens; a name stands for the id
+// that is derived from it. Its zero value is not usable; see New. Not safe for
+// concurrent use.
+//
+// An answer's code is "" if the request succeeds. A refused request changes
+// nothing.
+type Model struct {
+	Now   int64 // Unix seconds; the test moves it
+	CIDRs int   // how many CIDRs a pool may have
+
+	scope   map[ipam.Family]*space
+	pools   map[string]*pool
+	records map[string]record // allocations, those of kind ipam-pool included, by name
+	answers map[string]record // to provisioning, by name
+}
+
+type space struct {
+	roots []netip.Prefix
+	taken map[netip.Prefix]holder
+}
+
+// holder is what holds a taken block: a request, and the pool that has it as a
+// root, if it is one.
+type holder struct{ name, pool string }
+
+type pool struct {
+	space
+	source   string
+	family   ipam.Family
+	deleting bool
+	listed   map[netip.Prefix]listing
+}
+
+type listing struct {
+	state   ipam.CIDRState
+	expires int64
+}
+
+type record struct {
+	pool, digest string // pool: "" for the scope
+	cidr         netip.Prefix
+	root         bool  // of kind ipam-pool
+	released     bool  // by Release or by a cascading deletion
+	expires      int64 // 0: never
+}
+
+// retention and listingLife are what README promises: 24 hours for tokens and
+// for released allocations, one hour for deprovisioned CIDRs.
+const retention, listingLife = 24 * 60 * 60, 60 * 60
+
+// New returns a scope without pools.
+func New(now int64, cidrs int) *Model {
+	m := &Model{Now: now, CIDRs: cidrs, scope: map[ipam.Family]*space{}, pools: map[string]*pool{}, records: map[string]record{}, answers: map[string]record{}}
+	for f, all := range map[ipam.Family]string{ipam.IPv4: "0.0.0.0/0", ipam.IPv6: "::/0"} {
+		m.scope[f] = &space{roots: []netip.Prefix{netip.MustParsePrefix(all)}, taken: map[netip.Prefix]holder{}}
+	}
+	return m
+}
+
+// Clone returns a copy.
+func (m *Model) Clone() *Model {
+	c := &Model{Now: m.Now, CIDRs: m.CIDRs, scope: map[ipam.Family]*space{}, pools: map[string]*pool{}, records: maps.Clone(m.records), answers: maps.Clone(m.answers)}
+	for f, s := range m.scope {
+		c.scope[f] = &space{slices.Clone(s.roots), maps.Clone(s.taken)}
+	}
+	for id, p := range m.pools {
+		q := *p
+		q.roots, q.taken, q.listed = slices.Clone(p.roots), maps.Clone(p.taken), maps.Clone(p.listed)
+		c.pools[id] = &q
+	}
+	return c
+}
+
+// AddPool makes a pool; source is "" at the top level.
+func (m *Model) AddPool(id, source string, f ipam.Family) {
+	m.pools[id] = &pool{space: space{taken: map[netip.Prefix]holder{}}, source: source, family: f, listed: map[netip.Prefix]listing{}}
+}
+
+func (m *Model) above(p *pool) *space {
+	if p.source != "" {
+		return &m.pools[p.source].space
+	}
+	return m.scope[p.family]
+}
+
+// free returns the free blocks of a space, as Free does.
+func (s *space) free() []netip.Prefix {
+	return Free(s.roots, slices.Collect(maps.Keys(s.taken)))
+}
+
+// find returns the block for a wish: a certain CIDR if it is valid, else one of
+// the length.
+func (s *space) find(cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, bool) {
+	free := s.free()
+	if !cidr.IsValid() {
+		return Lowest(free, length, f)
+	}
+	return cidr, slices.ContainsFunc(free, func(b netip.Prefix) bool { return holds(b, cidr) })
+}
+
+func (m *Model) alive(r record) bool { return r.expires == 0 || r.expires >= m.Now }
+
+// Allocate takes a block out of a pool and returns it. preview takes nothing.
+func (m *Model) Allocate(id, name, digest string, q ipam.AllocateRequest, preview bool) (netip.Prefix, ipam.Code) {
+	none := netip.Prefix{}
+	narrow := slices.Concat(q.Filter.Allowed, q.Filter.Disallowed)
+	if q.CIDR.IsValid() && (q.Length != nil || len(narrow) > 0) {
+		return none, ipam.CodeInvalidParameterCombination
+	}
+	if r, ok := m.records[name]; ok && m.alive(r) && !preview {
+		if r.digest != digest {
+			return none, ipam.CodeIdempotentParameterMismatch
+		}
+		return r.cidr, ""
+	}
+	p := m.pools[id]
+	if p == nil {
+		return none, ipam.CodeInvalidPoolIDNotFound
+	}
+	if p.deleting {
+		return none, ipam.CodeIncorrectState
+	}
+	for _, c := range append(narrow, q.CIDR) {
+		if c.IsValid() && c.Addr().Is4() != (p.family == ipam.IPv4) {
+			return none, ipam.CodeInvalidParameterValue
+		}
+	}
+	length := 0
+	if !q.CIDR.IsValid() {
+		if q.Length == nil {
+			return none, ipam.CodeInvalidParameterCombination
+		}
+		if length = *q.Length; length < 0 || length > 128 || length > 32 && p.family == ipam.IPv4 {
+			return none, ipam.CodeInvalidParameterValue
+		}
+	}
+	chosen, ok := p.find(q.CIDR, length, q.Filter)
+	if !ok {
+		return none, ipam.CodeInvalidParameterValue
+	}
+	if !preview {
+		p.taken[chosen] = holder{name: name}
+		m.records[name] = record{pool: id, digest: digest, cidr: chosen}
+	}
+	return chosen, ""
+}
+
+// Release gives an allocation back.
+func (m *Model) Release(id string, cidr netip.Prefix, name string) ipam.Code {
+	p, r := m.pools[id], m.records[name]
+	switch {
+	case p == nil:
+		return ipam.CodeInvalidPoolIDNotFound
+	case !r.cidr.IsValid() || !m.alive(r):
+		return ipam.CodeInvalidAllocationIDNotFound
+	case r.pool != id || r.cidr != cidr:
+		return ipam.CodeInvalidParameterValue
+	case r.root:
+		return ipam.CodeInvalidParameterCombination
+	case !r.released:
+		m.release(p, cidr)
+	}
+	return ""
+}
+
+func (m *Model) release(p *pool, cidr netip.Prefix) {
+	name := p.taken[cidr].name
+	delete(p.taken, cidr)
+	r := m.records[name]
+	r.released, r.expires = true, m.Now+retention
+	m.records[name] = r
+}
+
+// Provision takes a block out of the pool's source and makes it a root.
+func (m *Model) Provision(id, name, digest string, cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, ipam.Code) {
+	none := netip.Prefix{}
+	if r, ok := m.answers[name]; ok && m.alive(r) {
+		if r.digest != digest {
+			return none, ipam.CodeIdempotentParameterMismatch
+		}
+		return r.cidr, ""
+	}
+	p := m.pools[id]
+	switch {
+	case p == nil:
+		return none, ipam.CodeInvalidPoolIDNotFound
+	case p.deleting:
+		return none, ipam.CodeIncorrectState
+	case len(p.roots) >= m.CIDRs:
+		return none, ipam.CodeResourceLimitExceeded
+	case p.source != "" && m.pools[p.source].deleting, slices.Contains(p.roots, cidr):
+		return none, ipam.CodeIncorrectState
+	}
+	source := m.above(p)
+	chosen, ok := source.find(cidr, length, f)
+	if !ok {
+		return none, ipam.CodeInvalidParameterValue
+	}
+	source.taken[chosen] = holder{name, id}
+	p.roots = append(p.roots, chosen)
+	p.listed[chosen] = listing{state: ipam.CIDRProvisioned}
+	m.records[name] = record{pool: p.source, cidr: chosen, root: true}
+	m.answers[name] = record{digest: digest, cidr: chosen, expires: m.Now + retention}
+	return chosen, ""
+}
+
+// Deprovision takes a root without takers out of a pool and returns the state
+// that it is in then: deprovisioned, or failed-deprovision if it has takers.
+func (m *Model) Deprovision(id string, cidr netip.Prefix) (ipam.CIDRState, ipam.Code) {
+	p := m.pools[id]
+	if p == nil {
+		return "", ipam.CodeInvalidPoolIDNotFound
+	}
+	l, ok := p.listed[cidr]
+	switch {
+	case !ok || l.expires != 0 && l.expires < m.Now:
+		return "", ipam.CodeInvalidParameterValue
+	case l.state == ipam.CIDRDeprovisioned:
+		return "", ipam.CodeIncorrectState
+	}
+	for t := range p.taken {
+		if t.Overlaps(cidr) {
+			p.listed[cidr] = listing{state: ipam.CIDRFailedDeprovision}
+			return ipam.CIDRFailedDeprovision, ""
+		}
+	}
+	m.deprovision(p, cidr)
+	return ipam.CIDRDeprovisioned, ""
+}
+
+func (m *Model) deprovision(p *pool, cidr netip.Prefix) {
+	source := m.above(p)
+	delete(m.records, source.taken[cidr].name)
+	delete(source.taken, cidr)
+	p.roots = slices.DeleteFunc(p.roots, func(r netip.Prefix) bool { return r == cidr })
+	p.listed[cidr] = listing{ipam.CIDRDeprovisioned, m.Now + listingLife}
+}
+
+// Delete ends a pool and reports whether it is gone; with cascade, one that is
+// not empty is gone after Work.
+func (m *Model) Delete(id string, cascade bool) (gone bool, code ipam.Code) {
+	p := m.pools[id]
+	switch {
+	case p == nil:
+		return false, ipam.CodeInvalidPoolIDNotFound
+	case len(p.roots) == 0 && len(m.children(id)) == 0:
+		delete(m.pools, id)
+		return true, ""
+	case cascade:
+		p.deleting = true
+		return false, ""
+	}
+	return false, ipam.CodeDependencyViolation
+}
+
+func (m *Model) children(id string) (ids []string) {
+	for c, p := range m.pools {
+		if p.source == id {
+			ids = append(ids, c)
+		}
+	}
+	return ids
+}
+
+// Work ends the pools that a cascading deletion was begun of, with all that is
+// in them.
+func (m *Model) Work() {
+	for id, p := range m.pools {
+		if p.deleting {
+			m.end(id)
+		}
+	}
+}
+
+func (m *Model) end(id string) {
+	for _, c := range m.children(id) {
+		m.end(c)
+	}
+	p := m.pools[id]
+	if p == nil {
+		return
+	}
+	for t := range p.taken {
+		m.release(p, t)
+	}
+	for _, r := range slices.Clone(p.roots) {
+		m.deprovision(p, r)
+	}
+	delete(m.pools, id)
+}
+
+// Pools returns the ids of the pools, ascending.
+func (m *Model) Pools() []string { return slices.Sorted(maps.Keys(m.pools)) }
+
+// Allocation is a taken block of a pool as its caller sees it.
+type Allocation struct {
+	CIDR netip.Prefix
+	Name string
+	Pool string // whose root it is, or ""
+}
+
+// Allocations returns the taken blocks of a pool by address.
+func (m *Model) Allocations(id string) []Allocation {
+	var all []Allocation
+	for p, h := range m.pools[id].taken {
+		all = append(all, Allocation{p, h.name, h.pool})
+	}
+	slices.SortFunc(all, func(a, b Allocation) int { return a.CIDR.Addr().Compare(b.CIDR.Addr()) })
+	return all
+}
+
+// Listed returns the CIDRs that a pool lists, with their states.
+func (m *Model) Listed(id string) map[netip.Prefix]ipam.CIDRState {
+	all := map[netip.Prefix]ipam.CIDRState{}
+	for p, l := range m.pools[id].listed {
+		if l.expires == 0 || l.expires >= m.Now {
+			all[p] = l.state
+		}
+	}
+	return all
+}
+
+// Shape returns a text for how a block of the scope's space is divided among
+// its pools, all the way down. It is the same for two states that differ only
+// by which halves of blocks stand at the lower and which at the upper end, by
+// names, and by what is listed without being there.
+func (m *Model) Shape(universe netip.Prefix) string {
+	f := ipam.IPv4
+	if universe.Addr().Is6() {
+		f = ipam.IPv6
+	}
+	return m.shape(m.scope[f], universe)
+}
+
+func (m *Model) shape(s *space, b netip.Prefix) string {
+	if h, ok := s.taken[b]; ok {
+		if h.pool == "" {
+			return "x"
+		}
+		return h.pool + m.shape(&m.pools[h.pool].space, b)
+	}
+	used := false
+	for t := range s.taken {
+		used = used || t.Overlaps(b)
+	}
+	if !used {
+		return "."
+	}
+	lower, _ := alignedFrom(b.Addr(), b.Bits()+1)
+	upper := netip.PrefixFrom(netipx.PrefixLastIP(lower).Next(), lower.Bits())
+	halves := []string{m.shape(s, lower), m.shape(s, upper)}
+	slices.Sort(halves)
+	return "(" + strings.Join(halves, "") + ")"
+}

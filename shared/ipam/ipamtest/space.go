@@ -1,0 +1,92 @@
+// Package ipamtest is a second, slow implementation of what pools do, for
+// tests to compare the core and the store with.
+//
+// It knows no free blocks, no buddies, no splits and no keys. A space is the
+// set of addresses of its roots less the addresses taken; what is free is
+// worked out anew each time from that set, by go4.org/netipx. Of package ipam it
+// uses the vocabulary (requests, families, codes) and no function that decides.
+package ipamtest
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"go4.org/netipx"
+)
+
+// Free returns the maximal aligned free blocks of a space, the smallest first,
+// then by address. Blocks of neighbouring roots are not joined. Roots must not
+// overlap each other; what is taken may be anything.
+func Free(roots, taken []netip.Prefix) []netip.Prefix {
+	var free []netip.Prefix
+	for _, r := range roots {
+		var b netipx.IPSetBuilder
+		b.AddPrefix(r)
+		for _, t := range taken {
+			b.RemovePrefix(t)
+		}
+		set, err := b.IPSet()
+		if err != nil {
+			panic(err) // an invalid prefix
+		}
+		free = append(free, set.Prefixes()...)
+	}
+	slices.SortFunc(free, func(a, b netip.Prefix) int {
+		return cmp.Or(cmp.Compare(b.Bits(), a.Bits()), a.Addr().Compare(b.Addr()))
+	})
+	return free
+}
+
+// Lowest returns the block of a length that a request is to be given out of
+// free blocks: of the smallest block that holds one which the filter admits,
+// the lowest address.
+func Lowest(free []netip.Prefix, length int, f ipam.Filter) (netip.Prefix, bool) {
+	for _, b := range free {
+		if p, ok := lowestIn(b, length, f); ok {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// lowestIn looks only where the lowest block can begin: where the free block
+// does, where an allowed CIDR does, or behind a disallowed one.
+func lowestIn(b netip.Prefix, length int, f ipam.Filter) (best netip.Prefix, ok bool) {
+	if length < b.Bits() {
+		return best, false
+	}
+	starts := []netip.Addr{b.Addr()}
+	for _, a := range f.Allowed {
+		starts = append(starts, a.Addr())
+	}
+	for _, d := range f.Disallowed {
+		starts = append(starts, netipx.PrefixLastIP(d).Next())
+	}
+	for _, a := range starts {
+		p, found := alignedFrom(a, length)
+		if found && holds(b, p) && admits(f, p) && (!ok || p.Addr().Less(best.Addr())) {
+			best, ok = p, true
+		}
+	}
+	return best, ok
+}
+
+// alignedFrom returns the first block of a length that begins at or behind a.
+func alignedFrom(a netip.Addr, length int) (netip.Prefix, bool) {
+	p, err := a.Prefix(length) // fails for the zero Addr, behind the last address
+	if err == nil && p.Addr() != a {
+		p, err = netipx.PrefixLastIP(p).Next().Prefix(length)
+	}
+	return p, err == nil
+}
+
+func holds(outer, inner netip.Prefix) bool {
+	return outer.Contains(inner.Addr()) && outer.Contains(netipx.PrefixLastIP(inner))
+}
+
+func admits(f ipam.Filter, p netip.Prefix) bool {
+	return (len(f.Allowed) == 0 || slices.ContainsFunc(f.Allowed, func(a netip.Prefix) bool { return holds(a, p) })) &&
+		!slices.ContainsFunc(f.Disallowed, p.Overlaps)
+}
