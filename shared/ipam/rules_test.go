@@ -1,0 +1,134 @@
+package ipam_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func ptr(n int) *int { return &n }
+
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		family ipam.Family
+		rules  ipam.Rules
+		code   ipam.Code
+		says   string
+	}{
+		{"none", ipam.IPv4, ipam.Rules{}, "", ""},
+		{"all, ascending", ipam.IPv4, ipam.Rules{Min: ptr(16), Default: ptr(20), Max: ptr(28)}, "", ""},
+		{"all equal", ipam.IPv4, ipam.Rules{Min: ptr(24), Default: ptr(24), Max: ptr(24)}, "", ""},
+		{"default at the minimum", ipam.IPv4, ipam.Rules{Min: ptr(24), Default: ptr(24)}, "", ""},
+		{"default at the maximum", ipam.IPv4, ipam.Rules{Max: ptr(24), Default: ptr(24)}, "", ""},
+		{"the ends of IPv4", ipam.IPv4, ipam.Rules{Min: ptr(0), Default: ptr(0), Max: ptr(32)}, "", ""},
+		{"the ends of IPv6", ipam.IPv6, ipam.Rules{Min: ptr(0), Default: ptr(128), Max: ptr(128)}, "", ""},
+		{"beyond IPv4", ipam.IPv4, ipam.Rules{Max: ptr(33)}, ipam.CodeInvalidParameterValue, "Value (33) for parameter AllocationMaxNetmaskLength is invalid. A netmask length of an ipv4 pool is 0 to 32."},
+		{"beyond IPv6", ipam.IPv6, ipam.Rules{Default: ptr(129)}, ipam.CodeInvalidParameterValue, "AllocationDefaultNetmaskLength"},
+		{"negative", ipam.IPv6, ipam.Rules{Min: ptr(-1)}, ipam.CodeInvalidParameterValue, "Value (-1) for parameter AllocationMinNetmaskLength"},
+		{"minimum above maximum", ipam.IPv4, ipam.Rules{Min: ptr(25), Max: ptr(24)}, ipam.CodeInvalidParameterCombination, "(25) must not be greater than AllocationMaxNetmaskLength (24)"},
+		{"default below the minimum", ipam.IPv4, ipam.Rules{Min: ptr(24), Default: ptr(23)}, ipam.CodeInvalidParameterCombination, "AllocationDefaultNetmaskLength (23) must lie between AllocationMinNetmaskLength (24)"},
+		{"default above the maximum", ipam.IPv4, ipam.Rules{Max: ptr(24), Default: ptr(25)}, ipam.CodeInvalidParameterCombination, "and AllocationMaxNetmaskLength (24)"},
+	} {
+		t.Run(c.name, func(t *testing.T) { refused(t, c.rules.Check(c.family), c.code, c.says) })
+	}
+}
+
+func refused(t *testing.T, err error, code ipam.Code, says string) {
+	t.Helper()
+	if got := ipam.CodeOf(err); got != code || err != nil && !strings.Contains(err.Error(), says) {
+		t.Errorf("got %v, want %q with %q", err, code, says)
+	}
+}
+
+func TestDecideWant(t *testing.T) {
+	pool := func(change func(*ipam.Pool)) *ipam.Pool {
+		p := &ipam.Pool{Meta: ipam.Meta{ID: "ipam-pool-1", State: ipam.StateCreateComplete}, Family: ipam.IPv4, Locale: "eu-west-1"}
+		p.Rules = ipam.Rules{Min: ptr(20), Default: ptr(24), Max: ptr(28)}
+		if change != nil {
+			change(p)
+		}
+		return p
+	}
+	cidr := func(s string) ipam.AllocateRequest { return ipam.AllocateRequest{CIDR: prefix(s)} }
+	length := func(n int) ipam.AllocateRequest { return ipam.AllocateRequest{Length: &n} }
+	from := func(region string) ipam.AllocateRequest {
+		return ipam.AllocateRequest{Length: ptr(24), Region: region, HomeRegion: "us-east-1"}
+	}
+	narrow := ipam.Filter{Allowed: prefixes("10.0.0.0/16"), Disallowed: prefixes("10.0.1.0/24")}
+	deleting := func(p *ipam.Pool) { p.State = ipam.StateDeleteInProgress }
+	bare := func(p *ipam.Pool) { p.Rules = ipam.Rules{} }
+	for _, c := range []struct {
+		name   string
+		change func(*ipam.Pool)
+		q      ipam.AllocateRequest
+		length int // of the decided wish
+		code   ipam.Code
+		says   string
+	}{
+		{"a length", nil, length(26), 26, "", ""},
+		{"the default", nil, ipam.AllocateRequest{}, 24, "", ""},
+		{"a default of /0", func(p *ipam.Pool) { p.Rules = ipam.Rules{Default: ptr(0)} }, ipam.AllocateRequest{}, 0, "", ""},
+		{"a length before the default", nil, length(20), 20, "", ""},
+		{"a CIDR before the default", nil, cidr("10.0.0.0/28"), 28, "", ""},
+		{"a filter for the default", nil, ipam.AllocateRequest{Filter: narrow}, 24, "", ""},
+		{"a length of 0", bare, length(0), 0, "", ""},
+		{"the longest length", bare, length(32), 32, "", ""},
+		{"neither size nor default", bare, ipam.AllocateRequest{}, 0, ipam.CodeInvalidParameterCombination, "Exactly one of them should be provided"},
+		{"CIDR and length", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Length: ptr(24)}, 0, ipam.CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'"},
+		{"CIDR and filter", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: narrow}, 0, ipam.CodeInvalidParameterCombination, "'AllowedCidr' and 'DisallowedCidr' may not be used in combination with 'Cidr'"},
+		{"shorter than the minimum", nil, length(19), 0, ipam.CodeInvalidParameterValue, "/19 is shorter than the allocation minimum netmask length /20 of ipam-pool-1. Ask for a block of /20 to /28."},
+		{"longer than the maximum", nil, length(29), 0, ipam.CodeInvalidParameterValue, "/29 is longer than the allocation maximum netmask length /28 of ipam-pool-1. Ask for a block of /20 to /28."},
+		{"a CIDR shorter than the minimum", nil, cidr("10.0.0.0/16"), 0, ipam.CodeInvalidParameterValue, "/16 is shorter"},
+		{"a CIDR longer than the maximum", nil, cidr("10.0.0.0/32"), 0, ipam.CodeInvalidParameterValue, "/32 is longer"},
+		{"negative", bare, length(-1), 0, ipam.CodeInvalidParameterValue, "Value (-1) for parameter NetmaskLength is invalid"},
+		{"beyond IPv4", bare, length(33), 0, ipam.CodeInvalidParameterValue, "A netmask length of an ipv4 pool is 0 to 32"},
+		{"a CIDR of the other family", bare, cidr("2001:db8::/32"), 0, ipam.CodeInvalidParameterValue, "2001:db8::/32 is not of the address family of ipam-pool-1, which is ipv4"},
+		{"an allowed CIDR of the other family", nil, ipam.AllocateRequest{Length: ptr(24), Filter: ipam.Filter{Allowed: prefixes("::/0")}}, 0, ipam.CodeInvalidParameterValue, "::/0 is not of the address family"},
+		{"a disallowed CIDR of the other family", nil, ipam.AllocateRequest{Length: ptr(24), Filter: ipam.Filter{Disallowed: prefixes("::/0")}}, 0, ipam.CodeInvalidParameterValue, "::/0 is not of the address family"},
+		{"from the pool's locale", nil, from("eu-west-1"), 24, "", ""},
+		{"from the home Region", nil, from("us-east-1"), 24, "", ""},
+		{"from elsewhere", nil, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "not in the current region eu-west-2. Call from eu-west-1 or us-east-1."},
+		{"from elsewhere, to a pool of the home Region", func(p *ipam.Pool) { p.Locale = "us-east-1" }, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
+		{"from elsewhere, to a pool without a locale", func(p *ipam.Pool) { p.Locale = "" }, from("eu-west-1"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
+		{"from a Region that is not known", nil, from(""), 24, "", ""},
+		{"a pool that is being deleted", deleting, length(24), 0, ipam.CodeIncorrectState, "It is in state delete-in-progress"},
+		{"elsewhere and being deleted", deleting, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "current region"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, err := pool(c.change).DecideWant(c.q)
+			refused(t, err, c.code, c.says)
+			if err == nil && (w.Length != c.length || w.CIDR != c.q.CIDR || len(w.Filter.Allowed) != len(c.q.Filter.Allowed) || len(w.Filter.Disallowed) != len(c.q.Filter.Disallowed)) {
+				t.Errorf("wants %+v", w)
+			}
+		})
+	}
+}
+
+func TestRefusalsNameTheNumbers(t *testing.T) {
+	by := func(k ipam.Kind) ipam.Taken {
+		return ipam.Taken{CIDR: prefix("10.0.0.0/25"), AllocationID: "ipam-pool-alloc-1", Kind: k, ResourceID: "ipam-pool-2"}
+	}
+	for _, c := range []struct {
+		name string
+		err  error
+		code ipam.Code
+		says string
+	}{
+		{"no CIDR", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 0), ipam.CodeInvalidParameterValue, "p has no CIDR provisioned; provision one first."},
+		{"full", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1), ipam.CodeInvalidParameterValue, "p has no free address left"},
+		{"fragmented", ipam.NoRoom("p", ipam.Want{Length: 24}, 26, 1), ipam.CodeInvalidParameterValue, "p has no free /24; its largest free block is /26."},
+		{"filtered", ipam.NoRoom("p", ipam.Want{Length: 24}, 24, 1), ipam.CodeInvalidParameterValue, "p has no free /24 that AllowedCidr and DisallowedCidr admit; its largest free block is /24."},
+		{"an allocation in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindCustom)), ipam.CodeInvalidParameterValue, "10.0.0.0/24 is not available in p: it overlaps 10.0.0.0/25, which is allocation ipam-pool-alloc-1."},
+		{"a pool in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindPool)), ipam.CodeInvalidParameterValue, "which is the CIDR of pool ipam-pool-2."},
+		{"a request in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindSplit)), ipam.CodeConcurrentMutationLimitExceeded, "10.0.0.0/24 is being taken or released by another request"},
+		{"outside", ipam.OutsideOf(prefix("10.9.0.0/24"), "p"), ipam.CodeInvalidParameterValue, "10.9.0.0/24 is not contained in a CIDR that is provisioned to p"},
+		{"a quota", ipam.LimitExceeded("pools in scope s", 50, 50), ipam.CodeResourceLimitExceeded, "You have created 50 and you are limited to 50."},
+	} {
+		t.Run(c.name, func(t *testing.T) { refused(t, c.err, c.code, c.says) })
+	}
+	if q := ipam.DefaultQuotas(); q != (ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, Tags: 50}) {
+		t.Errorf("the quotas are %+v, not those documented", q)
+	}
+}
