@@ -1,0 +1,281 @@
+package ops_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+var update = flag.Bool("update", false, "rewrite what is made from the registry")
+
+// What the registry says of an operation agrees with the API model.
+func TestMetaAgreesWithTheModel(t *testing.T) {
+	for _, o := range ops.New(nil, nil).Operations() {
+		model, ok := schema.Lookup(o.Name)
+		if !ok || model.Own {
+			t.Errorf("%s: the EC2 API has no such action", o.Name)
+			continue
+		}
+		if want := o.Name + "Input"; o.InType.Name() != want {
+			t.Errorf("%s takes a %s", o.Name, o.InType)
+		}
+		has := func(member string) bool { _, ok := o.InType.FieldByName(member); return ok }
+		if o.Idempotent != has("ClientToken") || o.Paginated != has("NextToken") || o.Mutates == o.Paginated {
+			t.Errorf("%s: %+v", o.Name, o.Meta)
+		}
+		if o.Mutates == (o.Class == ops.Read) {
+			t.Errorf("%s has the class %s and Mutates %v", o.Name, o.Class, o.Mutates)
+		}
+		if o.Summary == "" || !strings.HasSuffix(o.Summary, ".") || strings.Contains(o.Summary, "|") {
+			t.Errorf("%s: summary %q", o.Name, o.Summary)
+		}
+	}
+}
+
+func TestREADMEListsTheOperations(t *testing.T) {
+	const path, begin, end = "../../README.md", "-update` -->\n", "<!-- /operations -->"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(b), "<!-- operations:")
+	intro, rest, ok2 := strings.Cut(rest, begin)
+	_, tail, ok3 := strings.Cut(rest, end)
+	if !ok || !ok2 || !ok3 {
+		t.Fatal("the README lacks the marks of the list of operations")
+	}
+	var table strings.Builder
+	table.WriteString("| operation | class | paginated | idempotent | what it does |\n|---|---|---|---|---|\n")
+	mark := map[bool]string{true: "yes"}
+	for _, o := range ops.New(nil, nil).Operations() {
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", o.Name, o.Class, mark[o.Paginated], mark[o.Idempotent], o.Summary)
+	}
+	want := head + "<!-- operations:" + intro + begin + table.String() + end + tail
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(string(b), want); diff != "" && !*update {
+		t.Errorf("the README is not as the registry has it; run `go test ./shared/ops -run README -update` (-have +want):\n%s", diff)
+	}
+}
+
+// targets are the ids that requests name.
+type targets struct{ IPAM, Scope, Pool, Allocation, CIDR string }
+
+// requests returns a request of every operation that names an object, and that
+// changes something if the caller may.
+func requests(o targets) []any {
+	text := aws.String("changed")
+	return []any{
+		&ec2.ModifyIpamInput{IpamId: &o.IPAM, Description: text},
+		&ec2.DeleteIpamInput{IpamId: &o.IPAM, Cascade: aws.Bool(true)},
+		&ec2.DescribeIpamsInput{IpamIds: []string{o.IPAM}},
+		&ec2.CreateIpamScopeInput{IpamId: &o.IPAM},
+		&ec2.ModifyIpamScopeInput{IpamScopeId: &o.Scope, Description: text},
+		&ec2.DeleteIpamScopeInput{IpamScopeId: &o.Scope},
+		&ec2.DescribeIpamScopesInput{IpamScopeIds: []string{o.Scope}},
+		&ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope, AddressFamily: "ipv4"},
+		&ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope, AddressFamily: "ipv4", SourceIpamPoolId: &o.Pool},
+		&ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope, AddressFamily: "ipv4", SourceIpamPoolId: aws.String("ipam-pool-00000000")},
+		&ec2.ModifyIpamPoolInput{IpamPoolId: &o.Pool, Description: text},
+		&ec2.DeleteIpamPoolInput{IpamPoolId: &o.Pool, Cascade: aws.Bool(true)},
+		&ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool}},
+		&ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &o.Pool, Cidr: aws.String("11.0.0.0/24")},
+		&ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &o.Pool, Cidr: aws.String("10.0.0.0/16")},
+		&ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool},
+		&ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)},
+		&ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24), PreviewNextCidr: aws.Bool(true)},
+		&ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &o.Pool, Cidr: &o.CIDR, IpamPoolAllocationId: &o.Allocation},
+		&ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: &o.Allocation, Description: text},
+		&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool},
+		&ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{o.Allocation}},
+		&ec2.CreateTagsInput{Resources: []string{o.IPAM}, Tags: tags("a", "b")},
+		&ec2.CreateTagsInput{Resources: []string{o.Scope}, Tags: tags("a", "b")},
+		&ec2.CreateTagsInput{Resources: []string{o.Pool}, Tags: tags("a", "b")},
+		&ec2.CreateTagsInput{Resources: []string{o.Allocation}, Tags: tags("a", "b")},
+		&ec2.DeleteTagsInput{Resources: []string{o.IPAM}},
+		&ec2.DeleteTagsInput{Resources: []string{o.Allocation}},
+	}
+}
+
+func (w *world) furnish() targets {
+	m := w.makeIPAM(ec2.CreateIpamInput{TagSpecifications: specify("ipam", "k", "v")})
+	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope.IpamScopeId
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope}, "10.0.0.0/16")
+	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24), TagSpecifications: specify("ipam-pool-allocation", "k", "v")})
+	return targets{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr}
+}
+
+// A caller without the class is refused, with and without DryRun, for every
+// operation there is, and nothing is written.
+func TestClassesAreHeldTo(t *testing.T) {
+	w := newRealWorld(t, nil)
+	byName := map[string]any{"CreateIpam": &ec2.CreateIpamInput{}, "DescribeTags": &ec2.DescribeTagsInput{}}
+	for _, in := range requests(w.furnish()) {
+		byName[operation(in)] = in
+	}
+	users := map[string]ops.Class{"nobody": 0, "reader": ops.Read, "allocator": ops.Allocate, "admin": ops.Administer}
+	for _, o := range w.registry.Operations() {
+		in, ok := byName[o.Name]
+		if !ok {
+			t.Errorf("%s is not tried", o.Name)
+			continue
+		}
+		for user, class := range users {
+			for _, dry := range []bool{false, true} {
+				try := reflect.New(o.InType)
+				try.Elem().Set(reflect.ValueOf(in).Elem())
+				try.Elem().FieldByName("DryRun").Set(reflect.ValueOf(&dry))
+				switch {
+				case class < o.Class:
+					w.refused(t, as(account, user, ""), try.Interface(), "UnauthorizedOperation", "You are not authorized to perform this operation. "+o.Name, o.Class.String())
+				case dry:
+					w.refused(t, as(account, user, ""), try.Interface(), "DryRunOperation")
+				}
+			}
+		}
+	}
+}
+
+// Another account's administrator gets, for each object, the answer of an id
+// that nobody has, and sees nothing in any list.
+func TestWhatIsAnothersDoesNotExist(t *testing.T) {
+	w := newRealWorld(t, nil)
+	have := w.furnish()
+	none := targets{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR}
+	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation)
+	ctx := as(stranger, "admin", "")
+	before := w.table.Hash()
+	tried := map[string]bool{"CreateIpam": true, "DescribeTags": true}
+	unknown := requests(none)
+	for i, in := range requests(have) {
+		tried[operation(in)] = true
+		_, anothers := w.registry.Call(ctx, operation(in), in)
+		_, nobodys := w.registry.Call(ctx, operation(in), unknown[i])
+		if !strings.HasSuffix(string(ipam.CodeOf(anothers)), ".NotFound") {
+			t.Errorf("%s: %v, want not found", operation(in), anothers)
+		}
+		if got, want := fmt.Sprint(anothers), names.Replace(fmt.Sprint(nobodys)); got != want {
+			t.Errorf("%s tells another's object from nobody's:\n%s\n%s", operation(in), got, want)
+		}
+	}
+	for _, o := range w.registry.Operations() {
+		if !tried[o.Name] {
+			t.Errorf("%s is not tried", o.Name)
+		}
+		if strings.HasPrefix(o.Name, "Describe") {
+			out, err := w.registry.Call(ctx, o.Name, o.New())
+			if err != nil || !reflect.ValueOf(out).Elem().Field(0).IsZero() || !reflect.ValueOf(out).Elem().Field(1).IsZero() {
+				t.Errorf("%s: %+v, %v", o.Name, out, err)
+			}
+		}
+	}
+	if w.table.Hash() != before {
+		t.Error("the table has changed")
+	}
+	// An allocation of another account is not told from none by way of one's
+	// own pool, nor is it by a filter of tags.
+	own := do[ec2.CreateIpamOutput](w, ctx, &ec2.CreateIpamInput{}).Ipam
+	pool := do[ec2.CreateIpamPoolOutput](w, ctx, &ec2.CreateIpamPoolInput{IpamScopeId: own.PrivateDefaultScopeId, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
+	for _, id := range []string{have.Allocation, none.Allocation} {
+		w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: pool, Cidr: &have.CIDR, IpamPoolAllocationId: &id}, "InvalidIpamPoolAllocationId.NotFound", id)
+	}
+	for _, id := range []string{have.IPAM, have.Allocation} {
+		out := do[ec2.DescribeTagsOutput](w, ctx, &ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-id", id)}})
+		if len(out.Tags) > 0 {
+			t.Errorf("tags of %s: %+v", id, out.Tags)
+		}
+	}
+	_, err := w.registry.Call(ctx, "CreateIpamPool", &ec2.CreateIpamPoolInput{IpamScopeId: own.PrivateDefaultScopeId, AddressFamily: "ipv4", SourceIpamPoolId: &have.Pool})
+	if ipam.CodeOf(err) != "InvalidIpamPoolId.NotFound" {
+		t.Errorf("a pool under another's: %v", err)
+	}
+}
+
+// The same token and parameters are the same request: it is answered as the
+// first time, whatever has become of what it made, and nothing is written.
+func TestClientTokens(t *testing.T) {
+	w := newRealWorld(t, nil)
+	m := w.makeIPAM(ec2.CreateIpamInput{ClientToken: aws.String("t"), Description: aws.String("once"), OperatingRegions: regions(home)})
+	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope.IpamScopeId}, "10.0.0.0/16")
+	child := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope.IpamScopeId, SourceIpamPoolId: &pool})
+	token := aws.String("t")
+	tried := map[string]bool{}
+	for _, c := range []struct {
+		in    any // what is asked twice
+		other any // with another parameter
+		after any // what happens in between
+	}{
+		{&ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once"), OperatingRegions: regions(home)},
+			&ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once")},
+			&ec2.ModifyIpamInput{IpamId: m.IpamId, Description: aws.String("later")}},
+		{&ec2.CreateIpamScopeInput{ClientToken: token, IpamId: m.IpamId, TagSpecifications: specify("ipam-scope", "k", "v")},
+			&ec2.CreateIpamScopeInput{ClientToken: token, IpamId: m.IpamId, TagSpecifications: specify("ipam-scope", "k", "w")}, nil},
+		{&ec2.CreateIpamPoolInput{ClientToken: token, IpamScopeId: scope.IpamScopeId, AddressFamily: "ipv4"},
+			&ec2.CreateIpamPoolInput{ClientToken: token, IpamScopeId: scope.IpamScopeId, AddressFamily: "ipv4", AutoImport: aws.Bool(false)}, nil},
+		{&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(24)},
+			&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(25)},
+			&ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &child, Cidr: aws.String("10.0.0.0/24")}},
+		{&ec2.AllocateIpamPoolCidrInput{ClientToken: token, IpamPoolId: &pool, NetmaskLength: aws.Int32(24), DisallowedCidrs: []string{"10.0.7.0/24"}},
+			&ec2.AllocateIpamPoolCidrInput{ClientToken: token, IpamPoolId: &pool, NetmaskLength: aws.Int32(24), AllowedCidrs: []string{"10.0.7.0/24"}},
+			&ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)}},
+	} {
+		name := operation(c.in)
+		tried[name] = true
+		first, err := w.registry.Call(w.admin, name, c.in)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if c.after != nil {
+			if _, err := w.registry.Call(w.admin, operation(c.after), c.after); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := w.table.Hash()
+		// DryRun=false is no other parameter.
+		again := reflect.New(reflect.TypeOf(c.in).Elem())
+		again.Elem().Set(reflect.ValueOf(c.in).Elem())
+		again.Elem().FieldByName("DryRun").Set(reflect.ValueOf(aws.Bool(false)))
+		second, err := w.registry.Call(w.admin, name, again.Interface())
+		if err != nil {
+			t.Fatalf("%s again: %v", name, err)
+		}
+		if diff := cmp.Diff(first, second, exported); diff != "" {
+			t.Errorf("%s again answers differently:\n%s", name, diff)
+		}
+		if w.table.Hash() != before {
+			t.Errorf("%s again has changed the table", name)
+		}
+		w.refused(t, w.admin, c.other, "IdempotentParameterMismatch", `"t"`)
+	}
+	for _, o := range w.registry.Operations() {
+		if o.Idempotent != tried[o.Name] {
+			t.Errorf("%s: idempotent %v, tried %v", o.Name, o.Idempotent, tried[o.Name])
+		}
+	}
+	// The token of another account, and of another operation, is another one.
+	if other := do[ec2.CreateIpamOutput](w, as(stranger, "admin", ""), &ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once"), OperatingRegions: regions(home)}).Ipam; *other.IpamId == *m.IpamId || *other.OwnerId != stranger {
+		t.Errorf("with another account's token: %+v", other)
+	}
+	// Without a token, each request is one of its own, and so is that with an empty one.
+	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28), ClientToken: aws.String("")})
+	b := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28), ClientToken: aws.String("")})
+	if *a.Cidr == *b.Cidr {
+		t.Error("two requests without a token got one block")
+	}
+}

@@ -1,0 +1,163 @@
+package ops_test
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const (
+	home     = "us-east-1"
+	account  = "111122223333"
+	stranger = "444455556666"
+)
+
+// world is the real registry on a table in memory. The table is checked at the
+// test's end.
+type world struct {
+	t        *testing.T
+	table    *storetest.Memory
+	store    *store.Store
+	registry *ops.Registry
+	now      time.Time
+	admin    context.Context // the account's administrator, calling from home
+}
+
+func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
+	t.Helper()
+	w := &world{t: t, table: &storetest.Memory{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	q := ipam.DefaultQuotas()
+	if change != nil {
+		change(&q)
+	}
+	w.store = store.New(w.table, store.Options{Region: home, Quotas: &q, Now: func() time.Time { return w.now }})
+	w.registry = ops.New(w.store, grants())
+	w.admin = as(account, "admin", "")
+	t.Cleanup(func() { fscktest.Clean(t, w.table, w.now) })
+	return w
+}
+
+// grants gives the users admin, allocator and reader of any account the classes
+// of their names.
+func grants() ops.Authorizer {
+	return ops.NewGrants([]ops.Grant{
+		{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer},
+		{Pattern: "arn:aws:iam::*:user/allocator", Class: ops.Allocate},
+		{Pattern: "arn:aws:iam::*:user/reader", Class: ops.Read},
+	}, nil, 0, nil)
+}
+
+func as(account, user, region string) context.Context {
+	return ops.WithCaller(context.Background(), ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/" + user, Region: region})
+}
+
+// operation returns the name of the operation that an input is for.
+func operation(in any) string {
+	return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
+}
+
+// do carries out an operation that must succeed.
+func do[Out any](w *world, ctx context.Context, in any) *Out {
+	w.t.Helper()
+	out, err := w.registry.Call(ctx, operation(in), in)
+	if err != nil {
+		w.t.Fatalf("%s: %v", operation(in), err)
+	}
+	return out.(*Out)
+}
+
+// refused carries out an operation that must be refused with the code, with all
+// of the words in the message, and without a change of the table.
+func (w *world) refused(t *testing.T, ctx context.Context, in any, code ipam.Code, words ...string) {
+	t.Helper()
+	before := w.table.Hash()
+	_, err := w.registry.Call(ctx, operation(in), in)
+	if got := ipam.CodeOf(err); got != code {
+		t.Errorf("%s: %v, want %s", operation(in), err, code)
+		return
+	}
+	if s := ipam.Codes[code].Status; s < 400 || s > 499 {
+		t.Errorf("%s: %s has the status %d", operation(in), code, s)
+	}
+	message := ipam.Public(err).Message
+	for _, word := range words {
+		if !strings.Contains(message, word) {
+			t.Errorf("%s: the message %q lacks %q", operation(in), message, word)
+		}
+	}
+	if w.table.Hash() != before {
+		t.Errorf("%s: refused with %s, and the table has changed", operation(in), code)
+	}
+}
+
+func (w *world) makeIPAM(in ec2.CreateIpamInput) *types.Ipam {
+	w.t.Helper()
+	return do[ec2.CreateIpamOutput](w, w.admin, &in).Ipam
+}
+
+// makePool makes a pool, IPv4 if no family is given, and provisions the CIDRs.
+func (w *world) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
+	w.t.Helper()
+	if in.AddressFamily == "" {
+		in.AddressFamily = types.AddressFamilyIpv4
+	}
+	id := do[ec2.CreateIpamPoolOutput](w, w.admin, &in).IpamPool.IpamPoolId
+	for _, c := range cidrs {
+		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: id, Cidr: &c})
+	}
+	return *id
+}
+
+func (w *world) allocate(in ec2.AllocateIpamPoolCidrInput) *types.IpamPoolAllocation {
+	w.t.Helper()
+	return do[ec2.AllocateIpamPoolCidrOutput](w, w.admin, &in).IpamPoolAllocation
+}
+
+func regions(names ...string) (list []types.AddIpamOperatingRegion) {
+	for _, n := range names {
+		list = append(list, types.AddIpamOperatingRegion{RegionName: aws.String(n)})
+	}
+	return list
+}
+
+// tags makes a list of tags from keys and values in turn.
+func tags(pairs ...string) (list []types.Tag) {
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, types.Tag{Key: aws.String(pairs[i]), Value: aws.String(pairs[i+1])})
+	}
+	return list
+}
+
+func specify(kind types.ResourceType, pairs ...string) []types.TagSpecification {
+	return []types.TagSpecification{{ResourceType: kind, Tags: tags(pairs...)}}
+}
+
+func resourceTags(pairs ...string) (list []types.RequestIpamResourceTag) {
+	for _, t := range tags(pairs...) {
+		list = append(list, types.RequestIpamResourceTag{Key: t.Key, Value: t.Value})
+	}
+	return list
+}
+
+func where(name string, values ...string) types.Filter {
+	return types.Filter{Name: aws.String(name), Values: values}
+}
+
+// exported leaves out what of outputs no answer carries: the SDK's own fields.
+var exported = cmp.FilterPath(func(p cmp.Path) bool {
+	f, ok := p.Last().(cmp.StructField)
+	return ok && (f.Name() == "ResultMetadata" || f.Name() == "noSmithyDocumentSerde")
+}, cmp.Ignore())
