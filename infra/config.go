@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
@@ -42,10 +41,6 @@ var (
 	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
 )
-
-var architectures = map[string]func() awslambda.Architecture{
-	"arm64": awslambda.Architecture_ARM_64, "x86_64": awslambda.Architecture_X86_64,
-}
 
 // retentions are the numbers of days that CloudWatch Logs can keep.
 var retentions = map[int]awslogs.RetentionDays{

@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
 	"github.com/cadastre-ipam/cadastre/infra/stacks"
 )
 
@@ -26,25 +28,35 @@ func main() {
 func run() error {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	context, _ := app.Node().GetAllContext(nil).(map[string]any)
-	config, err := ParseConfig(context)
-	if err != nil {
-		return err
-	}
-	if err := build(app, config, functions); err != nil {
+	if err := build(app, functions); err != nil {
 		return err
 	}
 	app.Synth(nil)
 	return nil
 }
 
-// build adds the stacks to the app. They go to the account and Region that the
-// CDK CLI has found for the deployer's credentials; without any, the templates
-// fit all.
-func build(app awscdk.App, c Config, functions string) error {
+// build adds the stacks to the app, as its context configures them, with the
+// functions built in the folder. They go to the account and Region that the CDK
+// CLI has found for the deployer's credentials; without any, the templates fit
+// all.
+func build(app awscdk.App, functions string) error {
+	context, ok := app.Node().GetAllContext(nil).(map[string]any)
+	if !ok {
+		return fmt.Errorf("the CDK context cannot be read")
+	}
+	c, err := ParseConfig(context)
+	if err != nil {
+		return err
+	}
 	environment, err := c.Environment()
 	if err != nil {
 		return err
+	}
+	architecture := architectures[c.Architecture]
+	for _, name := range stacks.Functions {
+		if err := architecture.check(filepath.Join(functions, name, gofunction.Bootstrap)); err != nil {
+			return err
+		}
 	}
 	props := func(name, description string) awscdk.StackProps {
 		p := awscdk.StackProps{StackName: jsii.String(c.Name + "-" + name), Description: &description, Env: &awscdk.Environment{}}
@@ -65,7 +77,7 @@ func build(app awscdk.App, c Config, functions string) error {
 		Name:           c.Name,
 		Table:          data.Table,
 		Functions:      functions,
-		Architecture:   architectures[c.Architecture](),
+		Architecture:   architecture.cdk(),
 		Environment:    environment,
 		OrganizationID: c.OrganizationID,
 		VPCEndpointIDs: c.VPCEndpointIDs,

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -70,7 +71,7 @@ var (
 		return synthesize("", "", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
-			"quotas": map[string]any{"pools_per_scope": 500}, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
+			"quotas": `{"pools_per_scope":500}`, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
 		})
 	})
 	// passing leaves nothing behind, as on the emulator.
@@ -93,9 +94,13 @@ func synthesize(account, region string, context map[string]any) deployment {
 	scratch, err := os.MkdirTemp("", "")
 	must(err)
 	defer os.RemoveAll(scratch)
+	machine := elf.EM_AARCH64
+	if context["architecture"] == "x86_64" {
+		machine = elf.EM_X86_64
+	}
 	for _, name := range []string{"api", "provisioning"} {
 		must(os.MkdirAll(filepath.Join(scratch, name), 0o700))
-		must(os.WriteFile(filepath.Join(scratch, name, "bootstrap"), []byte(name), 0o700))
+		must(os.WriteFile(filepath.Join(scratch, name, "bootstrap"), executable(machine), 0o700))
 	}
 	os.Setenv("CDK_DEFAULT_ACCOUNT", account)
 	os.Setenv("CDK_DEFAULT_REGION", region)
@@ -104,12 +109,9 @@ func synthesize(account, region string, context map[string]any) deployment {
 	var cdk struct{ Context map[string]any }
 	must(json.Unmarshal(b, &cdk))
 	maps.Copy(cdk.Context, context)
-
-	config, err := ParseConfig(cdk.Context)
-	must(err)
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &cdk.Context, Outdir: jsii.String(filepath.Join(scratch, "out")), AnalyticsReporting: jsii.Bool(false)})
 	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(nil), nil)
-	must(build(app, config, scratch))
+	must(build(app, scratch))
 	assembly := app.Synth(nil)
 
 	var d deployment

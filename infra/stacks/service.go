@@ -20,6 +20,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
+// Functions are the names of the functions that the service is made of.
+var Functions = []string{apiFunctionName, provisioningFunctionName}
+
+const (
+	apiFunctionName          = "api"
+	provisioningFunctionName = "provisioning"
+)
+
 // ServiceProps are the service stack's.
 type ServiceProps struct {
 	awscdk.StackProps
@@ -68,7 +76,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	}
 	// API Gateway waits for 29 seconds; ending before lets the caller have the
 	// function's own answer.
-	apiProps := function("api", "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
+	apiProps := function(apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
 	apiFunction := gofunction.NewFunction(stack, "ApiFunction", &apiProps)
 	api := restapi.NewAPI(stack, "Api", &restapi.Props{
 		Name:           props.Name,
@@ -80,7 +88,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 		LogRemoval:     removal,
 	})
 	provisioning := worker.NewWorker(stack, "Provisioning", &worker.Props{
-		Function: function("provisioning", "Finishes what one transaction cannot", 512, awscdk.Duration_Minutes(jsii.Number(10))),
+		Function: function(provisioningFunctionName, "Finishes what one transaction cannot", 512, awscdk.Duration_Minutes(jsii.Number(10))),
 		Table:    props.Table,
 		Removal:  removal,
 	})

@@ -15,10 +15,13 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
+// Bootstrap is the name of a function's executable.
+const Bootstrap = "bootstrap"
+
 // Props are a function's. All are required but Statements.
 type Props struct {
 	Description  string
-	Asset        string // the folder that holds the executable, bootstrap
+	Asset        string // the folder that holds the executable, Bootstrap
 	Architecture awslambda.Architecture
 	Timeout      awscdk.Duration
 	MemoryMB     float64
@@ -76,7 +79,7 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 	function := awslambda.NewFunction(scope, jsii.String("Function"), &awslambda.FunctionProps{
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Handler:      jsii.String("bootstrap"),
+		Handler:      jsii.String(Bootstrap),
 		Code:         awslambda.Code_FromAsset(&props.Asset, nil),
 		Architecture: props.Architecture,
 		Timeout:      props.Timeout,

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+)
+
+// architecture is one that Lambda runs functions on.
+type architecture struct {
+	cdk     func() awslambda.Architecture
+	machine elf.Machine
+	goarch  string
+}
+
+// architectures are known by Lambda's names.
+var architectures = map[string]architecture{
+	"arm64":  {awslambda.Architecture_ARM_64, elf.EM_AARCH64, "arm64"},
+	"x86_64": {awslambda.Architecture_X86_64, elf.EM_X86_64, "amd64"},
+}
+
+// check returns an error unless the file is an executable for the architecture.
+// Lambda takes any file, and fails when it is to start it.
+func (a architecture) check(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("the function is not built, run `make build ARCH=%s`: %w", a.goarch, err)
+	}
+	defer f.Close()
+	if f.Machine != a.machine {
+		return fmt.Errorf("%s is built for %s and is to be deployed for %s: run `make build ARCH=%s`, or set the context's architecture", path, f.Machine, a.machine, a.goarch)
+	}
+	return nil
+}
