@@ -505,9 +505,9 @@ func TestOrderOfItemsDoesNotMatter(t *testing.T) {
 }
 
 // The checker runs after every step of exhaustive tests, on tables of a few
-// items, and on live tables of a million.
+// items, and on live tables of any size.
 func BenchmarkCheck(b *testing.B) {
-	for _, allocations := range []int{1, 1000, 1_000_000} {
+	for _, allocations := range []int{1, 1000, 100_000} {
 		b.Run(strconv.Itoa(allocations), func(b *testing.B) {
 			table := slices.Collect(fscktest.Items(filled(b, allocations)))
 			b.ReportAllocs()
