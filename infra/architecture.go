@@ -27,7 +27,7 @@ func (a architecture) check(path string) error {
 	if err != nil {
 		return fmt.Errorf("the function is not built, run `make build ARCH=%s`: %w", a.goarch, err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	if f.Machine != a.machine {
 		return fmt.Errorf("%s is built for %s and is to be deployed for %s: run `make build ARCH=%s`, or set the context's architecture", path, f.Machine, a.machine, a.goarch)
 	}

@@ -118,7 +118,7 @@ func synthesize(account, region string, context map[string]any) deployment {
 	read := func(id string) (t template) {
 		artifact := assembly.GetStackArtifact(&id)
 		for _, m := range *artifact.Messages() {
-			d.findings = append(d.findings, fmt.Sprintf("%s %s: %v", m.Level, *m.Id, m.Entry.Data))
+			d.findings = append(d.findings, fmt.Sprintf("%s %s: %v", *m.Entry.Type, *m.Id, m.Entry.Data)) //nolint:staticcheck // the type's new place has no Go package yet
 		}
 		b, err := json.Marshal(artifact.Template())
 		must(err)
@@ -186,18 +186,18 @@ func (t template) ids(kind string) []string {
 }
 
 // one returns the only resource of a type whose logical id begins so.
-func (tmpl template) one(t *testing.T, kind, prefix string) (string, resource) {
-	t.Helper()
+func (t template) one(tb testing.TB, kind, prefix string) (string, resource) {
+	tb.Helper()
 	var found []string
-	for _, id := range tmpl.ids(kind) {
+	for _, id := range t.ids(kind) {
 		if strings.HasPrefix(id, prefix) {
 			found = append(found, id)
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("there are %d resources %s %s…: %v", len(found), kind, prefix, found)
+		tb.Fatalf("there are %d resources %s %s…: %v", len(found), kind, prefix, found)
 	}
-	return found[0], tmpl.Resources[found[0]]
+	return found[0], t.Resources[found[0]]
 }
 
 // object and list write expected values shortly.
