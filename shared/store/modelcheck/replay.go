@@ -2,6 +2,7 @@ package modelcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -124,6 +125,11 @@ func (s *Search) replay(p Process, h history) *node {
 	at := &node{history: h, waits: t.waits, request: c.request, ended: c.ended}
 	t.mu.Unlock()
 	slices.SortFunc(at.waits, func(a, b *call) int { return int(a.kind) - int(b.kind) })
+	for i := range at.waits[min(1, len(at.waits)):] {
+		if at.waits[i].kind == at.waits[i+1].kind {
+			panic("modelcheck: two calls of one kind side by side")
+		}
+	}
 	stop()
 	synctest.Wait()
 	return at
@@ -196,6 +202,6 @@ func (t *tape) Transact(ctx context.Context, writes []store.Write) error {
 		t.cut()
 		return ctx.Err()
 	}
-	t.faulted = t.faulted || r.err == errAnswerLost
+	t.faulted = t.faulted || errors.Is(r.err, errAnswerLost)
 	return r.err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -326,6 +327,7 @@ func (s *Search) settled(st state) string {
 		made[id] = cidr
 	}
 	for p := range s.Processes {
+		retried := map[string]bool{} // by this process, which did not learn the outcome
 		for _, o := range st.procs[p].at.ended {
 			r := o.Request
 			switch {
@@ -335,8 +337,9 @@ func (s *Search) settled(st state) string {
 				}
 				mayBeOut[r.pool][r.cidr] = true
 			case o.unknown():
-				mayBeMade[r.made], mayBeEnded[r.ended] = true, true
+				retried[r.made], mayBeEnded[r.ended] = true, true
 			case o.err != nil || o.refusal != "":
+				delete(retried, r.made) // now it has been told that it got nothing
 			case r.made != "":
 				if cidr, again := made[o.id]; again && cidr != o.cidr {
 					return fmt.Sprintf("%s was answered with %s and with %s", r.Text, cidr, o.cidr)
@@ -346,6 +349,7 @@ func (s *Search) settled(st state) string {
 				ended[o.id] = true
 			}
 		}
+		maps.Copy(mayBeMade, retried)
 	}
 	for _, pool := range s.Pools {
 		for id, cidr := range made {
