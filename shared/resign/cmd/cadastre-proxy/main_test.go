@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// environment leaves nothing of the user's to the program.
+func environment(t *testing.T, key string) {
+	t.Helper()
+	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_ACCESS_KEY_ID", key)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", key)
+}
+
+func TestServesUntilStopped(t *testing.T) {
+	environment(t, "AKIDOWN")
+	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1") // as in the shell of the tools: it is the proxy's own address
+	entered, leave := make(chan string, 1), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		entered <- r.Header.Get("Authorization")
+		<-leave
+		io.WriteString(w, "<DescribeVpcsResponse><vpcSet/></DescribeVpcsResponse>")
+	}))
+	t.Cleanup(upstream.Close)
+	answer := sync.OnceFunc(func() { close(leave) })
+	t.Cleanup(answer)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stdout, stdoutWriter := io.Pipe()
+	var stderr bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"-endpoint", upstream.URL, "-region", "us-east-1", "-ec2-endpoint", upstream.URL}, stdoutWriter, &stderr)
+		stdoutWriter.Close()
+	}()
+	line := make([]byte, 200)
+	n, err := stdout.Read(line)
+	if err != nil {
+		t.Fatal(err, stderr.String())
+	}
+	go io.Copy(io.Discard, stdout)
+	url, ok := strings.CutPrefix(strings.TrimSpace(string(line[:n])), "export AWS_ENDPOINT_URL_EC2=")
+	if !ok || !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Fatalf("it printed %q", line[:n])
+	}
+
+	c := ec2.NewFromConfig(aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDOWN", "x", ""), RetryMaxAttempts: 1},
+		func(o *ec2.Options) { o.BaseEndpoint = &url })
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.DescribeVpcs(t.Context(), nil)
+		answered <- err
+	}()
+	if scope := <-entered; !strings.Contains(scope, "/eu-west-1/ec2/") {
+		t.Errorf("signed %s", scope)
+	}
+	stop()
+	select {
+	case status := <-ended:
+		t.Fatalf("it ended with status %d and a call under way", status)
+	case <-time.After(50 * time.Millisecond):
+	}
+	answer()
+	if err := <-answered; err != nil {
+		t.Errorf("the call under way failed: %v", err)
+	}
+	select {
+	case status := <-ended:
+		if status != stopped {
+			t.Errorf("exit status %d, %s", status, &stderr)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not stop")
+	}
+}
+
+func TestDoesNotStart(t *testing.T) {
+	const endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod"
+	for _, c := range []struct {
+		name   string
+		key    string
+		args   string
+		status int
+		words  string
+	}{
+		{"help", "AKIDOWN", "-h", stopped, "-ec2-endpoint"},
+		{"no endpoint", "AKIDOWN", "", misused, "-endpoint"},
+		{"an argument too many", "AKIDOWN", "-endpoint " + endpoint + " x", misused, "-h"},
+		{"a flag that it has not", "AKIDOWN", "-port 1", misused, "-port"},
+		{"an address that others reach", "AKIDOWN", "-endpoint " + endpoint + " -listen 0.0.0.0:0", failed, "loopback"},
+		{"a Region that nothing tells", "AKIDOWN", "-endpoint https://ipam.example.com", failed, "Region"},
+		{"no credentials", "", "-endpoint " + endpoint, failed, "no credentials"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			environment(t, c.key)
+			var stdout, stderr bytes.Buffer
+			if got := run(t.Context(), strings.Fields(c.args), &stdout, &stderr); got != c.status {
+				t.Errorf("exit status %d, want %d", got, c.status)
+			}
+			if !strings.Contains(stderr.String(), c.words) || stdout.Len() > 0 {
+				t.Errorf("it wrote %q and %q, want %q", &stdout, &stderr, c.words)
+			}
+		})
+	}
+}

@@ -1,0 +1,582 @@
+package resign_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/client"
+	"github.com/cadastre-ipam/cadastre/shared/resign"
+)
+
+var own = aws.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: "own/secret", SessionToken: "token=="}
+
+type provider func() (aws.Credentials, error)
+
+func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return p() }
+
+// target is a service that a proxy calls: it records requests, checks their
+// signatures and answers by handler.
+type target struct {
+	*httptest.Server
+	mu      sync.Mutex
+	seen    []*http.Request
+	bodies  []string
+	handler http.HandlerFunc
+}
+
+func newTarget(t *testing.T, service, region string, handler http.HandlerFunc) *target {
+	t.Helper()
+	s := &target{handler: handler}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		verify(t, r, body, service, region)
+		s.mu.Lock()
+		s.seen, s.bodies = append(s.seen, r), append(s.bodies, string(body))
+		s.mu.Unlock()
+		s.handler(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *target) calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
+}
+
+// verify computes the signature that the request should carry from the headers
+// that it names, and compares.
+func verify(t *testing.T, r *http.Request, body []byte, service, region string) {
+	t.Helper()
+	authorization := r.Header.Get("Authorization")
+	if !strings.Contains(authorization, "Credential="+own.AccessKeyID+"/") || !strings.Contains(authorization, "/"+region+"/"+service+"/aws4_request,") {
+		t.Errorf("the scope is not %s in %s, or the key not the proxy's: %s", service, region, authorization)
+	}
+	_, names, _ := strings.Cut(authorization, "SignedHeaders=")
+	names, _, _ = strings.Cut(names, ",")
+	again, err := http.NewRequestWithContext(t.Context(), r.Method, "http://"+r.Host+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.ContentLength = 0
+	for name := range strings.SplitSeq(names, ";") {
+		switch name {
+		case "content-length":
+			again.ContentLength = int64(len(body))
+		case "host", "x-amz-date", "x-amz-security-token":
+		default:
+			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("signed at %s, %v", at, err)
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(t.Context(), own, again, hex.EncodeToString(sum[:]), service, region, at); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Header.Get("Authorization"); got != authorization {
+		t.Errorf("the signature does not hold:\n%s\n%s", authorization, got)
+	}
+	if r.Header.Get("X-Amz-Security-Token") != own.SessionToken {
+		t.Error("the session token is missing")
+	}
+}
+
+func answer(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+		w.Header().Add("X-Answer", "one")
+		w.Header().Add("X-Answer", "two")
+		w.Header().Set("Keep-Alive", "timeout=5")
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+const vpcs = `<DescribeVpcsResponse><requestId>r-ec2</requestId><vpcSet/></DescribeVpcsResponse>`
+const ipams = `<DescribeIpamsResponse><requestId>r-cadastre</requestId><ipamSet/></DescribeIpamsResponse>`
+
+// rig is a proxy between two targets.
+type rig struct {
+	proxy    *resign.Proxy
+	url      string
+	cadastre *target
+	ec2      *target
+	log      *bytes.Buffer // read it when no call is under way
+}
+
+func newRig(t *testing.T, change func(*resign.Config)) *rig {
+	t.Helper()
+	r := &rig{
+		cadastre: newTarget(t, "execute-api", "us-east-1", answer(200, ipams)),
+		ec2:      newTarget(t, "ec2", "ap-northeast-3", answer(200, vpcs)),
+		log:      &bytes.Buffer{},
+	}
+	c := resign.Config{
+		Endpoint: r.cadastre.URL + "/prod", Region: "us-east-1", EC2Endpoint: r.ec2.URL,
+		Credentials: credentials.StaticCredentialsProvider{Value: own},
+		Logger:      slog.New(slog.NewJSONHandler(r.log, nil)),
+	}
+	if change != nil {
+		change(&c)
+	}
+	p, err := resign.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	r.proxy, r.url = p, s.URL
+	return r
+}
+
+// sdk is the SDK's plain EC2 client. It signs with another secret than the
+// proxy's, which does not matter.
+func (r *rig) sdk(region string) *ec2.Client {
+	return ec2.NewFromConfig(aws.Config{
+		Region: region, Credentials: credentials.NewStaticCredentialsProvider(own.AccessKeyID, "x", ""), RetryMaxAttempts: 1,
+	}, func(o *ec2.Options) { o.BaseEndpoint = &r.url })
+}
+
+const authorization = "AWS4-HMAC-SHA256 Credential=AKIDOWN/20261124/ap-northeast-3/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+
+// plain adds no header of its own, and asks for no compression.
+var plain = &http.Transport{DisableCompression: true}
+
+// post sends a form with an Authorization header, changed by change.
+func (r *rig) post(t *testing.T, body string, change func(*http.Request)) (status int, code, answer string, header http.Header) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", authorization)
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if change != nil {
+		change(q)
+	}
+	res, err := plain.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e struct {
+		Code string `xml:"Errors>Error>Code"`
+	}
+	if res.StatusCode >= 400 {
+		if err := xml.Unmarshal(b, &e); err != nil {
+			t.Errorf("the error %q is no XML: %v", b, err)
+		}
+	}
+	return res.StatusCode, e.Code, string(b), res.Header
+}
+
+func TestCallsReachTheirTargets(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.sdk("ap-northeast-3")
+	if _, err := c.DescribeIpams(t.Context(), &ec2.DescribeIpamsInput{IpamIds: []string{"ipam-1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{VpcIds: []string{"vpc-1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if r.cadastre.calls() != 1 || r.ec2.calls() != 1 {
+		t.Fatalf("%d calls of Cadastre and %d of EC2", r.cadastre.calls(), r.ec2.calls())
+	}
+	got := r.cadastre.seen[0]
+	if got.Header.Get(client.RegionHeader) != "ap-northeast-3" || !strings.Contains(got.Header.Get("Authorization"), ";x-cadastre-region,") {
+		t.Errorf("the caller's Region is not told, or not signed: %v", got.Header)
+	}
+	if got.URL.Path != "/prod" || r.cadastre.bodies[0] != "Action=DescribeIpams&IpamId.1=ipam-1&Version=2016-11-15" {
+		t.Errorf("Cadastre got %s %q", got.URL.Path, r.cadastre.bodies[0])
+	}
+	if !strings.Contains(got.Header.Get("User-Agent"), "aws-sdk-go-v2") || got.Header.Get("Amz-Sdk-Invocation-Id") == "" {
+		t.Errorf("the client's own headers are lost: %v", got.Header)
+	}
+	got = r.ec2.seen[0]
+	if _, ok := got.Header[client.RegionHeader]; ok || got.URL.Path != "/" || r.ec2.bodies[0] != "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1" {
+		t.Errorf("EC2 got %s %q, %v", got.URL.Path, r.ec2.bodies[0], got.Header)
+	}
+}
+
+func TestAnswersPassAsTheyAre(t *testing.T) {
+	r := newRig(t, nil)
+	refusal := `<Response><Errors><Error><Code>InvalidVpcID.NotFound</Code><Message>gone</Message></Error></Errors><RequestID>r-1</RequestID></Response>`
+	r.ec2.handler = answer(http.StatusTeapot, refusal)
+	status, _, body, header := r.post(t, "Action=DescribeVpcs", nil)
+	if status != http.StatusTeapot || body != refusal {
+		t.Errorf("got %d %s", status, body)
+	}
+	if d := cmp.Diff([]string{"one", "two"}, header["X-Answer"]); d != "" || header.Get("Content-Type") != "text/xml;charset=UTF-8" || header.Get("Keep-Alive") != "" {
+		t.Errorf("the headers are %v", header)
+	}
+	_, err := r.sdk("ap-northeast-3").DescribeVpcs(t.Context(), nil)
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != "InvalidVpcID.NotFound" || api.ErrorMessage() != "gone" {
+		t.Errorf("err = %v", err)
+	}
+
+	// Compressed for a client that asked for it, and not for one that did not.
+	r.ec2.handler = func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("X-Accepts", q.Header.Get("Accept-Encoding"))
+		w.Header().Set("Content-Encoding", "gzip")
+		io.WriteString(w, "\x1f\x8bnot really")
+	}
+	_, _, body, header = r.post(t, "Action=DescribeVpcs", func(q *http.Request) { q.Header.Set("Accept-Encoding", "gzip") })
+	if header.Get("X-Accepts") != "gzip" || header.Get("Content-Encoding") != "gzip" || body != "\x1f\x8bnot really" {
+		t.Errorf("got %q, %v", body, header)
+	}
+	r.ec2.handler = answer(200, vpcs)
+	r.post(t, "Action=DescribeVpcs", func(q *http.Request) { q.Header["User-Agent"] = nil })
+	for _, name := range []string{"Accept-Encoding", "User-Agent"} {
+		if v, ok := r.ec2.seen[3].Header[name]; ok {
+			t.Errorf("the proxy adds %s: %q", name, v)
+		}
+	}
+	r.ec2.handler = func(w http.ResponseWriter, _ *http.Request) {
+		http.Redirect(w, &http.Request{}, "http://elsewhere/", http.StatusTemporaryRedirect)
+	}
+	if status, _, _, header = r.post(t, "Action=DescribeVpcs", nil); status != 307 || header.Get("Location") != "http://elsewhere/" || r.ec2.calls() != 5 {
+		t.Errorf("a redirect came back as %d to %q", status, header.Get("Location"))
+	}
+}
+
+// A client must not take the first half of an answer for the whole.
+func TestBrokenAnswerIsCutOff(t *testing.T) {
+	r := newRig(t, nil)
+	r.ec2.handler = func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, strings.Repeat("x", 50000)) // in chunks, without a length
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	q, _ := http.NewRequestWithContext(t.Context(), "POST", r.url, strings.NewReader("Action=DescribeVpcs"))
+	q.Header.Set("Authorization", authorization)
+	res, err := http.DefaultClient.Do(q)
+	if err == nil {
+		defer res.Body.Close()
+		_, err = io.ReadAll(res.Body)
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("err = %v, want an unexpected end", err)
+	}
+}
+
+func TestGet(t *testing.T) {
+	r := newRig(t, nil)
+	get := func(query string) {
+		t.Helper()
+		status, _, body, _ := r.post(t, "", func(q *http.Request) {
+			q.Method, q.URL.RawQuery = "GET", query
+		})
+		if status != 200 {
+			t.Errorf("got %d %s", status, body)
+		}
+	}
+	get("Version=2016-11-15&Action=DescribeIpams&Filter.1.Value.1=a%20b%2Fc")
+	get("Version=2016-11-15&Action=DescribeVpcs")
+	if r.cadastre.calls() != 1 || r.ec2.calls() != 1 {
+		t.Fatalf("%d calls of Cadastre and %d of EC2", r.cadastre.calls(), r.ec2.calls())
+	}
+	if q := r.cadastre.seen[0]; q.Method != "GET" || q.URL.Query().Get("Filter.1.Value.1") != "a b/c" {
+		t.Errorf("Cadastre got %s %s", q.Method, q.URL)
+	}
+	// A form may stand in both places: the target is of the whole of it.
+	r.post(t, "Action=CreateVpc", func(q *http.Request) { q.URL.RawQuery = "Ipv4IpamPoolId=ipam-pool-1" })
+	if r.cadastre.calls() != 2 {
+		t.Error("a pool in the query string is not seen")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	set := func(name, value string) func(*http.Request) {
+		return func(q *http.Request) { q.Header.Set(name, value) }
+	}
+	scope := func(s string) func(*http.Request) {
+		return set("Authorization", "AWS4-HMAC-SHA256 Credential="+s+", SignedHeaders=host, Signature=0")
+	}
+	host := func(h string) func(*http.Request) { return func(q *http.Request) { q.Host = h } }
+	for _, c := range []struct {
+		name   string
+		body   string
+		change func(*http.Request)
+		status int
+		code   string
+	}{
+		{"as it should be", "Action=DescribeVpcs", nil, 200, ""},
+		{"Host localhost", "Action=DescribeVpcs", host("LocalHost:8181"), 200, ""},
+		{"Host localhost without a port", "Action=DescribeVpcs", host("localhost"), 200, ""},
+		{"Host of IPv6", "Action=DescribeVpcs", host("[::1]:8181"), 200, ""},
+		{"Host of IPv6 without a port", "Action=DescribeVpcs", host("[::1]"), 200, ""},
+		{"Host of another name", "Action=DescribeVpcs", host("rebound.example"), 403, "UnauthorizedOperation"},
+		{"Host that begins like loopback", "Action=DescribeVpcs", host("127.0.0.1.rebound.example"), 403, "UnauthorizedOperation"},
+		{"Host of another address", "Action=DescribeVpcs", host("192.0.2.1:8181"), 403, "UnauthorizedOperation"},
+		{"a web page", "Action=DescribeVpcs", set("Origin", "https://evil.example"), 403, "UnauthorizedOperation"},
+		{"a web page without an address", "Action=DescribeVpcs", set("Origin", "null"), 403, "UnauthorizedOperation"},
+		{"a preflight", "", func(q *http.Request) { q.Method = "OPTIONS"; q.Header.Set("Origin", "https://evil.example") }, 403, "UnauthorizedOperation"},
+		{"unsigned", "Action=DescribeVpcs", func(q *http.Request) { q.Header.Del("Authorization") }, 401, "AuthFailure"},
+		{"signed in the query string", "", func(q *http.Request) {
+			q.Method, q.URL.RawQuery = "GET", "Action=DescribeVpcs&X-Amz-Credential=AKIDOWN%2F20261124%2Fap-northeast-3%2Fec2%2Faws4_request&X-Amz-Signature=0"
+			q.Header.Del("Authorization")
+		}, 401, "AuthFailure"},
+		{"another way of signing", "Action=DescribeVpcs", set("Authorization", "AWS AKIDOWN:signature"), 401, "AuthFailure"},
+		{"another algorithm", "Action=DescribeVpcs", set("Authorization", strings.Replace(authorization, "HMAC", "ECDSA", 1)), 401, "AuthFailure"},
+		{"a scope cut short", "Action=DescribeVpcs", scope("AKIDOWN/20261124/us-east-1/ec2"), 401, "AuthFailure"},
+		{"a scope without a key", "Action=DescribeVpcs", scope("/20261124/us-east-1/ec2/aws4_request"), 401, "AuthFailure"},
+		{"another service", "Action=GetCallerIdentity", scope("AKIDOWN/20261124/us-east-1/sts/aws4_request"), 401, "AuthFailure"},
+		{"a host for a Region", "Action=DescribeVpcs", scope("AKIDOWN/20261124/evil.example#-1/ec2/aws4_request"), 401, "AuthFailure"},
+		{"another access key", "Action=DescribeVpcs", scope("AKIDOTHER/20261124/ap-northeast-3/ec2/aws4_request"), 401, "AuthFailure"},
+		{"another path", "Action=DescribeVpcs", func(q *http.Request) { q.URL.Path = "/v1/DescribeIpams" }, 400, "InvalidAction"},
+		{"another method", "Action=DescribeVpcs", func(q *http.Request) { q.Method = "PUT" }, 400, "InvalidAction"},
+		{"no action", "Version=2016-11-15", nil, 400, "MissingParameter"},
+		{"no form", "Action=%zz", nil, 400, "MalformedRequest"},
+		{"no form in the query string", "Action=DescribeVpcs", func(q *http.Request) { q.URL.RawQuery = "%zz" }, 400, "MalformedRequest"},
+		{"a body too long", "Action=DescribeVpcs&x=" + strings.Repeat("x", 1<<20), nil, 400, "MalformedRequest"},
+		{"resources of both services", "Action=CreateTags&ResourceId.1=vpc-1&ResourceId.2=ipam-1", nil, 400, "InvalidParameterCombination"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, nil)
+			status, code, body, header := r.post(t, c.body, c.change)
+			if status != c.status || code != c.code {
+				t.Errorf("got %d %s", status, body)
+			}
+			if n := r.ec2.calls() + r.cadastre.calls(); (n == 1) != (c.status == 200) {
+				t.Errorf("%d calls went out", n)
+			}
+			if c.status != 200 && header.Get("X-Amzn-Requestid") == "" {
+				t.Error("the answer has no request id")
+			}
+		})
+	}
+}
+
+func TestAnyKey(t *testing.T) {
+	r := newRig(t, func(c *resign.Config) { c.AnyKey = true })
+	status, _, body, _ := r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
+		q.Header.Set("Authorization", strings.Replace(authorization, "AKIDOWN", "ASIAOTHER", 1))
+	})
+	if status != 200 {
+		t.Errorf("got %d %s", status, body)
+	}
+}
+
+// The proxy and a tool renew the credentials that they share at different times.
+func TestRenewedCredentials(t *testing.T) {
+	next, asked := own, 0
+	cache := aws.NewCredentialsCache(provider(func() (aws.Credentials, error) {
+		asked++
+		c := next
+		c.CanExpire, c.Expires = true, time.Now().Add(time.Hour)
+		return c, nil
+	}))
+	old := own
+	defer func() { own = old }() // what targets verify with
+	r := newRig(t, func(c *resign.Config) { c.Credentials = cache })
+	as := func(key string, want int) {
+		t.Helper()
+		status, _, body, _ := r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
+			q.Header.Set("Authorization", strings.Replace(authorization, "AKIDOWN", key, 1))
+		})
+		if status != want {
+			t.Errorf("%s: got %d %s", key, status, body)
+		}
+	}
+	as("AKIDOWN", 200)
+	next.AccessKeyID, next.SecretAccessKey = "ASIANEXT", "next/secret"
+	own = next
+	as("ASIANEXT", 200) // the tool was first
+	as("AKIDOWN", 200)  // a tool that is behind
+	if asked != 2 {
+		t.Errorf("asked for credentials %d times, want 2", asked)
+	}
+	for range 3 {
+		as("ASIAFOREIGN", 401)
+	}
+	if asked != 2 {
+		t.Errorf("foreign keys made the proxy renew at once: asked %d times", asked)
+	}
+}
+
+func TestNoCredentials(t *testing.T) {
+	r := newRig(t, func(c *resign.Config) {
+		c.Credentials = provider(func() (aws.Credentials, error) { return aws.Credentials{}, errors.New("token at /home/x expired") })
+	})
+	status, code, body, _ := r.post(t, "Action=DescribeVpcs", nil)
+	if status != 401 || code != "AuthFailure" || strings.Contains(body, "expired") {
+		t.Errorf("got %d %s", status, body)
+	}
+	if !strings.Contains(r.log.String(), "token at /home/x expired") {
+		t.Errorf("the log does not tell why: %s", r.log)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	for _, c := range []struct{ name, action, names string }{{"EC2", "DescribeVpcs", "ec2"}, {"Cadastre", "DescribeIpams", "cadastre"}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.ec2.Close()
+			r.cadastre.Close()
+			status, code, body, _ := r.post(t, "Action="+c.action, nil)
+			if status != 503 || code != "Unavailable" || !strings.Contains(body, "no answer from "+c.names) || strings.Contains(body, "refused") {
+				t.Errorf("got %d %s", status, body)
+			}
+			if !strings.Contains(r.log.String(), "connection refused") {
+				t.Errorf("the log does not tell why: %s", r.log)
+			}
+		})
+	}
+}
+
+// One record of each call, with nothing secret in it.
+func TestLog(t *testing.T) {
+	r := newRig(t, nil)
+	r.post(t, "Action=AllocateIpamPoolCidr&IpamPoolId=ipam-pool-1&Description=confidential", nil)
+	r.post(t, "Action=DescribeVpcs", func(q *http.Request) { q.Header.Del("Authorization") })
+	type record struct {
+		Msg, Level, Action, Target, Region string
+		Status                             int
+		Duration                           float64 `json:"duration_ms"`
+	}
+	var got []record
+	for d := json.NewDecoder(strings.NewReader(r.log.String())); d.More(); {
+		var one record
+		if err := d.Decode(&one); err != nil {
+			t.Fatal(err)
+		}
+		if one.Duration <= 0 {
+			t.Errorf("%s took %v ms", one.Action, one.Duration)
+		}
+		one.Duration = 0
+		got = append(got, one)
+	}
+	if d := cmp.Diff([]record{
+		{"call", "INFO", "AllocateIpamPoolCidr", "cadastre", "ap-northeast-3", 200, 0},
+		{"call", "WARN", "", "none", "", 401, 0},
+	}, got); d != "" {
+		t.Error(d)
+	}
+	for _, secret := range []string{own.AccessKeyID, own.SecretAccessKey, own.SessionToken, "Signature", "confidential"} {
+		if strings.Contains(strings.ReplaceAll(r.log.String(), "AWS Signature", ""), secret) {
+			t.Errorf("the log has %s: %s", secret, r.log)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Without an endpoint of EC2, calls go to the Region of the caller's signature.
+func TestEC2OfTheRegion(t *testing.T) {
+	r := newRig(t, func(c *resign.Config) { c.EC2Endpoint = "" })
+	var called, signature string
+	r.proxy.SetTransport(roundTripper(func(q *http.Request) (*http.Response, error) {
+		called, signature = q.URL.String(), q.Header.Get("Authorization")
+		return nil, errors.New("not in a test")
+	}))
+	for region, want := range map[string]string{
+		"ap-northeast-3": "https://ec2.ap-northeast-3.amazonaws.com/",
+		"cn-north-1":     "https://ec2.cn-north-1.amazonaws.com.cn/",
+	} {
+		r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
+			q.Header.Set("Authorization", strings.Replace(authorization, "ap-northeast-3", region, 1))
+		})
+		if called != want || !strings.Contains(signature, "/"+region+"/ec2/aws4_request") {
+			t.Errorf("%s: called %s, signed %s", region, called, signature)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod"
+	for _, c := range []struct {
+		name   string
+		config resign.Config
+		word   string // of the error, "" if there is none
+	}{
+		{"a Region that the host tells", resign.Config{Endpoint: good}, ""},
+		{"a custom domain with its Region", resign.Config{Endpoint: "https://ipam.example.com", Region: "us-east-1"}, ""},
+		{"a custom domain without", resign.Config{Endpoint: "https://ipam.example.com"}, "Region"},
+		{"a Region that is none", resign.Config{Endpoint: good, Region: "us-east-1.evil"}, "Region"},
+		{"no endpoint", resign.Config{Region: "us-east-1"}, "not given"},
+		{"a host for an endpoint", resign.Config{Endpoint: "ipam.example.com", Region: "us-east-1"}, "no URL"},
+		{"an endpoint with a query", resign.Config{Endpoint: good + "?x=1"}, "no URL"},
+		{"an endpoint of EC2 that is none", resign.Config{Endpoint: good, EC2Endpoint: "localhost:4566"}, "no URL"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := resign.New(c.config)
+			if (err == nil) != (c.word == "") || err != nil && !strings.Contains(err.Error(), c.word) {
+				t.Errorf("err = %v, want one with %q", err, c.word)
+			}
+		})
+	}
+}
+
+func TestListen(t *testing.T) {
+	for address, good := range map[string]bool{
+		"127.0.0.1:0": true, "127.1.2.3:0": true, "localhost:0": true,
+		":0": false, "0.0.0.0:0": false, "[::]:0": false, "192.0.2.1:0": false, "": false, "127.0.0.1": false,
+	} {
+		l, err := resign.Listen(address)
+		if (err == nil) != good {
+			t.Errorf("Listen(%q): %v", address, err)
+		}
+		if err == nil {
+			if !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
+				t.Errorf("Listen(%q) listens on %s", address, l.Addr())
+			}
+			l.Close()
+		}
+	}
+}
+
+// The proxy serves calls side by side.
+func TestParallel(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.sdk("ap-northeast-3")
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			_, err := c.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{Filters: []types.Filter{{Name: aws.String("vpc-id")}}})
+			_, err2 := c.DescribeIpams(t.Context(), nil)
+			if err := errors.Join(err, err2); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if r.cadastre.calls() != 16 || r.ec2.calls() != 16 {
+		t.Errorf("%d calls of Cadastre and %d of EC2", r.cadastre.calls(), r.ec2.calls())
+	}
+}
