@@ -14,6 +14,9 @@ type service struct{ store *store.Store }
 // answers for it as for an id that nobody has.
 func New(s *store.Store, auth Authorizer) *Registry {
 	r := NewRegistry(auth)
+	if s != nil {
+		r.owner = s.Owner()
+	}
 	o := service{s}
 
 	Define(r, "CreateIpam", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes."}, o.createIPAM)
@@ -44,5 +47,8 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	Define(r, "CreateTags", Meta{Class: Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools and allocations, or replaces their values."}, o.createTags)
 	Define(r, "DeleteTags", Meta{Class: Administer, Mutates: true, Summary: "Removes tags: by key, by key and value, or all."}, o.deleteTags)
 	Define(r, "DescribeTags", Meta{Class: Read, Paginated: true, Summary: "Lists tags, one entry for each tag of each object."}, o.describeTags)
+
+	Define(r, "GetAccessGrants", Meta{Class: Administer, Home: true, Summary: "Shows the grants that stand beside the deployer's. An extension, for the owner account."}, o.getAccessGrants)
+	Define(r, "PutAccessGrants", Meta{Class: Administer, Home: true, Mutates: true, Summary: "Replaces the grants that stand beside the deployer's. An extension, for the owner account."}, o.putAccessGrants)
 	return r
 }

@@ -53,6 +53,7 @@ type Meta struct {
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool   // takes a ClientToken
+	Home       bool   // for callers of the owner account only: it concerns the deployment, not what an account owns
 	Summary    string // one line for the docs and OpenAPI
 }
 
@@ -102,6 +103,7 @@ func (o *Operation) New() any { return o.fresh() }
 // from then on it is safe for concurrent use.
 type Registry struct {
 	auth       Authorizer
+	owner      string // the account that the deployment belongs to
 	operations map[string]*Operation
 }
 
@@ -199,6 +201,9 @@ func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	}
 	if err != nil {
 		return fmt.Errorf("authorize %s for %s: %w", c.ARN, o.Name, err)
+	}
+	if o.Home && c.Account != r.owner {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. %s is for the account that Cadastre is deployed in, and you call from %s.", o.Name, c.Account)
 	}
 	return nil
 }

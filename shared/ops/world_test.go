@@ -43,7 +43,7 @@ func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
 	if change != nil {
 		change(&q)
 	}
-	w.store = store.New(w.table, store.Options{Region: home, Quotas: &q, Now: func() time.Time { return w.now }})
+	w.store = store.New(w.table, store.Options{Region: home, Owner: account, Quotas: &q, Now: func() time.Time { return w.now }})
 	w.registry = ops.New(w.store, grants())
 	w.admin = as(account, "admin", "")
 	t.Cleanup(func() { fscktest.Clean(t, w.table, w.now) })

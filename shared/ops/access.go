@@ -1,0 +1,84 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// The inputs and outputs of the operations on grants, which the EC2 API does
+// not have. shared/wire/model/extensions.json describes them to the doors.
+type (
+	// AccessGrants are patterns of principal ARNs by class, as Grant has them.
+	AccessGrants struct {
+		Administrators []string `json:"administrators,omitempty"`
+		Allocators     []string `json:"allocators,omitempty"`
+		Readers        []string `json:"readers,omitempty"`
+	}
+	// GetAccessGrantsInput is the input of GetAccessGrants.
+	GetAccessGrantsInput struct{ DryRun *bool }
+	// GetAccessGrantsOutput is the output of GetAccessGrants.
+	GetAccessGrantsOutput struct{ AccessGrants *AccessGrants }
+	// PutAccessGrantsInput is the input of PutAccessGrants.
+	PutAccessGrantsInput struct {
+		DryRun                              *bool
+		Administrators, Allocators, Readers []string
+	}
+	// PutAccessGrantsOutput is the output of PutAccessGrants.
+	PutAccessGrantsOutput struct{ AccessGrants *AccessGrants }
+)
+
+// maxPatterns bounds the grants in the table: each call that the deployer's
+// grants do not admit looks through all of them.
+const maxPatterns = 1000
+
+// getAccessGrants returns the grants that PutAccessGrants wrote. The
+// deployer's, which come with the deployment, are not among them.
+func (o service) getAccessGrants(ctx context.Context, _ *GetAccessGrantsInput) (*GetAccessGrantsOutput, error) {
+	document, err := o.store.Grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	grants := &AccessGrants{}
+	if document != nil {
+		if err := json.Unmarshal(document, grants); err != nil {
+			return nil, fmt.Errorf("read the grants: %w", err)
+		}
+	}
+	return &GetAccessGrantsOutput{AccessGrants: grants}, nil
+}
+
+// putAccessGrants replaces the grants that stand beside the deployer's. They
+// hold everywhere within a minute.
+func (o service) putAccessGrants(ctx context.Context, in *PutAccessGrantsInput) (*PutAccessGrantsOutput, error) {
+	n := 0
+	for _, l := range []struct {
+		name     string
+		patterns []string
+	}{{"Administrators", in.Administrators}, {"Allocators", in.Allocators}, {"Readers", in.Readers}} {
+		n += len(l.patterns)
+		for i, p := range l.patterns {
+			if p == "" || len(p) > 2048 {
+				return nil, schema.Invalid(fmt.Sprintf("%s.%d", l.name, i+1), p, "Use a pattern of principal ARNs, such as arn:aws:iam::111122223333:role/network-*.")
+			}
+		}
+	}
+	if n > maxPatterns {
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The request has %d patterns, and at most %d are kept. Join some with wildcards.", n, maxPatterns)
+	}
+	grants := &AccessGrants{in.Administrators, in.Allocators, in.Readers}
+	document, err := json.Marshal(grants)
+	if err != nil {
+		return nil, err
+	}
+	if len(document) > 256<<10 {
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The patterns have %d bytes together, and at most %d are kept. Join some with wildcards.", len(document), 256<<10)
+	}
+	if err := o.store.PutGrants(ctx, document); err != nil {
+		return nil, err
+	}
+	return &PutAccessGrantsOutput{AccessGrants: grants}, nil
+}

@@ -1,0 +1,321 @@
+package ops_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
+	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
+)
+
+// pages reads a list page by page and returns all that it holds, the number on
+// each page, and the tokens. size 0 leaves MaxResults out.
+func pages(w *world, ctx context.Context, in any, size int32) (all []any, sizes []int, tokens []string) {
+	w.t.Helper()
+	v := reflect.New(reflect.TypeOf(in).Elem())
+	v.Elem().Set(reflect.ValueOf(in).Elem())
+	if size > 0 {
+		v.Elem().FieldByName("MaxResults").Set(reflect.ValueOf(&size))
+	}
+	for {
+		out, err := w.registry.Call(ctx, operation(in), v.Interface())
+		if err != nil {
+			w.t.Fatalf("%s: %v", operation(in), err)
+		}
+		var next *string
+		for _, m := range members(out) {
+			switch {
+			case m.Type() == reflect.TypeFor[*string]():
+				next = m.Interface().(*string)
+			case m.Kind() == reflect.Slice:
+				sizes = append(sizes, m.Len())
+				for i := range m.Len() {
+					all = append(all, m.Index(i).Interface())
+				}
+			}
+		}
+		if next == nil {
+			return all, sizes, tokens
+		}
+		tokens = append(tokens, *next)
+		v.Elem().FieldByName("NextToken").Set(reflect.ValueOf(next))
+	}
+}
+
+// members returns the exported fields of what out points to.
+func members(out any) (all []reflect.Value) {
+	v := reflect.ValueOf(out).Elem()
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() {
+			all = append(all, v.Field(i))
+		}
+	}
+	return all
+}
+
+// crowd is a world with more of everything than a small page holds.
+func crowd(t *testing.T) (w *world, pool string, allocations []string) {
+	w = newRealWorld(t, func(q *ipam.Quotas) { q.ScopesPerIPAM, q.IPAMs = 12, 7 })
+	var m *types.Ipam
+	for range 7 {
+		m = w.makeIPAM(ec2.CreateIpamInput{TagSpecifications: specify("ipam", "a", "1", "b", "2", "c d", "")})
+	}
+	for range 10 {
+		do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId})
+	}
+	var pools []string
+	for i := range 11 {
+		pools = append(pools, w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, TagSpecifications: specify("ipam-pool", "a", fmt.Sprint(i))}))
+	}
+	for i := range 12 {
+		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pools[0], Cidr: aws.String(fmt.Sprintf("10.%d.0.0/16", i))})
+	}
+	do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pools[1], Cidr: aws.String("11.0.0.0/16")})
+	for i := range 2300 {
+		pool := pools[0]
+		if i >= 1200 {
+			pool = pools[1]
+		}
+		in := ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28)}
+		if i%1000 == 3 {
+			in.TagSpecifications = specify("ipam-pool-allocation", "a", "x", "b", "y")
+		}
+		allocations = append(allocations, *w.allocate(in).IpamPoolAllocationId)
+	}
+	return w, pools[0], allocations
+}
+
+// Every list, read in small pages, is the list read at once: complete, in the
+// same order, no page larger than asked for and none empty.
+func TestPagesMakeUpTheList(t *testing.T) {
+	w, pool, _ := crowd(t)
+	tagged := []types.Filter{where("tag:a", "?")}
+	tried := map[string]bool{}
+	for _, c := range []struct {
+		in   any
+		size int32
+		want int
+	}{
+		{&ec2.DescribeIpamsInput{}, 5, 7},
+		{&ec2.DescribeIpamScopesInput{}, 5, 24},
+		{&ec2.DescribeIpamScopesInput{Filters: []types.Filter{where("is-default", "false")}}, 5, 10},
+		{&ec2.DescribeIpamPoolsInput{}, 5, 11},
+		{&ec2.DescribeIpamPoolsInput{Filters: tagged}, 5, 10},
+		{&ec2.GetIpamPoolCidrsInput{IpamPoolId: &pool}, 5, 12},
+		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000, 1200},
+		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, Filters: []types.Filter{where("cidr", "10.0.?.*")}}, 1000, 160},
+		{&ec2.DescribeIpamPoolAllocationsInput{}, 1000, 2300},
+		{&ec2.DescribeTagsInput{}, 5, 7*3 + 11 + 3*2},
+		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("key", "a", "c d")}}, 5, 7*2 + 11 + 3},
+		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-type", "*allocation", "ipam")}}, 5, 7*3 + 3*2},
+	} {
+		tried[operation(c.in)] = true
+		whole, sizes, _ := pages(w, w.admin, c.in, 0)
+		if len(whole) != c.want || len(sizes) != 1 {
+			t.Errorf("%s: %d in pages of %v, want %d in one", operation(c.in), len(whole), sizes, c.want)
+		}
+		parts, sizes, _ := pages(w, w.admin, c.in, c.size)
+		if diff := cmp.Diff(whole, parts, exported); diff != "" {
+			t.Errorf("%s: the pages are not the list:\n%.2000s", operation(c.in), diff)
+		}
+		for i, n := range sizes {
+			if want := min(c.want-i*int(c.size), int(c.size)); n != want {
+				t.Errorf("%s: pages of %v", operation(c.in), sizes)
+			}
+		}
+	}
+	for _, o := range w.registry.Operations() {
+		if o.Paginated != tried[o.Name] {
+			t.Errorf("%s: paginated %v, tried %v", o.Name, o.Paginated, tried[o.Name])
+		}
+	}
+}
+
+// Lists are in the order that is documented.
+func TestOrderOfLists(t *testing.T) {
+	w, pool, _ := crowd(t)
+	all, _, _ := pages(w, w.admin, &ec2.DescribeIpamPoolsInput{}, 5)
+	if !slices.IsSortedFunc(all, func(a, b any) int {
+		return strings.Compare(*a.(types.IpamPool).IpamPoolId, *b.(types.IpamPool).IpamPoolId)
+	}) {
+		t.Error("pools are not by ascending id")
+	}
+	all, _, _ = pages(w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000)
+	for i, a := range all {
+		if want := fmt.Sprintf("10.0.%d.%d/28", i/16, i%16*16); *a.(types.IpamPoolAllocation).Cidr != want {
+			t.Fatalf("allocation %d is %s, want %s", i, *a.(types.IpamPoolAllocation).Cidr, want)
+		}
+	}
+}
+
+// A list goes on where it was when what the token names is gone.
+func TestPagesGoOnOverWhatIsGone(t *testing.T) {
+	w, pool, allocations := crowd(t)
+	_, _, tokens := pages(w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000)
+	for _, i := range []int{999, 1000} {
+		do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, IpamPoolAllocationId: &allocations[i],
+			Cidr: aws.String(fmt.Sprintf("10.0.%d.%d/28", i/16, i%16*16))})
+	}
+	out := do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, NextToken: &tokens[0]}).IpamPoolAllocations
+	if len(out) != 199 || *out[0].IpamPoolAllocationId != allocations[1001] {
+		t.Errorf("%d allocations from %s on", len(out), *out[0].IpamPoolAllocationId)
+	}
+
+	ipams, _, _ := pages(w, w.admin, &ec2.DescribeIpamsInput{}, 0)
+	whole, _, _ := pages(w, w.admin, &ec2.DescribeTagsInput{}, 0)
+	_, _, tokens = pages(w, w.admin, &ec2.DescribeTagsInput{}, 5) // the first ends behind "b" of the second IPAM
+	doomed := ipams[1].(types.Ipam).IpamId
+	if last := whole[4].(types.TagDescription); *last.ResourceId != *doomed || *last.Key != "b" {
+		t.Fatalf("the first page ends with %+v", last)
+	}
+	do[ec2.DeleteTagsOutput](w, w.admin, &ec2.DeleteTagsInput{Resources: []string{*doomed}, Tags: tags("b", "2")})
+	rest := do[ec2.DescribeTagsOutput](w, w.admin, &ec2.DescribeTagsInput{NextToken: &tokens[0]}).Tags
+	if *rest[0].ResourceId != *doomed || *rest[0].Key != "c d" {
+		t.Errorf("without the tag, the second page begins with %s %s", *rest[0].ResourceId, *rest[0].Key)
+	}
+	if n, _, _ := pages(w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: []types.Filter{where("ipam-id", *doomed)}}, 0); len(n) == 0 {
+		do[ec2.DeleteIpamOutput](w, w.admin, &ec2.DeleteIpamInput{IpamId: doomed})
+		rest = do[ec2.DescribeTagsOutput](w, w.admin, &ec2.DescribeTagsInput{NextToken: &tokens[0]}).Tags
+		if *rest[0].ResourceId != *ipams[2].(types.Ipam).IpamId || *rest[0].Key != "a" {
+			t.Errorf("without the object, the second page begins with %s %s", *rest[0].ResourceId, *rest[0].Key)
+		}
+	} else {
+		t.Error("the second IPAM has pools and cannot be deleted: the test has to choose another")
+	}
+}
+
+// A token leads on with its own request only: same account, operation and
+// parameters. MaxResults may change.
+func TestTokensBelongToTheirRequest(t *testing.T) {
+	w, pool, _ := crowd(t)
+	filters := []types.Filter{where("state", "*")}
+	_, _, tokens := pages(w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: filters}, 5)
+	token := &tokens[0]
+	if n := len(do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: filters, NextToken: token, MaxResults: aws.Int32(6)}).IpamPools); n != 6 {
+		t.Errorf("with another MaxResults: %d pools", n)
+	}
+	for _, c := range []struct {
+		ctx context.Context
+		in  any
+	}{
+		{w.admin, &ec2.DescribeIpamPoolsInput{NextToken: token}},
+		{w.admin, &ec2.DescribeIpamPoolsInput{Filters: []types.Filter{where("state", "?*")}, NextToken: token}},
+		{w.admin, &ec2.DescribeIpamPoolsInput{Filters: filters, IpamPoolIds: []string{pool}, NextToken: token}},
+		{w.admin, &ec2.DescribeIpamScopesInput{Filters: filters, NextToken: token}},
+		{as(stranger, "admin", ""), &ec2.DescribeIpamPoolsInput{Filters: filters, NextToken: token}},
+	} {
+		if _, err := w.registry.Call(c.ctx, operation(c.in), c.in); ipam.CodeOf(err) != "InvalidNextToken" {
+			t.Errorf("%s with another request's token: %v", operation(c.in), err)
+		}
+	}
+
+	// Whoever makes a token of his own, with the digest of a real one, is
+	// refused wherever it does not lead.
+	lists := map[string]struct {
+		in   any
+		size int32
+	}{
+		"DescribeIpams": {&ec2.DescribeIpamsInput{}, 5}, "DescribeIpamScopes": {&ec2.DescribeIpamScopesInput{}, 5}, "DescribeIpamPools": {&ec2.DescribeIpamPoolsInput{}, 5},
+		"GetIpamPoolCidrs": {&ec2.GetIpamPoolCidrsInput{IpamPoolId: &pool}, 5}, "GetIpamPoolAllocations": {&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000},
+		"DescribeIpamPoolAllocations": {&ec2.DescribeIpamPoolAllocationsInput{}, 1000}, "DescribeTags": {&ec2.DescribeTagsInput{}, 5},
+	}
+	for name, l := range lists {
+		_, _, tokens := pages(w, w.admin, l.in, l.size)
+		real, err := base64.RawURLEncoding.DecodeString(tokens[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := real[:strings.IndexByte(string(real), '[')]
+		for _, position := range []string{"", "null", "[]", "[1]", "x", `[""]`, `["x"]`, `["x","y"]`, `["ipam-pool-cidr-00000000"]`, `["a","b","c","d","e"]`,
+			`["` + pool + `","x"]`, `["","10.0.0.0/8"]`, `["vpc-00000000","a","b"]`, `["` + strings.Repeat("x", 5000) + `"]`} {
+			forged := base64.RawURLEncoding.EncodeToString(append(slices.Clone(digest), position...))
+			in := reflect.New(reflect.TypeOf(l.in).Elem())
+			in.Elem().Set(reflect.ValueOf(l.in).Elem())
+			in.Elem().FieldByName("NextToken").Set(reflect.ValueOf(&forged))
+			if name == "DescribeTags" && strings.Contains(position, ",") && !strings.HasPrefix(position, `["vpc`) && strings.Count(position, ",") < 4 {
+				continue // texts behind the beginning of a list: a key to go on from
+			}
+			if _, err := w.registry.Call(w.admin, name, in.Interface()); ipam.CodeOf(err) != "InvalidNextToken" {
+				t.Errorf("%s from %s: %v", name, position, err)
+			}
+		}
+	}
+}
+
+// 5 MB end a page, in either protocol, whatever texts the allocations have.
+func TestPagesStayUnderLambdasLimit(t *testing.T) {
+	const most = 6<<20 - 64<<10
+	for _, c := range []struct {
+		name, text string
+		n          int
+		atLeast    int // bytes of the first page, as XML
+	}{
+		{"plain", strings.Repeat("x", 255), 8_000, 4 << 20},
+		{"what XML escapes", strings.Repeat(`"<&>'`, 51), 4_500, 3 << 20},
+		{"of several bytes", strings.Repeat("日", 255), 5_000, 4 << 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newRealWorld(t, nil)
+			pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/8")
+			for range c.n {
+				w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28), Description: &c.text,
+					TagSpecifications: specify("ipam-pool-allocation", "a", c.text, "b", c.text)})
+			}
+			seen := 0
+			in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}
+			for page := 0; ; page++ {
+				out := do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, in)
+				seen += len(out.IpamPoolAllocations)
+				x, err := ec2query.Encode("GetIpamPoolAllocations", "id", out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				j, err := awsjson.Encode("GetIpamPoolAllocations", out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e, err := json.Marshal(string(j))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(x) > most || len(e) > most {
+					t.Errorf("page %d has %d bytes as XML and %d as escaped JSON", page, len(x), len(e))
+				}
+				if page == 0 && (len(x) < c.atLeast || out.NextToken == nil) {
+					t.Errorf("the first page has %d bytes as XML, token %v", len(x), out.NextToken)
+				}
+				if in.NextToken = out.NextToken; in.NextToken == nil {
+					break
+				}
+			}
+			if seen != c.n {
+				t.Errorf("the pages hold %d allocations, want %d", seen, c.n)
+			}
+		})
+	}
+}
+
+// What a page reads does not grow with the pool.
+func TestPageReadsNoMoreThanItShows(t *testing.T) {
+	w, pool, _ := crowd(t)
+	reads := 0
+	w.table.OnRead = func(context.Context, store.Key) { reads++ }
+	defer func() { w.table.OnRead = nil }()
+	out := do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, MaxResults: aws.Int32(1000)})
+	if len(out.IpamPoolAllocations) != 1000 || out.NextToken == nil || reads > 1002 {
+		t.Errorf("%d allocations for %d reads of items", len(out.IpamPoolAllocations), reads)
+	}
+}
