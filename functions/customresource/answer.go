@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/cfn"
+)
+
+const (
+	// maxAnswer is the size of an answer in bytes (CloudFormation User Guide,
+	// "Custom resource response objects").
+	maxAnswer = 4096
+	// sendTries is how often an answer is sent before Lambda is to invoke the
+	// function again; sendTime is what one try may take.
+	sendTries = 4
+	sendTime  = 5 * time.Second
+)
+
+// send puts the answer to the address that CloudFormation waits at. The address
+// is a secret of the request: whoever has it can answer. It is in no error.
+func (h *Handler) send(ctx context.Context, address string, answer *cfn.Response) error {
+	body, err := encode(answer)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	wait := firstWait
+	for n := 1; ; n++ {
+		if err = h.put(ctx, address, body); err == nil {
+			return nil
+		}
+		if n == sendTries || h.o.Sleep(ctx, wait) != nil {
+			return fmt.Errorf("send the answer: %w", err)
+		}
+		wait *= 2
+	}
+}
+
+func (h *Handler) put(ctx context.Context, address string, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	// No Content-Type: the address is signed for a request without one.
+	q, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(body))
+	if err != nil {
+		return withoutAddress(err)
+	}
+	answer, err := h.o.Client.Do(q)
+	if err != nil {
+		return withoutAddress(err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the connection can be used again
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the address answered %s", answer.Status)
+	}
+	return nil
+}
+
+func withoutAddress(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// encode returns the answer as JSON, with the end of its reason cut off if it
+// were too long otherwise.
+func encode(answer *cfn.Response) ([]byte, error) {
+	for {
+		body, err := json.Marshal(answer)
+		if err != nil || len(body) <= maxAnswer || answer.Reason == "" {
+			return body, err
+		}
+		// What is over the limit is at most so many bytes of the reason, as
+		// none takes less than one.
+		keep := max(0, len(answer.Reason)-(len(body)-maxAnswer)-len("…"))
+		for keep > 0 && !utf8.RuneStart(answer.Reason[keep]) {
+			keep--
+		}
+		if answer.Reason = answer.Reason[:keep]; keep > 0 {
+			answer.Reason += "…"
+		}
+	}
+}

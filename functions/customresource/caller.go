@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"github.com/cadastre-ipam/cadastre/shared/client"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+// EnvEndpoint is the variable that makes the function a forwarder: the API's
+// address, with the stage.
+const EnvEndpoint = "CADASTRE_ENDPOINT"
+
+// Caller carries out operations of the API as one principal. in points to the
+// operation's input and out to its output. An error that says what the API
+// answered holds an *ipam.Error; after any other one the outcome is unknown.
+type Caller interface {
+	Call(ctx context.Context, operation string, in any) (out any, err error)
+}
+
+// NewCaller returns the caller that the environment asks for: with EnvEndpoint
+// the API there, as the function's own role, and else the registry on the
+// table, as the owner account. It makes no call.
+func NewCaller(ctx context.Context) (Caller, error) {
+	if endpoint := os.Getenv(EnvEndpoint); endpoint != "" {
+		cfg, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("configure the client of %s: %w", endpoint, err)
+		}
+		return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "")), endpoint}, nil
+	}
+	store, err := lambdakit.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account := os.Getenv(lambdakit.EnvAccount)
+	if account == "" {
+		return nil, fmt.Errorf("%s is not set", lambdakit.EnvAccount)
+	}
+	caller := ops.Caller{Account: account, ARN: "arn:" + partition(store.Region()) + ":iam::" + account + ":root"}
+	return owner{ops.New(store, onlyTo(caller)), caller}, nil
+}
+
+// onlyTo lets one principal administer. Who comes by this door is IAM's
+// decision, on lambda:InvokeFunction; the deployer's grants are the API's.
+func onlyTo(c ops.Caller) ops.Authorizer {
+	return ops.NewGrants([]ops.Grant{{Pattern: c.ARN, Class: ops.Administer}}, nil, 0, nil)
+}
+
+// partition returns the partition of a Region.
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// owner calls the registry as the owner account, whatever an event says: an
+// event is written by whoever may invoke the function.
+type owner struct {
+	registry *ops.Registry
+	caller   ops.Caller
+}
+
+func (o owner) Call(ctx context.Context, operation string, in any) (any, error) {
+	return o.registry.Call(ops.WithCaller(ctx, o.caller), operation, in)
+}
+
+// remote calls the API at an endpoint.
+type remote struct {
+	client   *ec2.Client
+	endpoint string
+}
+
+func (r remote) Call(ctx context.Context, operation string, in any) (any, error) {
+	out, err := r.send(ctx, in)
+	if err == nil {
+		return out, nil
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return nil, &ipam.Error{Code: ipam.Code(e.ErrorCode()), Message: e.ErrorMessage()}
+	}
+	// API Gateway's own answers are no EC2 errors.
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok && e.HTTPStatusCode() == http.StatusForbidden {
+		return nil, ipam.Errorf(ipam.CodeUnauthorizedOperation,
+			"The API at %s does not let this function call it. The function's role must be allowed execute-api:Invoke on it, and the API's resource policy must admit the account or its organization.", r.endpoint)
+	}
+	return nil, fmt.Errorf("call %s at %s: %w", operation, r.endpoint, err)
+}
+
+// send calls the operation that the input belongs to.
+func (r remote) send(ctx context.Context, in any) (any, error) {
+	c := r.client
+	switch in := in.(type) {
+	case *ec2.AllocateIpamPoolCidrInput:
+		return sent(ctx, in, c.AllocateIpamPoolCidr)
+	case *ec2.CreateIpamInput:
+		return sent(ctx, in, c.CreateIpam)
+	case *ec2.CreateIpamPoolInput:
+		return sent(ctx, in, c.CreateIpamPool)
+	case *ec2.CreateIpamScopeInput:
+		return sent(ctx, in, c.CreateIpamScope)
+	case *ec2.CreateTagsInput:
+		return sent(ctx, in, c.CreateTags)
+	case *ec2.DeleteIpamInput:
+		return sent(ctx, in, c.DeleteIpam)
+	case *ec2.DeleteIpamPoolInput:
+		return sent(ctx, in, c.DeleteIpamPool)
+	case *ec2.DeleteIpamScopeInput:
+		return sent(ctx, in, c.DeleteIpamScope)
+	case *ec2.DeleteTagsInput:
+		return sent(ctx, in, c.DeleteTags)
+	case *ec2.DeprovisionIpamPoolCidrInput:
+		return sent(ctx, in, c.DeprovisionIpamPoolCidr)
+	case *ec2.DescribeIpamPoolsInput:
+		return sent(ctx, in, c.DescribeIpamPools)
+	case *ec2.DescribeIpamScopesInput:
+		return sent(ctx, in, c.DescribeIpamScopes)
+	case *ec2.DescribeIpamsInput:
+		return sent(ctx, in, c.DescribeIpams)
+	case *ec2.GetIpamPoolAllocationsInput:
+		return sent(ctx, in, c.GetIpamPoolAllocations)
+	case *ec2.GetIpamPoolCidrsInput:
+		return sent(ctx, in, c.GetIpamPoolCidrs)
+	case *ec2.ModifyIpamInput:
+		return sent(ctx, in, c.ModifyIpam)
+	case *ec2.ModifyIpamPoolInput:
+		return sent(ctx, in, c.ModifyIpamPool)
+	case *ec2.ModifyIpamScopeInput:
+		return sent(ctx, in, c.ModifyIpamScope)
+	case *ec2.ProvisionIpamPoolCidrInput:
+		return sent(ctx, in, c.ProvisionIpamPoolCidr)
+	case *ec2.ReleaseIpamPoolAllocationInput:
+		return sent(ctx, in, c.ReleaseIpamPoolAllocation)
+	}
+	return nil, fmt.Errorf("no operation takes a %T", in)
+}
+
+func sent[In, Out any](ctx context.Context, in *In, call func(context.Context, *In, ...func(*ec2.Options)) (*Out, error)) (any, error) {
+	out, err := call(ctx, in)
+	if err != nil {
+		return nil, err // not out: a nil *Out in an any is not nil
+	}
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// ipamProperties are those of AWS::EC2::IPAM. None asks for another IPAM when
+// it changes.
+type ipamProperties struct {
+	DefaultResourceDiscoveryOrganizationalUnitExclusions []struct {
+		OrganizationsEntityPath string `cfn:"required"`
+	}
+	Description      string
+	EnablePrivateGua *bool
+	MeteredAccount   string
+	OperatingRegions []struct {
+		RegionName string `cfn:"required"`
+	}
+	Tags map[string]string
+	Tier string
+}
+
+// regions returns the operating Regions that the template names.
+func (p *ipamProperties) regions() []string {
+	var names []string
+	for _, r := range p.OperatingRegions {
+		names = append(names, r.RegionName)
+	}
+	return names
+}
+
+var ipamKind = kind[ipamProperties, types.Ipam]{
+	settle: func(_ context.Context, _ *request, p *ipamProperties) error {
+		if p.DefaultResourceDiscoveryOrganizationalUnitExclusions != nil {
+			return ipam.Errorf(ipam.CodeUnsupportedOperation, "The property DefaultResourceDiscoveryOrganizationalUnitExclusions is one of AWS::EC2::IPAM but is not built here yet. Leave it out.")
+		}
+		return nil
+	},
+	make: func(ctx context.Context, r *request, p *ipamProperties) (*types.Ipam, error) {
+		in := &ec2.CreateIpamInput{
+			ClientToken:       r.token(),
+			Description:       some(p.Description),
+			EnablePrivateGua:  p.EnablePrivateGua,
+			MeteredAccount:    types.IpamMeteredAccount(p.MeteredAccount),
+			TagSpecifications: tagSpecifications(types.ResourceTypeIpam, p.Tags),
+			Tier:              types.IpamTier(p.Tier),
+		}
+		for _, name := range p.regions() {
+			in.OperatingRegions = append(in.OperatingRegions, types.AddIpamOperatingRegion{RegionName: &name})
+		}
+		out, err := call[ec2.CreateIpamOutput](ctx, r, "CreateIpam", in)
+		if err != nil {
+			return nil, err
+		}
+		return out.Ipam, nil
+	},
+	find:   findIPAM,
+	fixed:  func(*ipamProperties) facts { return nil },
+	has:    func(*types.Ipam) map[string]string { return nil },
+	modify: modifyIPAM,
+	remove: func(ctx context.Context, r *request, id string, _ *ipamProperties) error {
+		if ipam.IDKindOf(id) != ipam.IDIPAM {
+			return nil
+		}
+		_, err := call[ec2.DeleteIpamOutput](ctx, r, "DeleteIpam", &ec2.DeleteIpamInput{IpamId: &id})
+		return unlessGone(err)
+	},
+	show: func(o *types.Ipam) (string, map[string]any) {
+		return *o.IpamId, map[string]any{
+			"Arn":                                   aws.ToString(o.IpamArn),
+			"DefaultResourceDiscoveryAssociationId": aws.ToString(o.DefaultResourceDiscoveryAssociationId),
+			"DefaultResourceDiscoveryId":            aws.ToString(o.DefaultResourceDiscoveryId),
+			"IpamId":                                *o.IpamId,
+			"PrivateDefaultScopeId":                 aws.ToString(o.PrivateDefaultScopeId),
+			"PublicDefaultScopeId":                  aws.ToString(o.PublicDefaultScopeId),
+			"ResourceDiscoveryAssociationCount":     text(o.ResourceDiscoveryAssociationCount),
+			"ScopeCount":                            text(o.ScopeCount),
+		}
+	},
+}
+
+func findIPAM(ctx context.Context, r *request, id string) (*types.Ipam, error) {
+	if ipam.IDKindOf(id) != ipam.IDIPAM {
+		return nil, nil
+	}
+	out, err := call[ec2.DescribeIpamsOutput](ctx, r, "DescribeIpams", &ec2.DescribeIpamsInput{IpamIds: []string{id}})
+	if err != nil {
+		return nil, unlessGone(err)
+	}
+	return &out.Ipams[0], nil
+}
+
+func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamProperties) (*types.Ipam, error) {
+	in := &ec2.ModifyIpamInput{
+		IpamId:           o.IpamId,
+		Description:      become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
+		EnablePrivateGua: become(old.EnablePrivateGua, wish.EnablePrivateGua, o.EnablePrivateGua, false),
+		MeteredAccount:   types.IpamMeteredAccount(aws.ToString(become(some(old.MeteredAccount), some(wish.MeteredAccount), aws.String(string(o.MeteredAccount)), "ipam-owner"))),
+		Tier:             types.IpamTier(aws.ToString(become(some(old.Tier), some(wish.Tier), aws.String(string(o.Tier)), "advanced"))),
+	}
+	var has []string
+	for _, region := range o.OperatingRegions {
+		has = append(has, *region.RegionName)
+	}
+	for _, name := range wish.regions() {
+		if !slices.Contains(has, name) {
+			in.AddOperatingRegions = append(in.AddOperatingRegions, types.AddIpamOperatingRegion{RegionName: &name})
+		}
+	}
+	for _, name := range old.regions() {
+		// The home Region is one whether the template names it or not.
+		if slices.Contains(has, name) && !slices.Contains(wish.regions(), name) && name != aws.ToString(o.IpamRegion) {
+			in.RemoveOperatingRegions = append(in.RemoveOperatingRegions, types.RemoveIpamOperatingRegion{RegionName: &name})
+		}
+	}
+	if in.Description != nil || in.EnablePrivateGua != nil || in.MeteredAccount != "" || in.Tier != "" || len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) > 0 {
+		if _, err := call[ec2.ModifyIpamOutput](ctx, r, "ModifyIpam", in); err != nil {
+			return nil, err
+		}
+	}
+	if err := changeTags(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags); err != nil {
+		return nil, err
+	}
+	return found(findIPAM(ctx, r, *o.IpamId))
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// poolProperties are those of AWS::EC2::IPAMPool. The selector selects the
+// source pool; the scope is that pool's then, if none is given.
+type poolProperties struct {
+	AddressFamily        string `cfn:"required"`
+	AwsService           string
+	IpamScopeId          string
+	Locale               string
+	PubliclyAdvertisable *bool
+	PublicIpSource       string
+	SourceIpamPoolId     string
+	selection
+	SourceResource *struct {
+		ResourceId, ResourceOwner, ResourceRegion, ResourceType string `cfn:"required"`
+	}
+
+	AllocationDefaultNetmaskLength *int32
+	AllocationMaxNetmaskLength     *int32
+	AllocationMinNetmaskLength     *int32
+	AllocationResourceTags         map[string]string
+	AutoImport                     *bool
+	Description                    string
+	ProvisionedCidrs               []struct {
+		Cidr string `cfn:"required"`
+	}
+	Tags map[string]string
+}
+
+var poolKind = kind[poolProperties, types.IpamPool]{
+	settle: func(ctx context.Context, r *request, p *poolProperties) error {
+		if p.SourceIpamPoolId != "" || p.IpamPoolSelector != nil {
+			if err := p.settle(ctx, r, "SourceIpamPoolId", p.SourceIpamPoolId); err != nil {
+				return err
+			}
+		}
+		if p.IpamScopeId == "" && p.IpamPoolSelector == nil {
+			return ipam.Errorf(ipam.CodeMissingParameter, "The property IpamScopeId of %s is required unless an IpamPoolSelector selects the source pool, whose scope it is then.", r.ResourceType)
+		}
+		return nil
+	},
+	inherit: func(old, wish *poolProperties, o *types.IpamPool) {
+		wish.inherit(&old.selection, aws.ToString(o.SourceIpamPoolId))
+		wish.scope = idOf(o.IpamScopeArn)
+	},
+	make: makePool,
+	find: findPool,
+	fixed: func(p *poolProperties) facts {
+		f := facts{"SourceIpamPoolId": p.fact(p.SourceIpamPoolId)}
+		f.set("AddressFamily", p.AddressFamily)
+		f.set("AwsService", p.AwsService)
+		f.set("IpamScopeId", p.IpamScopeId)
+		f.set("Locale", p.Locale)
+		f.set("PubliclyAdvertisable", text(p.PubliclyAdvertisable))
+		f.set("PublicIpSource", p.PublicIpSource)
+		source := ""
+		if s := p.SourceResource; s != nil {
+			source = s.ResourceOwner + " " + s.ResourceRegion + " " + s.ResourceType + " " + s.ResourceId
+		}
+		f.set("SourceResource", source)
+		return f
+	},
+	has: func(o *types.IpamPool) map[string]string {
+		m := map[string]string{
+			"AddressFamily":        string(o.AddressFamily),
+			"AwsService":           string(o.AwsService),
+			"IpamScopeId":          idOf(o.IpamScopeArn),
+			"Locale":               aws.ToString(o.Locale),
+			"PubliclyAdvertisable": text(o.PubliclyAdvertisable),
+			"PublicIpSource":       string(o.PublicIpSource),
+			"SourceIpamPoolId":     aws.ToString(o.SourceIpamPoolId),
+		}
+		if s := o.SourceResource; s != nil {
+			m["SourceResource"] = aws.ToString(s.ResourceOwner) + " " + aws.ToString(s.ResourceRegion) + " " + string(s.ResourceType) + " " + aws.ToString(s.ResourceId)
+		}
+		return m
+	},
+	modify: modifyPool,
+	remove: removePool,
+	show: func(o *types.IpamPool) (string, map[string]any) {
+		return *o.IpamPoolId, map[string]any{
+			"Arn":           aws.ToString(o.IpamPoolArn),
+			"IpamArn":       aws.ToString(o.IpamArn),
+			"IpamPoolId":    *o.IpamPoolId,
+			"IpamScopeArn":  aws.ToString(o.IpamScopeArn),
+			"IpamScopeType": string(o.IpamScopeType),
+			"PoolDepth":     text(o.PoolDepth),
+			"State":         string(o.State),
+			"StateMessage":  aws.ToString(o.StateMessage),
+		}
+	},
+}
+
+func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPool, error) {
+	in := &ec2.CreateIpamPoolInput{
+		AddressFamily:                  types.AddressFamily(p.AddressFamily),
+		AllocationDefaultNetmaskLength: p.AllocationDefaultNetmaskLength,
+		AllocationMaxNetmaskLength:     p.AllocationMaxNetmaskLength,
+		AllocationMinNetmaskLength:     p.AllocationMinNetmaskLength,
+		AllocationResourceTags:         resourceTags(p.AllocationResourceTags),
+		AutoImport:                     p.AutoImport,
+		AwsService:                     types.IpamPoolAwsService(p.AwsService),
+		ClientToken:                    r.token(),
+		Description:                    some(p.Description),
+		IpamScopeId:                    &p.IpamScopeId,
+		Locale:                         some(p.Locale),
+		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIpSource),
+		PubliclyAdvertisable:           p.PubliclyAdvertisable,
+		SourceIpamPoolId:               some(p.pool),
+		TagSpecifications:              tagSpecifications(types.ResourceTypeIpamPool, p.Tags),
+	}
+	if p.IpamScopeId == "" {
+		in.IpamScopeId = &p.scope
+	}
+	if s := p.SourceResource; s != nil {
+		in.SourceResource = &types.IpamPoolSourceResourceRequest{
+			ResourceId: &s.ResourceId, ResourceOwner: &s.ResourceOwner, ResourceRegion: &s.ResourceRegion, ResourceType: types.IpamPoolSourceResourceType(s.ResourceType),
+		}
+	}
+	out, err := call[ec2.CreateIpamPoolOutput](ctx, r, "CreateIpamPool", in)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.cidrs() {
+		if err := addCIDR(ctx, r, *out.IpamPool.IpamPoolId, c); err != nil {
+			if gone(err) { // an earlier run of this request has taken the pool back
+				err = ipam.Errorf(ipam.CodeIncorrectState, "The pool could not be given its ProvisionedCidrs when this request came the first time, and is deleted. Try the stack operation again.")
+			}
+			return out.IpamPool, err
+		}
+	}
+	return out.IpamPool, nil
+}
+
+// cidrs returns the inline CIDRs, in their usual form if they have one.
+func (p *poolProperties) cidrs() []string {
+	var cidrs []string
+	for _, c := range p.ProvisionedCidrs {
+		cidrs = append(cidrs, canonical(c.Cidr))
+	}
+	return cidrs
+}
+
+func addCIDR(ctx context.Context, r *request, pool, cidr string) error {
+	_, err := provision(ctx, r, &ec2.ProvisionIpamPoolCidrInput{ClientToken: r.token("cidr", cidr), Cidr: &cidr, IpamPoolId: &pool})
+	return err
+}
+
+func findPool(ctx context.Context, r *request, id string) (*types.IpamPool, error) {
+	if ipam.IDKindOf(id) != ipam.IDPool {
+		return nil, nil
+	}
+	out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{id}})
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &out.IpamPools[0], nil
+}
+
+func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *poolProperties) (*types.IpamPool, error) {
+	id := *o.IpamPoolId
+	longest := int32(32)
+	if o.AddressFamily == types.AddressFamilyIpv6 {
+		longest = 128
+	}
+	in := &ec2.ModifyIpamPoolInput{
+		IpamPoolId:  &id,
+		AutoImport:  become(old.AutoImport, wish.AutoImport, o.AutoImport, false),
+		Description: become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
+		// A pool cannot be left without these again; so wide they rule out nothing.
+		AllocationMinNetmaskLength: become(old.AllocationMinNetmaskLength, wish.AllocationMinNetmaskLength, o.AllocationMinNetmaskLength, 0),
+		AllocationMaxNetmaskLength: become(old.AllocationMaxNetmaskLength, wish.AllocationMaxNetmaskLength, o.AllocationMaxNetmaskLength, longest),
+	}
+	switch {
+	case wish.AllocationDefaultNetmaskLength != nil:
+		in.AllocationDefaultNetmaskLength = become(nil, wish.AllocationDefaultNetmaskLength, o.AllocationDefaultNetmaskLength, 0)
+	case old.AllocationDefaultNetmaskLength != nil && o.AllocationDefaultNetmaskLength != nil:
+		in.ClearAllocationDefaultNetmaskLength = aws.Bool(true)
+	}
+	have := map[string]string{}
+	for _, t := range o.AllocationResourceTags {
+		have[*t.Key] = *t.Value
+	}
+	set, unset := changed(old.AllocationResourceTags, wish.AllocationResourceTags, have)
+	in.AddAllocationResourceTags, in.RemoveAllocationResourceTags = resourceTags(set), resourceTags(unset)
+	if in.AutoImport != nil || in.Description != nil || in.AllocationMinNetmaskLength != nil || in.AllocationMaxNetmaskLength != nil ||
+		in.AllocationDefaultNetmaskLength != nil || in.ClearAllocationDefaultNetmaskLength != nil || len(set)+len(unset) > 0 {
+		if _, err := call[ec2.ModifyIpamPoolOutput](ctx, r, "ModifyIpamPool", in); err != nil {
+			return nil, err
+		}
+	}
+	if err := changeTags(ctx, r, id, old.Tags, wish.Tags, o.Tags); err != nil {
+		return nil, err
+	}
+	if err := changeCIDRs(ctx, r, id, old.cidrs(), wish.cidrs()); err != nil {
+		return nil, err
+	}
+	return found(findPool(ctx, r, id))
+}
+
+// changeCIDRs makes the inline CIDRs of a pool those that are wished for. What
+// is in the pool already is not added, as a change that is rolled back may not
+// have come to taking it out; nor is anything else taken out that came to the
+// pool otherwise. What goes goes late: it may not be free any more when the
+// change is rolled back.
+func changeCIDRs(ctx context.Context, r *request, pool string, old, wish []string) error {
+	var add, late, remove []string
+	for _, c := range old {
+		if !slices.Contains(wish, c) {
+			remove = append(remove, c)
+		}
+	}
+	for _, c := range wish {
+		switch {
+		case slices.Contains(old, c):
+		case slices.ContainsFunc(remove, func(o string) bool { return overlap(c, o) }):
+			late = append(late, c)
+		default:
+			add = append(add, c)
+		}
+	}
+	if err := addCIDRs(ctx, r, pool, add); err != nil {
+		return err
+	}
+	for _, c := range remove {
+		if err := deprovision(ctx, r, pool, "cidr", c); err != nil {
+			return err
+		}
+	}
+	return addCIDRs(ctx, r, pool, late)
+}
+
+func addCIDRs(ctx context.Context, r *request, pool string, cidrs []string) error {
+	for _, c := range cidrs {
+		there, err := findCIDR(ctx, r, pool, "cidr", c)
+		if err == nil && there == nil {
+			err = addCIDR(ctx, r, pool, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removePool deletes a pool whose CIDRs are the inline ones at most. Others,
+// and child pools, are what other resources have to remove before.
+func removePool(ctx context.Context, r *request, id string, p *poolProperties) error {
+	if ipam.IDKindOf(id) != ipam.IDPool {
+		return nil
+	}
+	for _, c := range p.cidrs() {
+		if err := deprovision(ctx, r, id, "cidr", c); err != nil {
+			return err
+		}
+	}
+	_, err := call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id})
+	return unlessGone(err)
+}
+
+// canonical returns a CIDR as the API shows it, and what is none as it is.
+func canonical(cidr string) string {
+	if p, err := netip.ParsePrefix(cidr); err == nil {
+		return p.String()
+	}
+	return cidr
+}
+
+func overlap(a, b string) bool {
+	p, err := netip.ParsePrefix(a)
+	q, err2 := netip.ParsePrefix(b)
+	return err == nil && err2 == nil && p.Overlaps(q)
+}
+
+func resourceTags(tags map[string]string) []types.RequestIpamResourceTag {
+	var list []types.RequestIpamResourceTag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, types.RequestIpamResourceTag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return list
+}

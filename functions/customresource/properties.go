@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// CloudFormation's own properties of a custom resource.
+var reserved = []string{"ServiceToken", "ServiceTimeout"}
+
+// decode reads the properties of a custom resource into a struct whose exported
+// fields are the properties; those of embedded structs belong to it. Fields are
+// strings, pointers to bool, int32 and structs, lists of structs, and maps,
+// which are lists of Key and Value in a template. A field with the tag
+// cfn:"required" must be given.
+//
+// CloudFormation turns every single value into a string, "24" and "true", which
+// are read as what the field is; the JSON values themselves are taken as well.
+// An empty string stands for a property that is not given, so that a template's
+// parameter without a value can be handed on. Everything else is refused, with
+// an *ipam.Error that names the property.
+func decode(resourceType string, properties map[string]any, into any) error {
+	given := maps.Clone(properties)
+	for _, name := range reserved {
+		delete(given, name)
+	}
+	return decoder{resourceType}.object("", given, reflect.ValueOf(into).Elem())
+}
+
+type decoder struct{ resourceType string }
+
+func (d decoder) object(path string, value any, into reflect.Value) error {
+	members, ok := value.(map[string]any)
+	if !ok {
+		return wrong(path, "an object", value)
+	}
+	fields := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(into.Type()) {
+		if f.IsExported() && !f.Anonymous {
+			fields[f.Name] = f
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		f, ok := fields[name]
+		if !ok {
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The property %s is not one of %s, which are %s.",
+				schema.Excerpt(path+name), d.of(path), strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+		}
+		if err := d.value(path+name, members[name], into.FieldByIndex(f.Index)); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if f := fields[name]; f.Tag.Get("cfn") == "required" && into.FieldByIndex(f.Index).IsZero() {
+			return ipam.Errorf(ipam.CodeMissingParameter, "The property %s of %s is required and not given.", path+name, d.resourceType)
+		}
+	}
+	return nil
+}
+
+// of names what the properties under a path belong to.
+func (d decoder) of(path string) string {
+	if path == "" {
+		return d.resourceType
+	}
+	return strings.TrimSuffix(path, ".") + " of " + d.resourceType
+}
+
+func (d decoder) value(path string, value any, into reflect.Value) error {
+	if value == nil || value == "" {
+		return nil
+	}
+	switch into.Kind() {
+	case reflect.Pointer:
+		p := reflect.New(into.Type().Elem())
+		if err := d.value(path, value, p.Elem()); err != nil {
+			return err
+		}
+		into.Set(p)
+	case reflect.Struct:
+		return d.object(path+".", value, into)
+	case reflect.String:
+		s, ok := value.(string)
+		if !ok {
+			return wrong(path, "a string", value)
+		}
+		into.SetString(s)
+	case reflect.Bool:
+		switch fmt.Sprint(value) {
+		case "true":
+			into.SetBool(true)
+		case "false":
+		default:
+			return wrong(path, "true or false", value)
+		}
+	case reflect.Int32:
+		n, err := strconv.ParseInt(fmt.Sprint(value), 10, 32)
+		if err != nil {
+			return wrong(path, "a whole number", value)
+		}
+		into.SetInt(n)
+	case reflect.Slice:
+		return d.list(path, value, into)
+	case reflect.Map:
+		return d.pairs(path, value, into)
+	default:
+		panic(fmt.Sprintf("customresource: the property %s has the type %s", path, into.Type()))
+	}
+	return nil
+}
+
+func (d decoder) list(path string, value any, into reflect.Value) error {
+	items, ok := value.([]any)
+	if !ok {
+		return wrong(path, "a list", value)
+	}
+	for i, item := range items {
+		e := reflect.New(into.Type().Elem()).Elem()
+		if err := d.object(fmt.Sprintf("%s[%d].", path, i), item, e); err != nil {
+			return err
+		}
+		into.Set(reflect.Append(into, e))
+	}
+	return nil
+}
+
+func (d decoder) pairs(path string, value any, into reflect.Value) error {
+	var list []struct {
+		Key   string `cfn:"required"`
+		Value string
+	}
+	if err := d.list(path, value, reflect.ValueOf(&list).Elem()); err != nil {
+		return err
+	}
+	pairs := make(map[string]string, len(list))
+	for i, e := range list {
+		if _, twice := pairs[e.Key]; twice {
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The property %s[%d].Key is %q, which the list has already. Give each key once.", path, i, schema.Excerpt(e.Key))
+		}
+		pairs[e.Key] = e.Value
+	}
+	into.Set(reflect.ValueOf(pairs))
+	return nil
+}
+
+func wrong(path, want string, value any) error {
+	is := fmt.Sprint(value)
+	switch v := value.(type) {
+	case string:
+		is = strconv.Quote(schema.Excerpt(v))
+	case []any:
+		is = "a list"
+	case map[string]any:
+		is = "an object"
+	}
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The property %s must be %s and is %s.", strings.TrimSuffix(path, "."), want, is)
+}
