@@ -133,7 +133,10 @@ class Api:
     def json(self, operation, body=None, region=None, headers=None, method="POST"):
         """Status, headers and decoded body of a call by the JSON door."""
         data = None if method == "GET" else (body if isinstance(body, (bytes, str)) else json.dumps(body or {}))
-        return self.http(method, f"v1/{operation}", data, "application/json", region, headers)
+        answer = self.http(method, f"v1/{operation}", data, "application/json", region, headers)
+        if answer[0] == 200:
+            CALLED.add(operation)
+        return answer
 
     def http(self, method, path, data, content_type, region=None, headers=None, service="execute-api"):
         url = self.backend.endpoint.rstrip("/") + "/" + path

@@ -18,6 +18,7 @@ ADMINISTER = {
     "DeleteIpamPool": {"IpamPoolId": "POOL", "Cascade": True}, "ProvisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.9.0.0/24"},
     "DeprovisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/24"},
     "CreateTags": {"Resources": ["POOL"], "Tags": [{"Key": "a", "Value": "b"}]}, "DeleteTags": {"Resources": ["POOL"]},
+    "GetAccessGrants": {}, "PutAccessGrants": {"Readers": ["*"]},
 }
 
 pytestmark = pytest.mark.front
@@ -82,6 +83,8 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
         status, _, answer = stranger.json(operation, parameters)
         if status == 200:
             assert not [v for v in answer.values() if v not in ([], None)], (operation, answer)
+        elif operation.endswith("AccessGrants"):  # of the deployment, and not for its accounts to say
+            assert (status, answer["Code"]) == (403, "UnauthorizedOperation"), (operation, answer)
         else:
             assert status == 400 and "NotFound" in answer["Code"], (operation, answer)
     assert everything(api, ids) == before

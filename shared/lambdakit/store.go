@@ -44,7 +44,7 @@ func OpenStore(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	return store.New(store.NewDynamo(store.NewClient(cfg), table), store.Options{Region: region, Quotas: &quotas}), nil
+	return store.New(store.NewDynamo(store.NewClient(cfg), table), store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), nil
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the

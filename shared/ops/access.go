@@ -13,10 +13,11 @@ import (
 // not have. shared/wire/model/extensions.json describes them to the doors.
 type (
 	// AccessGrants are patterns of principal ARNs by class, as Grant has them.
+	// In an answer no list is nil.
 	AccessGrants struct {
-		Administrators []string `json:"administrators,omitempty"`
-		Allocators     []string `json:"allocators,omitempty"`
-		Readers        []string `json:"readers,omitempty"`
+		Administrators []string `json:"administrators"`
+		Allocators     []string `json:"allocators"`
+		Readers        []string `json:"readers"`
 	}
 	// GetAccessGrantsInput is the input of GetAccessGrants.
 	GetAccessGrantsInput struct{ DryRun *bool }
@@ -42,7 +43,7 @@ func (o service) getAccessGrants(ctx context.Context, _ *GetAccessGrantsInput) (
 	if err != nil {
 		return nil, err
 	}
-	grants := &AccessGrants{}
+	grants := &AccessGrants{[]string{}, []string{}, []string{}}
 	if document != nil {
 		if err := json.Unmarshal(document, grants); err != nil {
 			return nil, fmt.Errorf("read the grants: %w", err)
@@ -69,7 +70,8 @@ func (o service) putAccessGrants(ctx context.Context, in *PutAccessGrantsInput) 
 	if n > maxPatterns {
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The request has %d patterns, and at most %d are kept. Join some with wildcards.", n, maxPatterns)
 	}
-	grants := &AccessGrants{in.Administrators, in.Allocators, in.Readers}
+	all := func(patterns []string) []string { return append([]string{}, patterns...) }
+	grants := &AccessGrants{all(in.Administrators), all(in.Allocators), all(in.Readers)}
 	document, err := json.Marshal(grants)
 	if err != nil {
 		return nil, err

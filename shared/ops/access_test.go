@@ -24,13 +24,13 @@ func TestAccessGrants(t *testing.T) {
 		_, err := w.registry.Call(network, "DescribeIpams", &ec2.DescribeIpamsInput{})
 		return err
 	}
-	if got := do[ops.GetAccessGrantsOutput](w, w.admin, &ops.GetAccessGrantsInput{}); !cmp.Equal(got.AccessGrants, &ops.AccessGrants{}) {
+	if got := do[ops.GetAccessGrantsOutput](w, w.admin, &ops.GetAccessGrantsInput{}); !cmp.Equal(got.AccessGrants, &ops.AccessGrants{Administrators: []string{}, Allocators: []string{}, Readers: []string{}}) {
 		t.Errorf("before any: %+v", got.AccessGrants)
 	}
 	if err := describe(); ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
 		t.Errorf("before any: %v", err)
 	}
-	want := &ops.AccessGrants{Allocators: []string{"arn:aws:iam::*:user/ci"}, Readers: []string{"arn:aws:iam::*:user/net*"}}
+	want := &ops.AccessGrants{Administrators: []string{}, Allocators: []string{"arn:aws:iam::*:user/ci"}, Readers: []string{"arn:aws:iam::*:user/net*"}}
 	put := do[ops.PutAccessGrantsOutput](w, w.admin, &ops.PutAccessGrantsInput{Allocators: want.Allocators, Readers: want.Readers})
 	got := do[ops.GetAccessGrantsOutput](w, w.admin, &ops.GetAccessGrantsInput{})
 	if d := cmp.Diff([]*ops.AccessGrants{want, want}, []*ops.AccessGrants{put.AccessGrants, got.AccessGrants}); d != "" {

@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,11 +44,17 @@ func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
 	if change != nil {
 		change(&q)
 	}
-	w.store = store.New(w.table, store.Options{Region: home, Owner: account, Quotas: &q, Now: func() time.Time { return w.now }})
+	w.store = store.New(w.table, store.Options{Region: home, Owner: account, Quotas: &q, Now: func() time.Time { return w.now }, NewID: newIDs()})
 	w.registry = ops.New(w.store, grants())
 	w.admin = as(account, "admin", "")
 	t.Cleanup(func() { fscktest.Clean(t, w.table, w.now) })
 	return w
+}
+
+// newIDs returns a source of ids that gives the same ones in each run.
+func newIDs() func() string {
+	n := 0
+	return func() string { n++; return fmt.Sprint(n) }
 }
 
 // grants gives the users admin, allocator and reader of any account the classes

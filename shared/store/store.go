@@ -18,9 +18,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Options configure a Store. The zero value of each field but Region is usable.
+// Options configure a Store. The zero value of each field but Region is usable; without an Owner, nobody
+// says who may call.
 type Options struct {
 	Region string                                           // the Region that writes, part of every derived id
+	Owner  string                                           // the account that the deployment belongs to
 	Quotas *ipam.Quotas                                     // default: ipam.DefaultQuotas
 	Now    func() time.Time                                 // default: time.Now
 	Pick   func(n int) int                                  // a number in [0, n), for choosing among positions; default: random
@@ -70,6 +72,9 @@ func New(t Table, o Options) *Store {
 
 // Region returns the Region that the store writes in, the home Region.
 func (s *Store) Region() string { return s.o.Region }
+
+// Owner returns the account that the deployment belongs to.
+func (s *Store) Owner() string { return s.o.Owner }
 
 // Quotas returns the limits in force.
 func (s *Store) Quotas() ipam.Quotas { return *s.o.Quotas }
