@@ -141,7 +141,7 @@ func TestFunctions(t *testing.T) {
 					"Timeout":       f.seconds,
 					"MemorySize":    f.memory,
 					"TracingConfig": object{"Mode": "Active"},
-					"LoggingConfig": object{"LogGroup": "${" + logs + "}"},
+					"LoggingConfig": object{"LogFormat": "JSON", "LogGroup": "${" + logs + "}"},
 					"Role":          "${" + role + ".Arn}",
 					"Environment":   object{"Variables": environment},
 				}, properties)

@@ -86,8 +86,10 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 		MemorySize:   &props.MemoryMB,
 		Environment:  &environment,
 		LogGroup:     logs,
-		Tracing:      awslambda.Tracing_ACTIVE,
-		Role:         role.WithoutPolicyUpdates(nil),
+		// CloudWatch finds the metrics in the functions' records only in JSON.
+		LoggingFormat: awslambda.LoggingFormat_JSON,
+		Tracing:       awslambda.Tracing_ACTIVE,
+		Role:          role.WithoutPolicyUpdates(nil),
 	})
 	return &Function{Lambda: function, Timeout: props.Timeout}
 }
