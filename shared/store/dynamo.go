@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -76,15 +75,13 @@ func (d *Dynamo) BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
 	if len(distinct) <= batchGetLimit {
 		return d.batchGet(ctx, distinct)
 	}
-	var chunks []map[Key]Item
+	chunks := make([]map[Key]Item, (len(distinct)+batchGetLimit-1)/batchGetLimit)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
-	for chunk := range slices.Chunk(distinct, batchGetLimit) {
-		i := len(chunks)
-		chunks = append(chunks, nil)
+	for i := range chunks {
+		chunk := distinct[i*batchGetLimit : min((i+1)*batchGetLimit, len(distinct))]
 		g.Go(func() (err error) {
-			items, err := d.batchGet(ctx, chunk)
-			chunks[i] = items
+			chunks[i], err = d.batchGet(ctx, chunk)
 			return err
 		})
 	}
