@@ -3,8 +3,9 @@
 //
 // It shares no code with what it checks: it spells the keys and attributes
 // itself and has arithmetic of its own, so that a mistake in the store or in
-// the core does not hide itself. An item whose Expires lies in the past counts
-// as absent, as everywhere.
+// the core does not hide itself. An item that is only remembered, such as a
+// released allocation, and whose Expires lies in the past counts as absent, as
+// everywhere.
 package fsck
 
 import (
@@ -282,7 +283,7 @@ func (t *table) checkSpace(space string, blocks []block, roots []root) {
 			next, widest = last.Next(), b
 		}
 		if i > 0 && b.free() && blocks[i-1].free() && b.rootText == blocks[i-1].rootText &&
-			b.cidr.Bits() > at.cidr.Bits() && b.cidr.Bits() == blocks[i-1].cidr.Bits() && above(b.cidr) == above(blocks[i-1].cidr) {
+			b.cidr.Bits() == blocks[i-1].cidr.Bits() && above(b.cidr) == above(blocks[i-1].cidr) {
 			t.problem(Cover, b.pk(), b.sk, "%s and its buddy %s are both free under the root %s", b.cidr, blocks[i-1].cidr, b.rootText)
 		}
 	}
@@ -465,8 +466,8 @@ func within(inner, outer netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
-// above returns the block of twice the size that holds p, which must not be a
-// /0.
+// above returns the block of twice the size that holds p, and the zero Prefix
+// for a /0.
 func above(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked()
 }

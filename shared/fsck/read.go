@@ -279,20 +279,20 @@ func (r *row) ok() bool {
 	return !r.failed
 }
 
-// gone reports whether the item has expired and counts as absent. One that
-// must expire, or must not, and does otherwise is a problem.
-func (r *row) gone(must bool) bool {
+// gone reports whether the item has expired and counts as absent. Only one that
+// is remembered for a while may, and must, expire.
+func (r *row) gone(remembered bool) bool {
 	if !r.has("Expires") {
-		if must {
+		if remembered {
 			r.t.problem(Form, r.pk, r.sk, "it does not expire")
 		}
 		return false
 	}
 	e := r.number("Expires")
-	if !must {
+	if !remembered {
 		r.t.problem(Form, r.pk, r.sk, "it expires at %d, and is in use", e)
 	}
-	return must && e != 0 && e < r.t.now
+	return remembered && e != 0 && e < r.t.now
 }
 
 // add reads an item.
@@ -391,29 +391,35 @@ func (t *table) addTaken(r *row, space string) {
 }
 
 func (t *table) addCIDR(r *row, pool string) {
-	c := poolCIDR{pool: pool, sk: r.sk, cidr: r.cidr(),
+	state := r.oneOf("State", "provisioned", "failed-deprovision", "deprovisioned")
+	holds := state != "deprovisioned"
+	if r.gone(!holds) {
+		return
+	}
+	c := poolCIDR{pool: pool, sk: r.sk, cidr: r.cidr(), holds: holds,
 		id:         r.text("Id"),
 		owner:      r.text("Owner"),
 		source:     r.text("Source"),
 		allocation: r.text("AllocationId"),
 	}
-	state := r.oneOf("State", "provisioned", "failed-deprovision", "deprovisioned")
 	r.maybe("FailureCode")
 	if why := r.maybe("Failure"); (why != "") != (state == "failed-deprovision") {
 		r.fail("it is %s, and its failure is %q", state, why)
 	}
-	c.holds = state != "deprovisioned"
-	if gone := r.gone(!c.holds); r.ok() && !gone {
+	if r.ok() {
 		t.cidrs = append(t.cidrs, c)
 	}
 }
 
 func (t *table) addRecord(r *row, id string) {
-	b := byID{id: id,
-		space:  r.text("Space"),
-		kind:   r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool"),
-		owner:  r.text("Owner"),
-		active: r.oneOf("State", "active", "released") == "active",
+	active := r.oneOf("State", "active", "released") == "active"
+	if r.gone(!active) {
+		return
+	}
+	b := byID{id: id, active: active,
+		space: r.text("Space"),
+		kind:  r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool"),
+		owner: r.text("Owner"),
 	}
 	r.maybe("Digest")
 	text := r.text("Cidr")
@@ -422,17 +428,19 @@ func (t *table) addRecord(r *row, id string) {
 		r.fail("%q is not how a CIDR is written", text)
 	}
 	b.cidr = p
-	if gone := r.gone(!b.active); r.ok() && !gone {
+	if r.ok() {
 		t.records = append(t.records, b)
 	}
 }
 
 func (t *table) addToken(r *row) {
+	if r.gone(true) {
+		return
+	}
 	if r.maybe("Digest"); !r.has("Digest") {
 		r.fail("the attribute Digest is missing")
 	}
 	r.document("Answer", nil)
-	r.gone(true)
 	r.ok()
 }
 
