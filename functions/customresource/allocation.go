@@ -32,7 +32,7 @@ var allocationKind = kind[allocationProperties, allocation]{
 	settle: func(ctx context.Context, r *request, p *allocationProperties) error {
 		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolId)
 	},
-	inherit: func(old, wish *allocationProperties, o *allocation) { wish.inherit(&old.selection, o.pool) },
+	inherit: func(old, wish *allocationProperties, o *allocation) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *allocationProperties) (*allocation, error) {
 		out, err := call[ec2.AllocateIpamPoolCidrOutput](ctx, r, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{
 			Cidr:          some(p.Cidr),

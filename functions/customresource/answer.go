@@ -79,9 +79,10 @@ func encode(answer *cfn.Response) ([]byte, error) {
 		if err != nil || len(body) <= maxAnswer || answer.Reason == "" {
 			return body, err
 		}
-		// What is over the limit is at most so many bytes of the reason, as
-		// none takes less than one.
-		keep := max(0, len(answer.Reason)-(len(body)-maxAnswer)-len("…"))
+		// A byte of the reason takes at most 6 in JSON, so this cuts too little
+		// rather than too much.
+		cut := max(1, (len(body)-maxAnswer)/6) + len("…")
+		keep := max(0, len(answer.Reason)-cut)
 		for keep > 0 && !utf8.RuneStart(answer.Reason[keep]) {
 			keep--
 		}

@@ -81,6 +81,10 @@ func (o owner) Call(ctx context.Context, operation string, in any) (any, error) 
 	return o.registry.Call(ops.WithCaller(ctx, o.caller), operation, in)
 }
 
+// notEC2 is the code that the SDK gives an answer that is no error of EC2, as
+// those that API Gateway gives itself.
+const notEC2 = "UnknownError"
+
 // remote calls the API at an endpoint.
 type remote struct {
 	client   *ec2.Client
@@ -92,10 +96,9 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 	if err == nil {
 		return out, nil
 	}
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() != notEC2 {
 		return nil, &ipam.Error{Code: ipam.Code(e.ErrorCode()), Message: e.ErrorMessage()}
 	}
-	// API Gateway's own answers are no EC2 errors.
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok && e.HTTPStatusCode() == http.StatusForbidden {
 		return nil, ipam.Errorf(ipam.CodeUnauthorizedOperation,
 			"The API at %s does not let this function call it. The function's role must be allowed execute-api:Invoke on it, and the API's resource policy must admit the account or its organization.", r.endpoint)

@@ -53,8 +53,7 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 		return nil
 	},
 	inherit: func(old, wish *poolProperties, o *types.IpamPool) {
-		wish.inherit(&old.selection, aws.ToString(o.SourceIpamPoolId))
-		wish.scope = idOf(o.IpamScopeArn)
+		wish.inherit(&old.selection, aws.ToString(o.SourceIpamPoolId), idOf(o.IpamScopeArn))
 	},
 	make: makePool,
 	find: findPool,

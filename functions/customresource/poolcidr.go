@@ -31,7 +31,7 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 	settle: func(ctx context.Context, r *request, p *poolCIDRProperties) error {
 		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolId)
 	},
-	inherit: func(old, wish *poolCIDRProperties, o *poolCIDR) { wish.inherit(&old.selection, o.pool) },
+	inherit: func(old, wish *poolCIDRProperties, o *poolCIDR) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *poolCIDRProperties) (*poolCIDR, error) {
 		c, err := provision(ctx, r, &ec2.ProvisionIpamPoolCidrInput{ClientToken: r.token(), Cidr: some(p.Cidr), IpamPoolId: &p.pool, NetmaskLength: p.NetmaskLength})
 		if c == nil {

@@ -22,8 +22,9 @@ import (
 type selection struct {
 	IpamPoolSelector *selector
 
-	pool  string // that is named or selected, once this is settled
-	scope string // of a pool that was selected
+	standing string // pool that the object is in, if the selector has changed
+	pool     string // that is named or selected, once this is settled
+	scope    string // of the pool, if it was selected
 }
 
 // selector says what a pool has to have, all of it. An empty member asks for
@@ -67,14 +68,19 @@ func (s *selection) fact(id string) fact {
 // inherit makes a selector that is the same as before stand for the pool that
 // an object is in by it. Which pools there are, and what tags they have, may
 // have changed since; that never moves an object.
-func (s *selection) inherit(old *selection, pool string) {
-	if s.IpamPoolSelector != nil && reflect.DeepEqual(s.IpamPoolSelector, old.IpamPoolSelector) {
-		s.pool = pool
+func (s *selection) inherit(old *selection, pool, scope string) {
+	switch {
+	case s.IpamPoolSelector == nil:
+	case reflect.DeepEqual(s.IpamPoolSelector, old.IpamPoolSelector):
+		s.pool, s.scope = pool, scope
+	default:
+		s.standing = pool
 	}
 }
 
 // settle finds out the pool that is named by the property with the id, or
-// selected. The selection must be exactly one pool.
+// selected: the one that the object is in if it meets the selector, and else
+// the only one that does.
 func (s *selection) settle(ctx context.Context, r *request, property, id string) error {
 	switch {
 	case s.IpamPoolSelector == nil && id == "":
@@ -87,7 +93,14 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 	case s.pool != "":
 		return nil
 	}
-	pools, err := s.IpamPoolSelector.find(ctx, r)
+	var pools []types.IpamPool
+	var err error
+	if s.standing != "" {
+		pools, err = s.IpamPoolSelector.find(ctx, r, s.standing)
+	}
+	if err == nil && len(pools) == 0 {
+		pools, err = s.IpamPoolSelector.find(ctx, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -115,13 +128,13 @@ const named = 8
 var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
 
 // find returns the usable pools that meet the selector, at least named+1 if
-// there are so many.
-func (s *selector) find(ctx context.Context, r *request) ([]types.IpamPool, error) {
+// there are so many; of certain pools, if any are given.
+func (s *selector) find(ctx context.Context, r *request, among ...string) ([]types.IpamPool, error) {
 	criteria := s.criteria()
 	if len(criteria) == 0 {
 		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The IpamPoolSelector asks for nothing. Give it Tags, a Locale, an AddressFamily, an IpamScopeId or a Description.")
 	}
-	in := &ec2.DescribeIpamPoolsInput{Filters: []types.Filter{{
+	in := &ec2.DescribeIpamPoolsInput{IpamPoolIds: among, Filters: []types.Filter{{
 		Name: aws.String("state"), Values: []string{string(ipam.StateCreateComplete), string(ipam.StateModifyComplete)},
 	}}}
 	for _, c := range criteria {

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/cadastre-ipam/cadastre/shared/client"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
+)
+
+// api serves a caller's operations as the API's Query door does.
+func api(t *testing.T, c Caller, seen func(*http.Request)) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen(r)
+		body, _ := io.ReadAll(r.Body)
+		answer, err := func() ([]byte, error) {
+			form, err := ec2query.ParseForm(string(body))
+			if err != nil {
+				return nil, err
+			}
+			action, err := ec2query.Action(form)
+			if err != nil {
+				return nil, err
+			}
+			o, ok := ops.New(nil, nil).Lookup(action)
+			if !ok {
+				return nil, ops.Unknown(action)
+			}
+			in := o.New()
+			if err := ec2query.Decode(form, action, in); err != nil {
+				return nil, err
+			}
+			out, err := c.Call(r.Context(), action, in)
+			if err != nil {
+				return nil, err
+			}
+			return ec2query.Encode(action, "r-1", out)
+		}()
+		if err != nil {
+			e := ipam.Public(err)
+			w.WriteHeader(ipam.Codes[e.Code].Status)
+			answer = ec2query.EncodeError("r-1", e)
+		}
+		w.Write(answer)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/prod"
+}
+
+func forwarder(endpoint string) Caller {
+	cfg := aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", "token"), RetryMaxAttempts: 1}
+	return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "us-east-1")), endpoint}
+}
+
+// A forwarder does what the function in the owner account does.
+func TestForwarder(t *testing.T) {
+	w := newWorld(t)
+	before := w.content()
+	requests := 0
+	w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) {
+		requests++
+		if r.Header.Get(client.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
+			t.Errorf("a request to %s with %v", r.URL, r.Header)
+		}
+	})))
+	scope, top := w.network()
+	w.must("Custom::Ipam", "Ipam", properties{"Description": "d"})
+	id := w.standing["Ipam"].id
+	w.must("Custom::IpamScope", "S", properties{"IpamId": id, "Tags": tagsOf("a", "1")})
+	w.must("Custom::IpamScope", "S", properties{"IpamId": id, "Description": "d"})
+	w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "AllocationDefaultNetmaskLength": 26, "Tags": tagsOf("a", "1")})
+	w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Tags": tagsOf("a", "2"), "AutoImport": false})
+	w.must("Custom::IpamPoolCidr", "C", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 22})
+	selected := properties{"IpamPoolSelector": properties{"Tags": tagsOf("a", "2")}, "NetmaskLength": 27}
+	w.must("Custom::IpamAllocation", "A", selected)
+	w.refused("/8", "Custom::IpamAllocation", "A", properties{"IpamPoolSelector": selected["IpamPoolSelector"], "NetmaskLength": 8})
+	w.refused("InvalidIpamPoolId.NotFound: The ipam-pool ID 'ipam-pool-0123456789abcdef0' does not exist.", "Custom::IpamAllocation", "B", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24})
+	for _, logical := range []string{"A", "C", "P", "S", "Top", "Ipam"} {
+		copied := *w.standing[logical]
+		w.remove(logical)
+		w.end(copied.kind, logical, copied.id, copied.properties)
+	}
+	w.same(before)
+	if requests != len(w.calls) || requests == 0 {
+		t.Errorf("%d requests for %d calls", requests, len(w.calls))
+	}
+}
+
+// What the forwarder is told by others than the API.
+func TestForwarderIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		status       int
+		body, reason string
+	}{
+		{"by API Gateway", 403, `{"Message":"User: arn:aws:sts::444455556666:assumed-role/f/f is not authorized to perform: execute-api:Invoke"}`, "UnauthorizedOperation: The API at |execute-api:Invoke|resource policy"},
+		{"by the API", 403, string(ec2query.EncodeError("r", ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized."))), "UnauthorizedOperation: You are not authorized."},
+		{"by something else", 502, "<html>secret</html>", "InternalError: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(c.status)
+				w.Write([]byte(c.body))
+			}))
+			t.Cleanup(s.Close)
+			w := newWorld(t)
+			w.use(forwarder(s.URL))
+			a := w.send(w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24}))
+			for _, word := range strings.Split(c.reason, "|") {
+				if !strings.Contains(a.Reason, word) || strings.Contains(a.Reason, "secret") {
+					t.Errorf("the reason is %q, want %q in it", a.Reason, word)
+				}
+			}
+		})
+	}
+}
+
+// Every operation that is called can be forwarded, and no operation but these.
+func TestForwarderKnowsTheOperations(t *testing.T) {
+	c := forwarder("http://127.0.0.1:1")
+	for _, o := range ops.New(nil, nil).Operations() {
+		_, err := c.Call(t.Context(), o.Name, o.New())
+		called := strings.Contains(source(t), `"`+o.Name+`"`)
+		if known := err != nil && !strings.Contains(err.Error(), "no operation takes"); known != called {
+			t.Errorf("%s: called %t, forwarded %t: %v", o.Name, called, known, err)
+		}
+	}
+}
+
+// source returns the source of the types.
+func source(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range []string{"allocation.go", "change.go", "ipam.go", "pool.go", "poolcidr.go", "scope.go", "selection.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
+}
+
+func TestNewCaller(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-west-1")
+	for _, name := range []string{"CADASTRE_TABLE", "CADASTRE_HOME_REGION", "CADASTRE_ACCOUNT", EnvEndpoint} {
+		t.Setenv(name, "")
+	}
+	if _, err := NewCaller(t.Context()); err == nil {
+		t.Error("without an environment: no error")
+	}
+	t.Setenv("CADASTRE_TABLE", "t")
+	t.Setenv("CADASTRE_HOME_REGION", "cn-north-1")
+	if _, err := NewCaller(t.Context()); err == nil || !strings.Contains(err.Error(), "CADASTRE_ACCOUNT") {
+		t.Errorf("without an account: %v", err)
+	}
+	t.Setenv("CADASTRE_ACCOUNT", account)
+	c, err := NewCaller(t.Context())
+	if o, ok := c.(owner); err != nil || !ok || o.caller != (ops.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	t.Setenv(EnvEndpoint, "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod")
+	c, err = NewCaller(t.Context())
+	if r, ok := c.(remote); err != nil || !ok || r.client.Options().Region != "eu-west-1" || *r.client.Options().BaseEndpoint != os.Getenv(EnvEndpoint) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// The example event is served as it stands.
+func TestEvent(t *testing.T) {
+	b, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e cfn.Event
+	if err := json.Unmarshal(b, &e); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	scope, top := w.network()
+	w.must("Custom::IpamPool", "Dev", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Locale": "us-east-1", "Tags": tagsOf("environment", "dev"), "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
+	e.ResponseURL = w.bucket.URL
+	if a := w.send(e); a.Status != cfn.StatusSuccess || a.Data["Cidr"] != "10.0.16.0/24" {
+		t.Errorf("%+v", a)
+	}
+	last := w.log.String()[strings.LastIndex(strings.TrimSpace(w.log.String()), "\n")+1:]
+	for _, want := range []string{`"Operation":"Create Custom::IpamAllocation"`, `"Outcome":"ok"`, `"stack_id":"arn:aws:cloudformation:us-east-1:111122223333:stack/network`, `"logical_id":"Allocation"`, `|10.0.16.0/24"`} {
+		if !strings.Contains(last, want) {
+			t.Errorf("the log has no %s: %s", want, last)
+		}
+	}
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// act is something that a stack does on the network, with what it needs first.
+type act struct {
+	name    string
+	prepare func(*world, string, string)
+	do      func(w *world, scope, top string) string // the reason of its failure, if it fails
+}
+
+func acts() []act {
+	inline := func(scope, top string, cidrs ...string) properties {
+		var list []any
+		for _, c := range cidrs {
+			list = append(list, properties{"Cidr": c})
+		}
+		return properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": list}
+	}
+	none := func(*world, string, string) {}
+	allocation := func(w *world, _, top string) {
+		w.must("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	}
+	return []act{
+		{"allocate", none, func(w *world, _, top string) string {
+			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+		}},
+		{"replace an allocation", allocation, func(w *world, _, top string) string {
+			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 26})
+		}},
+		{"provision", func(w *world, scope, top string) { w.must("Custom::IpamPool", "P", inline(scope, top)) }, func(w *world, _, _ string) string {
+			return w.deploy("Custom::IpamPoolCidr", "X", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 22})
+		}},
+		{"make a pool", none, func(w *world, scope, top string) string {
+			return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
+		}},
+		{"make a pool that cannot be", none, func(w *world, scope, top string) string {
+			return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.1.0.0/22"))
+		}},
+		{"change a pool's CIDRs", func(w *world, scope, top string) {
+			w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
+		},
+			func(w *world, scope, top string) string {
+				return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/23", "10.0.48.0/22"))
+			}},
+		{"replace a pool", func(w *world, scope, top string) { w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22")) },
+			func(w *world, scope, top string) string {
+				p := inline(scope, top, "10.0.32.0/22")
+				p["Locale"] = "eu-west-1"
+				return w.deploy("Custom::IpamPool", "X", p)
+			}},
+		{"make a scope", none, func(w *world, _, _ string) string {
+			return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("a", "b")})
+		}},
+	}
+}
+
+// faults is what goes wrong in a run: the calls of the table with these places,
+// counted over all kinds, and all others from outage on, if that is not negative,
+// for as long as the first request of the act is served.
+type faults struct {
+	at      map[int]bool
+	outage  int
+	applied bool
+}
+
+func (f faults) String() string {
+	return fmt.Sprintf("%v, outage from %d, applied %t", f.at, f.outage, f.applied)
+}
+
+// run does an act with faults and then undoes it, and fails the test unless the
+// table is as it was. It returns how many calls of the table the first request
+// made.
+func run(t *testing.T, a act, f faults) int {
+	t.Helper()
+	w := newWorld(t)
+	scope, top := w.network()
+	start := w.content()
+	a.prepare(w, scope, top)
+	prepared := w.content()
+	calls, requests := 0, 0
+	send := w.requests
+	w.faulty.Inject = func(storetest.Call) *storetest.Fault {
+		requests = w.requests - send
+		if requests > 1 {
+			return nil // the table is back when CloudFormation cleans up
+		}
+		n := calls
+		calls++
+		if f.at[n] || f.outage >= 0 && n >= f.outage {
+			return &storetest.Fault{Err: storetest.ErrInjected, Applied: f.applied && (f.at[n] || n == f.outage)}
+		}
+		return nil
+	}
+	reason := a.do(w, scope, top)
+	w.faulty.Inject = nil
+	if x := w.standing["X"]; reason != "" && x == nil {
+		w.same(prepared)
+	}
+	if t.Failed() {
+		t.Fatalf("%s with faults at %s; the reason was %q", a.name, f, reason)
+	}
+	for _, logical := range []string{"X", "P"} {
+		if w.standing[logical] != nil {
+			w.remove(logical)
+		}
+	}
+	w.same(start)
+	if t.Failed() {
+		t.Fatalf("%s with faults at %s; the reason was %q", a.name, f, reason)
+	}
+	return calls
+}
+
+// Whatever call of the table fails while a request is served, carried out or
+// not, alone, with another one, or with all that follow: in the end nothing is
+// lost and nothing is left.
+func TestFaults(t *testing.T) {
+	for _, a := range acts() {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			calls := run(t, a, faults{outage: -1})
+			if calls == 0 {
+				t.Fatal("the act makes no call")
+			}
+			for _, applied := range []bool{false, true} {
+				for i := range calls {
+					run(t, a, faults{outage: i, applied: applied})
+					for j := i; j < calls; j++ {
+						run(t, a, faults{at: map[int]bool{i: true, j: true}, outage: -1, applied: applied})
+					}
+				}
+			}
+		})
+	}
+}
+
+// A create whose outcome could not be found out is answered with an id whose
+// Delete finds it out.
+func TestUnfinished(t *testing.T) {
+	for _, applied := range []bool{false, true} {
+		w := newWorld(t)
+		_, top := w.network()
+		before := w.content()
+		failing := false
+		w.faulty.Inject = func(c storetest.Call) *storetest.Fault {
+			if failing = failing || c.Kind == storetest.Transact; failing {
+				return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied && c.Kind == storetest.Transact}
+			}
+			return nil
+		}
+		e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+		a := w.send(e)
+		if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, unfinished) || !strings.HasPrefix(a.Reason, "InternalError: ") || strings.Contains(a.Reason, "injected") {
+			t.Errorf("applied %t: %+v", applied, a)
+		}
+		w.faulty.Inject = nil
+		if changed := w.content() != before; changed != applied {
+			t.Errorf("applied %t, and the table has changed: %t", applied, changed)
+		}
+		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
+		w.same(before)
+		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
+		w.same(before)
+	}
+}
+
+// What may succeed later is tried again.
+func TestTriesAgain(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		tries int
+	}{
+		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), tries},
+		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), tries},
+		{errors.New("connection reset"), tries},
+		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, tries},
+		{ipam.Errorf(ipam.CodeDependencyViolation, "no"), 1},
+		{ipam.Errorf(ipam.CodeUnauthorizedOperation, "no"), 1},
+	} {
+		w := newWorld(t)
+		_, top := w.network()
+		asked := 0
+		w.spy = func(operation string, _ any) error {
+			if operation != "ReleaseIpamPoolAllocation" {
+				return nil
+			}
+			asked++
+			return c.err
+		}
+		x := w.must("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+		a := w.send(w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", x.properties))
+		if asked != c.tries || a.Status != cfn.StatusFailed || a.PhysicalResourceID != x.id {
+			t.Errorf("%v: asked %d times, want %d; %+v", c.err, asked, c.tries, a)
+		}
+	}
+}
+
+// waiting waits for the context's end on some operations.
+type waiting struct {
+	Caller
+	on string
+}
+
+func (c waiting) Call(ctx context.Context, operation string, in any) (any, error) {
+	if operation == c.on {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return c.Caller.Call(ctx, operation, in)
+}
+
+// An answer comes before the invocation's end, and what was begun is undone.
+func TestDeadline(t *testing.T) {
+	w := newWorld(t)
+	scope, top := w.network()
+	before := w.content()
+	caller := w.h.caller
+	for _, c := range []struct {
+		on, kind string
+		p        properties
+		id       string
+	}{
+		{"ProvisionIpamPoolCidr", "Custom::IpamPool", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}}}, nothing},
+		{"AllocateIpamPoolCidr", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24}, unfinished},
+		{"DescribeIpamPools", "Custom::IpamAllocation", properties{"IpamPoolSelector": properties{"Locale": "None"}, "NetmaskLength": 24}, nothing},
+	} {
+		w.use(waiting{caller, c.on})
+		w.h.o.Reserve, w.h.o.Sleep = 100*time.Millisecond, sleep
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if err := w.h.Handle(ctx, w.event(cfn.RequestCreate, c.kind, "X", c.p)); err != nil || ctx.Err() != nil {
+			t.Errorf("%s hangs: %v, %v", c.on, err, ctx.Err())
+		}
+		cancel()
+		a := w.bucket.last()
+		if a.Status != cfn.StatusFailed || !strings.Contains(a.Reason, "Unavailable: The work could not be done in the time") || !strings.HasPrefix(a.PhysicalResourceID, c.id) {
+			t.Errorf("%s hangs: %+v", c.on, a)
+		}
+		w.same(before)
+	}
+}
+
+// The answer's address is a secret, and its service may be out of order.
+func TestAnswers(t *testing.T) {
+	w := newWorld(t)
+	_, top := w.network()
+	e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	w.bucket.refuse = sendTries - 1
+	a := w.send(e)
+	if a.Status != cfn.StatusSuccess {
+		t.Fatalf("%+v", a)
+	}
+	made := w.content()
+	for _, c := range []struct {
+		name, url string
+		refuse    int
+	}{
+		{"refused", e.ResponseURL, sendTries},
+		{"nobody there", "http://127.0.0.1:1/?X-Amz-Signature=secret", 0},
+		{"no address", "://?X-Amz-Signature=secret", 0},
+		{"none", "", 0},
+	} {
+		w.bucket.refuse = c.refuse
+		again := e
+		again.ResponseURL = c.url
+		if err := w.h.Handle(t.Context(), again); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error is %v", c.name, err)
+		}
+		w.same(made)
+	}
+	if b := w.send(e); b.PhysicalResourceID != a.PhysicalResourceID || b.Status != cfn.StatusSuccess {
+		t.Errorf("after the answers that were not sent: %+v, want %+v", b, a)
+	}
+	if strings.Contains(w.log.String(), "secret") {
+		t.Errorf("the log tells the address: %s", w.log.String())
+	}
+	// Reasons of any length and content fit.
+	for _, reason := range []string{strings.Repeat("x", 5000), strings.Repeat("\x00", 5000), strings.Repeat("<é", 3000), strings.Repeat("日本", 700)} {
+		w.spy = func(string, any) error { return ipam.Errorf(ipam.CodeDependencyViolation, "%s", reason) }
+		a := w.send(w.event(cfn.RequestCreate, "Custom::IpamScope", "Y", properties{"IpamId": "ipam-0123456789abcdef0"}))
+		if !strings.HasPrefix(a.Reason, "DependencyViolation: "+reason[:1]) || !strings.HasSuffix(a.Reason, "…") || strings.ContainsRune(a.Reason, '\uFFFD') {
+			t.Errorf("the reason is %q", a.Reason)
+		}
+	}
+}
+
+// A panic is a failure like others.
+func TestPanic(t *testing.T) {
+	w := newWorld(t)
+	_, top := w.network()
+	w.spy = func(string, any) error { panic("a secret") }
+	a := w.send(w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24}))
+	if a.Status != cfn.StatusFailed || strings.Contains(a.Reason, "secret") || !strings.HasPrefix(a.PhysicalResourceID, unfinished) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// Nothing in an event says who calls.
+func TestForgedAccounts(t *testing.T) {
+	w := newWorld(t)
+	_, top := w.network()
+	stranger := "999988887777"
+	other := w.as(ops.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
+	mine := w.must("Custom::IpamAllocation", "Mine", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	before := w.content()
+
+	// Another account's function, told that it works for a stack of ours.
+	w.use(other)
+	w.refused("InvalidIpamPoolId.NotFound", "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	w.refused("No pool meets", "Custom::IpamAllocation", "X", properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 24})
+	w.end("Custom::IpamAllocation", "Mine", mine.id, mine.properties)
+	w.end("Custom::IpamPool", "Top", top, w.standing["Top"].properties)
+	w.same(before)
+
+	// Our function, told of another account's stack: it works for ours.
+	w.use(w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
+	w.stack = strings.ReplaceAll(w.stack, account, stranger)
+	e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	e.ResourceProperties["ServiceToken"] = "arn:aws:lambda:us-east-1:" + stranger + ":function:f"
+	if a := w.send(e); a.Status != cfn.StatusSuccess {
+		t.Errorf("%+v", a)
+	}
+	w.contains(`"ResourceOwner":"` + account + `"`)
+	if strings.Contains(w.content(), stranger) {
+		t.Error("the other account owns something")
+	}
+	w.refused("UnknownParameter: The property Account", "Custom::IpamAllocation", "Y", properties{"IpamPoolId": top, "NetmaskLength": 24, "Account": stranger})
+}
