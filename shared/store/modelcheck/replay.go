@@ -32,8 +32,9 @@ const (
 	query
 	transact
 	pick
-	kinds
 )
+
+const kinds = int(pick) + 1
 
 // call is a call of the table, or a choice, that a process waits in.
 type call struct {

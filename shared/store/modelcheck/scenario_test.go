@@ -178,7 +178,7 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, of(31))}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "three take the same length and two find room", faults: 1, begin: func(e *estate) [][]act {
+	{name: "three take the same length and two find room", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, of(30))}, {allocate("b", e.top, of(30))}, {allocate("c", e.top, of(30))}}
 	}},
@@ -186,22 +186,22 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/30")
 		return [][]act{{allocate("a", e.top, ipam.AllocateRequest{})}, {allocate("b", e.top, ipam.AllocateRequest{})}}
 	}},
-	{name: "by CIDR and by length", faults: 1, begin: func(e *estate) [][]act {
+	{name: "by CIDR and by length", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/31"))}, {allocate("b", e.top, of(30))}, {allocate("c", e.top, of(31))}}
 	}},
-	{name: "overlapping CIDRs", faults: 1, begin: func(e *estate) [][]act {
+	{name: "overlapping CIDRs", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, at("10.0.0.4/30"))}, {allocate("b", e.top, at("10.0.0.6/31"))}, {allocate("c", e.top, at("10.0.0.7/32"))}}
 	}},
-	{name: "a block that others split and merge", begin: func(e *estate) [][]act {
+	{name: "a block that others split and merge", faults: 1, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{
 			{allocate("a", e.top, at("10.0.0.4/30"))},
 			{passing("b", e.top, at("10.0.0.0/31")), passing("c", e.top, at("10.0.0.0/31"))},
 		}
 	}},
-	{name: "a block that moves under a narrow request", begin: func(e *estate) [][]act {
+	{name: "a block that moves under a narrow request", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.taken(e.top, "10.0.0.6/31")
 		return [][]act{{allocate("a", e.top, within(31, "10.0.0.0/30"))}, {allocate("b", e.top, at("10.0.0.2/31"))}}
@@ -216,7 +216,7 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{release(e.taken(e.top, "10.0.0.0/30"))}, {release(e.taken(e.top, "10.0.0.4/30"))}}
 	}},
-	{name: "three of four buddies are released", faults: 1, begin: func(e *estate) [][]act {
+	{name: "three of four buddies are released", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a, b, c := e.taken(e.top, "10.0.0.0/31"), e.taken(e.top, "10.0.0.2/31"), e.taken(e.top, "10.0.0.4/31")
 		return [][]act{{release(a)}, {release(b)}, {release(c)}}
@@ -226,7 +226,7 @@ var scenarios = []scenario{
 		a := e.taken(e.top, "10.0.0.0/30")
 		return [][]act{{release(a), release(a)}, {release(a), allocate("b", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a whole root is released beside a free one", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a whole root is released beside a free one", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/30", "10.0.0.4/30")
 		a := e.taken(e.top, "10.0.0.0/30")
 		return [][]act{{release(a)}, {passing("b", e.top, at("10.0.0.4/31"))}}
@@ -260,15 +260,15 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.right, "10.0.0.2/31")}}
 	}},
-	{name: "one CIDR is provisioned by three", faults: 1, begin: func(e *estate) [][]act {
+	{name: "one CIDR is provisioned by three", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.left, "10.0.0.0/30")}, {e.provision("a", e.left, "10.0.0.0/30")}}
 	}},
-	{name: "CIDRs of one length are provisioned", faults: 1, begin: func(e *estate) [][]act {
+	{name: "CIDRs of one length are provisioned", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provisionAny("a", e.left, 30)}, {e.provisionAny("b", e.right, 30)}, {allocate("c", e.top, of(30))}}
 	}},
-	{name: "a CIDR goes away and comes again", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a CIDR goes away and comes again", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -286,7 +286,7 @@ var scenarios = []scenario{
 			{allocate("b", e.left, of(31))},
 		}
 	}},
-	{name: "a CIDR goes away and comes again in another pool", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a CIDR goes away and comes again in another pool", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -338,7 +338,7 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/32")), allocate("a", e.top, at("10.0.0.0/32"))}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "deep allocations in each other's way", faults: 1, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
+	{name: "deep allocations in each other's way", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/32"))}, {allocate("b", e.top, at("10.0.0.1/32"))}, {allocate("c", e.top, of(28))}}
 	}},
@@ -351,7 +351,7 @@ var scenarios = []scenario{
 		a := e.taken(e.top, "10.0.0.0/32")
 		return [][]act{{release(a), release(a)}, {reconcileAll()}, {allocate("c", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "deep releases of buddies", faults: 1, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
+	{name: "deep releases of buddies", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{release(e.taken(e.top, "10.0.0.0/32"))}, {release(e.taken(e.top, "10.0.0.1/32"))}}
 	}},
@@ -359,7 +359,7 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/32"), e.provision("a", e.left, "10.0.0.0/32")}, {reconcileAll()}}
 	}},
-	{name: "a deep deprovisioning and the reconciler past its deadline", faults: 1, room: 5, past: "B", begin: func(e *estate) [][]act {
+	{name: "a deep deprovisioning and the reconciler past its deadline", faults: 2, room: 5, past: "B", begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/32")
 		return [][]act{{deprovision(e.left, "10.0.0.0/32")}, {reconcileAll()}, {e.provision("c", e.right, "10.0.0.0/30")}}
@@ -377,13 +377,13 @@ var scenarios = []scenario{
 			{e.provisionAny("c", e.left, 31)},
 		}
 	}},
-	{name: "allocate, release, deprovision", faults: 1, begin: func(e *estate) [][]act {
+	{name: "allocate, release, deprovision", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		a := e.taken(e.left, "10.0.0.0/31")
 		return [][]act{{allocate("a", e.left, of(31))}, {release(a)}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "allocate, provision, deprovision", faults: 1, begin: func(e *estate) [][]act {
+	{name: "allocate, provision, deprovision", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{allocate("a", e.top, of(30))}, {e.provisionAny("b", e.right, 30)}, {deprovision(e.left, "10.0.0.0/30")}}
