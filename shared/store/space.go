@@ -23,7 +23,10 @@ type taking struct {
 //
 // A query is no snapshot: a block may move past it while it runs. So "full"
 // needs a second pass in the other direction to be empty too. That pass begins
-// with the largest block, which the message names.
+// with the largest block, which the message names and which, if no filter
+// narrows the choice, alone decides. With a filter the refusal may yet be false:
+// a block that is split behind the first pass and merged again behind the second
+// escapes both. To rule that out would take reading all that is taken.
 func (s *Store) choose(ctx context.Context, t taking, rows []Row, next string) (ipam.Free, netip.Prefix, error) {
 	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
 	window := s.window.get(t.space)
