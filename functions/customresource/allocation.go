@@ -17,7 +17,7 @@ import (
 type allocationProperties struct {
 	Cidr          string
 	Description   string
-	IpamPoolId    string
+	IpamPoolID    string `cfn:"IpamPoolId"`
 	NetmaskLength *int32
 	selection
 }
@@ -30,7 +30,7 @@ type allocation struct {
 
 var allocationKind = kind[allocationProperties, allocation]{
 	settle: func(ctx context.Context, r *request, p *allocationProperties) error {
-		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolId)
+		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolID)
 	},
 	inherit: func(old, wish *allocationProperties, o *allocation) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *allocationProperties) (*allocation, error) {
@@ -58,7 +58,7 @@ var allocationKind = kind[allocationProperties, allocation]{
 		return &allocation{pool, out.IpamPoolAllocations[0]}, nil
 	},
 	fixed: func(p *allocationProperties) facts {
-		f := facts{"IpamPoolId": p.fact(p.IpamPoolId)}
+		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
 		f.setBlock(p.Cidr, p.NetmaskLength)
 		f.set("Description", p.Description)
 		return f

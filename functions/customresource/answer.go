@@ -56,7 +56,7 @@ func (h *Handler) put(ctx context.Context, address string, body []byte) error {
 	if err != nil {
 		return withoutAddress(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the connection can be used again
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the address answered %s", answer.Status)

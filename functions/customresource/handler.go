@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -224,7 +225,7 @@ func (r *request) standing(id string) string {
 func digest(parts ...string) string {
 	sum := sha256.New()
 	for _, p := range parts {
-		fmt.Fprintf(sum, "%q", p)
+		sum.Write(strconv.AppendQuote(nil, p))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -173,17 +173,17 @@ func TestTypesAreThoseOfAWS(t *testing.T) {
 		{"Custom::IpamAllocation", allocationProperties{}, allocationKind.fixed(&allocationProperties{})},
 	} {
 		var replacing, inPlace []string
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(c.properties)) {
+		for name := range propertiesOf(reflect.TypeOf(c.properties)) {
 			fixed := false
 			for names := range c.fixed {
-				fixed = fixed || slices.Contains(strings.Split(names, ", "), f.Name)
+				fixed = fixed || slices.Contains(strings.Split(names, ", "), name)
 			}
 			switch {
-			case !f.IsExported() || f.Anonymous || f.Name == "IpamPoolSelector":
+			case name == "IpamPoolSelector":
 			case fixed:
-				replacing = append(replacing, f.Name)
+				replacing = append(replacing, name)
 			default:
-				inPlace = append(inPlace, f.Name)
+				inPlace = append(inPlace, name)
 			}
 		}
 		slices.Sort(replacing)

@@ -15,13 +15,13 @@ import (
 // it changes.
 type ipamProperties struct {
 	DefaultResourceDiscoveryOrganizationalUnitExclusions []struct {
-		OrganizationsEntityPath string `cfn:"required"`
+		OrganizationsEntityPath string `cfn:",required"`
 	}
 	Description      string
 	EnablePrivateGua *bool
 	MeteredAccount   string
 	OperatingRegions []struct {
-		RegionName string `cfn:"required"`
+		RegionName string `cfn:",required"`
 	}
 	Tags map[string]string
 	Tier string

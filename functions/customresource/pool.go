@@ -16,16 +16,17 @@ import (
 // poolProperties are those of AWS::EC2::IPAMPool. The selector selects the
 // source pool; the scope is that pool's then, if none is given.
 type poolProperties struct {
-	AddressFamily        string `cfn:"required"`
+	AddressFamily        string `cfn:",required"`
 	AwsService           string
-	IpamScopeId          string
+	IpamScopeID          string `cfn:"IpamScopeId"`
 	Locale               string
 	PubliclyAdvertisable *bool
-	PublicIpSource       string
-	SourceIpamPoolId     string
+	PublicIPSource       string `cfn:"PublicIpSource"`
+	SourceIpamPoolID     string `cfn:"SourceIpamPoolId"`
 	selection
 	SourceResource *struct {
-		ResourceId, ResourceOwner, ResourceRegion, ResourceType string `cfn:"required"`
+		ResourceID                                  string `cfn:"ResourceId,required"`
+		ResourceOwner, ResourceRegion, ResourceType string `cfn:",required"`
 	}
 
 	AllocationDefaultNetmaskLength *int32
@@ -35,19 +36,19 @@ type poolProperties struct {
 	AutoImport                     *bool
 	Description                    string
 	ProvisionedCidrs               []struct {
-		Cidr string `cfn:"required"`
+		Cidr string `cfn:",required"`
 	}
 	Tags map[string]string
 }
 
 var poolKind = kind[poolProperties, types.IpamPool]{
 	settle: func(ctx context.Context, r *request, p *poolProperties) error {
-		if p.SourceIpamPoolId != "" || p.IpamPoolSelector != nil {
-			if err := p.settle(ctx, r, "SourceIpamPoolId", p.SourceIpamPoolId); err != nil {
+		if p.SourceIpamPoolID != "" || p.IpamPoolSelector != nil {
+			if err := p.settle(ctx, r, "SourceIpamPoolId", p.SourceIpamPoolID); err != nil {
 				return err
 			}
 		}
-		if p.IpamScopeId == "" && p.IpamPoolSelector == nil {
+		if p.IpamScopeID == "" && p.IpamPoolSelector == nil {
 			return ipam.Errorf(ipam.CodeMissingParameter, "The property IpamScopeId of %s is required unless an IpamPoolSelector selects the source pool, whose scope it is then.", r.ResourceType)
 		}
 		return nil
@@ -58,16 +59,16 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 	make: makePool,
 	find: findPool,
 	fixed: func(p *poolProperties) facts {
-		f := facts{"SourceIpamPoolId": p.fact(p.SourceIpamPoolId)}
+		f := facts{"SourceIpamPoolId": p.fact(p.SourceIpamPoolID)}
 		f.set("AddressFamily", p.AddressFamily)
 		f.set("AwsService", p.AwsService)
-		f.set("IpamScopeId", p.IpamScopeId)
+		f.set("IpamScopeId", p.IpamScopeID)
 		f.set("Locale", p.Locale)
 		f.set("PubliclyAdvertisable", text(p.PubliclyAdvertisable))
-		f.set("PublicIpSource", p.PublicIpSource)
+		f.set("PublicIpSource", p.PublicIPSource)
 		source := ""
 		if s := p.SourceResource; s != nil {
-			source = s.ResourceOwner + " " + s.ResourceRegion + " " + s.ResourceType + " " + s.ResourceId
+			source = s.ResourceOwner + " " + s.ResourceRegion + " " + s.ResourceType + " " + s.ResourceID
 		}
 		f.set("SourceResource", source)
 		return f
@@ -114,19 +115,19 @@ func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPo
 		AwsService:                     types.IpamPoolAwsService(p.AwsService),
 		ClientToken:                    r.token(),
 		Description:                    some(p.Description),
-		IpamScopeId:                    &p.IpamScopeId,
+		IpamScopeId:                    &p.IpamScopeID,
 		Locale:                         some(p.Locale),
-		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIpSource),
+		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIPSource),
 		PubliclyAdvertisable:           p.PubliclyAdvertisable,
 		SourceIpamPoolId:               some(p.pool),
 		TagSpecifications:              tagSpecifications(types.ResourceTypeIpamPool, p.Tags),
 	}
-	if p.IpamScopeId == "" {
+	if p.IpamScopeID == "" {
 		in.IpamScopeId = &p.scope
 	}
 	if s := p.SourceResource; s != nil {
 		in.SourceResource = &types.IpamPoolSourceResourceRequest{
-			ResourceId: &s.ResourceId, ResourceOwner: &s.ResourceOwner, ResourceRegion: &s.ResourceRegion, ResourceType: types.IpamPoolSourceResourceType(s.ResourceType),
+			ResourceId: &s.ResourceID, ResourceOwner: &s.ResourceOwner, ResourceRegion: &s.ResourceRegion, ResourceType: types.IpamPoolSourceResourceType(s.ResourceType),
 		}
 	}
 	out, err := call[ec2.CreateIpamPoolOutput](ctx, r, "CreateIpamPool", in)

@@ -16,7 +16,7 @@ import (
 // instead of the pool's id.
 type poolCIDRProperties struct {
 	Cidr          string
-	IpamPoolId    string
+	IpamPoolID    string `cfn:"IpamPoolId"`
 	NetmaskLength *int32
 	selection
 }
@@ -29,7 +29,7 @@ type poolCIDR struct {
 
 var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 	settle: func(ctx context.Context, r *request, p *poolCIDRProperties) error {
-		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolId)
+		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolID)
 	},
 	inherit: func(old, wish *poolCIDRProperties, o *poolCIDR) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *poolCIDRProperties) (*poolCIDR, error) {
@@ -51,7 +51,7 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 		return &poolCIDR{pool, *c}, nil
 	},
 	fixed: func(p *poolCIDRProperties) facts {
-		f := facts{"IpamPoolId": p.fact(p.IpamPoolId)}
+		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
 		f.setBlock(p.Cidr, p.NetmaskLength)
 		return f
 	},

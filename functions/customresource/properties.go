@@ -18,8 +18,8 @@ var reserved = []string{"ServiceToken", "ServiceTimeout"}
 // decode reads the properties of a custom resource into a struct whose exported
 // fields are the properties; those of embedded structs belong to it. Fields are
 // strings, pointers to bool, int32 and structs, lists of structs, and maps,
-// which are lists of Key and Value in a template. A field with the tag
-// cfn:"required" must be given.
+// which are lists of Key and Value in a template. A field's tag cfn has the
+// property's name, if it is not the field's, and ",required" if it must be given.
 //
 // CloudFormation turns every single value into a string, "24" and "true", which
 // are read as what the field is; the JSON values themselves are taken as well.
@@ -41,28 +41,44 @@ func (d decoder) object(path string, value any, into reflect.Value) error {
 	if !ok {
 		return wrong(path, "an object", value)
 	}
-	fields := map[string]reflect.StructField{}
-	for _, f := range reflect.VisibleFields(into.Type()) {
-		if f.IsExported() && !f.Anonymous {
-			fields[f.Name] = f
-		}
-	}
+	fields := propertiesOf(into.Type())
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		f, ok := fields[name]
+		p, ok := fields[name]
 		if !ok {
 			return ipam.Errorf(ipam.CodeUnknownParameter, "The property %s is not one of %s, which are %s.",
 				schema.Excerpt(path+name), d.of(path), strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 		}
-		if err := d.value(path+name, members[name], into.FieldByIndex(f.Index)); err != nil {
+		if err := d.value(path+name, members[name], into.FieldByIndex(p.index)); err != nil {
 			return err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if f := fields[name]; f.Tag.Get("cfn") == "required" && into.FieldByIndex(f.Index).IsZero() {
+		if p := fields[name]; p.required && into.FieldByIndex(p.index).IsZero() {
 			return ipam.Errorf(ipam.CodeMissingParameter, "The property %s of %s is required and not given.", path+name, d.resourceType)
 		}
 	}
 	return nil
+}
+
+type property struct {
+	index    []int // of the field
+	required bool
+}
+
+// propertiesOf returns the properties that a struct type stands for, by name.
+func propertiesOf(t reflect.Type) map[string]property {
+	properties := map[string]property{}
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.IsExported() || f.Anonymous {
+			continue
+		}
+		name, option, _ := strings.Cut(f.Tag.Get("cfn"), ",")
+		if name == "" {
+			name = f.Name
+		}
+		properties[name] = property{f.Index, option == "required"}
+	}
+	return properties
 }
 
 // of names what the properties under a path belong to.
@@ -133,7 +149,7 @@ func (d decoder) list(path string, value any, into reflect.Value) error {
 
 func (d decoder) pairs(path string, value any, into reflect.Value) error {
 	var list []struct {
-		Key   string `cfn:"required"`
+		Key   string `cfn:",required"`
 		Value string
 	}
 	if err := d.list(path, value, reflect.ValueOf(&list).Elem()); err != nil {

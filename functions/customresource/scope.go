@@ -12,12 +12,12 @@ import (
 
 // scopeProperties are those of AWS::EC2::IPAMScope.
 type scopeProperties struct {
-	IpamId string `cfn:"required"`
+	IpamID string `cfn:"IpamId,required"`
 
 	Description                    string
 	ExternalAuthorityConfiguration *struct {
-		ExternalResourceIdentifier     string `cfn:"required"`
-		IpamScopeExternalAuthorityType string `cfn:"required"`
+		ExternalResourceIdentifier     string `cfn:",required"`
+		IpamScopeExternalAuthorityType string `cfn:",required"`
 	}
 	Tags map[string]string
 }
@@ -39,7 +39,7 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 			ClientToken:                    r.token(),
 			Description:                    some(p.Description),
 			ExternalAuthorityConfiguration: p.authority(),
-			IpamId:                         &p.IpamId,
+			IpamId:                         &p.IpamID,
 			TagSpecifications:              tagSpecifications(types.ResourceTypeIpamScope, p.Tags),
 		})
 		if err != nil {
@@ -50,7 +50,7 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 	find: findScope,
 	fixed: func(p *scopeProperties) facts {
 		f := facts{}
-		f.set("IpamId", p.IpamId)
+		f.set("IpamId", p.IpamID)
 		return f
 	},
 	has: func(o *types.IpamScope) map[string]string { return map[string]string{"IpamId": idOf(o.IpamArn)} },

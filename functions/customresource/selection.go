@@ -32,7 +32,7 @@ type selection struct {
 type selector struct {
 	AddressFamily string
 	Description   string
-	IpamScopeId   string
+	IpamScopeID   string `cfn:"IpamScopeId"`
 	Locale        string
 	Tags          map[string]string
 }
@@ -40,7 +40,7 @@ type selector struct {
 // criteria returns what is asked for, as names of filters of DescribeIpamPools
 // and values, always in the same order.
 func (s *selector) criteria() [][2]string {
-	all := [][2]string{{"address-family", s.AddressFamily}, {"description", s.Description}, {"ipam-scope-id", s.IpamScopeId}, {"locale", s.Locale}}
+	all := [][2]string{{"address-family", s.AddressFamily}, {"description", s.Description}, {"ipam-scope-id", s.IpamScopeID}, {"locale", s.Locale}}
 	all = slices.DeleteFunc(all, func(c [2]string) bool { return c[1] == "" })
 	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
 		all = append(all, [2]string{"tag:" + key, s.Tags[key]})
