@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -243,13 +242,11 @@ func caller(e *events.APIGatewayProxyRequest) (ops.Caller, error) {
 	return ops.Caller{Account: id.AccountID, ARN: id.UserArn, Region: region}, err
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
-
 // callerRegion returns the Region that the caller claims: the header's, else
 // that of the signature's scope, else "", the home Region.
 func callerRegion(e *events.APIGatewayProxyRequest) (string, error) {
 	if claimed := header(e, RegionHeader); claimed != "" {
-		if !regionName.MatchString(claimed) {
+		if !ipam.IsRegion(claimed) {
 			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), RegionHeader)
 		}
 		return claimed, nil
@@ -264,7 +261,7 @@ func callerRegion(e *events.APIGatewayProxyRequest) (string, error) {
 		}
 	}
 	// key/date/Region/service/aws4_request
-	if parts := strings.Split(scope, "/"); len(parts) == 5 && regionName.MatchString(parts[2]) {
+	if parts := strings.Split(scope, "/"); len(parts) == 5 && ipam.IsRegion(parts[2]) {
 		return parts[2], nil
 	}
 	return "", nil

@@ -11,13 +11,14 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
 const (
@@ -65,12 +66,6 @@ func setRegion(ctx context.Context, in middleware.BuildInput, next middleware.Bu
 	return next.HandleBuild(ctx, in)
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
-
-// IsRegion tells whether s has the form of a Region's name, such as
-// ap-northeast-1. It says nothing of whether there is one of that name.
-func IsRegion(s string) bool { return regionName.MatchString(s) }
-
 // APIRegion returns the Region in an API's default address,
 // https://ID.execute-api.REGION.amazonaws.com/STAGE, and "" if the endpoint has
 // another form.
@@ -79,7 +74,7 @@ func APIRegion(endpoint string) string {
 	if err != nil {
 		return ""
 	}
-	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 4 && labels[1] == SigningName && IsRegion(labels[2]) {
+	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 4 && labels[1] == SigningName && ipam.IsRegion(labels[2]) {
 		return labels[2]
 	}
 	return ""

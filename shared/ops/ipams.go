@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -57,13 +56,11 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	return &ec2.CreateIpamOutput{Ipam: ptr(showIPAM(made))}, nil
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$`)
-
 // operatingRegions returns the Regions in the order in which an IPAM keeps
 // them. Which Regions AWS has is not known here, only how they are named.
 func operatingRegions(names []string) ([]string, error) {
 	for _, n := range names {
-		if !regionName.MatchString(n) {
+		if !ipam.IsRegion(n) {
 			return nil, schema.Invalid("OperatingRegions", n, "Use the name of a Region such as ap-northeast-1.")
 		}
 	}

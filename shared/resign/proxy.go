@@ -65,7 +65,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Region == "" {
 		c.Region = client.APIRegion(c.Endpoint)
 	}
-	if !client.IsRegion(c.Region) {
+	if !ipam.IsRegion(c.Region) {
 		return nil, fmt.Errorf("give the API's Region: the endpoint %s does not tell it, and %q is none", c.Endpoint, c.Region)
 	}
 	if c.Logger == nil {
@@ -266,7 +266,7 @@ func scope(authorization string) (key, region string, err error) {
 	if parts[3] != "ec2" {
 		return "", "", ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for the service %s, and the proxy takes those for ec2 only. Set AWS_ENDPOINT_URL_EC2 to its address, and not AWS_ENDPOINT_URL.", schema.Excerpt(parts[3]))
 	}
-	if !client.IsRegion(parts[2]) {
+	if !ipam.IsRegion(parts[2]) {
 		return "", "", ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for %s, which is no Region such as us-east-1.", schema.Excerpt(parts[2]))
 	}
 	return parts[0], parts[2], nil

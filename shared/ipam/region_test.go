@@ -1,0 +1,18 @@
+package ipam_test
+
+import (
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func TestIsRegion(t *testing.T) {
+	for s, want := range map[string]bool{
+		"us-east-1": true, "ap-northeast-3": true, "us-gov-west-1": true, "us-iso-east-1": true, "eusc-de-east-1": true, "ap-southeast-10": true,
+		"": false, "us-east": false, "us-east-1a": false, "US-EAST-1": false, "us--1": false, "a-east-1": false, "us-east-1\n": false, "us-east-100": false, "../us-east-1": false,
+	} {
+		if got := ipam.IsRegion(s); got != want {
+			t.Errorf("IsRegion(%q) = %v", s, got)
+		}
+	}
+}
