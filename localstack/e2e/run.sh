@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the end-to-end suite against one backend, or both in turn:
 #
-#   localstack/e2e/run.sh emulator|front|both [pytest's arguments]
+#   localstack/e2e/run.sh emulator|front|both [pytest's arguments, such as test_tags.py]
 #
 # PYTHON names an interpreter with requirements.txt installed. What the backends
 # need is told in conftest.py.
@@ -12,5 +12,5 @@ shift
 cd "$(dirname "$0")"
 for backend in $backends; do
     echo "end-to-end suite, backend $backend"
-    CADASTRE_E2E_BACKEND=$backend PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" -m pytest -c pytest.ini "$@" .
+    CADASTRE_E2E_BACKEND=$backend PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" -m pytest -c pytest.ini "$@"
 done
