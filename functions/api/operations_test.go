@@ -1,0 +1,378 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const (
+	homeRegion = "us-east-1"
+	owner      = "111122223333"
+)
+
+// realHandler is a handler for the real operations on a table in memory.
+func realHandler(table *storetest.Memory, now func() time.Time) *Handler {
+	ids := 0
+	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
+	auth := ops.NewGrants([]ops.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer}}, nil, 0, nil)
+	return New(ops.New(s, auth), Options{Logger: slog.New(slog.DiscardHandler)})
+}
+
+// adminEvent returns a request of the owner's administrator, as API Gateway hands
+// it on.
+func adminEvent(method, resource, body string) events.APIGatewayProxyRequest {
+	return events.APIGatewayProxyRequest{
+		HTTPMethod: method, Resource: resource, Path: resource, Body: body,
+		RequestContext: events.APIGatewayProxyRequestContext{
+			APIID: "a1b2c3d4e5", RequestID: "id",
+			Identity: events.APIGatewayRequestIdentity{AccountID: owner, UserArn: "arn:aws:iam::" + owner + ":user/admin"},
+		},
+	}
+}
+
+// Every operation through the SDK's own client over HTTP, with every member of
+// every answer.
+func TestEveryOperationThroughTheSDK(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	table := &storetest.Memory{}
+	handler := realHandler(table, func() time.Time { return now })
+	t.Cleanup(func() { fscktest.Clean(t, table, now) })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		e := adminEvent(r.Method, r.URL.Path, string(body))
+		e.MultiValueHeaders = r.Header
+		answer, err := handler.Handle(r.Context(), e)
+		if err != nil {
+			t.Error(err)
+		}
+		for name, value := range answer.Headers {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(answer.StatusCode)
+		io.WriteString(w, answer.Body)
+	}))
+	t.Cleanup(server.Close)
+	called := map[string]bool{}
+	c := ec2.NewFromConfig(aws.Config{
+		Region:           homeRegion,
+		Credentials:      credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),
+		RetryMaxAttempts: 1,
+		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
+			called[s.ID()] = true
+			return nil
+		}},
+	}, func(o *ec2.Options) { o.BaseEndpoint = &server.URL })
+	ctx := t.Context()
+
+	ids := func(form string, values ...*string) {
+		t.Helper()
+		for _, v := range values {
+			if !regexp.MustCompile(`^` + form + `$`).MatchString(aws.ToString(v)) {
+				t.Errorf("%q is no id of the form %s", aws.ToString(v), form)
+			}
+		}
+	}
+	str, yes, no := aws.String, aws.Bool(true), aws.Bool(false)
+	num := func(n int32) *int32 { return &n }
+	tagged := []types.Tag{{Key: str("Name"), Value: str(`<"é&日本">`)}}
+	specify := func(kind types.ResourceType) []types.TagSpecification {
+		return []types.TagSpecification{{ResourceType: kind, Tags: tagged}}
+	}
+	arn := func(kind string, id *string) *string { return str("arn:aws:ec2::" + owner + ":" + kind + "/" + *id) }
+
+	// IPAM.
+	made := must(c.CreateIpam(ctx, &ec2.CreateIpamInput{
+		Description: str("first"), OperatingRegions: []types.AddIpamOperatingRegion{{RegionName: str("ap-northeast-1")}}, Tier: types.IpamTierAdvanced,
+		MeteredAccount: types.IpamMeteredAccountIpamOwner, EnablePrivateGua: yes, TagSpecifications: specify("ipam"), ClientToken: str("token"),
+	}))(t)
+	m := made.Ipam
+	ids("ipam-[0-9a-f]{17}", m.IpamId)
+	ids("ipam-scope-[0-9a-f]{17}", m.PublicDefaultScopeId, m.PrivateDefaultScopeId)
+	ids("ipam-res-disco-[0-9a-f]{17}", m.DefaultResourceDiscoveryId)
+	ids("ipam-res-disco-assoc-[0-9a-f]{17}", m.DefaultResourceDiscoveryAssociationId)
+	wantIPAM := types.Ipam{
+		OwnerId: str(owner), IpamId: m.IpamId, IpamArn: arn("ipam", m.IpamId), IpamRegion: str(homeRegion),
+		PublicDefaultScopeId: m.PublicDefaultScopeId, PrivateDefaultScopeId: m.PrivateDefaultScopeId, ScopeCount: num(2), Description: str("first"),
+		OperatingRegions: []types.IpamOperatingRegion{{RegionName: str("ap-northeast-1")}, {RegionName: str(homeRegion)}}, State: types.IpamStateCreateComplete, Tags: tagged,
+		DefaultResourceDiscoveryId: m.DefaultResourceDiscoveryId, DefaultResourceDiscoveryAssociationId: m.DefaultResourceDiscoveryAssociationId,
+		ResourceDiscoveryAssociationCount: num(1), Tier: types.IpamTierAdvanced, EnablePrivateGua: yes, MeteredAccount: types.IpamMeteredAccountIpamOwner,
+	}
+	same(t, &ec2.CreateIpamOutput{Ipam: &wantIPAM}, made)
+	same(t, &ec2.DescribeIpamsOutput{Ipams: []types.Ipam{wantIPAM}}, must(c.DescribeIpams(ctx, &ec2.DescribeIpamsInput{IpamIds: []string{*m.IpamId}}))(t))
+	wantIPAM.Description, wantIPAM.EnablePrivateGua, wantIPAM.MeteredAccount, wantIPAM.State = str("second"), no, types.IpamMeteredAccountResourceOwner, types.IpamStateModifyComplete
+	wantIPAM.OperatingRegions = []types.IpamOperatingRegion{{RegionName: str("ap-northeast-3")}, {RegionName: str(homeRegion)}}
+	same(t, &ec2.ModifyIpamOutput{Ipam: &wantIPAM}, must(c.ModifyIpam(ctx, &ec2.ModifyIpamInput{
+		IpamId: m.IpamId, Description: str("second"), EnablePrivateGua: no, MeteredAccount: types.IpamMeteredAccountResourceOwner, Tier: types.IpamTierAdvanced,
+		AddOperatingRegions:    []types.AddIpamOperatingRegion{{RegionName: str("ap-northeast-3")}},
+		RemoveOperatingRegions: []types.RemoveIpamOperatingRegion{{RegionName: str("ap-northeast-1")}},
+	}))(t))
+
+	// Scope.
+	scope := must(c.CreateIpamScope(ctx, &ec2.CreateIpamScopeInput{IpamId: m.IpamId, Description: str("first"), TagSpecifications: specify("ipam-scope")}))(t)
+	s := scope.IpamScope
+	ids("ipam-scope-[0-9a-f]{17}", s.IpamScopeId)
+	wantScope := types.IpamScope{
+		OwnerId: str(owner), IpamScopeId: s.IpamScopeId, IpamScopeArn: arn("ipam-scope", s.IpamScopeId), IpamArn: m.IpamArn, IpamRegion: str(homeRegion),
+		IpamScopeType: types.IpamScopeTypePrivate, IsDefault: no, Description: str("first"), PoolCount: num(0), State: types.IpamScopeStateCreateComplete, Tags: tagged,
+	}
+	same(t, &ec2.CreateIpamScopeOutput{IpamScope: &wantScope}, scope)
+	wantScope.Description, wantScope.State = str("second"), types.IpamScopeStateModifyComplete
+	same(t, &ec2.ModifyIpamScopeOutput{IpamScope: &wantScope}, must(c.ModifyIpamScope(ctx, &ec2.ModifyIpamScopeInput{IpamScopeId: s.IpamScopeId, Description: str("second")}))(t))
+	defaults := func(id *string, kind types.IpamScopeType) types.IpamScope {
+		return types.IpamScope{
+			OwnerId: str(owner), IpamScopeId: id, IpamScopeArn: arn("ipam-scope", id), IpamArn: m.IpamArn, IpamRegion: str(homeRegion),
+			IpamScopeType: kind, IsDefault: yes, PoolCount: num(0), State: types.IpamScopeStateCreateComplete, Tags: []types.Tag{},
+		}
+	}
+	scopes := []types.IpamScope{wantScope, defaults(m.PublicDefaultScopeId, "public"), defaults(m.PrivateDefaultScopeId, "private")}
+	slices.SortFunc(scopes, func(a, b types.IpamScope) int { return strings.Compare(*a.IpamScopeId, *b.IpamScopeId) })
+	same(t, &ec2.DescribeIpamScopesOutput{IpamScopes: scopes}, must(c.DescribeIpamScopes(ctx, &ec2.DescribeIpamScopesInput{MaxResults: num(5)}))(t))
+
+	// Pool.
+	pool := must(c.CreateIpamPool(ctx, &ec2.CreateIpamPoolInput{
+		IpamScopeId: s.IpamScopeId, AddressFamily: types.AddressFamilyIpv4, Locale: str("ap-northeast-3"), Description: str("first"), AutoImport: yes,
+		AllocationMinNetmaskLength: num(8), AllocationMaxNetmaskLength: num(28), AllocationDefaultNetmaskLength: num(24),
+		AllocationResourceTags: []types.RequestIpamResourceTag{{Key: str("env"), Value: str("prod")}}, TagSpecifications: specify("ipam-pool"),
+	}))(t)
+	p := pool.IpamPool
+	ids("ipam-pool-[0-9a-f]{17}", p.IpamPoolId)
+	wantPool := types.IpamPool{
+		OwnerId: str(owner), IpamPoolId: p.IpamPoolId, IpamPoolArn: arn("ipam-pool", p.IpamPoolId), IpamScopeArn: s.IpamScopeArn, IpamScopeType: types.IpamScopeTypePrivate,
+		IpamArn: m.IpamArn, IpamRegion: str(homeRegion), Locale: str("ap-northeast-3"), PoolDepth: num(1), State: types.IpamPoolStateCreateComplete, Description: str("first"),
+		AutoImport: yes, PubliclyAdvertisable: no, AddressFamily: types.AddressFamilyIpv4, AllocationMinNetmaskLength: num(8), AllocationMaxNetmaskLength: num(28),
+		AllocationDefaultNetmaskLength: num(24), AllocationResourceTags: []types.IpamResourceTag{{Key: str("env"), Value: str("prod")}}, Tags: tagged,
+	}
+	same(t, &ec2.CreateIpamPoolOutput{IpamPool: &wantPool}, pool)
+	wantPool.Description, wantPool.State, wantPool.AutoImport, wantPool.AllocationDefaultNetmaskLength = str("second"), types.IpamPoolStateModifyComplete, no, nil
+	wantPool.AllocationMinNetmaskLength, wantPool.AllocationMaxNetmaskLength = num(9), num(32)
+	wantPool.AllocationResourceTags = []types.IpamResourceTag{{Key: str("env"), Value: str("test")}}
+	same(t, &ec2.ModifyIpamPoolOutput{IpamPool: &wantPool}, must(c.ModifyIpamPool(ctx, &ec2.ModifyIpamPoolInput{
+		IpamPoolId: p.IpamPoolId, Description: str("second"), AutoImport: no, ClearAllocationDefaultNetmaskLength: yes, AllocationMinNetmaskLength: num(9), AllocationMaxNetmaskLength: num(32),
+		AddAllocationResourceTags: []types.RequestIpamResourceTag{{Key: str("env"), Value: str("test")}}, RemoveAllocationResourceTags: []types.RequestIpamResourceTag{{Key: str("env"), Value: str("prod")}},
+	}))(t))
+	child := must(c.CreateIpamPool(ctx, &ec2.CreateIpamPoolInput{IpamScopeId: s.IpamScopeId, AddressFamily: types.AddressFamilyIpv4, SourceIpamPoolId: p.IpamPoolId}))(t)
+	q := child.IpamPool
+	wantChild := types.IpamPool{
+		OwnerId: str(owner), IpamPoolId: q.IpamPoolId, SourceIpamPoolId: p.IpamPoolId, IpamPoolArn: arn("ipam-pool", q.IpamPoolId), IpamScopeArn: s.IpamScopeArn,
+		IpamScopeType: types.IpamScopeTypePrivate, IpamArn: m.IpamArn, IpamRegion: str(homeRegion), Locale: str("ap-northeast-3"), PoolDepth: num(2),
+		State: types.IpamPoolStateCreateComplete, AutoImport: no, PubliclyAdvertisable: no, AddressFamily: types.AddressFamilyIpv4,
+		AllocationResourceTags: []types.IpamResourceTag{}, Tags: []types.Tag{},
+	}
+	same(t, &ec2.CreateIpamPoolOutput{IpamPool: &wantChild}, child)
+	public := must(c.CreateIpamPool(ctx, &ec2.CreateIpamPoolInput{IpamScopeId: m.PublicDefaultScopeId, AddressFamily: types.AddressFamilyIpv6, Locale: str(homeRegion), AwsService: types.IpamPoolAwsServiceEc2, PubliclyAdvertisable: yes}))(t)
+	r := public.IpamPool
+	wantPublic := wantChild
+	wantPublic.IpamPoolId, wantPublic.IpamPoolArn, wantPublic.SourceIpamPoolId, wantPublic.PoolDepth, wantPublic.Locale = r.IpamPoolId, arn("ipam-pool", r.IpamPoolId), nil, num(1), str(homeRegion)
+	wantPublic.IpamScopeArn, wantPublic.IpamScopeType, wantPublic.AddressFamily = arn("ipam-scope", m.PublicDefaultScopeId), types.IpamScopeTypePublic, types.AddressFamilyIpv6
+	wantPublic.PubliclyAdvertisable, wantPublic.AwsService, wantPublic.PublicIpSource = yes, types.IpamPoolAwsServiceEc2, types.IpamPoolPublicIpSourceByoip
+	same(t, &ec2.CreateIpamPoolOutput{IpamPool: &wantPublic}, public)
+	pools := []types.IpamPool{wantPool, wantChild, wantPublic}
+	slices.SortFunc(pools, func(a, b types.IpamPool) int { return strings.Compare(*a.IpamPoolId, *b.IpamPoolId) })
+	same(t, &ec2.DescribeIpamPoolsOutput{IpamPools: pools}, must(c.DescribeIpamPools(ctx, &ec2.DescribeIpamPoolsInput{Filters: []types.Filter{{Name: str("owner-id"), Values: []string{owner}}}}))(t))
+
+	// CIDRs.
+	provisioned := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t)
+	ids("ipam-pool-cidr-[0-9a-f]{32}", provisioned.IpamPoolCidr.IpamPoolCidrId)
+	wantCIDR := types.IpamPoolCidr{Cidr: str("10.0.0.0/8"), State: types.IpamPoolCidrStateProvisioned, IpamPoolCidrId: provisioned.IpamPoolCidr.IpamPoolCidrId, NetmaskLength: num(8)}
+	same(t, &ec2.ProvisionIpamPoolCidrOutput{IpamPoolCidr: &wantCIDR}, provisioned)
+	same(t, &ec2.GetIpamPoolCidrsOutput{IpamPoolCidrs: []types.IpamPoolCidr{wantCIDR}}, must(c.GetIpamPoolCidrs(ctx, &ec2.GetIpamPoolCidrsInput{IpamPoolId: p.IpamPoolId}))(t))
+	below := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: q.IpamPoolId, NetmaskLength: num(16)}))(t).IpamPoolCidr
+	same(t, &types.IpamPoolCidr{Cidr: str("10.0.0.0/16"), State: types.IpamPoolCidrStateProvisioned, IpamPoolCidrId: below.IpamPoolCidrId, NetmaskLength: num(16)}, below)
+
+	// Allocations.
+	preview := must(c.AllocateIpamPoolCidr(ctx, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, NetmaskLength: num(24), PreviewNextCidr: yes}))(t)
+	same(t, &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: &types.IpamPoolAllocation{
+		Cidr: str("10.1.0.0/24"), ResourceType: types.IpamPoolAllocationResourceTypeCustom, ResourceOwner: str(owner), Tags: []types.Tag{},
+	}}, preview)
+	allocated := must(c.AllocateIpamPoolCidr(ctx, &ec2.AllocateIpamPoolCidrInput{
+		IpamPoolId: p.IpamPoolId, NetmaskLength: num(24), Description: str("first"), AllowedCidrs: []string{"10.2.0.0/16"}, DisallowedCidrs: []string{"10.2.0.0/24"},
+		TagSpecifications: specify("ipam-pool-allocation"),
+	}))(t)
+	a := allocated.IpamPoolAllocation
+	ids("ipam-pool-alloc-[0-9a-f]{32}", a.IpamPoolAllocationId)
+	wantAllocation := types.IpamPoolAllocation{
+		Cidr: str("10.2.1.0/24"), IpamPoolAllocationId: a.IpamPoolAllocationId, Description: str("first"), ResourceType: types.IpamPoolAllocationResourceTypeCustom,
+		ResourceOwner: str(owner), Tags: tagged,
+	}
+	same(t, &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: &wantAllocation}, allocated)
+	wantAllocation.Description = str("second")
+	same(t, &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: &wantAllocation},
+		must(c.ModifyIpamPoolAllocation(ctx, &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: a.IpamPoolAllocationId, Description: str("second")}))(t))
+	got := must(c.GetIpamPoolAllocations(ctx, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: p.IpamPoolId, MaxResults: num(1000)}))(t)
+	ids("ipam-pool-alloc-[0-9a-f]{32}", got.IpamPoolAllocations[0].IpamPoolAllocationId)
+	wantBelow := types.IpamPoolAllocation{
+		Cidr: str("10.0.0.0/16"), IpamPoolAllocationId: got.IpamPoolAllocations[0].IpamPoolAllocationId, ResourceId: q.IpamPoolId,
+		ResourceType: types.IpamPoolAllocationResourceTypeIpamPool, ResourceRegion: str("ap-northeast-3"), ResourceOwner: str(owner), Tags: []types.Tag{},
+	}
+	same(t, &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: []types.IpamPoolAllocation{wantBelow, wantAllocation}}, got)
+	same(t, &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: []types.IpamPoolAllocation{wantAllocation}},
+		must(c.DescribeIpamPoolAllocations(ctx, &ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{*a.IpamPoolAllocationId}}))(t))
+
+	// A CIDR in use is not deprovisioned.
+	failed := must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t)
+	wantCIDR.State = types.IpamPoolCidrStateFailedDeprovision
+	wantCIDR.FailureReason = &types.IpamPoolCidrFailureReason{Message: str("The CIDR has one or more allocations. 10.2.1.0/24 is taken by " + *a.IpamPoolAllocationId + " (custom): release it, then deprovision again.")}
+	same(t, &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: &wantCIDR}, failed)
+
+	// Tags.
+	same(t, &ec2.CreateTagsOutput{}, must(c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{*m.IpamId, *q.IpamPoolId}, Tags: []types.Tag{{Key: str("Name"), Value: str("n")}}}))(t))
+	tag := func(kind types.ResourceType, id, value *string) types.TagDescription {
+		return types.TagDescription{ResourceType: kind, ResourceId: id, Key: str("Name"), Value: value}
+	}
+	tags := []types.TagDescription{tag("ipam-pool", p.IpamPoolId, tagged[0].Value), tag("ipam-pool", q.IpamPoolId, str("n"))}
+	slices.SortFunc(tags, func(a, b types.TagDescription) int { return strings.Compare(*a.ResourceId, *b.ResourceId) })
+	tags = slices.Concat([]types.TagDescription{tag("ipam", m.IpamId, str("n")), tag("ipam-scope", s.IpamScopeId, tagged[0].Value)}, tags,
+		[]types.TagDescription{tag("ipam-pool-allocation", a.IpamPoolAllocationId, tagged[0].Value)})
+	same(t, &ec2.DescribeTagsOutput{Tags: tags}, must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t))
+	same(t, &ec2.DeleteTagsOutput{}, must(c.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{*m.IpamId, *q.IpamPoolId}, Tags: []types.Tag{{Key: str("Name"), Value: str("n")}}}))(t))
+	wantIPAM.Tags, wantIPAM.ScopeCount = []types.Tag{}, num(3)
+
+	// And all of it back.
+	same(t, &ec2.ReleaseIpamPoolAllocationOutput{Success: yes},
+		must(c.ReleaseIpamPoolAllocation(ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: p.IpamPoolId, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}))(t))
+	must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: q.IpamPoolId, Cidr: str("10.0.0.0/16")}))(t)
+	wantCIDR.State, wantCIDR.FailureReason = types.IpamPoolCidrStateDeprovisioned, nil
+	same(t, &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: &wantCIDR}, must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t))
+	for _, w := range []types.IpamPool{wantChild, wantPool, wantPublic} {
+		w.State = types.IpamPoolStateDeleteComplete
+		same(t, &ec2.DeleteIpamPoolOutput{IpamPool: &w}, must(c.DeleteIpamPool(ctx, &ec2.DeleteIpamPoolInput{IpamPoolId: w.IpamPoolId}))(t))
+	}
+	wantScope.State = types.IpamScopeStateDeleteComplete
+	same(t, &ec2.DeleteIpamScopeOutput{IpamScope: &wantScope}, must(c.DeleteIpamScope(ctx, &ec2.DeleteIpamScopeInput{IpamScopeId: s.IpamScopeId}))(t))
+	wantIPAM.State, wantIPAM.ScopeCount = types.IpamStateDeleteComplete, num(2)
+	same(t, &ec2.DeleteIpamOutput{Ipam: &wantIPAM}, must(c.DeleteIpam(ctx, &ec2.DeleteIpamInput{IpamId: m.IpamId}))(t))
+	same(t, &ec2.DescribeIpamsOutput{Ipams: []types.Ipam{}}, must(c.DescribeIpams(ctx, &ec2.DescribeIpamsInput{}))(t))
+
+	for _, o := range handler.registry.Operations() {
+		if !o.Home && !called[o.Name] { // the SDK has no operations of our own
+			t.Errorf("%s was not called", o.Name)
+		}
+	}
+}
+
+// must returns the answer of a call, or ends the test.
+func must[T any](out T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+}
+
+// same compares all exported members of answers, but for what the SDK adds.
+func same[T any](t *testing.T, want, got T) {
+	t.Helper()
+	sdks := cmp.FilterPath(func(p cmp.Path) bool {
+		f, ok := p.Last().(cmp.StructField)
+		return ok && (f.Name() == "ResultMetadata" || f.Name() == "noSmithyDocumentSerde")
+	}, cmp.Ignore())
+	if diff := cmp.Diff(want, got, sdks); diff != "" {
+		t.Errorf("%T (-want +got):\n%s", got, diff)
+	}
+}
+
+// Whatever a caller sends is answered without a failure of ours, and what is
+// refused has written nothing.
+func FuzzRequests(f *testing.F) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	base := &storetest.Memory{}
+	names := furnish(f, realHandler(base, func() time.Time { return start }))
+	for _, body := range []string{
+		"Action=DescribeIpams", "Action=DescribeIpams&IpamId.1=IPAM&MaxResults=5", "Action=ModifyIpam&IpamId=IPAM&Description=x&AddOperatingRegion.1.RegionName=eu-west-1&Tier=free",
+		"Action=DeleteIpam&IpamId=IPAM&Cascade=true", "Action=CreateIpamScope&IpamId=IPAM&ClientToken=t", "Action=DeleteIpamScope&IpamScopeId=SCOPE",
+		"Action=CreateIpamPool&IpamScopeId=SCOPE&AddressFamily=ipv6&PubliclyAdvertisable=false&AllocationMinNetmaskLength=48", "Action=CreateIpamPool&IpamScopeId=SCOPE&AddressFamily=ipv4&SourceIpamPoolId=POOL&AutoImport=true",
+		"Action=ModifyIpamPool&IpamPoolId=POOL&AllocationDefaultNetmaskLength=24&AddAllocationResourceTag.1.Key=a&AddAllocationResourceTag.1.Value=b",
+		"Action=ProvisionIpamPoolCidr&IpamPoolId=POOL&Cidr=0.0.0.0/0", "Action=ProvisionIpamPoolCidr&IpamPoolId=POOL&Cidr=11.0.0.0/32", "Action=DeprovisionIpamPoolCidr&IpamPoolId=POOL&Cidr=10.0.0.0/8",
+		"Action=AllocateIpamPoolCidr&IpamPoolId=POOL&NetmaskLength=0", "Action=AllocateIpamPoolCidr&IpamPoolId=POOL&NetmaskLength=32&AllowedCidr.1=10.0.0.0/30&DisallowedCidr.1=10.0.0.2/31",
+		"Action=AllocateIpamPoolCidr&IpamPoolId=POOL&Cidr=10.0.0.0/24", "Action=ReleaseIpamPoolAllocation&IpamPoolId=POOL&Cidr=10.0.0.0/24&IpamPoolAllocationId=ALLOCATION",
+		"Action=GetIpamPoolAllocations&IpamPoolId=POOL&NextToken=WyIiXQ&MaxResults=1000&Filter.1.Name=tag:a&Filter.1.Value.1=*\\*?", "Action=DescribeIpamPoolAllocations&IpamPoolAllocationId.1=ALLOCATION",
+		"Action=CreateTags&ResourceId.1=ALLOCATION&ResourceId.2=POOL&Tag.1.Key=a&Tag.1.Value=%00", "Action=DeleteTags&ResourceId.1=IPAM&Tag.1.Key=a", "Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1=POOL",
+	} {
+		f.Add("", body)
+	}
+	for operation, body := range map[string]string{
+		"AllocateIpamPoolCidr": `{"IpamPoolId": "POOL", "NetmaskLength": 24, "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": "a"}]}]}`,
+		"CreateIpamPool":       `{"IpamScopeId": "SCOPE", "AddressFamily": "ipv4", "AllocationResourceTags": [{}], "Locale": null}`,
+		"CreateTags":           `{"Resources": ["POOL", "IPAM"], "Tags": [{"Key": "é", "Value": "\u0000"}]}`,
+		"ModifyIpam":           `{"IpamId": "IPAM", "RemoveOperatingRegions": [{"RegionName": "us-east-1"}]}`,
+		"PutAccessGrants":      `{"Readers": ["*"]}`, "GetAccessGrants": `{}`, "DescribeIpamPools": `{"Filters": [{"Name": "state"}]}`, "DescribeTags": `{"MaxResults": 1}`, "DeleteIpamPool": `[]`,
+	} {
+		f.Add(operation, body)
+	}
+	f.Fuzz(func(t *testing.T, operation, body string) {
+		table := base.Clone()
+		handler := realHandler(table, func() time.Time { return start })
+		e := adminEvent(http.MethodPost, "/", names.Replace(body))
+		if operation != "" {
+			e.Resource, e.PathParameters = "/v1/{operation}", map[string]string{"operation": operation}
+		}
+		before := table.Hash()
+		answer, err := handler.Handle(context.Background(), e)
+		if err != nil || answer.StatusCode >= 500 {
+			t.Fatalf("%d, %v: %s", answer.StatusCode, err, answer.Body)
+		}
+		if answer.StatusCode != http.StatusOK && table.Hash() != before {
+			t.Errorf("%d %s, and the table has changed", answer.StatusCode, answer.Body)
+		}
+		fscktest.Clean(t, table, start)
+	})
+}
+
+// furnish makes an object of each kind, and returns what puts their ids in the
+// place of their names.
+func furnish(f *testing.F, h *Handler) *strings.Replacer {
+	call := func(operation string, body map[string]any) map[string]any {
+		f.Helper()
+		b, err := json.Marshal(body)
+		if err != nil {
+			f.Fatal(err)
+		}
+		e := adminEvent(http.MethodPost, "/v1/{operation}", string(b))
+		e.PathParameters = map[string]string{"operation": operation}
+		answer, err := h.Handle(context.Background(), e)
+		var out map[string]map[string]any
+		if err != nil || answer.StatusCode != http.StatusOK {
+			f.Fatalf("%s: %d %s, %v", operation, answer.StatusCode, answer.Body, err)
+		}
+		if err := json.NewDecoder(bytes.NewBufferString(answer.Body)).Decode(&out); err != nil {
+			f.Fatal(err)
+		}
+		return slices.Collect(maps.Values(out))[0]
+	}
+	ipam := call("CreateIpam", map[string]any{})
+	scope := ipam["PrivateDefaultScopeId"]
+	pool := call("CreateIpamPool", map[string]any{"IpamScopeId": scope, "AddressFamily": "ipv4"})["IpamPoolId"]
+	call("ProvisionIpamPoolCidr", map[string]any{"IpamPoolId": pool, "Cidr": "10.0.0.0/8"})
+	allocation := call("AllocateIpamPoolCidr", map[string]any{"IpamPoolId": pool, "NetmaskLength": 24})["IpamPoolAllocationId"]
+	return strings.NewReplacer("IPAM", ipam["IpamId"].(string), "SCOPE", scope.(string), "POOL", pool.(string), "ALLOCATION", allocation.(string))
+}
