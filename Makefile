@@ -89,6 +89,10 @@ deploy: .tools/node.done ## Deploy to the AWS account of the environment's crede
 	@$(MAKE) build ARCH=arm64
 	.tools/node/node_modules/.bin/cdk deploy --all $(CDK)
 
+.PHONY: proxy
+proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, PROXY=… for flags)
+	go run ./shared/resign/cmd/cadastre-proxy -endpoint "$(ENDPOINT)" -listen 127.0.0.1:8181 $(PROXY)
+
 ##--- checking
 
 .PHONY: lint
