@@ -244,6 +244,9 @@ var operations = []operation{
 	{name: "create another IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount, Tags: ipam.Tags{"k": "v"}}})
 	}},
+	{name: "create the last IPAM that the quota admits", prepare: func(l *lab) { l.ipams = 2 }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
+	}},
 	{name: "create a scope", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return s.CreateScope(ctx, token("CreateIpamScope", "n"), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil })
 	}},

@@ -291,8 +291,8 @@ var linearModel = func() porcupine.Model {
 	return m.ToModel()
 }()
 
-// history is one run of several clients.
-type history struct {
+// concurrent is one run of several clients.
+type concurrent struct {
 	*testing.T
 	label   string // makes its tokens its own
 	store   *store.Store
@@ -320,8 +320,8 @@ func historyStore(table store.Table) *store.Store {
 	})
 }
 
-func newHistory(t *testing.T, table store.Table, label string) *history {
-	h := &history{T: t, label: label, store: historyStore(table)}
+func newConcurrent(t *testing.T, table store.Table, label string) *concurrent {
+	h := &concurrent{T: t, label: label, store: historyStore(table)}
 	ctx := t.Context()
 	above := must(h.store.CreateIPAM(ctx, token("CreateIpam", label), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
 	for i, source := range []func() string{func() string { return "" }, func() string { return h.pools[0] }} {
@@ -331,14 +331,14 @@ func newHistory(t *testing.T, table store.Table, label string) *history {
 	return h
 }
 
-func (h *history) pool(child bool) string {
+func (h *concurrent) pool(child bool) string {
 	if child {
 		return h.pools[1]
 	}
 	return h.pools[0]
 }
 
-func (h *history) token(r request) store.Token {
+func (h *concurrent) token(r request) store.Token {
 	op := "AllocateIpamPoolCidr"
 	if r.verb == provide {
 		op = "ProvisionIpamPoolCidr"
@@ -346,13 +346,13 @@ func (h *history) token(r request) store.Token {
 	return token(op, fmt.Sprint(h.label, " ", r.token))
 }
 
-func (h *history) allocationID(r request) string {
+func (h *concurrent) allocationID(r request) string {
 	t := h.token(r)
 	return ipam.DeriveID(ipam.IDAllocation, t.Account, "us-east-1", t.Operation, t.Value)
 }
 
 // send carries a request out on a store.
-func (h *history) send(s *store.Store, r request) (out response) {
+func (h *concurrent) send(s *store.Store, r request) (out response) {
 	ctx := h.Context()
 	var err error
 	length := r.want.prefix().Bits()
@@ -395,7 +395,7 @@ func (h *history) send(s *store.Store, r request) (out response) {
 	return out
 }
 
-func (h *history) classify(r request, err error) ending {
+func (h *concurrent) classify(r request, err error) ending {
 	answer, ok := errors.AsType[*ipam.Error](err)
 	switch {
 	case !ok && !errors.Is(err, storetest.ErrInjected) && !h.lenient:
@@ -412,7 +412,7 @@ func (h *history) classify(r request, err error) ending {
 }
 
 // look reads what the pools hold, as a state.
-func (h *history) look() (s state) {
+func (h *concurrent) look() (s state) {
 	ctx := h.Context()
 	by := map[string]uint8{}
 	for _, r := range h.asked {
@@ -439,7 +439,7 @@ func (h *history) look() (s state) {
 }
 
 // next chooses what a client does next, out of what it and the others did.
-func (h *history) next(random *rand.Rand) request {
+func (h *concurrent) next(random *rand.Rand) request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sizes := []uint8{1, 2, 2, 4}
@@ -467,7 +467,7 @@ func (h *history) next(random *rand.Rand) request {
 }
 
 // do sends a request and records it.
-func (h *history) do(client int, s *store.Store, r request, unsure *bool) response {
+func (h *concurrent) do(client int, s *store.Store, r request, unsure *bool) response {
 	*unsure = false
 	call := h.clock.Add(1)
 	out := h.send(s, r)
@@ -489,7 +489,7 @@ func (h *history) do(client int, s *store.Store, r request, unsure *bool) respon
 
 // run lets clients loose on the table, each with faults of its own at the given
 // rate of calls in a hundred, and returns what porcupine makes of it.
-func (h *history) run(table store.Table, seed uint64, faults int) porcupine.CheckResult {
+func (h *concurrent) run(table store.Table, seed uint64, faults int) porcupine.CheckResult {
 	var g sync.WaitGroup
 	clients := 2 + int(seed%(mostClients-1))
 	for client := range clients {
@@ -531,7 +531,7 @@ func (h *history) run(table store.Table, seed uint64, faults int) porcupine.Chec
 	return porcupine.CheckOperationsTimeout(linearModel, h.ops, 20*time.Second)
 }
 
-func (h *history) String() string {
+func (h *concurrent) String() string {
 	var out strings.Builder
 	slices.SortFunc(h.ops, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
 	for _, op := range h.ops {
@@ -558,7 +558,7 @@ func yielding() *storetest.Memory {
 
 // statistics say what histories were made of, so that one sees that they were
 // worth checking.
-func statistics(all []*history) string {
+func statistics(all []*concurrent) string {
 	endings := map[string]int{}
 	overlapping := 0
 	for _, h := range all {
@@ -579,10 +579,10 @@ func statistics(all []*history) string {
 }
 
 func TestLinearizableInMemory(t *testing.T) {
-	var all []*history
+	var all []*concurrent
 	for seed := range uint64(400) {
 		table := yielding()
-		h := newHistory(t, table, fmt.Sprint(seed))
+		h := newConcurrent(t, table, fmt.Sprint(seed))
 		all = append(all, h)
 		if result := h.run(table, seed, 20*int(seed%3)); result != porcupine.Ok {
 			t.Fatalf("seed %d: %s:\n%s", seed, result, h)
@@ -594,10 +594,10 @@ func TestLinearizableInMemory(t *testing.T) {
 
 func TestLinearizableOnDynamoDBLocal(t *testing.T) {
 	service := storetest.NewService(t, storetest.DynamoDBLocal)
-	var all []*history
+	var all []*concurrent
 	for seed := range uint64(40) {
 		table := service.Table()
-		h := newHistory(t, table, fmt.Sprint(seed))
+		h := newConcurrent(t, table, fmt.Sprint(seed))
 		all = append(all, h)
 		if result := h.run(table, seed, 20*int(seed%3)); result != porcupine.Ok {
 			t.Fatalf("seed %d: %s:\n%s", seed, result, h)
@@ -671,7 +671,7 @@ func TestLinearizabilityCheckFindsBrokenTables(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(400) {
 				b.Table = yielding()
-				h := newHistory(t, b.Table, fmt.Sprint(seed))
+				h := newConcurrent(t, b.Table, fmt.Sprint(seed))
 				h.lenient = true
 				if h.run(&b, seed, 20*int(seed%3)) == porcupine.Illegal {
 					t.Logf("found with seed %d:\n%s", seed, h)
