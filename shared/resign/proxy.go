@@ -183,6 +183,11 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 		public := ipam.Errorf(ipam.CodeUnavailable, "The proxy got no answer from %s at %s; its log tells why. Whether the request was carried out is unknown: retry it with the same ClientToken.", c.target, out.URL.Host)
 		return nil, fmt.Errorf("%w: %w", public, err)
 	}
+	if c.target == Cadastre {
+		if err := gatewayRefusal(answer); err != nil {
+			return nil, err
+		}
+	}
 	return answer, nil
 }
 
