@@ -119,6 +119,7 @@ func TestFunctions(t *testing.T) {
 			seconds, memory float64
 		}{
 			{"ApiFunction", "Answers the IPAM API", 28, 1024},
+			{"CustomResourceFunction", "Makes the IPAM resources of CloudFormation stacks", 120, 512},
 			{"ProvisioningWorker", "Finishes what one transaction cannot", 600, 512},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
@@ -158,6 +159,7 @@ func TestPolicies(t *testing.T) {
 	queue, _ := d.service.one(t, "AWS::SQS::Queue", "ProvisioningDeadLetters")
 	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
 	apiLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ApiFunction")
+	resourceLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "CustomResourceFunction")
 	workerLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ProvisioningWorker")
 	on := func(resource string, actions ...string) (grants []string) {
 		for _, a := range actions {
@@ -173,7 +175,8 @@ func TestPolicies(t *testing.T) {
 		)
 	}
 	want := map[string][]string{
-		"ApiFunctionRole": function(apiLogs),
+		"ApiFunctionRole":            function(apiLogs),
+		"CustomResourceFunctionRole": function(resourceLogs),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
 			// Lambda reads the stream and sends what is given up with the
@@ -223,7 +226,7 @@ func TestPolicies(t *testing.T) {
 		_, r := d.service.one(t, "AWS::IAM::Role", role)
 		return r.Properties["AssumeRolePolicyDocument"].(object)["Statement"]
 	}
-	for _, role := range []string{"ApiFunctionRole", "ProvisioningWorkerRole"} {
+	for _, role := range []string{"ApiFunctionRole", "CustomResourceFunctionRole", "ProvisioningWorkerRole"} {
 		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}}}), trust(role))
 	}
 	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "scheduler.amazonaws.com"},
@@ -466,22 +469,26 @@ func readme(t *testing.T, mark, got string) {
 func TestAlarmsWatchTheDeployment(t *testing.T) {
 	d := plain()
 	apiFunction, _ := d.service.one(t, "AWS::Lambda::Function", "ApiFunction")
+	customResource, _ := d.service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
 	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
 	queue, _ := d.service.one(t, "AWS::SQS::Queue", "")
 	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "")
 	want := map[string]object{
-		"ApiFunctionErrors":     {"FunctionName": "${" + apiFunction + "}"},
-		"ApiFunctionThrottles":  {"FunctionName": "${" + apiFunction + "}"},
-		"ApiFunctionDuration":   {"FunctionName": "${" + apiFunction + "}"},
-		"ProvisioningErrors":    {"FunctionName": "${" + worker + "}"},
-		"ProvisioningThrottles": {"FunctionName": "${" + worker + "}"},
-		"ProvisioningDuration":  {"FunctionName": "${" + worker + "}"},
-		"StreamAge":             {"FunctionName": "${" + worker + "}"},
-		"ApiServerErrors":       {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
-		"DeadLetters":           {"QueueName": "${" + queue + ".QueueName}"},
-		"TableReadThrottles":    {"TableName": "${" + table + "}"},
-		"TableWriteThrottles":   {"TableName": "${" + table + "}"},
+		"ApiFunctionErrors":               {"FunctionName": "${" + apiFunction + "}"},
+		"ApiFunctionThrottles":            {"FunctionName": "${" + apiFunction + "}"},
+		"ApiFunctionDuration":             {"FunctionName": "${" + apiFunction + "}"},
+		"CustomResourceFunctionErrors":    {"FunctionName": "${" + customResource + "}"},
+		"CustomResourceFunctionThrottles": {"FunctionName": "${" + customResource + "}"},
+		"CustomResourceFunctionDuration":  {"FunctionName": "${" + customResource + "}"},
+		"ProvisioningErrors":              {"FunctionName": "${" + worker + "}"},
+		"ProvisioningThrottles":           {"FunctionName": "${" + worker + "}"},
+		"ProvisioningDuration":            {"FunctionName": "${" + worker + "}"},
+		"StreamAge":                       {"FunctionName": "${" + worker + "}"},
+		"ApiServerErrors":                 {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
+		"DeadLetters":                     {"QueueName": "${" + queue + ".QueueName}"},
+		"TableReadThrottles":              {"TableName": "${" + table + "}"},
+		"TableWriteThrottles":             {"TableName": "${" + table + "}"},
 
 		"TableSystemErrorsBatchGetItem":       {"TableName": "${" + table + "}", "Operation": "BatchGetItem"},
 		"TableSystemErrorsQuery":              {"TableName": "${" + table + "}", "Operation": "Query"},
@@ -539,7 +546,7 @@ func TestOutputs(t *testing.T) {
 	}
 	d := plain()
 	diff(t, []string{"TableName"}, own(d.data))
-	diff(t, []string{"ApiFunctionName", "ApiId", "ApiUrl", "ProvisioningFunctionName"}, own(d.service))
+	diff(t, []string{"ApiFunctionName", "ApiId", "ApiUrl", "CustomResourceFunctionArn", "ProvisioningFunctionName"}, own(d.service))
 	api, _ := d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "Api")
 	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}/"), d.service.Outputs["ApiUrl"].Value)

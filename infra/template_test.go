@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and the README's tables")
@@ -98,7 +100,7 @@ func synthesize(account, region string, context map[string]any) deployment {
 	if context["architecture"] == "x86_64" {
 		machine = elf.EM_X86_64
 	}
-	for _, name := range []string{"api", "provisioning"} {
+	for _, name := range stacks.Functions {
 		must(os.MkdirAll(filepath.Join(scratch, name), 0o700))
 		must(os.WriteFile(filepath.Join(scratch, name, "bootstrap"), executable(machine), 0o700))
 	}

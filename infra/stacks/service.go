@@ -21,11 +21,12 @@ import (
 )
 
 // Functions are the names of the functions that the service is made of.
-var Functions = []string{apiFunctionName, provisioningFunctionName}
+var Functions = []string{apiFunctionName, customResourceFunctionName, provisioningFunctionName}
 
 const (
-	apiFunctionName          = "api"
-	provisioningFunctionName = "provisioning"
+	apiFunctionName            = "api"
+	customResourceFunctionName = "customresource"
+	provisioningFunctionName   = "provisioning"
 )
 
 // ServiceProps are the service stack's.
@@ -46,7 +47,8 @@ type ServiceProps struct {
 }
 
 // NewService makes the stack of the functions and their doors. Its outputs are
-// ApiUrl, ApiId, ApiFunctionName and ProvisioningFunctionName.
+// ApiUrl, ApiId, ApiFunctionName, CustomResourceFunctionArn and
+// ProvisioningFunctionName.
 func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	removal := awscdk.RemovalPolicy_RETAIN
@@ -92,8 +94,12 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 		Table:    props.Table,
 		Removal:  removal,
 	})
+	// A pool with many CIDRs takes the longest; CloudFormation waits for an hour.
+	customResourceProps := function(customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, awscdk.Duration_Minutes(jsii.Number(2)))
+	customResource := gofunction.NewFunction(stack, "CustomResourceFunction", &customResourceProps)
 	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
 	a.Function("ApiFunction", apiFunction)
+	a.Function("CustomResourceFunction", customResource)
 	a.Function("Provisioning", provisioning.Function)
 	a.API(api)
 	a.DeadLetters(provisioning.DeadLetters)
@@ -102,6 +108,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "ApiUrl", api.Url(), "The address of the API")
 	output(stack, "ApiId", api.RestApiId(), "The id of the API")
 	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
+	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
 	return stack
 }
