@@ -127,19 +127,25 @@ func one[T any](ctx context.Context, get func(context.Context, []string) ([]*T, 
 }
 
 // create runs build, which reads what it needs and returns the new object's
-// writes, and records the object as the answer to the token. object must point
-// to where build puts the object; a replayed token fills it instead.
-func (s *Store) create(ctx context.Context, t Token, object any, build func() ([]Write, error)) error {
+// writes, with ids derived from the token that it is given, and records the
+// object as the answer to the token. key is that of the object that a token
+// makes. object must point to where build puts the object; a replayed token
+// fills it instead.
+func (s *Store) create(ctx context.Context, t Token, object any, key func(Token) Key, build func(Token) ([]Write, error)) error {
 	r := s.newRecord(t)
 	return s.commit(ctx, t.Operation, nil, func(attempt) ([]Write, error) {
-		read, err := s.table.BatchGet(ctx, []Key{r.key})
+		read, err := s.table.BatchGet(ctx, []Key{r.key, key(t)})
 		if err != nil {
 			return nil, err
 		}
 		if done, err := r.replay(read[r.key], object); done || err != nil {
 			return nil, err
 		}
-		writes, err := build()
+		fresh, err := s.fresh(ctx, t, key, read)
+		if err != nil {
+			return nil, err
+		}
+		writes, err := build(fresh)
 		if err != nil {
 			return nil, s.unlessRecorded(ctx, r.key, err)
 		}
@@ -173,7 +179,8 @@ func scopeRoots(scope string, op WriteOp) []Write {
 // ids, state and counts are filled in.
 func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPAM, error) {
 	t = s.settle(t)
-	err := s.create(ctx, t, &o, func() ([]Write, error) {
+	key := func(t Token) Key { return IPAMKey(s.derive(ipam.IDIPAM, t)) }
+	err := s.create(ctx, t, &o, key, func(t Token) ([]Write, error) {
 		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDIPAM, t))
 		o.PublicScope = s.derive(ipam.IDScope, t, "public")
 		o.PrivateScope = s.derive(ipam.IDScope, t, "private")
@@ -218,7 +225,8 @@ func bump(k Key, rev int64, act ipam.Act) Write {
 // CreateScope makes a private scope in o.IPAM. may says whether the caller may.
 func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func(*ipam.IPAM) error) (*ipam.Scope, error) {
 	t = s.settle(t)
-	err := s.create(ctx, t, &o, func() ([]Write, error) {
+	key := func(t Token) Key { return ScopeKey(s.derive(ipam.IDScope, t)) }
+	err := s.create(ctx, t, &o, key, func(t Token) ([]Write, error) {
 		above, err := one(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
 			return nil, err
@@ -254,7 +262,8 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
 	t = s.settle(t)
 	asked := o
-	err := s.create(ctx, t, &o, func() ([]Write, error) {
+	key := func(t Token) Key { return PoolKey(s.derive(ipam.IDPool, t)) }
+	err := s.create(ctx, t, &o, key, func(t Token) ([]Write, error) {
 		o = asked
 		scope, err := one(ctx, s.Scopes, o.Scope)
 		if err != nil {

@@ -32,12 +32,8 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	q.Token = s.settle(q.Token)
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
-	cidr := &ipam.PoolCIDR{
-		ID:           s.derive(ipam.IDPoolCIDR, q.Token),
-		Pool:         q.Pool,
-		State:        ipam.CIDRProvisioned,
-		AllocationID: s.derive(ipam.IDAllocation, q.Token),
-	}
+	made := func(t Token) Key { return AllocationKey(s.derive(ipam.IDAllocation, t)) }
+	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
 	decide := func(item Item) ([]Write, error) { // on a request that was not carried out yet
 		if item == nil {
 			return nil, ipam.NotFound(q.Pool)
@@ -122,14 +118,18 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		), nil
 	}
 	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source) }, func(attempt) ([]Write, error) {
-		keys := []Key{record.key, PoolKey(q.Pool)}
-		read, err := s.table.BatchGet(ctx, keys)
+		read, err := s.table.BatchGet(ctx, []Key{record.key, PoolKey(q.Pool), made(q.Token)})
 		if err != nil {
 			return nil, err
 		}
 		if done, err := record.replay(read[record.key], cidr); done || err != nil {
 			return nil, err
 		}
+		t, err := s.fresh(ctx, q.Token, made, read)
+		if err != nil {
+			return nil, err
+		}
+		cidr.ID, cidr.AllocationID = s.derive(ipam.IDPoolCIDR, t), s.derive(ipam.IDAllocation, t)
 		writes, err := decide(read[PoolKey(q.Pool)])
 		return writes, s.unlessRecorded(ctx, record.key, err)
 	})

@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	mathrand "math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -99,6 +100,8 @@ type Token struct {
 	Operation string
 	Value     string // the caller's ClientToken, or "" for a request that is not retried
 	Digest    string // a digest of the request's parameters
+
+	round int // see fresh
 }
 
 // settle gives a token without a value one of its own, so that at least the
@@ -111,7 +114,29 @@ func (s *Store) settle(t Token) Token {
 }
 
 func (s *Store) derive(k ipam.IDKind, t Token, more ...string) string {
-	return ipam.DeriveID(k, append([]string{t.Account, s.o.Region, t.Operation, t.Value}, more...)...)
+	parts := append([]string{t.Account, s.o.Region, t.Operation, t.Value}, more...)
+	if t.round > 0 {
+		parts = append(parts, "round", strconv.Itoa(t.round))
+	}
+	return ipam.DeriveID(k, parts...)
+}
+
+// fresh returns the round of a token without a record whose ids are not in
+// use. made is the key of what the token's request makes, and read holds the
+// item at made(t) if there is one.
+//
+// The record is kept for 24 hours, what was made may stand for years: the
+// token, used again, then is a new request, and the ids it derived the first
+// time are taken. Two copies of the new request derive the same ids.
+func (s *Store) fresh(ctx context.Context, t Token, made func(Token) Key, read map[Key]Item) (Token, error) {
+	for read[made(t)] != nil {
+		t.round++
+		var err error
+		if read, err = s.table.BatchGet(ctx, []Key{made(t)}); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
 }
 
 // tokenRetention is how long an answer to a token is kept, and a released
