@@ -609,7 +609,7 @@ func lost(err error) bool {
 func (c *contract) race() {
 	k, side := store.Key{PK: "p", SK: "s"}, store.Key{PK: "q", SK: "s"}
 	c.write(store.Write{Op: store.OpPut, Key: k, Item: store.Item{"Rev": n("0")}})
-	const rounds, racers = 20, 6
+	const rounds, racers = 10, 6
 	for round := range rounds {
 		var mu sync.Mutex
 		var won []int
@@ -617,15 +617,16 @@ func (c *contract) race() {
 		start := make(chan struct{})
 		for racer := range racers {
 			g.Go(func() {
-				<-start
-				err := c.table.Transact(c.Context(), []store.Write{
+				writes := []store.Write{
 					{
 						Op: store.OpUpdate, Key: k,
 						Add: map[string]int64{"Rev": 1}, Set: store.Item{"By": n(fmt.Sprint(racer))},
 						If: store.Cond{Equal: store.Item{"Rev": n(fmt.Sprint(round))}},
 					},
 					{Op: store.OpPut, Key: store.Key{PK: side.PK, SK: fmt.Sprint(round)}, Item: store.Item{"By": n(fmt.Sprint(racer))}},
-				})
+				}
+				<-start
+				err := c.table.Transact(c.Context(), writes)
 				switch {
 				case err == nil:
 					mu.Lock()
