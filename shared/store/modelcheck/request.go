@@ -97,6 +97,7 @@ func refusal(err error) string {
 		{ipam.CodeInvalidPoolIDNotFound, "", "absent pool"},
 		{ipam.CodeInvalidAllocationIDNotFound, "", "absent allocation"},
 		{ipam.CodeDependencyViolation, "", "pool in use"},
+		{ipam.CodeResourceLimitExceeded, "", "quota"},
 	} {
 		if e.Code == known.code && strings.Contains(e.Message, known.part) {
 			return known.name
@@ -229,8 +230,8 @@ func (c *Client) Provision(ctx context.Context, value, pool, source string, cidr
 	r := &Request{Text: "provision " + value, made: derive(ipam.IDPoolCIDR, t)}
 	r.excuses = append(taking(source, cidr, length, ipam.Filter{}), excuse{"present CIDR", func(w *world) bool {
 		return slices.ContainsFunc(w.roots(pool), func(r root) bool { return r.cidr == cidr })
-	}})
-	r.excuses[0] = absentPool(pool)
+	}}, excuse{"quota", func(w *world) bool { return int64(len(w.roots(pool))) >= c.search.quotas().CIDRsPerPool }})
+	r.excuses[0], r.excuses[1] = absentPool(pool), unusablePool(pool)
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
 		p, err := c.store.Provision(ctx, store.Provision{
 			Token: t, Pool: pool, CIDR: cidr, Length: length,
@@ -267,7 +268,7 @@ func (c *Client) Deprovision(ctx context.Context, pool string, cidr netip.Prefix
 // DeletePool ends a pool that has no CIDRs.
 func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	r := &Request{Text: "delete " + pool, ended: pool, excuses: []excuse{
-		absentPool(pool),
+		absentPool(pool), unusablePool(pool),
 		{"pool in use", func(w *world) bool {
 			return number(w.pool(pool), "CidrCount")+number(w.pool(pool), "ChildCount") > 0
 		}},
@@ -275,6 +276,19 @@ func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
 		_, err := c.store.DeletePool(ctx, pool, false, func(*ipam.Pool) error { return nil })
 		return pool, netip.Prefix{}, "", err
+	})
+}
+
+// BeginDelete ends a pool that has no CIDRs, and leaves one that has some to the
+// reconciler.
+func (c *Client) BeginDelete(ctx context.Context, pool string) error {
+	r := &Request{Text: "begin to delete " + pool, ended: pool, excuses: []excuse{absentPool(pool)}}
+	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		o, err := c.store.DeletePool(ctx, pool, true, func(*ipam.Pool) error { return nil })
+		if err != nil || o.State != ipam.StateDeleteComplete {
+			return "", netip.Prefix{}, "", err
+		}
+		return pool, netip.Prefix{}, "", nil
 	})
 }
 

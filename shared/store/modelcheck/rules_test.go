@@ -273,6 +273,38 @@ var rules = []struct {
 		},
 	},
 	{
+		name:     "provisioning demands that the pool is not being deleted",
+		scenario: "the pool is deleted with what it holds",
+		finds:    "which is being deleted",
+		broken: func() *broken {
+			return each(func(w *store.Write) {
+				if w.Op == store.OpUpdate && isPool(w.Key) {
+					w.If.In = nil
+				}
+			})
+		},
+	},
+	{
+		name:     "provisioning demands that the quota leaves room",
+		scenario: "two provision and the quota leaves one",
+		finds:    "has 2 CIDRs and may have 1",
+		broken: func() *broken {
+			return each(func(w *store.Write) { w.If.Below = nil })
+		},
+	},
+	{
+		name:     "a failed deprovisioning marks only what it read",
+		scenario: "one CIDR is deprovisioned by two while its allocation is released",
+		finds:    "is lost",
+		broken: func() *broken {
+			return each(func(w *store.Write) {
+				if w.Op == store.OpUpdate && strings.HasSuffix(w.Key.PK, "#CIDR") {
+					w.If.Equal = but(w.If.Equal, "State")
+				}
+			})
+		},
+	},
+	{
 		name:     "deleting a pool demands that it has no CIDRs",
 		scenario: "the pool is deleted",
 		finds:    "counts 0 CIDRs and has 1",

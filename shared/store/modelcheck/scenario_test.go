@@ -129,6 +129,10 @@ func deletePool(pool string) act {
 	return func(ctx context.Context, c *Client) { c.DeletePool(ctx, pool) }
 }
 
+func beginDelete(pool string) act {
+	return func(ctx context.Context, c *Client) { c.BeginDelete(ctx, pool) }
+}
+
 func reconcileAll() act {
 	return func(ctx context.Context, c *Client) { c.Reconcile(ctx) }
 }
@@ -139,6 +143,7 @@ type scenario struct {
 	all    string // the universe, 10.0.0.0/29 by default
 	faults int
 	room   int
+	quota  int64         // of CIDRs of a pool
 	later  time.Duration // how much later than the start the processes run
 	begin  func(*estate) [][]act
 	// past names the process whose clock is past the deadline of splits that
@@ -157,7 +162,7 @@ func (s scenario) search(t *testing.T) *Search {
 	processes := s.begin(e)
 	search := &Search{
 		Start: e.table, Universe: e.all, Pools: []string{e.top, e.left, e.right},
-		Faults: s.faults, Now: e.now.Add(s.later), Tries: 3, Room: s.room,
+		Faults: s.faults, Now: e.now.Add(s.later), Tries: 3, Room: s.room, CIDRsPerPool: s.quota,
 	}
 	for i, acts := range processes {
 		p := Process{Name: names[i], Run: func(ctx context.Context, c *Client) {
@@ -249,6 +254,12 @@ var scenarios = []scenario{
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{deprovision(e.left, "10.0.0.0/30")}, {deprovision(e.left, "10.0.0.0/30")}}
+	}},
+	{name: "one CIDR is deprovisioned by two while its allocation is released", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.has(e.left, "10.0.0.0/30")
+		a := e.taken(e.left, "10.0.0.0/31")
+		return [][]act{{release(a)}, {deprovision(e.left, "10.0.0.0/30")}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
 	{name: "buddies are deprovisioned", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
@@ -367,6 +378,15 @@ var scenarios = []scenario{
 	{name: "the pool is deleted", faults: 2, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {deletePool(e.left)}, {allocate("c", e.left, of(31))}}
+	}},
+	{name: "the pool is deleted with what it holds", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.has(e.left, "10.0.0.0/31")
+		return [][]act{{e.provision("a", e.left, "10.0.0.4/31")}, {beginDelete(e.left)}, {allocate("c", e.left, of(32))}}
+	}},
+	{name: "two provision and the quota leaves one", faults: 2, quota: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.left, "10.0.0.4/30")}}
 	}},
 	{name: "the pool is emptied and deleted", faults: 1, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")

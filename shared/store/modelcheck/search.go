@@ -55,6 +55,8 @@ type Search struct {
 	Now       time.Time
 	Tries     int // as in store.Options
 	Room      int // as in store.Options
+	// CIDRsPerPool is the quota of that name, the default one if it is 0.
+	CIDRsPerPool int64
 	// Broken, if set, wraps the table of every process and of the reconciler:
 	// it breaks a rule of the protocols.
 	Broken func(store.Table) store.Table

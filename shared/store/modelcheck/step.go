@@ -1,6 +1,7 @@
 package modelcheck
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -187,44 +188,49 @@ var errAnswerLost = errors.New("the answer was lost")
 // commit visits the outcomes of a transaction.
 func (s *Search) commit(from state, by step, visit func(state, step, string)) {
 	after := s.apply(from.table, from.procs[by.proc].at, by.call)
+	wrong := ""
 	outcome := func(st state, by step, key string, r reply, fault bool) {
 		if fault {
 			s.disturb(&st.procs[by.proc])
 			st.faults++
 		}
-		s.answer(st, by, s.reply(key, r), visit)
+		s.answer(st, by, s.reply(key, r), func(to state, by step, problem string) {
+			visit(to, by, cmp.Or(wrong, problem))
+		})
+	}
+	if int(from.faults) < s.Faults {
+		by := by
+		by.note = "not applied, and the answer is lost"
+		outcome(from, by, "lost", reply{err: errAnswerLost}, true)
 	}
 	if after.err != nil {
 		by.note = "refused: " + after.err.Error()
 		outcome(from, by, after.err.Error(), reply{err: after.err}, false)
-	} else {
-		for k := range after.changed {
-			s.writes[by.proc][k] = true
-		}
-		s.torn(from, by, after, 0, func(st state, by step) {
-			st.table = after.table
-			for p := range s.Processes {
-				if pr := &st.procs[p]; pr.begun && after.table != from.table {
-					pr.seen |= s.excusesIn(pr.at.request, st.table)
-					if p != by.proc {
-						s.disturb(pr)
-					}
+		return
+	}
+	wrong = after.wrong
+	for k := range after.changed {
+		s.writes[by.proc][k] = true
+	}
+	s.torn(from, by, after, 0, func(st state, by step) {
+		st.table = after.table
+		for p := range s.Processes {
+			if pr := &st.procs[p]; pr.begun && after.table != from.table {
+				pr.seen |= s.excusesIn(pr.at.request, st.table)
+				if p != by.proc {
+					s.disturb(pr)
 				}
 			}
-			note := by.note
-			outcome(st, by, "applied", reply{}, false)
-			if int(st.faults) < s.Faults {
-				by.note = note + "applied, but the answer is lost"
-				outcome(st, by, "lost", reply{err: errAnswerLost}, true)
-				by.note = note + "applied, but the process is cut down"
-				outcome(st, by, "cut", reply{cut: true}, true)
-			}
-		})
-	}
-	if int(from.faults) < s.Faults {
-		by.note = "not applied, and the answer is lost"
-		outcome(from, by, "lost", reply{err: errAnswerLost}, true)
-	}
+		}
+		note := by.note
+		outcome(st, by, "applied", reply{}, false)
+		if int(st.faults) < s.Faults {
+			by.note = note + "applied, but the answer is lost"
+			outcome(st, by, "lost", reply{err: errAnswerLost}, true)
+			by.note = note + "applied, but the process is cut down"
+			outcome(st, by, "cut", reply{cut: true}, true)
+		}
+	})
 }
 
 func (s *Search) disturb(pr *progress) {
@@ -299,7 +305,8 @@ type application struct {
 }
 
 type applied struct {
-	err     error // nothing was written
+	err     error  // nothing was written
+	wrong   string // what is wrong about it, "" if nothing is
 	table   *world
 	changed map[store.Key]bool // keys at which something else stands now
 }
@@ -316,6 +323,7 @@ func (s *Search) apply(w *world, from *node, c *call) *applied {
 		return a
 	}
 	a.table = s.intern(table)
+	a.wrong = w.wrongAfter(a.table)
 	for _, write := range c.writes {
 		if s.value(w, write.Key) != s.value(a.table, write.Key) {
 			a.changed[write.Key] = true

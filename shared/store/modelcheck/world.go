@@ -27,7 +27,9 @@ type world struct {
 	table  *storetest.Memory
 	values map[store.Key]int // numbers of what was read of it
 
-	spaces  map[string][]block
+	spaces  map[string][]block // each of these once it was asked for
+	rooted  map[string][]root
+	found   map[string]netip.Prefix
 	judged  bool
 	wrong   string
 	settles bool
@@ -148,19 +150,30 @@ func (w *world) taken(pool string, overlapping netip.Prefix) (found []block) {
 	return found
 }
 
-func (w *world) roots(pool string) (found []root) {
+func (w *world) roots(pool string) []root {
+	if known, ok := w.rooted[pool]; ok {
+		return known
+	}
+	var found []root
 	for p := range blocks(w.search.Universe) {
 		i := w.item(store.CIDRKey(pool, p))
 		if s := text(i, "State"); s == "provisioned" || s == "failed-deprovision" {
 			found = append(found, root{text(i, "Id"), p})
 		}
 	}
+	if w.rooted == nil {
+		w.rooted = map[string][]root{}
+	}
+	w.rooted[pool] = found
 	return found
 }
 
 // things returns what exists that requests make and end, by id, with where it
 // is: allocations that callers asked for, CIDRs of pools, pools.
 func (w *world) things() map[string]netip.Prefix {
+	if w.found != nil {
+		return w.found
+	}
 	found := map[string]netip.Prefix{}
 	for _, pool := range w.search.Pools {
 		if w.pool(pool) != nil {
@@ -175,6 +188,7 @@ func (w *world) things() map[string]netip.Prefix {
 			}
 		}
 	}
+	w.found = found
 	return found
 }
 
@@ -235,6 +249,9 @@ func (w *world) poolProblem(pool string) string {
 			}
 		}
 	}
+	if quota := w.search.quotas().CIDRsPerPool; int64(len(roots)) > quota {
+		return fmt.Sprintf("%s has %d CIDRs and may have %d", pool, len(roots), quota)
+	}
 	if n := number(w.pool(pool), "CidrCount"); n != int64(len(roots)) {
 		return fmt.Sprintf("%s counts %d CIDRs and has %d", pool, n, len(roots))
 	}
@@ -265,10 +282,30 @@ func (w *world) restless() string {
 			}
 		}
 	}
-	if before, now := w.things(), after.things(); !maps.Equal(before, now) {
+	before := maps.Clone(w.things())
+	for _, pool := range w.search.Pools {
+		if w.pool(pool) != nil && !w.usable(pool) { // it goes, with all that it holds
+			maps.DeleteFunc(before, func(id string, _ netip.Prefix) bool {
+				return id == pool || slices.ContainsFunc(w.roots(pool), func(r root) bool { return r.id == id }) ||
+					slices.ContainsFunc(w.space(pool), func(b block) bool { return b.id == id })
+			})
+		}
+	}
+	if now := after.things(); !maps.Equal(before, now) {
 		w.unrest = fmt.Sprintf("the reconciler turns %v into %v", before, now)
 	}
 	return w.unrest
+}
+
+// wrongAfter returns what is wrong about a commit that turns w into after:
+// space comes only to a pool that may be used.
+func (w *world) wrongAfter(after *world) string {
+	for _, pool := range w.search.Pools {
+		if n := len(after.roots(pool)); n > len(w.roots(pool)) && !w.usable(pool) {
+			return fmt.Sprintf("a CIDR is provisioned to %s, which is being deleted", pool)
+		}
+	}
+	return ""
 }
 
 // past is behind the deadline of a split that a process with a clock in time
@@ -288,11 +325,20 @@ func reconcile(ctx context.Context, s *store.Store, now time.Time) error {
 	return nil
 }
 
+func (s *Search) quotas() *ipam.Quotas {
+	q := ipam.DefaultQuotas()
+	if s.CIDRsPerPool != 0 {
+		q.CIDRsPerPool = s.CIDRsPerPool
+	}
+	return &q
+}
+
 // store returns a store whose every act is determined by what it is answered.
 func (s *Search) store(t store.Table, later time.Duration, choose func(int) int) *store.Store {
 	now := s.Now.Add(later)
 	return store.New(t, store.Options{
 		Region: region,
+		Quotas: s.quotas(),
 		Now:    func() time.Time { return now },
 		Pick:   choose,
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
