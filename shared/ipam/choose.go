@@ -76,6 +76,7 @@ func (f Filter) positions(b netip.Prefix, length int, yield func(netip.Prefix) b
 			}
 			p = next
 		}
+	case mixed: // look into the halves
 	}
 	if b.Bits() == length {
 		return true // partly disallowed, or wider than what is allowed

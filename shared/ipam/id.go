@@ -66,8 +66,9 @@ func NotFound(id string) error {
 		return Errorf(CodeInvalidPoolIDNotFound, "The ipam-pool ID '%s' does not exist. DescribeIpamPools lists those that you may use.", id)
 	case IDAllocation:
 		return Errorf(CodeInvalidAllocationIDNotFound, "The IPAM pool allocation (%s) does not exist. GetIpamPoolAllocations lists those of a pool.", id)
+	default: // no operation takes one of another kind
+		return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
 	}
-	return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
 }
 
 // CheckID returns a Malformed error unless id has the form of kind's ids.
@@ -85,6 +86,7 @@ func CheckID(kind IDKind, parameter, id string) error {
 		code = CodeInvalidPoolIDMalformed
 	case IDAllocation:
 		code = CodeInvalidAllocationIDMalformed
+	default: // EC2 has no code of its own for the others
 	}
 	return Errorf(code, "Invalid id: \"%s\" for parameter %s (expecting \"%s-...\" with hexadecimal digits).", id, parameter, kind)
 }

@@ -61,7 +61,7 @@ func TestIDKindOf(t *testing.T) {
 			t.Errorf("IDKindOf(%q) = %q, want %q", id, got, want)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) { ipam.IDKindOf(rapid.String().Draw(t, "id")) })
+	rapid.Check(t, func(t *rapid.T) { _ = ipam.IDKindOf(rapid.String().Draw(t, "id")) })
 }
 
 func TestErrorsOfIDs(t *testing.T) {

@@ -159,6 +159,7 @@ func NotFree(cidr netip.Prefix, space string, by Taken) error {
 		what = "the CIDR of pool " + by.ResourceID
 	case KindSplit:
 		return Errorf(CodeConcurrentMutationLimitExceeded, "There are too many concurrent mutations for the requested resource. The CIDR %s is being taken or released by another request. Try again later.", cidr)
+	default: // an allocation, whatever uses it
 	}
 	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, what, hint)
 }

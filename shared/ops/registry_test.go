@@ -174,7 +174,7 @@ func TestDefinePanicsOnMistakes(t *testing.T) {
 }
 
 func TestClasses(t *testing.T) {
-	if !(ops.Read < ops.Allocate && ops.Allocate < ops.Administer) {
+	if ops.Read >= ops.Allocate || ops.Allocate >= ops.Administer {
 		t.Error("the classes are not ordered")
 	}
 	for _, c := range []ops.Class{ops.Read, ops.Allocate, ops.Administer} {

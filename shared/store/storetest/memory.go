@@ -226,6 +226,7 @@ func (m *Memory) Transact(ctx context.Context, writes []store.Write) error {
 		case store.OpUpdate:
 			old, _ := m.get(w.Key)
 			m.set(w.Key, updated(old, w))
+		case store.OpCheck: // writes nothing
 		}
 	}
 	return nil
