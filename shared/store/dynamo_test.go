@@ -172,7 +172,7 @@ func TestBatchGetAsksAgainForUnprocessedKeys(t *testing.T) {
 				keys[i] = store.Key{PK: "p", SK: fmt.Sprint(i)}
 				want[keys[i]] = store.Item{}
 			}
-			have, err := store.NewDynamo(fake, "t").BatchGet(t.Context(), append(keys, keys[0]))
+			have, err := store.NewDynamo(fake, "t").BatchGet(t.Context(), slices.Concat(keys, keys[:1]))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -183,17 +183,17 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		if err != nil {
 			return nil, err
 		}
-		item, ok := read[cidrKey]
 		if a.unsure && tried != nil {
 			// Once that root is gone, what stands here, the CIDR provisioned
 			// anew or nothing, is not what this request is about.
-			state := ipam.CIDRState(item.str(attrState))
-			if item.str(attrID) != tried.ID || state == ipam.CIDRDeprovisioned || state == tried.State {
+			state := ipam.CIDRState(read[cidrKey].str(attrState))
+			if read[cidrKey].str(attrID) != tried.ID || state == ipam.CIDRDeprovisioned || state == tried.State {
 				cidr = tried
 				return nil, nil
 			}
 		}
-		if item, ok = read[PoolKey(q.Pool)]; !ok {
+		item, ok := read[PoolKey(q.Pool)]
+		if !ok {
 			return nil, ipam.NotFound(q.Pool)
 		}
 		pool, err := decodePool(item)

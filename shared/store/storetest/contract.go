@@ -491,17 +491,16 @@ func (c *contract) pages() {
 
 // follow reads all pages of a query and demands that they are want, in pages of
 // at most q.Limit rows, full ones but for the last.
-func (c *contract) follow(q store.Query, want []string) (pages int) {
+func (c *contract) follow(q store.Query, want []string) {
 	c.Helper()
 	var have []string
-	for at := q; ; pages++ {
+	for at, pages := q, 0; ; pages++ {
 		keys, next := c.query(at)
 		have = append(have, keys...)
 		if q.Limit > 0 && (len(keys) > q.Limit || next != "" && len(keys) < q.Limit) {
 			c.Errorf("query %+v: a page of %d rows, next %q", at, len(keys), next)
 		}
 		if next == "" {
-			pages++
 			break
 		}
 		if next == at.After || pages > len(want)+1 {
@@ -512,7 +511,6 @@ func (c *contract) follow(q store.Query, want []string) (pages int) {
 	if !slices.Equal(have, want) {
 		c.Errorf("the pages of %+v hold %d keys, want %d: %.200q", q, len(have), len(want), have)
 	}
-	return pages
 }
 
 func (c *contract) bigPages() {
