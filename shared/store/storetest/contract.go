@@ -226,6 +226,7 @@ func (c *contract) withConds(pk string, op store.WriteOp) (writes []store.Write,
 				if i == 0 {
 					continue // a check needs a condition
 				}
+			case store.OpDelete:
 			}
 			if holds := present && cond.present || !present && cond.absent; !holds {
 				failing = append(failing, len(writes))
