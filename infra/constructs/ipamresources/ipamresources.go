@@ -1,0 +1,193 @@
+// Package ipamresources provides constructs of the IPAM resources that
+// functions/customresource makes, for CDK apps in Go: the counterparts of
+// awsec2.CfnIPAM and so on, with the same properties. In place of the id of a
+// pool they take a selector.
+package ipamresources
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// Selector selects a pool by what it has, all of it. When the resource is made
+// there must be exactly one such pool.
+type Selector struct {
+	AddressFamily string // "ipv4" or "ipv6"
+	Description   string
+	IpamScopeID   string
+	Locale        string
+	Tags          map[string]string
+}
+
+// properties returns the selector as the template has it, nil for none.
+func (s *Selector) properties() map[string]any {
+	if s == nil {
+		return nil
+	}
+	p := map[string]any{}
+	for name, value := range map[string]string{"AddressFamily": s.AddressFamily, "Description": s.Description, "IpamScopeId": s.IpamScopeID, "Locale": s.Locale} {
+		if value != "" {
+			p[name] = value
+		}
+	}
+	var tags []any
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
+		tags = append(tags, map[string]any{"Key": key, "Value": s.Tags[key]})
+	}
+	if tags != nil {
+		p["Tags"] = tags
+	}
+	return p
+}
+
+// IPAM is an IPAM with its two default scopes.
+type IPAM struct{ awscdk.CustomResource }
+
+// IPAMProps are those of an IPAM. ServiceToken is the ARN of the function in the
+// stack's Region, as in all props here.
+type IPAMProps struct {
+	awsec2.CfnIPAMProps
+	ServiceToken string
+}
+
+// NewIPAM adds an IPAM to a stack.
+func NewIPAM(scope constructs.Construct, id string, props *IPAMProps) *IPAM {
+	return &IPAM{add(scope, id, "Custom::Ipam", props.ServiceToken, props.CfnIPAMProps, nil)}
+}
+
+// IpamID returns the IPAM's id, a token as all attributes are.
+func (r *IPAM) IpamID() *string { return r.Ref() }
+
+// PrivateDefaultScopeID returns the id of the default private scope.
+func (r *IPAM) PrivateDefaultScopeID() *string { return attribute(r, "PrivateDefaultScopeId") }
+
+// PublicDefaultScopeID returns the id of the default public scope.
+func (r *IPAM) PublicDefaultScopeID() *string { return attribute(r, "PublicDefaultScopeId") }
+
+// Scope is a private scope.
+type Scope struct{ awscdk.CustomResource }
+
+// ScopeProps are those of a scope.
+type ScopeProps struct {
+	awsec2.CfnIPAMScopeProps
+	ServiceToken string
+}
+
+// NewScope adds a scope to a stack.
+func NewScope(scope constructs.Construct, id string, props *ScopeProps) *Scope {
+	return &Scope{add(scope, id, "Custom::IpamScope", props.ServiceToken, props.CfnIPAMScopeProps, nil)}
+}
+
+// IpamScopeID returns the scope's id.
+func (r *Scope) IpamScopeID() *string { return r.Ref() }
+
+// Pool is a pool.
+type Pool struct{ awscdk.CustomResource }
+
+// PoolProps are those of a pool. Source selects its source pool, in place of
+// SourceIpamPoolId; the scope is that pool's, if IpamScopeId is nil.
+type PoolProps struct {
+	awsec2.CfnIPAMPoolProps
+	ServiceToken string
+	Source       *Selector
+}
+
+// NewPool adds a pool to a stack.
+func NewPool(scope constructs.Construct, id string, props *PoolProps) *Pool {
+	return &Pool{add(scope, id, "Custom::IpamPool", props.ServiceToken, props.CfnIPAMPoolProps, props.Source)}
+}
+
+// IpamPoolID returns the pool's id.
+func (r *Pool) IpamPoolID() *string { return r.Ref() }
+
+// Arn returns the pool's ARN.
+func (r *Pool) Arn() *string { return attribute(r, "Arn") }
+
+// PoolCIDR is a CIDR provisioned to a pool.
+type PoolCIDR struct{ awscdk.CustomResource }
+
+// PoolCIDRProps are those of a pool's CIDR. Pool selects the pool, in place of
+// IpamPoolId.
+type PoolCIDRProps struct {
+	awsec2.CfnIPAMPoolCidrProps
+	ServiceToken string
+	Pool         *Selector
+}
+
+// NewPoolCIDR adds a pool's CIDR to a stack.
+func NewPoolCIDR(scope constructs.Construct, id string, props *PoolCIDRProps) *PoolCIDR {
+	return &PoolCIDR{add(scope, id, "Custom::IpamPoolCidr", props.ServiceToken, props.CfnIPAMPoolCidrProps, props.Pool)}
+}
+
+// CIDR returns the CIDR.
+func (r *PoolCIDR) CIDR() *string { return attribute(r, "Cidr") }
+
+// Allocation is an allocation from a pool.
+type Allocation struct{ awscdk.CustomResource }
+
+// AllocationProps are those of an allocation. Pool selects the pool, in place of
+// IpamPoolId.
+type AllocationProps struct {
+	awsec2.CfnIPAMAllocationProps
+	ServiceToken string
+	Pool         *Selector
+}
+
+// NewAllocation adds an allocation to a stack.
+func NewAllocation(scope constructs.Construct, id string, props *AllocationProps) *Allocation {
+	return &Allocation{add(scope, id, "Custom::IpamAllocation", props.ServiceToken, props.CfnIPAMAllocationProps, props.Pool)}
+}
+
+// CIDR returns the CIDR that was allocated.
+func (r *Allocation) CIDR() *string { return attribute(r, "Cidr") }
+
+// IpamPoolAllocationID returns the allocation's id.
+func (r *Allocation) IpamPoolAllocationID() *string { return attribute(r, "IpamPoolAllocationId") }
+
+// IpamPoolID returns the id of the pool that it is from.
+func (r *Allocation) IpamPoolID() *string { return attribute(r, "IpamPoolId") }
+
+func attribute(r awscdk.CustomResource, name string) *string { return r.GetAttString(&name) }
+
+// add adds a custom resource whose properties are the fields of props.
+func add(scope constructs.Construct, id, kind, token string, props any, selected *Selector) awscdk.CustomResource {
+	p := properties(reflect.ValueOf(props)).(map[string]any)
+	if s := selected.properties(); s != nil {
+		p["IpamPoolSelector"] = s
+	}
+	return awscdk.NewCustomResource(scope, &id, &awscdk.CustomResourceProps{
+		ResourceType: &kind, ServiceToken: &token, Properties: &p, RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+}
+
+// properties returns a value of CDK's generated types as a template has it. The
+// fields of their structs have the properties' names.
+func properties(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if _, token := v.Interface().(awscdk.IResolvable); token || v.IsNil() {
+			return v.Interface()
+		}
+		return properties(v.Elem())
+	case reflect.Struct:
+		p := map[string]any{}
+		for i := range v.NumField() {
+			if f := v.Field(i); !f.IsZero() {
+				p[v.Type().Field(i).Name] = properties(f)
+			}
+		}
+		return p
+	case reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = properties(v.Index(i))
+		}
+		return list
+	}
+	return v.Interface()
+}

@@ -1,0 +1,130 @@
+//go:build !race
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oasdiff/yaml3"
+
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
+)
+
+// written returns a template that is written by hand, made plain like the
+// others. The end-to-end suite deploys each of them.
+func written(t *testing.T, path string) (doc struct {
+	Parameters map[string]struct{ Type string }
+	template
+}) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	var plain func(n *yaml.Node)
+	plain = func(n *yaml.Node) {
+		for _, c := range n.Content {
+			plain(c)
+		}
+		switch n.Tag {
+		case "!Ref", "!GetAtt":
+			n.Value = "${" + n.Value + "}"
+		case "!Sub":
+		default:
+			return
+		}
+		n.Tag = "!!str"
+	}
+	plain(&root)
+	var raw object
+	if err := root.Decode(&raw); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if b, err = json.Marshal(raw); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if err := json.Unmarshal(b, &doc); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return doc
+}
+
+// The forwarder may call the API's one path for EC2 requests and write its logs,
+// and nothing else.
+func TestForwarder(t *testing.T) {
+	f := written(t, "templates/forwarder.yaml")
+	diff(t, []string{"AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}, kinds(f.template))
+	role, function := f.Resources["Role"].Properties, f.Resources["Function"].Properties
+	diff(t, any(list{object{"PolicyName": "Forward", "PolicyDocument": object{"Version": "2012-10-17", "Statement": list{
+		object{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "${ApiArn}/POST/"},
+		object{"Effect": "Allow", "Action": list{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": "${Logs.Arn}"},
+	}}}}), role["Policies"])
+	diff(t, any(object{"Version": "2012-10-17", "Statement": list{
+		object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}},
+	}}), role["AssumeRolePolicyDocument"])
+	diff(t, nil, role["ManagedPolicyArns"])
+
+	// It is the function of the service stack, but for where it works.
+	_, same := plain().service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
+	for _, name := range []string{"Runtime", "Handler"} {
+		diff(t, same.Properties[name], function[name])
+	}
+	diff(t, fmt.Sprint(same.Properties["Timeout"]), fmt.Sprint(function["Timeout"]))
+	diff(t, any(object{"Variables": object{"CADASTRE_ENDPOINT": "${ApiEndpoint}"}}), function["Environment"])
+	if !slices.Contains(stacks.Functions, "customresource") {
+		t.Error("the function that the template's text names is not built")
+	}
+}
+
+func kinds(t template) (all []string) {
+	for _, r := range t.Resources {
+		all = append(all, r.Type)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Templates to copy fit every partition, account and Region, and use what they
+// ask for.
+func TestTemplatesToCopy(t *testing.T) {
+	paths, _ := filepath.Glob("examples/*.yaml")
+	if len(paths) < 2 {
+		t.Fatalf("there are %v", paths)
+	}
+	for _, path := range append(paths, "templates/forwarder.yaml") {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := strings.Cut(string(b), "\nResources:")
+		doc := written(t, path)
+		for name := range doc.Parameters {
+			if !strings.Contains(text, "!Ref "+name+"\n") && !strings.Contains(text, "!Ref "+name+"]") && !strings.Contains(text, "${"+name+"}") {
+				t.Errorf("%s does not use its parameter %s", path, name)
+			}
+		}
+		for _, bound := range []string{"arn:aws", "us-east-1", "eu-", "ap-"} {
+			if strings.Contains(text, bound) {
+				t.Errorf("%s is bound to %s", path, bound)
+			}
+		}
+		for id, r := range doc.Resources {
+			if strings.HasPrefix(r.Type, "Custom::") {
+				diff(t, any("${ServiceToken}"), r.Properties["ServiceToken"])
+			}
+			if r.Type == "" {
+				t.Errorf("%s: %s has no type", path, id)
+			}
+		}
+	}
+}
