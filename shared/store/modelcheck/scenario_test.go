@@ -384,6 +384,12 @@ var scenarios = []scenario{
 		e.has(e.left, "10.0.0.0/31")
 		return [][]act{{e.provision("a", e.left, "10.0.0.4/31")}, {beginDelete(e.left)}, {allocate("c", e.left, of(32))}}
 	}},
+	{name: "the pool is deleted after a release", faults: 2, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.has(e.left, "10.0.0.0/30")
+		a := e.taken(e.left, "10.0.0.0/30")
+		return [][]act{{release(a), release(a)}, {deprovision(e.left, "10.0.0.0/30"), deletePool(e.left)}}
+	}},
 	{name: "two provision and the quota leaves one", faults: 2, quota: 1, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.left, "10.0.0.4/30")}}
