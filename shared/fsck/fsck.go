@@ -42,6 +42,8 @@ const (
 	Chain     = "chain"     // depth, locale, family, scope, IPAM and owner agree from every pool up to its IPAM
 	Count     = "count"     // the counts on IPAMs, scopes, pools and accounts are what there is
 	Listing   = "listing"   // the rows of an account are its IPAMs, scopes and pools
+	Share     = "share"     // the rows of a principal are the pools shared with it
+	Foreign   = "foreign"   // the blocks that another account than the pool's owner has are listed under it, and no others
 	Work      = "work"      // splits and deletes in progress have their note of work, and no others do
 )
 
@@ -63,6 +65,8 @@ func Check(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Pro
 	t.checkTopLevel()
 	t.checkCounts()
 	t.checkListing()
+	t.checkShares()
+	t.checkForeign()
 	t.checkWork()
 	slices.SortFunc(t.problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Invariant, b.Invariant), strings.Compare(a.Text, b.Text))
@@ -421,6 +425,54 @@ func (t *table) checkListing() {
 		if o := &t.objects[i]; !o.listed {
 			t.problem(Listing, "OWNER#"+o.owner, o.pk(), "the object exists and has no row with its owner")
 		}
+	}
+}
+
+// checkShares matches the shares that pools have with the rows of principals.
+func (t *table) checkShares() {
+	rows := make(map[share]bool, len(t.shares))
+	for _, s := range t.shares {
+		rows[s] = true
+	}
+	for i := range t.objects {
+		o := &t.objects[i]
+		for n, principal := range o.Shares {
+			if principal == o.owner || n > 0 && principal <= o.Shares[n-1] {
+				t.problem(Share, o.pk(), meta, "the shares %q are not sorted, or one is with the owner", o.Shares)
+			}
+			s := share{principal, o.id}
+			if !rows[s] {
+				t.problem(Share, s.pk(), s.sk(), "the pool is shared with the principal, which has no row of it")
+			}
+			delete(rows, s)
+		}
+	}
+	for s := range rows {
+		t.problem(Share, s.pk(), s.sk(), "no such pool is shared with the principal")
+	}
+}
+
+// checkForeign matches the blocks that other accounts have in a pool with the
+// rows of these accounts.
+func (t *table) checkForeign() {
+	rows := make(map[foreign]string, len(t.foreign))
+	for _, f := range t.foreign {
+		rows[f.foreign] = f.id
+	}
+	for i := range t.taken {
+		b := &t.taken[i]
+		pool := t.index[ref{kindPool, b.space}]
+		if pool == nil || b.owner == pool.owner || b.kind == "split" {
+			continue
+		}
+		f := foreign{b.owner, b.space, b.cidr}
+		if id := rows[f]; id != b.id {
+			t.problem(Foreign, f.pk(), blockSK(f.cidr), "the allocation there is %s, and the row says %q", b.id, id)
+		}
+		delete(rows, f)
+	}
+	for f := range rows {
+		t.problem(Foreign, f.pk(), blockSK(f.cidr), "the account has no such block of the pool")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
-const owner = "111122223333"
+const owner, consumer = "111122223333", "444455556666"
 
 var now = time.Unix(1_800_000_000, 0)
 
@@ -33,6 +33,7 @@ type world struct {
 	top, tokyo, dying, six    *ipam.Pool
 	topCIDR, tokyoCIDR        *ipam.PoolCIDR
 	allocation                *ipam.Allocation // 10.0.0.0/24 of tokyo
+	foreign                   *ipam.Allocation // 10.0.8.0/24 of tokyo, the consumer's
 	released                  *ipam.Allocation
 	gone                      netip.Prefix // deprovisioned from tokyo
 	splitKey, splitNote, work store.Key
@@ -93,9 +94,10 @@ func newWorld(t *testing.T) *world {
 		must(err)
 		return c
 	}
+	account := owner
 	allocate := func(s *store.Store, pool *ipam.Pool, cidr string) (*ipam.Allocation, error) {
 		return s.Allocate(ctx, store.Allocate{
-			Token: token("AllocateIpamPoolCidr"), Pool: pool.ID, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)},
+			Token: store.Token{Account: account, Operation: "AllocateIpamPoolCidr", Digest: "d"}, Pool: pool.ID, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)},
 			Description: "a network", Tags: ipam.Tags{"team": "net"}, May: func(*ipam.Pool) error { return nil },
 		})
 	}
@@ -117,6 +119,12 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	_, err = allocate(s, w.six, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")
 	must(err)
+	must(s.PutShare(ctx, w.tokyo.ID, consumer, func(*ipam.Pool) error { return nil }))
+	must(s.PutShare(ctx, w.tokyo.ID, "o-a1b2c3d4e5", func(*ipam.Pool) error { return nil }))
+	account = consumer
+	w.foreign, err = allocate(s, w.tokyo, "10.0.8.0/24")
+	must(err)
+	account = owner
 	w.released, err = allocate(s, w.tokyo, "10.0.7.0/24")
 	must(err)
 	must(s.Release(ctx, store.Release{
@@ -292,6 +300,7 @@ func TestMutations(t *testing.T) {
 	tombstone := store.AllocationKey(w.released.AllocationID)
 	half := store.FreeKey(tokyo, p("10.0.128.0/17")) // the largest free block of tokyo's first CIDR
 	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
+	foreign := key("FOREIGN#"+consumer+"#"+w.tokyo.ID, "0a000800#024")
 
 	for _, c := range []struct {
 		name      string
@@ -429,6 +438,27 @@ func TestMutations(t *testing.T) {
 		{"row of nothing", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m items) {
 			m[key("OWNER#"+owner, "POOL#ipam-pool-00")] = store.Item{"Id": str("ipam-pool-00")}
 		}},
+
+		{"share without row", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m items) { delete(m, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID)) }},
+		{"row without share", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"`+consumer+`",`, "") }},
+		{"row of another pool", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID), func(m items) {
+			m[key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID)] = store.Item{"Id": str(w.six.ID)}
+		}},
+		{"share with the owner", fsck.Share, store.PoolKey(w.tokyo.ID), func(m items) {
+			m.edit(store.PoolKey(w.tokyo.ID), consumer, owner)
+			m.move(key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), key("PRINCIPAL#"+owner, "POOL#"+w.tokyo.ID))
+		}},
+		{"share twice", fsck.Share, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), "o-a1b2c3d4e5", consumer) }},
+		{"scope shared", fsck.Form, key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID), func(m items) {
+			m[key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID)] = store.Item{"Id": str(w.extra.ID)}
+		}},
+		{"another's block without row", fsck.Foreign, foreign, func(m items) { delete(m, foreign) }},
+		{"another's block with another id", fsck.Foreign, foreign, func(m items) { m.set(foreign, "AllocationId", str(w.allocation.AllocationID)) }},
+		{"row of the owner's block", fsck.Foreign, key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024"), func(m items) {
+			m[key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024")] = store.Item{"AllocationId": str(w.allocation.AllocationID)}
+		}},
+		{"row of no block", fsck.Foreign, key(foreign.PK, "0a000900#024"), func(m items) { m[key(foreign.PK, "0a000900#024")] = m[foreign] }},
+		{"row of no pool", fsck.Form, key("FOREIGN#"+consumer, foreign.SK), func(m items) { m.move(foreign, key("FOREIGN#"+consumer, foreign.SK)) }},
 
 		{"split without note", fsck.Work, w.splitNote, func(m items) { delete(m, w.splitNote) }},
 		{"note without split", fsck.Work, key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24"), func(m items) {

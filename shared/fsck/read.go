@@ -24,6 +24,8 @@ type table struct {
 	listed   []listing
 	accounts []account
 	notes    []string // sort keys
+	shares   []share
+	foreign  []foreignRow
 
 	index  map[ref]*object
 	cidrAt map[place]*poolCIDR // those that hold
@@ -156,19 +158,40 @@ type object struct {
 // document is what the checks need of an object's document.
 type document struct {
 	ID, Owner, IPAM           string
-	PublicScope, PrivateScope string // of an IPAM
-	Type                      string // of a scope
-	Default                   bool   // of a scope
-	Scope, ScopeType          string // of a pool
-	SourcePool, Family        string // of a pool
-	Locale                    string // of a pool
-	Depth                     int    // of a pool
+	PublicScope, PrivateScope string   // of an IPAM
+	Type                      string   // of a scope
+	Default                   bool     // of a scope
+	Scope, ScopeType          string   // of a pool
+	SourcePool, Family        string   // of a pool
+	Locale                    string   // of a pool
+	Shares                    []string // of a pool
+	Depth                     int      // of a pool
 }
 
 // listing is a row of an account that lists what it owns.
 type listing struct {
 	account string
 	ref     ref
+}
+
+// share is a principal's row of a pool that is shared with it.
+type share struct{ principal, pool string }
+
+func (s share) pk() string { return "PRINCIPAL#" + s.principal }
+func (s share) sk() string { return "POOL#" + s.pool }
+
+// foreign is a block that an account has in a pool of another one.
+type foreign struct {
+	account, pool string
+	cidr          netip.Prefix
+}
+
+func (f foreign) pk() string { return "FOREIGN#" + f.account + "#" + f.pool }
+
+// foreignRow is the row of such a block, with the allocation that it names.
+type foreignRow struct {
+	foreign
+	id string
 }
 
 type account struct {
@@ -326,6 +349,17 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case what == "OWNER" && id != "":
 		t.addOwned(r, id)
 		return
+	case what == "PRINCIPAL" && id != "":
+		t.addShare(r, id)
+		return
+	case what == "FOREIGN":
+		if account, pool, ok := strings.Cut(id, "#"); ok {
+			f := foreignRow{foreign{account, pool, r.cidr()}, r.text("AllocationId")}
+			if r.ok() {
+				t.foreign = append(t.foreign, f)
+			}
+			return
+		}
 	case r.pk == workPK:
 		t.addNote(r)
 		return
@@ -486,6 +520,19 @@ func (t *table) addOwned(r *row, owner string) {
 	}
 	if r.ok() {
 		t.listed = append(t.listed, listing{owner, ref{objectKinds[what], id}})
+	}
+}
+
+func (t *table) addShare(r *row, principal string) {
+	what, pool, _ := strings.Cut(r.sk, "#")
+	if what != "POOL" {
+		r.fail("a principal is given nothing of this kind")
+	}
+	if said := r.text("Id"); said != pool {
+		r.fail("the attribute Id is %q, and the key says %q", said, pool)
+	}
+	if r.ok() {
+		t.shares = append(t.shares, share{principal, pool})
 	}
 }
 

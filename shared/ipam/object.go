@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -77,8 +78,14 @@ type Pool struct {
 	AWSService           string
 	PublicIPSource       string
 	Rules                Rules
-	CIDRCount            int64 // CIDRs provisioned
-	ChildCount           int64 // pools whose source this is
+	CIDRCount            int64    // CIDRs provisioned
+	ChildCount           int64    // pools whose source this is
+	Shares               []string `json:",omitempty"` // principals that the pool is shared with, sorted: account ids and organisation ids
+}
+
+// SharedWith reports whether the pool is shared with any of the principals.
+func (p *Pool) SharedWith(principals []string) bool {
+	return slices.ContainsFunc(principals, func(s string) bool { return slices.Contains(p.Shares, s) })
 }
 
 // Space returns the space of the pool's own CIDRs.

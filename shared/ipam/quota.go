@@ -9,12 +9,18 @@ type Quotas struct {
 	PoolsPerScope int64 `json:"pools_per_scope"`
 	PoolDepth     int64 `json:"pool_depth"`
 	CIDRsPerPool  int64 `json:"cidrs_per_pool"`
-	Tags          int64 `json:"tags"` // tags per object
+	SharesPerPool int64 `json:"shares_per_pool"` // at most MaxSharesPerPool
+	Tags          int64 `json:"tags"`            // tags per object
 }
 
-// DefaultQuotas returns the documented limits.
+// MaxSharesPerPool is how many shares a pool may have at most: they end with
+// it, in one transaction.
+const MaxSharesPerPool = 90
+
+// DefaultQuotas returns the documented limits, and for shares, which AWS limits
+// in another service, a limit of our own.
 func DefaultQuotas() Quotas {
-	return Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, Tags: 50}
+	return Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, SharesPerPool: 50, Tags: 50}
 }
 
 // LimitExceeded returns the error of a reached quota: what is limited, e.g.

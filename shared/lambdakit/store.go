@@ -71,11 +71,15 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 		{"pools_per_scope", q.PoolsPerScope, 1},
 		{"pool_depth", q.PoolDepth, 1},
 		{"cidrs_per_pool", q.CIDRsPerPool, 1},
+		{"shares_per_pool", q.SharesPerPool, 0},
 		{"tags", q.Tags, 0},
 	} {
 		if l.value < l.least {
 			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the least is %d", document, l.name, l.value, l.least)
 		}
+	}
+	if q.SharesPerPool > ipam.MaxSharesPerPool {
+		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: shares_per_pool is %d, and the most is %d", document, q.SharesPerPool, ipam.MaxSharesPerPool)
 	}
 	return q, nil
 }

@@ -186,6 +186,29 @@ func TestCostIsTheSameAtAnySize(t *testing.T) {
 	}
 }
 
+// An allocation from another account's pool costs one item more, which lists it
+// under its account, and no call; its pool's owner pays nothing for that it
+// could be shared.
+func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
+	l := newCostLab(t, "10.0.0.0/24")
+	must(0, l.store.PutShare(l.Context(), l.pool, guestAccount, anyPool))(t)
+	own, _ := l.allocate(25, 26)
+	l.calls.Take()
+	a := must(l.store.Allocate(l.Context(), byGuest(l.pool, "n")))(t)
+	others := l.calls.Take()
+	if calls(own) != oneAllocation || calls(others) != oneAllocation || own.Writes != 4 || others.Writes != 5 || others.WriteUnits != 10 {
+		t.Errorf("the owner's /26 costs %+v, another's /27 %+v, want the calls %+v, 4 and 5 items", own, others, oneAllocation)
+	}
+	found, _, err := l.store.ForeignAllocations(l.Context(), guestAccount, l.pool, "", 10)
+	if want := (storetest.Cost{Queries: 1, Rows: 1, BatchGets: 1, Keys: 1}); err != nil || len(found) != 1 || l.calls.Take() != want {
+		t.Errorf("listing it: %v, %v, want the cost %+v", found, err, want)
+	}
+	must(0, l.store.Release(l.Context(), release(a)))(t)
+	if cost := l.calls.Take(); cost.Transactions != 1 || cost.BatchGets != 1 {
+		t.Errorf("releasing it costs %+v", cost)
+	}
+}
+
 // What a deep block costs more is items, not calls: a /28 out of an empty /8
 // splits twenty times, once.
 func TestCostOfTheFirstSplit(t *testing.T) {

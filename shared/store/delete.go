@@ -106,13 +106,16 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 	return o, nil
 }
 
-// endPool are the writes that end a pool without CIDRs and children, and the
-// note of work on it.
+// endPool are the writes that end a pool without CIDRs and children, its shares
+// and the note of work on it.
 func (s *Store) endPool(o *ipam.Pool) []Write {
-	writes := append(disowned(PoolKey(o.ID), &o.Meta, Cond{Equal: zero(attrCIDRCount, attrChildCount)}),
+	now := zero(attrCIDRCount, attrChildCount)
+	now[attrRev] = num(o.Rev) // else a share made meanwhile would outlive it
+	writes := append(disowned(PoolKey(o.ID), &o.Meta, Cond{Equal: now}),
 		Write{Op: OpUpdate, Key: ScopeKey(o.Scope), Add: map[string]int64{attrPoolCount: -1}, If: Cond{Present: true}},
 		Write{Op: OpDelete, Key: workKey("delete-pool", o.ID)},
 	)
+	writes = append(writes, endShares(o)...)
 	if o.SourcePool != "" {
 		writes = append(writes, Write{Op: OpUpdate, Key: PoolKey(o.SourcePool), Add: map[string]int64{attrChildCount: -1}, If: Cond{Present: true}})
 	}
@@ -371,7 +374,7 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 			}
 		}
 	}
-	if err := s.releaseAll(ctx, o.Space()); err != nil {
+	if err := s.releaseAll(ctx, o); err != nil {
 		return err
 	}
 	cidrs, err := s.poolCIDRs(ctx, o.ID)
@@ -389,8 +392,9 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 	return nil
 }
 
-// releaseAll gives every taken block of a space back but those of child pools.
-func (s *Store) releaseAll(ctx context.Context, space ipam.SpaceID) error {
+// releaseAll gives every taken block of a pool back but those of child pools.
+func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
+	space := pool.Space()
 	q := Query{PK: takenPK(space)}
 	for {
 		rows, next, err := s.table.Query(ctx, q)
@@ -407,7 +411,7 @@ func (s *Store) releaseAll(ctx context.Context, space ipam.SpaceID) error {
 			case ipam.KindSplit:
 				err = s.mergeSplit(ctx, space, t)
 			default:
-				err = s.releaseBlock(ctx, space, t)
+				err = s.releaseBlock(ctx, pool, t)
 			}
 			if err != nil {
 				return err
@@ -422,7 +426,8 @@ func (s *Store) releaseAll(ctx context.Context, space ipam.SpaceID) error {
 
 // releaseBlock gives a block back whatever its kind; one that is gone already
 // is no error.
-func (s *Store) releaseBlock(ctx context.Context, space ipam.SpaceID, t ipam.Taken) error {
+func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
+	space := pool.Space()
 	var rest *ipam.Taken
 	err := s.commit(ctx, "release "+t.AllocationID, nil, func(attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(t.CIDR)}
@@ -439,7 +444,8 @@ func (s *Store) releaseBlock(ctx context.Context, space ipam.SpaceID, t ipam.Tak
 		if err != nil {
 			return nil, err
 		}
-		return append(writes, s.tombstone(t.AllocationID)), nil
+		writes = append(writes, s.tombstone(t.AllocationID))
+		return append(writes, listForeign(OpDelete, pool, t)...), nil
 	})
 	if err != nil || rest == nil {
 		return err

@@ -34,9 +34,10 @@ type lab struct {
 	full                string // pool in top with 10.0.160.0/28 and nothing in it
 	alloc               *ipam.Allocation
 	inChild             *ipam.Allocation
+	guests              *ipam.Allocation // another account's in top, once visited
 }
 
-const labAccount = "111122223333"
+const labAccount, guestAccount = "111122223333", "444455556666"
 
 func (l *lab) store(table store.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
@@ -177,6 +178,25 @@ func deprovisioning(q func(*lab) store.Deprovision) func(context.Context, *lab, 
 // several.
 func shallow(l *lab) { l.room = 5 }
 
+// shared shares two pools.
+func shared(l *lab) {
+	for _, pool := range []string{l.empty, l.top} {
+		must(0, l.store(l.table).PutShare(l.Context(), pool, guestAccount, anyPool))(l.T)
+	}
+}
+
+// byGuest is another account's request for a /27.
+func byGuest(pool, value string) store.Allocate {
+	q := allocation(pool, value, byLength(27))
+	q.Token.Account = guestAccount
+	return q
+}
+
+// visited has another account allocate.
+func visited(l *lab) {
+	l.guests = must(l.store(l.table).Allocate(l.Context(), byGuest(l.top, "guest")))(l.T)
+}
+
 func mayIPAM(*ipam.IPAM, []*ipam.Pool) error { return nil }
 
 // cascade begins the deletion of the top pool.
@@ -294,6 +314,34 @@ var operations = []operation{
 	}},
 	{name: "finish the deletion of an IPAM", prepare: cascadeIPAM, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "delete-ipam#"+l.ipam)
+	}},
+	{name: "share a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.PutShare(ctx, l.top, guestAccount, anyPool)
+	}},
+	{name: "end a share", prepare: shared, again: ipam.CodeInvalidParameterValue, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.DeleteShare(ctx, l.empty, guestAccount, anyPool)
+	}},
+	{name: "delete a shared pool", prepare: shared, again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeletePool(ctx, l.empty, false, anyPool)
+	}},
+	{name: "allocate from another's pool", do: allocating(func(l *lab) store.Allocate { return byGuest(l.top, "n") })},
+	{name: "allocate deep from another's pool", prepare: shallow, free: true, do: allocating(func(l *lab) store.Allocate {
+		q := byGuest(l.child, "n")
+		q.Request = byLength(32)
+		return q
+	})},
+	{name: "release to another's pool", prepare: visited, do: releasing(func(l *lab) store.Release { return release(l.guests) })},
+	{name: "release deep to another's pool", prepare: func(l *lab) { visited(l); shallow(l) }, do: releasing(func(l *lab) store.Release { return release(l.guests) })},
+	{name: "finish the deletion of a shared pool", prepare: func(l *lab) { visited(l); shared(l); cascade(l) }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
+	}},
+	{name: "list shared pools", prepare: shared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.SharedAfter(ctx, guestAccount, "", 1)
+		return []any{found, next}, err
+	}},
+	{name: "list allocations in another's pool", prepare: visited, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.ForeignAllocations(ctx, guestAccount, l.top, "", 1)
+		return []any{found, next}, err
 	}},
 	{name: "put grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return nil, s.PutGrants(ctx, []byte(`{"readers":["*"]}`))

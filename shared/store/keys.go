@@ -20,6 +20,10 @@ import (
 //	IPAM, scope, pool    IPAM|SCOPE|POOL#<id>  META
 //	what an account has  OWNER#<account>       IPAM|SCOPE|POOL#<id>
 //	quota of an account  OWNER#<account>       META
+//	pool shared with     PRINCIPAL#<account or organisation>
+//	                                           POOL#<id>
+//	block in the pool    FOREIGN#<account>#<pool>
+//	of another account                         <address, hex>#<length, 3 digits>
 //	answer to a token    TOKEN#<id>            META
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
@@ -105,8 +109,10 @@ func IPAMKey(id string) Key { return Key{"IPAM#" + id, meta} }
 // ScopeKey returns the key of a scope.
 func ScopeKey(id string) Key { return Key{"SCOPE#" + id, meta} }
 
+const poolPrefix = "POOL#"
+
 // PoolKey returns the key of a pool.
-func PoolKey(id string) Key { return Key{"POOL#" + id, meta} }
+func PoolKey(id string) Key { return Key{poolPrefix + id, meta} }
 
 func ownerPK(account string) string { return "OWNER#" + account }
 
@@ -115,6 +121,20 @@ func accountKey(account string) Key { return Key{ownerPK(account), meta} }
 // ownedKey is the key of the row that lists the object with key k under its
 // owner.
 func ownedKey(account string, k Key) Key { return Key{ownerPK(account), k.PK} }
+
+// sharedKey is the key of the row that lists a pool under a principal that it
+// is shared with.
+func sharedKey(principal, pool string) Key { return Key{sharedPK(principal), poolPrefix + pool} }
+
+func sharedPK(principal string) string { return "PRINCIPAL#" + principal }
+
+// foreignKey is the key of the row that lists an account's allocation in a pool
+// of another account.
+func foreignKey(account, pool string, p netip.Prefix) Key {
+	return Key{foreignPK(account, pool), blockSK(p)}
+}
+
+func foreignPK(account, pool string) string { return "FOREIGN#" + account + "#" + pool }
 
 func tokenKey(id string) Key { return Key{"TOKEN#" + id, meta} }
 

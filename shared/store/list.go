@@ -11,21 +11,22 @@ import (
 // after ("" for the first), at most limit, and the id to go on from, "" at the
 // end. A page may be short, or empty, and not be the last.
 func (s *Store) IPAMsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.IPAM, string, error) {
-	return listAfter(ctx, s, owner, "IPAM#", after, limit, s.IPAMs)
+	return listAfter(ctx, s, ownerPK(owner), "IPAM#", after, limit, s.IPAMs)
 }
 
 // ScopesAfter is IPAMsAfter for scopes.
 func (s *Store) ScopesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Scope, string, error) {
-	return listAfter(ctx, s, owner, "SCOPE#", after, limit, s.Scopes)
+	return listAfter(ctx, s, ownerPK(owner), "SCOPE#", after, limit, s.Scopes)
 }
 
 // PoolsAfter is IPAMsAfter for pools.
 func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Pool, string, error) {
-	return listAfter(ctx, s, owner, "POOL#", after, limit, s.Pools)
+	return listAfter(ctx, s, ownerPK(owner), poolPrefix, after, limit, s.Pools)
 }
 
-func listAfter[T any](ctx context.Context, s *Store, owner, prefix, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
-	q := Query{PK: ownerPK(owner), From: prefix, To: prefix + "~", Limit: limit}
+// listAfter returns the objects that rows of a partition list.
+func listAfter[T any](ctx context.Context, s *Store, pk, prefix, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
+	q := Query{PK: pk, From: prefix, To: prefix + "~", Limit: limit}
 	if after != "" {
 		q.After = prefix + after
 	}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Shares are kept in the pool's own document, so that whoever reads the pool
+// knows them without a further read, and as a row under each principal, which
+// lists the pools shared with it.
+
+// PutShare shares a pool with a principal; once more is no error. may says
+// whether the caller may.
+func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
+	return s.reshare(ctx, pool, may, func(_ attempt, p *ipam.Pool) ([]Write, error) {
+		at, shared := slices.BinarySearch(p.Shares, principal)
+		if shared {
+			return nil, nil
+		}
+		if have := int64(len(p.Shares)); have >= s.o.Quotas.SharesPerPool {
+			return nil, ipam.LimitExceeded("shares of pool "+p.ID, have, s.o.Quotas.SharesPerPool)
+		}
+		p.Shares = slices.Insert(p.Shares, at, principal)
+		return []Write{{Op: OpPut, Key: sharedKey(principal, pool), Item: Item{attrID: str(pool)}, If: Cond{Absent: true}}}, nil
+	})
+}
+
+// DeleteShare ends a pool's share with a principal. What the principal has
+// allocated stays allocated.
+func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
+	tried := false
+	return s.reshare(ctx, pool, may, func(a attempt, p *ipam.Pool) ([]Write, error) {
+		at, shared := slices.BinarySearch(p.Shares, principal)
+		if !shared && a.unsure && tried {
+			return nil, nil
+		}
+		if !shared {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The pool %s is not shared with %s. DescribeIpamPoolShares lists its shares.", pool, principal)
+		}
+		tried = true
+		p.Shares = slices.Delete(p.Shares, at, at+1)
+		return []Write{{Op: OpDelete, Key: sharedKey(principal, pool), If: Cond{Present: true}}}, nil
+	})
+}
+
+// reshare applies change, which returns the writes that go with the pool's, none
+// if nothing is to change. A pool that is being deleted is refused.
+func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) error, change func(attempt, *ipam.Pool) ([]Write, error)) error {
+	seen := false
+	return s.commit(ctx, "share "+pool, nil, func(a attempt) ([]Write, error) {
+		p, err := one(ctx, s.Pools, pool)
+		if err != nil {
+			return ended(a, seen, err) // shares end with their pool
+		}
+		if err := may(p); err != nil {
+			return nil, err
+		}
+		if err := p.Require(ipam.ActUse); err != nil {
+			return nil, err
+		}
+		seen = true
+		rev := p.Rev
+		writes, err := change(a, p)
+		if err != nil || len(writes) == 0 {
+			return nil, err
+		}
+		p.Rev++
+		i := encodePool(p)
+		return append(writes, Write{
+			Op:  OpUpdate,
+			Key: PoolKey(pool),
+			Set: Item{attrObject: i[attrObject], attrRev: i[attrRev]},
+			If:  Cond{Equal: Item{attrRev: num(rev)}, In: map[string][]string{attrState: ipam.Admitting(ipam.ActUse)}},
+		}), nil
+	})
+}
+
+// endShares are the writes that take a pool away from those it is shared with.
+func endShares(p *ipam.Pool) []Write {
+	var writes []Write
+	for _, principal := range p.Shares {
+		writes = append(writes, Write{Op: OpDelete, Key: sharedKey(principal, p.ID)})
+	}
+	return writes
+}
+
+// SharedAfter returns pools that are shared with a principal by ascending id,
+// from behind the id after ("" for the first), at most limit, and the id to go
+// on from, "" at the end. A page may be short, or empty, and not be the last.
+func (s *Store) SharedAfter(ctx context.Context, principal, after string, limit int) ([]*ipam.Pool, string, error) {
+	return listAfter(ctx, s, sharedPK(principal), poolPrefix, after, limit, s.Pools)
+}
+
+// ForeignAllocations is Allocations for those that an account took out of a
+// pool of another account. Their rows cost the pool's owner nothing, and the
+// account need not look through the pool.
+func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
+	rows, next, err := s.table.Query(ctx, Query{PK: foreignPK(account, pool), After: after, Limit: limit})
+	if err != nil || len(rows) == 0 {
+		return nil, next, err
+	}
+	keys := make([]Key, len(rows))
+	for i, r := range rows {
+		keys[i] = Key{takenPK(ipam.SpaceID(pool)), r.Key.SK}
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, "", err
+	}
+	allocations := make([]*ipam.Allocation, 0, len(rows))
+	for i, r := range rows {
+		taken, ok := read[keys[i]]
+		if !ok || taken.str(attrAllocationID) != r.Item.str(attrAllocationID) {
+			continue // released in between
+		}
+		t, err := decodeTaken(Row{keys[i], taken})
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", keys[i], err)
+		}
+		allocations = append(allocations, &ipam.Allocation{Taken: t, Pool: pool})
+	}
+	return allocations, next, nil
+}
+
+// listForeign are the writes that list an allocation that another account than
+// the pool's owner takes, or, with OpDelete, that end this; none for the owner's.
+func listForeign(op WriteOp, pool *ipam.Pool, t ipam.Taken) []Write {
+	if t.Owner == pool.Owner {
+		return nil
+	}
+	w := Write{Op: op, Key: foreignKey(t.Owner, pool.ID, t.CIDR)}
+	if op == OpPut {
+		w.Item, w.If = Item{attrAllocationID: str(t.AllocationID)}, Cond{Absent: true}
+	}
+	return []Write{w}
+}
