@@ -45,8 +45,8 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		Tags:         q.Tags,
 	}
 	space := ipam.SpaceID(q.Pool)
-	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space) }, func(attempt) ([]Write, error) {
-		snap, err := s.readForAllocate(ctx, space, q.Request, want.AllocationID)
+	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]Write, error) {
+		snap, err := s.readForAllocate(ctx, space, q, want.AllocationID)
 		if err != nil {
 			return nil, err
 		}
@@ -70,9 +70,10 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	if err != nil {
 		return nil, err
 	}
-	s.window.success(space)
 	if q.Preview {
 		want.AllocationID = ""
+	} else {
+		s.window.success(space)
 	}
 	return &ipam.Allocation{Taken: want, Pool: q.Pool}, nil
 }
@@ -95,7 +96,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview}
 	from, chosen, err := s.pick(ctx, t, snap)
 	if err != nil {
 		return nil, err
@@ -108,8 +109,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
-	return append(writes, listForeign(OpPut, pool, *want)...), nil
+	return append(writes, s.recordAllocation(t.space, *want, q.Token.Digest)), nil
 }
 
 // snapshot is what was read to decide on a taking.
@@ -120,7 +120,8 @@ type snapshot struct {
 	queried bool
 }
 
-func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, q ipam.AllocateRequest, id string) (snap snapshot, err error) {
+func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, id string) (snap snapshot, err error) {
+	q := a.Request
 	keys := []Key{PoolKey(string(space)), AllocationKey(id)}
 	if q.CIDR.IsValid() {
 		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
@@ -130,7 +131,7 @@ func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, q ipam.
 		snap.items, err = s.table.BatchGet(ctx, keys)
 		return snap, err
 	}
-	return s.readForLength(ctx, keys, taking{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}})
+	return s.readForLength(ctx, keys, taking{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}, alone: a.Preview})
 }
 
 // readForLength reads keys and, side by side, the free blocks for t.
@@ -237,10 +238,8 @@ type Release struct {
 	CIDR       netip.Prefix
 	Allocation string
 
-	// May says whether the caller may release the allocation, which the
-	// account owner took; its error is the answer. It is asked before it is
-	// known whether the allocation is of the pool: one of another pool that
-	// the pool's owner did not take does not exist for anybody.
+	// May says whether the caller may release the allocation, which Owner
+	// took; its error is the answer.
 	May func(pool *ipam.Pool, owner string) error
 }
 
@@ -278,8 +277,6 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		switch {
 		case !ok:
 			return nil, ipam.NotFound(q.Allocation)
-		case record.Space != space && record.Owner != pool.Owner:
-			return nil, ipam.NotFound(q.Allocation)
 		case record.Space != space:
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s is not of %s but of %s.", q.Allocation, q.Pool, record.Space)
 		case record.CIDR != q.CIDR:
@@ -296,8 +293,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		if err != nil {
 			return nil, err
 		}
-		writes = append(writes, s.tombstone(q.Allocation))
-		return append(writes, listForeign(OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
+		return append(writes, s.tombstone(q.Allocation)), nil
 	})
 	if err != nil || rest == nil {
 		return err

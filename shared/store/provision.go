@@ -117,7 +117,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			record.write(cidr),
 		), nil
 	}
-	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source) }, func(attempt) ([]Write, error) {
+	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source, s.o.Now()) }, func(attempt) ([]Write, error) {
 		read, err := s.table.BatchGet(ctx, []Key{record.key, PoolKey(q.Pool), made(q.Token)})
 		if err != nil {
 			return nil, err

@@ -15,6 +15,15 @@ type taking struct {
 	want  ipam.Want
 	by    string // the allocation id that the block will have
 	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
+	alone bool   // choose as a writer does that nobody contends with
+}
+
+// windowFor returns among how many positions to choose.
+func (s *Store) windowFor(t taking) int {
+	if t.alone {
+		return 1
+	}
+	return s.window.get(t.space, s.o.Now())
 }
 
 // choose picks the block for a wish for a length, out of rows, the answer to
@@ -29,7 +38,7 @@ type taking struct {
 // escapes both. To rule that out would take reading all that is taken.
 func (s *Store) choose(ctx context.Context, t taking, rows []Row, next string) (ipam.Free, netip.Prefix, error) {
 	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
-	window := s.window.get(t.space)
+	window := s.windowFor(t)
 	try := func(rows []Row) (from ipam.Free, chosen netip.Prefix, ok bool, err error) {
 		candidates := make([]ipam.Free, len(rows))
 		for i, r := range rows {
@@ -86,7 +95,7 @@ func (s *Store) choose(ctx context.Context, t taking, rows []Row, next string) (
 
 // fitting is the query for the free blocks that a wish's length fits.
 func (s *Store) fitting(t taking) Query {
-	q := Query{PK: freePK(t.space), From: fitSK(t.want.Length), Limit: s.window.get(t.space)}
+	q := Query{PK: freePK(t.space), From: fitSK(t.want.Length), Limit: s.windowFor(t)}
 	if len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0 {
 		q.Limit = 0
 	}

@@ -149,35 +149,50 @@ func mismatch(token string) error {
 
 // windows holds, for each space that this process met a conflict in, among how
 // many of the lowest positions it chooses. It widens on conflict and narrows
-// on success, so that a single writer takes the lowest of the tightest block
-// and many writers keep out of each other's way while space stays summarised.
+// on success, so that many writers keep out of each other's way while space
+// stays summarised; and a conflict is forgotten after a while, so that a writer
+// that is left alone takes the lowest of the tightest block again.
 type windows struct {
 	mu sync.Mutex
-	of map[ipam.SpaceID]int
+	of map[ipam.SpaceID]window
 }
 
+type window struct {
+	width    int
+	conflict time.Time // the last one
+}
+
+// widest bounds the window. That many /24s are a quarter of a /16: half of it
+// taken by writers with windows this wide leaves another quarter in one piece.
 const widest = 64
 
-func (w *windows) get(space ipam.SpaceID) int {
+// calm is how long after a conflict others are taken to be at work.
+const calm = 3 * time.Second
+
+func (w *windows) get(space ipam.SpaceID, now time.Time) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return max(1, w.of[space])
+	if now.Sub(w.of[space].conflict) > calm {
+		delete(w.of, space)
+	}
+	return max(1, w.of[space].width)
 }
 
-func (w *windows) conflict(space ipam.SpaceID) {
+func (w *windows) conflict(space ipam.SpaceID, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.of == nil {
-		w.of = make(map[ipam.SpaceID]int)
+		w.of = make(map[ipam.SpaceID]window)
 	}
-	w.of[space] = min(widest, max(2, 2*w.of[space]))
+	w.of[space] = window{min(widest, max(2, 2*w.of[space].width)), now}
 }
 
 func (w *windows) success(space ipam.SpaceID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := w.of[space]; n > 2 {
-		w.of[space] = n - n/8 - 1
+	if at := w.of[space]; at.width > 2 {
+		at.width -= at.width/8 + 1
+		w.of[space] = at
 	} else {
 		delete(w.of, space)
 	}
