@@ -3,9 +3,11 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -145,17 +147,27 @@ func TestWritersFillAPool(t *testing.T) {
 	c.lowest(24, 17, 16)
 }
 
+// free returns the free blocks by what is held, the largest last.
+func (c *crowd) free() []netip.Prefix {
+	return ipamtest.Free([]netip.Prefix{prefix("10.0.0.0/16")}, slices.Collect(maps.Keys(c.held)))
+}
+
+// onePiece demands that half of the /16 is held and a /18 is free.
+func (c *crowd) onePiece() {
+	c.Helper()
+	free := c.free()
+	if largest := free[len(free)-1]; len(c.held) != 128 || largest.Bits() > 18 {
+		c.Fatalf("with %d held, the largest free block is %s", len(c.held), largest)
+	}
+}
+
 // lowest demands that a preview, and then the allocation, of a writer that is
 // alone is the lowest address of the tightest block, for each length in turn.
 func (c *crowd) lowest(lengths ...int) {
 	c.Helper()
 	s := store.New(c.table, store.Options{Region: "us-east-1"})
 	for _, length := range lengths {
-		var taken []netip.Prefix
-		for p := range c.held {
-			taken = append(taken, p)
-		}
-		want, possible := ipamtest.Lowest(ipamtest.Free([]netip.Prefix{prefix("10.0.0.0/16")}, taken), length, ipam.Filter{})
+		want, possible := ipamtest.Lowest(c.free(), length, ipam.Filter{})
 		for _, preview := range []bool{true, false} {
 			q := allocation(c.pool, fmt.Sprint(c.tokens.Add(1)), byLength(length))
 			q.Preview = preview
@@ -181,6 +193,7 @@ func (c *crowd) halve() {
 			}
 		}
 	})
+	c.onePiece()
 	c.lowest(18, 24, 28, 25)
 }
 
@@ -246,7 +259,7 @@ func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 				t.Fatal("half empty, and full")
 			}
 		}
-		c.lowest(18)
+		c.onePiece()
 	}
 }
 
