@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -63,9 +64,30 @@ func New(registry *ops.Registry, o Options) *Handler {
 	return h
 }
 
+// Event is the event of API Gateway's REST proxy integration, with the member of
+// requestContext.identity that the type of package events leaves out.
+type Event struct {
+	events.APIGatewayProxyRequest
+	PrincipalOrgID string // of the caller's organisation, "" if the account is in none (API Gateway, "$context.identity.principalOrgId")
+}
+
+// UnmarshalJSON reads an event.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	var more struct {
+		RequestContext struct {
+			Identity struct{ PrincipalOrgID string }
+		}
+	}
+	if err := json.Unmarshal(b, &more); err != nil {
+		return err
+	}
+	e.PrincipalOrgID = more.RequestContext.Identity.PrincipalOrgID
+	return json.Unmarshal(b, &e.APIGatewayProxyRequest)
+}
+
 // Handle answers one request and logs one record of it. Its error is always
 // nil: failures are answers too.
-func (h *Handler) Handle(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+func (h *Handler) Handle(ctx context.Context, e Event) (events.APIGatewayProxyResponse, error) {
 	start := h.now()
 	r := &request{event: e, id: e.RequestContext.RequestID, json: strings.HasPrefix(e.Resource, "/v1/")}
 	body, contentType, err := h.serve(ctx, r)
@@ -91,7 +113,7 @@ func (h *Handler) Handle(ctx context.Context, e events.APIGatewayProxyRequest) (
 
 // request is what is known of a request so far, for its answer and its record.
 type request struct {
-	event     events.APIGatewayProxyRequest
+	event     Event
 	id        string
 	json      bool // the caller's protocol
 	operation string
@@ -132,7 +154,7 @@ func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentTy
 // query answers an EC2 Query request: its form is the body and the query
 // string together.
 func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error) {
-	body, err := content(&r.event)
+	body, err := content(&r.event.APIGatewayProxyRequest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -140,7 +162,7 @@ func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error)
 	if err != nil {
 		return nil, "", err
 	}
-	for name, values := range parameters(&r.event) {
+	for name, values := range parameters(&r.event.APIGatewayProxyRequest) {
 		form[name] = append(form[name], values...)
 	}
 	if r.operation, err = ec2query.Action(form); err != nil {
@@ -156,12 +178,12 @@ func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error)
 
 func (h *Handler) json(ctx context.Context, r *request) ([]byte, string, error) {
 	r.operation = r.event.PathParameters["operation"]
-	for name := range parameters(&r.event) {
+	for name := range parameters(&r.event.APIGatewayProxyRequest) {
 		if !strings.HasPrefix(strings.ToLower(name), "x-amz-") { // a signature may stand there
 			return nil, "", ipam.Errorf(ipam.CodeUnknownParameter, "The query string's parameter %s is not recognized. Send parameters as members of the JSON body.", schema.Excerpt(name))
 		}
 	}
-	body, err := content(&r.event)
+	body, err := content(&r.event.APIGatewayProxyRequest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -194,13 +216,13 @@ func (h *Handler) openapi(r *request) ([]byte, error) {
 	}
 	// The path that the caller used, stage included, less the resource's own.
 	scheme := "https"
-	if header(&r.event, "X-Forwarded-Proto") == "http" {
+	if header(&r.event.APIGatewayProxyRequest, "X-Forwarded-Proto") == "http" {
 		scheme = "http"
 	}
 	base := strings.TrimSuffix(r.event.RequestContext.Path, "/v1/openapi.json")
 	host := r.event.RequestContext.DomainName
 	if host == "" {
-		host = header(&r.event, "Host")
+		host = header(&r.event.APIGatewayProxyRequest, "Host")
 	}
 	return openapi.Document((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), described)
 }
@@ -233,13 +255,13 @@ func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Cod
 
 // caller returns the caller as API Gateway has verified it. Nothing that the
 // caller writes says who it is; it only claims a Region.
-func caller(e *events.APIGatewayProxyRequest) (ops.Caller, error) {
+func caller(e *Event) (ops.Caller, error) {
 	id := e.RequestContext.Identity
 	if e.RequestContext.APIID == "" || id.AccountID == "" || id.UserArn == "" {
 		return ops.Caller{}, ipam.Errorf(ipam.CodeAuthFailure, "The request carries no identity that API Gateway has verified. Call the API's address and sign the request with IAM credentials.")
 	}
-	region, err := callerRegion(e)
-	return ops.Caller{Account: id.AccountID, ARN: id.UserArn, Region: region}, err
+	region, err := callerRegion(&e.APIGatewayProxyRequest)
+	return ops.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region}, err
 }
 
 // callerRegion returns the Region that the caller claims: the header's, else

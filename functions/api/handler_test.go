@@ -103,7 +103,7 @@ func form(body string) func(*events.APIGatewayProxyRequest) {
 
 func (w *world) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) events.APIGatewayProxyResponse {
 	t.Helper()
-	a, err := w.Handle(t.Context(), event(t, change))
+	a, err := w.Handle(t.Context(), Event{APIGatewayProxyRequest: event(t, change)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +214,42 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 	want := []ops.Caller{{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/allocators/alice", Region: "ap-northeast-1"}}
 	if diff := cmp.Diff(w.callers, want); a.StatusCode != 200 || diff != "" {
 		t.Errorf("status %d; callers (-got +want):\n%s", a.StatusCode, diff)
+	}
+}
+
+// The caller's organisation is what API Gateway says, in the one place where it
+// says so.
+func TestOrganizationIsAPIGateways(t *testing.T) {
+	b, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const says, none = `"principalOrgId": "o-a1b2c3d4e5"`, `"principalOrgId": null`
+	if strings.Count(string(b), says) != 1 {
+		t.Fatalf("the event does not say %s once", says)
+	}
+	forged := strings.NewReplacer(says, none,
+		`"headers": {`, `"principalOrgId": "o-forged0000", "headers": {"principalOrgId": "o-forged0000", "X-Amzn-Principal-Org-Id": "o-forged0000", `,
+		`"requestContext": {`, `"requestContext": {"principalOrgId": "o-forged0000", "authorizer": {"principalOrgId": "o-forged0000"}, `)
+	for document, want := range map[string]string{string(b): "o-a1b2c3d4e5", strings.Replace(string(b), says, none, 1): "", forged.Replace(string(b)): ""} {
+		var e Event
+		if err := json.Unmarshal([]byte(document), &e); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(e.APIGatewayProxyRequest.RequestContext.Identity, event(t, nil).RequestContext.Identity); diff != "" {
+			t.Errorf("the rest of the identity (-got +want):\n%s", diff)
+		}
+		w := newWorld()
+		if a, err := w.Handle(t.Context(), e); err != nil || a.StatusCode != 200 || len(w.callers) != 1 {
+			t.Fatalf("%d %s, %v", a.StatusCode, a.Body, err)
+		}
+		if c := w.callers[0]; c.OrganizationID != want || c.Account != "111122223333" {
+			t.Errorf("the caller is %+v, want the organisation %q", c, want)
+		}
+	}
+	var e Event
+	if err := json.Unmarshal([]byte(`{"requestContext": {"identity": {"principalOrgId": 1}}}`), &e); err == nil {
+		t.Error("a number is taken for an organisation")
 	}
 }
 

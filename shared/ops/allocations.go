@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -40,7 +41,7 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if q.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDAllocation); err != nil {
 		return nil, err
 	}
-	q.May = func(p *ipam.Pool) error { return own(ctx, &p.Meta) }
+	q.May = func(p *ipam.Pool) error { return reach(ctx, p) }
 	a, err := o.store.Allocate(ctx, q)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,10 @@ func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationI
 		return nil, err
 	}
 	q.May = func(p *ipam.Pool, owner string) error {
-		if err := own(ctx, &p.Meta); err != nil {
+		if own(ctx, &p.Meta) == nil {
+			return nil // whoever took it
+		}
+		if err := reach(ctx, p); err != nil {
 			return err
 		}
 		if owner == "" { // no such allocation, which the store answers
@@ -87,9 +91,12 @@ func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAll
 	if err != nil {
 		return nil, err
 	}
+	if _, err := o.findAllocations(ctx, "IpamPoolAllocationId", []string{id}); err != nil {
+		return nil, err
+	}
 	a, err := o.store.ModifyAllocation(ctx, id, func(a *ipam.Allocation) error {
 		a.Description = text
-		return ownAllocation(ctx, a)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -97,10 +104,33 @@ func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAll
 	return &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: ptr(showAllocation(a))}, nil
 }
 
-// ownAllocation is own for allocations: one belongs to the account that took
-// it.
-func ownAllocation(ctx context.Context, a *ipam.Allocation) error {
-	return own(ctx, &ipam.Meta{ID: a.AllocationID, Owner: a.Owner})
+// existingAllocations returns those of the allocations with the given ids that
+// exist for the caller, by ascending pool and address. Account, pool and owner
+// of an allocation never change, so what is found may be changed by its id.
+func (o service) existingAllocations(ctx context.Context, ids []string) (allocations, error) {
+	found, err := o.store.AllocationsByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	of := make([]string, len(found))
+	for i, a := range found {
+		of[i] = a.Pool
+	}
+	pools, err := o.store.Pools(ctx, slices.Compact(of))
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*ipam.Pool, len(pools))
+	for _, p := range pools {
+		byID[p.ID] = p
+	}
+	return slices.DeleteFunc(found, func(a *ipam.Allocation) bool {
+		p := byID[a.Pool]
+		if p == nil || own(ctx, &p.Meta) == nil {
+			return p == nil
+		}
+		return a.Owner != CallerFrom(ctx).Account || reach(ctx, p) != nil
+	}), nil
 }
 
 // findAllocations returns the allocations with the given ids, by ascending pool
@@ -111,16 +141,16 @@ func (o service) findAllocations(ctx context.Context, parameter string, ids []st
 			return nil, err
 		}
 	}
-	found, err := o.store.AllocationsByID(ctx, ids)
+	found, err := o.existingAllocations(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	visible := make(map[string]bool, len(found))
+	exists := make(map[string]bool, len(found))
 	for _, a := range found {
-		visible[a.AllocationID] = ownAllocation(ctx, a) == nil
+		exists[a.AllocationID] = true
 	}
 	for _, id := range ids {
-		if !visible[id] {
+		if !exists[id] {
 			return nil, ipam.NotFound(id)
 		}
 	}
@@ -152,16 +182,20 @@ func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocati
 	if err != nil {
 		return nil, err
 	}
-	objects := o.allocationsOf(ctx, pool, after.cidr, p.readAhead(in.Filters))
+	objects := o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters))
 	if in.IpamPoolAllocationId != nil {
-		found, err := o.findAllocations(ctx, "IpamPoolAllocationId", []string{*in.IpamPoolAllocationId})
+		id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
 		if err != nil {
 			return nil, err
 		}
-		if found[0].Pool != pool {
-			return nil, ipam.NotFound(*in.IpamPoolAllocationId)
+		found, err := o.store.AllocationsByID(ctx, []string{id})
+		if err != nil {
+			return nil, err
 		}
-		objects = found.behind(after)
+		if len(found) == 0 || found[0].Pool != pool {
+			return nil, ipam.NotFound(id)
+		}
+		objects = allocations(found).behind(after)
 	}
 	out, next, err := collect(p, objects, showAllocation, match)
 	return &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: out, NextToken: next}, err
@@ -202,22 +236,32 @@ func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPo
 type place struct {
 	pool string
 	cidr netip.Prefix
+	via  string // the principal by which the pool is listed, or "" for a whole pool
 }
 
-func placeOf(a *ipam.Allocation) place { return place{a.Pool, a.CIDR} }
+func placeOf(a *ipam.Allocation) place { return place{pool: a.Pool, cidr: a.CIDR} }
 
-func (p place) position() []string { return []string{p.pool, p.cidr.String()} }
+func (p place) position() []string {
+	if p.via == "" {
+		return []string{p.pool, p.cidr.String()}
+	}
+	return []string{p.pool, p.cidr.String(), p.via}
+}
 
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.pool, q.pool), p.cidr.Compare(q.cidr))
 }
 
 func parsePlace(position []string) (place, bool) {
-	if len(position) != 2 || ipam.IDKindOf(position[0]) != ipam.IDPool {
+	if n := len(position); n < 2 || n > 3 || ipam.IDKindOf(position[0]) != ipam.IDPool {
 		return place{}, false
 	}
 	c, err := netip.ParsePrefix(position[1])
-	return place{position[0], c}, err == nil
+	at := place{pool: position[0], cidr: c}
+	if len(position) == 3 {
+		at.via = position[2]
+	}
+	return at, err == nil
 }
 
 // afterAllocation returns the place to go on from.
@@ -242,21 +286,28 @@ func (p page) readAhead(filters []types.Filter) int {
 }
 
 // allocationsOf lists the allocations of a pool by ascending address from
-// behind after, reading about ahead of them at once.
-func (o service) allocationsOf(ctx context.Context, pool string, after netip.Prefix, ahead int) list[ipam.Allocation] {
+// behind at, reading about ahead of them at once: all, or only the caller's if
+// the pool is listed by a principal that it is shared with.
+func (o service) allocationsOf(ctx context.Context, at place, ahead int) list[ipam.Allocation] {
+	read := o.store.Allocations
+	if at.via != "" {
+		read = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
+			return o.store.ForeignAllocations(ctx, CallerFrom(ctx).Account, pool, after, limit)
+		}
+	}
 	return func(yield func(entry[ipam.Allocation], error) bool) {
 		from := ""
-		if after.IsValid() {
-			from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: after}})
+		if at.cidr.IsValid() {
+			from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
 		}
 		for {
-			found, next, err := o.store.Allocations(ctx, pool, from, ahead)
+			found, next, err := read(ctx, at.pool, from, ahead)
 			if err != nil {
 				yield(entry[ipam.Allocation]{}, err)
 				return
 			}
 			for _, a := range found {
-				if !yield(entry[ipam.Allocation]{a, placeOf(a).position()}, nil) {
+				if !yield(entry[ipam.Allocation]{a, place{a.Pool, a.CIDR, at.via}.position()}, nil) {
 					return
 				}
 			}
@@ -268,12 +319,12 @@ func (o service) allocationsOf(ctx context.Context, pool string, after netip.Pre
 	}
 }
 
-// allAllocations lists the allocations of all of the caller's pools, by
-// ascending pool and address.
+// allAllocations lists the allocations that exist for the caller, by pool, in
+// the order of allPools, and ascending address.
 func (o service) allAllocations(ctx context.Context, after place, ahead int) list[ipam.Allocation] {
 	return func(yield func(entry[ipam.Allocation], error) bool) {
-		rest := func(pool string, from netip.Prefix) bool {
-			for e, err := range o.allocationsOf(ctx, pool, from, ahead) {
+		rest := func(at place) bool {
+			for e, err := range o.allocationsOf(ctx, at, ahead) {
 				if !yield(e, err) || err != nil {
 					return false
 				}
@@ -281,21 +332,29 @@ func (o service) allAllocations(ctx context.Context, after place, ahead int) lis
 			return true
 		}
 		if after.pool != "" {
-			switch pool, err := o.pools().find(ctx, "NextToken", []string{after.pool}); {
-			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since
+			pools := o.pools()
+			if after.via != "" {
+				pools = o.reachablePools()
+			}
+			switch _, err := pools.find(ctx, "NextToken", []string{after.pool}); {
+			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since, or not shared any more
 			case err != nil:
 				yield(entry[ipam.Allocation]{}, err)
 				return
-			case !rest(pool[0].ID, after.cidr):
+			case !rest(after):
 				return
 			}
 		}
-		for e, err := range o.pools().owned(ctx, after.pool) {
+		for e, err := range o.allPools(ctx, after.pool, after.via) {
 			if err != nil {
 				yield(entry[ipam.Allocation]{}, err)
 				return
 			}
-			if e.object.CIDRCount > 0 && !rest(e.object.ID, netip.Prefix{}) {
+			at := place{pool: e.object.ID}
+			if len(e.at) > 1 {
+				at.via = e.at[1]
+			}
+			if e.object.CIDRCount > 0 && !rest(at) {
 				return
 			}
 		}

@@ -18,7 +18,7 @@ import (
 const maxRegions = 50
 
 func (o service) ipams() kind[ipam.IPAM] {
-	return kind[ipam.IPAM]{ipam.IDIPAM, func(m *ipam.IPAM) *ipam.Meta { return &m.Meta }, o.store.IPAMs, o.store.IPAMsAfter, o.store.ModifyIPAM}
+	return kind[ipam.IPAM]{ipam.IDIPAM, func(m *ipam.IPAM) *ipam.Meta { return &m.Meta }, o.store.IPAMs, o.store.IPAMsAfter, o.store.ModifyIPAM, nil}
 }
 
 func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.CreateIpamOutput, error) {

@@ -11,7 +11,9 @@ type service struct{ store *store.Store }
 //
 // An object belongs to the account that made it, or to the owner of what it
 // stands under. For every other account it does not exist: each operation
-// answers for it as for an id that nobody has.
+// answers for it as for an id that nobody has. A pool may be shared: then others
+// see it and allocate from it. An allocation exists for the owner of its pool,
+// and for the account that took it as long as that sees the pool.
 func New(s *store.Store, auth Authorizer) *Registry {
 	r := NewRegistry(auth)
 	if s != nil {
@@ -33,6 +35,10 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	Define(r, "ModifyIpamPool", Meta{Class: Administer, Mutates: true, Summary: "Changes a pool's description and allocation rules."}, o.modifyPool)
 	Define(r, "DeleteIpamPool", Meta{Class: Administer, Mutates: true, Summary: "Deletes a pool; with Cascade, its CIDRs, allocations and child pools too."}, o.deletePool)
 	Define(r, "DescribeIpamPools", Meta{Class: Read, Paginated: true, Summary: "Lists pools."}, o.describePools)
+
+	Define(r, "PutIpamPoolShare", Meta{Class: Administer, Mutates: true, Summary: "Shares a pool with an account or an organisation, which then see it and allocate from it. An extension."}, o.putShare)
+	Define(r, "DeleteIpamPoolShare", Meta{Class: Administer, Mutates: true, Summary: "Ends a share; what was allocated stays. An extension."}, o.deleteShare)
+	Define(r, "DescribeIpamPoolShares", Meta{Class: Read, Paginated: true, Summary: "Lists the shares of pools. An extension."}, o.describeShares)
 
 	Define(r, "ProvisionIpamPoolCidr", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Puts a CIDR into a pool, out of its source pool or scope."}, o.provisionPoolCIDR)
 	Define(r, "DeprovisionIpamPoolCidr", Meta{Class: Administer, Mutates: true, Summary: "Takes a CIDR without allocations out of a pool."}, o.deprovisionPoolCIDR)

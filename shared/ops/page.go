@@ -124,6 +124,7 @@ func encodedSize(v reflect.Value) int {
 			n = encodedSize(v.Elem())
 		}
 	case reflect.Struct:
+		n = item
 		for f := range fields(v.Type()) {
 			if m := v.FieldByIndex(f.Index); !m.IsZero() {
 				n += 2*(len(f.Name)+len("Set")) + len("<></>") + encodedSize(m)
@@ -166,6 +167,7 @@ type kind[T any] struct {
 	byID   func(context.Context, []string) ([]*T, error)
 	after  func(ctx context.Context, owner, after string, limit int) ([]*T, string, error)
 	modify func(ctx context.Context, id string, act ipam.Act, change func(*T) error) (*T, error)
+	see    func(context.Context, *T) error // refuses what does not exist for the caller; nil: all but its own
 }
 
 // find returns the objects with the given ids, of which all must exist for the
@@ -182,7 +184,11 @@ func (k kind[T]) find(ctx context.Context, parameter string, ids []string) ([]*T
 	}
 	found := make(map[string]bool, len(objects))
 	for _, o := range objects {
-		found[k.meta(o).ID] = own(ctx, k.meta(o)) == nil
+		if k.see != nil {
+			found[k.meta(o).ID] = k.see(ctx, o) == nil
+		} else {
+			found[k.meta(o).ID] = own(ctx, k.meta(o)) == nil
+		}
 	}
 	for _, id := range ids {
 		if !found[id] {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
@@ -80,6 +81,9 @@ func crowd(t *testing.T) (w *world, pool string, allocations []string) {
 	for i := range 11 {
 		pools = append(pools, w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, TagSpecifications: specify("ipam-pool", "a", fmt.Sprint(i))}))
 	}
+	for i := range 9 {
+		do[ops.PutIpamPoolShareOutput](w, w.admin, &ops.PutIpamPoolShareInput{IpamPoolId: &pools[i%2], Principal: aws.String(fmt.Sprintf("%012d", i))})
+	}
 	for i := range 12 {
 		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pools[0], Cidr: aws.String(fmt.Sprintf("10.%d.0.0/16", i))})
 	}
@@ -114,6 +118,9 @@ func TestPagesMakeUpTheList(t *testing.T) {
 		{&ec2.DescribeIpamScopesInput{Filters: []types.Filter{where("is-default", "false")}}, 5, 10},
 		{&ec2.DescribeIpamPoolsInput{}, 5, 11},
 		{&ec2.DescribeIpamPoolsInput{Filters: tagged}, 5, 10},
+		{&ops.DescribeIpamPoolSharesInput{}, 6, 9},
+		{&ops.DescribeIpamPoolSharesInput{Filters: []types.Filter{where("principal", "*3", "00000000000?")}}, 5, 9},
+		{&ops.DescribeIpamPoolSharesInput{Filters: []types.Filter{where("ipam-pool-id", pool), where("permission", "allocate")}}, 5, 5},
 		{&ec2.GetIpamPoolCidrsInput{IpamPoolId: &pool}, 5, 12},
 		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000, 1200},
 		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, Filters: []types.Filter{where("cidr", "10.0.?.*")}}, 1000, 160},

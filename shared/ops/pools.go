@@ -20,7 +20,14 @@ const (
 )
 
 func (o service) pools() kind[ipam.Pool] {
-	return kind[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool}
+	return kind[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool, nil}
+}
+
+// reachablePools is pools that finds those shared with the caller too.
+func (o service) reachablePools() kind[ipam.Pool] {
+	k := o.pools()
+	k.see = reach
+	return k
 }
 
 func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ec2.CreateIpamPoolOutput, error) {
@@ -273,7 +280,19 @@ func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInp
 	if err != nil {
 		return nil, err
 	}
-	objects, err := o.pools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
+	var objects list[ipam.Pool]
+	if len(in.IpamPoolIds) > 0 {
+		objects, err = o.reachablePools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
+	} else {
+		via := ""
+		if len(p.after) == 2 {
+			p.after, via = p.after[:1], p.after[1]
+		}
+		var after string
+		if after, err = p.afterID(ipam.IDPool); err == nil {
+			objects = o.allPools(ctx, after, via)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +302,7 @@ func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInp
 
 // visiblePool returns the id of a pool that exists for the caller.
 func (o service) visiblePool(ctx context.Context, id *string) (string, error) {
-	pools, err := o.pools().find(ctx, "IpamPoolId", []string{aws.ToString(id)})
+	pools, err := o.reachablePools().find(ctx, "IpamPoolId", []string{aws.ToString(id)})
 	if err != nil {
 		return "", err
 	}

@@ -59,9 +59,10 @@ type Meta struct {
 
 // Caller is who calls, as the door has verified it.
 type Caller struct {
-	Account string // 12 digits
-	ARN     string // of the principal
-	Region  string // claimed by the caller, for locale checks only; "" is the home Region
+	Account        string // 12 digits
+	OrganizationID string // o-…; "" if the account is in none, or the door does not tell
+	ARN            string // of the principal
+	Region         string // claimed by the caller, for locale checks only; "" is the home Region
 }
 
 type callerKey struct{}

@@ -11,7 +11,7 @@ import (
 )
 
 func (o service) scopes() kind[ipam.Scope] {
-	return kind[ipam.Scope]{ipam.IDScope, func(s *ipam.Scope) *ipam.Meta { return &s.Meta }, o.store.Scopes, o.store.ScopesAfter, o.store.ModifyScope}
+	return kind[ipam.Scope]{ipam.IDScope, func(s *ipam.Scope) *ipam.Meta { return &s.Meta }, o.store.Scopes, o.store.ScopesAfter, o.store.ModifyScope, nil}
 }
 
 func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) (*ec2.CreateIpamScopeOutput, error) {

@@ -222,9 +222,6 @@ func (o service) retagAllocations(ctx context.Context, ids []string, change func
 		}
 		writes = append(writes, func() error {
 			_, err := o.store.ModifyAllocation(ctx, a.AllocationID, func(now *ipam.Allocation) (err error) {
-				if err := ownAllocation(ctx, now); err != nil {
-					return err
-				}
 				now.Tags, err = change(now.AllocationID, now.Tags)
 				return err
 			})
@@ -391,13 +388,12 @@ func (o service) taggedAllocations(ctx context.Context, after place, ids []strin
 	return func(yield func(entry[tagged], error) bool) {
 		objects := o.allAllocations(ctx, after, 0)
 		if byID {
-			found, err := o.store.AllocationsByID(ctx, ids)
+			found, err := o.existingAllocations(ctx, ids)
 			if err != nil {
 				yield(entry[tagged]{}, err)
 				return
 			}
-			found = slices.DeleteFunc(found, func(a *ipam.Allocation) bool { return ownAllocation(ctx, a) != nil })
-			objects = allocations(found).behind(after)
+			objects = found.behind(after)
 		}
 		for e, err := range objects {
 			if err != nil {

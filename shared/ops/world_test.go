@@ -24,6 +24,7 @@ const (
 	home     = "us-east-1"
 	account  = "111122223333"
 	stranger = "444455556666"
+	consumer = "777788889999" // with whom pools are shared
 )
 
 // world is the real registry on a table in memory. The table is checked at the

@@ -1,0 +1,228 @@
+package ops
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// The inputs and outputs of the operations on shares, which the EC2 API does
+// not have: AWS shares pools with another service. What a share allows is what
+// its managed permission for IPAM pools does: to see the pool with its CIDRs
+// and allocations, to allocate, and to release what one has allocated.
+// shared/wire/model/extensions.json describes them to the doors.
+type (
+	// IpamPoolSharePermission is what a share allows.
+	IpamPoolSharePermission string
+	// IpamPoolShare is a pool's share with a principal: an account id or an
+	// organisation id.
+	IpamPoolShare struct {
+		IpamPoolId, Principal *string
+		Permission            IpamPoolSharePermission
+	}
+	// PutIpamPoolShareInput is the input of PutIpamPoolShare.
+	PutIpamPoolShareInput struct {
+		DryRun                *bool
+		IpamPoolId, Principal *string
+		Permission            IpamPoolSharePermission // "" is ShareAllocate
+	}
+	// PutIpamPoolShareOutput is the output of PutIpamPoolShare.
+	PutIpamPoolShareOutput struct{ IpamPoolShare *IpamPoolShare }
+	// DeleteIpamPoolShareInput is the input of DeleteIpamPoolShare.
+	DeleteIpamPoolShareInput struct {
+		DryRun                *bool
+		IpamPoolId, Principal *string
+	}
+	// DeleteIpamPoolShareOutput is the output of DeleteIpamPoolShare.
+	DeleteIpamPoolShareOutput struct{ IpamPoolShare *IpamPoolShare }
+	// DescribeIpamPoolSharesInput is the input of DescribeIpamPoolShares.
+	DescribeIpamPoolSharesInput struct {
+		DryRun      *bool
+		IpamPoolIds []string
+		Filters     []types.Filter
+		MaxResults  *int32
+		NextToken   *string
+	}
+	// DescribeIpamPoolSharesOutput is the output of DescribeIpamPoolShares.
+	DescribeIpamPoolSharesOutput struct {
+		IpamPoolShares []IpamPoolShare
+		NextToken      *string
+	}
+)
+
+// ShareAllocate is the one permission there is.
+const ShareAllocate IpamPoolSharePermission = "allocate"
+
+func newShare(pool, principal string) *IpamPoolShare {
+	return &IpamPoolShare{&pool, &principal, ShareAllocate}
+}
+
+// principals are what a pool may be shared with so that the caller sees it.
+func (c Caller) principals() []string {
+	if c.OrganizationID == "" {
+		return []string{c.Account}
+	}
+	return []string{c.Account, c.OrganizationID}
+}
+
+// reach refuses a pool that is neither the caller's nor shared with it as if
+// it did not exist.
+func reach(ctx context.Context, p *ipam.Pool) error {
+	if c := CallerFrom(ctx); p.SharedWith(c.principals()) {
+		return nil
+	}
+	return own(ctx, &p.Meta)
+}
+
+var (
+	// As the Organizations API reference has them: AWS account id,
+	// organization id, and the path that aws:PrincipalOrgPaths is compared with.
+	accountID = regexp.MustCompile(`^\d{12}$`)
+	organizID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	orgPath   = regexp.MustCompile(`^o-[a-z0-9]{10,32}/r-`)
+)
+
+func checkPrincipal(p *string) (string, error) {
+	switch s := aws.ToString(p); {
+	case accountID.MatchString(s), organizID.MatchString(s):
+		return s, nil
+	case orgPath.MatchString(s):
+		return "", ipam.Errorf(ipam.CodeUnsupportedOperation, "The Principal %s is an organizational unit, with which pools cannot be shared yet: a request does not tell its caller's unit. Share with the unit's accounts, or with the organization %s.", schema.Excerpt(s), strings.SplitN(s, "/", 2)[0])
+	default:
+		return "", schema.Invalid("Principal", s, "Use an account id of 12 digits, or an organization id such as o-a1b2c3d4e5.")
+	}
+}
+
+// putShare is idempotent by nature: a share that is there stays.
+func (o service) putShare(ctx context.Context, in *PutIpamPoolShareInput) (*PutIpamPoolShareOutput, error) {
+	pool, principal, err := shareOf(in.IpamPoolId, in.Principal)
+	if err != nil {
+		return nil, err
+	}
+	err = o.store.PutShare(ctx, pool, principal, func(p *ipam.Pool) error {
+		if err := own(ctx, &p.Meta); err != nil {
+			return err
+		}
+		if principal == p.Owner {
+			return schema.Invalid("Principal", principal, "It is the pool's owner, who needs no share.")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &PutIpamPoolShareOutput{newShare(pool, principal)}, nil
+}
+
+// deleteShare takes the pool away from the principal at once. What it has
+// allocated stays until the pool's owner releases it, or the pool is shared
+// again.
+func (o service) deleteShare(ctx context.Context, in *DeleteIpamPoolShareInput) (*DeleteIpamPoolShareOutput, error) {
+	pool, principal, err := shareOf(in.IpamPoolId, in.Principal)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.store.DeleteShare(ctx, pool, principal, func(p *ipam.Pool) error { return own(ctx, &p.Meta) }); err != nil {
+		return nil, err
+	}
+	return &DeleteIpamPoolShareOutput{newShare(pool, principal)}, nil
+}
+
+func shareOf(id, to *string) (pool, principal string, err error) {
+	if pool, err = checkID(ipam.IDPool, "IpamPoolId", id); err == nil {
+		principal, err = checkPrincipal(to)
+	}
+	return pool, principal, err
+}
+
+// describeShares lists the shares of the caller's pools, by ascending pool and
+// principal.
+func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesInput) (*DescribeIpamPoolSharesOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "DescribeIpamPoolShares", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	// A position is a pool, of which all was listed, or the pool before, the
+	// pool, and the last of its principals.
+	var last [2]string
+	if n := len(p.after); n >= 2 {
+		p.after, last = p.after[:n-2], [2]string(p.after[n-2:])
+	}
+	match, err := derived[IpamPoolShare]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	pools, err := o.pools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, func(yield func(entry[IpamPoolShare], error) bool) {
+		before := p.after
+		for e, err := range pools {
+			if err != nil {
+				yield(entry[IpamPoolShare]{}, err)
+				return
+			}
+			for _, principal := range e.object.Shares {
+				if e.object.ID == last[0] && principal <= last[1] {
+					continue
+				}
+				if !yield(entry[IpamPoolShare]{newShare(e.object.ID, principal), append(slices.Clone(before), e.object.ID, principal)}, nil) {
+					return
+				}
+			}
+			before = e.at
+		}
+	}, func(s *IpamPoolShare) IpamPoolShare { return *s }, match)
+	return &DescribeIpamPoolSharesOutput{IpamPoolShares: found, NextToken: next}, err
+}
+
+// allPools lists the pools that the caller sees, from behind the id after in
+// the part via: its own, with via "", and then, principal by principal, those
+// shared with it; each by ascending id, and once. The position of a shared
+// one tells the principal behind the id.
+func (o service) allPools(ctx context.Context, after, via string) list[ipam.Pool] {
+	return func(yield func(entry[ipam.Pool], error) bool) {
+		principals := CallerFrom(ctx).principals()
+		first := slices.Index(principals, via)
+		switch {
+		case via == "":
+			for e, err := range o.pools().owned(ctx, after) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+			first, after = 0, ""
+		case first < 0:
+			yield(entry[ipam.Pool]{}, page{}.invalid())
+			return
+		}
+		for i := first; i < len(principals); i++ {
+			for more := true; more; more = after != "" {
+				pools, next, err := o.store.SharedAfter(ctx, principals[i], after, batch)
+				if err != nil {
+					yield(entry[ipam.Pool]{}, err)
+					return
+				}
+				for _, p := range pools {
+					if own(ctx, &p.Meta) == nil || p.SharedWith(principals[:i]) || !p.SharedWith(principals[i:i+1]) {
+						continue // listed before, or not shared any more
+					}
+					if !yield(entry[ipam.Pool]{p, []string{p.ID, principals[i]}}, nil) {
+						return
+					}
+				}
+				after = next
+			}
+		}
+	}
+}

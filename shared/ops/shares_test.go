@@ -1,0 +1,346 @@
+package ops_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+const organization = "o-a1b2c3d4e5"
+
+// member returns the context of an administrator of an account of the
+// organisation.
+func member(account string) context.Context {
+	c := ops.CallerFrom(as(account, "admin", ""))
+	c.OrganizationID = organization
+	return ops.WithCaller(context.Background(), c)
+}
+
+func (w *world) share(pool, principal string) {
+	w.t.Helper()
+	do[ops.PutIpamPoolShareOutput](w, w.admin, &ops.PutIpamPoolShareInput{IpamPoolId: &pool, Principal: &principal})
+}
+
+func (w *world) unshare(pool, principal string) {
+	w.t.Helper()
+	do[ops.DeleteIpamPoolShareOutput](w, w.admin, &ops.DeleteIpamPoolShareInput{IpamPoolId: &pool, Principal: &principal})
+}
+
+func take(w *world, ctx context.Context, pool string) *types.IpamPoolAllocation {
+	w.t.Helper()
+	return do[ec2.AllocateIpamPoolCidrOutput](w, ctx, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)}).IpamPoolAllocation
+}
+
+func give(pool string, a *types.IpamPoolAllocation) *ec2.ReleaseIpamPoolAllocationInput {
+	return &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}
+}
+
+// seen returns the ids of the pools that a caller sees, in order.
+func (w *world) seen(ctx context.Context) (ids []string) {
+	w.t.Helper()
+	for _, p := range do[ec2.DescribeIpamPoolsOutput](w, ctx, &ec2.DescribeIpamPoolsInput{}).IpamPools {
+		ids = append(ids, *p.IpamPoolId)
+	}
+	return ids
+}
+
+// held returns the ids of the allocations that a caller sees over all pools.
+func (w *world) held(ctx context.Context) (ids []string) {
+	w.t.Helper()
+	for _, a := range do[ec2.DescribeIpamPoolAllocationsOutput](w, ctx, &ec2.DescribeIpamPoolAllocationsInput{}).IpamPoolAllocations {
+		ids = append(ids, *a.IpamPoolAllocationId)
+	}
+	return ids
+}
+
+// A consumer's life in a shared pool: it sees the pool, takes and gives back
+// what is its own, touches nothing else, and is out when the share goes.
+func TestSharedPool(t *testing.T) {
+	w := newRealWorld(t, nil)
+	o := w.furnish()
+	scope := o.Scope
+	unshared := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &scope}, "11.0.0.0/16")
+	guest := as(consumer, "admin", "")
+	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
+	w.share(o.Pool, consumer)
+	w.share(o.Pool, consumer) // once more changes nothing
+
+	if got := w.seen(guest); !slices.Equal(got, []string{o.Pool}) {
+		t.Errorf("the consumer sees the pools %v, want %s", got, o.Pool)
+	}
+	if p := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool}}).IpamPools[0]; *p.OwnerId != account {
+		t.Errorf("the pool is shown with the owner %s", *p.OwnerId)
+	}
+	if got := w.seen(as(stranger, "admin", "")); len(got) > 0 {
+		t.Errorf("a stranger sees %v", got)
+	}
+	if c := do[ec2.GetIpamPoolCidrsOutput](w, guest, &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}).IpamPoolCidrs; len(c) != 1 {
+		t.Errorf("the consumer sees the CIDRs %+v", c)
+	}
+	preview := do[ec2.AllocateIpamPoolCidrOutput](w, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24), PreviewNextCidr: aws.Bool(true)}).IpamPoolAllocation
+	a, b := take(w, guest, o.Pool), take(w, guest, o.Pool)
+	if *a.Cidr != *preview.Cidr || *a.ResourceOwner != consumer {
+		t.Errorf("got %s of %s; the preview was %s", *a.Cidr, *a.ResourceOwner, *preview.Cidr)
+	}
+	if all := do[ec2.GetIpamPoolAllocationsOutput](w, guest, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool}).IpamPoolAllocations; len(all) != 3 {
+		t.Errorf("the consumer sees %d allocations of the pool, want all 3", len(all))
+	}
+	if one := do[ec2.GetIpamPoolAllocationsOutput](w, guest, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, IpamPoolAllocationId: &o.Allocation}).IpamPoolAllocations; len(one) != 1 {
+		t.Errorf("the consumer sees the owner's allocation %+v in the pool", one)
+	}
+	own, theirs := []string{*a.IpamPoolAllocationId, *b.IpamPoolAllocationId}, w.held(w.admin)
+	if got := w.held(guest); !slices.Equal(got, own) {
+		t.Errorf("the consumer's allocations are %v, want %v", got, own)
+	}
+	if want := append([]string{o.Allocation}, own...); !slices.Equal(theirs, want) {
+		t.Errorf("the owner sees the allocations %v, want %v", theirs, want)
+	}
+	do[ec2.ModifyIpamPoolAllocationOutput](w, guest, &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: &own[0], Description: aws.String("mine")})
+	do[ec2.CreateTagsOutput](w, guest, &ec2.CreateTagsInput{Resources: own, Tags: tags("team", "net")})
+	if got := do[ec2.DescribeTagsOutput](w, guest, &ec2.DescribeTagsInput{}).Tags; len(got) != 2 {
+		t.Errorf("the consumer's tags are %+v", got)
+	}
+	if got := do[ec2.DescribeTagsOutput](w, guest, &ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-id", own[0], o.Allocation)}}).Tags; len(got) != 1 {
+		t.Errorf("the consumer's tags by id are %+v", got)
+	}
+
+	// Whatever else there is to be asked is answered as for what nobody has.
+	allowed := []string{"DescribeIpamPools", "GetIpamPoolCidrs", "AllocateIpamPoolCidr", "GetIpamPoolAllocations"}
+	for _, in := range requests(o) {
+		if slices.Contains(allowed, operation(in)) {
+			continue
+		}
+		before := w.table.Hash()
+		_, err := w.registry.Call(guest, operation(in), in)
+		if !strings.HasSuffix(string(ipam.CodeOf(err)), ".NotFound") || w.table.Hash() != before {
+			t.Errorf("%s by the consumer: %v", operation(in), err)
+		}
+	}
+	for _, in := range requests(targets{o.IPAM, o.Scope, unshared, o.Allocation, o.CIDR}) {
+		if _, err := w.registry.Call(guest, operation(in), in); !strings.HasSuffix(string(ipam.CodeOf(err)), ".NotFound") {
+			t.Errorf("%s on a pool that is not shared: %v", operation(in), err)
+		}
+	}
+	// Nor is its own allocation found by way of another pool.
+	second := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &scope}, "12.0.0.0/16")
+	for _, ctx := range []context.Context{w.admin, guest} {
+		w.refused(t, ctx, give(second, a), map[bool]ipam.Code{true: "InvalidIpamPoolAllocationId.NotFound", false: "InvalidIpamPoolId.NotFound"}[ctx == w.admin])
+	}
+
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, give(o.Pool, a))
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, give(o.Pool, a)) // as for a lost answer
+	if got := w.held(guest); !slices.Equal(got, own[1:]) {
+		t.Errorf("after the release the consumer's allocations are %v, want %v", got, own[1:])
+	}
+
+	w.unshare(o.Pool, consumer)
+	if pools, allocations := w.seen(guest), w.held(guest); len(pools)+len(allocations) > 0 {
+		t.Errorf("without the share the consumer sees the pools %v, the allocations %v", pools, allocations)
+	}
+	mine := o
+	mine.Allocation, mine.CIDR = own[1], *b.Cidr
+	for _, in := range requests(mine) {
+		if _, err := w.registry.Call(guest, operation(in), in); !strings.HasSuffix(string(ipam.CodeOf(err)), ".NotFound") {
+			t.Errorf("%s without the share: %v", operation(in), err)
+		}
+	}
+	if got := do[ec2.DescribeTagsOutput](w, guest, &ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-id", own[1])}}).Tags; len(got) > 0 {
+		t.Errorf("without the share the consumer sees the tags %+v", got)
+	}
+	if got, want := w.held(w.admin), []string{o.Allocation, own[1]}; !slices.Equal(got, want) {
+		t.Errorf("the owner sees %v, want %v", got, want)
+	}
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, give(o.Pool, b)) // whoever took it
+	w.share(o.Pool, consumer)
+	if got := w.held(guest); len(got) > 0 {
+		t.Errorf("shared again, the consumer sees %v", got)
+	}
+}
+
+// A pool is listed once however often it is shared with the caller, behind its
+// own, and pages make up the list.
+func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
+	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
+	m := w.makeIPAM(ec2.CreateIpamInput{})
+	guest := member(consumer)
+	var shared [2][]string
+	for i := range 9 {
+		pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, fmt.Sprintf("10.%d.0.0/16", i))
+		if i%3 != 0 {
+			w.share(pool, consumer)
+			shared[0] = append(shared[0], pool)
+		}
+		if i%2 == 0 {
+			w.share(pool, organization)
+			if i%3 == 0 {
+				shared[1] = append(shared[1], pool)
+			}
+		}
+	}
+	if got, ids := w.seen(w.admin), w.seen(member(account)); len(got) != 9 || !slices.Equal(got, ids) {
+		t.Errorf("the owner sees %v, and in the organisation %v", got, ids)
+	}
+	mine := do[ec2.CreateIpamOutput](w, guest, &ec2.CreateIpamInput{}).Ipam
+	var want []string
+	for i := range 3 {
+		p := do[ec2.CreateIpamPoolOutput](w, guest, &ec2.CreateIpamPoolInput{IpamScopeId: mine.PrivateDefaultScopeId, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
+		do[ec2.ProvisionIpamPoolCidrOutput](w, guest, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: p, Cidr: aws.String(fmt.Sprintf("10.%d.0.0/16", i))})
+		want = append(want, *p)
+	}
+	for _, part := range [][]string{want, shared[0], shared[1]} {
+		slices.Sort(part)
+	}
+	want = slices.Concat(want, shared[0], shared[1])
+	if got := w.seen(guest); !slices.Equal(got, want) {
+		t.Errorf("got the pools\n%v, want\n%v", got, want)
+	}
+	var taken []string
+	for _, p := range want {
+		for range 3 {
+			taken = append(taken, *take(w, guest, p).IpamPoolAllocationId)
+			w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &shared[0][0], NetmaskLength: aws.Int32(24)}) // the owner's are not listed
+		}
+	}
+	if got := w.held(guest); !slices.Equal(got, taken) {
+		t.Errorf("got the allocations\n%v, want\n%v", got, taken)
+	}
+	for _, in := range []any{&ec2.DescribeIpamPoolsInput{}, &ec2.DescribeTagsInput{}, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &shared[1][0]}} {
+		do[ec2.CreateTagsOutput](w, guest, &ec2.CreateTagsInput{Resources: taken[7:12], Tags: tags("a", "1", "b", "2")})
+		size := int32(5)
+		if _, ok := in.(*ec2.GetIpamPoolAllocationsInput); ok {
+			size = 1000
+		}
+		whole, _, _ := pages(w, guest, in, 0)
+		parts, _, _ := pages(w, guest, in, size)
+		if diff := cmp.Diff(whole, parts, exported); diff != "" || len(whole) == 0 {
+			t.Errorf("%s: the pages are not the list:\n%.2000s", operation(in), diff)
+		}
+	}
+	// A token leads on behind what is no longer shared, and to no other account's.
+	first := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(5)})
+	last := *first.IpamPools[4].IpamPoolId
+	w.unshare(last, consumer)
+	second := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(5), NextToken: first.NextToken})
+	if got := *second.IpamPools[0].IpamPoolId; got != want[5] {
+		t.Errorf("the next page begins with %s, want %s", got, want[5])
+	}
+	w.refused(t, as(stranger, "admin", ""), &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(5), NextToken: first.NextToken}, "InvalidNextToken")
+}
+
+// More allocations than a page of the largest size, in a shared pool: the
+// position in it is kept, and forgotten when the share goes in between.
+func TestAllocationsInASharedPoolInPages(t *testing.T) {
+	w := newRealWorld(t, nil)
+	o := w.furnish()
+	w.share(o.Pool, organization)
+	guest := member(consumer)
+	for range 1010 {
+		do[ec2.AllocateIpamPoolCidrOutput](w, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(28)})
+	}
+	all, sizes, tokens := pages(w, guest, &ec2.DescribeIpamPoolAllocationsInput{}, 1000)
+	if len(all) != 1010 || len(sizes) != 2 {
+		t.Errorf("%d allocations in pages of %v", len(all), sizes)
+	}
+	w.unshare(o.Pool, organization)
+	rest := do[ec2.DescribeIpamPoolAllocationsOutput](w, guest, &ec2.DescribeIpamPoolAllocationsInput{MaxResults: aws.Int32(1000), NextToken: &tokens[0]})
+	if len(rest.IpamPoolAllocations) > 0 || rest.NextToken != nil {
+		t.Errorf("without the share the next page has %d allocations", len(rest.IpamPoolAllocations))
+	}
+}
+
+// A share with the organisation is for its members, as the door has verified
+// them, and for nobody who only says so.
+func TestShareWithTheOrganization(t *testing.T) {
+	w := newRealWorld(t, nil)
+	o := w.furnish()
+	w.share(o.Pool, organization)
+	take(w, member(consumer), o.Pool)
+	w.refused(t, as(consumer, "admin", ""), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
+	other := ops.CallerFrom(member(consumer))
+	other.OrganizationID = "o-z9y8x7w6v5"
+	w.refused(t, ops.WithCaller(t.Context(), other), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
+	// The owner is in its own organisation, and no guest in its own pool.
+	release := do[ec2.GetIpamPoolAllocationsOutput](w, member(account), &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, Filters: []types.Filter{where("resource-owner", consumer)}})
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, member(account), give(o.Pool, &release.IpamPoolAllocations[0]))
+}
+
+func TestSharesRefused(t *testing.T) {
+	w := newRealWorld(t, func(q *ipam.Quotas) { q.SharesPerPool = 2 })
+	o := w.furnish()
+	w.share(o.Pool, consumer)
+	put := func(principal string) *ops.PutIpamPoolShareInput {
+		return &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: &principal}
+	}
+	for _, c := range []struct {
+		name string
+		in   any
+		code ipam.Code
+		word string
+	}{
+		{"no principal", &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool}, "MissingParameter", "Principal"},
+		{"no pool", &ops.DeleteIpamPoolShareInput{Principal: aws.String(consumer)}, "MissingParameter", "IpamPoolId"},
+		{"not a pool", &ops.PutIpamPoolShareInput{IpamPoolId: aws.String("pool"), Principal: aws.String(consumer)}, "InvalidIpamPoolId.Malformed", "pool"},
+		{"eleven digits", put("44445555666"), "InvalidParameterValue", "12 digits"},
+		{"an ARN", put("arn:aws:iam::444455556666:root"), "InvalidParameterValue", "12 digits"},
+		{"a partition of the table", put("444455556666#x"), "InvalidParameterValue", "12 digits"},
+		{"everybody", put("*"), "InvalidParameterValue", "12 digits"},
+		{"an organizational unit", put("o-a1b2c3d4e5/r-f6g7/ou-f6g7-h8i9j0k1/"), "UnsupportedOperation", "o-a1b2c3d4e5/r-f6g7/ou-f6g7-h8i9j0k1/"},
+		{"the owner", put(account), "InvalidParameterValue", "owner"},
+		{"another permission", &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: aws.String(consumer), Permission: "own"}, "InvalidParameterValue", "Permission"},
+		{"no such share", &ops.DeleteIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: aws.String(stranger)}, "InvalidParameterValue", "not shared with " + stranger},
+		{"an unknown filter", &ops.DescribeIpamPoolSharesInput{Filters: []types.Filter{where("owner", "x")}}, "InvalidParameterValue", "ipam-pool-id, permission, principal"},
+		{"ids and MaxResults", &ops.DescribeIpamPoolSharesInput{IpamPoolIds: []string{o.Pool}, MaxResults: aws.Int32(5)}, "InvalidParameterCombination", "IpamPoolIds"},
+	} {
+		t.Run(c.name, func(t *testing.T) { w.refused(t, w.admin, c.in, c.code, c.word) })
+	}
+	w.share(o.Pool, stranger)
+	w.refused(t, w.admin, put(organization), "ResourceLimitExceeded", "You have created 2")
+	w.share(o.Pool, stranger) // is there, so no limit is in its way
+	got := do[ops.DescribeIpamPoolSharesOutput](w, w.admin, &ops.DescribeIpamPoolSharesInput{IpamPoolIds: []string{o.Pool}}).IpamPoolShares
+	want := []ops.IpamPoolShare{{IpamPoolId: &o.Pool, Principal: aws.String(stranger), Permission: "allocate"}, {IpamPoolId: &o.Pool, Principal: aws.String(consumer), Permission: "allocate"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	do[ec2.DeleteIpamPoolOutput](w, w.admin, &ec2.DeleteIpamPoolInput{IpamPoolId: &o.Pool, Cascade: aws.Bool(true)})
+	for _, in := range []any{put(organization), &ops.DeleteIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: aws.String(consumer)}} {
+		w.refused(t, w.admin, in, "IncorrectState", o.Pool)
+	}
+}
+
+// Shares, and the rows of others' allocations, end with their pool, at the
+// largest quota too.
+func TestSharesEndWithTheirPool(t *testing.T) {
+	w := newRealWorld(t, func(q *ipam.Quotas) { q.SharesPerPool = ipam.MaxSharesPerPool })
+	o := w.furnish()
+	child := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope, SourceIpamPoolId: &o.Pool}, "10.0.128.0/17")
+	for i := range ipam.MaxSharesPerPool - 1 {
+		w.share(child, fmt.Sprintf("%012d", i))
+	}
+	w.share(child, consumer)
+	w.share(o.Pool, consumer)
+	guest := as(consumer, "admin", "")
+	take(w, guest, child)
+	take(w, guest, o.Pool)
+	do[ec2.DeleteIpamPoolOutput](w, w.admin, &ec2.DeleteIpamPoolInput{IpamPoolId: &o.Pool, Cascade: aws.Bool(true)})
+	if err := w.store.RunWork(t.Context(), "delete-pool#"+o.Pool); err != nil {
+		t.Fatal(err)
+	}
+	if pools, allocations := w.seen(guest), w.held(guest); len(pools)+len(allocations) > 0 {
+		t.Errorf("the consumer still sees %v, %v", pools, allocations)
+	}
+	for k := range w.table.All() {
+		if strings.HasPrefix(k.PK, "PRINCIPAL#") || strings.HasPrefix(k.PK, "FOREIGN#") {
+			t.Errorf("%s is left", k)
+		}
+	}
+}
