@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
@@ -328,5 +330,35 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 	}
 	if digest("ab", "c") == digest("a", "bc") {
 		t.Error("texts run into one another")
+	}
+	p, err := newPage(context.Background(), "A", same[0], nil, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPage(context.Background(), "B", same[0], nil, p.token([]string{"x"}), 1); err == nil {
+		t.Error("a token leads on with another operation")
+	}
+}
+
+// What was read by id goes on behind a position, whether that is still there or
+// not.
+func TestReadByIDGoesOnBehindAPosition(t *testing.T) {
+	var pools []*ipam.Pool
+	var as allocations
+	for _, id := range []string{"b", "d", "f"} {
+		pools = append(pools, &ipam.Pool{Meta: ipam.Meta{ID: id}})
+		as = append(as, &ipam.Allocation{Pool: id, Taken: ipam.Taken{AllocationID: id, CIDR: netip.MustParsePrefix("10.0.0.0/8")}})
+	}
+	for after, want := range map[string]string{"": "bdf", "b": "df", "c": "df", "f": "", "g": ""} {
+		got, gotAllocations := "", ""
+		for e := range (service{}).pools().behind(after, pools) {
+			got += e.object.ID
+		}
+		for e := range as.behind(place{pool: after, cidr: netip.MustParsePrefix("10.0.0.0/8")}) {
+			gotAllocations += e.object.AllocationID
+		}
+		if got != want || gotAllocations != want {
+			t.Errorf("behind %q: pools %q, allocations %q; want %q", after, got, gotAllocations, want)
+		}
 	}
 }
