@@ -4,7 +4,7 @@ import pytest
 
 READ = {
     "DescribeIpams": {}, "DescribeIpamScopes": {}, "DescribeIpamPools": {}, "DescribeIpamPoolAllocations": {}, "DescribeTags": {},
-    "GetIpamPoolCidrs": {"IpamPoolId": "POOL"}, "GetIpamPoolAllocations": {"IpamPoolId": "POOL"},
+    "GetIpamPoolCidrs": {"IpamPoolId": "POOL"}, "GetIpamPoolAllocations": {"IpamPoolId": "POOL"}, "DescribeIpamPoolShares": {},
 }
 ALLOCATE = {
     "AllocateIpamPoolCidr": {"IpamPoolId": "POOL", "NetmaskLength": 28},
@@ -18,6 +18,7 @@ ADMINISTER = {
     "DeleteIpamPool": {"IpamPoolId": "POOL", "Cascade": True}, "ProvisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.9.0.0/24"},
     "DeprovisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/24"},
     "CreateTags": {"Resources": ["POOL"], "Tags": [{"Key": "a", "Value": "b"}]}, "DeleteTags": {"Resources": ["POOL"]},
+    "PutIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"}, "DeleteIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"},
     "GetAccessGrants": {}, "PutAccessGrants": {"Readers": ["*"]},
 }
 
