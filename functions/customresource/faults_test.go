@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
@@ -91,11 +96,12 @@ func run(t *testing.T, a act, f faults) int {
 	start := w.content()
 	a.prepare(w, scope, top)
 	prepared := w.content()
-	calls, requests := 0, 0
-	send := w.requests
+	first, calls := w.requests+1, 0
+	var mu sync.Mutex // the store reads side by side
 	w.faulty.Inject = func(storetest.Call) *storetest.Fault {
-		requests = w.requests - send
-		if requests > 1 {
+		mu.Lock()
+		defer mu.Unlock()
+		if w.requests > first {
 			return nil // the table is back when CloudFormation cleans up
 		}
 		n := calls
@@ -155,9 +161,12 @@ func TestUnfinished(t *testing.T) {
 		w := newWorld(t)
 		_, top := w.network()
 		before := w.content()
-		failing := false
+		var failing atomic.Bool
 		w.faulty.Inject = func(c storetest.Call) *storetest.Fault {
-			if failing = failing || c.Kind == storetest.Transact; failing {
+			if c.Kind == storetest.Transact {
+				failing.Store(true)
+			}
+			if failing.Load() {
 				return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied && c.Kind == storetest.Transact}
 			}
 			return nil
@@ -171,10 +180,95 @@ func TestUnfinished(t *testing.T) {
 		if changed := w.content() != before; changed != applied {
 			t.Errorf("applied %t, and the table has changed: %t", applied, changed)
 		}
+		// Properties that are not the create's would make something else.
+		d := w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 25})
+		d.PhysicalResourceID = a.PhysicalResourceID
+		if r := w.send(d); applied != strings.Contains(r.Reason, "IdempotentParameterMismatch: ") {
+			t.Errorf("applied %t, deleted with other properties: %+v", applied, r)
+		}
+		if !applied {
+			w.same(before)
+			continue
+		}
 		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
 		w.same(before)
 		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
 		w.same(before)
+	}
+}
+
+// An update of a create that failed is a create.
+func TestUpdateOfNothing(t *testing.T) {
+	for _, id := range []string{nothing, unfinished + "0123"} {
+		w := newWorld(t)
+		_, top := w.network()
+		p := properties{"IpamPoolId": top, "NetmaskLength": 24}
+		w.standing["X"] = &standing{"Custom::IpamAllocation", id, p, nil}
+		if a := w.send(w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "X", p)); a.Status != cfn.StatusSuccess || a.Data["Cidr"] != "10.0.0.0/24" {
+			t.Errorf("%s: %+v", id, a)
+		}
+		before := w.content()
+		p["NetmaskLength"] = 8
+		if a := w.send(w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "X", p)); a.Status != cfn.StatusFailed || a.PhysicalResourceID != id {
+			t.Errorf("%s: %+v", id, a)
+		}
+		w.same(before)
+	}
+}
+
+// slow has the CIDRs of pools pass through states that the table has none of,
+// and end in one.
+type slow struct {
+	Caller
+	pending, end types.IpamPoolCidrState
+	looks        *int // until the end
+}
+
+func (c slow) Call(ctx context.Context, operation string, in any) (any, error) {
+	out, err := c.Caller.Call(ctx, operation, in)
+	shown := func(s *types.IpamPoolCidr) {
+		if *c.looks--; *c.looks > 0 {
+			s.State = c.pending
+		} else if c.end != "" {
+			s.State, s.FailureReason = c.end, &types.IpamPoolCidrFailureReason{Message: aws.String("The moon is full.")}
+		}
+	}
+	switch out := out.(type) {
+	case *ec2.ProvisionIpamPoolCidrOutput:
+		shown(out.IpamPoolCidr)
+	case *ec2.DeprovisionIpamPoolCidrOutput:
+		shown(out.IpamPoolCidr)
+	case *ec2.GetIpamPoolCidrsOutput:
+		for i := range out.IpamPoolCidrs {
+			shown(&out.IpamPoolCidrs[i])
+		}
+	}
+	return out, err
+}
+
+// What takes the API a while is waited for.
+func TestWaits(t *testing.T) {
+	w := newWorld(t)
+	scope, top := w.network()
+	pool := w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top}).id
+	caller := w.h.caller
+	for _, c := range []struct {
+		name          string
+		end           types.IpamPoolCidrState
+		reason, state string
+	}{
+		{"it comes", "", "", "provisioned"},
+		{"it fails", types.IpamPoolCidrStateFailedProvision, "IncorrectState: The CIDR 10.0.0.0/24 is in the state failed-provision. The moon is full.", ""},
+	} {
+		looks := 4
+		w.use(slow{caller, types.IpamPoolCidrStatePendingProvision, c.end, &looks})
+		a := w.send(w.event(cfn.RequestCreate, "Custom::IpamPoolCidr", "X", properties{"IpamPoolId": pool, "Cidr": "10.0.0.0/24"}))
+		if a.Reason != c.reason || c.state != "" && a.Data["State"] != c.state || looks > 0 {
+			t.Errorf("%s, after %d looks left: %+v", c.name, looks, a)
+		}
+		looks = 4
+		w.use(slow{caller, types.IpamPoolCidrStatePendingDeprovision, "", &looks})
+		w.end("Custom::IpamPoolCidr", "X", a.PhysicalResourceID, properties{"IpamPoolId": pool, "Cidr": "10.0.0.0/24"})
 	}
 }
 

@@ -35,7 +35,7 @@ import (
 
 const (
 	// nothing is the physical id of a create that failed and left nothing
-	// behind.
+	// behind. It is no object's, so its Delete does nothing.
 	nothing = "nothing-was-made"
 	// unfinished, and the seed of the request's tokens behind it, is that of a
 	// create of which it could not be found out what it made. Its Delete finds
@@ -142,7 +142,7 @@ func (h *Handler) serve(ctx context.Context, e *cfn.Event) (id string, attribute
 	}()
 	kind, ok := resources[e.ResourceType]
 	if e.RequestType == cfn.RequestDelete {
-		if ok && e.PhysicalResourceID != nothing {
+		if ok {
 			err = kind.delete(ctx, r)
 		}
 		return e.PhysicalResourceID, nil, err

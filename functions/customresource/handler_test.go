@@ -110,6 +110,9 @@ func TestStory(t *testing.T) {
 	if p = w.must("Custom::IpamPool", "Child", child); p.id == pid {
 		t.Error("the pool has another locale and is the same pool")
 	}
+	w.must("Custom::Ipam", "Ipam", properties{})
+	w.contains(`"Description":null,"EnablePrivateGua":false`)
+	w.contains(`"OperatingRegions":[{"RegionName":"us-east-1"}]`)
 	for _, logical := range []string{"Child", "Top", "Scope", "Ipam"} {
 		w.remove(logical)
 	}
@@ -274,6 +277,7 @@ func TestRefusals(t *testing.T) {
 		{"a CIDR twice", "Custom::IpamPool", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}, properties{"Cidr": "10.0.0.128/25"}}}), "10.0.0.128/25"},
 		{"no CIDR", "Custom::IpamPool", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "ten"}}}), "InvalidParameterValue: |ten"},
 		{"resource planning", "Custom::IpamPool", pool(properties{"SourceResource": properties{"ResourceId": "vpc-1", "ResourceOwner": account, "ResourceRegion": "us-east-1", "ResourceType": "vpc"}}), "UnsupportedOperation: |SourceResource"},
+		{"another authority", "Custom::IpamScope", properties{"IpamId": w.standing["Ipam"].id, "ExternalAuthorityConfiguration": properties{"ExternalResourceIdentifier": "x", "IpamScopeExternalAuthorityType": "infoblox"}}, "UnsupportedOperation: |ExternalAuthorityConfiguration"},
 		{"an exclusion", "Custom::Ipam", properties{"DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-1/r-1/"}}}, "UnsupportedOperation: "},
 		{"a CIDR that is too large", "Custom::IpamPoolCidr", properties{"IpamPoolId": top, "NetmaskLength": 8}, "InvalidParameterCombination: "},
 		{"an allocation that is too large", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 15}, "/15|/16"},
@@ -323,6 +327,7 @@ func TestRollback(t *testing.T) {
 		{"what had the pool's default length", "C", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 8}, "/8"},
 		{"a CIDR of a pool", "D", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 16}, "/16"},
 		{"another IPAM", "S", properties{"IpamId": "ipam-0123456789abcdef0"}, "NotFound"},
+		{"another authority", "S", properties{"IpamId": w.standing["Ipam"].id, "Description": "s", "ExternalAuthorityConfiguration": properties{"ExternalResourceIdentifier": "x", "IpamScopeExternalAuthorityType": "infoblox"}}, "UnsupportedOperation: "},
 		{"a pool's rules", "P", pool(properties{"Description": "q", "AllocationDefaultNetmaskLength": 24, "AllocationMinNetmaskLength": 25}), "AllocationMinNetmaskLength"},
 		{"a pool's CIDR in use", "P", pool(properties{"Tags": tagsOf("b", "2"), "ProvisionedCidrs": []any{properties{"Cidr": "10.0.32.0/20"}, properties{"Cidr": "10.0.48.0/20"}}}), "IncorrectState|10.0.16.0/20"},
 		{"a pool's CIDR that is not free", "P", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}, properties{"Cidr": "10.0.32.0/21"}, properties{"Cidr": "10.0.8.0/22"}}}), "10.0.8.0/2"},
@@ -355,6 +360,36 @@ func TestStays(t *testing.T) {
 	was := w.standing["B"].id
 	if b := w.must("Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "NetmaskLength": 24}); b.id == was {
 		t.Error("the description is left out and the allocation is the same")
+	}
+}
+
+// What is gone cannot be changed, but replaced.
+func TestUpdateOfWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	scope, top := w.network()
+	p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "AllocationDefaultNetmaskLength": 26}
+	w.must("Custom::IpamPool", "P", p)
+	a := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	w.end("Custom::IpamPool", "P", w.standing["P"].id, p)
+	w.end("Custom::IpamAllocation", "A", a.id, a.properties)
+	p["Description"] = "d"
+	if r := w.send(w.event(cfn.RequestUpdate, "Custom::IpamPool", "P", p)); !strings.Contains(r.Reason, "IncorrectState: "+w.standing["P"].id+" does not exist any more") || r.PhysicalResourceID != w.standing["P"].id {
+		t.Errorf("%+v", r)
+	}
+	if b := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 25}); b.id == a.id {
+		t.Errorf("%+v", b)
+	}
+	p["Locale"] = "us-east-1"
+	was := w.standing["P"].id
+	if b := w.must("Custom::IpamPool", "P", p); b.id == was {
+		t.Errorf("%+v", b)
+	}
+	// A rule that is left out is a pool's no more.
+	w.contains(`"AllocationDefaultNetmaskLength":26`)
+	delete(p, "AllocationDefaultNetmaskLength")
+	w.must("Custom::IpamPool", "P", p)
+	if strings.Contains(w.content(), `"AllocationDefaultNetmaskLength":26`) {
+		t.Error("the default length is still there")
 	}
 }
 

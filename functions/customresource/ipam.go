@@ -116,7 +116,7 @@ func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamP
 	}
 	for _, name := range old.regions() {
 		// The home Region is one whether the template names it or not.
-		if slices.Contains(has, name) && !slices.Contains(wish.regions(), name) && name != aws.ToString(o.IpamRegion) {
+		if !slices.Contains(wish.regions(), name) && name != aws.ToString(o.IpamRegion) {
 			in.RemoveOperatingRegions = append(in.RemoveOperatingRegions, types.RemoveIpamOperatingRegion{RegionName: &name})
 		}
 	}

@@ -106,6 +106,9 @@ func (k kind[P, O]) update(ctx context.Context, r *request) (string, map[string]
 	if decode(r.ResourceType, r.OldResourceProperties, old) != nil {
 		old = new(P)
 	}
+	if standing == nothing || strings.HasPrefix(standing, unfinished) {
+		return k.establish(ctx, r, wish, standing)
+	}
 	work, cancel := r.before(ctx, 2)
 	defer cancel()
 	o, err := k.find(work, r, standing)

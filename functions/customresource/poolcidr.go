@@ -114,19 +114,24 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 // findCIDR returns the CIDR of a pool that a filter of GetIpamPoolCidrs names;
 // nil if there is none, or none any more.
 func findCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
+	c, err := lookAtCIDR(ctx, r, pool, filter, value)
+	if c != nil && (c.State == types.IpamPoolCidrStateDeprovisioned || c.State == types.IpamPoolCidrStateFailedProvision) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// lookAtCIDR is findCIDR for those too that are not in the pool any more, or
+// never were.
+func lookAtCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
 	out, err := call[ec2.GetIpamPoolCidrsOutput](ctx, r, "GetIpamPoolCidrs", &ec2.GetIpamPoolCidrsInput{
 		IpamPoolId: &pool,
 		Filters:    []types.Filter{{Name: &filter, Values: []string{value}}},
 	})
-	if err != nil {
+	if err != nil || len(out.IpamPoolCidrs) == 0 {
 		return nil, unlessGone(err)
 	}
-	for _, c := range out.IpamPoolCidrs {
-		if c.State != types.IpamPoolCidrStateDeprovisioned && c.State != types.IpamPoolCidrStateFailedProvision {
-			return &c, nil
-		}
-	}
-	return nil, nil
+	return &out.IpamPoolCidrs[0], nil
 }
 
 // pollWait is between two looks at a CIDR that something is done to.
@@ -148,7 +153,7 @@ func settled(ctx context.Context, r *request, pool string, c *types.IpamPoolCidr
 		if r.h.o.Sleep(ctx, pollWait) != nil {
 			return c, errTime
 		}
-		next, err := findCIDR(ctx, r, pool, "ipam-pool-cidr-id", *c.IpamPoolCidrId)
+		next, err := lookAtCIDR(ctx, r, pool, "ipam-pool-cidr-id", *c.IpamPoolCidrId)
 		switch {
 		case err != nil:
 			return c, err
@@ -157,7 +162,7 @@ func settled(ctx context.Context, r *request, pool string, c *types.IpamPoolCidr
 		case c.State == types.IpamPoolCidrStatePendingDeprovision:
 			return nil, nil
 		default:
-			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The CIDR %s was not provisioned to %s. GetIpamPoolCidrs tells why.", aws.ToString(c.Cidr), pool)
+			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The CIDR %s was taken out of %s while it was provisioned.", aws.ToString(c.Cidr), pool)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
 // A selector stands for a pool's id, if it selects exactly one pool.
@@ -67,6 +69,12 @@ func TestSelector(t *testing.T) {
 		})
 	}
 	w.T = t
+
+	// A pool that is being deleted is none to select.
+	if _, err := w.h.caller.Call(t.Context(), "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &dev, Cascade: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	w.refused("No pool meets", "Custom::IpamAllocation", "New", properties{"IpamPoolSelector": properties{"Description": "dev*"}})
 
 	// A pool under a selected one is in its scope.
 	child := w.must("Custom::IpamPool", "Child", properties{"AddressFamily": "ipv4", "IpamPoolSelector": properties{"Description": "prod"}, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.31.0/24"}}})
