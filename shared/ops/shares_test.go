@@ -14,6 +14,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
 const organization = "o-a1b2c3d4e5"
@@ -255,6 +256,37 @@ func TestAllocationsInASharedPoolInPages(t *testing.T) {
 	rest := do[ec2.DescribeIpamPoolAllocationsOutput](w, guest, &ec2.DescribeIpamPoolAllocationsInput{MaxResults: aws.Int32(1000), NextToken: &tokens[0]})
 	if len(rest.IpamPoolAllocations) > 0 || rest.NextToken != nil {
 		t.Errorf("without the share the next page has %d allocations", len(rest.IpamPoolAllocations))
+	}
+}
+
+// tornQuery is a table on which something happens behind each listing of what is
+// shared.
+type tornQuery struct {
+	store.Table
+	then func()
+}
+
+func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+	rows, next, err := q.Table.Query(ctx, query)
+	if strings.HasPrefix(query.PK, "PRINCIPAL#") {
+		q.then()
+	}
+	return rows, next, err
+}
+
+// A pool is not shown once its share has gone, not even to a request that had
+// listed it before.
+func TestShareThatGoesWhileItIsListed(t *testing.T) {
+	w := newRealWorld(t, nil)
+	o := w.furnish()
+	w.share(o.Pool, consumer)
+	direct := w.registry
+	w.registry = ops.New(store.New(&tornQuery{w.table, func() {
+		w.registry = direct
+		w.unshare(o.Pool, consumer)
+	}}, store.Options{Region: home, Owner: account}), grants())
+	if got := w.seen(as(consumer, "admin", "")); len(got) > 0 {
+		t.Errorf("the consumer sees %v", got)
 	}
 }
 

@@ -1,0 +1,118 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/google/go-cmp/cmp"
+)
+
+// overtaken is a table on which something happens right before the first
+// transaction.
+type overtaken struct {
+	store.Table
+	by func()
+}
+
+func (o *overtaken) Transact(ctx context.Context, writes []store.Write) error {
+	if by := o.by; by != nil {
+		o.by = nil
+		by()
+	}
+	return o.Table.Transact(ctx, writes)
+}
+
+// What changes a pool's shares between the reading and the writing of another
+// request is not lost, and does not outlive the pool.
+func TestSharesOvertaken(t *testing.T) {
+	const second = "777788889999"
+	put := func(principal string) func(context.Context, *lab, *store.Store) error {
+		return func(ctx context.Context, l *lab, s *store.Store) error {
+			return s.PutShare(ctx, l.empty, principal, anyPool)
+		}
+	}
+	remove := func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.DeletePool(ctx, l.empty, false, anyPool)
+		return err
+	}
+	end := func(ctx context.Context, l *lab, s *store.Store) error {
+		return s.DeleteShare(ctx, l.empty, guestAccount, anyPool)
+	}
+	describe := func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.ModifyPool(ctx, l.empty, ipam.ActModify, func(p *ipam.Pool) error { p.Description = "new"; return nil })
+		return err
+	}
+	for _, c := range []struct {
+		name      string
+		first, by func(context.Context, *lab, *store.Store) error
+		code      ipam.Code // of the first
+		shares    []string  // of the pool in the end
+	}{
+		{"a share by a share", put(second), put("000000000000"), "", []string{"000000000000", guestAccount, second}},
+		{"a share by the same share", put(second), put(second), "", []string{guestAccount, second}},
+		{"a share by the end of another", put(second), end, "", []string{second}},
+		{"a share by a description", put(second), describe, "", []string{guestAccount, second}},
+		{"a description by a share", describe, put(second), "", []string{guestAccount, second}},
+		{"the end of a share by its end", end, end, ipam.CodeInvalidParameterValue, nil},
+		{"a deletion by a share", remove, put(second), "", nil},
+		{"a share by a deletion", put(second), remove, ipam.CodeInvalidPoolIDNotFound, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t)
+			shared(l)
+			table := &overtaken{Table: l.table, by: func() { must(0, c.by(t.Context(), l, l.store(l.table)))(t) }}
+			if err := c.first(t.Context(), l, l.store(table)); ipam.CodeOf(err) != c.code {
+				t.Fatalf("%v, want the code %q", err, c.code)
+			}
+			var shares []string
+			for _, p := range must(l.store(l.table).Pools(t.Context(), []string{l.empty}))(t) {
+				shares = p.Shares
+			}
+			if diff := cmp.Diff(c.shares, shares); diff != "" && len(c.shares)+len(shares) > 0 {
+				t.Errorf("the pool's shares (-want +got):\n%s", diff)
+			}
+			l.fsck()
+		})
+	}
+}
+
+// An allocation that is released while it is listed is left out, and so is what
+// took its place.
+func TestForeignAllocationReleasedWhileListed(t *testing.T) {
+	for name, next := range map[string]func(*lab){
+		"free then": func(*lab) {},
+		"taken by another": func(l *lab) {
+			must(l.store(l.table).Allocate(l.Context(), allocation(l.top, "other", byCIDR(l.guests.CIDR.String()))))(l.T)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			visited(l)
+			table := &tornQuery{Table: l.table, then: func() {
+				must(0, l.store(l.table).Release(t.Context(), release(l.guests)))(t)
+				next(l)
+			}}
+			found, _, err := l.store(table).ForeignAllocations(t.Context(), guestAccount, l.top, "", 10)
+			if err != nil || len(found) > 0 {
+				t.Errorf("%v, %v", found, err)
+			}
+		})
+	}
+}
+
+// tornQuery is a table on which something happens right behind the first query.
+type tornQuery struct {
+	store.Table
+	then func()
+}
+
+func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+	rows, next, err := q.Table.Query(ctx, query)
+	if then := q.then; then != nil {
+		q.then = nil
+		then()
+	}
+	return rows, next, err
+}
