@@ -236,7 +236,7 @@ func TestOrganizationIsAPIGateways(t *testing.T) {
 		if err := json.Unmarshal([]byte(document), &e); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(e.APIGatewayProxyRequest.RequestContext.Identity, event(t, nil).RequestContext.Identity); diff != "" {
+		if diff := cmp.Diff(e.RequestContext.Identity, event(t, nil).RequestContext.Identity); diff != "" {
 			t.Errorf("the rest of the identity (-got +want):\n%s", diff)
 		}
 		w := newWorld()

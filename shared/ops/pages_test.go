@@ -241,11 +241,11 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 	}
 	for name, l := range lists {
 		_, _, tokens := pages(w, w.admin, l.in, l.size)
-		real, err := base64.RawURLEncoding.DecodeString(tokens[0])
+		ours, err := base64.RawURLEncoding.DecodeString(tokens[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest := real[:strings.IndexByte(string(real), '[')]
+		digest := ours[:strings.IndexByte(string(ours), '[')]
 		for _, position := range []string{"", "null", "[]", "[1]", "x", `[""]`, `["x"]`, `["x","y"]`, `["ipam-pool-cidr-00000000"]`, `["a","b","c","d","e"]`,
 			`["` + pool + `","x"]`, `["","10.0.0.0/8"]`, `["vpc-00000000","a","b"]`, `["` + strings.Repeat("x", 5000) + `"]`} {
 			forged := base64.RawURLEncoding.EncodeToString(append(slices.Clone(digest), position...))

@@ -188,11 +188,11 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 		return nil, err
 	}
 	lowest, longest, standard := parseLength(in.AllocationMinNetmaskLength), parseLength(in.AllocationMaxNetmaskLength), parseLength(in.AllocationDefaultNetmaskLength)
-	clear := aws.ToBool(in.ClearAllocationDefaultNetmaskLength)
-	if in.Description == nil && in.AutoImport == nil && lowest == nil && longest == nil && standard == nil && !clear && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
+	unset := aws.ToBool(in.ClearAllocationDefaultNetmaskLength)
+	if in.Description == nil && in.AutoImport == nil && lowest == nil && longest == nil && standard == nil && !unset && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
 		return nil, combination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
 	}
-	if clear && standard != nil {
+	if unset && standard != nil {
 		return nil, combination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
 	}
 	text, err := description(in.Description)
@@ -220,7 +220,7 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 		if longest != nil {
 			p.Rules.Max = longest
 		}
-		if standard != nil || clear {
+		if standard != nil || unset {
 			p.Rules.Default = standard
 		}
 		tags := ipam.Tags{}

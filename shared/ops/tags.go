@@ -344,6 +344,7 @@ func (o service) taggable(ctx context.Context, p page, after []string, filters [
 			parts = append(parts, o.pools().tagged(ctx, id, of, byID))
 		case ipam.IDAllocation:
 			parts = append(parts, o.taggedAllocations(ctx, at, of, byID))
+		default: // has no tags
 		}
 	}
 	return func(yield func(entry[tagged], error) bool) {

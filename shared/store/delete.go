@@ -260,7 +260,7 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		}
 		p, err := netip.ParsePrefix(id[i+1:])
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // not a note that this version writes
 		}
 		return s.runSplit(ctx, ipam.SpaceID(id[:i]), p)
 	}

@@ -270,6 +270,7 @@ func (s *Store) failDeprovision(ctx context.Context, cidr *ipam.PoolCIDR) ([]Wri
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is provisioned to pool %s: deprovision it there first.", by.CIDR, by.ResourceID)
 	case ipam.KindSplit:
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
+	default: // an allocation, whatever uses it
 	}
 	if before == cidr.State && cidr.Failure == why {
 		return nil, nil
