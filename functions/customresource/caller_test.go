@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -20,10 +22,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
 
-// api serves a caller's operations as the API's Query door does.
-func api(t *testing.T, c Caller, seen func(*http.Request)) string {
+// api serves a caller's operations as the API's Query door does. The answer is
+// lost if seen says so.
+func api(t *testing.T, c Caller, seen func(*http.Request) (lost bool)) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen(r)
+		lost := seen(r)
 		body, _ := io.ReadAll(r.Body)
 		answer, err := func() ([]byte, error) {
 			form, err := ec2query.ParseForm(string(body))
@@ -48,6 +51,9 @@ func api(t *testing.T, c Caller, seen func(*http.Request)) string {
 			}
 			return ec2query.Encode(action, "r-1", out)
 		}()
+		if lost {
+			panic(http.ErrAbortHandler)
+		}
 		if err != nil {
 			e := ipam.Public(err)
 			w.WriteHeader(ipam.Codes[e.Code].Status)
@@ -69,11 +75,12 @@ func TestForwarder(t *testing.T) {
 	w := newWorld(t)
 	before := w.content()
 	requests := 0
-	w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) {
+	w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
 		requests++
 		if r.Header.Get(client.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
 		}
+		return false
 	})))
 	scope, top := w.network()
 	w.must("Custom::Ipam", "Ipam", properties{"Description": "d"})
@@ -95,6 +102,46 @@ func TestForwarder(t *testing.T) {
 	w.same(before)
 	if requests != len(w.calls) || requests == 0 {
 		t.Errorf("%d requests for %d calls", requests, len(w.calls))
+	}
+}
+
+// The answer to any request of a forwarder may be lost, and the outcome is the
+// same.
+func TestForwarderLosesAnswers(t *testing.T) {
+	for _, a := range acts() {
+		t.Run(a.name, func(t *testing.T) {
+			// do loses the answer to the n-th request, and returns what comes of
+			// the act and of its undoing, and the number of requests.
+			do := func(n int) (outcome []string, requests int) {
+				w := newWorld(t)
+				began := false
+				w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
+					if began {
+						requests++
+					}
+					return began && requests == n
+				})))
+				scope, top := w.network()
+				a.prepare(w, scope, top)
+				began = true
+				outcome = append(outcome, a.do(w, scope, top), w.content())
+				for _, logical := range []string{"X", "P"} {
+					if w.standing[logical] != nil {
+						w.remove(logical)
+					}
+				}
+				return append(outcome, w.content()), requests
+			}
+			want, requests := do(0)
+			if requests == 0 {
+				t.Fatal("the act makes no request")
+			}
+			for n := 1; n <= requests; n++ {
+				if got, _ := do(n); !slices.Equal(got, want) {
+					t.Errorf("with the answer %d lost (-got +want):\n%s", n, cmp.Diff(got, want))
+				}
+			}
+		})
 	}
 }
 

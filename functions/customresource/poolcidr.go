@@ -101,10 +101,11 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 		return err
 	}
 	out, err := call[ec2.DeprovisionIpamPoolCidrOutput](ctx, r, "DeprovisionIpamPoolCidr", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: c.Cidr})
-	if gone(err) {
-		return nil
-	}
 	if err != nil {
+		// An earlier try may have done it, and its answer be lost.
+		if c, unread := findCIDR(ctx, r, pool, filter, value); c == nil && unread == nil {
+			return nil
+		}
 		return err
 	}
 	_, err = settled(ctx, r, pool, out.IpamPoolCidr)
