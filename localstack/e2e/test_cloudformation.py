@@ -182,14 +182,19 @@ def test_forwarder(api, make_pool, stacks):
     s3.create_bucket(Bucket=f"{bucket}-{stacks.backend.region}")
     s3.put_object(Bucket=f"{bucket}-{stacks.backend.region}", Key="customresource.zip", Body=archive.getvalue())
     region, account = stacks.backend.region, stacks.backend.principals["admin"].account
-    stage = f"arn:aws:execute-api:{region}:{account}:{stacks.output('cadastre-service', 'ApiId')}/prod"
-    forwarder = stacks.deploy_with("forwarder", (ROOT / "infra" / "templates" / "forwarder.yaml").read_text(), ApiEndpoint=stacks.backend.endpoint, ApiArn=stage,
-                                   CodeBucketPrefix=bucket, Architecture="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64")
+    stage = lambda api_id: f"arn:aws:execute-api:{region}:{account}:{api_id}/prod"
+    forward = lambda api_id: stacks.deploy_with(
+        "forwarder", (ROOT / "infra" / "templates" / "forwarder.yaml").read_text(), ApiEndpoint=stacks.backend.endpoint, ApiArn=stage(api_id),
+        CodeBucketPrefix=bucket, Architecture="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64")
     body = {"Parameters": {"ServiceToken": {"Type": "String"}},
             "Resources": {"A": {"Type": "Custom::IpamAllocation", "Properties": {
                 "ServiceToken": {"Ref": "ServiceToken"}, "IpamPoolSelector": {"Description": "forwarded"}, "NetmaskLength": 24}}},
             "Outputs": {"Cidr": {"Value": {"Fn::GetAtt": ["A", "Cidr"]}}}}
-    assert stacks.deploy_with("member", json.dumps(body), ServiceToken=forwarder["ServiceToken"]) == {"Cidr": "10.0.0.0/24"}
+    token = forward("anotherapi")["ServiceToken"]
+    stacks.deploy_with("refused", json.dumps(body), "ROLLBACK_COMPLETE", ServiceToken=token)
+    assert any(r.startswith("UnauthorizedOperation: ") and "execute-api:Invoke" in r for r in stacks.reasons("refused")), stacks.reasons("refused")
+    assert forward(stacks.output("cadastre-service", "ApiId"))["ServiceToken"] == token
+    assert stacks.deploy_with("member", json.dumps(body), ServiceToken=token) == {"Cidr": "10.0.0.0/24"}
     assert taken(api, pool) == ["10.0.0.0/24"]
     stacks.delete("member")
     assert taken(api, pool) == []
