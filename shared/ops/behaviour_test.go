@@ -78,6 +78,21 @@ func TestRegionIsNotRemovedUnderANewPool(t *testing.T) {
 	}
 }
 
+// A scope that is being made while the IPAM changes to the free tier, which has
+// no further ones, is refused in the end.
+func TestScopeMadeDuringAChangeOfTier(t *testing.T) {
+	w := newRealWorld(t, nil)
+	m := w.makeIPAM(ec2.CreateIpamInput{})
+	w.table.OnCommit = func(context.Context, []store.Write) {
+		w.table.OnCommit = nil
+		do[ec2.ModifyIpamOutput](w, w.admin, &ec2.ModifyIpamInput{IpamId: m.IpamId, Tier: types.IpamTierFree})
+	}
+	_, err := w.registry.Call(w.admin, "CreateIpamScope", &ec2.CreateIpamScopeInput{IpamId: m.IpamId})
+	if w.table.OnCommit != nil || ipam.CodeOf(err) != ipam.CodeUnsupportedOperation {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFreeTier(t *testing.T) {
 	w := newRealWorld(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{Tier: types.IpamTierFree, MeteredAccount: types.IpamMeteredAccountResourceOwner, OperatingRegions: regions("eu-west-1")})

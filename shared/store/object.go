@@ -244,10 +244,11 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDScope, t))
 		o.Type = ipam.ScopePrivate
 		writes := append(ownedWrites(ScopeKey(o.ID), &o.Meta, encodeScope(&o)), scopeRoots(o.ID, OpPut)...)
-		return append(writes, Write{Op: OpUpdate, Key: IPAMKey(o.IPAM), Add: map[string]int64{attrScopeCount: 1}, If: Cond{
-			In:    map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
-			Below: map[string]int64{attrScopeCount: s.o.Quotas.ScopesPerIPAM},
-		}}), nil
+		// The tier is changed only while no scope is being made.
+		count := bump(IPAMKey(o.IPAM), above.Rev, ipam.ActUse)
+		count.Add[attrScopeCount] = 1
+		count.If.Below = map[string]int64{attrScopeCount: s.o.Quotas.ScopesPerIPAM}
+		return append(writes, count), nil
 	})
 	if err != nil {
 		return nil, err
