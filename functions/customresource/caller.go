@@ -19,9 +19,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
-// EnvEndpoint is the variable that makes the function a forwarder: the API's
-// address, with the stage.
-const EnvEndpoint = "CADASTRE_ENDPOINT"
+// The environment of a forwarder.
+const (
+	EnvEndpoint  = "CADASTRE_ENDPOINT"   // the API's address, with the stage; makes the function a forwarder
+	EnvAPIRegion = "CADASTRE_API_REGION" // the API's Region; may be empty if the address tells it, as a custom domain's does not
+)
 
 // Caller carries out operations of the API as one principal. in points to the
 // operation's input and out to its output. An error that says what the API
@@ -39,7 +41,7 @@ func NewCaller(ctx context.Context) (Caller, error) {
 		if err != nil {
 			return nil, fmt.Errorf("configure the client of %s: %w", endpoint, err)
 		}
-		return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "")), endpoint}, nil
+		return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, os.Getenv(EnvAPIRegion))), endpoint}, nil
 	}
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {

@@ -218,10 +218,23 @@ func TestNewCaller(t *testing.T) {
 	if o, ok := c.(owner); err != nil || !ok || o.caller != (ops.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root"}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	t.Setenv(EnvEndpoint, "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod")
-	c, err = NewCaller(t.Context())
-	if r, ok := c.(remote); err != nil || !ok || r.client.Options().Region != "eu-west-1" || *r.client.Options().BaseEndpoint != os.Getenv(EnvEndpoint) {
-		t.Errorf("%+v, %v", c, err)
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", EnvAPIRegion: "us-west-2"} {
+		t.Setenv(name, value)
+	}
+	requests := 0
+	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) bool {
+		requests++
+		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(client.RegionHeader) != "eu-west-1" {
+			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(client.RegionHeader))
+		}
+		return true
+	}))
+	if c, err = NewCaller(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The answer is lost; how the request was signed is what counts.
+	if _, err := c.Call(t.Context(), "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{Cidr: aws.String("x"), IpamPoolId: aws.String("x"), IpamPoolAllocationId: aws.String("x")}); err == nil || requests == 0 {
+		t.Errorf("after %d requests: %v", requests, err)
 	}
 }
 
