@@ -17,7 +17,11 @@ func Families() *rapid.Generator[ipam.Family] {
 func Inside(outer netip.Prefix) *rapid.Generator[netip.Prefix] {
 	return rapid.Custom(func(t *rapid.T) netip.Prefix {
 		address := outer.Addr().AsSlice()
-		length := rapid.IntRange(outer.Bits(), 8*len(address)).Draw(t, "length")
+		var lengths []int
+		for l := outer.Bits(); l <= 8*len(address); l++ {
+			lengths = append(lengths, l)
+		}
+		length := rapid.SampledFrom(lengths).Draw(t, "length") // all alike; IntRange prefers small numbers
 		random := rapid.SliceOfN(rapid.Byte(), len(address), len(address)).Draw(t, "address")
 		for i := outer.Bits(); i < length; i++ {
 			address[i/8] |= random[i/8] & (0x80 >> (i % 8))

@@ -47,6 +47,7 @@ type pool struct {
 type listing struct {
 	state   ipam.CIDRState
 	expires int64
+	name    string // of the request that provisioned it
 }
 
 type record struct {
@@ -184,10 +185,12 @@ func (m *Model) release(p *pool, cidr netip.Prefix) {
 	m.records[name] = r
 }
 
-// Provision takes a block out of the pool's source and makes it a root.
-func (m *Model) Provision(id, name, digest string, cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, ipam.Code) {
+// Provision takes a block out of the pool's source and makes it a root. What it
+// takes is named by the token; if that is in use, as the token was used before,
+// longer ago than its answer is kept, by the token with as many ' as needed.
+func (m *Model) Provision(id, token, digest string, cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, ipam.Code) {
 	none := netip.Prefix{}
-	if r, ok := m.answers[name]; ok && m.alive(r) {
+	if r, ok := m.answers[token]; ok && m.alive(r) {
 		if r.digest != digest {
 			return none, ipam.CodeIdempotentParameterMismatch
 		}
@@ -209,11 +212,15 @@ func (m *Model) Provision(id, name, digest string, cidr netip.Prefix, length int
 	if !ok {
 		return none, ipam.CodeInvalidParameterValue
 	}
+	name := token
+	for m.records[name].root {
+		name += "'" // what the token took more than a day ago is still there
+	}
 	source.taken[chosen] = holder{name, id}
 	p.roots = append(p.roots, chosen)
-	p.listed[chosen] = listing{state: ipam.CIDRProvisioned}
+	p.listed[chosen] = listing{state: ipam.CIDRProvisioned, name: name}
 	m.records[name] = record{pool: p.source, cidr: chosen, root: true}
-	m.answers[name] = record{digest: digest, cidr: chosen, expires: m.Now + retention}
+	m.answers[token] = record{digest: digest, cidr: chosen, expires: m.Now + retention}
 	return chosen, ""
 }
 
@@ -233,7 +240,8 @@ func (m *Model) Deprovision(id string, cidr netip.Prefix) (ipam.CIDRState, ipam.
 	}
 	for t := range p.taken {
 		if t.Overlaps(cidr) {
-			p.listed[cidr] = listing{state: ipam.CIDRFailedDeprovision}
+			l.state = ipam.CIDRFailedDeprovision
+			p.listed[cidr] = l
 			return ipam.CIDRFailedDeprovision, ""
 		}
 	}
@@ -246,7 +254,7 @@ func (m *Model) deprovision(p *pool, cidr netip.Prefix) {
 	delete(m.records, source.taken[cidr].name)
 	delete(source.taken, cidr)
 	p.roots = slices.DeleteFunc(p.roots, func(r netip.Prefix) bool { return r == cidr })
-	p.listed[cidr] = listing{ipam.CIDRDeprovisioned, m.Now + listingLife}
+	p.listed[cidr] = listing{state: ipam.CIDRDeprovisioned, expires: m.Now + listingLife}
 }
 
 // Delete ends a pool and reports whether it is gone; with cascade, one that is
@@ -305,6 +313,31 @@ func (m *Model) end(id string) {
 // Pools returns the ids of the pools, ascending.
 func (m *Model) Pools() []string { return slices.Sorted(maps.Keys(m.pools)) }
 
+// Source returns the source of a pool, "" at the top level and for a pool that
+// is not there.
+func (m *Model) Source(id string) string {
+	if p := m.pools[id]; p != nil {
+		return p.source
+	}
+	return ""
+}
+
+// Root returns the name of the request that a pool has a CIDR from, "" if it
+// does not have it now.
+func (m *Model) Root(id string, cidr netip.Prefix) string {
+	if p := m.pools[id]; p != nil {
+		return p.listed[cidr].name
+	}
+	return ""
+}
+
+// Deleting reports whether a cascading deletion of a pool was begun.
+func (m *Model) Deleting(id string) bool { return m.pools[id].deleting }
+
+// Record returns the block that a request took, whether it still holds it or
+// not; the zero Prefix if it took none or its record is gone.
+func (m *Model) Record(name string) netip.Prefix { return m.records[name].cidr }
+
 // Allocation is a taken block of a pool as its caller sees it.
 type Allocation struct {
 	CIDR netip.Prefix
@@ -325,6 +358,9 @@ func (m *Model) Allocations(id string) []Allocation {
 // Listed returns the CIDRs that a pool lists, with their states.
 func (m *Model) Listed(id string) map[netip.Prefix]ipam.CIDRState {
 	all := map[netip.Prefix]ipam.CIDRState{}
+	if m.pools[id] == nil {
+		return all
+	}
 	for p, l := range m.pools[id].listed {
 		if l.expires == 0 || l.expires >= m.Now {
 			all[p] = l.state
@@ -333,24 +369,33 @@ func (m *Model) Listed(id string) map[netip.Prefix]ipam.CIDRState {
 	return all
 }
 
+// Free returns the free blocks of a pool as the function Free does.
+func (m *Model) Free(id string) []netip.Prefix {
+	if p := m.pools[id]; p != nil {
+		return p.free()
+	}
+	return nil
+}
+
 // Shape returns a text for how a block of the scope's space is divided among
 // its pools, all the way down. It is the same for two states that differ only
-// by which halves of blocks stand at the lower and which at the upper end, by
-// names, and by what is listed without being there.
-func (m *Model) Shape(universe netip.Prefix) string {
+// by names and by what is listed without being there. With mirrored, it is the
+// same also for states that differ by which halves of blocks stand at the lower
+// and which at the upper end.
+func (m *Model) Shape(universe netip.Prefix, mirrored bool) string {
 	f := ipam.IPv4
 	if universe.Addr().Is6() {
 		f = ipam.IPv6
 	}
-	return m.shape(m.scope[f], universe)
+	return m.shape(m.scope[f], universe, mirrored)
 }
 
-func (m *Model) shape(s *space, b netip.Prefix) string {
+func (m *Model) shape(s *space, b netip.Prefix, mirrored bool) string {
 	if h, ok := s.taken[b]; ok {
 		if h.pool == "" {
 			return "x"
 		}
-		return h.pool + m.shape(&m.pools[h.pool].space, b)
+		return h.pool + m.shape(&m.pools[h.pool].space, b, mirrored)
 	}
 	used := false
 	for t := range s.taken {
@@ -361,7 +406,9 @@ func (m *Model) shape(s *space, b netip.Prefix) string {
 	}
 	lower, _ := alignedFrom(b.Addr(), b.Bits()+1)
 	upper := netip.PrefixFrom(netipx.PrefixLastIP(lower).Next(), lower.Bits())
-	halves := []string{m.shape(s, lower), m.shape(s, upper)}
-	slices.Sort(halves)
+	halves := []string{m.shape(s, lower, mirrored), m.shape(s, upper, mirrored)}
+	if mirrored {
+		slices.Sort(halves)
+	}
 	return "(" + strings.Join(halves, "") + ")"
 }

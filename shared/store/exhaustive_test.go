@@ -1,0 +1,207 @@
+package store_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// universe is a set-up of pools in a few addresses of which every state is
+// visited.
+type universe struct {
+	name  string
+	block string
+	pools []member
+	// mirrored: of states that are mirror images, as the two halves of a block
+	// are swapped, one is visited.
+	mirrored bool
+	states   int // how many there are, worked out by hand with the recurrence beside it
+}
+
+// member is a pool of a universe. The first is at the top level.
+type member struct {
+	id, source string
+	// longest is the netmask length of the smallest CIDRs that are provisioned
+	// to it; with 0 it has the whole block from the beginning to the end.
+	longest int
+}
+
+// What is complete: for each universe below, every state that allocate, release,
+// provision and deprovision can reach, where it says so up to mirror images, and
+// from it every request. These are, in every pool, to allocate every length from
+// one shorter than the universe to a single address, every CIDR in the universe
+// and one outside, and to release every allocation; and in every pool whose
+// CIDRs move, to provision the same lengths and CIDRs, down to its longest, and
+// to deprovision every CIDR. Each answer (the block, the state or the error
+// code) is that of the model, a refusal writes nothing, and after every step the
+// table is in order and lists what the model does.
+//
+// What mirror images do not have in common is the order of addresses: it decides
+// which block a length gets and where the block in the way of a CIDR is looked
+// for. The smaller universes leave no image out, and the core's own test makes
+// every choice in all 458,330 states of 16 addresses.
+//
+// The ways to divide a block of 2ⁿ addresses in one pool are f(0) = 2,
+// f(n) = f(n−1)² + 1: 2, 5, 26, 677, 458330; up to mirror images c(0) = 2,
+// c(n) = c(n−1)·(c(n−1)+1)/2 + 1: 2, 4, 11, 67, 2279.
+var universes = []universe{
+	{
+		name:     "one pool with sixteen addresses or none",
+		block:    "10.0.0.0/28",
+		pools:    []member{{id: "top", longest: 28}},
+		mirrored: true,
+		states:   2279 + 1, // c(4), and no CIDR
+	},
+	{
+		name:   "one pool with eight addresses or none",
+		block:  "10.0.0.0/29",
+		pools:  []member{{id: "top", longest: 29}},
+		states: 677 + 1, // f(3), and no CIDR
+	},
+	{
+		// A block holds roots in its halves, or is one root: g(0) = 3,
+		// g(n) = g(n−1)² + f(n): 3, 14, 222.
+		name:   "a scope and a pool, four addresses",
+		block:  "10.0.0.0/30",
+		pools:  []member{{id: "top", longest: 32}},
+		states: 222,
+	},
+	{
+		// u(0) = 3, u(n) = u(n−1)·(u(n−1)+1)/2 + c(n): 3, 10, 66, 2278.
+		name:     "a scope and a pool, eight addresses",
+		block:    "10.0.0.0/29",
+		pools:    []member{{id: "top", longest: 32}},
+		mirrored: true,
+		states:   2278,
+	},
+	{
+		// A block is divided, taken, or, of two addresses and more, a root of
+		// the child: p(0) = 2, p(n) = p(n−1)·(p(n−1)+1)/2 + 1 + c(n): 2, 8, 48,
+		// 1244.
+		name:     "a pool of eight addresses and its child with two and more",
+		block:    "10.0.0.0/29",
+		pools:    []member{{id: "top"}, {id: "child", source: "top", longest: 31}},
+		mirrored: true,
+		states:   1244,
+	},
+	{
+		// w(0) = 6, w(n) = w(n−1)·(w(n−1)+1)/2 + 1 + 2·c(n): 6, 30, 488.
+		name:     "a pool and two children, four addresses",
+		block:    "10.0.0.0/30",
+		pools:    []member{{id: "top"}, {id: "left", source: "top", longest: 32}, {id: "right", source: "top", longest: 32}},
+		mirrored: true,
+		states:   488,
+	},
+	{
+		// With v(n) for the ways to divide a block between a pool and its child,
+		// v(0) = 4, v(n) = v(n−1)·(v(n−1)+1)/2 + 1 + c(n): 4, 15, 132;
+		// x(0) = 6, x(n) = x(n−1)·(x(n−1)+1)/2 + 1 + v(n): 6, 37, 836.
+		name:     "a pool, its child and grandchild, four addresses",
+		block:    "10.0.0.0/30",
+		pools:    []member{{id: "top"}, {id: "child", source: "top", longest: 32}, {id: "grandchild", source: "child", longest: 32}},
+		mirrored: true,
+		states:   836,
+	},
+	{
+		// The last four of all addresses. A block is divided, taken, or a root
+		// of the child: h(0) = 4, h(n) = h(n−1)² + 1 + f(n): 4, 22, 511.
+		name:   "the end of IPv6, a pool and its child, four addresses",
+		block:  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126",
+		pools:  []member{{id: "top"}, {id: "child", source: "top", longest: 128}},
+		states: 511,
+	},
+}
+
+// act makes a request of both twins; it may need a token.
+type act func(w *twin, token string)
+
+// acts are the requests that do not depend on the state.
+func (u *universe) acts() (all []act) {
+	block := prefix(u.block)
+	family := ipam.FamilyOf(block)
+	cidrs := []netip.Prefix{ipam.Buddy(block)}
+	for length := block.Bits(); length <= family.Bits(); length++ {
+		for p := range (ipam.Filter{}).Positions(block, length) {
+			cidrs = append(cidrs, p)
+		}
+	}
+	for _, m := range u.pools {
+		var filter ipam.Filter
+		if m.source == "" {
+			filter.Allowed = []netip.Prefix{block} // a scope is larger than the universe
+		}
+		for length := block.Bits() - 1; length <= family.Bits(); length++ {
+			all = append(all, func(w *twin, token string) {
+				w.allocate(m.id, named("AllocateIpamPoolCidr", token), "", byLength(length), false)
+			})
+			if length <= m.longest {
+				all = append(all, func(w *twin, token string) {
+					w.provision(m.id, named("ProvisionIpamPoolCidr", token), "", netip.Prefix{}, length, filter)
+				})
+			}
+		}
+		for i, p := range cidrs {
+			all = append(all, func(w *twin, token string) {
+				w.allocate(m.id, named("AllocateIpamPoolCidr", token), "", ipam.AllocateRequest{CIDR: p}, false)
+			})
+			if p.Bits() <= m.longest && (i > 0 || m.source != "") { // what is outside, the scope has
+				all = append(all, func(w *twin, token string) {
+					w.provision(m.id, named("ProvisionIpamPoolCidr", token), "", p, 0, ipam.Filter{})
+				})
+			}
+			if m.longest > 0 {
+				all = append(all, func(w *twin, _ string) { w.deprovision(m.id, p) })
+			}
+		}
+	}
+	return all
+}
+
+func TestEveryStateAndEveryRequest(t *testing.T) {
+	for _, u := range universes {
+		t.Run(u.name, func(t *testing.T) {
+			t.Parallel()
+			block := prefix(u.block)
+			start := newTwin(t, 0)
+			for _, m := range u.pools {
+				start.addPool(m.id, m.source, ipam.FamilyOf(block))
+				if m.longest == 0 {
+					start.provision(m.id, named("ProvisionIpamPoolCidr", "start"), "", block, 0, ipam.Filter{})
+				}
+			}
+			fixed := u.acts()
+			seen := map[string]bool{start.model.Shape(block, u.mirrored): true}
+			refusals, steps := 0, 0
+			for queue := []*twin{start}; len(queue) > 0; queue = queue[1:] {
+				at := queue[0]
+				queue[0] = nil
+				acts := fixed
+				for _, m := range u.pools {
+					for _, a := range at.model.Allocations(m.id) {
+						acts = append(acts[:len(acts):len(acts)], func(w *twin, _ string) { w.release(m.id, a.CIDR, a.Name) })
+					}
+				}
+				for _, do := range acts {
+					next := at.fork()
+					do(next, fmt.Sprint(refusals+steps))
+					if !next.table.copied {
+						refusals++
+						continue
+					}
+					steps++
+					next.check()
+					if shape := next.model.Shape(block, u.mirrored); !seen[shape] {
+						seen[shape] = true
+						queue = append(queue, next)
+					}
+				}
+			}
+			if len(seen) != u.states {
+				t.Errorf("%d states, want %d", len(seen), u.states)
+			}
+			t.Logf("%d states, %d steps that changed something, %d requests that did not", len(seen), steps, refusals)
+		})
+	}
+}
