@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -115,4 +116,46 @@ func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, 
 		then()
 	}
 	return rows, next, err
+}
+
+// lostThen is a table whose first transaction is applied and its answer lost,
+// and then something happens.
+type lostThen struct {
+	store.Table
+	then func()
+}
+
+func (l *lostThen) Transact(ctx context.Context, writes []store.Write) error {
+	err := l.Table.Transact(ctx, writes)
+	if then := l.then; then != nil && err == nil {
+		l.then = nil
+		then()
+		return errors.New("lost")
+	}
+	return err
+}
+
+// A request about a share whose answer was lost is done, although its pool is
+// gone when it looks.
+func TestShareWhoseAnswerIsLostBeforeThePoolIsDeleted(t *testing.T) {
+	for name, do := range map[string]func(context.Context, *store.Store, string) error{
+		"put": func(ctx context.Context, s *store.Store, pool string) error {
+			return s.PutShare(ctx, pool, "777788889999", anyPool)
+		},
+		"delete": func(ctx context.Context, s *store.Store, pool string) error {
+			return s.DeleteShare(ctx, pool, guestAccount, anyPool)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			shared(l)
+			table := &lostThen{Table: l.table, then: func() {
+				must(l.store(l.table).DeletePool(t.Context(), l.empty, false, anyPool))(t)
+			}}
+			if err := do(t.Context(), l.store(table), l.empty); err != nil {
+				t.Error(err)
+			}
+			l.fsck()
+		})
+	}
 }
