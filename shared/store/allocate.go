@@ -109,7 +109,8 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	return append(writes, s.recordAllocation(t.space, *want, q.Token.Digest)), nil
+	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
+	return append(writes, listForeign(OpPut, pool, *want)...), nil
 }
 
 // snapshot is what was read to decide on a taking.
@@ -238,8 +239,10 @@ type Release struct {
 	CIDR       netip.Prefix
 	Allocation string
 
-	// May says whether the caller may release the allocation, which Owner
-	// took; its error is the answer.
+	// May says whether the caller may release the allocation, which the
+	// account owner took; its error is the answer. It is asked before it is
+	// known whether the allocation is of the pool: one of another pool that
+	// the pool's owner did not take does not exist for anybody.
 	May func(pool *ipam.Pool, owner string) error
 }
 
@@ -277,6 +280,8 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		switch {
 		case !ok:
 			return nil, ipam.NotFound(q.Allocation)
+		case record.Space != space && record.Owner != pool.Owner:
+			return nil, ipam.NotFound(q.Allocation)
 		case record.Space != space:
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s is not of %s but of %s.", q.Allocation, q.Pool, record.Space)
 		case record.CIDR != q.CIDR:
@@ -293,7 +298,8 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		if err != nil {
 			return nil, err
 		}
-		return append(writes, s.tombstone(q.Allocation)), nil
+		writes = append(writes, s.tombstone(q.Allocation))
+		return append(writes, listForeign(OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
 	})
 	if err != nil || rest == nil {
 		return err
