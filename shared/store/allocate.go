@@ -182,7 +182,8 @@ type holding struct {
 func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]Write, error) {
 	want.Deadline = s.deadline()
 	var writes []Write
-	changes, rest := []ipam.Change(nil), from.split
+	var changes []ipam.Change
+	rest := from.split
 	if rest == nil {
 		changes, rest = ipam.Take(from.free, want, s.o.Room)
 		writes = blockWrites(space, changes)
