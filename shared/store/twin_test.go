@@ -48,7 +48,7 @@ type copying struct {
 
 func (c *copying) Transact(ctx context.Context, writes []store.Write) error {
 	if !c.copied {
-		c.Memory, c.copied = c.Memory.Clone(), true
+		c.Memory, c.copied = c.Clone(), true
 	}
 	c.commits++
 	return c.Memory.Transact(ctx, writes)
