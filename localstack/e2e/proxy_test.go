@@ -59,7 +59,8 @@ func TestGoClientOfOtherRegions(t *testing.T) {
 		t.Errorf("allocated %s", c)
 	}
 	_, err := allocate("ap-northeast-3")
-	if err == nil || !strings.Contains(err.Error(), "ap-northeast-3") || strings.Contains(err.Error(), "403") {
+	wantCode(t, err, "InvalidParameterValue")
+	if !strings.Contains(err.Error(), "not in the current region ap-northeast-3") {
 		t.Errorf("err = %v, want a refusal of the Region by Cadastre", err)
 	}
 }
