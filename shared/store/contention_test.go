@@ -263,6 +263,25 @@ func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 	}
 }
 
+// The widest window is a quarter of the pool's CIDR, within bounds.
+func TestWindowIsAQuarter(t *testing.T) {
+	for _, c := range []struct{ length, want int }{{20, 16}, {22, 64}, {24, 64}, {25, 128}, {26, 256}, {27, 512}, {28, 512}, {32, 512}} {
+		table := &contended{Table: &storetest.Memory{}}
+		crowd := newCrowd(t, table, 1, nil)
+		widest := 0
+		s := store.New(table, store.Options{
+			Region: "us-east-1",
+			Pick:   func(n int) int { widest = max(widest, n); return 0 },
+			Sleep:  func(context.Context, time.Duration) error { return nil },
+		})
+		table.conflicts = 12
+		must(s.Allocate(t.Context(), allocation(crowd.pool, "1", byLength(c.length))))(t)
+		if widest != c.want {
+			t.Errorf("a /%d out of a /16 is chosen among %d positions, want %d", c.length, widest, c.want)
+		}
+	}
+}
+
 // A process that met conflicts keeps out of others' way for a moment; a preview
 // shows what a writer gets that is alone; and once it is alone, the process is
 // such a writer.

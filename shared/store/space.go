@@ -46,7 +46,10 @@ func (s *Store) choose(ctx context.Context, t taking, rows []Row, next string) (
 				return
 			}
 		}
-		from, chosen, ok = ipam.Choose(candidates, t.want.Length, t.want.Filter, window, s.o.Pick)
+		if len(candidates) > 0 {
+			within := min(window, quarter(candidates[0].Root, t.want.Length))
+			from, chosen, ok = ipam.Choose(candidates, t.want.Length, t.want.Filter, within, s.o.Pick)
+		}
 		return
 	}
 	query := s.fitting(t)

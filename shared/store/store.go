@@ -162,9 +162,20 @@ type window struct {
 	conflict time.Time // the last one
 }
 
-// widest bounds the window. That many /24s are a quarter of a /16: half of it
-// taken by writers with windows this wide leaves another quarter in one piece.
-const widest = 64
+// widest bounds the window. Writers meet on the free blocks that they split, not
+// on the positions that they take: 32 of them need some 500 positions to be
+// apart in four cases of five.
+const widest = 512
+
+// wideAnyway is how far the window may widen in a root however small it is.
+const wideAnyway = 64
+
+// quarter bounds the window in a root, for blocks of a length: a quarter of its
+// positions. Half of the root taken by writers with windows this wide leaves
+// another quarter in one piece.
+func quarter(root ipam.Root, length int) int {
+	return max(wideAnyway, 1<<min(max(0, length-root.Bits-2), 30))
+}
 
 // calm is how long after a conflict others are taken to be at work.
 const calm = 3 * time.Second
@@ -191,7 +202,7 @@ func (w *windows) success(space ipam.SpaceID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if at := w.of[space]; at.width > 2 {
-		at.width -= at.width/8 + 1
+		at.width -= at.width/32 + 1
 		w.of[space] = at
 	} else {
 		delete(w.of, space)
