@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -52,11 +51,11 @@ func release(ctx context.Context, s *store.Store, a *ipam.Allocation) error {
 }
 
 // memory measures the whole operation of the store, decision, encoding and
-// conditions, on the table in memory.
+// conditions, on the table in memory. It sets no limit: that table keeps its
+// keys in sorted lists, whose insertions grow with what is held.
 func memory(ctx context.Context, _ *settings) error {
 	title("The whole operation on the table in memory, one client")
 	fmt.Printf("%12s  %16s  %16s\n", "held", "allocate ns/op", "release ns/op")
-	var allocating, releasing []float64
 	s := store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})
 	pool, err := newPool(ctx, s, netip.MustParsePrefix("10.0.0.0/8"))
 	if err != nil {
@@ -89,7 +88,6 @@ func memory(ctx context.Context, _ *settings) error {
 		released := time.Since(start)
 		perA, perR := float64(allocated.Nanoseconds())/n, float64(released.Nanoseconds())/n
 		fmt.Printf("%12s  %16.0f  %16.0f\n", thousands(want), perA, perR)
-		allocating, releasing = append(allocating, perA), append(releasing, perR)
 	}
-	return errors.Join(flat("allocate", 3, allocating), flat("release", 3, releasing))
+	return nil
 }

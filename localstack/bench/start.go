@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/localstack/sigv4front"
@@ -22,11 +23,12 @@ func coldStart(ctx context.Context, o *settings) error {
 	}
 	var times []time.Duration
 	for range o.runs + 1 {
+		var log strings.Builder // what it says when it is ended before its first event is of no interest
 		start := time.Now()
 		f, err := lambdaruntime.Start(ctx, lambdaruntime.Config{
 			Binary: o.binary,
 			Env:    sigv4front.FunctionEnv("us-east-1", "http://127.0.0.1:1", "bench", account, ""),
-			Log:    os.Stderr,
+			Log:    &log,
 		})
 		if err != nil {
 			return err
@@ -34,7 +36,7 @@ func coldStart(ctx context.Context, o *settings) error {
 		err = f.Ready(ctx)
 		times = append(times, time.Since(start))
 		if err := errors.Join(err, f.Close()); err != nil {
-			return err
+			return fmt.Errorf("%w\n%s", err, &log)
 		}
 	}
 	times = times[1:] // the first one reads the file from the disk
