@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/cfn"
@@ -114,8 +116,11 @@ func TestForwarderLosesAnswers(t *testing.T) {
 			// the act and of its undoing, and the number of requests.
 			do := func(n int) (outcome []string, requests int) {
 				w := newWorld(t)
+				var mu sync.Mutex // the client may ask again while an answer is on its way
 				began := false
 				w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
+					mu.Lock()
+					defer mu.Unlock()
 					if began {
 						requests++
 					}
@@ -123,13 +128,17 @@ func TestForwarderLosesAnswers(t *testing.T) {
 				})))
 				scope, top := w.network()
 				a.prepare(w, scope, top)
+				mu.Lock()
 				began = true
+				mu.Unlock()
 				outcome = append(outcome, a.do(w, scope, top), w.content())
 				for _, logical := range []string{"X", "P"} {
 					if w.standing[logical] != nil {
 						w.remove(logical)
 					}
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				return append(outcome, w.content()), requests
 			}
 			want, requests := do(0)
@@ -221,9 +230,9 @@ func TestNewCaller(t *testing.T) {
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", EnvAPIRegion: "us-west-2"} {
 		t.Setenv(name, value)
 	}
-	requests := 0
+	var requests atomic.Int64
 	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) bool {
-		requests++
+		requests.Add(1)
 		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(client.RegionHeader) != "eu-west-1" {
 			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(client.RegionHeader))
 		}
@@ -233,8 +242,8 @@ func TestNewCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The answer is lost; how the request was signed is what counts.
-	if _, err := c.Call(t.Context(), "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{Cidr: aws.String("x"), IpamPoolId: aws.String("x"), IpamPoolAllocationId: aws.String("x")}); err == nil || requests == 0 {
-		t.Errorf("after %d requests: %v", requests, err)
+	if _, err := c.Call(t.Context(), "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{Cidr: aws.String("x"), IpamPoolId: aws.String("x"), IpamPoolAllocationId: aws.String("x")}); err == nil || requests.Load() == 0 {
+		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
 }
 

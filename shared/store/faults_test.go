@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -450,12 +451,15 @@ func schemes(at storetest.Call, cancel func()) []scheme {
 	if at.Kind != storetest.Transact {
 		return all
 	}
+	var mu sync.Mutex // reads are made side by side
 	hit, reads := false, 0
 	return append(all,
 		scheme{"conflicts", once(&storetest.Fault{Err: store.ErrConflict}), true},
 		scheme{"its answer is lost", once(&storetest.Fault{Err: storetest.ErrInjected, Applied: true}), true},
 		scheme{"the context ends after it", once(&storetest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), false},
 		scheme{"its answer is lost and the next reads fail", func(c storetest.Call) *storetest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case c.Kind == at.Kind && c.N == at.N:
 				hit = true

@@ -314,7 +314,7 @@ func TestARequestIsSentTwiceAtOnce(t *testing.T) {
 				hook := func() {
 					if !ran && step == at {
 						ran = true
-						second = op.run(t.Context(), l, l.table)
+						second = op.run(t.Context(), l, &inTurn{Table: l.table})
 					}
 					step++
 				}
