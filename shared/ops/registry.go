@@ -169,7 +169,7 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if err := r.authorize(ctx, o); err != nil {
 		return nil, err
 	}
-	if _, ok := schema.Lookup(name); ok { // the API model knows nothing of our own additions
+	if _, ok := schema.Lookup(name); ok { // of one without a model, nothing is known to check
 		if err := schema.Check(name, in); err != nil {
 			return nil, err
 		}

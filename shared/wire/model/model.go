@@ -74,12 +74,6 @@ func (m *Members) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Source returns a copy of the EC2 IPAM API's model, as AWS publishes it.
-func Source() []byte { return append([]byte(nil), source...) }
-
-// Extensions returns a copy of the model of our own operations.
-func Extensions() []byte { return append([]byte(nil), extensions...) }
-
 // Load returns both models as one, and the raw documents of its operations and
 // shapes. A name that both have is an error: an extension changes no meaning.
 func Load() (*API, *Raw, error) {
