@@ -52,10 +52,14 @@ const (
 	// transaction cannot hold went through it. Hidden from callers; past its
 	// deadline it is given back.
 	KindSplit Kind = "split"
+
+	// KindHold is a block in which resources live that no allocation is for.
+	// Hidden from callers; given back when the last of them is gone.
+	KindHold Kind = "hold"
 )
 
 // Visible reports whether callers see blocks of this kind as allocations.
-func (k Kind) Visible() bool { return k != KindSplit }
+func (k Kind) Visible() bool { return k != KindSplit && k != KindHold }
 
 // Taken is a taken block of a space.
 type Taken struct {

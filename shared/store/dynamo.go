@@ -340,6 +340,9 @@ func (x *expressions) condition(c Cond) *string {
 	for _, attr := range sorted(c.Equal) {
 		parts = append(parts, x.name(attr)+" = "+x.value(c.Equal[attr]))
 	}
+	for _, attr := range c.Missing {
+		parts = append(parts, "attribute_not_exists("+x.name(attr)+")")
+	}
 	for _, attr := range sorted(c.In) {
 		values := make([]string, len(c.In[attr]))
 		for i, v := range c.In[attr] {

@@ -31,6 +31,15 @@ const (
 	attrRev          = "Rev"
 	attrAnswer       = "Answer"
 	attrSince        = "Since"
+	attrSeen         = "Seen" // of a taken block: a token, new with each resource that is found in it
+	attrTargets      = "Targets"
+	attrStatus       = "Status"
+	attrIgnored      = "Ignored"
+	attrSampled      = "Sampled"
+	attrAttempted    = "Attempted"
+	attrSucceeded    = "Succeeded"
+	attrUnit         = "OrganizationalUnitId"
+	attrEnd          = "End"
 
 	attrIPAMCount   = "IpamCount"
 	attrScopeCount  = "ScopeCount"
@@ -272,6 +281,29 @@ func encodePool(o *ipam.Pool) Item {
 func decodePool(i Item) (*ipam.Pool, error) {
 	o := new(ipam.Pool)
 	return o, decodeObject(i, o, &o.Meta, map[string]*int64{attrCIDRCount: &o.CIDRCount, attrChildCount: &o.ChildCount})
+}
+
+func encodeDiscovery(o *ipam.Discovery) Item { return encodeObject(&o.Meta, o, nil) }
+
+func decodeDiscovery(i Item) (*ipam.Discovery, error) {
+	o := new(ipam.Discovery)
+	return o, decodeObject(i, o, &o.Meta, nil)
+}
+
+func encodeAssociation(o *ipam.DiscoveryAssociation) Item { return encodeObject(&o.Meta, o, nil) }
+
+func decodeAssociation(i Item) (*ipam.DiscoveryAssociation, error) {
+	o := new(ipam.DiscoveryAssociation)
+	return o, decodeObject(i, o, &o.Meta, nil)
+}
+
+// encodeDiscoveredAccount: the item's key tells the discovery, Region and account.
+func encodeDiscoveredAccount(a *ipam.DiscoveredAccount) Item {
+	i := Item{attrAttempted: num(a.Attempted), attrSucceeded: num(a.Succeeded)}
+	i.put(attrUnit, a.OU)
+	i.put(attrFailureCode, a.FailureCode)
+	i.put(attrFailure, a.Failure)
+	return i
 }
 
 func encodePoolCIDR(c *ipam.PoolCIDR) Item {

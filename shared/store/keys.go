@@ -24,6 +24,18 @@ import (
 //	                                           POOL#<id>
 //	block in the pool    FOREIGN#<account>#<pool>
 //	of another account                         <address, hex>#<length, 3 digits>
+//	discovery            DISCO#<id>            META
+//	association of it    ASSOC#<id>            META
+//	all discoveries      DISCOVERIES           <id>
+//	account discovered   DISCO#<discovery>     ACCOUNT#<Region>#<account>
+//	CIDR discovered      FOUND#<discovery>#<Region>#<account>
+//	                                           <type>#<resource>#<address, hex>#<length, 3 digits>
+//	resource's CIDR      LIVE#<scope>#<4 or 6>
+//	                                           <address, hex>#<length, 3 digits>#<resource>
+//	interface's address  IFACE#<scope>#<4 or 6>
+//	                                           the same
+//	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
+//	                                           <type>#<resource>#<start, Unix ms, 15 digits>
 //	answer to a token    TOKEN#<id>            META
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
@@ -113,6 +125,58 @@ const poolPrefix = "POOL#"
 
 // PoolKey returns the key of a pool.
 func PoolKey(id string) Key { return Key{poolPrefix + id, meta} }
+
+// DiscoveryKey returns the key of a resource discovery.
+func DiscoveryKey(id string) Key { return Key{"DISCO#" + id, meta} }
+
+// AssociationKey returns the key of an association of a resource discovery.
+func AssociationKey(id string) Key { return Key{"ASSOC#" + id, meta} }
+
+const discoveriesPK = "DISCOVERIES"
+
+func discoveryRowKey(id string) Key { return Key{discoveriesPK, id} }
+
+const accountPrefix = "ACCOUNT#"
+
+func discoveredAccountKey(discovery, region, account string) Key {
+	return Key{"DISCO#" + discovery, accountPrefix + region + "#" + account}
+}
+
+func foundPK(discovery, region, account string) string {
+	return "FOUND#" + discovery + "#" + region + "#" + account
+}
+
+func foundSK(r *ipam.Resource) string {
+	return string(r.Type) + "#" + r.ID + "#" + blockSK(r.CIDR)
+}
+
+// The partitions of a scope's resources and interfaces begin so, and that of a
+// CIDR's history. Stream filters name them.
+const (
+	LivePrefix    = "LIVE#"
+	IfacePrefix   = "IFACE#"
+	HistoryPrefix = "HISTORY#"
+)
+
+func livePK(scope string, f ipam.Family, t ipam.ResourceType) string {
+	prefix := LivePrefix
+	if !t.TakesSpace() {
+		prefix = IfacePrefix
+	}
+	return prefix + string(ipam.ScopeSpace(scope, f))
+}
+
+func liveKey(scope string, r *ipam.Resource) Key {
+	return Key{livePK(scope, r.Family(), r.Type), blockSK(r.CIDR) + "#" + r.ID}
+}
+
+func historyPK(scope string, p netip.Prefix) string {
+	return HistoryPrefix + scope + "#" + blockSK(p)
+}
+
+func historySK(r *ipam.HistoryRecord) string {
+	return fmt.Sprintf("%s#%s#%015d", r.Type, r.ID, r.Start)
+}
 
 func ownerPK(account string) string { return "OWNER#" + account }
 

@@ -87,6 +87,7 @@ type Cond struct {
 	ExpiredBefore int64               // … or, if > 0, has an AttrExpires number below this time, Unix seconds
 	Present       bool                // the item exists
 	Equal         Item                // each attribute exists and equals the value
+	Missing       []string            // none of the attributes exists; the item may
 	In            map[string][]string // each string attribute exists and is one of the values
 	Below         map[string]int64    // each number attribute exists and is less than the value
 }

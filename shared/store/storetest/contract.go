@@ -74,7 +74,7 @@ func m(kv ...string) types.AttributeValue {
 func (c *contract) write(writes ...store.Write) {
 	c.Helper()
 	again := !slices.ContainsFunc(writes, func(w store.Write) bool {
-		return w.Op == store.OpUpdate || w.If.Absent || w.If.Present || len(w.If.Equal)+len(w.If.In)+len(w.If.Below) > 0
+		return w.Op == store.OpUpdate || w.If.Absent || w.If.Present || len(w.If.Equal)+len(w.If.Missing)+len(w.If.In)+len(w.If.Below) > 0
 	})
 	for try := 1; ; try++ {
 		err := c.table.Transact(c.Context(), writes)
@@ -194,6 +194,9 @@ var conds = []struct {
 	{"equal to an absent attribute", store.Cond{Equal: store.Item{"X": s("")}}, false, false},
 	{"two equal", store.Cond{Equal: store.Item{"Text": s("a"), "Count": n("5")}}, false, true},
 	{"one of two equal", store.Cond{Equal: store.Item{"Text": s("a"), "Count": n("6")}}, false, false},
+	{"missing", store.Cond{Missing: []string{"X", "Y"}}, true, true},
+	{"one of two missing", store.Cond{Missing: []string{"X", "Text"}}, true, false},
+	{"missing from an item that is there", store.Cond{Present: true, Missing: []string{"X"}}, false, true},
 	{"in", store.Cond{In: map[string][]string{"Text": {"x", "a"}}}, false, true},
 	{"not in", store.Cond{In: map[string][]string{"Text": {"x", "y"}}}, false, false},
 	{"in, absent attribute", store.Cond{In: map[string][]string{"X": {"a"}}}, false, false},

@@ -249,7 +249,7 @@ func checkWrites(writes []store.Write) {
 			panic(fmt.Sprintf("storetest: DynamoDB refuses a transaction of this size, at %s", w.Key))
 		}
 		c := w.If
-		conditional := c.Absent || c.Present || len(c.Equal)+len(c.In)+len(c.Below) > 0
+		conditional := c.Absent || c.Present || len(c.Equal)+len(c.Missing)+len(c.In)+len(c.Below) > 0
 		switch w.Op {
 		case store.OpPut, store.OpDelete:
 			if w.Set != nil || w.Add != nil || w.Remove != nil {
@@ -295,6 +295,11 @@ func Holds(c store.Cond, i store.Item, exists bool) bool {
 	}
 	for attr, want := range c.Equal {
 		if have, ok := i[attr]; !ok || !equal(have, want) {
+			return false
+		}
+	}
+	for _, attr := range c.Missing {
+		if _, ok := i[attr]; ok {
 			return false
 		}
 	}
