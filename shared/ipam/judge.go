@@ -1,0 +1,298 @@
+package ipam
+
+import (
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Verdict is what Judge finds of one resource's CIDR.
+type Verdict struct {
+	Resource *ResourceCIDR
+	Status   Status
+	// After, if valid, says that no block is open behind this verdict:
+	// another pass over the resources and allocations that follow After in
+	// the order of CompareBlocks finds what this one would go on to find.
+	After netip.Prefix
+}
+
+// Judge yields the status of each of rows, the resources' CIDRs of one family
+// in a scope, with the meanings of the VPC IPAM User Guide, "Monitor CIDR usage
+// by resource". allocations are those of all pools of the scope. Both come in
+// the order of CompareBlocks and may be a part of the scope that is closed under
+// overlap. pool returns the pool that an allocation is in; nil if it is gone,
+// and the allocation with it.
+//
+// Overlap is a matter between groups: a VPC and its subnets are one, and so are
+// a public IPv4 pool and its Elastic IPs; any other CIDR, and each custom
+// allocation, is one of its own. A CIDR overlaps when one of another group
+// intersects it. An allocation to a resource is no group: the resource is.
+//
+// A VPC or subnet claims the custom allocation of its account that has its
+// CIDR: it is managed, and the allocation is no group either. What else
+// intersects the allocation intersects the claimant.
+//
+// Verdicts come when all that a CIDR holds was seen, so contents come before
+// their containers. Rows are read once; memory is held for those that are open,
+// as many as nest, equal ones included. The first error of rows or allocations
+// ends the pass.
+func Judge(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocation, error], pool func(id string) *Pool) iter.Seq2[Verdict, error] {
+	return func(yield func(Verdict, error) bool) {
+		next, stop := iter.Pull2(allocations)
+		defer stop()
+		p := &pass{pool: pool, yield: yield, next: next}
+		p.advance()
+		var level []*ResourceCIDR // with one CIDR
+		for r, err := range rows {
+			if err != nil {
+				p.fail(err)
+				return
+			}
+			if len(level) > 0 && level[0].CIDR != r.CIDR {
+				p.level(level)
+				level = level[:0]
+			}
+			if level = append(level, r); p.done {
+				return
+			}
+		}
+		if len(level) > 0 {
+			p.level(level)
+		}
+		for len(p.open) > 0 && p.allocation != nil && Within(p.allocation.CIDR, p.open[0].cidr) {
+			p.alone()
+		}
+		p.close(nil)
+	}
+}
+
+// pass is the state of Judge. CIDRs nest or are apart, so what is open is a
+// stack.
+type pass struct {
+	pool       func(string) *Pool
+	yield      func(Verdict, error) bool
+	next       func() (*Allocation, error, bool)
+	allocation *Allocation // the next one, nil at the end
+	open       []opened
+	last       Verdict // found, and not yielded before it is known what follows; none if Resource is nil
+	done       bool    // nobody wants more, or an error was yielded
+}
+
+// party is one side of an overlap, the zero party is none.
+type party struct {
+	group, id string
+	cidr      netip.Prefix
+}
+
+// opened is a block that what comes next may lie in.
+type opened struct {
+	party
+	row    *ResourceCIDR // nil of an allocation
+	status Status        // Overlap excepted
+	around party         // the nearest block around it that is of another group
+	first  party         // the first one in it
+	other  party         // the first one in it of another group than first
+}
+
+// advance reads the next allocation that can matter.
+func (p *pass) advance() {
+	for !p.done {
+		a, err, ok := p.next()
+		switch {
+		case err != nil:
+			p.fail(err)
+		case !ok:
+		case a.Kind == KindPool || !a.Kind.Visible() || p.pool(a.Pool) == nil:
+			continue
+		default:
+			p.allocation = a
+			return
+		}
+		break
+	}
+	p.allocation = nil
+}
+
+// alone takes the next allocation, whose CIDR no resource has.
+func (p *pass) alone() {
+	a := p.allocation
+	if a.Kind == KindCustom {
+		p.push(opened{party: party{a.AllocationID, a.AllocationID, a.CIDR}})
+	}
+	p.advance()
+}
+
+// level takes all rows of one CIDR, and the allocation of that CIDR if there is
+// one; allocations do not overlap.
+func (p *pass) level(rows []*ResourceCIDR) {
+	cidr := rows[0].CIDR
+	for p.allocation != nil && CompareBlocks(p.allocation.CIDR, cidr) < 0 {
+		p.alone()
+	}
+	var own *Allocation
+	if a := p.allocation; a != nil && a.CIDR == cidr {
+		own = a
+		claimed := slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && a.claimedBy(r) })
+		if a.Kind == KindCustom && !claimed {
+			p.alone()
+		} else {
+			p.advance()
+		}
+	}
+	p.close(&cidr)
+	for _, r := range rows {
+		if r.Ignored {
+			p.found(Verdict{Resource: r, Status: Status{Management: ManagementIgnored, Compliance: ComplianceIgnored, Overlap: OverlapIgnored}})
+		}
+	}
+	for _, r := range rows {
+		if !r.Ignored {
+			p.push(opened{party: party{groupOf(&r.Resource), r.ID, cidr}, row: r, status: p.management(r, own)})
+		}
+	}
+	if len(p.open) == 0 {
+		p.flush(cidr) // all are ignored: they hold nothing open
+	}
+}
+
+// groupOf returns the group of a resource; ids of different types differ.
+func groupOf(r *Resource) string {
+	switch {
+	case r.Type == ResourceSubnet && r.VPC != "":
+		return r.VPC
+	case r.Type == ResourceEIP && r.Public != nil && strings.HasPrefix(r.Public.PublicIPv4Pool, "ipv4pool-"): // and not "amazon"
+		return r.Public.PublicIPv4Pool
+	}
+	return r.ID
+}
+
+func (a *Allocation) claimedBy(r *ResourceCIDR) bool {
+	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet)
+}
+
+// management judges a row but for overlap; own is the allocation of its CIDR,
+// or nil.
+func (p *pass) management(r *ResourceCIDR, own *Allocation) Status {
+	switch {
+	case own != nil && (own.claimedBy(r) || own.Kind == r.Type.Kind() && own.ResourceID == r.ID):
+		s := Status{Management: Managed, Compliance: Compliant, Pool: own.Pool, Allocation: own.AllocationID}
+		if s.Reason = p.pool(own.Pool).breach(&r.Resource); s.Reason != "" {
+			s.Compliance = Noncompliant
+		}
+		return s
+	case r.Type == ResourceSubnet:
+		return Status{} // no pool takes subnets in
+	}
+	return Status{Management: Unmanaged, Compliance: ComplianceUnmanaged}
+}
+
+// breach tells which of the pool's rules a resource in it breaks, "" if none.
+func (p *Pool) breach(r *Resource) string {
+	var broken []string
+	lo, hi := p.Rules.bounds(p.Family)
+	switch length := r.CIDR.Bits(); {
+	case length < lo:
+		broken = append(broken, fmt.Sprintf("its netmask length /%d is shorter than the minimum /%d", length, lo))
+	case length > hi:
+		broken = append(broken, fmt.Sprintf("its netmask length /%d is longer than the maximum /%d", length, hi))
+	}
+	if p.Locale != "" && p.Locale != r.Region {
+		broken = append(broken, fmt.Sprintf("its Region %s is not the locale %s", r.Region, p.Locale))
+	}
+	var missing []string
+	for key, value := range p.Rules.ResourceTags {
+		if have, ok := r.Tags[key]; !ok || have != value {
+			missing = append(missing, key+"="+value)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		broken = append(broken, "it lacks the tag "+strings.Join(missing, ", "))
+	}
+	if len(broken) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("It breaks rules of %s: %s.", p.ID, strings.Join(broken, "; "))
+}
+
+// push opens a block.
+func (p *pass) push(o opened) {
+	p.close(&o.cidr)
+	if n := len(p.open); n > 0 {
+		above := &p.open[n-1]
+		if o.around = above.around; above.group != o.group {
+			o.around = above.party
+		}
+	}
+	p.open = append(p.open, o)
+}
+
+// close ends the blocks that do not hold cidr, with nil all.
+func (p *pass) close(cidr *netip.Prefix) {
+	for n := len(p.open); n > 0 && (cidr == nil || !Within(*cidr, p.open[n-1].cidr)); n-- {
+		o := p.open[n-1]
+		p.open = p.open[:n-1]
+		if o.row != nil {
+			o.status.Overlap = Nonoverlapping
+			for _, with := range []party{o.around, o.first, o.other} {
+				if with.group != "" && with.group != o.group {
+					o.status.Overlap, o.status.With, o.status.WithCIDR = Overlapping, with.id, with.cidr.String()
+					break
+				}
+			}
+			p.found(Verdict{Resource: o.row, Status: o.status})
+		}
+		if n == 1 {
+			p.flush(lastOf(o.cidr))
+			break
+		}
+		above := &p.open[n-2]
+		for _, in := range []party{o.party, o.first, o.other} {
+			switch {
+			case in.group == "":
+			case above.first.group == "":
+				above.first = in
+			case above.other.group == "" && in.group != above.first.group:
+				above.other = in
+			}
+		}
+	}
+}
+
+// found yields the verdict before v and keeps v.
+func (p *pass) found(v Verdict) {
+	p.flush(netip.Prefix{})
+	p.last = v
+}
+
+// flush yields the verdict that was kept.
+func (p *pass) flush(after netip.Prefix) {
+	if p.last.Resource != nil && !p.done {
+		p.last.After = after
+		p.done = !p.yield(p.last, nil)
+	}
+	p.last = Verdict{}
+}
+
+func (p *pass) fail(err error) {
+	if !p.done {
+		p.done = true
+		p.yield(Verdict{}, err)
+	}
+}
+
+// lastOf returns the last address of p as a block: the last one of those in p
+// in the order of CompareBlocks.
+func lastOf(p netip.Prefix) netip.Prefix {
+	b, length := p.Addr().As16(), p.Addr().BitLen()
+	for i := 128 - length + p.Bits(); i < 128; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a := netip.AddrFrom16(b)
+	if length == 32 {
+		a = a.Unmap()
+	}
+	return netip.PrefixFrom(a, length)
+}
