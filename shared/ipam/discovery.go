@@ -1,5 +1,10 @@
 package ipam
 
+import (
+	"regexp"
+	"strings"
+)
+
 // Discovery is a resource discovery: which accounts and Regions are watched.
 type Discovery struct {
 	Meta
@@ -11,12 +16,6 @@ type Discovery struct {
 
 // Default reports whether it was born with an IPAM and goes with it.
 func (d *Discovery) Default() bool { return d.IPAM != "" }
-
-// The states of an association.
-const (
-	StateAssociateComplete    State = "associate-complete"
-	StateDisassociateComplete State = "disassociate-complete"
-)
 
 // DiscoveryAssociation lets an IPAM see what a discovery finds.
 type DiscoveryAssociation struct {
@@ -38,4 +37,37 @@ type DiscoveredAccount struct {
 	Succeeded   int64  // when the last complete run began; 0: never
 	FailureCode string // assume-role-failure, throttling-failure or unauthorized-failure; "" after a complete run
 	Failure     string // what went wrong and what to do
+}
+
+// unitPath is the path of an organisational unit, with its organisation and
+// root, as the policy condition key aws:PrincipalOrgPaths has it. The forms of
+// its ids are those of the Organizations API reference.
+var unitPath = regexp.MustCompile(`^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)+$`)
+
+// CheckExclusions returns InvalidParameterValue unless each path is one of an
+// organisational unit — o-…/r-…/ou-…/ for the accounts right in it, or
+// o-…/r-…/ou-…/* for those in the units below too — and no two cover the same
+// unit (Amazon VPC IPAM User Guide, "Exclude organizational units from IPAM").
+func CheckExclusions(paths []string) error {
+	for i, p := range paths {
+		unit := strings.TrimSuffix(p, "*")
+		if !unitPath.MatchString(unit) {
+			return Errorf(CodeInvalidParameterValue, "Value (%s) for parameter OrganizationsEntityPath is invalid. Use the path of an organizational unit, such as o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/ for the accounts right in it, or with * at its end for those in the units below it too.", p)
+		}
+		for _, q := range paths[:i] {
+			if excludes(p, strings.TrimSuffix(q, "*")) || excludes(q, unit) {
+				return Errorf(CodeInvalidParameterValue, "The exclusions %s and %s cover the same organizational unit. Remove one of them.", q, p)
+			}
+		}
+	}
+	return nil
+}
+
+// excludes reports whether an exclusion covers the unit with the path, which
+// ends in a slash.
+func excludes(exclusion, unit string) bool {
+	if above, below := strings.CutSuffix(exclusion, "*"); below {
+		return strings.HasPrefix(unit, above)
+	}
+	return unit == exclusion
 }

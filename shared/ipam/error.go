@@ -29,6 +29,10 @@ const (
 	CodeInvalidAllocationIDNotFound     Code = "InvalidIpamPoolAllocationId.NotFound"
 	CodeInvalidPoolIDMalformed          Code = "InvalidIpamPoolId.Malformed"
 	CodeInvalidPoolIDNotFound           Code = "InvalidIpamPoolId.NotFound"
+	CodeInvalidAssociationIDMalformed   Code = "InvalidIpamResourceDiscoveryAssociationId.Malformed"
+	CodeInvalidAssociationIDNotFound    Code = "InvalidIpamResourceDiscoveryAssociationId.NotFound"
+	CodeInvalidDiscoveryIDMalformed     Code = "InvalidIpamResourceDiscoveryId.Malformed"
+	CodeInvalidDiscoveryIDNotFound      Code = "InvalidIpamResourceDiscoveryId.NotFound"
 	CodeInvalidScopeIDMalformed         Code = "InvalidIpamScopeId.Malformed"
 	CodeInvalidScopeIDNotFound          Code = "InvalidIpamScopeId.NotFound"
 	CodeInvalidMaxResults               Code = "InvalidMaxResults"
@@ -73,6 +77,10 @@ var Codes = map[Code]CodeInfo{
 	CodeInvalidAllocationIDNotFound:     {400, "caller"},
 	CodeInvalidPoolIDMalformed:          {400, "caller"},
 	CodeInvalidPoolIDNotFound:           {400, "caller"},
+	CodeInvalidAssociationIDMalformed:   {400, "caller"},
+	CodeInvalidAssociationIDNotFound:    {400, "caller"},
+	CodeInvalidDiscoveryIDMalformed:     {400, "caller"},
+	CodeInvalidDiscoveryIDNotFound:      {400, "caller"},
 	CodeInvalidScopeIDMalformed:         {400, "caller"},
 	CodeInvalidScopeIDNotFound:          {400, "caller"},
 	CodeInvalidMaxResults:               {400, "caller"},

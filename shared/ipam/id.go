@@ -66,6 +66,10 @@ func NotFound(id string) error {
 		return Errorf(CodeInvalidPoolIDNotFound, "The ipam-pool ID '%s' does not exist. DescribeIpamPools lists those that you may use.", id)
 	case IDAllocation:
 		return Errorf(CodeInvalidAllocationIDNotFound, "The IPAM pool allocation (%s) does not exist. GetIpamPoolAllocations lists those of a pool.", id)
+	case IDDiscovery:
+		return Errorf(CodeInvalidDiscoveryIDNotFound, "The ipam-resource-discovery ID '%s' does not exist. DescribeIpamResourceDiscoveries lists those of your account.", id)
+	case IDDiscoveryAssociation:
+		return Errorf(CodeInvalidAssociationIDNotFound, "The ipam-resource-discovery-association ID '%s' does not exist. DescribeIpamResourceDiscoveryAssociations lists those of your account.", id)
 	default: // no operation takes one of another kind
 		return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
 	}
@@ -86,6 +90,10 @@ func CheckID(kind IDKind, parameter, id string) error {
 		code = CodeInvalidPoolIDMalformed
 	case IDAllocation:
 		code = CodeInvalidAllocationIDMalformed
+	case IDDiscovery:
+		code = CodeInvalidDiscoveryIDMalformed
+	case IDDiscoveryAssociation:
+		code = CodeInvalidAssociationIDMalformed
 	default: // EC2 has no code of its own for the others
 	}
 	return Errorf(code, "Invalid id: \"%s\" for parameter %s (expecting \"%s-...\" with hexadecimal digits).", id, parameter, kind)

@@ -73,6 +73,8 @@ func TestErrorsOfIDs(t *testing.T) {
 		{ipam.IDScope, ipam.CodeInvalidScopeIDMalformed, ipam.CodeInvalidScopeIDNotFound},
 		{ipam.IDPool, ipam.CodeInvalidPoolIDMalformed, ipam.CodeInvalidPoolIDNotFound},
 		{ipam.IDAllocation, ipam.CodeInvalidAllocationIDMalformed, ipam.CodeInvalidAllocationIDNotFound},
+		{ipam.IDDiscovery, ipam.CodeInvalidDiscoveryIDMalformed, ipam.CodeInvalidDiscoveryIDNotFound},
+		{ipam.IDDiscoveryAssociation, ipam.CodeInvalidAssociationIDMalformed, ipam.CodeInvalidAssociationIDNotFound},
 		{ipam.IDPoolCIDR, ipam.CodeInvalidID, ipam.CodeInvalidID},
 	} {
 		id := string(c.kind) + "-0123456789abcdef0"

@@ -1,6 +1,7 @@
 package ipam
 
-// State is the lifecycle state of an IPAM, scope or pool.
+// State is the lifecycle state of an IPAM, scope, pool, resource discovery or
+// association of one.
 type State string
 
 // The lifecycle states, as the EC2 API names them. A change that one
@@ -12,8 +13,14 @@ const (
 	StateDeleteComplete   State = "delete-complete"
 )
 
+// The states of an association of a resource discovery.
+const (
+	StateAssociateComplete    State = "associate-complete"
+	StateDisassociateComplete State = "disassociate-complete"
+)
+
 // States lists the states that an object can be in.
-var States = []State{StateCreateComplete, StateModifyComplete, StateDeleteInProgress, StateDeleteComplete}
+var States = []State{StateCreateComplete, StateModifyComplete, StateDeleteInProgress, StateDeleteComplete, StateAssociateComplete, StateDisassociateComplete}
 
 // Act is what may be done to a lifecycle object.
 type Act uint8
@@ -47,6 +54,10 @@ var transitions = map[State]map[Act]State{
 	StateDeleteInProgress: {
 		ActDelete:      StateDeleteComplete, // the worker's last step
 		ActBeginDelete: StateDeleteInProgress,
+	},
+	StateAssociateComplete: {
+		ActUse:    StateAssociateComplete,
+		ActDelete: StateDisassociateComplete,
 	},
 }
 

@@ -26,8 +26,10 @@ func TestTransitions(t *testing.T) {
 		{ipam.StateModifyComplete, ipam.ActBeginDelete}:   ipam.StateDeleteInProgress,
 		{ipam.StateDeleteInProgress, ipam.ActDelete}:      ipam.StateDeleteComplete,
 		{ipam.StateDeleteInProgress, ipam.ActBeginDelete}: ipam.StateDeleteInProgress,
+		{ipam.StateAssociateComplete, ipam.ActUse}:        ipam.StateAssociateComplete,
+		{ipam.StateAssociateComplete, ipam.ActDelete}:     ipam.StateDisassociateComplete,
 	}
-	if len(ipam.States) != 4 || len(ipam.Acts) != 4 {
+	if len(ipam.States) != 6 || len(ipam.Acts) != 4 {
 		t.Fatalf("%d states and %d acts; list the new ones here", len(ipam.States), len(ipam.Acts))
 	}
 	for _, act := range ipam.Acts {

@@ -73,6 +73,8 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 		{"cidrs_per_pool", q.CIDRsPerPool, 1},
 		{"shares_per_pool", q.SharesPerPool, 0},
 		{"tags", q.Tags, 0},
+		{"discoveries", q.Discoveries, 0},
+		{"associations_per_ipam", q.AssociationsPerIPAM, 1}, // the default one
 	} {
 		if l.value < l.least {
 			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the least is %d", document, l.name, l.value, l.least)
@@ -80,6 +82,9 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 	}
 	if q.SharesPerPool > ipam.MaxSharesPerPool {
 		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: shares_per_pool is %d, and the most is %d", document, q.SharesPerPool, ipam.MaxSharesPerPool)
+	}
+	if q.AssociationsPerIPAM > ipam.MaxAssociationsPerIPAM {
+		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: associations_per_ipam is %d, and the most is %d", document, q.AssociationsPerIPAM, ipam.MaxAssociationsPerIPAM)
 	}
 	return q, nil
 }

@@ -1,0 +1,49 @@
+package ipam_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func TestCheckExclusions(t *testing.T) {
+	const root = "o-a1b2c3d4e5/r-f6g7/"
+	const a, b = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-bbbbbbbb/"
+	const in, deeper = a + "ou-f6g7-cccccccc/", a + "ou-f6g7-cccccccc/ou-f6g7-dddddddd/"
+	const twin = root + "ou-f6g7-aaaaaaaaa/" // begins as a does
+	for _, c := range []struct {
+		name  string
+		paths []string
+		err   string // words of the refusal
+	}{
+		{"none", nil, ""},
+		{"a unit", []string{a}, ""},
+		{"two units", []string{a, b}, ""},
+		{"a unit and one in it", []string{a, in}, ""},
+		{"a unit, and all below another", []string{b + "*", a}, ""},
+		{"all below units that begin alike", []string{a + "*", twin + "*"}, ""},
+		{"a deep unit's example of the API reference", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/ou-jkl0-awsddddd/"}, ""},
+		{"all below, the example", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/*"}, ""},
+		{"a unit twice", []string{a, a}, "same"},
+		{"a unit, and all below it", []string{a, a + "*"}, "same"},
+		{"all below a unit, and one in it", []string{a + "*", b, in}, "same"},
+		{"a unit deep below another's all", []string{deeper, a + "*"}, "same"},
+		{"all below both", []string{in + "*", a + "*"}, "same"},
+		{"nothing", []string{""}, "OrganizationsEntityPath"},
+		{"the root", []string{root}, "such as"},
+		{"all below the root", []string{root + "*"}, "such as"},
+		{"no slash at its end", []string{strings.TrimSuffix(a, "/")}, "such as"},
+		{"two stars", []string{a + "**"}, "such as"},
+		{"a star in the middle", []string{root + "*/"}, "such as"},
+		{"an account", []string{a + "111122223333/"}, "such as"},
+		{"no organisation", []string{strings.TrimPrefix(a, "o-a1b2c3d4e5/")}, "such as"},
+		{"a line behind it", []string{a + "\n"}, "such as"},
+	} {
+		err := ipam.CheckExclusions(c.paths)
+		switch {
+		case c.err == "" && err != nil, c.err != "" && (ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), c.err)):
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
