@@ -41,15 +41,16 @@ const (
 	attrUnit         = "OrganizationalUnitId"
 	attrEnd          = "End"
 
-	attrIPAMCount   = "IpamCount"
-	attrScopeCount  = "ScopeCount"
-	attrPoolCount   = "PoolCount"
-	attrCIDRCount   = "CidrCount"
-	attrChildCount  = "ChildCount"
-	attrID          = "Id"
-	attrSource      = "Source"
-	attrFailureCode = "FailureCode"
-	attrFailure     = "Failure"
+	attrIPAMCount      = "IpamCount"
+	attrScopeCount     = "ScopeCount"
+	attrPoolCount      = "PoolCount"
+	attrCIDRCount      = "CidrCount"
+	attrChildCount     = "ChildCount"
+	attrDiscoveryCount = "DiscoveryCount"
+	attrID             = "Id"
+	attrSource         = "Source"
+	attrFailureCode    = "FailureCode"
+	attrFailure        = "Failure"
 )
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
