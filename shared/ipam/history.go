@@ -1,6 +1,9 @@
 package ipam
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // HistoryType is what a record of history is about, with the values of the EC2
 // API's IpamAddressHistoryResourceType.
@@ -61,4 +64,12 @@ func (r *ResourceCIDR) Records() []HistoryRecord {
 		return nil
 	}
 	return []HistoryRecord{record}
+}
+
+// RecordedAs reports whether history has the same to say of r as of o, but for
+// the start.
+func (r *ResourceCIDR) RecordedAs(o *ResourceCIDR) bool {
+	a, b := *r, *o
+	a.Since, b.Since = 0, 0
+	return slices.Equal(a.Records(), b.Records())
 }

@@ -1,12 +1,292 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
 	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
 // Judge finds the statuses of the resources' CIDRs that a change at cidr may
-// have altered, and writes those that differ.
+// have altered, a resource's that came, changed or went, or an allocation's, and
+// writes those that differ. These are all that overlap the outermost resource's
+// CIDR that holds cidr, or cidr itself if none does: which is closed under
+// overlap, as CIDRs nest or are apart.
+//
+// It is done when a whole look finds nothing to write. A look that began before
+// a change may write what the change has made untrue, however that compares
+// with what the change's own look finds; but behind each write follows another
+// look, and behind each change one that sees it.
 func (s *Store) Judge(ctx context.Context, scope string, cidr netip.Prefix) error {
+	_, err := s.judge(ctx, scope, cidr)
+	return err
+}
+
+// JudgeAll judges the resources' CIDRs of one family in a scope from behind
+// after on, which is an earlier verdict's After, or the zero Prefix for all. Of
+// each it yields what is right, as ipam.Judge does, having called Judge if that
+// is not what the table said. So a scope in order costs reads alone.
+func (s *Store) JudgeAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.Verdict, error] {
+	return func(yield func(ipam.Verdict, error) bool) {
+		var judged netip.Prefix // what was put right in passing
+		for v, err := range s.verdicts(ctx, scope, f.All(), after) {
+			if err == nil && v.Status != v.Resource.Status && !(judged.IsValid() && ipam.Within(v.Resource.CIDR, judged)) {
+				judged, err = s.judge(ctx, scope, v.Resource.CIDR)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// judgedAtOnce is how many statuses one transaction writes. Each is right
+// without the others; few of them rarely meet another writer.
+const judgedAtOnce = 20
+
+// judge returns what it has judged, too.
+func (s *Store) judge(ctx context.Context, scope string, cidr netip.Prefix) (region netip.Prefix, err error) {
+	act := fmt.Sprintf("judge %s in %s", cidr, scope)
+	for n := 0; ; n++ {
+		region, err = s.outermost(ctx, scope, cidr)
+		var wrote bool
+		var lost error
+		if err == nil {
+			wrote, lost, err = s.look(ctx, scope, region)
+		}
+		switch {
+		case err == nil && !wrote:
+			return region, nil
+		case errors.Is(err, ErrThrottled):
+			lost = err
+		case err != nil:
+			return netip.Prefix{}, fmt.Errorf("%s: %w", act, err)
+		}
+		if n >= s.o.Tries {
+			return netip.Prefix{}, exhausted(act, cmp.Or(lost, errLost))
+		}
+		if lost == nil {
+			continue
+		}
+		if err := s.o.Sleep(ctx, jitter(n+1)); err != nil {
+			return netip.Prefix{}, fmt.Errorf("%s: %w after %w", act, err, lost)
+		}
+	}
+}
+
+// look makes one pass over a region and writes what differs. lost is why a
+// part may not have been written: lost races, and outcomes that are unknown.
+func (s *Store) look(ctx context.Context, scope string, region netip.Prefix) (wrote bool, lost, err error) {
+	var writes []Write
+	flush := func() bool {
+		if len(writes) > 0 {
+			wrote = true
+			lost = s.table.Transact(ctx, writes)
+			writes = nil
+		}
+		return lost == nil
+	}
+	for v, err := range s.verdicts(ctx, scope, region, netip.Prefix{}) {
+		if err != nil {
+			return wrote, lost, err
+		}
+		if v.Status == v.Resource.Status {
+			continue
+		}
+		if writes = append(writes, s.statusWrite(v)); len(writes) == judgedAtOnce && !flush() {
+			return wrote, lost, nil
+		}
+	}
+	flush()
+	return wrote, lost, nil
+}
+
+// statusWrite gives a resource's CIDR the status of a verdict on it. What
+// history records of it begins anew if it is another than before.
+func (s *Store) statusWrite(v ipam.Verdict) Write {
+	now := *v.Resource
+	now.Status = v.Status
+	w := Write{
+		Op:  OpUpdate,
+		Key: liveKey(now.Scope, &now.Resource),
+		Set: Item{attrStatus: str(document(now.Status)), attrRev: num(now.Rev + 1)},
+		If:  Cond{Equal: Item{attrRev: num(now.Rev)}},
+	}
+	if !now.RecordedAs(v.Resource) {
+		w.Set[attrSince] = num(max(s.o.Now().UnixMilli(), now.Since+1))
+	}
+	return w
+}
+
+// verdicts judges what overlaps a region, which must be closed under overlap,
+// from behind after on, if that is valid.
+func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[ipam.Verdict, error] {
+	pools := map[string]*ipam.Pool{}
+	allocations := func(yield func(*ipam.Allocation, error) bool) {
+		from := region.Addr()
+		if after.IsValid() {
+			from = after.Addr()
+		}
+		for a, err := range s.allocationsIn(ctx, scope, region, from) {
+			if err == nil && pools[a.Pool] == nil {
+				var p *ipam.Pool
+				if p, err = one(ctx, s.Pools, a.Pool); isNotFound(err) {
+					err = nil // it is gone, with its allocations
+				}
+				pools[a.Pool] = p
+			}
+			if !yield(a, err) || err != nil {
+				return
+			}
+		}
+	}
+	return ipam.Judge(s.rowsIn(ctx, scope, region, after), allocations, func(id string) *ipam.Pool { return pools[id] })
+}
+
+// rowsIn yields the resources' CIDRs in region in their order, from behind
+// after on, if that is valid.
+func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[*ipam.ResourceCIDR, error] {
+	return func(yield func(*ipam.ResourceCIDR, error) bool) {
+		q := Query{PK: livePK(scope, ipam.FamilyOf(region), ipam.ResourceVPC), From: blockSK(region), To: blocksThrough(region)}
+		if after.IsValid() {
+			q.From = blockSK(after) + "#~"
+		}
+		for {
+			rows, next, err := decoded(ctx, s, q, DecodeResource)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if q.After = next; next == "" {
+				return
+			}
+		}
+	}
+}
+
+// outermost returns the largest CIDR of a resource that holds cidr, or cidr if
+// none does.
+//
+// What holds cidr stands before it in the order of keys. The row that stands
+// last before a place is either the next smaller container, or no container
+// holds cidr and not that row too: then it holds the block that both have in
+// common.
+func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
+	largest := cidr
+	for within := cidr; ; within = ipam.Parent(within) {
+		q := Query{PK: livePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), To: blockSK(within) + "#~", Descending: true, Limit: 1}
+		rows, _, err := decoded(ctx, s, q, DecodeResource)
+		if err != nil || len(rows) == 0 {
+			return largest, err
+		}
+		if at := rows[0].CIDR; ipam.Within(cidr, at) {
+			largest, within = at, at
+		} else {
+			for !ipam.Within(at, ipam.Parent(within)) {
+				within = ipam.Parent(within)
+			}
+		}
+		if within.Bits() == 0 {
+			return largest, nil
+		}
+	}
+}
+
+// AllocationsIn yields the allocations that overlap cidr of all pools of a
+// scope, but those to child pools: in address order. They do not overlap one
+// another. With the whole family for cidr, they are all.
+func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Prefix) iter.Seq2[*ipam.Allocation, error] {
+	return s.allocationsIn(ctx, scope, cidr, cidr.Addr())
+}
+
+// allocationsIn is AllocationsIn without what ends before from, an address in
+// cidr.
+func (s *Store) allocationsIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr) iter.Seq2[*ipam.Allocation, error] {
+	return func(yield func(*ipam.Allocation, error) bool) {
+		err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(cidr)), cidr, from, func(space ipam.SpaceID, t ipam.Taken) bool {
+			return !t.Kind.Visible() || yield(&ipam.Allocation{Taken: t, Pool: string(space)}, nil)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(nil, err)
+		}
+	}
+}
+
+// errEnough ends a descent that nobody wants more of.
+var errEnough = errors.New("enough")
+
+// descend calls visit for the taken blocks of a space that overlap cidr and do
+// not end before from, in address order; for a child pool's block, for what is
+// taken in the child instead.
+func (s *Store) descend(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr, visit func(ipam.SpaceID, ipam.Taken) bool) error {
+	for t, err := range s.takenIn(ctx, space, cidr, from) {
+		switch {
+		case err != nil:
+			return err
+		case t.Kind == ipam.KindPool:
+			in, at := t.CIDR, from
+			if ipam.Within(cidr, in) {
+				in = cidr
+			}
+			if at.Less(in.Addr()) {
+				at = in.Addr()
+			}
+			if err := s.descend(ctx, ipam.SpaceID(t.ResourceID), in, at, visit); err != nil {
+				return err
+			}
+		case !visit(space, t):
+			return errEnough
+		}
+	}
 	return nil
+}
+
+// takenIn yields the taken blocks of one space that overlap cidr and do not end
+// before from, an address in cidr, in address order.
+func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr) iter.Seq2[ipam.Taken, error] {
+	return func(yield func(ipam.Taken, error) bool) {
+		q := Query{PK: takenPK(space), From: hex.EncodeToString(from.AsSlice()), To: blocksThrough(cidr)}
+		if !from.IsUnspecified() { // one that begins before from may reach it
+			first, ok, err := s.blocker(ctx, space, netip.PrefixFrom(from, from.BitLen()))
+			if err != nil {
+				yield(first, err)
+				return
+			}
+			if ok {
+				if !yield(first, nil) || ipam.Within(cidr, first.CIDR) {
+					return
+				}
+				q.From = blocksThrough(first.CIDR)
+			}
+		}
+		for {
+			rows, next, err := s.table.Query(ctx, q)
+			if err != nil {
+				yield(ipam.Taken{}, err)
+				return
+			}
+			for _, r := range rows {
+				t, err := decodeTaken(r)
+				if err != nil {
+					err = fmt.Errorf("%s: %w", r.Key, err)
+				}
+				if !yield(t, err) || err != nil {
+					return
+				}
+			}
+			if q.After = next; next == "" {
+				return
+			}
+		}
+	}
 }

@@ -1,0 +1,491 @@
+package store_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"pgregory.net/rapid"
+)
+
+// court is a scope with a pool of 10.0.0.0/26 and 10.0.0.128/26, a child of it
+// that has 10.0.0.0/28 and 10.0.0.128/28, and rows that tests put by hand.
+type court struct {
+	table      *storetest.Memory
+	calls      *storetest.Counter
+	store      *store.Store
+	now        time.Time
+	scope      string
+	pool, leaf string
+	n          int
+}
+
+func newCourt(t interface {
+	Context() context.Context
+	Fatal(...any)
+}) *court {
+	c := &court{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	c.calls = &storetest.Counter{Table: c.table}
+	c.store = c.on(c.calls)
+	ctx := t.Context()
+	var errs []error
+	above, err := c.store.CreateIPAM(ctx, token("CreateIpam", ""), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
+	if errs = append(errs, err); err == nil {
+		c.scope = above.PrivateScope
+		for _, p := range []struct {
+			id     *string
+			source *string
+			cidrs  []string
+		}{
+			{&c.pool, new(string), []string{"10.0.0.0/26", "10.0.0.128/26"}},
+			{&c.leaf, &c.pool, []string{"10.0.0.0/28", "10.0.0.128/28"}},
+		} {
+			pool, err := c.store.CreatePool(ctx, token("CreateIpamPool", ""), ipam.Pool{Scope: c.scope, Family: ipam.IPv4, SourcePool: *p.source}, buildPool)
+			if errs = append(errs, err); err != nil {
+				break
+			}
+			*p.id = pool.ID
+			for _, cidr := range p.cidrs {
+				_, err := c.store.Provision(ctx, provision(pool.ID, "", cidr, 0))
+				errs = append(errs, err)
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *court) on(table store.Table) *store.Store {
+	return store.New(table, store.Options{
+		Region: "us-east-1", Now: func() time.Time { return c.now }, Pick: func(int) int { return 0 },
+		NewID: func() string { c.n++; return "id-" + strconv.Itoa(c.n) }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+}
+
+func rowKey(r *ipam.ResourceCIDR) store.Key {
+	return store.Key{
+		PK: "LIVE#" + r.Scope + "#" + map[bool]string{true: "4", false: "6"}[r.CIDR.Addr().Is4()],
+		SK: fmt.Sprintf("%s#%03d#%s", hex.EncodeToString(r.CIDR.Addr().AsSlice()), r.CIDR.Bits(), r.ID),
+	}
+}
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// put writes a row as it is.
+func (c *court) put(rows ...*ipam.ResourceCIDR) {
+	for _, r := range rows {
+		r.Scope = c.scope
+		object, _ := json.Marshal(r.Resource)
+		status, _ := json.Marshal(r.Status)
+		item := store.Item{
+			"Object": &types.AttributeValueMemberS{Value: string(object)}, "Status": &types.AttributeValueMemberS{Value: string(status)},
+			"Sampled": number(r.Sampled), "Since": number(r.Since), "Rev": number(r.Rev),
+		}
+		if r.Ignored {
+			item["Ignored"] = number(1)
+		}
+		if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpPut, Key: rowKey(r), Item: item}}); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func (c *court) drop(r *ipam.ResourceCIDR) {
+	if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpDelete, Key: rowKey(r)}}); err != nil {
+		panic(err)
+	}
+}
+
+// rows returns what is in the table.
+func (c *court) rows() (all []*ipam.ResourceCIDR) {
+	for after := ""; ; {
+		rows, next, err := c.store.Resources(context.Background(), c.scope, ipam.IPv4, after, 0)
+		if err != nil {
+			panic(err)
+		}
+		if all = append(all, rows...); next == "" {
+			return all
+		}
+		after = next
+	}
+}
+
+// row returns the row of a resource's CIDR.
+func (c *court) row(t *testing.T, id string) *ipam.ResourceCIDR {
+	t.Helper()
+	for _, r := range c.rows() {
+		if r.ID == id {
+			return r
+		}
+	}
+	t.Fatalf("there is no %s", id)
+	return nil
+}
+
+func (c *court) allocations() (all []*ipam.Allocation) {
+	for a, err := range c.store.AllocationsIn(context.Background(), c.scope, ipam.IPv4.All()) {
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// wrong returns the statuses that a look at all pairs finds wrong.
+func (c *court) wrong() (all []string) {
+	rows := c.rows()
+	pools, err := c.store.Pools(context.Background(), []string{c.pool, c.leaf})
+	if err != nil {
+		panic(err)
+	}
+	for i, want := range ipamtest.Judge(rows, c.allocations(), map[string]*ipam.Pool{c.pool: pools[0], c.leaf: pools[1]}) {
+		got := rows[i].Status
+		if (got.With != "") != (want.Overlaps != nil) || got.With != "" && !slices.Contains(want.Overlaps, got.With+" "+got.WithCIDR) {
+			all = append(all, fmt.Sprintf("%s %s overlaps %q; there are %q", rows[i].ID, rows[i].CIDR, got.With, want.Overlaps))
+		}
+		got.With, got.WithCIDR, got.Reason = "", "", ""
+		if got != want.Status {
+			all = append(all, fmt.Sprintf("%s %s is %+v, want %+v", rows[i].ID, rows[i].CIDR, got, want.Status))
+		}
+	}
+	return all
+}
+
+func (c *court) expectRight(t *testing.T) {
+	t.Helper()
+	for _, w := range c.wrong() {
+		t.Error(w)
+	}
+}
+
+func liveVPC(id, cidr string) *ipam.ResourceCIDR {
+	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: labAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
+}
+
+func liveSubnet(id, vpc, cidr string) *ipam.ResourceCIDR {
+	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: vpc, CIDR: prefix(cidr), Owner: labAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
+}
+
+// Of each range, the allocations in it are those of all that overlap it.
+func TestAllocationsIn(t *testing.T) {
+	c := newCourt(t)
+	for _, a := range []struct{ pool, cidr string }{
+		{c.pool, "10.0.0.16/28"}, {c.pool, "10.0.0.32/30"}, {c.pool, "10.0.0.36/32"}, {c.pool, "10.0.0.191/32"},
+		{c.leaf, "10.0.0.0/31"}, {c.leaf, "10.0.0.8/29"}, {c.leaf, "10.0.0.128/32"}, {c.leaf, "10.0.0.142/31"},
+	} {
+		must(c.store.Allocate(t.Context(), allocation(a.pool, "", byCIDR(a.cidr))))(t)
+	}
+	text := func(all []*ipam.Allocation) (s []string) {
+		for _, a := range all {
+			s = append(s, map[string]string{c.pool: "pool ", c.leaf: "leaf "}[a.Pool]+a.CIDR.String())
+		}
+		return s
+	}
+	all := c.allocations()
+	want := []string{"leaf 10.0.0.0/31", "leaf 10.0.0.8/29", "pool 10.0.0.16/28", "pool 10.0.0.32/30", "pool 10.0.0.36/32", "leaf 10.0.0.128/32", "leaf 10.0.0.142/31", "pool 10.0.0.191/32"}
+	if got := text(all); !slices.Equal(got, want) {
+		t.Fatalf("in the scope: %q, want %q", got, want)
+	}
+	for _, bytes := range []int{0, 1} { // the second has each answer hold one row
+		c.table.PageBytes = bytes
+		for length := 20; length <= 32; length++ {
+			for at := netip.MustParseAddr("10.0.0.0"); at != netip.MustParseAddr("10.0.1.0"); at = at.Next() {
+				in := netip.PrefixFrom(at, length).Masked()
+				if in.Addr() != at {
+					continue
+				}
+				var want, got []*ipam.Allocation
+				for _, a := range all {
+					if a.CIDR.Overlaps(in) {
+						want = append(want, a)
+					}
+				}
+				for a, err := range c.store.AllocationsIn(t.Context(), c.scope, in) {
+					got = append(got, must(a, err)(t))
+				}
+				if !slices.Equal(text(got), text(want)) {
+					t.Fatalf("in %s: %q, want %q", in, text(got), text(want))
+				}
+			}
+		}
+	}
+	for n := range all { // a reader that has enough
+		got := 0
+		for range c.store.AllocationsIn(t.Context(), c.scope, ipam.IPv4.All()) {
+			if got++; got > n {
+				break
+			}
+		}
+		if got != n+1 {
+			t.Errorf("%d allocations, want %d", got, n+1)
+		}
+	}
+}
+
+func TestJudgeWritesWhatDiffers(t *testing.T) {
+	c := newCourt(t)
+	a := must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
+	c.put(liveVPC("vpc-a", "10.0.0.0/29"), liveSubnet("subnet-a", "vpc-a", "10.0.0.0/30"), liveVPC("vpc-b", "10.0.0.8/29"))
+	judge := func() {
+		t.Helper()
+		c.now = c.now.Add(time.Second)
+		if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.2/31")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	judge()
+	want := ipam.Status{Management: ipam.Unmanaged, Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping}
+	vpc, subnet := c.row(t, "vpc-a"), c.row(t, "subnet-a")
+	if vpc.Status != want || vpc.Rev != 2 || vpc.Since != c.now.UnixMilli() || vpc.Sampled != 10 {
+		t.Errorf("the VPC is %+v", vpc)
+	}
+	want = ipam.Status{Management: ipam.Managed, Compliance: ipam.Compliant, Overlap: ipam.Nonoverlapping, Pool: c.leaf, Allocation: a.AllocationID}
+	if subnet.Status != want || subnet.Rev != 2 || subnet.Since != 10 { // history shows no status of subnets
+		t.Errorf("the subnet is %+v", subnet)
+	}
+	if other := c.row(t, "vpc-b"); other.Rev != 1 {
+		t.Errorf("a VPC elsewhere is %+v", other)
+	}
+	c.drop(c.row(t, "vpc-b"))
+	c.calls.Take()
+	judge()
+	if cost := c.calls.Take(); cost.Transactions > 0 {
+		t.Errorf("judged again, it costs %+v", cost)
+	}
+
+	before := c.row(t, "vpc-a").Since
+	c.put(liveVPC("vpc-c", "10.0.0.4/30"))
+	judge()
+	if vpc := c.row(t, "vpc-a"); vpc.Status.Overlap != ipam.Overlapping || vpc.Status.With != "vpc-c" || vpc.Since != c.now.UnixMilli() || vpc.Since == before {
+		t.Errorf("the VPC is %+v", vpc)
+	}
+	before = c.row(t, "vpc-a").Since
+	c.drop(c.row(t, "vpc-c"))
+	c.put(liveVPC("vpc-d", "10.0.0.6/31"))
+	judge() // overlapping as before, with another one
+	if vpc := c.row(t, "vpc-a"); vpc.Status.With != "vpc-d" || vpc.Since != before || vpc.Rev != 4 {
+		t.Errorf("the VPC is %+v, want to be overlapping since %d", vpc, before)
+	}
+	c.now = time.UnixMilli(20) // a clock behind the one that wrote last
+	c.drop(c.row(t, "vpc-d"))
+	judge()
+	if vpc := c.row(t, "vpc-a"); vpc.Status.Overlap != ipam.Nonoverlapping || vpc.Since != before+1 {
+		t.Errorf("the VPC is %+v, want one more than %d for its start", vpc, before)
+	}
+	c.expectRight(t)
+}
+
+// Judged after each change at the CIDR of the change, all statuses of the scope
+// are right.
+func TestJudgeAfterEachChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCourt(t)
+		universe := prefix("10.0.0.0/25")
+		var held []*ipam.Allocation
+		for i := range rapid.IntRange(1, 12).Draw(t, "changes") {
+			cidr := ipamtest.Inside(universe).Filter(func(p netip.Prefix) bool { return p.Bits() < 30 }).Draw(t, "cidr")
+			rows := c.rows()
+			switch kind := rapid.SampledFrom([]string{"vpc", "vpc", "subnet", "drop", "ignore", "allocate", "release"}).Draw(t, "change"); {
+			case kind == "vpc":
+				c.put(liveVPC(fmt.Sprint("vpc-", i%4), cidr.String()))
+			case kind == "subnet":
+				c.put(liveSubnet(fmt.Sprint("subnet-", i), fmt.Sprint("vpc-", i%3), cidr.String()))
+			case kind == "drop" && len(rows) > 0:
+				r := rapid.SampledFrom(rows).Draw(t, "row")
+				c.drop(r)
+				cidr = r.CIDR
+			case kind == "ignore" && len(rows) > 0:
+				r := rapid.SampledFrom(rows).Draw(t, "row")
+				r.Ignored = !r.Ignored
+				c.put(r)
+				cidr = r.CIDR
+			case kind == "allocate":
+				if rapid.Bool().Draw(t, "claimed") && len(rows) > 0 {
+					cidr = rapid.SampledFrom(rows).Draw(t, "row").CIDR
+				}
+				a, err := c.store.Allocate(t.Context(), allocation(rapid.SampledFrom([]string{c.pool, c.leaf}).Draw(t, "pool"), "", ipam.AllocateRequest{CIDR: cidr}))
+				if err != nil {
+					continue
+				}
+				held = append(held, a)
+			case kind == "release" && len(held) > 0:
+				a := held[len(held)-1]
+				held = held[:len(held)-1]
+				if err := c.store.Release(t.Context(), release(a)); err != nil {
+					t.Fatal(err)
+				}
+				cidr = a.CIDR
+			default:
+				continue
+			}
+			if err := c.store.Judge(t.Context(), c.scope, cidr); err != nil {
+				t.Fatal(err)
+			}
+			if wrong := c.wrong(); wrong != nil {
+				t.Fatalf("after a change at %s: %q", cidr, wrong)
+			}
+		}
+	})
+}
+
+// A look that has read an old state writes after the one of a newer change has
+// found everything right: what the first writes is wrong, and put right by it.
+func TestJudgeLooksAgainBehindItsWrites(t *testing.T) {
+	c := newCourt(t)
+	c.put(liveVPC("vpc-a", "10.0.0.0/28"), liveVPC("vpc-b", "10.0.0.0/29"))
+	if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.0/28")); err != nil {
+		t.Fatal(err)
+	}
+	gone := c.row(t, "vpc-b")
+	c.drop(gone)
+	hit := false
+	slow := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+		if call.Kind != storetest.Transact || hit {
+			return nil
+		}
+		hit = true
+		c.put(gone) // and the look of this change finds vpc-a overlapping, as it was
+		if err := c.store.Judge(t.Context(), c.scope, gone.CIDR); err != nil {
+			t.Error(err)
+		}
+		return nil
+	}}
+	if err := c.on(slow).Judge(t.Context(), c.scope, gone.CIDR); err != nil || !hit {
+		t.Fatal(hit, err)
+	}
+	c.expectRight(t)
+}
+
+// Every call fails once, carried out or not: the verdicts are right or the error
+// is told, and the next one puts them right.
+func TestJudgeUnderFaults(t *testing.T) {
+	scene := func() *court {
+		c := newCourt(t)
+		must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.32/30"))))(t)
+		c.put(liveVPC("vpc-a", "10.0.0.0/26"))
+		for i := range 45 {
+			c.put(liveVPC(fmt.Sprint("vpc-", i), fmt.Sprintf("10.0.0.%d/32", i)))
+		}
+		return c
+	}
+	good := scene()
+	traced := &storetest.Faulty{Table: good.table}
+	if err := good.on(traced).Judge(t.Context(), good.scope, prefix("10.0.0.0/26")); err != nil {
+		t.Fatal(err)
+	}
+	good.expectRight(t)
+	transactions := 0
+	for _, at := range traced.Trace() {
+		for _, fault := range []storetest.Fault{{Err: storetest.ErrInjected}, {Err: storetest.ErrInjected, Applied: true}, {Err: store.ErrThrottled}, {Err: &store.ConditionError{Failed: []int{0}}}} {
+			c := scene()
+			failing := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+				if call.Kind == at.Kind && call.N == at.N {
+					return &fault
+				}
+				return nil
+			}}
+			err := c.on(failing).Judge(t.Context(), c.scope, prefix("10.0.0.0/26"))
+			switch {
+			case at.Kind == storetest.Transact:
+				if transactions++; err != nil {
+					t.Errorf("%v at %s: %v", fault, at, err)
+				}
+				c.expectRight(t)
+			case errors.Is(fault.Err, store.ErrThrottled) && err != nil:
+				t.Errorf("throttled at %s: %v", at, err)
+			case errors.Is(fault.Err, storetest.ErrInjected) && !errors.Is(err, storetest.ErrInjected):
+				t.Errorf("%v at %s: %v", fault, at, err)
+			}
+			if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.0/26")); err != nil {
+				t.Error(err)
+			}
+			c.expectRight(t)
+		}
+	}
+	if transactions != 4*3 {
+		t.Errorf("%d faults hit transactions, want 12: 46 rows, 20 at once", transactions)
+	}
+	c := scene()
+	never := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+		if call.Kind == storetest.Transact {
+			return &storetest.Fault{Err: store.ErrConflict}
+		}
+		return nil
+	}}
+	if err := c.on(never).Judge(t.Context(), c.scope, prefix("10.0.0.0/26")); ipam.CodeOf(err) != ipam.CodeConcurrentMutationLimitExceeded {
+		t.Errorf("with nothing but conflicts: %v", err)
+	}
+}
+
+func TestJudgeAll(t *testing.T) {
+	c := newCourt(t)
+	a := must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.16/28"))))(t)
+	for i := range 60 {
+		c.put(liveVPC(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.0.0.%d/31", i*2)), liveSubnet(fmt.Sprintf("subnet-%02d", i), fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.0.0.%d/32", i*2+1)))
+	}
+	c.table.PageBytes = 2000 // a few rows
+	scan := func(after netip.Prefix, stop int) (n, overlapping int, at netip.Prefix) {
+		t.Helper()
+		for v, err := range c.store.JudgeAll(t.Context(), c.scope, ipam.IPv4, after) {
+			must(v, err)(t)
+			if n++; v.Status.Overlap == ipam.Overlapping {
+				overlapping++
+			}
+			if at = v.After; at.IsValid() && n >= stop {
+				break
+			}
+		}
+		return n, overlapping, at
+	}
+	c.calls.Take()
+	if n, overlapping, _ := scan(netip.Prefix{}, 1000); n != 120 || overlapping != 2*8 {
+		t.Errorf("%d verdicts, %d of them overlapping; want 120 and the 16 in %s", n, overlapping, a.CIDR)
+	}
+	if cost := c.calls.Take(); cost.Transactions != 60 || cost.Queries > 20*60 {
+		t.Errorf("the first scan costs %+v for 60 VPCs: each is put right once, with its subnet", cost)
+	}
+	c.expectRight(t)
+	scan(netip.Prefix{}, 1000)
+	if cost := c.calls.Take(); cost.Transactions > 0 {
+		t.Errorf("a scan of a scope in order costs %+v", cost)
+	}
+	n, overlapping, parts := 0, 0, 0
+	for at := (netip.Prefix{}); n < 120; parts++ {
+		var m, o int
+		m, o, at = scan(at, 7)
+		n, overlapping = n+m, overlapping+o
+	}
+	if n != 120 || overlapping != 16 || parts < 5 {
+		t.Errorf("in %d parts: %d verdicts, %d of them overlapping", parts, n, overlapping)
+	}
+	if err := c.table.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: store.PoolKey(c.pool)}}); err != nil { // as in the middle of a deletion
+		t.Fatal(err)
+	}
+	if _, overlapping, _ := scan(netip.Prefix{}, 1000); overlapping > 0 {
+		t.Errorf("%d overlap the allocation of a pool that is gone", overlapping)
+	}
+	want := errors.New("the table is away")
+	down := &storetest.Faulty{Table: c.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: want} }}
+	for v, err := range c.on(down).JudgeAll(t.Context(), c.scope, ipam.IPv4, netip.Prefix{}) {
+		if !errors.Is(err, want) {
+			t.Errorf("%v, %v", v, err)
+		}
+	}
+}
