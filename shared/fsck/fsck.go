@@ -44,7 +44,13 @@ const (
 	Listing   = "listing"   // the rows of an account are its IPAMs, scopes and pools
 	Share     = "share"     // the rows of a principal are the pools shared with it
 	Foreign   = "foreign"   // the blocks that another account than the pool's owner has are listed under it, and no others
-	Work      = "work"      // splits and deletes in progress have their note of work, and no others do
+	Work      = "work"      // splits, deletes and provisionings in progress have their note of work, and no others do
+	Watch     = "watch"     // IPAMs, resource discoveries and their associations name one another, and every IPAM has its default ones
+	Found     = "found"     // the rows of resources in scopes are what discoveries found, where these say that it stands, and no others
+	Live      = "live"      // no free block of a pool overlaps a live resource of its scope
+	Hold      = "hold"      // every hold is of a pool and wholly covered by live resources of its scope
+	Import    = "import"    // the allocations to resources are the CIDRs of resources that live in the scope
+	History   = "history"   // records of history end and expire in order; in a settled table, the open ones are what resources' rows say
 )
 
 // Check returns the violations in a table, in the order of their keys, or none.
@@ -54,6 +60,16 @@ const (
 // What it returns of items that were not all read at one moment may be the
 // doing of writes in between.
 func Check(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Problem {
+	return check(items, now, false)
+}
+
+// CheckSettled is Check for a table whose stream was worked off, so that
+// history says what the resources' rows say.
+func CheckSettled(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Problem {
+	return check(items, now, true)
+}
+
+func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settled bool) []Problem {
 	t := &table{now: now.Unix()}
 	for i := range items {
 		t.add(i)
@@ -67,7 +83,16 @@ func Check(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Pro
 	t.checkListing()
 	t.checkShares()
 	t.checkForeign()
+	t.readNotes()
 	t.checkWork()
+	t.checkWatch()
+	t.checkFound()
+	t.checkLive()
+	t.checkImports()
+	t.checkUsage()
+	if settled {
+		t.checkHistory()
+	}
 	slices.SortFunc(t.problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Invariant, b.Invariant), strings.Compare(a.Text, b.Text))
 	})
@@ -94,6 +119,7 @@ func (t *table) checkObjects() {
 			t.checkScope(o)
 		case kindPool:
 			t.checkPool(o)
+		default: // those of discovery are checked apart
 		}
 	}
 }
@@ -310,7 +336,7 @@ func (t *table) checkTaken() {
 	}
 	for i := range t.taken {
 		b := &t.taken[i]
-		if b.kind == "split" {
+		if b.hidden() {
 			continue
 		}
 		switch r := record[b.id]; {
@@ -379,7 +405,7 @@ func (t *table) checkTopLevel() {
 
 // checkCounts compares the counts with what the checks before have counted.
 func (t *table) checkCounts() {
-	ipams := make(map[string]int64)
+	ipams, discoveries := make(map[string]int64), make(map[string]int64)
 	for i := range t.objects {
 		o := &t.objects[i]
 		switch o.kind {
@@ -391,6 +417,11 @@ func (t *table) checkCounts() {
 		case kindPool:
 			t.count(o, "ChildCount", o.childCount, o.children)
 			t.count(o, "CidrCount", o.cidrCount, o.cidrs)
+		case kindDiscovery:
+			if o.IPAM == "" {
+				discoveries[o.owner]++
+			}
+		default: // nothing is counted
 		}
 	}
 	for _, a := range t.accounts {
@@ -398,9 +429,16 @@ func (t *table) checkCounts() {
 			t.problem(Count, "OWNER#"+a.account, meta, "IpamCount is %d, and there are %d", a.ipams, ipams[a.account])
 		}
 		delete(ipams, a.account)
+		if a.discoveries != discoveries[a.account] {
+			t.problem(Count, "OWNER#"+a.account, meta, "DiscoveryCount is %d, and there are %d discoveries that are no IPAM's default one", a.discoveries, discoveries[a.account])
+		}
+		delete(discoveries, a.account)
 	}
 	for account, n := range ipams {
 		t.problem(Count, "OWNER#"+account, meta, "IpamCount is missing, and there are %d", n)
+	}
+	for account, n := range discoveries {
+		t.problem(Count, "OWNER#"+account, meta, "DiscoveryCount is missing, and there are %d discoveries that are no IPAM's default one", n)
 	}
 }
 
@@ -462,7 +500,7 @@ func (t *table) checkForeign() {
 	for i := range t.taken {
 		b := &t.taken[i]
 		pool := t.index[ref{kindPool, b.space}]
-		if pool == nil || b.owner == pool.owner || b.kind == "split" {
+		if pool == nil || b.owner == pool.owner || b.hidden() {
 			continue
 		}
 		f := foreign{b.owner, b.space, b.cidr}
@@ -501,6 +539,7 @@ func (t *table) checkWork() {
 			want("delete-pool#"+o.id, o.id+" is being deleted")
 		case kindScope:
 			t.problem(Form, o.pk(), meta, "a scope is never in state %s", o.state)
+		default: // refused as they were read
 		}
 	}
 	for i := range t.taken {
@@ -508,8 +547,17 @@ func (t *table) checkWork() {
 			want("split#"+b.space+"#"+b.cidr.String(), "the block "+b.cidr.String()+" is split until "+strconv.FormatInt(b.deadline, 10))
 		}
 	}
+	for i := range t.cidrs {
+		if c := &t.cidrs[i]; c.pending && c.of != nil && !t.excused(c.of.Scope, c.cidr) {
+			t.problem(Work, workPK, "live#"+c.of.Scope+"#"+c.cidr.String(), "the root %s of %s awaits what lives in it, and there is no note of it", c.cidr, c.pool)
+		}
+	}
 	for sk := range noted {
-		t.problem(Work, workPK, sk, "the note is of no work that there is")
+		switch what, id, _ := strings.Cut(sk, "#"); {
+		case (what == "live" || what == "import" || what == "purge") && id != "": // to look, whatever there is
+		default:
+			t.problem(Work, workPK, sk, "the note is of no work that there is")
+		}
 	}
 }
 

@@ -27,9 +27,19 @@ type table struct {
 	shares   []share
 	foreign  []foreignRow
 
-	index  map[ref]*object
-	cidrAt map[place]*poolCIDR // those that hold
-	roots  []root
+	everywhere []string // ids in the list of all discoveries
+	progress   []progress
+	found      []found
+	live       []liveRow
+	usages     []string // pools
+	history    []record
+
+	index   map[ref]*object
+	cidrAt  map[place]*poolCIDR // those that hold
+	roots   []root
+	liveAt  map[livePlace]*liveRow
+	waiting map[string][]netip.Prefix // by scope: where a note says that the space is still to be laid against the resources
+	purging map[string]bool           // discoveries of which a note says that what they found is still to follow them
 }
 
 const (
@@ -71,6 +81,10 @@ type taken struct {
 	deadline                          int64 // Unix seconds
 }
 
+// hidden reports whether the block is no allocation, so that nothing but the
+// space knows it.
+func (b *taken) hidden() bool { return b.kind == "split" || b.kind == "hold" }
+
 func (b *taken) pk() string { return "SPACE#" + b.space + "#TAKEN" }
 
 // root is a CIDR that a space consists of.
@@ -106,6 +120,7 @@ type poolCIDR struct {
 	cidr                          netip.Prefix
 	id, owner, source, allocation string
 	holds                         bool    // it is a root of the pool
+	pending                       bool    // it is still to be laid against the resources that live in it
 	of                            *object // the pool, if it holds and there is one
 	matched                       bool    // with the block that it is of its source
 }
@@ -125,9 +140,11 @@ const (
 	kindIPAM objectKind = iota + 1
 	kindScope
 	kindPool
+	kindDiscovery
+	kindAssociation
 )
 
-var objectKinds = map[string]objectKind{"IPAM": kindIPAM, "SCOPE": kindScope, "POOL": kindPool}
+var objectKinds = map[string]objectKind{"IPAM": kindIPAM, "SCOPE": kindScope, "POOL": kindPool, "DISCO": kindDiscovery, "ASSOC": kindAssociation}
 
 type ref struct {
 	kind objectKind
@@ -140,12 +157,17 @@ func (r ref) pk() string {
 		return "IPAM#" + r.id
 	case kindScope:
 		return "SCOPE#" + r.id
-	default:
+	case kindPool:
 		return "POOL#" + r.id
+	case kindDiscovery:
+		return "DISCO#" + r.id
+	default:
+		return "ASSOC#" + r.id
 	}
 }
 
-// object is an IPAM, a scope or a pool.
+// object is an IPAM, a scope, a pool, a resource discovery or an association of
+// one.
 type object struct {
 	ref
 	document
@@ -159,8 +181,12 @@ type object struct {
 type document struct {
 	ID, Owner, IPAM           string
 	PublicScope, PrivateScope string   // of an IPAM
+	Discovery                 string   // of an IPAM, its default one; of an association
+	DiscoveryAssociation      string   // of an IPAM, its default one
 	Type                      string   // of a scope
-	Default                   bool     // of a scope
+	Default                   bool     // of a scope and an association
+	NotFound                  bool     // of an association: its discovery is gone
+	IPAMs                     []string // of a discovery
 	Scope, ScopeType          string   // of a pool
 	SourcePool, Family        string   // of a pool
 	Locale                    string   // of a pool
@@ -195,8 +221,8 @@ type foreignRow struct {
 }
 
 type account struct {
-	account string
-	ipams   int64
+	account            string
+	ipams, discoveries int64
 }
 
 // row reads one item's attributes and notes what is wrong with them.
@@ -368,6 +394,24 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 		r.text("Since")
 		r.ok()
 		return
+	case what == "DISCOVERIES" && id == "":
+		t.addEverywhere(r)
+		return
+	case what == "DISCO" && id != "" && r.sk != meta:
+		t.addProgress(r, id)
+		return
+	case what == "FOUND" && strings.Count(id, "#") == 2:
+		t.addFound(r, id)
+		return
+	case (what == "LIVE" || what == "IFACE") && id != "":
+		t.addLive(r, id)
+		return
+	case what == "HISTORY" && id != "":
+		t.addHistory(r, id)
+		return
+	case what == "POOL" && id != "" && r.sk == "USAGE":
+		t.addUsage(r, id)
+		return
 	case r.sk != meta || id == "":
 	case what == "ALLOC":
 		t.addRecord(r, id)
@@ -401,7 +445,7 @@ func (t *table) addFree(r *row, space string) {
 func (t *table) addTaken(r *row, space string) {
 	b := taken{space: space, sk: r.sk, cidr: r.cidr(),
 		id:       r.text("AllocationId"),
-		kind:     r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool", "split"),
+		kind:     r.oneOf("Kind", "custom", "ipam-pool", "vpc", "subnet", "eip", "ec2-public-ipv4-pool", "split", "hold"),
 		owner:    r.text("Owner"),
 		resource: r.maybe("ResourceId"),
 		region:   r.maybe("ResourceRegion"),
@@ -411,12 +455,15 @@ func (t *table) addTaken(r *row, space string) {
 		if b.deadline = r.number("Deadline"); b.deadline <= 0 {
 			r.fail("the split's deadline is %d", b.deadline)
 		}
-		if b.resource != "" || b.region != "" {
-			r.fail("the split has the resource %q of Region %q", b.resource, b.region)
-		}
 	} else {
 		r.tags("Tags")
 		r.maybe("Description")
+	}
+	if b.hidden() && (b.resource != "" || b.region != "") {
+		r.fail("the %s has the resource %q of Region %q", b.kind, b.resource, b.region)
+	}
+	if b.kind != "ipam-pool" && r.has("Seen") {
+		r.text("Seen")
 	}
 	if r.ok() {
 		t.blocks = append(t.blocks, under)
@@ -425,12 +472,12 @@ func (t *table) addTaken(r *row, space string) {
 }
 
 func (t *table) addCIDR(r *row, pool string) {
-	state := r.oneOf("State", "provisioned", "failed-deprovision", "deprovisioned")
+	state := r.oneOf("State", "pending-provision", "provisioned", "failed-deprovision", "deprovisioned")
 	holds := state != "deprovisioned"
 	if r.gone(!holds) {
 		return
 	}
-	c := poolCIDR{pool: pool, sk: r.sk, cidr: r.cidr(), holds: holds,
+	c := poolCIDR{pool: pool, sk: r.sk, cidr: r.cidr(), holds: holds, pending: state == "pending-provision",
 		id:         r.text("Id"),
 		owner:      r.text("Owner"),
 		source:     r.text("Source"),
@@ -479,7 +526,15 @@ func (t *table) addToken(r *row) {
 }
 
 func (t *table) addObject(r *row, id ref) {
-	o := object{ref: id, owner: r.text("Owner"), state: r.oneOf("State", "create-complete", "modify-complete", "delete-in-progress")}
+	states := []string{"create-complete", "modify-complete", "delete-in-progress"}
+	switch id.kind {
+	case kindDiscovery:
+		states = states[:2]
+	case kindAssociation:
+		states = []string{"associate-complete", "disassociate-complete"}
+	default: // those that may take long to go
+	}
+	o := object{ref: id, owner: r.text("Owner"), state: r.oneOf("State", states...)}
 	if rev := r.number("Rev"); rev < 1 {
 		r.fail("the revision is %d", rev)
 	}
@@ -490,6 +545,7 @@ func (t *table) addObject(r *row, id ref) {
 		o.childCount = r.count("PoolCount")
 	case kindPool:
 		o.childCount, o.cidrCount = r.count("ChildCount"), r.count("CidrCount")
+	default: // nothing is counted
 	}
 	r.document("Object", &o.document)
 	if o.ID != id.id || o.Owner != o.owner {
@@ -505,9 +561,12 @@ func (t *table) addObject(r *row, id ref) {
 
 func (t *table) addOwned(r *row, owner string) {
 	if r.sk == meta {
-		n := r.count("IpamCount")
+		a := account{account: owner, ipams: r.count("IpamCount")}
+		if r.has("DiscoveryCount") {
+			a.discoveries = r.count("DiscoveryCount")
+		}
 		if r.ok() {
-			t.accounts = append(t.accounts, account{owner, n})
+			t.accounts = append(t.accounts, a)
 		}
 		return
 	}
@@ -540,16 +599,18 @@ func (t *table) addNote(r *row) {
 	if since := r.number("Since"); since <= 0 {
 		r.fail("the work began at %d", since)
 	}
+	r.maybe("Token")
 	if r.ok() {
 		t.notes = append(t.notes, r.sk)
 	}
 }
 
-// document reads a JSON attribute, into v unless that is nil.
-func (r *row) document(name string, v any) {
+// document reads a JSON attribute, into v unless that is nil, and returns its
+// text.
+func (r *row) document(name string, v any) string {
 	s := r.text(name)
 	if s == "" {
-		return
+		return ""
 	}
 	if v == nil {
 		if !json.Valid([]byte(s)) {
@@ -558,18 +619,22 @@ func (r *row) document(name string, v any) {
 	} else if err := json.Unmarshal([]byte(s), v); err != nil {
 		r.fail("the attribute %s cannot be read: %v", name, err)
 	}
+	return s
 }
 
 // cidr reads a sort key of the form <address, hex>#<length, 3 digits>.
-func (r *row) cidr() netip.Prefix {
-	if address, length, ok := strings.Cut(r.sk, "#"); ok {
+func (r *row) cidr() netip.Prefix { return r.block(r.sk) }
+
+// block reads a part of a key of that form.
+func (r *row) block(key string) netip.Prefix {
+	if address, length, ok := strings.Cut(key, "#"); ok {
 		if n, ok := threeDigits(length); ok {
 			if p := parseBlock(address, n); p.IsValid() {
 				return p
 			}
 		}
 	}
-	r.fail("the sort key is not that of a block")
+	r.fail("%q is not how a key writes a block", key)
 	return netip.Prefix{}
 }
 

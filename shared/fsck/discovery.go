@@ -1,0 +1,95 @@
+package fsck
+
+import (
+	"slices"
+	"strings"
+)
+
+// progress is how far the discovery of an account in a Region is.
+type progress struct{ discovery, sk string }
+
+func (p progress) pk() string { return "DISCO#" + p.discovery }
+
+func (t *table) addProgress(r *row, discovery string) {
+	if parts := strings.Split(r.sk, "#"); len(parts) != 3 || parts[0] != "ACCOUNT" || parts[1] == "" || parts[2] == "" {
+		r.fail("a discovery has nothing of this kind")
+	}
+	if attempted, succeeded := r.count("Attempted"), r.count("Succeeded"); succeeded > attempted {
+		r.fail("the last complete run began at %d, after the last one, at %d", succeeded, attempted)
+	}
+	r.maybe("OrganizationalUnitId")
+	if (r.maybe("FailureCode") == "") != (r.maybe("Failure") == "") {
+		r.fail("a failure has a code and a message, or neither")
+	}
+	if r.ok() {
+		t.progress = append(t.progress, progress{discovery, r.sk})
+	}
+}
+
+// addEverywhere reads a row of the list of all discoveries.
+func (t *table) addEverywhere(r *row) {
+	if said := r.text("Id"); said != r.sk {
+		r.fail("the attribute Id is %q, and the key says %q", said, r.sk)
+	}
+	if r.ok() {
+		t.everywhere = append(t.everywhere, r.sk)
+	}
+}
+
+// checkWatch checks resource discoveries, their associations and the IPAMs that
+// these are with against one another.
+func (t *table) checkWatch() {
+	for _, p := range t.progress {
+		if t.index[ref{kindDiscovery, p.discovery}] == nil && !t.purging[p.discovery] {
+			t.problem(Reference, p.pk(), p.sk, "its discovery does not exist")
+		}
+	}
+	listed := make(map[string]bool, len(t.everywhere))
+	for _, id := range t.everywhere {
+		listed[id] = true
+		if t.index[ref{kindDiscovery, id}] == nil {
+			t.problem(Listing, "DISCOVERIES", id, "no such discovery exists")
+		}
+	}
+	with := make(map[string][]string) // IPAMs that associations say a discovery is with
+	for i := range t.objects {
+		if a := &t.objects[i]; a.kind == kindAssociation {
+			t.checkAssociation(a)
+			if !a.NotFound {
+				with[a.Discovery] = append(with[a.Discovery], a.IPAM)
+			}
+		}
+	}
+	for i := range t.objects {
+		o := &t.objects[i]
+		if o.kind != kindDiscovery {
+			continue
+		}
+		if !listed[o.id] {
+			t.problem(Listing, "DISCOVERIES", o.id, "the discovery exists and is not in the list of all")
+		}
+		ipams := with[o.id]
+		slices.Sort(ipams)
+		if !slices.Equal(ipams, o.IPAMs) {
+			t.problem(Watch, o.pk(), meta, "it says that it is associated with %q, and there are associations with %q", o.IPAMs, ipams)
+		}
+		if up := t.index[ref{kindIPAM, o.IPAM}]; o.IPAM != "" && (up == nil || up.Discovery != o.id) {
+			t.problem(Watch, o.pk(), meta, "it is the default discovery of %s, which does not exist or has another", o.IPAM)
+		}
+	}
+}
+
+func (t *table) checkAssociation(a *object) {
+	up, d := t.index[ref{kindIPAM, a.IPAM}], t.index[ref{kindDiscovery, a.Discovery}]
+	switch {
+	case up == nil:
+		t.problem(Reference, a.pk(), meta, "its IPAM %s does not exist", a.IPAM)
+		return
+	case (d == nil) != a.NotFound:
+		t.problem(Reference, a.pk(), meta, "it says that its discovery %s is gone: %t; the discovery is there: %t", a.Discovery, a.NotFound, d != nil)
+	}
+	t.same(a, "owner", a.owner, up, up.owner)
+	if a.Default != (up.DiscoveryAssociation == a.id) || a.Default != (up.Discovery == a.Discovery) {
+		t.problem(Watch, a.pk(), meta, "it is the default association: %t; those of %s are %s with %s", a.Default, up.id, up.DiscoveryAssociation, up.Discovery)
+	}
+}

@@ -1,0 +1,353 @@
+package fsck
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// resource is what the checks need of a resource's document.
+type resource struct {
+	Type, ID, Owner, Region string
+	CIDR                    netip.Prefix
+	Name, VPC               string
+	Instance, InstanceOwner string // of an interface
+}
+
+func (o *resource) isInterface() bool { return o.Type == "eni" }
+
+// target is where a discovered resource stands.
+type target struct {
+	IPAM, Scope string
+	Ignored     bool
+}
+
+// found is a resource as a discovery has it.
+type found struct {
+	resource
+	sk        string
+	discovery string
+	doc       string
+	targets   []target
+}
+
+func (f *found) pk() string { return "FOUND#" + f.discovery + "#" + f.Region + "#" + f.Owner }
+
+// liveRow is the row of a resource's CIDR, or of an interface's, in a scope.
+type liveRow struct {
+	resource
+	sk         string
+	scope      string
+	discovery  string
+	doc        string
+	compliance string
+	overlap    string
+	ignored    bool
+	since      int64
+	matched    bool // with what a discovery found
+}
+
+func (l *liveRow) pk() string {
+	what, family := "LIVE#", "#4"
+	if l.isInterface() {
+		what = "IFACE#"
+	}
+	if l.CIDR.Addr().Is6() {
+		family = "#6"
+	}
+	return what + l.scope + family
+}
+
+// takesSpace reports whether the row's CIDR must not be given to another.
+func (l *liveRow) takesSpace() bool { return !l.isInterface() && !l.ignored }
+
+type livePlace struct {
+	scope string
+	cidr  netip.Prefix
+	id    string
+	iface bool
+}
+
+// resource reads a resource's document and returns it and its text.
+func (r *row) resource() (o resource, doc string) {
+	doc = r.document("Object", &o)
+	if !slices.Contains([]string{"vpc", "subnet", "eip", "public-ipv4-pool", "eni"}, o.Type) {
+		r.fail("%q is no type of resource", o.Type)
+	}
+	return o, doc
+}
+
+func (t *table) addFound(r *row, id string) {
+	place := strings.Split(id, "#")
+	o, doc := r.resource()
+	f := found{resource: o, doc: doc, sk: r.sk, discovery: place[0]}
+	r.document("Targets", &f.targets)
+	r.count("Sampled")
+	r.revision()
+	if want := o.Type + "#" + o.ID + "#" + blockSK(o.CIDR); r.sk != want || r.pk != f.pk() {
+		r.fail("the document is that of %s of account %s in %s, which stands at %s", o.ID, o.Owner, o.Region, want)
+	}
+	if r.ok() {
+		t.found = append(t.found, f)
+	}
+}
+
+func (t *table) addLive(r *row, id string) {
+	var l liveRow
+	l.resource, l.doc = r.resource()
+	l.scope, _, _ = strings.Cut(id, "#")
+	l.sk, l.discovery = r.sk, r.text("Source")
+	r.count("Sampled")
+	l.since = r.count("Since")
+	r.revision()
+	var status struct{ Management, Compliance, Overlap string }
+	r.document("Status", &status)
+	l.compliance, l.overlap = status.Compliance, status.Overlap
+	if r.has("Ignored") {
+		if l.ignored = true; r.number("Ignored") != 1 {
+			r.fail("the attribute Ignored is there and not 1")
+		}
+	}
+	if want := blockSK(l.CIDR) + "#" + l.ID; r.sk != want || r.pk != l.pk() {
+		r.fail("the document is that of %s, which stands at %s of %s", l.ID, want, l.pk())
+	}
+	if r.ok() {
+		t.live = append(t.live, l)
+	}
+}
+
+func (r *row) revision() {
+	if rev := r.number("Rev"); rev < 1 {
+		r.fail("the revision is %d", rev)
+	}
+}
+
+// addUsage reads how full a pool was when that last crossed a threshold.
+func (t *table) addUsage(r *row, pool string) {
+	for _, name := range []string{"Percent", "Threshold", "Crossed"} {
+		r.asked = append(r.asked, name)
+		switch v := r.attrs[name].(type) {
+		case *types.AttributeValueMemberN:
+			if n, err := strconv.ParseFloat(v.Value, 64); err != nil || n < 0 || n > 100 {
+				r.fail("the attribute %s is %s and no percentage", name, v.Value)
+			}
+		case *types.AttributeValueMemberBOOL:
+			if name != "Crossed" {
+				r.fail("the attribute %s is no number", name)
+			}
+		default:
+			r.fail("the attribute %s is missing or no number", name)
+		}
+	}
+	if r.ok() {
+		t.usages = append(t.usages, pool)
+	}
+}
+
+func (t *table) checkUsage() {
+	for _, pool := range t.usages {
+		if o := (ref{kindPool, pool}); t.index[o] == nil {
+			t.problem(Reference, o.pk(), "USAGE", "the pool does not exist")
+		}
+	}
+}
+
+// readNotes finds where notes of work excuse that the space and the resources
+// disagree.
+func (t *table) readNotes() {
+	t.waiting, t.purging = make(map[string][]netip.Prefix), make(map[string]bool)
+	for _, sk := range t.notes {
+		switch what, id, _ := strings.Cut(sk, "#"); what {
+		case "live":
+			scope, text, _ := strings.Cut(id, "#")
+			p, err := netip.ParsePrefix(text)
+			if err != nil || p.Masked() != p || p.String() != text {
+				t.problem(Form, workPK, sk, "%q is not how a CIDR is written", text)
+				continue
+			}
+			t.waiting[scope] = append(t.waiting[scope], p)
+		case "purge":
+			t.purging[id] = true
+		}
+	}
+}
+
+// excused reports whether a note says that p in a scope is still to be laid
+// against the resources there.
+func (t *table) excused(scope string, p netip.Prefix) bool {
+	return slices.ContainsFunc(t.waiting[scope], p.Overlaps)
+}
+
+// checkFound matches what discoveries found with the rows in scopes.
+func (t *table) checkFound() {
+	t.liveAt = make(map[livePlace]*liveRow, len(t.live))
+	for i := range t.live {
+		l := &t.live[i]
+		t.liveAt[livePlace{l.scope, l.CIDR, l.ID, l.isInterface()}] = l
+		if t.index[ref{kindScope, l.scope}] == nil && !t.purging[l.discovery] {
+			t.problem(Reference, l.pk(), l.sk, "the scope %s does not exist", l.scope)
+		}
+	}
+	for i := range t.found {
+		f := &t.found[i]
+		if t.index[ref{kindDiscovery, f.discovery}] == nil && !t.purging[f.discovery] {
+			t.problem(Reference, f.pk(), f.sk, "the discovery %s does not exist", f.discovery)
+		}
+		for n, at := range f.targets {
+			if n > 0 && at.IPAM <= f.targets[n-1].IPAM {
+				t.problem(Form, f.pk(), f.sk, "the targets are not sorted, or two are in %s", at.IPAM)
+			}
+			t.checkTarget(f, at)
+		}
+	}
+	for i := range t.live {
+		if l := &t.live[i]; !l.matched {
+			t.problem(Found, l.pk(), l.sk, "the discovery %s found no such thing for this scope", l.discovery)
+		}
+	}
+}
+
+func (t *table) checkTarget(f *found, at target) {
+	if scope := t.index[ref{kindScope, at.Scope}]; scope != nil && scope.IPAM != at.IPAM {
+		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s of %s, which is one of %s", at.Scope, at.IPAM, scope.IPAM)
+	}
+	if d := t.index[ref{kindDiscovery, f.discovery}]; d != nil && !slices.Contains(d.IPAMs, at.IPAM) && !t.purging[f.discovery] {
+		t.problem(Found, f.pk(), f.sk, "it stands in %s, with which its discovery is not associated", at.IPAM)
+	}
+	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.isInterface()}]
+	switch {
+	case l == nil:
+		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, which has no row of it", at.Scope)
+	case l.discovery != f.discovery:
+		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, whose row of it is of %s", at.Scope, l.discovery)
+	default:
+		l.matched = true
+		if l.doc != f.doc || l.ignored != at.Ignored {
+			t.problem(Found, l.pk(), l.sk, "it is %s, ignored %t; and as %s found it %s, ignored %t", l.doc, l.ignored, f.discovery, f.doc, at.Ignored)
+		}
+	}
+}
+
+// checkLive lays the free blocks and the holds of the pools against the
+// resources that live in their scopes.
+func (t *table) checkLive() {
+	outer := t.outermost()
+	for i := range t.blocks {
+		b := &t.blocks[i]
+		pool := t.index[ref{kindPool, b.space}]
+		if pool == nil || !b.free() {
+			continue
+		}
+		for _, l := range overlapping(outer[pool.Scope], b.cidr) {
+			both := b.cidr
+			if within(l.CIDR, both) {
+				both = l.CIDR
+			}
+			if !t.excused(pool.Scope, both) {
+				t.problem(Live, b.pk(), b.sk, "%s is free, and %s %s of account %s lives at %s", b.cidr, l.Type, l.ID, l.Owner, l.CIDR)
+			}
+		}
+	}
+	for i := range t.taken {
+		b := &t.taken[i]
+		if b.kind != "hold" {
+			continue
+		}
+		pool := t.index[ref{kindPool, b.space}]
+		if pool == nil {
+			t.problem(Hold, b.pk(), b.sk, "the hold %s is in no pool", b.cidr)
+			continue
+		}
+		if b.owner != pool.owner {
+			t.problem(Hold, b.pk(), b.sk, "the hold %s has owner %s, and its pool %s", b.cidr, b.owner, pool.owner)
+		}
+		if gap := uncovered(b.cidr, overlapping(outer[pool.Scope], b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
+			t.problem(Hold, b.pk(), b.sk, "%s is held, and nothing lives at %s", b.cidr, gap)
+		}
+	}
+}
+
+// outermost returns, by scope, the rows that take space and that no other holds,
+// by ascending address.
+func (t *table) outermost() map[string][]*liveRow {
+	rows := make([]*liveRow, 0, len(t.live))
+	for i := range t.live {
+		if l := &t.live[i]; l.takesSpace() {
+			rows = append(rows, l)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *liveRow) int {
+		return cmp.Or(strings.Compare(a.scope, b.scope), a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), strings.Compare(a.ID, b.ID))
+	})
+	outer := make(map[string][]*liveRow)
+	for _, l := range rows {
+		if have := outer[l.scope]; len(have) == 0 || !within(l.CIDR, have[len(have)-1].CIDR) {
+			outer[l.scope] = append(have, l)
+		}
+	}
+	return outer
+}
+
+// overlapping returns those rows that overlap p, of rows apart from one another
+// and by ascending address.
+func overlapping(rows []*liveRow, p netip.Prefix) []*liveRow {
+	first := sort.Search(len(rows), func(i int) bool { return !lastOf(rows[i].CIDR).Less(p.Addr()) })
+	end := first
+	for end < len(rows) && !lastOf(p).Less(rows[end].CIDR.Addr()) {
+		end++
+	}
+	return rows[first:end]
+}
+
+// uncovered returns the first address of p in none of rows, which overlap p and
+// are apart and by ascending address; the zero Addr if there is none.
+func uncovered(p netip.Prefix, rows []*liveRow) netip.Addr {
+	next := p.Addr()
+	for _, l := range rows {
+		if next.Less(l.CIDR.Addr()) {
+			return next
+		}
+		if next = lastOf(l.CIDR).Next(); !next.IsValid() {
+			return next // past the end of the family
+		}
+	}
+	if lastOf(p).Less(next) {
+		return netip.Addr{}
+	}
+	return next
+}
+
+// pending reports whether a block lies under a root that is still to be laid
+// against the resources that live in it.
+func (t *table) pending(b *taken) bool {
+	for i := range t.cidrs {
+		if c := &t.cidrs[i]; c.pending && c.pool == b.space && within(b.cidr, c.cidr) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkImports matches the allocations to resources with the resources.
+func (t *table) checkImports() {
+	typeOf := map[string]string{"vpc": "vpc", "subnet": "subnet", "eip": "eip", "ec2-public-ipv4-pool": "public-ipv4-pool"}
+	for i := range t.taken {
+		b := &t.taken[i]
+		pool := t.index[ref{kindPool, b.space}]
+		if pool == nil || typeOf[b.kind] == "" || t.excused(pool.Scope, b.cidr) {
+			continue
+		}
+		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, false}]; {
+		case l == nil || l.ignored:
+			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s, which does not live there", b.cidr, b.resource)
+		case l.Type != typeOf[b.kind] || l.Owner != b.owner || l.Region != b.region:
+			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s of kind %s, account %s and Region %s, which is %s, %s and %s",
+				b.cidr, b.resource, b.kind, b.owner, b.region, l.Type, l.Owner, l.Region)
+		}
+	}
+}

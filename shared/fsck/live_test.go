@@ -1,0 +1,422 @@
+package fsck_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+const seen = 1_799_000_000_000 // Unix ms, in the past
+
+// network is what is watched in a world: a VPC on a hold with a subnet and an
+// interface in it, one that was imported, one that is ignored, and an Elastic
+// IP.
+type network struct {
+	discovery, association                       string
+	held, subnet, imported, ignored, iface, addr ipam.Resource
+	hold, importedAt                             store.Key
+	ended                                        store.Key // a record of history
+}
+
+func doc(v any) types.AttributeValue {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return str(string(b))
+}
+
+func block(p netip.Prefix) string { return fmt.Sprintf("%x#%03d", p.Addr().AsSlice(), p.Bits()) }
+
+func (w *world) foundKey(r ipam.Resource) store.Key {
+	return store.Key{PK: "FOUND#" + w.discovery + "#" + r.Region + "#" + r.Owner, SK: fmt.Sprintf("%s#%s#%s", r.Type, r.ID, block(r.CIDR))}
+}
+
+func (w *world) scopeOf(r ipam.Resource) string {
+	if r.InPublicScope(false) {
+		return w.ipam.PublicScope
+	}
+	return w.ipam.PrivateScope
+}
+
+func (w *world) liveKey(r ipam.Resource) store.Key {
+	what := "LIVE#"
+	if r.Type == ipam.ResourceInterface {
+		what = "IFACE#"
+	}
+	return store.Key{PK: what + string(ipam.ScopeSpace(w.scopeOf(r), r.Family())), SK: block(r.CIDR) + "#" + r.ID}
+}
+
+func (w *world) historyKey(h ipam.HistoryRecord) store.Key {
+	scope := w.ipam.PrivateScope
+	if h.Type == ipam.HistoryEIP {
+		scope = w.ipam.PublicScope
+	}
+	id := h.ID
+	if id == "" {
+		id = w.iface.ID
+	}
+	return store.Key{PK: "HISTORY#" + scope + "#" + block(h.CIDR), SK: fmt.Sprintf("%s#%s#%015d", h.Type, id, h.Start)}
+}
+
+// watch adds a network to the world, item by item.
+func (w *world) watch(t *testing.T) {
+	t.Helper()
+	p := netip.MustParsePrefix
+	resource := func(kind ipam.ResourceType, id, cidr, vpc string) ipam.Resource {
+		return ipam.Resource{Type: kind, ID: id, CIDR: p(cidr), Owner: consumer, Region: "us-east-1", VPC: vpc}
+	}
+	w.network = network{
+		discovery: "ipam-res-disco-0", association: "ipam-res-disco-assoc-0",
+		held:     resource(ipam.ResourceVPC, "vpc-1", "10.8.0.0/16", "vpc-1"),
+		subnet:   resource(ipam.ResourceSubnet, "subnet-1", "10.8.1.0/24", "vpc-1"),
+		imported: resource(ipam.ResourceVPC, "vpc-2", "10.9.0.0/24", "vpc-2"),
+		ignored:  resource(ipam.ResourceVPC, "vpc-3", "10.10.0.0/16", "vpc-3"),
+		iface:    resource(ipam.ResourceInterface, "eni-1", "10.8.1.5/32", "vpc-1"),
+		addr:     resource(ipam.ResourceEIP, "eipalloc-1", "203.0.113.7/32", ""),
+	}
+	w.iface.InstanceOwner = "amazon-elb"
+	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
+	put := func(k store.Key, i store.Item) {
+		t.Helper()
+		if err := w.memory.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	object := func(k store.Key, m ipam.Meta, o any) {
+		put(k, store.Item{"Object": doc(o), "Owner": str(m.Owner), "State": str(string(m.State)), "Rev": num(1)})
+		put(key("OWNER#"+m.Owner, k.PK), store.Item{"Id": str(m.ID)})
+	}
+	d := ipam.Discovery{Meta: ipam.Meta{ID: w.discovery, Owner: owner, State: ipam.StateCreateComplete}, IPAMs: []string{w.ipam.ID}}
+	object(store.DiscoveryKey(d.ID), d.Meta, d)
+	put(key("DISCOVERIES", d.ID), store.Item{"Id": str(d.ID)})
+	put(key("OWNER#"+owner, "META"), store.Item{"IpamCount": num(1), "DiscoveryCount": num(1)})
+	a := ipam.DiscoveryAssociation{Meta: ipam.Meta{ID: w.association, Owner: owner, State: ipam.StateAssociateComplete}, IPAM: w.ipam.ID, Discovery: d.ID}
+	object(store.AssociationKey(a.ID), a.Meta, a)
+	put(key("DISCO#"+d.ID, "ACCOUNT#us-east-1#"+consumer), store.Item{
+		"Attempted": num(seen), "Succeeded": num(seen - 60_000), "OrganizationalUnitId": str("ou-1"),
+		"FailureCode": str("assume-role-failure"), "Failure": str("no such role"),
+	})
+
+	for _, r := range []ipam.Resource{w.held, w.subnet, w.imported, w.ignored, w.iface, w.addr} {
+		l := ipam.ResourceCIDR{Resource: r, Since: seen, Status: ipam.Status{Compliance: ipam.ComplianceUnmanaged}}
+		put(w.foundKey(r), store.Item{
+			"Object": doc(r), "Sampled": num(seen), "Rev": num(1),
+			"Targets": doc([]ipam.Target{{IPAM: w.ipam.ID, Scope: w.scopeOf(r), Ignored: r.ID == w.ignored.ID}}),
+		})
+		i := store.Item{"Object": doc(r), "Status": doc(l.Status), "Source": str(d.ID), "Sampled": num(seen), "Since": num(seen), "Rev": num(1)}
+		if r.ID == w.ignored.ID {
+			i["Ignored"] = num(1)
+		}
+		put(w.liveKey(r), i)
+		for _, h := range l.Records() {
+			put(w.historyKey(h), store.Item{"Object": doc(h)})
+		}
+	}
+	gone := ipam.HistoryRecord{Type: ipam.HistoryVPC, ID: "vpc-0", CIDR: w.held.CIDR, Owner: consumer, Start: seen - 9000}
+	w.ended = w.historyKey(gone)
+	put(w.ended, store.Item{"Object": doc(gone), "End": num(seen - 5000), "Expires": num(seen/1000 + 1096*24*60*60)})
+
+	// 10.8.0.0/13 of the pool at the top is free: a hold for one VPC, an
+	// allocation for another, the rest free.
+	top := ipam.SpaceID(w.top.ID)
+	free := store.FreeKey(top, p("10.8.0.0/13"))
+	root := maps.Collect(w.memory.All())[free]["Root"]
+	if err := w.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: free, If: store.Cond{Present: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, cidr := range []string{"10.12.0.0/14", "10.10.0.0/15", "10.9.128.0/17", "10.9.64.0/18", "10.9.32.0/19", "10.9.16.0/20", "10.9.8.0/21", "10.9.4.0/22", "10.9.2.0/23", "10.9.1.0/24"} {
+		put(store.FreeKey(top, p(cidr)), store.Item{"Root": root})
+	}
+	w.hold, w.importedAt = store.TakenKey(top, w.held.CIDR), store.TakenKey(top, w.imported.CIDR)
+	tags := &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{}}
+	put(w.hold, store.Item{"Root": root, "AllocationId": str("ipam-pool-alloc-1"), "Kind": str("hold"), "Owner": str(owner), "Tags": tags, "Seen": str("1")})
+	put(w.importedAt, store.Item{
+		"Root": root, "AllocationId": str("ipam-pool-alloc-2"), "Kind": str("vpc"), "Owner": str(consumer), "Tags": tags,
+		"ResourceId": str(w.imported.ID), "ResourceRegion": str("us-east-1"),
+	})
+	put(store.AllocationKey("ipam-pool-alloc-2"), store.Item{
+		"Space": str(w.top.ID), "Cidr": str(w.imported.CIDR.String()), "Kind": str("vpc"), "Owner": str(consumer), "State": str("active"),
+	})
+	put(key("FOREIGN#"+consumer+"#"+w.top.ID, block(w.imported.CIDR)), store.Item{"AllocationId": str("ipam-pool-alloc-2")})
+	put(store.Key{PK: store.PoolKey(w.top.ID).PK, SK: "USAGE"}, store.Item{"Percent": num(81), "Threshold": num(80), "Crossed": num(1)})
+	put(key("WORK", "import#"+w.top.ID), store.Item{"Since": num(1), "Token": str("t")})
+	put(key("WORK", "live#"+w.ipam.PrivateScope+"#192.168.0.0/16"), store.Item{"Since": num(1), "Token": str("t")})
+}
+
+// optionalItem reports whether an item of a network may be absent.
+func optionalItem(k store.Key) bool {
+	return strings.HasPrefix(k.SK, "ACCOUNT#") || k.SK == "USAGE" || strings.HasPrefix(k.PK, "HISTORY#") ||
+		strings.HasPrefix(k.SK, "import#") || strings.HasPrefix(k.SK, "live#")
+}
+
+func (m items) settled() []fsck.Problem { return fsck.CheckSettled(m.all(), now) }
+
+func TestNetworkMutations(t *testing.T) {
+	p := netip.MustParsePrefix
+	w := newWorld(t)
+	top := ipam.SpaceID(w.top.ID)
+	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
+	disco, assoc := store.DiscoveryKey(w.discovery), store.AssociationKey(w.association)
+	progress := key(disco.PK, "ACCOUNT#us-east-1#"+consumer)
+	found, live := w.foundKey(w.held), w.liveKey(w.held)
+	usage := key(store.PoolKey(w.top.ID).PK, "USAGE")
+	freed := store.FreeKey(top, w.held.CIDR)
+	free := func(m items) { // as if there was no hold
+		m[freed] = store.Item{"Root": m[w.hold]["Root"]}
+		delete(m, w.hold)
+	}
+	target := func(m items, o ipam.Target) { m.set(found, "Targets", doc([]ipam.Target{o})) }
+	vanish := func(m items, r ipam.Resource) {
+		delete(m, w.foundKey(r))
+		delete(m, w.liveKey(r))
+	}
+	w.run(t, []mutation{
+		{"free block that is a live resource", fsck.Live, freed, free},
+		{"free block in a live resource", fsck.Live, freed, func(m items) {
+			free(m)
+			for _, k := range []store.Key{found, live} {
+				m.edit(k, "10.8.0.0/16", "10.8.0.0/15")
+			}
+			m.move(found, key(found.PK, "vpc#vpc-1#0a080000#015"))
+			m.move(live, key(live.PK, "0a080000#015#vpc-1"))
+		}},
+		{"free block around a live resource", fsck.Live, freed, func(m items) {
+			free(m)
+			vanish(m, w.held)
+		}},
+		{"free block in a resource no longer ignored", fsck.Live, store.FreeKey(top, p("10.10.0.0/15")), func(m items) {
+			delete(m[w.liveKey(w.ignored)], "Ignored")
+		}},
+		{"hold of nothing", fsck.Hold, w.hold, func(m items) {
+			vanish(m, w.held)
+			vanish(m, w.subnet)
+		}},
+		{"hold of something ignored", fsck.Hold, w.hold, func(m items) {
+			m.set(live, "Ignored", num(1))
+			vanish(m, w.subnet)
+		}},
+		{"hold that is wider at its start", fsck.Hold, w.hold, func(m items) { vanish(m, w.held) }},
+		{"hold that is wider at its end", fsck.Hold, w.hold, func(m items) {
+			for _, k := range []store.Key{found, live} {
+				m.edit(k, "10.8.0.0/16", "10.8.0.0/17")
+			}
+			m.move(found, key(found.PK, "vpc#vpc-1#0a080000#017"))
+			m.move(live, key(live.PK, "0a080000#017#vpc-1"))
+		}},
+		{"hold in a scope", fsck.Hold, store.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR), func(m items) {
+			k := store.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR)
+			m.set(k, "Kind", str("hold"))
+			delete(m[k], "ResourceId")
+		}},
+		{"hold of another owner", fsck.Hold, w.hold, func(m items) { m.set(w.hold, "Owner", str(consumer)) }},
+		{"hold for a resource", fsck.Form, w.hold, func(m items) { m.set(w.hold, "ResourceId", str("vpc-1")) }},
+		{"hold with a by-id item", fsck.Record, store.AllocationKey("ipam-pool-alloc-1"), func(m items) {
+			m[store.AllocationKey("ipam-pool-alloc-1")] = store.Item{
+				"Space": str(w.top.ID), "Cidr": str(w.held.CIDR.String()), "Kind": str("custom"), "Owner": str(owner), "State": str("active"),
+			}
+		}},
+		{"child pool's block with a token of what was found", fsck.Form, store.TakenKey(top, w.tokyoCIDR.CIDR), func(m items) {
+			m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "Seen", str("1"))
+		}},
+		{"root awaiting resources, without a note", fsck.Work, key("WORK", "live#"+w.ipam.PrivateScope+"#"+"10.1.0.0/16"), func(m items) {
+			m.set(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "State", str("pending-provision"))
+		}},
+
+		{"import of what is gone", fsck.Import, w.importedAt, func(m items) { vanish(m, w.imported) }},
+		{"import of what is ignored", fsck.Import, w.importedAt, func(m items) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
+		{"import of another resource", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "ResourceId", str("vpc-9")) }},
+		{"import of another Region", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "ResourceRegion", str("us-west-2")) }},
+		{"import of another account", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "Owner", str(owner)) }},
+		{"import of another kind", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "Kind", str("subnet")) }},
+
+		{"found and not in the scope", fsck.Found, found, func(m items) { delete(m, live) }},
+		{"in the scope and not found", fsck.Found, live, func(m items) { delete(m, found) }},
+		{"in the scope and found for none", fsck.Found, live, func(m items) { m.set(found, "Targets", str("null")) }},
+		{"interface in the scope and not found", fsck.Found, w.liveKey(w.iface), func(m items) { delete(m, w.foundKey(w.iface)) }},
+		{"found otherwise", fsck.Found, live, func(m items) { m.edit(found, `"VPC":"vpc-1"`, `"VPC":"vpc-9"`) }},
+		{"ignored where it is not", fsck.Found, live, func(m items) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope, Ignored: true}) }},
+		{"row of another discovery", fsck.Found, found, func(m items) { m.set(live, "Source", str("ipam-res-disco-9")) }},
+		{"target in another IPAM's scope", fsck.Found, found, func(m items) { target(m, ipam.Target{IPAM: "ipam-00", Scope: w.ipam.PrivateScope}) }},
+		{"target in a scope without row", fsck.Found, found, func(m items) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.extra.ID}) }},
+		{"target in an IPAM that is not associated", fsck.Found, found, func(m items) { m.edit(disco, `"`+w.ipam.ID+`"`, `"ipam-00"`) }},
+		{"targets twice", fsck.Form, found, func(m items) {
+			o := ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope}
+			m.set(found, "Targets", doc([]ipam.Target{o, o}))
+		}},
+		{"row in no scope", fsck.Reference, key("LIVE#ipam-scope-00#4", live.SK), func(m items) { m.move(live, key("LIVE#ipam-scope-00#4", live.SK)) }},
+		{"found by no discovery", fsck.Reference, found, func(m items) { delete(m, disco) }},
+		{"progress of no discovery", fsck.Reference, progress, func(m items) { delete(m, disco) }},
+		{"usage of no pool", fsck.Reference, key("POOL#ipam-pool-00", "USAGE"), func(m items) { m.move(usage, key("POOL#ipam-pool-00", "USAGE")) }},
+
+		{"discovery with an IPAM too many", fsck.Watch, disco, func(m items) { delete(m, assoc) }},
+		{"discovery with an IPAM too few", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
+		{"default discovery of no IPAM", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAM":""`, `"IPAM":"ipam-00"`) }},
+		{"association of no IPAM", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.ipam.ID, "ipam-00") }},
+		{"association of no discovery", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.discovery, "ipam-res-disco-9") }},
+		{"association says that its discovery is gone", fsck.Reference, assoc, func(m items) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
+		{"association of another owner", fsck.Chain, assoc, func(m items) {
+			m.edit(assoc, owner, consumer)
+			m.set(assoc, "Owner", str(consumer))
+		}},
+		{"association is default", fsck.Watch, assoc, func(m items) { m.edit(assoc, `"Default":false`, `"Default":true`) }},
+		{"discovery not in the list of all", fsck.Listing, key("DISCOVERIES", w.discovery), func(m items) { delete(m, key("DISCOVERIES", w.discovery)) }},
+		{"none in the list of all", fsck.Listing, key("DISCOVERIES", "ipam-res-disco-9"), func(m items) {
+			m[key("DISCOVERIES", "ipam-res-disco-9")] = store.Item{"Id": str("ipam-res-disco-9")}
+		}},
+		{"discovery without row of its owner", fsck.Listing, key("OWNER#"+owner, disco.PK), func(m items) { delete(m, key("OWNER#"+owner, disco.PK)) }},
+		{"association without row of its owner", fsck.Listing, key("OWNER#"+owner, assoc.PK), func(m items) { delete(m, key("OWNER#"+owner, assoc.PK)) }},
+		{"count of discoveries", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.add(key("OWNER#"+owner, "META"), "DiscoveryCount", 1) }},
+		{"count of discoveries missing", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.set(key("OWNER#"+owner, "META"), "DiscoveryCount", nil) }},
+
+		{"type that nothing has", fsck.Form, live, func(m items) { m.edit(live, `"vpc"`, `"router"`) }},
+		{"row at another block", fsck.Form, key(live.PK, "0a080000#017#vpc-1"), func(m items) { m.move(live, key(live.PK, "0a080000#017#vpc-1")) }},
+		{"row among interfaces", fsck.Form, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK), func(m items) {
+			m.move(live, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK))
+		}},
+		{"row of the other family", fsck.Form, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK), func(m items) { m.move(live, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK)) }},
+		{"found in another Region", fsck.Form, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK), func(m items) {
+			m.move(found, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK))
+		}},
+		{"revision of none", fsck.Form, live, func(m items) { m.set(live, "Rev", num(0)) }},
+		{"run complete before it began", fsck.Form, progress, func(m items) { m.set(progress, "Succeeded", num(seen+1)) }},
+		{"failure without a code", fsck.Form, progress, func(m items) { m.set(progress, "FailureCode", nil) }},
+		{"progress of no account", fsck.Form, key(disco.PK, "ACCOUNT#us-east-1"), func(m items) { m.move(progress, key(disco.PK, "ACCOUNT#us-east-1")) }},
+		{"discovery being deleted", fsck.Form, disco, func(m items) { m.set(disco, "State", str("delete-in-progress")) }},
+		{"usage over everything", fsck.Form, usage, func(m items) { m.set(usage, "Percent", num(101)) }},
+		{"note of a CIDR with host bits", fsck.Form, key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8"), func(m items) {
+			m[key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8")] = store.Item{"Since": num(1)}
+		}},
+
+		{"record ended before it began", fsck.Form, w.ended, func(m items) { m.set(w.ended, "End", num(seen-9001)) }},
+		{"record kept a year", fsck.Form, w.ended, func(m items) { m.set(w.ended, "Expires", num(now.Unix()+365*24*60*60)) }},
+		{"record ended, kept for ever", fsck.Form, w.ended, func(m items) { m.set(w.ended, "Expires", nil) }},
+		{"record expires, not ended", fsck.Form, w.ended, func(m items) { m.set(w.ended, "End", nil) }},
+		{"record of another start", fsck.Form, w.ended, func(m items) { m.edit(w.ended, fmt.Sprint(seen-9000), fmt.Sprint(seen)) }},
+		{"record of another CIDR", fsck.Form, w.ended, func(m items) { m.edit(w.ended, "10.8.0.0/16", "10.8.0.0/17") }},
+		{"record of another resource", fsck.Form, w.ended, func(m items) { m.edit(w.ended, "vpc-0", "vpc-9") }},
+	})
+}
+
+// A note of work excuses what it is about, and nothing else.
+func TestNotesExcuse(t *testing.T) {
+	w := newWorld(t)
+	top := ipam.SpaceID(w.top.ID)
+	note := func(sk string) store.Key { return store.Key{PK: "WORK", SK: sk} }
+	live := func(scope, cidr string) store.Key { return note("live#" + scope + "#" + cidr) }
+	here, aside := live(w.ipam.PrivateScope, "10.8.0.0/16"), live(w.ipam.PrivateScope, "10.7.0.0/16")
+	for _, c := range []struct {
+		name      string
+		change    func(items)
+		is, other store.Key
+	}{
+		{"free block of a live resource", func(m items) {
+			m[store.FreeKey(top, w.held.CIDR)] = store.Item{"Root": m[w.hold]["Root"]}
+			delete(m, w.hold)
+		}, here, aside},
+		{"free block of a live resource, in part", func(m items) {
+			m[store.FreeKey(top, w.held.CIDR)] = store.Item{"Root": m[w.hold]["Root"]}
+			delete(m, w.hold)
+		}, live(w.ipam.PrivateScope, "10.8.128.0/17"), live(w.ipam.PublicScope, "10.8.0.0/16")},
+		{"hold of nothing", func(m items) {
+			for _, r := range []ipam.Resource{w.held, w.subnet} {
+				delete(m, w.foundKey(r))
+				delete(m, w.liveKey(r))
+			}
+		}, here, aside},
+		{"import of what is gone", func(m items) {
+			delete(m, w.foundKey(w.imported))
+			delete(m, w.liveKey(w.imported))
+		}, live(w.ipam.PrivateScope, "10.9.0.0/24"), here},
+		{"root awaiting resources", func(m items) {
+			delete(m, w.foundKey(w.held)) // not a subnet's
+			delete(m, w.liveKey(w.held))
+			m.set(store.CIDRKey(w.top.ID, w.topCIDR.CIDR), "State", str("pending-provision"))
+		}, live(w.ipam.PrivateScope, w.topCIDR.CIDR.String()), live(w.ipam.PrivateScope, "10.16.0.0/12")},
+		{"discovery gone", func(m items) {
+			delete(m, store.DiscoveryKey(w.discovery))
+			delete(m, store.Key{PK: "DISCOVERIES", SK: w.discovery})
+			delete(m, store.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
+			m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`)
+			m.set(store.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
+		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
+		{"discovery not with the IPAM any more", func(m items) {
+			m.edit(store.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
+			delete(m, store.AssociationKey(w.association))
+			delete(m, store.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
+		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := w.items()
+			c.change(m)
+			if len(m.check()) == 0 {
+				t.Error("no problem without a note")
+			}
+			m[c.other] = store.Item{"Since": num(1)}
+			if len(m.check()) == 0 {
+				t.Errorf("no problem with the note %s", c.other)
+			}
+			m[c.is] = store.Item{"Since": num(1)}
+			if found := m.check(); len(found) > 0 {
+				t.Errorf("with the note %s: %v", c.is, found)
+			}
+		})
+	}
+}
+
+// History lags behind, so only CheckSettled minds what it lacks.
+func TestHistory(t *testing.T) {
+	w := newWorld(t)
+	vpc := ipam.ResourceCIDR{Resource: w.held, Since: seen, Status: ipam.Status{Compliance: ipam.ComplianceUnmanaged}}
+	lb := ipam.ResourceCIDR{Resource: w.iface, Since: seen}
+	record, instance := w.historyKey(vpc.Records()[0]), w.historyKey(lb.Records()[1])
+	later := record
+	later.SK = strings.Replace(later.SK, fmt.Sprint(seen), fmt.Sprint(seen+1), 1)
+	for _, c := range []struct {
+		name   string
+		change func(items)
+		at     store.Key
+	}{
+		{"VPC's record missing", func(m items) { delete(m, record) }, w.liveKey(w.held)},
+		{"instance's record missing", func(m items) { delete(m, instance) }, w.liveKey(w.iface)},
+		{"record of what is gone", func(m items) {
+			for _, r := range []ipam.Resource{w.held, w.subnet} {
+				delete(m, w.foundKey(r))
+				delete(m, w.liveKey(r))
+			}
+			delete(m, w.hold)
+			m[store.FreeKey(ipam.SpaceID(w.top.ID), w.held.CIDR)] = store.Item{"Root": m[w.importedAt]["Root"]}
+		}, record},
+		{"record of another status", func(m items) { m.edit(record, `"unmanaged"`, `"compliant"`) }, record},
+		{"record of another time", func(m items) {
+			m.edit(record, fmt.Sprint(seen), fmt.Sprint(seen+1))
+			m.move(record, later)
+		}, later},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := w.items()
+			c.change(m)
+			if found := m.check(); len(found) > 0 {
+				t.Errorf("unsettled: %v", found)
+			}
+			found := m.settled()
+			if len(found) == 0 || found[0].Invariant != fsck.History {
+				t.Fatalf("settled: %v", found)
+			}
+			for _, p := range found {
+				if p.Key == c.at.String() {
+					return
+				}
+			}
+			t.Errorf("want %s, have %v", c.at, found)
+		})
+	}
+}
