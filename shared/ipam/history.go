@@ -28,6 +28,7 @@ type HistoryRecord struct {
 	Owner      string
 	Region     string
 	ID         string // "" for an instance of AmazonOwner
+	Interface  string `json:",omitempty"` // of an instance, the interface that has the address
 	CIDR       netip.Prefix
 	Name       string
 	VPC        string
@@ -56,6 +57,7 @@ func (r *ResourceCIDR) Records() []HistoryRecord {
 		}
 		instance := record
 		instance.Type, instance.ID, instance.Owner, instance.Name = HistoryInstance, r.Instance, r.InstanceOwner, ""
+		instance.Interface = r.ID
 		if instance.Owner != r.Owner {
 			instance.Owner, instance.ID = AmazonOwner, ""
 		}
@@ -66,10 +68,49 @@ func (r *ResourceCIDR) Records() []HistoryRecord {
 	return []HistoryRecord{record}
 }
 
-// RecordedAs reports whether history has the same to say of r as of o, but for
-// the start.
+// RecordedAs reports whether history has the same to say of r as of o, which it
+// was before, but for the start. A status that was not checked yet says nothing:
+// the first check tells what it was from the start.
 func (r *ResourceCIDR) RecordedAs(o *ResourceCIDR) bool {
 	a, b := *r, *o
 	a.Since, b.Since = 0, 0
+	if !b.checked() {
+		a.Status = b.Status
+	}
 	return slices.Equal(a.Records(), b.Records())
+}
+
+func (r *ResourceCIDR) checked() bool { return r.Status != Status{} }
+
+// Recorded returns the records of history that are to be written when a
+// resource's CIDR, before, becomes after: those that end, and those that begin.
+// before is nil of one that is new, after of one that is gone, which it is since
+// the time gone, Unix milliseconds. What before and after have to say is one
+// record as long as they have the same Since.
+//
+// A record with statuses begins with the first check. One that ends without a
+// check is written all the same, then, as the CIDR was in use.
+func Recorded(before, after *ResourceCIDR, gone int64) []HistoryRecord {
+	var records []HistoryRecord
+	if before != nil && (after == nil || after.Since != before.Since) {
+		end := gone
+		if after != nil {
+			end = after.Since
+		}
+		for _, r := range before.Records() {
+			r.End = max(end, r.Start) // the stream rounds its times down
+			records = append(records, r)
+		}
+	}
+	if after == nil {
+		return records
+	}
+	for _, r := range after.Records() {
+		statuses := r.Type == HistoryVPC || r.Type == HistoryEIP
+		if before != nil && before.Since == after.Since && (!statuses || before.checked()) || statuses && !after.checked() {
+			continue
+		}
+		records = append(records, r)
+	}
+	return records
 }
