@@ -106,14 +106,15 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 	return o, nil
 }
 
-// endPool are the writes that end a pool without CIDRs and children, its shares
-// and the note of work on it.
+// endPool are the writes that end a pool without CIDRs and children, its shares,
+// its usage and the note of work on it.
 func (s *Store) endPool(o *ipam.Pool) []Write {
 	now := zero(attrCIDRCount, attrChildCount)
 	now[attrRev] = num(o.Rev) // else a share made meanwhile would outlive it
 	writes := append(disowned(PoolKey(o.ID), &o.Meta, Cond{Equal: now}),
 		Write{Op: OpUpdate, Key: ScopeKey(o.Scope), Add: map[string]int64{attrPoolCount: -1}, If: Cond{Present: true}},
 		Write{Op: OpDelete, Key: workKey("delete-pool", o.ID)},
+		Write{Op: OpDelete, Key: usageKey(o.ID)},
 	)
 	writes = append(writes, endShares(o)...)
 	if o.SourcePool != "" {
@@ -142,7 +143,8 @@ func (s *Store) beginDelete(k Key, m *ipam.Meta, what string) ([]Write, error) {
 	}, nil
 }
 
-// DeleteIPAM ends an IPAM and its default scopes. One with further scopes or
+// DeleteIPAM ends an IPAM, its default scopes, its default resource discovery and
+// its other associations; what was found leaves it by RunWork. One with further scopes or
 // with pools is refused, except with cascade: then it goes to
 // delete-in-progress and RunWork ends what it holds. may is also shown the
 // IPAM's pools, of which cascade refuses some.
@@ -167,7 +169,7 @@ func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may fun
 				return nil, err
 			}
 			state = ipam.StateDeleteComplete
-			return s.endIPAM(o, scopes), nil
+			return s.endIPAM(ctx, o, scopes)
 		}
 		if cascade {
 			state = ipam.StateDeleteInProgress
@@ -205,15 +207,20 @@ func (s *Store) contents(ctx context.Context, o *ipam.IPAM) (scopes []*ipam.Scop
 	return scopes, pools, nil
 }
 
-func (s *Store) endIPAM(o *ipam.IPAM, scopes []*ipam.Scope) []Write {
-	writes := disowned(IPAMKey(o.ID), &o.Meta, Cond{Equal: Item{attrScopeCount: num(2)}})
+func (s *Store) endIPAM(ctx context.Context, o *ipam.IPAM, scopes []*ipam.Scope) ([]Write, error) {
+	writes, err := s.endAssociations(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	// On its revision, else an association made meanwhile would outlive it.
+	writes = append(writes, disowned(IPAMKey(o.ID), &o.Meta, Cond{Equal: Item{attrScopeCount: num(2), attrRev: num(o.Rev)}})...)
 	for _, scope := range scopes {
 		writes = append(writes, s.endScope(scope)...)
 	}
 	return append(writes,
 		Write{Op: OpUpdate, Key: accountKey(o.Owner), Add: map[string]int64{attrIPAMCount: -1}, If: Cond{Present: true}},
 		Write{Op: OpDelete, Key: workKey("delete-ipam", o.ID)},
-	)
+	), nil
 }
 
 // PendingWork returns the sort keys, for RunWork, of work that was begun before

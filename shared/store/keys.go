@@ -18,6 +18,7 @@ import (
 //	CIDR of a pool       SPACE#<pool>#CIDR     <address, hex>#<length, 3 digits>
 //	allocation by id     ALLOC#<id>            META
 //	IPAM, scope, pool    IPAM|SCOPE|POOL#<id>  META
+//	usage of a pool      POOL#<id>             USAGE
 //	what an account has  OWNER#<account>       IPAM|SCOPE|POOL#<id>
 //	quota of an account  OWNER#<account>       META
 //	pool shared with     PRINCIPAL#<account or organisation>
@@ -35,7 +36,7 @@ import (
 //	interface's address  IFACE#<scope>#<4 or 6>
 //	                                           the same
 //	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
-//	                                           <type>#<resource>#<start, Unix ms, 15 digits>
+//	                                           <type>#<resource, of an instance its interface>#<start, Unix ms, 15 digits>
 //	answer to a token    TOKEN#<id>            META
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
@@ -126,6 +127,10 @@ const poolPrefix = "POOL#"
 // PoolKey returns the key of a pool.
 func PoolKey(id string) Key { return Key{poolPrefix + id, meta} }
 
+// usageKey is the key of the item that tells whether a pool's usage stands above
+// the threshold.
+func usageKey(pool string) Key { return Key{poolPrefix + pool, "USAGE"} }
+
 // DiscoveryKey returns the key of a resource discovery.
 func DiscoveryKey(id string) Key { return Key{"DISCO#" + id, meta} }
 
@@ -175,7 +180,11 @@ func historyPK(scope string, p netip.Prefix) string {
 }
 
 func historySK(r *ipam.HistoryRecord) string {
-	return fmt.Sprintf("%s#%s#%015d", r.Type, r.ID, r.Start)
+	id := r.ID
+	if r.Type == ipam.HistoryInstance {
+		id = r.Interface // an AWS service's has no id; and one may have two interfaces with one address, in VPCs that overlap
+	}
+	return fmt.Sprintf("%s#%s#%015d", r.Type, id, r.Start)
 }
 
 func ownerPK(account string) string { return "OWNER#" + account }

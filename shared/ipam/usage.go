@@ -1,0 +1,84 @@
+package ipam
+
+import (
+	"math/big"
+	"net/netip"
+)
+
+// Usage is how a pool's CIDRs are used, in percent of their addresses, 0 to
+// 100: the three sum up to 100, or to 0 for a pool without CIDRs. The VPC IPAM
+// User Guide, "View IPAM pool details", has the meanings.
+type Usage struct {
+	Allocated float64 // to child pools
+	Assigned  float64 // to resources and custom allocations, or held for resources
+	Available float64
+}
+
+// Taken returns what is not available.
+func (u Usage) Taken() float64 { return u.Allocated + u.Assigned }
+
+// Tally adds up the blocks of a space of one family. The zero Tally is empty.
+// It counts blocks by length, so sums of more than 2^64 addresses are exact.
+type Tally struct {
+	bits                           int
+	provisioned, allocated, others [129]int64
+}
+
+// Provision counts a CIDR of the space.
+func (t *Tally) Provision(p netip.Prefix) {
+	t.bits = p.Addr().BitLen()
+	t.provisioned[p.Bits()]++
+}
+
+// Take counts a taken block in one of the CIDRs.
+func (t *Tally) Take(b Taken) {
+	if b.Kind == KindPool {
+		t.allocated[b.CIDR.Bits()]++
+	} else {
+		t.others[b.CIDR.Bits()]++
+	}
+}
+
+// Usage returns the shares of what was counted.
+func (t *Tally) Usage() Usage {
+	addresses := func(count *[129]int64) *big.Int {
+		sum := new(big.Int)
+		for length, n := range count {
+			if n > 0 {
+				sum.Add(sum, new(big.Int).Lsh(big.NewInt(n), uint(t.bits-length)))
+			}
+		}
+		return sum
+	}
+	all := addresses(&t.provisioned)
+	if all.Sign() == 0 {
+		return Usage{}
+	}
+	percent := func(part *big.Int) float64 {
+		f, _ := new(big.Rat).SetFrac(new(big.Int).Mul(part, big.NewInt(100)), all).Float64()
+		return f
+	}
+	allocated, assigned := addresses(&t.allocated), addresses(&t.others)
+	u := Usage{Allocated: percent(allocated), Assigned: percent(assigned)}
+	if all.Cmp(new(big.Int).Add(allocated, assigned)) > 0 { // else rounding could leave a trace of space that there is not
+		u.Available = max(0, 100-u.Allocated-u.Assigned)
+	}
+	return u
+}
+
+// The threshold of a pool's usage, in percent: it is crossed when as much is
+// taken, and no more when UsageSlack less is, so that usage about it does not
+// cross it again and again.
+const (
+	UsageThreshold = 80
+	UsageSlack     = 5
+)
+
+// Crossed reports whether the usage stands above the threshold, if it did or
+// did not before.
+func (u Usage) Crossed(before bool) bool {
+	if before {
+		return u.Taken() > UsageThreshold-UsageSlack
+	}
+	return u.Taken() >= UsageThreshold
+}
