@@ -14,6 +14,16 @@ type entry struct {
 	Name, VPC               string
 	Compliance, Overlap     string
 	Start                   int64
+	Interface               string // of an instance
+}
+
+// key is the id that tells an item from others of its type and start: two
+// interfaces of one instance may have one address, in VPCs that overlap.
+func (e *entry) key() string {
+	if e.Type == "instance" {
+		return e.Interface
+	}
+	return e.ID
 }
 
 // record is an item of history that has not ended.
@@ -40,7 +50,7 @@ func (t *table) addHistory(r *row, id string) {
 	parts := strings.Split(r.sk, "#")
 	start := strconv.FormatInt(h.Start, 10)
 	start = strings.Repeat("0", max(0, longestMS-len(start))) + start
-	if len(parts) != 3 || parts[0] != h.Type || h.ID != "" && parts[1] != h.ID || parts[1] == "" || parts[2] != start || cidr != h.CIDR {
+	if len(parts) != 3 || parts[0] != h.Type || parts[1] != h.key() || parts[2] != start || cidr != h.CIDR {
 		r.fail("the document is that of %s %s at %s from %d on", h.Type, h.ID, h.CIDR, h.Start)
 	}
 	ended := r.has("End")
@@ -107,7 +117,7 @@ func (l *liveRow) entries() []entry {
 		e.Type = "network-interface"
 		if l.Instance != "" || l.InstanceOwner != "" {
 			i := e
-			i.Type, i.ID, i.Owner, i.Name = "instance", l.Instance, l.InstanceOwner, ""
+			i.Type, i.ID, i.Owner, i.Name, i.Interface = "instance", l.Instance, l.InstanceOwner, "", l.ID
 			if l.InstanceOwner != l.Owner {
 				i.ID, i.Owner = "", "amazon-aws"
 			}

@@ -61,21 +61,20 @@ func (w *world) historyKey(h ipam.HistoryRecord) store.Key {
 		scope = w.ipam.PublicScope
 	}
 	id := h.ID
-	if id == "" {
-		id = w.iface.ID
+	if h.Type == ipam.HistoryInstance {
+		id = h.Interface
 	}
 	return store.Key{PK: "HISTORY#" + scope + "#" + block(h.CIDR), SK: fmt.Sprintf("%s#%s#%015d", h.Type, id, h.Start)}
 }
 
 // watch adds a network to the world, item by item.
-func (w *world) watch(t *testing.T) {
+func (w *world) watch(t *testing.T, s *store.Store) {
 	t.Helper()
-	p := netip.MustParsePrefix
+	ctx, p := t.Context(), netip.MustParsePrefix
 	resource := func(kind ipam.ResourceType, id, cidr, vpc string) ipam.Resource {
 		return ipam.Resource{Type: kind, ID: id, CIDR: p(cidr), Owner: consumer, Region: "us-east-1", VPC: vpc}
 	}
 	w.network = network{
-		discovery: "ipam-res-disco-0", association: "ipam-res-disco-assoc-0",
 		held:     resource(ipam.ResourceVPC, "vpc-1", "10.8.0.0/16", "vpc-1"),
 		subnet:   resource(ipam.ResourceSubnet, "subnet-1", "10.8.1.0/24", "vpc-1"),
 		imported: resource(ipam.ResourceVPC, "vpc-2", "10.9.0.0/24", "vpc-2"),
@@ -87,20 +86,23 @@ func (w *world) watch(t *testing.T) {
 	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
 	put := func(k store.Key, i store.Item) {
 		t.Helper()
-		if err := w.memory.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
+		if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	object := func(k store.Key, m ipam.Meta, o any) {
-		put(k, store.Item{"Object": doc(o), "Owner": str(m.Owner), "State": str(string(m.State)), "Rev": num(1)})
-		put(key("OWNER#"+m.Owner, k.PK), store.Item{"Id": str(m.ID)})
+	d, err := s.CreateDiscovery(ctx, store.Token{Account: owner, Operation: "CreateIpamResourceDiscovery"}, ipam.Discovery{Meta: ipam.Meta{Owner: owner}, OperatingRegions: []string{"us-east-1"}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	d := ipam.Discovery{Meta: ipam.Meta{ID: w.discovery, Owner: owner, State: ipam.StateCreateComplete}, IPAMs: []string{w.ipam.ID}}
-	object(store.DiscoveryKey(d.ID), d.Meta, d)
-	put(key("DISCOVERIES", d.ID), store.Item{"Id": str(d.ID)})
-	put(key("OWNER#"+owner, "META"), store.Item{"IpamCount": num(1), "DiscoveryCount": num(1)})
-	a := ipam.DiscoveryAssociation{Meta: ipam.Meta{ID: w.association, Owner: owner, State: ipam.StateAssociateComplete}, IPAM: w.ipam.ID, Discovery: d.ID}
-	object(store.AssociationKey(a.ID), a.Meta, a)
+	a, err := s.Associate(ctx, store.Token{Account: owner, Operation: "AssociateIpamResourceDiscovery"}, ipam.DiscoveryAssociation{IPAM: w.ipam.ID, Discovery: d.ID},
+		func(*ipam.IPAM, *ipam.Discovery) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RunWork(ctx, "purge#"+d.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.discovery, w.association = d.ID, a.ID
 	put(key("DISCO#"+d.ID, "ACCOUNT#us-east-1#"+consumer), store.Item{
 		"Attempted": num(seen), "Succeeded": num(seen - 60_000), "OrganizationalUnitId": str("ou-1"),
 		"FailureCode": str("assume-role-failure"), "Failure": str("no such role"),
@@ -130,7 +132,7 @@ func (w *world) watch(t *testing.T) {
 	top := ipam.SpaceID(w.top.ID)
 	free := store.FreeKey(top, p("10.8.0.0/13"))
 	root := maps.Collect(w.memory.All())[free]["Root"]
-	if err := w.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: free, If: store.Cond{Present: true}}}); err != nil {
+	if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpDelete, Key: free, If: store.Cond{Present: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, cidr := range []string{"10.12.0.0/14", "10.10.0.0/15", "10.9.128.0/17", "10.9.64.0/18", "10.9.32.0/19", "10.9.16.0/20", "10.9.8.0/21", "10.9.4.0/22", "10.9.2.0/23", "10.9.1.0/24"} {

@@ -253,7 +253,7 @@ func TestJudgeWritesWhatDiffers(t *testing.T) {
 	judge()
 	want := ipam.Status{Management: ipam.Unmanaged, Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping}
 	vpc, subnet := c.row(t, "vpc-a"), c.row(t, "subnet-a")
-	if vpc.Status != want || vpc.Rev != 2 || vpc.Since != c.now.UnixMilli() || vpc.Sampled != 10 {
+	if vpc.Status != want || vpc.Rev != 2 || vpc.Since != 10 || vpc.Sampled != 10 { // a first check: so it was from the start
 		t.Errorf("the VPC is %+v", vpc)
 	}
 	want = ipam.Status{Management: ipam.Managed, Compliance: ipam.Compliant, Overlap: ipam.Nonoverlapping, Pool: c.leaf, Allocation: a.AllocationID}

@@ -48,7 +48,9 @@ func FreeKey(space ipam.SpaceID, p netip.Prefix) Key {
 	return Key{freePK(space), freeSK(p)}
 }
 
-func freePK(space ipam.SpaceID) string { return "SPACE#" + string(space) + "#FREE" }
+const spacePrefix, takenSuffix, cidrSuffix = "SPACE#", "#TAKEN", "#CIDR"
+
+func freePK(space ipam.SpaceID) string { return spacePrefix + string(space) + "#FREE" }
 
 func freeSK(p netip.Prefix) string {
 	return fitSK(p.Bits()) + "#" + hex.EncodeToString(p.Addr().AsSlice())
@@ -71,7 +73,7 @@ func TakenKey(space ipam.SpaceID, p netip.Prefix) Key {
 	return Key{takenPK(space), blockSK(p)}
 }
 
-func takenPK(space ipam.SpaceID) string { return "SPACE#" + string(space) + "#TAKEN" }
+func takenPK(space ipam.SpaceID) string { return spacePrefix + string(space) + takenSuffix }
 
 func blockSK(p netip.Prefix) string {
 	return fmt.Sprintf("%s#%03d", hex.EncodeToString(p.Addr().AsSlice()), p.Bits())
@@ -111,7 +113,7 @@ func parseBlock(address string, bits int) (netip.Prefix, error) {
 // CIDRKey returns the key of a CIDR of a pool.
 func CIDRKey(pool string, p netip.Prefix) Key { return Key{cidrPK(pool), blockSK(p)} }
 
-func cidrPK(pool string) string { return "SPACE#" + pool + "#CIDR" }
+func cidrPK(pool string) string { return spacePrefix + pool + cidrSuffix }
 
 // AllocationKey returns the key of an allocation's by-id item.
 func AllocationKey(id string) Key { return Key{"ALLOC#" + id, meta} }
@@ -129,7 +131,9 @@ func PoolKey(id string) Key { return Key{poolPrefix + id, meta} }
 
 // usageKey is the key of the item that tells whether a pool's usage stands above
 // the threshold.
-func usageKey(pool string) Key { return Key{poolPrefix + pool, "USAGE"} }
+func usageKey(pool string) Key { return Key{poolPrefix + pool, usageSK} }
+
+const usageSK = "USAGE"
 
 // DiscoveryKey returns the key of a resource discovery.
 func DiscoveryKey(id string) Key { return Key{"DISCO#" + id, meta} }

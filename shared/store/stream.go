@@ -1,0 +1,89 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// PoolUsage is the item that tells whether a pool's usage stands above the
+// threshold.
+type PoolUsage struct {
+	Pool      string
+	Percent   float64 // taken when that was found, 0 to 100
+	Threshold int64
+	Crossed   bool
+}
+
+// Image is an item of the table as its stream shows it before or after a change.
+// The member of its kind is set, none for an item that HistoryFilters drop or
+// that is not there.
+type Image struct {
+	Resource   *ipam.ResourceCIDR // an interface's address too
+	Allocation *ipam.Allocation   // a taken block of a pool, of any kind
+	PoolCIDR   *ipam.PoolCIDR
+	Pool       *ipam.Pool
+	Usage      *PoolUsage
+}
+
+// DecodeImage reads an item; nil is none.
+func DecodeImage(k Key, i Item) (m Image, err error) {
+	space, isTaken := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), takenSuffix)
+	pool, isCIDR := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), cidrSuffix)
+	switch {
+	case i == nil:
+	case strings.HasPrefix(k.PK, LivePrefix), strings.HasPrefix(k.PK, IfacePrefix):
+		m.Resource, err = DecodeResource(Row{k, i})
+	case isTaken && !strings.Contains(space, "#"): // that of a scope is of child pools only
+		var t ipam.Taken
+		t, err = decodeTaken(Row{k, i})
+		m.Allocation = &ipam.Allocation{Taken: t, Pool: space}
+	case isCIDR:
+		m.PoolCIDR, err = decodePoolCIDR(pool, Row{k, i})
+	case strings.HasPrefix(k.PK, poolPrefix) && k.SK == meta:
+		m.Pool, err = decodePool(i)
+	case strings.HasPrefix(k.PK, poolPrefix) && k.SK == usageSK:
+		m.Usage, err = decodeUsage(strings.TrimPrefix(k.PK, poolPrefix), i)
+	}
+	return m, err
+}
+
+func decodeUsage(pool string, i Item) (*PoolUsage, error) {
+	u := &PoolUsage{Pool: pool, Threshold: i.num(attrThreshold), Crossed: i.num(attrCrossed) == 1}
+	if percent, ok := i[attrPercent].(*types.AttributeValueMemberN); ok {
+		var err error
+		u.Percent, err = strconv.ParseFloat(percent.Value, 64)
+		return u, err
+	}
+	return u, nil
+}
+
+// HistoryFilters are the patterns, of which a record of the table's stream must
+// meet one to be the history function's, in the language of Lambda's event
+// filters: resources and interfaces, taken blocks, CIDRs of pools and pools. They
+// drop free blocks, which are most of what is written, and what the function
+// itself writes, HistoryPrefix; and among the removals those of CIDRs of pools,
+// which are all by TTL.
+func HistoryFilters() []map[string]any {
+	filter := func(pk, sk []any, names ...any) map[string]any {
+		keys := map[string]any{AttrPK: map[string]any{"S": pk}}
+		if sk != nil {
+			keys[AttrSK] = map[string]any{"S": sk}
+		}
+		f := map[string]any{"dynamodb": map[string]any{"Keys": keys}}
+		if names != nil {
+			f["eventName"] = names
+		}
+		return f
+	}
+	prefix := func(s string) any { return map[string]any{"prefix": s} }
+	suffix := func(s string) any { return map[string]any{"suffix": s} }
+	return []map[string]any{
+		filter([]any{prefix(LivePrefix), prefix(IfacePrefix)}, nil),
+		filter([]any{suffix(takenSuffix)}, nil),
+		filter([]any{suffix(cidrSuffix)}, nil, "INSERT", "MODIFY"),
+		filter([]any{prefix(poolPrefix)}, []any{meta, usageSK}),
+	}
+}
