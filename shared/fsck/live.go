@@ -129,20 +129,17 @@ func (r *row) revision() {
 
 // addUsage reads how full a pool was when that last crossed a threshold.
 func (t *table) addUsage(r *row, pool string) {
-	for _, name := range []string{"Percent", "Threshold", "Crossed"} {
+	for _, name := range []string{"Percent", "Threshold"} {
 		r.asked = append(r.asked, name)
-		switch v := r.attrs[name].(type) {
-		case *types.AttributeValueMemberN:
-			if n, err := strconv.ParseFloat(v.Value, 64); err != nil || n < 0 || n > 100 {
-				r.fail("the attribute %s is %s and no percentage", name, v.Value)
-			}
-		case *types.AttributeValueMemberBOOL:
-			if name != "Crossed" {
-				r.fail("the attribute %s is no number", name)
-			}
-		default:
+		v, _ := r.attrs[name].(*types.AttributeValueMemberN)
+		if v == nil {
 			r.fail("the attribute %s is missing or no number", name)
+		} else if n, err := strconv.ParseFloat(v.Value, 64); err != nil || n < 0 || n > 100 {
+			r.fail("the attribute %s is %s and no percentage", name, v.Value)
 		}
+	}
+	if n := r.count("Crossed"); n > 1 {
+		r.fail("the attribute Crossed is %d, neither 0 nor 1", n)
 	}
 	if r.ok() {
 		t.usages = append(t.usages, pool)

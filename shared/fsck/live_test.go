@@ -99,7 +99,8 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RunWork(ctx, "purge#"+d.ID); err != nil {
+	// It has found nothing yet that is to be shown to the IPAM.
+	if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpDelete, Key: key("WORK", "purge#"+d.ID)}}); err != nil {
 		t.Fatal(err)
 	}
 	w.discovery, w.association = d.ID, a.ID
