@@ -113,7 +113,7 @@ func (s *Search) replay(p Process, h history) *node {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &tape{history: h}
 	c := &Client{search: s, tape: t, clock: p.Later}
-	c.store = s.store(s.table(t), c.clock, func(n int) int {
+	c.store = s.store(p.Name, s.table(t), c.clock, func(n int) int {
 		r, err := t.next(ctx, &call{kind: pick, n: n})
 		if err != nil {
 			return 0

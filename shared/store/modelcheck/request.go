@@ -27,6 +27,7 @@ type Request struct {
 	pool    string // of what it ends, if it is a deprovisioning
 	cidr    netip.Prefix
 	ended   string // id of what it ends, if that is known before the answer
+	partly  bool   // an error does not say that nothing was done
 	excuses []excuse
 }
 
@@ -65,7 +66,7 @@ func (o Outcome) String() string {
 // unknown reports whether the caller cannot tell if the request was carried
 // out.
 func (o Outcome) unknown() bool {
-	return o.lost || o.faulted && (o.refusal == unexplained || o.refusal == gaveUp)
+	return o.lost || (o.faulted || o.Request.partly) && (o.refusal == unexplained || o.refusal == gaveUp)
 }
 
 // Refusals that are no excuses: what they need is counted, not seen in the
@@ -249,7 +250,9 @@ func (c *Client) Provision(ctx context.Context, value, pool, source string, cidr
 func (c *Client) Deprovision(ctx context.Context, pool string, cidr netip.Prefix) error {
 	r := &Request{Text: fmt.Sprintf("deprovision %s of %s", cidr, pool), pool: pool, cidr: cidr, excuses: []excuse{
 		absentPool(pool),
-		{"CIDR in use", func(w *world) bool { return len(w.taken(pool, cidr)) > 0 }},
+		{"CIDR in use", func(w *world) bool {
+			return slices.ContainsFunc(w.taken(pool, cidr), func(b block) bool { return b.kind != "hold" })
+		}},
 		{"absent CIDR", func(w *world) bool { return w.item(store.CIDRKey(pool, cidr)) == nil }},
 		{"ended CIDR", func(w *world) bool { return text(w.item(store.CIDRKey(pool, cidr)), "State") == "deprovisioned" }},
 	}}
@@ -260,6 +263,24 @@ func (c *Client) Deprovision(ctx context.Context, pool string, cidr netip.Prefix
 		}
 		if p.State != ipam.CIDRDeprovisioned {
 			return "", netip.Prefix{}, "CIDR in use", nil
+		}
+		return p.ID, p.CIDR, "", nil
+	})
+}
+
+// ProvisionTop puts a CIDR, which no other pool has, into a pool at the top
+// level.
+func (c *Client) ProvisionTop(ctx context.Context, value, pool string, cidr netip.Prefix) error {
+	t := token("ProvisionIpamPoolCidr", value)
+	r := &Request{Text: "provision " + value, made: derive(ipam.IDPoolCIDR, t)}
+	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		p, err := c.store.Provision(ctx, store.Provision{
+			Token: t, Pool: pool, CIDR: cidr,
+			May:   func(*ipam.Pool) error { return nil },
+			Check: func(*ipam.Pool, *store.Provision) error { return nil },
+		})
+		if err != nil {
+			return "", netip.Prefix{}, "", err
 		}
 		return p.ID, p.CIDR, "", nil
 	})

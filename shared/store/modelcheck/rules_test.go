@@ -61,7 +61,7 @@ func without(drop func(store.Write) bool) *broken {
 func isFree(k store.Key) bool   { return strings.HasSuffix(k.PK, "#FREE") }
 func isTaken(k store.Key) bool  { return strings.HasSuffix(k.PK, "#TAKEN") }
 func isRecord(k store.Key) bool { return strings.HasPrefix(k.PK, "ALLOC#") }
-func isPool(k store.Key) bool   { return strings.HasPrefix(k.PK, "POOL#") }
+func isPool(k store.Key) bool   { return strings.HasPrefix(k.PK, "POOL#") && k.SK == "META" }
 
 // spaceOf returns the pool of a block's key.
 func spaceOf(k store.Key) string { return strings.Split(k.PK, "#")[1] }

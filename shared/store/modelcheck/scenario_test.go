@@ -28,7 +28,7 @@ type estate struct {
 
 func newEstate(t *testing.T, addresses string) *estate {
 	e := &estate{T: t, table: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), all: cidr(addresses)}
-	e.store = (&Search{Now: e.now}).store(e.table, 0, func(int) int { return 0 })
+	e.store = (&Search{Now: e.now}).store("the start", e.table, 0, func(int) int { return 0 })
 	ctx := t.Context()
 	scope := ok(e.store.CreateIPAM(ctx, token("CreateIpam", "ipam"), ipam.IPAM{Meta: ipam.Meta{Owner: Account}}))(t).PrivateScope
 	length := usual

@@ -38,6 +38,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
@@ -57,6 +58,11 @@ type Search struct {
 	Room      int // as in store.Options
 	// CIDRsPerPool is the quota of that name, the default one if it is 0.
 	CIDRsPerPool int64
+	// Discovery watches resources, in Scope, for IPAMs; "" and nil if nothing is
+	// watched.
+	Discovery *ipam.Discovery
+	IPAMs     []*ipam.IPAM
+	Scope     string
 	// Broken, if set, wraps the table of every process and of the reconciler:
 	// it breaks a rule of the protocols.
 	Broken func(store.Table) store.Table

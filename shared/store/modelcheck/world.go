@@ -157,7 +157,7 @@ func (w *world) roots(pool string) []root {
 	var found []root
 	for p := range blocks(w.search.Universe) {
 		i := w.item(store.CIDRKey(pool, p))
-		if s := text(i, "State"); s == "provisioned" || s == "failed-deprovision" {
+		if s := text(i, "State"); s == "pending-provision" || s == "provisioned" || s == "failed-deprovision" {
 			found = append(found, root{text(i, "Id"), p})
 		}
 	}
@@ -169,7 +169,7 @@ func (w *world) roots(pool string) []root {
 }
 
 // things returns what exists that requests make and end, by id, with where it
-// is: allocations that callers asked for, CIDRs of pools, pools.
+// is: allocations that callers asked for, CIDRs of pools, pools, resources.
 func (w *world) things() map[string]netip.Prefix {
 	if w.found != nil {
 		return w.found
@@ -187,6 +187,9 @@ func (w *world) things() map[string]netip.Prefix {
 				found[b.id] = b.cidr
 			}
 		}
+	}
+	for _, r := range w.living() {
+		found[r.ID] = r.CIDR
 	}
 	w.found = found
 	return found
@@ -266,7 +269,7 @@ func (w *world) restless() string {
 	}
 	w.settles = true
 	after := &world{search: w.search, table: w.table.Clone(), values: map[store.Key]int{}}
-	s := w.search.store(w.search.table(after.table), 2*past, func(int) int { return 0 })
+	s := w.search.store("the reconciler", w.search.table(after.table), 2*past, func(int) int { return 0 })
 	if err := reconcile(context.Background(), s, w.search.Now.Add(2*past)); err != nil {
 		w.unrest = "the reconciler, alone, fails: " + err.Error()
 		return w.unrest
@@ -298,14 +301,59 @@ func (w *world) restless() string {
 }
 
 // wrongAfter returns what is wrong about a commit that turns w into after:
-// space comes only to a pool that may be used.
+// space comes only to a pool that may be used, and where a resource lives only to
+// its account.
 func (w *world) wrongAfter(after *world) string {
 	for _, pool := range w.search.Pools {
 		if n := len(after.roots(pool)); n > len(w.roots(pool)) && !w.usable(pool) {
 			return fmt.Sprintf("a CIDR is provisioned to %s, which is being deleted", pool)
 		}
+		for _, b := range after.space(pool) {
+			if b.kind != "custom" || slices.Contains(w.space(pool), b) {
+				continue
+			}
+			for _, r := range w.living() {
+				if r.CIDR.Overlaps(b.cidr) && !(r.Owner == Account && ipam.Within(r.CIDR, b.cidr)) && !w.noted(r.CIDR) {
+					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
+				}
+			}
+		}
 	}
 	return ""
+}
+
+// living returns the CIDRs of resources that live in the scope.
+func (w *world) living() (found []*ipam.ResourceCIDR) {
+	if w.search.Scope == "" {
+		return nil
+	}
+	for _, r := range w.rows("LIVE#" + string(ipam.ScopeSpace(w.search.Scope, ipam.IPv4))) {
+		o, err := store.DecodeResource(r)
+		if err != nil {
+			panic(err)
+		}
+		found = append(found, o)
+	}
+	return found
+}
+
+// noted reports whether a note says that a CIDR of the scope is still to be laid
+// against what lives there.
+func (w *world) noted(cidr netip.Prefix) bool {
+	return slices.ContainsFunc(w.rows(store.WorkPK), func(r store.Row) bool {
+		text, ok := strings.CutPrefix(r.Key.SK, "live#"+w.search.Scope+"#")
+		p, err := netip.ParsePrefix(text)
+		return ok && err == nil && p.Overlaps(cidr)
+	})
+}
+
+// rows returns a partition.
+func (w *world) rows(pk string) []store.Row {
+	rows, _, err := w.table.Query(context.Background(), store.Query{PK: pk})
+	if err != nil {
+		panic(err) // the table in memory has none
+	}
+	return rows
 }
 
 // past is behind the deadline of a split that a process with a clock in time
@@ -333,14 +381,16 @@ func (s *Search) quotas() *ipam.Quotas {
 	return &q
 }
 
-// store returns a store whose every act is determined by what it is answered.
-func (s *Search) store(t store.Table, later time.Duration, choose func(int) int) *store.Store {
-	now := s.Now.Add(later)
+// store returns a store whose every act is determined by what it is answered,
+// and whose tokens are its own.
+func (s *Search) store(name string, t store.Table, later time.Duration, choose func(int) int) *store.Store {
+	now, ids := s.Now.Add(later), 0
 	return store.New(t, store.Options{
 		Region: region,
 		Quotas: s.quotas(),
 		Now:    func() time.Time { return now },
 		Pick:   choose,
+		NewID:  func() string { ids++; return fmt.Sprint(name, " ", ids) },
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  s.Tries,
 		Room:   s.Room,
