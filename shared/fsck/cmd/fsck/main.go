@@ -1,6 +1,6 @@
 // Fsck checks the invariants of a live table:
 //
-//	fsck -table NAME [-region REGION] [-endpoint URL]
+//	fsck -table NAME [-region REGION] [-endpoint URL] [-settled]
 //
 // It reads the whole table, strongly consistent, with the credentials and the
 // Region of the environment as the AWS CLI finds them; it needs dynamodb:Scan
@@ -13,6 +13,9 @@
 // three at most, and one if that finds nothing. A real problem whose numbers
 // change all the time can hide behind that. For certainty, check while nothing
 // writes, or a table restored from a backup.
+//
+// History follows the table's other items with a lag. With -settled, where
+// nothing has written for a while, it must have caught up.
 package main
 
 import (
@@ -57,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	table := flags.String("table", os.Getenv("CADASTRE_TABLE"), "`name` of the table")
 	region := flags.String("region", "", "the table's `Region`, if not that of the environment")
 	endpoint := flags.String("endpoint", "", "`URL` of DynamoDB, if not that of the Region")
+	settled := flags.Bool("settled", false, "history has caught up with the rest")
 	switch err := flags.Parse(args); {
 	case err == flag.ErrHelp: //nolint:errorlint // Parse returns it as it is
 		return inOrder
@@ -79,7 +83,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// DynamoDB Local's checksums are not those that the SDK computes.
 		o.DisableValidateResponseChecksum = o.BaseEndpoint != nil
 	})
-	found, err := check(ctx, tableScan(client, *table), 2*time.Second, out)
+	look := fsck.Check
+	if *settled {
+		look = fsck.CheckSettled
+	}
+	found, err := check(ctx, tableScan(client, *table), look, 2*time.Second, out)
 	if err != nil {
 		complain.Printf("%s: %v", *table, err)
 		return notChecked
@@ -96,11 +104,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // went wrong.
 type scan func(ctx context.Context) (items iter.Seq[map[string]types.AttributeValue], failure func() error)
 
+// look returns what is wrong with a table.
+type look func(items iter.Seq[map[string]types.AttributeValue], now time.Time) []fsck.Problem
+
 const scans = 3
 
 // check prints what the table holds and returns, and prints, the problems that
 // every scan found.
-func check(ctx context.Context, scan scan, pause time.Duration, out *log.Logger) (found []fsck.Problem, err error) {
+func check(ctx context.Context, scan scan, look look, pause time.Duration, out *log.Logger) (found []fsck.Problem, err error) {
 	for n := range scans {
 		if n > 0 {
 			select {
@@ -111,7 +122,7 @@ func check(ctx context.Context, scan scan, pause time.Duration, out *log.Logger)
 		}
 		items, failure := scan(ctx)
 		counts := make(map[string]int)
-		now := fsck.Check(counted(items, counts), time.Now())
+		now := look(counted(items, counts), time.Now())
 		if err := failure(); err != nil {
 			return nil, fmt.Errorf("scan: %w", err)
 		}

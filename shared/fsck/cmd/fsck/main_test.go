@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
 )
 
 type item = map[string]types.AttributeValue
@@ -55,7 +57,7 @@ func TestCheckTrustsNoSingleScan(t *testing.T) {
 					}
 					return nil
 				}
-			}, 0, log.New(&out, "", 0))
+			}, fsck.Check, 0, log.New(&out, "", 0))
 			if len(found) != c.want || errors.Is(err, broken) != (c.fails > 0) || n != len(c.scans) {
 				t.Errorf("%d scans: %v, %v\n%s", n, found, err, out.Bytes())
 			}
@@ -115,6 +117,12 @@ func TestExitStatus(t *testing.T) {
 		put(item{"PK": str(fmt.Sprintf("OWNER#%012d", i)), "SK": str("META"), "IpamCount": &types.AttributeValueMemberN{Value: "0"}})
 	}
 	expect(inOrder, "50 items", "-table", table, "-endpoint", url)
+	put(item{
+		"PK": str("HISTORY#ipam-scope-1#0a000000#008"), "SK": str("vpc#vpc-1#000000000000001"),
+		"Object": str(`{"Type":"vpc","ID":"vpc-1","CIDR":"10.0.0.0/8","Start":1}`),
+	})
+	expect(inOrder, "51 items", "-table", table, "-endpoint", url)
+	expect(problems, "history: ", "-table", table, "-endpoint", url, "-settled")
 	put(grants("no JSON"))
 	expect(problems, ": 1 problems", "-table", table, "-endpoint", url)
 	expect(notChecked, "ResourceNotFoundException", "-table", table+"x", "-endpoint", url)
