@@ -175,8 +175,8 @@ func scopeRoots(scope string, op WriteOp) []Write {
 	return writes
 }
 
-// CreateIPAM makes an IPAM with its two default scopes. o.Owner must be set;
-// ids, state and counts are filled in.
+// CreateIPAM makes an IPAM with its two default scopes and its default resource
+// discovery. o.Owner must be set; ids, state and counts are filled in.
 func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPAM, error) {
 	t = s.settle(t)
 	key := func(t Token) Key { return IPAMKey(s.derive(ipam.IDIPAM, t)) }
@@ -205,7 +205,7 @@ func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPA
 			writes = append(writes, ownedWrites(ScopeKey(id), &scope.Meta, encodeScope(&scope))...)
 			writes = append(writes, scopeRoots(id, OpPut)...)
 		}
-		return writes, nil
+		return append(writes, s.beginDefaultDiscovery(&o)...), nil
 	})
 	if err != nil {
 		return nil, err
