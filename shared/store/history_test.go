@@ -1,0 +1,165 @@
+package store_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const chronicleScope = "ipam-scope-0123456789abcdef0"
+
+// chronicle is a table for records of history.
+type chronicle struct {
+	table *storetest.Memory
+	now   time.Time
+}
+
+func (c *chronicle) store(table store.Table) *store.Store {
+	return store.New(table, store.Options{
+		Region: "us-east-1", Now: func() time.Time { return c.now }, Tries: 3,
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+}
+
+func (c *chronicle) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
+	t.Helper()
+	for after := ""; ; {
+		records, next, err := c.store(c.table).History(t.Context(), chronicleScope, netip.MustParsePrefix(cidr), after, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if after != "" && store.HistoryAfter(r) <= after {
+				t.Errorf("%+v again, after %q", r, after)
+			}
+			all = append(all, *r)
+		}
+		if after = next; after == "" {
+			return all
+		}
+	}
+}
+
+func record(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRecord {
+	r := ipam.HistoryRecord{
+		Type: t, Owner: labAccount, Region: "us-east-1", ID: id, CIDR: netip.MustParsePrefix("10.0.0.5/32"), Name: "n", VPC: "vpc-1", Start: start, End: end,
+	}
+	if t == ipam.HistoryInstance {
+		r.ID, r.Interface, r.Name, r.Owner = "", id, "", ipam.AmazonOwner
+	}
+	return r
+}
+
+// A record that began and ended is one item that has ended, however often and in
+// whatever order the two are written.
+func TestHistoryIsWrittenOnce(t *testing.T) {
+	var want string
+	for _, order := range []string{"be", "eb", "beb", "ebe", "bbee", "ebbe", "e"} {
+		c := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+		s := c.store(c.table)
+		for _, what := range order {
+			r := record(ipam.HistoryEIP, "eipalloc-1", 1_799_999_000_000, 0)
+			if what == 'e' {
+				r.End = 1_799_999_500_250
+			}
+			if err := s.PutHistory(t.Context(), chronicleScope, r); err != nil {
+				t.Fatalf("%s: %v", order, err)
+			}
+		}
+		if want == "" {
+			want = c.table.Dump()
+			if !strings.Contains(want, "1894607500") { // three years after the end, in seconds
+				t.Errorf("the expiry is not there:\n%s", want)
+			}
+		}
+		if got := c.table.Dump(); got != want {
+			t.Errorf("%s leaves\n%s\nwant\n%s", order, got, want)
+		}
+		fscktest.Clean(t, c.table, c.now)
+	}
+}
+
+// Whatever call fails, and whether it was carried out or not, what is written in
+// the end is the same; a fault that is no conflict is not an answer.
+func TestHistoryUnderFaults(t *testing.T) {
+	records := []ipam.HistoryRecord{
+		record(ipam.HistoryInterface, "eni-1", 1000, 0), record(ipam.HistoryInstance, "eni-1", 1000, 0),
+		record(ipam.HistoryInterface, "eni-1", 500, 1000), record(ipam.HistoryInterface, "eni-1", 1000, 0),
+	}
+	good := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(2000)}
+	traced := &storetest.Faulty{Table: good.table}
+	if err := good.store(traced).PutHistory(t.Context(), chronicleScope, records...); err != nil {
+		t.Fatal(err)
+	}
+	if trace := traced.Trace(); len(trace) != 5 { // the repetition is refused once, and found by a read
+		t.Errorf("calls: %v", trace)
+	}
+	for _, at := range traced.Trace() {
+		for _, applied := range []bool{false, true} {
+			for _, err := range []error{storetest.ErrInjected, store.ErrThrottled, store.ErrConflict} {
+				if applied && err != storetest.ErrInjected {
+					continue // these say that nothing was written
+				}
+				c := &chronicle{table: &storetest.Memory{}, now: good.now}
+				faulty := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+					if call.Kind == at.Kind && call.N == at.N {
+						return &storetest.Fault{Err: err, Applied: applied}
+					}
+					return nil
+				}}
+				for range 2 { // the batch comes again if it fails
+					if c.store(faulty).PutHistory(t.Context(), chronicleScope, records...) == nil {
+						break
+					}
+				}
+				if got, want := c.table.Dump(), good.table.Dump(); got != want {
+					t.Errorf("%v at %s, carried out: %t, leaves\n%s\nwant\n%s", err, at, applied, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
+	c := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	s := c.store(c.table)
+	past := record(ipam.HistoryInterface, "eni-1", 1000, 2000)
+	want := []ipam.HistoryRecord{
+		record(ipam.HistoryEIP, "eipalloc-1", 5, 0),
+		record(ipam.HistoryInstance, "eni-1", 1_799_999_999_000, 0), // two of a service, told apart by the interface
+		record(ipam.HistoryInstance, "eni-2", 1_799_999_999_000, 0),
+		record(ipam.HistoryInterface, "eni-1", 3000, 1_799_999_999_000),
+		record(ipam.HistoryInterface, "eni-1", 1_799_999_999_000, 0),
+	}
+	wider := record(ipam.HistoryVPC, "vpc-1", 5, 0)
+	wider.CIDR = netip.MustParsePrefix("10.0.0.0/24")
+	written := append(slices.Clone(want), past, wider)
+	slices.Reverse(written)
+	if err := s.PutHistory(t.Context(), chronicleScope, written...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutHistory(t.Context(), "ipam-scope-0123456789abcdef1", record(ipam.HistoryEIP, "eipalloc-2", 5, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c.read(t, "10.0.0.5/32"), want, cmpopts.EquateComparable(netip.Prefix{})); diff != "" { // the past one is past its retention, whenever TTL removes it
+		t.Errorf("-got +want:\n%s", diff)
+	}
+	if got := c.read(t, "10.0.0.0/24"); len(got) != 1 || got[0] != wider {
+		t.Errorf("the VPC's: %+v", got)
+	}
+	if got := c.read(t, "10.0.0.0/16"); got != nil {
+		t.Errorf("a CIDR that nothing has: %+v", got)
+	}
+	fscktest.Clean(t, c.table, c.now)
+}

@@ -1,0 +1,101 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// admits is the part of Lambda's filter language that HistoryFilters is written
+// in.
+func admits(pattern map[string]any, record map[string]any) bool {
+	for name, want := range pattern {
+		switch want := want.(type) {
+		case map[string]any:
+			in, ok := record[name].(map[string]any)
+			if !ok || !admits(want, in) {
+				return false
+			}
+		case []any:
+			value, met := record[name].(string), false
+			for _, w := range want {
+				switch w := w.(type) {
+				case string:
+					met = met || value == w
+				case map[string]any:
+					prefix, isPrefix := w["prefix"].(string)
+					suffix, isSuffix := w["suffix"].(string)
+					met = met || isPrefix && strings.HasPrefix(value, prefix) || isSuffix && strings.HasSuffix(value, suffix)
+				}
+			}
+			if !met {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Every item of a table with something of everything either has an image, and
+// then passes the filters, or it has none and does not.
+func TestImagesAndFilters(t *testing.T) {
+	c := newCourt(t)
+	must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
+	c.put(liveVPC("vpc-a", "10.0.0.0/29"))
+	if err := c.store.PutHistory(t.Context(), c.scope, record(ipam.HistoryEIP, "eipalloc-1", 1000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)
+	images := map[string]int{}
+	for k, i := range c.table.All() {
+		m, err := store.DecodeImage(k, i)
+		if err != nil {
+			t.Errorf("%s: %v", k, err)
+		}
+		kind := ""
+		switch {
+		case m.Resource != nil && m.Resource.ID == "vpc-a" && m.Resource.Scope == c.scope:
+			kind = "resource"
+		case m.Allocation != nil && (m.Allocation.Pool == c.pool || m.Allocation.Pool == c.leaf):
+			kind = "taken " + string(m.Allocation.Kind)
+		case m.PoolCIDR != nil && m.PoolCIDR.State == ipam.CIDRProvisioned:
+			kind = "CIDR"
+		case m.Pool != nil && (m.Pool.ID == c.pool || m.Pool.ID == c.leaf):
+			kind = "pool"
+		case m.Usage != nil && *m.Usage == store.PoolUsage{Pool: c.leaf, Percent: 81.5, Threshold: 80, Crossed: true}:
+			kind = "usage"
+		}
+		images[kind]++
+		passed := false
+		for _, f := range store.HistoryFilters() {
+			passed = passed || admits(f, map[string]any{"eventName": "INSERT", "dynamodb": map[string]any{"Keys": map[string]any{
+				"PK": map[string]any{"S": k.PK}, "SK": map[string]any{"S": k.SK},
+			}}})
+		}
+		if scopes := strings.HasPrefix(k.PK, "SPACE#ipam-scope-") && strings.HasSuffix(k.PK, "#TAKEN"); passed != (kind != "" || scopes) {
+			t.Errorf("%s is a %q and passes: %t", k, kind, passed)
+		}
+	}
+	delete(images, "")
+	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1}); diff != "" {
+		t.Errorf("-got +want:\n%s", diff)
+	}
+	if m, err := store.DecodeImage(store.PoolKey(c.pool), nil); m != (store.Image{}) || err != nil {
+		t.Errorf("no item is %+v, %v", m, err)
+	}
+	if n := len(store.HistoryFilters()); n > 5 {
+		t.Errorf("there are %d filters, and an event source takes 5", n)
+	}
+	ttl := map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{"Keys": map[string]any{
+		"PK": map[string]any{"S": "SPACE#" + c.pool + "#CIDR"}, "SK": map[string]any{"S": "0a000000#026"},
+	}}}
+	for _, f := range store.HistoryFilters() {
+		if admits(f, ttl) {
+			t.Error("the removal of a deprovisioned CIDR passes")
+		}
+	}
+}
