@@ -1,6 +1,6 @@
 // Command provisioning is the Lambda function that finishes what one
-// transaction cannot: cascading deletes, and splits that their request
-// abandoned. Work is noted in the table's partition store.WorkPK, in the same
+// transaction cannot: cascading deletes, what is left of resource discoveries
+// and their associations, and splits that their request abandoned. Work is noted in the table's partition store.WorkPK, in the same
 // transaction that begins it. The function is invoked
 //
 //   - by the table's stream, with the notes that were inserted: the work is

@@ -260,6 +260,8 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runDeletePool(ctx, id)
 	case "delete-ipam":
 		return s.runDeleteIPAM(ctx, id)
+	case purgeWork:
+		return s.runPurge(ctx, id)
 	case "split":
 		i := strings.LastIndexByte(id, '#')
 		if i < 0 {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -367,6 +368,101 @@ const purgeWork = "purge"
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) Write {
 	return Write{Op: OpPut, Key: workKey(purgeWork, discovery), Item: Item{attrSince: num(s.now())}}
+}
+
+// runPurge lays what a discovery found against the IPAMs that it has, and
+// removes all of it if the discovery is gone. The note goes only if the
+// discovery stayed as it was meanwhile: whoever puts a note raises the
+// discovery's revision with it, or ends the discovery.
+func (s *Store) runPurge(ctx context.Context, id string) error {
+	note, k := workKey(purgeWork, id), DiscoveryKey(id)
+	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{note, k})
+		if err != nil || read[note] == nil {
+			return nil, err
+		}
+		unchanged := Cond{Absent: true}
+		follow := func(f *ipam.Found) error {
+			return fmt.Errorf("%w: %s of %s is still known", ErrWorkRemains, f.ID, id)
+		}
+		if read[k] != nil {
+			d, err := decodeDiscovery(read[k])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", k, err)
+			}
+			ipams, err := s.IPAMs(ctx, d.IPAMs)
+			if err != nil {
+				return nil, err
+			}
+			unchanged = Cond{Equal: Item{attrRev: num(d.Rev)}}
+			follow = func(f *ipam.Found) error {
+				if stands(f, d.IPAMs) {
+					return nil
+				}
+				return fmt.Errorf("%w: %s of %s is not with its %d IPAMs", ErrWorkRemains, f.ID, id, len(ipams))
+			}
+		}
+		if err := s.eachAccount(ctx, id, func(a *ipam.DiscoveredAccount) error {
+			if err := s.eachFound(ctx, a, follow); err != nil || read[k] != nil {
+				return err
+			}
+			return s.write(ctx, Write{Op: OpDelete, Key: discoveredAccountKey(id, a.Region, a.Account)})
+		}); err != nil {
+			return nil, err
+		}
+		return []Write{{Op: OpDelete, Key: note}, {Op: OpCheck, Key: k, If: unchanged}}, nil
+	})
+}
+
+// stands reports whether the IPAMs that see what was found are these, sorted.
+func stands(f *ipam.Found, ipams []string) bool {
+	return slices.EqualFunc(f.Targets, ipams, func(t ipam.Target, id string) bool { return t.IPAM == id })
+}
+
+// eachAccount calls f for every account and Region that a discovery has looked
+// at.
+func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.DiscoveredAccount) error) error {
+	for after := ""; ; {
+		accounts, next, err := s.DiscoveredAccounts(ctx, discovery, "", after, 0)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			if err := f(a); err != nil {
+				return err
+			}
+		}
+		if after = next; after == "" {
+			return nil
+		}
+	}
+}
+
+// eachFound calls f for everything that was found in an account and Region.
+func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func(*ipam.Found) error) error {
+	for after := ""; ; {
+		found, next, err := s.Found(ctx, a.Discovery, a.Region, a.Account, after, 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if after = next; after == "" {
+			return nil
+		}
+	}
+}
+
+// write makes one write that may be made twice.
+func (s *Store) write(ctx context.Context, w Write) error {
+	err := s.table.Transact(ctx, []Write{w})
+	if _, lost := errors.AsType[*ConditionError](err); lost || errors.Is(err, ErrConflict) {
+		return errLost
+	}
+	return err
 }
 
 // SaveDiscoveredAccount keeps how far the discovery of an account in a Region
