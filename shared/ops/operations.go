@@ -50,6 +50,8 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	Define(r, "GetIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists the allocations of a pool."}, o.getAllocations)
 	Define(r, "DescribeIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists allocations of all pools."}, o.describeAllocations)
 
+	Define(r, "GetIpamAddressHistory", Meta{Class: Read, Paginated: true, Summary: "Lists what used a CIDR, and how it stood, in a range of time."}, o.getHistory)
+
 	Define(r, "CreateTags", Meta{Class: Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools and allocations, or replaces their values."}, o.createTags)
 	Define(r, "DeleteTags", Meta{Class: Administer, Mutates: true, Summary: "Removes tags: by key, by key and value, or all."}, o.deleteTags)
 	Define(r, "DescribeTags", Meta{Class: Read, Paginated: true, Summary: "Lists tags, one entry for each tag of each object."}, o.describeTags)

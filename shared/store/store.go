@@ -80,6 +80,9 @@ func (s *Store) Owner() string { return s.o.Owner }
 // Quotas returns the limits in force.
 func (s *Store) Quotas() ipam.Quotas { return *s.o.Quotas }
 
+// Now returns the time by the store's clock.
+func (s *Store) Now() time.Time { return s.o.Now() }
+
 func (s *Store) now() int64 { return s.o.Now().Unix() }
 
 func sleep(ctx context.Context, d time.Duration) error {
