@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
@@ -104,11 +106,11 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.APIGatewayProxyRe
 		body, contentType = r.encodeError(public)
 	}
 	h.log(ctx, r, status, code, err, start)
-	return events.APIGatewayProxyResponse{
-		StatusCode: status,
-		Headers:    map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"},
-		Body:       string(body),
-	}, nil
+	headers := map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"}
+	if err == nil && r.next != "" {
+		headers[NextTokenHeader] = r.next
+	}
+	return events.APIGatewayProxyResponse{StatusCode: status, Headers: headers, Body: string(body)}, nil
 }
 
 // request is what is known of a request so far, for its answer and its record.
@@ -118,6 +120,7 @@ type request struct {
 	json      bool // the caller's protocol
 	operation string
 	caller    ops.Caller
+	next      string // the NextToken of an answer that has no place for it in its body
 }
 
 func (r *request) encodeError(e *ipam.Error) (body []byte, contentType string) {
@@ -190,6 +193,10 @@ func (h *Handler) json(ctx context.Context, r *request) ([]byte, string, error) 
 	out, err := h.call(ctx, r.operation, func(in any) error { return awsjson.Decode(body, r.operation, in) })
 	if err != nil {
 		return nil, "", err
+	}
+	if history, ok := out.(*ec2.GetIpamAddressHistoryOutput); ok && acceptsCSV(header(&r.event.APIGatewayProxyRequest, "Accept")) {
+		r.next = aws.ToString(history.NextToken)
+		return historyCSV(history.HistoryRecords), csvContentType, nil
 	}
 	answer, err := awsjson.Encode(r.operation, out)
 	return answer, awsjson.ContentType, err

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
@@ -236,6 +238,17 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: []types.IpamPoolAllocation{wantBelow, wantAllocation}}, got)
 	same(t, &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: []types.IpamPoolAllocation{wantAllocation}},
 		must(c.DescribeIpamPoolAllocations(ctx, &ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{*a.IpamPoolAllocationId}}))(t))
+
+	// What used an address.
+	history := ipam.HistoryRecord{Type: ipam.HistoryEIP, Owner: owner, Region: "eu-west-1", ID: "eipalloc-1", CIDR: netip.MustParsePrefix("192.0.2.1/32"), Name: "n", VPC: "vpc-1", Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping, Start: now.UnixMilli() - 2500, End: now.UnixMilli() - 500}
+	if err := store.New(table, store.Options{Region: homeRegion}).PutHistory(ctx, *m.PublicDefaultScopeId, history); err != nil {
+		t.Fatal(err)
+	}
+	same(t, &ec2.GetIpamAddressHistoryOutput{HistoryRecords: []types.IpamAddressHistoryRecord{{
+		ResourceOwnerId: str(owner), ResourceRegion: str("eu-west-1"), ResourceType: types.IpamAddressHistoryResourceTypeEip, ResourceId: str("eipalloc-1"),
+		ResourceCidr: str("192.0.2.1/32"), ResourceName: str("n"), ResourceComplianceStatus: types.IpamComplianceStatusUnmanaged, ResourceOverlapStatus: types.IpamOverlapStatusNonoverlapping,
+		VpcId: str("vpc-1"), SampledStartTime: aws.Time(now.Add(-2500 * time.Millisecond)), SampledEndTime: aws.Time(now.Add(-500 * time.Millisecond)),
+	}}}, must(c.GetIpamAddressHistory(ctx, &ec2.GetIpamAddressHistoryInput{IpamScopeId: m.PublicDefaultScopeId, Cidr: str("192.0.2.1/32"), StartTime: aws.Time(now.Add(-time.Second)), MaxResults: num(1)}))(t))
 
 	// A CIDR in use is not deprovisioned.
 	failed := must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t)

@@ -108,6 +108,7 @@ func requests(o targets) []any {
 		&ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: &o.Allocation, Description: text},
 		&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool},
 		&ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{o.Allocation}},
+		&ec2.GetIpamAddressHistoryInput{IpamScopeId: &o.Scope, Cidr: aws.String("10.0.0.0/24")},
 		&ec2.CreateTagsInput{Resources: []string{o.IPAM}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Scope}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Pool}, Tags: tags("a", "b")},

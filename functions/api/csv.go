@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"mime"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// NextTokenHeader carries the NextToken of an answer that is CSV.
+const NextTokenHeader = "X-Next-Token"
+
+const csvContentType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
+
+// acceptsCSV reports whether an Accept header names text/csv, which is taken to
+// be the caller's wish then, whatever else it names.
+func acceptsCSV(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, parameters, err := mime.ParseMediaType(part)
+		refused := parameters["q"] != "" && strings.Trim(parameters["q"], "0.") == "" // RFC 9110, section 12.4.2
+		if err == nil && kind == "text/csv" && !refused {
+			return true
+		}
+	}
+	return false
+}
+
+// historyColumns are those of history as CSV, called as the members are.
+var historyColumns = []struct {
+	name  string
+	value func(*types.IpamAddressHistoryRecord) string
+}{
+	{"ResourceOwnerId", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.ResourceOwnerId) }},
+	{"ResourceRegion", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.ResourceRegion) }},
+	{"ResourceType", func(r *types.IpamAddressHistoryRecord) string { return string(r.ResourceType) }},
+	{"ResourceId", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.ResourceId) }},
+	{"ResourceCidr", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.ResourceCidr) }},
+	{"ResourceName", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.ResourceName) }},
+	{"ResourceComplianceStatus", func(r *types.IpamAddressHistoryRecord) string { return string(r.ResourceComplianceStatus) }},
+	{"ResourceOverlapStatus", func(r *types.IpamAddressHistoryRecord) string { return string(r.ResourceOverlapStatus) }},
+	{"VpcId", func(r *types.IpamAddressHistoryRecord) string { return aws.ToString(r.VpcId) }},
+	{"SampledStartTime", func(r *types.IpamAddressHistoryRecord) string { return moment(r.SampledStartTime) }},
+	{"SampledEndTime", func(r *types.IpamAddressHistoryRecord) string { return moment(r.SampledEndTime) }},
+}
+
+// historyCSV returns records as RFC 4180 has CSV, with a header row. What is
+// absent is empty.
+func historyCSV(records []types.IpamAddressHistoryRecord) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	w.UseCRLF = true
+	row := make([]string, len(historyColumns))
+	write := func(value func(i int) string) {
+		for i := range row {
+			row[i] = value(i)
+		}
+		_ = w.Write(row) // to memory
+	}
+	write(func(i int) string { return historyColumns[i].name })
+	for n := range records {
+		write(func(i int) string { return inert(historyColumns[i].value(&records[n])) })
+	}
+	w.Flush()
+	return b.Bytes()
+}
+
+// inert keeps a text from being a formula where a spreadsheet opens it: names
+// are anybody's who may tag a resource (OWASP, "CSV Injection").
+func inert(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
