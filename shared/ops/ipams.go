@@ -42,11 +42,7 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	if in.MeteredAccount != "" {
 		m.MeteredAccount = string(in.MeteredAccount)
 	}
-	names := []string{o.store.Region()}
-	for _, r := range in.OperatingRegions {
-		names = append(names, aws.ToString(r.RegionName))
-	}
-	if m.OperatingRegions, err = operatingRegions(names); err != nil {
+	if m.OperatingRegions, err = operatingRegions(append(added(in.OperatingRegions), o.store.Region())); err != nil {
 		return nil, err
 	}
 	made, err := o.store.CreateIPAM(ctx, t, m)
@@ -66,7 +62,7 @@ func operatingRegions(names []string) ([]string, error) {
 	}
 	regions := slices.Compact(slices.Sorted(slices.Values(names)))
 	if len(regions) > maxRegions {
-		return nil, ipam.LimitExceeded("operating Regions of an IPAM", int64(len(regions)), maxRegions)
+		return nil, ipam.LimitExceeded("operating Regions", int64(len(regions)), maxRegions)
 	}
 	return regions, nil
 }
@@ -83,13 +79,7 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	var add, remove []string
-	for _, r := range in.AddOperatingRegions {
-		add = append(add, aws.ToString(r.RegionName))
-	}
-	for _, r := range in.RemoveOperatingRegions {
-		remove = append(remove, aws.ToString(r.RegionName))
-	}
+	add, remove := added(in.AddOperatingRegions), removed(in.RemoveOperatingRegions)
 	for _, list := range [][]string{add, remove} {
 		if _, err := operatingRegions(list); err != nil {
 			return nil, err
@@ -116,8 +106,7 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 		if in.MeteredAccount != "" {
 			m.MeteredAccount = string(in.MeteredAccount)
 		}
-		kept := slices.DeleteFunc(slices.Clone(m.OperatingRegions), func(r string) bool { return slices.Contains(remove, r) })
-		regions, err := operatingRegions(append(kept, add...))
+		regions, err := operatingRegions(append(without(m.OperatingRegions, remove), add...))
 		if err != nil {
 			return err
 		}
@@ -137,11 +126,14 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 	return &ec2.ModifyIpamOutput{Ipam: ptr(showIPAM(changed))}, nil
 }
 
-// checkPools refuses settings of an IPAM that do not fit the pools and scopes
-// that it has. No pool is made while it looks, see store.ModifyIPAM.
+// checkPools refuses settings of an IPAM that do not fit the pools, scopes and
+// associations that it has. None is made while it looks, see store.ModifyIPAM.
 func (o service) checkPools(ctx context.Context, m *ipam.IPAM, toFree bool) error {
 	if toFree && m.ScopeCount > 2 {
 		return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d scopes besides its default ones, which the free tier does not have. Delete them first.", m.ID, m.ScopeCount-2)
+	}
+	if toFree && m.DiscoveryAssociations > 1 {
+		return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d resource discovery associations besides its default one, which the free tier does not have. Disassociate them first.", m.ID, m.DiscoveryAssociations-1)
 	}
 	pools, err := o.store.OwnedPools(ctx, m.Owner)
 	if err != nil {

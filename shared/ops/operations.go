@@ -14,6 +14,9 @@ type service struct{ store *store.Store }
 // answers for it as for an id that nobody has. A pool may be shared: then others
 // see it and allocate from it. An allocation exists for the owner of its pool,
 // and for the account that took it as long as that sees the pool.
+// A resource discovery exists for the account that the deployment belongs to,
+// too, which reads every account with roles of its own anyway: it may associate
+// its IPAMs with it.
 func New(s *store.Store, auth Authorizer) *Registry {
 	r := NewRegistry(auth)
 	if s != nil {
@@ -21,10 +24,23 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	}
 	o := service{s}
 
-	Define(r, "CreateIpam", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes."}, o.createIPAM)
+	Define(r, "CreateIpam", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes and its default resource discovery."}, o.createIPAM)
 	Define(r, "ModifyIpam", Meta{Class: Administer, Mutates: true, Summary: "Changes an IPAM's description, operating Regions and settings."}, o.modifyIPAM)
 	Define(r, "DeleteIpam", Meta{Class: Administer, Mutates: true, Summary: "Deletes an IPAM; with Cascade, all that it holds."}, o.deleteIPAM)
 	Define(r, "DescribeIpams", Meta{Class: Read, Paginated: true, Summary: "Lists IPAMs."}, o.describeIPAMs)
+
+	Define(r, "CreateIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes a resource discovery besides the default ones."}, o.createDiscovery)
+	Define(r, "ModifyIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Summary: "Changes what a resource discovery watches: its operating Regions and the organizational units that it leaves out."}, o.modifyDiscovery)
+	Define(r, "DeleteIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Summary: "Deletes a resource discovery with what it found."}, o.deleteDiscovery)
+	Define(r, "DescribeIpamResourceDiscoveries", Meta{Class: Read, Paginated: true, Summary: "Lists resource discoveries."}, o.describeDiscoveries)
+	Define(r, "AssociateIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Shows an IPAM what a resource discovery finds."}, o.associateDiscovery)
+	Define(r, "DisassociateIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Summary: "Ends an association; what the discovery found leaves the IPAM."}, o.disassociateDiscovery)
+	Define(r, "DescribeIpamResourceDiscoveryAssociations", Meta{Class: Read, Paginated: true, Summary: "Lists the associations of IPAMs with resource discoveries."}, o.describeAssociations)
+	Define(r, "GetIpamDiscoveredAccounts", Meta{Class: Read, Paginated: true, Summary: "Lists the accounts that a resource discovery looks at in a Region, and how far it is."}, o.getDiscoveredAccounts)
+	Define(r, "GetIpamDiscoveredResourceCidrs", Meta{Class: Read, Paginated: true, Summary: "Lists the CIDRs of resources that a resource discovery found in a Region."}, o.getDiscoveredResources)
+	Define(r, "GetIpamDiscoveredPublicAddresses", Meta{Class: Read, Paginated: true, Summary: "Lists the public IPv4 addresses that a resource discovery found in a Region."}, o.getDiscoveredAddresses)
+
+	Define(r, "GetIpamResourceCidrs", Meta{Class: Read, Paginated: true, Summary: "Lists the CIDRs of live resources in a scope, with their statuses."}, o.getResources)
 
 	Define(r, "CreateIpamScope", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes a private scope."}, o.createScope)
 	Define(r, "ModifyIpamScope", Meta{Class: Administer, Mutates: true, Summary: "Changes a scope's description."}, o.modifyScope)
@@ -52,7 +68,7 @@ func New(s *store.Store, auth Authorizer) *Registry {
 
 	Define(r, "GetIpamAddressHistory", Meta{Class: Read, Paginated: true, Summary: "Lists what used a CIDR, and how it stood, in a range of time."}, o.getHistory)
 
-	Define(r, "CreateTags", Meta{Class: Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools and allocations, or replaces their values."}, o.createTags)
+	Define(r, "CreateTags", Meta{Class: Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools, resource discoveries, their associations and allocations, or replaces their values."}, o.createTags)
 	Define(r, "DeleteTags", Meta{Class: Administer, Mutates: true, Summary: "Removes tags: by key, by key and value, or all."}, o.deleteTags)
 	Define(r, "DescribeTags", Meta{Class: Read, Paginated: true, Summary: "Lists tags, one entry for each tag of each object."}, o.describeTags)
 

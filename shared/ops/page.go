@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -124,6 +125,9 @@ func encodedSize(v reflect.Value) int {
 			n = encodedSize(v.Elem())
 		}
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return len(`\"2006-01-02T15:04:05.000Z\"`)
+		}
 		n = item
 		for f := range fields(v.Type()) {
 			if m := v.FieldByIndex(f.Index); !m.IsZero() {
@@ -143,6 +147,8 @@ func encodedSize(v reflect.Value) int {
 				n += len(string(r))
 			}
 		}
+	case reflect.Float64:
+		n = len("-2.2250738585072014e-308")
 	default:
 		n = len("-2147483648")
 	}

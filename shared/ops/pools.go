@@ -330,16 +330,13 @@ func showPool(p *ipam.Pool) types.IpamPool {
 		AllocationMinNetmaskLength:     showLength(p.Rules.Min),
 		AllocationMaxNetmaskLength:     showLength(p.Rules.Max),
 		AllocationDefaultNetmaskLength: showLength(p.Rules.Default),
-		AllocationResourceTags:         []types.IpamResourceTag{},
+		AllocationResourceTags:         showResourceTags(p.Rules.ResourceTags),
 		Tags:                           showTags(p.Tags),
 		AwsService:                     types.IpamPoolAwsService(p.AWSService),
 		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIPSource),
 	}
 	if p.Locale != "" {
 		out.Locale = &p.Locale
-	}
-	for _, k := range slices.Sorted(maps.Keys(p.Rules.ResourceTags)) {
-		out.AllocationResourceTags = append(out.AllocationResourceTags, types.IpamResourceTag{Key: aws.String(k), Value: aws.String(p.Rules.ResourceTags[k])})
 	}
 	return out
 }

@@ -149,7 +149,7 @@ func arn(m *ipam.Meta, kind ipam.IDKind, id string) *string {
 	case strings.HasPrefix(m.Region, "us-gov-"):
 		partition = "aws-us-gov"
 	}
-	return aws.String("arn:" + partition + ":ec2::" + m.Owner + ":" + string(kind) + "/" + id)
+	return aws.String("arn:" + partition + ":ec2::" + m.Owner + ":" + string(resourceTypes[kind]) + "/" + id)
 }
 
 // some returns nil for "": an answer leaves out what there is not.

@@ -23,10 +23,12 @@ const (
 
 // resourceTypes are the EC2 API's names of what can be tagged.
 var resourceTypes = map[ipam.IDKind]types.ResourceType{
-	ipam.IDIPAM:       types.ResourceTypeIpam,
-	ipam.IDScope:      types.ResourceTypeIpamScope,
-	ipam.IDPool:       types.ResourceTypeIpamPool,
-	ipam.IDAllocation: "ipam-pool-allocation",
+	ipam.IDIPAM:                 types.ResourceTypeIpam,
+	ipam.IDScope:                types.ResourceTypeIpamScope,
+	ipam.IDPool:                 types.ResourceTypeIpamPool,
+	ipam.IDDiscovery:            types.ResourceTypeIpamResourceDiscovery,
+	ipam.IDDiscoveryAssociation: types.ResourceTypeIpamResourceDiscoveryAssociation,
+	ipam.IDAllocation:           "ipam-pool-allocation",
 }
 
 // parseTags reads tags that are to be set. parameter names them in messages.
@@ -147,7 +149,7 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 	for _, id := range ids {
 		k := ipam.IDKindOf(id)
 		if _, ok := resourceTypes[k]; !ok {
-			return ipam.Errorf(ipam.CodeInvalidID, "The ID '%s' is not valid. Tags are for IPAMs, scopes, pools and allocations.", schema.Excerpt(id))
+			return ipam.Errorf(ipam.CodeInvalidID, "The ID '%s' is not valid. Tags are for IPAMs, scopes, pools, resource discoveries, their associations and allocations.", schema.Excerpt(id))
 		}
 		of[k] = append(of[k], id)
 	}
@@ -156,6 +158,10 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 		func() ([]func() error, error) { return o.ipams().retag(ctx, of[ipam.IDIPAM], change) },
 		func() ([]func() error, error) { return o.scopes().retag(ctx, of[ipam.IDScope], change) },
 		func() ([]func() error, error) { return o.pools().retag(ctx, of[ipam.IDPool], change) },
+		func() ([]func() error, error) { return o.discoveries().retag(ctx, of[ipam.IDDiscovery], change) },
+		func() ([]func() error, error) {
+			return o.associations().retag(ctx, of[ipam.IDDiscoveryAssociation], change)
+		},
 		func() ([]func() error, error) { return o.retagAllocations(ctx, of[ipam.IDAllocation], change) },
 	} {
 		more, err := plan()
@@ -312,7 +318,7 @@ func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list
 // taggable lists the caller's objects that filters by resource-type and
 // resource-id admit, from behind a position of this list.
 func (o service) taggable(ctx context.Context, p page, after []string, filters []types.Filter) (list[tagged], error) {
-	kinds := []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDAllocation}
+	kinds := []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDAllocation}
 	first, id := 0, ""
 	at, ok := parsePlace(after)
 	switch {
@@ -342,6 +348,10 @@ func (o service) taggable(ctx context.Context, p page, after []string, filters [
 			parts = append(parts, o.scopes().tagged(ctx, id, of, byID))
 		case ipam.IDPool:
 			parts = append(parts, o.pools().tagged(ctx, id, of, byID))
+		case ipam.IDDiscovery:
+			parts = append(parts, o.discoveries().tagged(ctx, id, of, byID))
+		case ipam.IDDiscoveryAssociation:
+			parts = append(parts, o.associations().tagged(ctx, id, of, byID))
 		case ipam.IDAllocation:
 			parts = append(parts, o.taggedAllocations(ctx, at, of, byID))
 		default: // has no tags
@@ -406,6 +416,15 @@ func (o service) taggedAllocations(ctx context.Context, after place, ids []strin
 			}
 		}
 	}
+}
+
+// showResourceTags is showTags for tags that are not the object's own.
+func showResourceTags(tags ipam.Tags) []types.IpamResourceTag {
+	out := make([]types.IpamResourceTag, 0, len(tags))
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, types.IpamResourceTag{Key: aws.String(k), Value: aws.String(tags[k])})
+	}
+	return out
 }
 
 func showTags(tags ipam.Tags) []types.Tag {

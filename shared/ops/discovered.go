@@ -1,0 +1,295 @@
+package ops
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// read lists what a method of the store returns page by page, from behind the
+// text after. at tells the position behind an object.
+func read[T any](after string, next func(after string) ([]*T, string, error), at func(*T) []string) list[T] {
+	return func(yield func(entry[T], error) bool) {
+		for {
+			objects, more, err := next(after)
+			if err != nil {
+				yield(entry[T]{}, err)
+				return
+			}
+			for _, o := range objects {
+				if !yield(entry[T]{o, at(o)}, nil) {
+					return
+				}
+			}
+			if after = more; after == "" {
+				return
+			}
+		}
+	}
+}
+
+// watched returns the id of a discovery that exists for the caller, and the name
+// of a Region.
+func (o service) watched(ctx context.Context, id *string, parameter string, region *string) (discovery, name string, err error) {
+	found, err := o.visibleDiscoveries().find(ctx, "IpamResourceDiscoveryId", []string{aws.ToString(id)})
+	if err != nil {
+		return "", "", err
+	}
+	if name = aws.ToString(region); !ipam.IsRegion(name) {
+		return "", "", schema.Invalid(parameter, name, "Use the name of a Region such as ap-northeast-1.")
+	}
+	return found[0].ID, name, nil
+}
+
+// discoveredAccounts lists the accounts that a discovery has looked at in a
+// Region, by ascending account from behind one.
+func (o service) discoveredAccounts(ctx context.Context, discovery, region, after string) list[ipam.DiscoveredAccount] {
+	if after != "" {
+		after = store.DiscoveredAccountAfter(&ipam.DiscoveredAccount{Discovery: discovery, Region: region, Account: after})
+	}
+	return read(after, func(after string) ([]*ipam.DiscoveredAccount, string, error) {
+		return o.store.DiscoveredAccounts(ctx, discovery, region, after, batch)
+	}, func(a *ipam.DiscoveredAccount) []string { return []string{a.Account} })
+}
+
+func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDiscoveredAccountsInput) (*ec2.GetIpamDiscoveredAccountsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamDiscoveredAccounts", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	after := ""
+	if len(p.after) > 0 {
+		if after = p.after[0]; len(p.after) > 1 || !accountID.MatchString(after) {
+			return nil, p.invalid()
+		}
+	}
+	match, err := derived[types.IpamDiscoveredAccount]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "DiscoveryRegion", in.DiscoveryRegion)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, o.discoveredAccounts(ctx, discovery, region, after), showDiscoveredAccount, match)
+	return &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: found, NextToken: next}, err
+}
+
+func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccount {
+	out := types.IpamDiscoveredAccount{
+		AccountId:                   &a.Account,
+		DiscoveryRegion:             &a.Region,
+		LastAttemptedDiscoveryTime:  showTime(a.Attempted),
+		LastSuccessfulDiscoveryTime: showTime(a.Succeeded),
+		OrganizationalUnitId:        some(a.OU),
+	}
+	if a.FailureCode != "" {
+		out.FailureReason = &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCode(a.FailureCode), Message: &a.Failure}
+	}
+	return out
+}
+
+// showTime returns a time in Unix milliseconds, nil for 0.
+func showTime(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	return aws.Time(time.UnixMilli(ms).UTC())
+}
+
+// sample is what was found, and when it was known to be so: at the observation
+// that wrote it, or at the last complete run, which saw it unchanged.
+type sample struct {
+	*ipam.Found
+	at int64 // Unix milliseconds
+}
+
+// samples lists what a discovery found in a Region, by ascending account and
+// within it by type, id and CIDR. A position is the account before, the account,
+// and what was shown last of it.
+func (o service) samples(ctx context.Context, p page, discovery, region string) (list[sample], error) {
+	before, account, from := "", "", ""
+	switch len(p.after) {
+	case 0:
+	case 5:
+		c, err := netip.ParsePrefix(p.after[4])
+		if before, account = p.after[0], p.after[1]; err != nil || !accountID.MatchString(account) || before != "" && !accountID.MatchString(before) {
+			return nil, p.invalid()
+		}
+		from = store.FoundAfter(&ipam.Found{Resource: ipam.Resource{Type: ipam.ResourceType(p.after[2]), ID: p.after[3], CIDR: c}})
+	default:
+		return nil, p.invalid()
+	}
+	return func(yield func(entry[sample], error) bool) {
+		for e, err := range o.discoveredAccounts(ctx, discovery, region, before) {
+			if err != nil {
+				yield(entry[sample]{}, err)
+				return
+			}
+			a := e.object
+			if a.Account < account {
+				continue // new since
+			}
+			after := ""
+			if a.Account == account {
+				after = from
+			}
+			found := read(after, func(after string) ([]*ipam.Found, string, error) {
+				return o.store.Found(ctx, discovery, region, a.Account, after, 0)
+			}, func(f *ipam.Found) []string {
+				return []string{before, a.Account, string(f.Type), f.ID, f.CIDR.String()}
+			})
+			for e, err := range found {
+				if err != nil {
+					yield(entry[sample]{}, err)
+					return
+				}
+				if !yield(entry[sample]{&sample{e.object, max(e.object.Sampled, a.Succeeded)}, e.at}, nil) {
+					return
+				}
+			}
+			before = a.Account
+		}
+	}, nil
+}
+
+func (o service) getDiscoveredResources(ctx context.Context, in *ec2.GetIpamDiscoveredResourceCidrsInput) (*ec2.GetIpamDiscoveredResourceCidrsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamDiscoveredResourceCidrs", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.IpamDiscoveredResourceCidr]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "ResourceRegion", in.ResourceRegion)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := o.samples(ctx, p, discovery, region)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, objects, showDiscoveredResource, match)
+	return &ec2.GetIpamDiscoveredResourceCidrsOutput{IpamDiscoveredResourceCidrs: found, NextToken: next}, err
+}
+
+func showDiscoveredResource(s *sample) types.IpamDiscoveredResourceCidr {
+	out := types.IpamDiscoveredResourceCidr{
+		IpamResourceDiscoveryId: &s.Discovery,
+		ResourceRegion:          &s.Region,
+		ResourceId:              &s.ID,
+		ResourceOwnerId:         &s.Owner,
+		ResourceCidr:            aws.String(s.CIDR.String()),
+		IpSource:                types.IpamResourceCidrIpSource(s.Source),
+		ResourceType:            types.IpamResourceType(s.Type),
+		ResourceTags:            showResourceTags(s.Tags),
+		IpUsage:                 s.Usage,
+		VpcId:                   some(s.VPC),
+		SubnetId:                some(s.Subnet),
+		SampleTime:              showTime(s.at),
+		AvailabilityZoneId:      some(s.AvailabilityZone),
+	}
+	switch {
+	case s.Type != ipam.ResourceInterface:
+	case s.Attached:
+		out.NetworkInterfaceAttachmentStatus = types.IpamNetworkInterfaceAttachmentStatusInUse
+	default:
+		out.NetworkInterfaceAttachmentStatus = types.IpamNetworkInterfaceAttachmentStatusAvailable
+	}
+	return out
+}
+
+// getDiscoveredAddresses lists public addresses in the order of samples. What
+// it shows of the Region's oldest sample is the oldest last complete run of an
+// account that has had one.
+func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDiscoveredPublicAddressesInput) (*ec2.GetIpamDiscoveredPublicAddressesOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamDiscoveredPublicAddresses", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.IpamDiscoveredPublicAddress]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "AddressRegion", in.AddressRegion)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := o.samples(ctx, p, discovery, region)
+	if err != nil {
+		return nil, err
+	}
+	oldest := int64(0)
+	for e, err := range o.discoveredAccounts(ctx, discovery, region, "") {
+		if err != nil {
+			return nil, err
+		}
+		if at := e.object.Succeeded; at != 0 && (oldest == 0 || at < oldest) {
+			oldest = at
+		}
+	}
+	found, next, err := collect(p, func(yield func(entry[sample], error) bool) {
+		for e, err := range objects {
+			if err == nil && e.object.Public == nil {
+				e.object = nil
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}, showDiscoveredAddress, match)
+	return &ec2.GetIpamDiscoveredPublicAddressesOutput{IpamDiscoveredPublicAddresses: found, NextToken: next, OldestSampleTime: showTime(oldest)}, err
+}
+
+func showDiscoveredAddress(s *sample) types.IpamDiscoveredPublicAddress {
+	a := s.Public
+	out := types.IpamDiscoveredPublicAddress{
+		IpamResourceDiscoveryId:     &s.Discovery,
+		AddressRegion:               &s.Region,
+		Address:                     aws.String(a.Address.String()),
+		AddressOwnerId:              &s.Owner,
+		AddressAllocationId:         some(a.AllocationID),
+		AssociationStatus:           types.IpamPublicAddressAssociationStatusDisassociated,
+		AddressType:                 types.IpamPublicAddressType(a.Type),
+		Service:                     types.IpamPublicAddressAwsService(a.Service),
+		ServiceResource:             some(a.ServiceResource),
+		VpcId:                       some(s.VPC),
+		SubnetId:                    some(s.Subnet),
+		PublicIpv4PoolId:            some(a.PublicIPv4Pool),
+		NetworkInterfaceId:          some(a.Interface),
+		NetworkInterfaceDescription: some(a.InterfaceDescription),
+		InstanceId:                  some(s.Instance),
+		NetworkBorderGroup:          some(a.NetworkBorderGroup),
+		SampleTime:                  showTime(s.at),
+	}
+	if a.Associated {
+		out.AssociationStatus = types.IpamPublicAddressAssociationStatusAssociated
+	}
+	if s.Type == ipam.ResourceEIP {
+		out.Tags = &types.IpamPublicAddressTags{}
+		for _, t := range showTags(s.Tags) {
+			out.Tags.EipTags = append(out.Tags.EipTags, types.IpamPublicAddressTag{Key: t.Key, Value: t.Value})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.SecurityGroups)) {
+		out.SecurityGroups = append(out.SecurityGroups, types.IpamPublicAddressSecurityGroup{GroupId: aws.String(id), GroupName: aws.String(a.SecurityGroups[id])})
+	}
+	return out
+}

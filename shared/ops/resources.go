@@ -1,0 +1,126 @@
+package ops
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+)
+
+// getResources lists the CIDRs of live resources in a scope, IPv4 before IPv6,
+// by ascending address and larger before smaller. Network interfaces are not
+// among them: GetIpamDiscoveredResourceCidrs lists those. A CIDR that was not
+// checked yet, or a status that does not apply to it, shows no status.
+func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
+	given := *in
+	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
+	p, err := newPage(ctx, "GetIpamResourceCidrs", given, in.MaxResults, in.NextToken, 1000)
+	if err != nil {
+		return nil, err
+	}
+	match, err := derived[types.IpamResourceCidr]{}.filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	if in.ResourceTag != nil && in.ResourceTag.Key == nil {
+		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+	}
+	scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
+	if err != nil {
+		return nil, err
+	}
+	scope, families := scopes[0], []ipam.Family{ipam.IPv4, ipam.IPv6}
+	if in.IpamPoolId != nil {
+		pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
+		if err != nil {
+			return nil, err
+		}
+		if pools[0].Scope != scope.ID {
+			return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
+		}
+		families = []ipam.Family{pools[0].Family}
+	}
+	after, err := p.afterResource(scope.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := collect(p, o.resources(ctx, scope.ID, families, after, p.readAhead(in.Filters)),
+		func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) },
+		func(r *types.IpamResourceCidr) bool { return asked(in, r) && match(r) })
+	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
+}
+
+// asked reports whether a resource is what a request asks for besides filters.
+func asked(in *ec2.GetIpamResourceCidrsInput, r *types.IpamResourceCidr) bool {
+	is := func(want, have *string) bool { return want == nil || *want == aws.ToString(have) }
+	if !is(in.IpamPoolId, r.IpamPoolId) || !is(in.ResourceId, r.ResourceId) || !is(in.ResourceOwner, r.ResourceOwnerId) || in.ResourceType != "" && in.ResourceType != r.ResourceType {
+		return false
+	}
+	tag := in.ResourceTag
+	return tag == nil || slices.ContainsFunc(r.ResourceTags, func(t types.IpamResourceTag) bool { return is(tag.Key, t.Key) && is(tag.Value, t.Value) })
+}
+
+// afterResource returns the CIDR in a scope to go on from, nil at the beginning.
+func (p page) afterResource(scope string) (*ipam.ResourceCIDR, error) {
+	switch len(p.after) {
+	case 0:
+		return nil, nil
+	case 2:
+		if c, err := netip.ParsePrefix(p.after[0]); err == nil && c == c.Masked() {
+			return &ipam.ResourceCIDR{Scope: scope, Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: p.after[1], CIDR: c}}, nil
+		}
+	}
+	return nil, p.invalid()
+}
+
+// resources lists the CIDRs of live resources of the families in a scope, from
+// behind one, reading about ahead of them at once.
+func (o service) resources(ctx context.Context, scope string, families []ipam.Family, after *ipam.ResourceCIDR, ahead int) list[ipam.ResourceCIDR] {
+	return func(yield func(entry[ipam.ResourceCIDR], error) bool) {
+		for _, f := range families {
+			from := ""
+			switch {
+			case after == nil:
+			case after.Family() > f:
+				continue
+			case after.Family() == f:
+				from = store.ResourceAfter(after)
+			}
+			for e, err := range read(from, func(after string) ([]*ipam.ResourceCIDR, string, error) {
+				return o.store.Resources(ctx, scope, f, after, ahead)
+			}, func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID} }) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func showResource(manager string, r *ipam.ResourceCIDR) types.IpamResourceCidr {
+	return types.IpamResourceCidr{
+		IpamId:             &manager,
+		IpamScopeId:        &r.Scope,
+		IpamPoolId:         some(r.Status.Pool),
+		ResourceRegion:     &r.Region,
+		ResourceOwnerId:    &r.Owner,
+		ResourceId:         &r.ID,
+		ResourceName:       some(r.Name),
+		ResourceCidr:       aws.String(r.CIDR.String()),
+		ResourceType:       types.IpamResourceType(r.Type),
+		ResourceTags:       showResourceTags(r.Tags),
+		IpUsage:            r.Usage,
+		ComplianceStatus:   types.IpamComplianceStatus(r.Status.Compliance),
+		ManagementState:    types.IpamManagementState(r.Status.Management),
+		OverlapStatus:      types.IpamOverlapStatus(r.Status.Overlap),
+		VpcId:              some(r.VPC),
+		AvailabilityZoneId: some(r.AvailabilityZone),
+	}
+}
