@@ -15,71 +15,10 @@ if [ -z "$endpoint" ]; then
     echo "usage: $0 ENDPOINT   (the address of the API, as \`make run\` prints it)" >&2
     exit 2
 fi
-export AWS_ENDPOINT_URL_EC2=$endpoint
-export AWS_ACCESS_KEY_ID=${AWS_ACCESS_KEY_ID:-000000000000}
-export AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY:-test}
-export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}
-export AWS_PAGER= AWS_MAX_ATTEMPTS=1
-unset AWS_REGION AWS_PROFILE
-cli=${CADASTRE_AWS:-aws}
+# shellcheck source=localstack/play.sh
+. "$(dirname "$0")/play.sh"
 
 name=cadastre-demo
-bold='' plain=''
-if [ -t 1 ]; then
-    bold=$(tput bold 2>/dev/null || true)
-    plain=$(tput sgr0 2>/dev/null || true)
-fi
-refusals=0
-
-title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
-
-fail() {
-    printf '\nFAILED: %s\n' "$*" >&2
-    exit 1
-}
-
-# show prints a command as one would type it.
-show() {
-    local word line='$ aws ec2'
-    for word in "$@"; do
-        case $word in
-            *[!A-Za-z0-9_./:=,@-]*|'') line+=" '$word'" ;;
-            *) line+=" $word" ;;
-        esac
-    done
-    printf '\n%s\n' "$line"
-}
-
-# run ARGS… runs `aws ec2 ARGS…`, prints both, and leaves the output in $out.
-run() {
-    show "$@"
-    out=$("$cli" ec2 "$@" 2>&1) || fail "$out"
-    printf '%s\n' "$out"
-}
-
-# expect WHAT GOT WANT
-expect() {
-    [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
-}
-
-# refuse CODE TEXT ARGS… runs a command that must be refused with the code and
-# a message that holds the text.
-refuse() {
-    local code=$1 text=$2
-    shift 2
-    show "$@"
-    if out=$("$cli" ec2 "$@" 2>&1); then
-        printf '%s\n' "$out"
-        fail "the request was accepted; expected $code"
-    fi
-    out=${out#"${out%%[![:space:]]*}"}
-    printf '%s\n' "$out"
-    case $out in
-        *"($code)"*"$text"*) refusals=$((refusals + 1)) ;;
-        *) fail "expected a refusal with $code and '$text'" ;;
-    esac
-}
-
 title "An address manager with two operating Regions"
 former=$("$cli" ec2 describe-ipams --filters "Name=tag:Name,Values=$name" --query 'Ipams[].IpamId' --output text)
 for id in $former; do
@@ -98,24 +37,6 @@ run create-ipam --description 'The demonstration' \
     --query 'Ipam.[IpamId,PrivateDefaultScopeId,IpamRegion,State]' --output text
 read -r ipam scope home state <<<"$out"
 expect "the state of the IPAM" "$state" create-complete
-
-# create_pool VARIABLE DESCRIPTION ARGS…
-create_pool() {
-    local variable=$1 description=$2
-    shift 2
-    run create-ipam-pool --ipam-scope-id "$scope" --address-family ipv4 --description "$description" "$@" \
-        --query 'IpamPool.[IpamPoolId,State]' --output text
-    local id state
-    read -r id state <<<"$out"
-    expect "the state of the pool" "$state" create-complete
-    printf -v "$variable" %s "$id"
-}
-
-# provision POOL CIDR
-provision() {
-    run provision-ipam-pool-cidr --ipam-pool-id "$1" --cidr "$2" --query 'IpamPoolCidr.[Cidr,State]' --output text
-    expect "the provisioned CIDR" "$out" "$2"$'\t'provisioned
-}
 
 title "A top-level pool, a pool for each Region, dev and prod under each"
 create_pool top 'top level'
@@ -136,18 +57,6 @@ provision "$tokyo_dev" 10.4.0.0/16
 create_pool tokyo_prod 'tokyo prod' --source-ipam-pool-id "$tokyo" --locale ap-northeast-1 \
     --allocation-min-netmask-length 16 --allocation-max-netmask-length 24
 provision "$tokyo_prod" 10.5.0.0/16
-
-# allocate CIDR REGION POOL ARGS… allocates and expects the CIDR; $allocation
-# is its id.
-allocate() {
-    local want=$1 region=$2 pool=$3
-    shift 3
-    run allocate-ipam-pool-cidr --region "$region" --ipam-pool-id "$pool" "$@" \
-        --query 'IpamPoolAllocation.[Cidr,IpamPoolAllocationId]' --output text
-    local cidr
-    read -r cidr allocation <<<"$out"
-    expect "the allocated CIDR" "$cidr" "$want"
-}
 
 title "Allocations by length, by CIDR and by the pool's default"
 allocate 10.4.0.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --description 'by length'
