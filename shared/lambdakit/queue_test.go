@@ -1,0 +1,122 @@
+package lambdakit
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+func TestMessagesAnswersWithWhatFailed(t *testing.T) {
+	var e events.SQSEvent
+	for _, id := range []string{"a", "b", "c"} {
+		e.Records = append(e.Records, events.SQSMessage{MessageId: id})
+	}
+	did := ""
+	answer := Messages(t.Context(), e, func(_ context.Context, m events.SQSMessage) error {
+		if did += m.MessageId; m.MessageId == "b" {
+			return errWork
+		}
+		return nil
+	})
+	if got, _ := json.Marshal(answer); string(got) != `{"batchItemFailures":[{"itemIdentifier":"b"}]}` || did != "abc" {
+		t.Errorf("worked on %s and answered %s", did, got)
+	}
+	if got, _ := json.Marshal(Messages(t.Context(), events.SQSEvent{}, nil)); string(got) != `{"batchItemFailures":[]}` {
+		t.Errorf("answered %s to an empty batch", got)
+	}
+}
+
+// sqsServer answers SendMessageBatch as SQS does; refuse says which of a call's
+// messages it does not take.
+func sqsServer(t *testing.T, refuse func(call int, body string) bool) (queue *Queue, taken *[]string, calls *[]int) {
+	t.Helper()
+	taken, calls = new([]string), new([]int)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			QueueUrl string
+			Entries  []struct{ Id, MessageBody string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.QueueUrl != "http://queue/1/work" || r.Header.Get("X-Amz-Target") != "AmazonSQS.SendMessageBatch" {
+			t.Errorf("called with %+v, %v, %v", in, r.Header, err)
+		}
+		*calls = append(*calls, len(in.Entries))
+		type entry map[string]any
+		ok, failed := []entry{}, []entry{}
+		for _, e := range in.Entries {
+			if refuse(len(*calls), e.MessageBody) {
+				failed = append(failed, entry{"Id": e.Id, "Code": "InternalError", "Message": "try again", "SenderFault": false})
+				continue
+			}
+			*taken = append(*taken, e.MessageBody)
+			ok = append(ok, entry{"Id": e.Id, "MessageId": "m", "MD5OfMessageBody": fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		json.NewEncoder(w).Encode(map[string]any{"Successful": ok, "Failed": failed})
+	}))
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"QUEUE": "http://queue/1/work", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	queue, err := OpenQueue(t.Context(), "QUEUE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queue, taken, calls
+}
+
+func TestSend(t *testing.T) {
+	var bodies []string
+	for i := range 23 {
+		bodies = append(bodies, fmt.Sprint("message ", i))
+	}
+	t.Run("as many as there are", func(t *testing.T) {
+		queue, taken, calls := sqsServer(t, func(int, string) bool { return false })
+		if err := queue.Send(t.Context(), bodies...); err != nil || !slices.Equal(*taken, bodies) || !slices.Equal(*calls, []int{10, 10, 3}) {
+			t.Errorf("%v; took %q in calls of %v", err, *taken, *calls)
+		}
+		if err := queue.Send(t.Context()); err != nil || len(*calls) != 3 {
+			t.Errorf("of none: %v, %v", err, *calls)
+		}
+	})
+	t.Run("large ones", func(t *testing.T) {
+		queue, _, calls := sqsServer(t, func(int, string) bool { return false })
+		large := strings.Repeat("x", 100<<10)
+		if err := queue.Send(t.Context(), large, large, large, strings.Repeat("y", 300<<10), "z"); err != nil || !slices.Equal(*calls, []int{2, 1, 1, 1}) {
+			t.Errorf("%v; in calls of %v", err, *calls)
+		}
+	})
+	t.Run("some refused at first", func(t *testing.T) {
+		queue, taken, calls := sqsServer(t, func(call int, body string) bool { return call == 1 && (body == "message 3" || body == "message 7") })
+		err := queue.Send(t.Context(), bodies[:10]...)
+		slices.Sort(*taken)
+		if err != nil || !slices.Equal(*taken, bodies[:10]) || !slices.Equal(*calls, []int{10, 2}) {
+			t.Errorf("%v; took %q in calls of %v", err, *taken, *calls)
+		}
+	})
+	t.Run("one refused for ever", func(t *testing.T) {
+		queue, taken, calls := sqsServer(t, func(_ int, body string) bool { return body == "message 3" })
+		err := queue.Send(t.Context(), bodies...)
+		if err == nil || !strings.Contains(err.Error(), "1 of 10 messages are refused, the first with InternalError: try again") {
+			t.Errorf("the error is %v", err)
+		}
+		if len(*taken) != 22 || !slices.Equal(*calls, []int{10, 1, 1, 10, 3}) {
+			t.Errorf("took %q in calls of %v", *taken, *calls)
+		}
+	})
+	t.Run("no queue", func(t *testing.T) {
+		t.Setenv("QUEUE", "")
+		if _, err := OpenQueue(t.Context(), "QUEUE"); err == nil {
+			t.Error("no error")
+		}
+	})
+}
