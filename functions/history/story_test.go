@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// recorded asks GetIpamAddressHistory, with the clock at now, and returns its
+// rows as text, sorted. No window means that no time is given.
+func (w *world) recorded(now, scope, cidr, vpc string, window ...string) []string {
+	w.Helper()
+	w.at(now)
+	in := &ec2.GetIpamAddressHistoryInput{IpamScopeId: &scope, Cidr: &cidr, MaxResults: aws.Int32(2)}
+	if vpc != "" {
+		in.VpcId = &vpc
+	}
+	for i, to := range []**time.Time{&in.StartTime, &in.EndTime} {
+		if i < len(window) {
+			at := must(time.Parse("2006-01-02 15:04", "2026-01-02 "+window[i]))(w)
+			*to = &at
+		}
+	}
+	rows := []string{}
+	for {
+		out := must(w.registry.Call(w.admin, "GetIpamAddressHistory", in))(w).(*ec2.GetIpamAddressHistoryOutput)
+		for _, r := range out.HistoryRecords {
+			end := "now"
+			if r.SampledEndTime != nil {
+				end = r.SampledEndTime.Format("15:04")
+			}
+			row := fmt.Sprintf("%s %s of %s in %s, %s–%s", r.ResourceType, aws.ToString(r.ResourceId), *r.ResourceOwnerId, *r.ResourceRegion, r.SampledStartTime.Format("15:04"), end)
+			if r.ResourceComplianceStatus != "" || r.ResourceOverlapStatus != "" {
+				row += fmt.Sprintf(", %s, %s", r.ResourceComplianceStatus, r.ResourceOverlapStatus)
+			}
+			if r.ResourceName != nil {
+				row += ", called " + *r.ResourceName
+			}
+			rows = append(rows, row)
+		}
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			slices.Sort(rows)
+			return rows
+		}
+	}
+}
+
+func (w *world) expect(rows []string, want ...string) {
+	w.Helper()
+	if diff := cmp.Diff(rows, append([]string{}, want...)); diff != "" {
+		w.Errorf("-got +want:\n%s", diff)
+	}
+}
+
+func vpc(id, cidr, in string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, CIDR: netip.MustParsePrefix(cidr), Owner: owner, Region: in, VPC: id}
+}
+
+func subnet(id, of, cidr string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceSubnet, ID: id, CIDR: netip.MustParsePrefix(cidr), Owner: owner, Region: region, VPC: of, Subnet: id}
+}
+
+func networkInterface(id, address, instance, instanceOwner string) ipam.Resource {
+	return ipam.Resource{
+		Type: ipam.ResourceInterface, ID: id, CIDR: netip.MustParsePrefix(address), Owner: owner, Region: region, VPC: "vpc-a", Subnet: "subnet-a",
+		Attached: true, Instance: instance, InstanceOwner: instanceOwner,
+	}
+}
+
+// The User Guide's own example: a VPC that exists since 2:00 is found at 3:05,
+// deleted at 5:00, and seen to be gone at 5:05.
+func TestStoryOfAVPC(t *testing.T) {
+	w := newWorld(t)
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.at("03:05")
+	w.find(w.private, a)
+	w.deliver()
+	const active = "vpc vpc-a of 111122223333 in us-east-1, 03:05–now, unmanaged, nonoverlapping"
+	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", ""), active)
+	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-a"), active)
+	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-b"))
+	w.at("05:05")
+	w.gone(w.private, a)
+	w.deliver()
+	const ended = "vpc vpc-a of 111122223333 in us-east-1, 03:05–05:05, unmanaged, nonoverlapping"
+	for _, c := range []struct {
+		cidr   string
+		window []string
+		want   []string
+	}{
+		{"10.0.0.0/16", nil, nil},
+		{"10.0.0.0/16", []string{"02:00"}, []string{ended}}, // to now
+		{"10.0.0.0/16", []string{"02:00", "03:04"}, nil},
+		{"10.0.0.0/16", []string{"02:00", "03:05"}, []string{ended}},
+		{"10.0.0.0/16", []string{"04:00", "04:00"}, []string{ended}},
+		{"10.0.0.0/16", []string{"05:04", "06:00"}, []string{ended}},
+		{"10.0.0.0/16", []string{"05:05", "06:00"}, nil}, // seen to be gone
+		{"10.0.0.0/17", []string{"02:00", "06:00"}, nil},
+		{"10.0.0.0/15", []string{"02:00", "06:00"}, nil},
+	} {
+		t.Run(fmt.Sprint(c.cidr, c.window), func(*testing.T) { w.expect(w.recorded("07:00", w.private, c.cidr, "", c.window...), c.want...) })
+	}
+}
+
+// An address of an instance is that of its interface too; before it is attached,
+// and when the instance is gone, of the interface alone.
+func TestStoryOfAnInstance(t *testing.T) {
+	w := newWorld(t)
+	w.at("03:00")
+	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.at("03:10")
+	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.deliver()
+	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
+		"instance i-1 of 111122223333 in us-east-1, 03:10–now", "network-interface eni-1 of 111122223333 in us-east-1, 03:10–now")
+	w.at("04:00")
+	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.deliver()
+	w.expect(w.recorded("05:00", w.private, "10.0.0.5/32", "", "02:00"),
+		"instance i-1 of 111122223333 in us-east-1, 03:10–04:00",
+		"network-interface eni-1 of 111122223333 in us-east-1, 03:00–03:10",
+		"network-interface eni-1 of 111122223333 in us-east-1, 03:10–04:00",
+		"network-interface eni-1 of 111122223333 in us-east-1, 04:00–now")
+}
+
+// What an AWS service runs is amazon-aws's and has no id; two of them on one
+// address, in VPCs that overlap, are two records.
+func TestStoryOfAService(t *testing.T) {
+	w := newWorld(t)
+	w.at("03:00")
+	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
+	w.find(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
+	w.deliver()
+	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
+		"instance  of amazon-aws in us-east-1, 03:00–now", "instance  of amazon-aws in us-east-1, 03:00–now",
+		"network-interface eni-1 of 111122223333 in us-east-1, 03:00–now", "network-interface eni-2 of 111122223333 in us-east-1, 03:00–now")
+}
+
+// A CIDR that is a VPC's and its subnet's has the records of both. A subnet's
+// shows no statuses.
+func TestStoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
+	w := newWorld(t)
+	w.at("03:00")
+	w.find(w.private, vpc("vpc-a", "10.0.0.0/24", region))
+	w.find(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
+	w.deliver()
+	w.expect(w.recorded("03:30", w.private, "10.0.0.0/24", ""),
+		"subnet subnet-a of 111122223333 in us-east-1, 03:00–now", "vpc vpc-a of 111122223333 in us-east-1, 03:00–now, unmanaged, nonoverlapping")
+}
+
+func TestStoryOfOverlappingVPCs(t *testing.T) {
+	w := newWorld(t)
+	w.at("03:00")
+	w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.at("03:20")
+	w.find(w.private, vpc("vpc-b", "10.0.0.0/16", "eu-west-1"))
+	w.deliver()
+	w.at("04:00")
+	w.gone(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.deliver()
+	w.expect(w.recorded("03:30", w.private, "10.0.0.0/16", "", "03:30", "03:30"),
+		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping", "vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping")
+	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "03:00"),
+		"vpc vpc-a of 111122223333 in us-east-1, 03:00–03:20, unmanaged, nonoverlapping",
+		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping",
+		"vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping",
+		"vpc vpc-b of 111122223333 in eu-west-1, 04:00–now, unmanaged, nonoverlapping")
+}
+
+// A VPC that is moved to another scope ends in the one and begins in the other.
+func TestStoryOfAMove(t *testing.T) {
+	w := newWorld(t)
+	further := must(w.store.CreateScope(t.Context(), w.token("CreateIpamScope"), ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t).ID
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.at("03:00")
+	w.find(w.private, a)
+	w.at("04:00")
+	w.gone(w.private, a)
+	w.find(further, a)
+	w.deliver()
+	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping")
+	w.expect(w.recorded("05:00", further, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping")
+}
+
+// Another name is another record; another tag is not.
+func TestStoryOfAName(t *testing.T) {
+	w := newWorld(t)
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.at("03:00")
+	w.find(w.private, a)
+	w.deliver()
+	w.at("03:30")
+	a.Tags = ipam.Tags{"env": "prod"}
+	w.find(w.private, a)
+	w.deliver()
+	w.at("04:00")
+	a.Name = "payments"
+	w.find(w.private, a)
+	w.deliver()
+	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
+		"vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping",
+		"vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping, called payments")
+}

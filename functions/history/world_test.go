@@ -1,0 +1,401 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/cadastre-ipam/cadastre/events/eventstest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const owner, other, region = "111122223333", "444455556666", "us-east-1"
+
+// streamed is a table whose changes make records of a stream, one for each item
+// that a transaction changes, as DynamoDB makes them.
+type streamed struct {
+	*storetest.Memory
+	now func() time.Time
+
+	mu      sync.Mutex
+	records []lambdaevents.DynamoDBEventRecord
+}
+
+func (s *streamed) Transact(ctx context.Context, writes []store.Write) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := make([]store.Key, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	before, err := s.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	if err := s.Memory.Transact(ctx, writes); err != nil {
+		return err
+	}
+	after, err := s.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if !reflect.DeepEqual(before[k], after[k]) {
+			s.records = append(s.records, s.record(k, before[k], after[k]))
+		}
+	}
+	return nil
+}
+
+func (s *streamed) record(k store.Key, before, after store.Item) lambdaevents.DynamoDBEventRecord {
+	n := len(s.records) + 1
+	key := map[string]lambdaevents.DynamoDBAttributeValue{store.AttrPK: lambdaevents.NewStringAttribute(k.PK), store.AttrSK: lambdaevents.NewStringAttribute(k.SK)}
+	image := func(i store.Item) map[string]lambdaevents.DynamoDBAttributeValue {
+		if i == nil {
+			return nil
+		}
+		m := map[string]lambdaevents.DynamoDBAttributeValue{store.AttrPK: key[store.AttrPK], store.AttrSK: key[store.AttrSK]}
+		for name, v := range i {
+			m[name] = attribute(v)
+		}
+		return m
+	}
+	r := lambdaevents.DynamoDBEventRecord{EventID: fmt.Sprintf("event-%06d", n), EventName: "MODIFY", Change: lambdaevents.DynamoDBStreamRecord{
+		ApproximateCreationDateTime: lambdaevents.SecondsEpochTime{Time: s.now().Truncate(time.Second)},
+		SequenceNumber:              fmt.Sprintf("%06d", n), Keys: key, OldImage: image(before), NewImage: image(after),
+	}}
+	switch {
+	case before == nil:
+		r.EventName = "INSERT"
+	case after == nil:
+		r.EventName = "REMOVE"
+	}
+	return r
+}
+
+func attribute(v types.AttributeValue) lambdaevents.DynamoDBAttributeValue {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return lambdaevents.NewStringAttribute(v.Value)
+	case *types.AttributeValueMemberN:
+		return lambdaevents.NewNumberAttribute(v.Value)
+	case *types.AttributeValueMemberB:
+		return lambdaevents.NewBinaryAttribute(v.Value)
+	case *types.AttributeValueMemberM:
+		m := map[string]lambdaevents.DynamoDBAttributeValue{}
+		for name, v := range v.Value {
+			m[name] = attribute(v)
+		}
+		return lambdaevents.NewMapAttribute(m)
+	}
+	panic(fmt.Sprintf("no attribute of a test is a %T", v))
+}
+
+// fakeBus is EventBridge: it keeps what it accepts, as it delivers it.
+type fakeBus struct {
+	t        testing.TB
+	calls    int
+	fault    func(call int) (applied bool, err error)    // nil: none
+	refuse   func(e bustypes.PutEventsRequestEntry) bool // nil: none
+	accepted []accepted
+}
+
+type accepted struct {
+	name   string
+	id     string
+	detail map[string]any
+}
+
+func (b *fakeBus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	b.calls++
+	size := 0
+	for _, e := range in.Entries {
+		size += 14 + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
+		if *e.EventBusName != "cadastre" {
+			b.t.Errorf("put on the bus %s", *e.EventBusName)
+		}
+	}
+	if n := len(in.Entries); n == 0 || n > 10 || size > 256<<10 {
+		b.t.Errorf("a call has %d entries of %d bytes", n, size)
+	}
+	var err error
+	if b.fault != nil {
+		var applied bool
+		if applied, err = b.fault(b.calls); err != nil && !applied {
+			return nil, err
+		}
+	}
+	out := &eventbridge.PutEventsOutput{}
+	for _, e := range in.Entries {
+		if b.refuse != nil && b.refuse(e) {
+			out.FailedEntryCount++
+			out.Entries = append(out.Entries, bustypes.PutEventsResultEntry{ErrorCode: aws.String("ThrottlingException"), ErrorMessage: aws.String("slow down")})
+			continue
+		}
+		out.Entries = append(out.Entries, bustypes.PutEventsResultEntry{EventId: aws.String("e")})
+		b.accept(e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// accept checks an event, as it will be delivered, against its schema.
+func (b *fakeBus) accept(e bustypes.PutEventsRequestEntry) {
+	event, err := json.Marshal(map[string]any{
+		"version": "0", "id": "e", "detail-type": *e.DetailType, "source": *e.Source, "account": owner, "region": region,
+		"time": e.Time.UTC().Format(time.RFC3339), "resources": []string{}, "detail": json.RawMessage(*e.Detail),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := eventstest.Validate(event); err != nil {
+		b.t.Errorf("%s: %v", event, err)
+	}
+	a := accepted{name: *e.DetailType}
+	if err := json.Unmarshal([]byte(*e.Detail), &a.detail); err != nil {
+		b.t.Fatal(err)
+	}
+	a.id = a.detail["id"].(string)
+	if at := a.detail["time"]; at != e.Time.UTC().Format(time.RFC3339) {
+		b.t.Errorf("the detail's time is %v and the event's %v", at, e.Time)
+	}
+	b.accepted = append(b.accepted, a)
+}
+
+// take returns what was accepted since it was last asked, as the name and what
+// the event is of.
+func (b *fakeBus) take() (told []string) {
+	for _, a := range b.accepted {
+		what := a.detail["resourceId"]
+		for _, member := range []string{"cidr", "ipamPoolId"} {
+			if what == nil || a.detail[member] != nil && member == "cidr" {
+				what = a.detail[member]
+			}
+		}
+		told = append(told, fmt.Sprintf("%s: %v", a.name, what))
+	}
+	b.accepted = nil
+	return told
+}
+
+type fakeScans struct {
+	mu     sync.Mutex
+	bodies []string
+	fault  func() error // nil: none
+}
+
+func (s *fakeScans) Send(_ context.Context, bodies ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault != nil {
+		if err := s.fault(); err != nil {
+			return err
+		}
+	}
+	s.bodies = append(s.bodies, bodies...)
+	return nil
+}
+
+// world is a deployment with an IPAM, whose stream the handler reads.
+type world struct {
+	*testing.T
+	now      time.Time
+	table    *streamed
+	store    *store.Store
+	registry *ops.Registry
+	bus      *fakeBus
+	scans    *fakeScans
+	handler  *Handler
+	admin    context.Context
+
+	ipam           *ipam.IPAM
+	private        string // its private scope
+	read, sequence int
+}
+
+func newStore(table store.Table, now func() time.Time) *store.Store {
+	n := 0
+	return store.New(table, store.Options{
+		Region: region, Owner: owner, Now: now, Pick: func(int) int { return 0 }, Tries: 3,
+		NewID: func() string { n++; return fmt.Sprint(n) },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, now: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), bus: &fakeBus{t: t}, scans: &fakeScans{}}
+	clock := func() time.Time { return w.now }
+	w.table = &streamed{Memory: &storetest.Memory{}, now: clock}
+	w.store = newStore(w.table, clock)
+	w.registry = ops.New(w.store, ops.NewGrants([]ops.Grant{{Pattern: "*", Class: ops.Administer}}, nil, 0, nil))
+	w.admin = ops.WithCaller(t.Context(), ops.Caller{Account: owner, ARN: "arn:aws:iam::" + owner + ":user/admin"})
+	w.handler = New(w.store, w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
+	w.ipam = must(w.store.CreateIPAM(t.Context(), w.token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}, Tier: "advanced", OperatingRegions: []string{region}}))(t)
+	w.private = w.ipam.PrivateScope
+	return w
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (w *world) token(operation string) store.Token {
+	w.sequence++
+	return store.Token{Account: owner, Operation: operation, Value: fmt.Sprint(w.sequence)}
+}
+
+// pool makes a pool at the private scope's top level.
+func (w *world) pool(rules ipam.Rules, cidr string) string {
+	w.Helper()
+	p := must(w.store.CreatePool(w.Context(), w.token("CreateIpamPool"), ipam.Pool{Scope: w.private, Family: ipam.IPv4, Rules: rules},
+		func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(w)
+	must(w.store.Provision(w.Context(), store.Provision{
+		Token: w.token("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix(cidr),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+	}))(w)
+	return p.ID
+}
+
+func (w *world) allocate(pool, cidr string) *ipam.Allocation {
+	w.Helper()
+	return must(w.store.Allocate(w.Context(), store.Allocate{
+		Token: w.token("AllocateIpamPoolCidr"), Pool: pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil },
+	}))(w)
+}
+
+func (w *world) release(a *ipam.Allocation) {
+	w.Helper()
+	if err := w.store.Release(w.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// find puts the row of a resource's CIDR as discovery does, and judges it.
+func (w *world) find(scope string, r ipam.Resource) {
+	w.Helper()
+	row := &ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: w.now.UnixMilli(), Since: w.now.UnixMilli(), Rev: 1}
+	k := rowKey(row)
+	if have := must(w.table.BatchGet(w.Context(), []store.Key{k}))(w)[k]; have != nil {
+		before := must(store.DecodeResource(store.Row{Key: k, Item: have}))(w)
+		row.Status, row.Rev = before.Status, before.Rev+1
+		if row.RecordedAs(before) {
+			row.Since = before.Since
+		}
+	}
+	text := func(v any) types.AttributeValue {
+		return &types.AttributeValueMemberS{Value: string(must(json.Marshal(v))(w))}
+	}
+	number := func(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
+	w.write(store.Write{Op: store.OpPut, Key: k, Item: store.Item{
+		"Object": text(row.Resource), "Status": text(row.Status), "Source": &types.AttributeValueMemberS{Value: w.ipam.Discovery},
+		"Sampled": number(row.Sampled), "Since": number(row.Since), "Rev": number(row.Rev),
+	}})
+	if r.Type.TakesSpace() {
+		w.judge(scope, r.CIDR)
+	}
+}
+
+// gone removes a row as discovery does, and judges what it overlapped.
+func (w *world) gone(scope string, r ipam.Resource) {
+	w.Helper()
+	w.write(store.Write{Op: store.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: store.Cond{Present: true}})
+	if r.Type.TakesSpace() {
+		w.judge(scope, r.CIDR)
+	}
+}
+
+func (w *world) write(writes ...store.Write) {
+	w.Helper()
+	if err := w.table.Transact(w.Context(), writes); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) judge(scope string, cidr netip.Prefix) {
+	w.Helper()
+	if err := w.store.Judge(w.Context(), scope, cidr); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func rowKey(r *ipam.ResourceCIDR) store.Key {
+	prefix := store.LivePrefix
+	if !r.Type.TakesSpace() {
+		prefix = store.IfacePrefix
+	}
+	return store.Key{PK: prefix + string(ipam.ScopeSpace(r.Scope, r.Family())), SK: store.ResourceAfter(r)}
+}
+
+// deliver hands the stream's new records to the handler, batch after batch, until
+// none is left, and from where an answer says on.
+func (w *world) deliver() {
+	w.Helper()
+	for range 1000 {
+		if w.read == len(w.table.records) {
+			return
+		}
+		w.read += w.batch(w.table.records[w.read:min(w.read+25, len(w.table.records))])
+	}
+	w.Fatal("the stream does not end: what the function writes brings it back to work")
+}
+
+// batch hands records to the handler and returns how many it was done with.
+func (w *world) batch(records []lambdaevents.DynamoDBEventRecord) int {
+	w.Helper()
+	a, err := w.handler.Handle(w.Context(), lambdaevents.DynamoDBEvent{Records: records})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if len(a.BatchItemFailures) == 0 {
+		return len(records)
+	}
+	for i, r := range records {
+		if r.Change.SequenceNumber == a.BatchItemFailures[0].ItemIdentifier {
+			return i
+		}
+	}
+	w.Fatalf("the answer is %v", a)
+	return 0
+}
+
+// at sets the clock to a time of the day.
+func (w *world) at(clock string) {
+	w.Helper()
+	w.now = must(time.Parse("2006-01-02 15:04", "2026-01-02 "+clock))(w)
+}
+
+// history is the table's part of that name.
+func history(m *storetest.Memory) string {
+	var lines []string
+	for line := range strings.Lines(m.Dump()) {
+		if strings.HasPrefix(line, store.HistoryPrefix) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
