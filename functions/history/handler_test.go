@@ -1,0 +1,620 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/events"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+func TestRecordedEvent(t *testing.T) {
+	b, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e lambdaevents.DynamoDBEvent
+	if err := json.Unmarshal(b, &e); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	if done := w.batch(e.Records); done != 1 {
+		t.Error("the record failed")
+	}
+	if got := w.bus.accepted; len(got) != 1 || got[0].name != "Overlap Detected" || got[0].id != "c4ca4238a0b923820dcc509a6f75849b.0" || got[0].detail["time"] != "2027-01-15T08:00:00Z" {
+		t.Errorf("told %+v", got)
+	}
+	records, _, err := w.store.History(t.Context(), "ipam-scope-0123456789abcdef0", netip.MustParsePrefix("10.0.0.0/16"), "", 0)
+	if err != nil || len(records) != 2 || records[0].Start != 1799999000000 || records[0].End != 1799999999500 || records[1].Start != 1799999999500 || records[1].End != 0 {
+		t.Errorf("recorded %+v, %v", records, err)
+	}
+	again, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got any
+	if err := errors.Join(json.Unmarshal(b, &want), json.Unmarshal(again, &got)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("the event does not survive a round trip, -got +want:\n%s", diff)
+	}
+}
+
+// What happens to pools, allocations and resources, and what is told of it.
+func TestWhatIsTold(t *testing.T) {
+	w := newWorld(t)
+	expect := func(what string, want ...string) {
+		t.Helper()
+		w.deliver()
+		if diff := cmp.Diff(w.bus.take(), want); diff != "" {
+			t.Errorf("%s: -got +want:\n%s", what, diff)
+		}
+	}
+	expect("an IPAM")
+	length := 20
+	pool := w.pool(ipam.Rules{Min: &length}, "10.0.0.0/8")
+	expect("a pool with a CIDR", "Pool CIDR Provisioned: 10.0.0.0/8")
+	taken := w.allocate(pool, "10.0.16.0/20")
+	expect("an allocation", "CIDR Allocated: 10.0.16.0/20")
+	must(w.store.ModifyAllocation(t.Context(), taken.AllocationID, func(a *ipam.Allocation) error { a.Description = "new"; return nil }))(t)
+	expect("its description")
+
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.find(w.private, a)
+	expect("a VPC over it", "Resource Discovered: vpc-a", "Overlap Detected: vpc-a")
+	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.gone(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	expect("an interface")
+	a.Tags = ipam.Tags{"env": "prod"}
+	w.find(w.private, a)
+	expect("a tag")
+	w.release(taken)
+	expect("a release", "CIDR Released: 10.0.16.0/20", "Overlap Cleared: vpc-a")
+
+	taken = w.allocate(pool, "10.1.0.0/20")
+	b := vpc("vpc-b", "10.1.0.0/20", "eu-west-1")
+	w.find(w.private, b)
+	expect("a VPC that claims an allocation", "CIDR Allocated: 10.1.0.0/20", "Resource Discovered: vpc-b", "Resource Compliant: vpc-b")
+	longer := 24
+	rules := func(min *int) {
+		t.Helper()
+		must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { p.Rules.Max, p.Rules.Min = nil, min; return nil }))(t)
+	}
+	rules(&longer)
+	w.deliver()
+	w.judge(w.private, b.CIDR) // as the scan does that is asked for
+	expect("another rule", "Resource Noncompliant: vpc-b")
+	rules(&length)
+	w.deliver()
+	w.judge(w.private, b.CIDR)
+	expect("the old rule", "Resource Compliant: vpc-b")
+	c := vpc("vpc-c", "10.1.8.0/21", region)
+	w.find(w.private, c)
+	expect("a VPC inside", "Resource Discovered: vpc-c", "Overlap Detected: vpc-c", "Overlap Detected: vpc-b")
+	w.gone(w.private, b)
+	expect("the outer one goes", "Overlap Cleared: vpc-b", "Resource Gone: vpc-b")
+	w.release(taken)
+	expect("what is left", "CIDR Released: 10.1.0.0/20", "Overlap Cleared: vpc-c")
+
+	for _, u := range []ipam.Usage{{Assigned: 10, Available: 90}, {Assigned: 85, Available: 15}, {Assigned: 78, Available: 22}, {Assigned: 20, Available: 80}} {
+		must(w.store.SaveUsage(t.Context(), pool, u))(t)
+	}
+	expect("usage up and down", "Pool Utilization Threshold Crossed: "+pool, "Pool Utilization Threshold Crossed: "+pool)
+
+	w.gone(w.private, a)
+	w.gone(w.private, c)
+	expect("all resources", "Resource Gone: vpc-a", "Resource Gone: vpc-c")
+	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
+	expect("no CIDR", "Pool CIDR Deprovisioned: 10.0.0.0/8")
+	w.provisionAgain(pool)
+	expect("the CIDR again", "Pool CIDR Provisioned: 10.0.0.0/8")
+}
+
+func (w *world) provisionAgain(pool string) {
+	w.Helper()
+	must(w.store.Provision(w.Context(), store.Provision{
+		Token: w.token("ProvisionIpamPoolCidr"), Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+	}))(w)
+}
+
+// The parts of a change that no act of today makes, or makes in one record.
+func TestEntries(t *testing.T) {
+	allocation := func(id string, k ipam.Kind) store.Image {
+		return store.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
+	}
+	cidr := func(s ipam.CIDRState) store.Image {
+		return store.Image{PoolCIDR: &ipam.PoolCIDR{Pool: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), State: s}}
+	}
+	row := func(t ipam.ResourceType, s ipam.Status) store.Image {
+		return store.Image{Resource: &ipam.ResourceCIDR{Resource: ipam.Resource{Type: t, ID: "r", CIDR: netip.MustParsePrefix("10.0.0.0/24")}, Status: s}}
+	}
+	none := store.Image{}
+	for _, c := range []struct {
+		what          string
+		before, after store.Image
+		want          []events.Name
+	}{
+		{"a hold becomes an allocation", allocation("h", ipam.KindHold), allocation("a", ipam.KindVPC), []events.Name{events.CIDRAllocated}},
+		{"an allocation becomes a hold", allocation("a", ipam.KindCustom), allocation("h", ipam.KindHold), []events.Name{events.CIDRReleased}},
+		{"an allocation takes another's place", allocation("a", ipam.KindCustom), allocation("b", ipam.KindVPC), []events.Name{events.CIDRReleased, events.CIDRAllocated}},
+		{"a split becomes an allocation", allocation("s", ipam.KindSplit), allocation("a", ipam.KindCustom), []events.Name{events.CIDRAllocated}},
+		{"a hold comes", none, allocation("h", ipam.KindHold), nil},
+		{"a child pool's block", none, allocation("a", ipam.KindPool), nil},
+		{"a child pool's block becomes a hold", allocation("a", ipam.KindPool), allocation("h", ipam.KindHold), nil},
+		{"a CIDR on its way in", none, cidr(ipam.CIDRPendingProvision), nil},
+		{"it is in", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
+		{"it never was", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRFailedProvision), nil},
+		{"it does not get out", cidr(ipam.CIDRProvisioned), cidr(ipam.CIDRFailedDeprovision), nil},
+		{"it is out", cidr(ipam.CIDRFailedDeprovision), cidr(ipam.CIDRDeprovisioned), []events.Name{events.PoolCIDRDeprovisioned}},
+		{"it comes again before it is forgotten", cidr(ipam.CIDRDeprovisioned), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
+		{"an interface", none, row(ipam.ResourceInterface, ipam.Status{}), nil},
+		{"ignored while it overlaps and breaks rules", row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.Overlapping, Compliance: ipam.Noncompliant}),
+			row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.OverlapIgnored, Compliance: ipam.ComplianceIgnored}), []events.Name{events.OverlapCleared}},
+		{"it overlaps with another", row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.Overlapping, With: "a"}), row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.Overlapping, With: "b"}), nil},
+	} {
+		entries, err := (&change{eventID: "e", before: c.before, after: c.after}).entries()
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		var got []events.Name
+		for i, e := range entries {
+			got = append(got, events.Name(*e.DetailType))
+			if !strings.Contains(*e.Detail, fmt.Sprintf(`"id":"e.%d"`, i)) {
+				t.Errorf("%s: the id of event %d is not its own: %s", c.what, i, *e.Detail)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: told %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
+// A change of rules, and the end of a pool, have the pool's scope scanned;
+// nothing else does.
+func TestScansAreAskedFor(t *testing.T) {
+	w := newWorld(t)
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	w.deliver()
+	modify := func(change func(*ipam.Pool)) {
+		t.Helper()
+		must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { change(p); return nil }))(t)
+		w.deliver()
+	}
+	modify(func(p *ipam.Pool) { p.Description = "new" })
+	if w.scans.bodies != nil {
+		t.Errorf("asked for %q", w.scans.bodies)
+	}
+	want := []string{`{"scope":"` + w.private + `","family":"ipv4"}`}
+	modify(func(p *ipam.Pool) { p.Rules.ResourceTags = ipam.Tags{"env": "prod"} })
+	if !slices.Equal(w.scans.bodies, want) {
+		t.Errorf("for the rules, asked for %q, want %q", w.scans.bodies, want)
+	}
+	w.scans.bodies = nil
+	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
+	must(w.store.DeletePool(t.Context(), pool, false, func(*ipam.Pool) error { return nil }))(t)
+	w.deliver()
+	if !slices.Equal(w.scans.bodies, want) {
+		t.Errorf("for the end of the pool, asked for %q, want %q", w.scans.bodies, want)
+	}
+}
+
+// The release of an allocation in a pool that is gone by then is no failure.
+func TestAllocationOfAPoolThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	w.release(w.allocate(pool, "10.0.0.0/24"))
+	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
+	must(w.store.DeletePool(t.Context(), pool, false, func(*ipam.Pool) error { return nil }))(t)
+	w.deliver()
+	if len(w.scans.bodies) != 1 {
+		t.Errorf("asked for %q", w.scans.bodies)
+	}
+}
+
+func TestRemovalsByTTLTellNothing(t *testing.T) {
+	w := newWorld(t)
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.find(w.private, a)
+	w.gone(w.private, a)
+	last := w.table.records[len(w.table.records)-1]
+	if last.EventName != "REMOVE" {
+		t.Fatalf("the last record is %+v", last)
+	}
+	last.UserIdentity = &lambdaevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
+	before := w.table.Dump()
+	if w.batch([]lambdaevents.DynamoDBEventRecord{last}) != 1 || w.table.Dump() != before || w.bus.accepted != nil {
+		t.Errorf("told %q and left\n%s", w.bus.take(), w.table.Dump())
+	}
+}
+
+// scenario is a stream in which much happens, with what it should leave: the
+// table's history, and the events by item in order.
+type scenario struct {
+	end     *storetest.Memory // without history
+	records []lambdaevents.DynamoDBEventRecord
+	history string
+	events  map[string][]string
+	now     time.Time
+}
+
+func newScenario(t *testing.T) *scenario {
+	t.Helper()
+	w := newWorld(t)
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	a, b := vpc("vpc-a", "10.0.0.0/16", region), vpc("vpc-b", "10.0.0.0/16", "eu-west-1")
+	for _, step := range []func(){
+		func() { w.find(w.private, a) },
+		func() { w.find(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24")) },
+		func() { w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner)) },
+		func() { w.find(w.private, b) },
+		func() { w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
+		func() { w.release(w.allocate(pool, "10.9.0.0/16")) },
+		func() { w.gone(w.private, a) },
+		func() { w.gone(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
+		func() { w.allocate(pool, "10.0.128.0/17") },
+		func() { must(w.store.SaveUsage(t.Context(), pool, ipam.Usage{Assigned: 85, Available: 15}))(t) },
+		func() { b.Name = "new"; w.find(w.private, b) },
+	} {
+		w.now = w.now.Add(90 * time.Second)
+		step()
+		w.deliver()
+	}
+	s := &scenario{end: &storetest.Memory{}, history: history(w.table.Memory), events: ordered(w.bus.accepted, w.table.records), now: w.now}
+	for _, r := range w.table.records {
+		if pk := r.Change.Keys["PK"]; !strings.HasPrefix(pk.String(), store.HistoryPrefix) {
+			s.records = append(s.records, r)
+		}
+	}
+	for k, i := range w.table.All() {
+		if !strings.HasPrefix(k.PK, store.HistoryPrefix) {
+			if err := s.end.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if lines := strings.Count(s.history, "\n"); lines != 9 || len(s.events) != 7 {
+		t.Fatalf("the scenario leaves %d records and events of %d items:\n%s%v", lines, len(s.events), s.history, s.events)
+	}
+	return s
+}
+
+// ordered returns the ids of events by the item that they are of, each where it
+// was accepted first.
+func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[string][]string {
+	item := map[string]string{}
+	for _, r := range records {
+		pk, sk := r.Change.Keys["PK"], r.Change.Keys["SK"]
+		item[r.EventID] = pk.String() + " " + sk.String()
+	}
+	by, seen := map[string][]string{}, map[string]bool{}
+	for _, a := range all {
+		of, _, _ := strings.Cut(a.id, ".")
+		if !seen[a.id] {
+			by[item[of]] = append(by[item[of]], a.id)
+		}
+		seen[a.id] = true
+	}
+	return by
+}
+
+// replay is a world in which the scenario's records are delivered again. Nothing
+// is to be judged any more, so what is written is history.
+func (s *scenario) replay(t *testing.T, wrap func(store.Table) store.Table) *world {
+	w := &world{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
+	clock := func() time.Time { return w.now }
+	w.table.now = clock
+	var table store.Table = w.table
+	if wrap != nil {
+		table = wrap(table)
+	}
+	w.handler = New(newStore(table, clock), w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
+	return w
+}
+
+func (s *scenario) check(t *testing.T, w *world, what string) {
+	t.Helper()
+	if diff := cmp.Diff(history(w.table.Memory), s.history); diff != "" {
+		t.Errorf("%s: the history, -got +want:\n%s", what, diff)
+	}
+	if diff := cmp.Diff(ordered(w.bus.accepted, s.records), s.events); diff != "" {
+		t.Errorf("%s: the events, -got +want:\n%s", what, diff)
+	}
+}
+
+// Records that come again, in other batches, and before or after those of other
+// items, leave the same history and the same events.
+func TestRedeliveredAndReordered(t *testing.T) {
+	s := newScenario(t)
+	byItem := map[string][]lambdaevents.DynamoDBEventRecord{}
+	for _, r := range s.records {
+		pk, sk := r.Change.Keys["PK"], r.Change.Keys["SK"]
+		k := pk.String() + " " + sk.String()
+		byItem[k] = append(byItem[k], r)
+	}
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		var order []lambdaevents.DynamoDBEventRecord
+		left := maps.Clone(byItem)
+		for len(left) > 0 {
+			items := slices.Sorted(maps.Keys(left))
+			k := items[random.IntN(len(items))]
+			n := 1 + random.IntN(len(left[k]))
+			order = append(order, left[k][:n]...)
+			if left[k] = left[k][n:]; len(left[k]) == 0 {
+				delete(left, k)
+			}
+		}
+		w := s.replay(t, nil)
+		for at := 0; at < len(order); {
+			n := min(1+random.IntN(30), len(order)-at)
+			if done := w.batch(order[at : at+n]); done != n {
+				t.Fatalf("seed %d: record %d failed", seed, at+done)
+			}
+			at = max(0, at+n-random.IntN(5)*random.IntN(2)) // perhaps a few again
+			if random.IntN(10) == 0 {
+				w.batch(order[:at]) // or all
+			}
+		}
+		s.check(t, w, fmt.Sprint("seed ", seed))
+	}
+}
+
+// Whatever call fails once, in whole or in part, and whether it was carried out
+// or not: what comes again leaves the same history and the same events.
+func TestEveryCallFailsOnce(t *testing.T) {
+	s := newScenario(t)
+	run := func(w *world) (failures int) {
+		for at := 0; at < len(s.records); {
+			batch := s.records[at:min(at+25, len(s.records))]
+			done := w.batch(batch)
+			if at += done; done < len(batch) {
+				failures++
+			}
+			if failures > 1 {
+				t.Fatal("what failed once fails again")
+			}
+		}
+		return failures
+	}
+	traced := &storetest.Faulty{}
+	good := s.replay(t, func(table store.Table) store.Table { traced.Table = table; return traced })
+	if run(good) > 0 {
+		t.Error("without faults, a batch fails")
+	}
+	s.check(t, good, "without faults")
+	failed := 0
+	try := func(what string, w *world) {
+		failed += run(w)
+		s.check(t, w, what)
+	}
+	for _, at := range traced.Trace() {
+		for _, applied := range []bool{false, true} {
+			try(fmt.Sprintf("%s fails, carried out: %t", at, applied), s.replay(t, func(table store.Table) store.Table {
+				return &storetest.Faulty{Table: table, Inject: func(c storetest.Call) *storetest.Fault {
+					if c.Kind == at.Kind && c.N == at.N {
+						return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					}
+					return nil
+				}}
+			}))
+		}
+	}
+	if failed == 0 {
+		t.Error("no failed call of the table has failed a batch")
+	}
+	failed = 0
+	calls := good.bus.calls
+	for n := 1; n <= calls; n++ {
+		for _, applied := range []bool{false, true} {
+			w := s.replay(t, nil)
+			w.bus.fault = func(call int) (bool, error) {
+				if call == n {
+					return applied, errors.New("away")
+				}
+				return false, nil
+			}
+			try(fmt.Sprintf("call %d of the bus fails, carried out: %t", n, applied), w)
+		}
+	}
+	entries := len(good.bus.accepted)
+	for n := range entries {
+		w, offered := s.replay(t, nil), -1
+		w.bus.refuse = func(bustypes.PutEventsRequestEntry) bool { offered++; return offered == n }
+		try(fmt.Sprintf("event %d is refused", n), w)
+	}
+	if failed != 2*calls+entries {
+		t.Errorf("%d of %d failures of the bus have failed a batch", failed, 2*calls+entries)
+	}
+}
+
+// A batch goes on from the first record that failed, be it for its history or for
+// its events, and no event is told of those from it on.
+func TestPartialFailures(t *testing.T) {
+	w := newWorld(t)
+	w.deliver()
+	for i := range 12 {
+		w.find(w.private, vpc(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.%d.0.0/16", i), region))
+	}
+	records := slices.DeleteFunc(slices.Clone(w.table.records[w.read:]), func(r lambdaevents.DynamoDBEventRecord) bool { return r.EventName != "INSERT" })
+	if len(records) != 12 {
+		t.Fatalf("%d records", len(records))
+	}
+	w.bus.refuse = func(e bustypes.PutEventsRequestEntry) bool { return strings.Contains(*e.Detail, "vpc-04") }
+	if done := w.batch(records); done != 4 {
+		t.Errorf("event 4 is refused, and the batch is to go on from %d", done)
+	}
+	if told := w.bus.take(); len(told) != 9 { // the rest of the same call, and no other call
+		t.Errorf("told %q", told)
+	}
+	w.bus.refuse = nil
+	broken := slices.Clone(records)
+	broken[2].Change.NewImage = maps.Clone(broken[2].Change.NewImage)
+	broken[2].Change.NewImage["Object"] = lambdaevents.NewStringAttribute("{")
+	if done := w.batch(broken); done != 2 {
+		t.Errorf("record 2 is broken, and the batch is to go on from %d", done)
+	}
+	if told := w.bus.take(); len(told) != 2 {
+		t.Errorf("told %q", told)
+	}
+	w.scans.fault = func() error { return errors.New("away") }
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	w.read = len(w.table.records)
+	length := 20
+	must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { p.Rules.Min = &length; return nil }))(t)
+	if done := w.batch(w.table.records[w.read:]); done != 0 {
+		t.Error("a scan could not be asked for, and nothing failed")
+	}
+	keyless := lambdaevents.DynamoDBEventRecord{EventID: "e", Change: lambdaevents.DynamoDBStreamRecord{SequenceNumber: "1"}}
+	if done := w.batch([]lambdaevents.DynamoDBEventRecord{keyless}); done != 0 {
+		t.Error("a record without a key has not failed")
+	}
+}
+
+// Calls end with ten events, with 256 KB, and before a second event of an item.
+func TestCallsOfTheBus(t *testing.T) {
+	entry := func(size int) bustypes.PutEventsRequestEntry {
+		e := named(events.ResourceGone, events.Header{}, nil)
+		detail := strings.Repeat("x", size-timeBytes-len(*e.Source)-len(*e.DetailType))
+		e.Detail = &detail
+		return e
+	}
+	for _, c := range []struct {
+		what  string
+		items string // one letter an event
+		size  int
+		want  []int
+	}{
+		{"none", "", 100, nil},
+		{"of ten items", "abcdefghij", 100, []int{10}},
+		{"of eleven", "abcdefghijk", 100, []int{10, 1}},
+		{"of one item", "aaa", 100, []int{1, 1, 1}},
+		{"again at the end", "abca", 100, []int{3, 1}},
+		{"four fill a call", "abcde", 64 << 10, []int{4, 1}},
+		{"a byte too many for four", "abcde", 64<<10 + 1, []int{3, 2}},
+		{"each too large for two", "abc", 200 << 10, []int{1, 1, 1}},
+	} {
+		var all []message
+		for i, item := range c.items {
+			all = append(all, message{string(item), i, entry(c.size)})
+		}
+		counter := &counting{}
+		if err := (&Bus{counter, "b"}).send(t.Context(), all); err != nil || !slices.Equal(counter.calls, c.want) {
+			t.Errorf("%s: calls of %v, %v, want %v", c.what, counter.calls, err, c.want)
+		}
+	}
+	short := &counting{short: true}
+	var refused *refusal
+	if err := (&Bus{short, "b"}).send(t.Context(), []message{{"a", 0, entry(100)}, {"b", 7, entry(100)}}); !errors.As(err, &refused) || refused.record != 7 {
+		t.Errorf("an answer for one of two: %v", err)
+	}
+}
+
+// counting is a bus that counts.
+type counting struct {
+	calls []int
+	short bool // it answers for one less
+}
+
+func (c *counting) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	c.calls = append(c.calls, len(in.Entries))
+	out := &eventbridge.PutEventsOutput{Entries: make([]bustypes.PutEventsResultEntry, len(in.Entries))}
+	if c.short {
+		out.Entries = out.Entries[1:]
+	}
+	return out, nil
+}
+
+// stuck is a store that does not answer.
+type stuck struct{ Store }
+
+func (stuck) PutHistory(ctx context.Context, _ string, _ ...ipam.HistoryRecord) error {
+	<-ctx.Done()
+	return fmt.Errorf("record: %w", ctx.Err())
+}
+
+// A batch that does not end in time stops while there still is time to say so.
+func TestDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.gone(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		h := New(stuck{}, w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler)})
+		a, err := h.Handle(ctx, lambdaevents.DynamoDBEvent{Records: w.table.records[len(w.table.records)-1:]})
+		if err != nil || len(a.BatchItemFailures) != 1 {
+			t.Errorf("%v, %v", a, err)
+		}
+		if took := time.Since(begin); took != time.Minute-margin {
+			t.Errorf("answered after %s", took)
+		}
+	})
+}
+
+func TestOneLogRecordForEachBatch(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want map[string]any
+	}{
+		{"done", nil, map[string]any{"level": "INFO", "code": "", "Outcome": "ok", "failed": 0.0, "events": 1.0}},
+		{"remains", fmt.Errorf("put: %w", context.DeadlineExceeded), map[string]any{"level": "WARN", "code": "InternalError", "Outcome": "remains", "failed": 1.0, "events": 1.0}},
+		{"failure", errors.New("away"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "failed": 1.0, "events": 1.0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deliver()
+			w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+			w.bus.fault = func(int) (bool, error) { return false, c.err }
+			var log bytes.Buffer
+			clock := w.now
+			h := New(w.store, w.scans, &Bus{w.bus, "cadastre"}, Options{
+				Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+				Now:    func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock },
+			})
+			if _, err := h.Handle(t.Context(), lambdaevents.DynamoDBEvent{Records: w.table.records[w.read : w.read+1]}); err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := json.Unmarshal(log.Bytes(), &got); err != nil {
+				t.Fatalf("not one record: %v in %s", err, log.Bytes())
+			}
+			if got["_aws"] == nil {
+				t.Error("the record is no metric")
+			}
+			if text, _ := got["error"].(string); c.err != nil && !strings.Contains(text, c.err.Error()) {
+				t.Errorf("the error is %q", text)
+			}
+			for _, name := range []string{"_aws", "time", "error"} {
+				delete(got, name)
+			}
+			maps.Copy(c.want, map[string]any{"msg": "history", "records": 1.0, "duration_ms": 1.5, "Operation": "history", "Requests": 1.0, "Duration": 1.5})
+			if diff := cmp.Diff(got, c.want); diff != "" {
+				t.Errorf("-got +want:\n%s", diff)
+			}
+		})
+	}
+}
