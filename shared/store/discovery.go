@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -406,7 +405,7 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 			if err := s.eachFound(ctx, a, follow); err != nil || read[k] != nil {
 				return err
 			}
-			return s.write(ctx, Write{Op: OpDelete, Key: discoveredAccountKey(id, a.Region, a.Account)})
+			return s.drop(ctx, discoveredAccountKey(id, a.Region, a.Account))
 		}); err != nil {
 			return nil, err
 		}
@@ -456,13 +455,16 @@ func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func
 	}
 }
 
-// write makes one write that may be made twice.
-func (s *Store) write(ctx context.Context, w Write) error {
-	err := s.table.Transact(ctx, []Write{w})
-	if _, lost := errors.AsType[*ConditionError](err); lost || errors.Is(err, ErrConflict) {
-		return errLost
-	}
-	return err
+// drop removes an item, whatever it is by then.
+func (s *Store) drop(ctx context.Context, k Key) error {
+	return s.commit(ctx, "remove "+k.String(), nil, func(a attempt) ([]Write, error) {
+		if a.unsure {
+			if read, err := s.table.BatchGet(ctx, []Key{k}); err != nil || read[k] == nil {
+				return nil, err
+			}
+		}
+		return []Write{{Op: OpDelete, Key: k}}, nil
+	})
 }
 
 // SaveDiscoveredAccount keeps how far the discovery of an account in a Region
@@ -482,10 +484,14 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 		now := *a
 		w := Write{Op: OpPut, Key: k, If: Cond{Absent: true}}
 		if i := read[k]; i != nil {
-			if i.num(attrAttempted) > a.Attempted {
+			have, err := decodeDiscoveredAccount(Row{k, i})
+			if err != nil {
+				return nil, err
+			}
+			now.Succeeded = max(now.Succeeded, have.Succeeded)
+			if have.Attempted > now.Attempted || *have == now {
 				return nil, nil
 			}
-			now.Succeeded = max(now.Succeeded, i.num(attrSucceeded))
 			w.If = Cond{Equal: Item{attrAttempted: i[attrAttempted], attrSucceeded: i[attrSucceeded]}}
 		}
 		w.Item = encodeDiscoveredAccount(&now)
@@ -499,12 +505,7 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 	if _, err = one(ctx, s.Discoveries, a.Discovery); !isNotFound(err) {
 		return err
 	}
-	return s.commit(ctx, "remove "+k.String(), nil, func(at attempt) ([]Write, error) {
-		if at.unsure {
-			return nil, nil
-		}
-		return []Write{{Op: OpDelete, Key: k}}, nil
-	})
+	return s.drop(ctx, k)
 }
 
 // DiscoveredAccounts returns how far a discovery is in the accounts that it has

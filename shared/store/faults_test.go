@@ -28,6 +28,8 @@ type lab struct {
 	room  int
 	ipams int64 // quota
 
+	discoveries, associations int64 // quotas, if not 0
+
 	ipam, scope, second string // an IPAM, its private scope, a scope without pools
 	top                 string // pool with 10.0.0.0/16: allocations of 10.0.0.0/24 and 10.0.3.0/24, default length 26
 	child               string // pool in top with 10.0.128.0/20 and 10.0.144.0/20, of which one has an allocation
@@ -36,6 +38,8 @@ type lab struct {
 	alloc               *ipam.Allocation
 	inChild             *ipam.Allocation
 	guests              *ipam.Allocation // another account's in top, once visited
+
+	other, discovery, association string // once watched: a bare IPAM, a discovery that looked at two accounts, and its association with that
 }
 
 const labAccount, guestAccount = "111122223333", "444455556666"
@@ -43,6 +47,8 @@ const labAccount, guestAccount = "111122223333", "444455556666"
 func (l *lab) store(table store.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = l.ipams
+	quotas.Discoveries = max(quotas.Discoveries, l.discoveries)
+	quotas.AssociationsPerIPAM = max(quotas.AssociationsPerIPAM, l.associations)
 	ids := 0
 	return store.New(table, store.Options{
 		Region: "us-east-1",
@@ -360,6 +366,59 @@ var operations = []operation{
 	}},
 	{name: "allocations by id", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return s.AllocationsByID(ctx, []string{l.alloc.AllocationID, l.inChild.AllocationID})
+	}},
+	{name: "create a discovery", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(guestAccount))
+	}},
+	{name: "create the first discovery of an account with an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(labAccount))
+	}},
+	{name: "create a further discovery", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(labAccount))
+	}},
+	{name: "modify a discovery", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyDiscovery(ctx, l.discovery, ipam.ActModify, func(o *ipam.Discovery) error { o.Exclusions = []string{"x"}; return nil })
+	}},
+	{name: "tag an association", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.ModifyAssociation(ctx, l.association, ipam.ActUse, func(o *ipam.DiscoveryAssociation) error { o.Tags = ipam.Tags{"new": "v"}; return nil })
+	}},
+	{name: "delete a discovery", prepare: watched, again: ipam.CodeInvalidDiscoveryIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteDiscovery(ctx, l.discovery, func(*ipam.Discovery) error { return nil })
+	}},
+	{name: "associate", prepare: apart, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.Associate(ctx, token("AssociateIpamResourceDiscovery", "n"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
+	}},
+	{name: "disassociate", prepare: watched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
+	{name: "disassociate from what is gone", prepare: unwatched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
+	{name: "delete an IPAM with associations", prepare: watched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
+	}},
+	{name: "delete an IPAM with an association with what is gone", prepare: unwatched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
+	}},
+	{name: "save an account", prepare: watched, do: saving(200)},
+	{name: "save the first run of an account", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-west-2", Account: labAccount, Attempted: 1})
+	}},
+	{name: "save an account of a discovery that is gone", prepare: purged, do: saving(200)},
+	{name: "finish the end of a discovery", prepare: unwatched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "purge#"+l.discovery)
+	}},
+	{name: "finish an association", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "purge#"+l.discovery)
+	}},
+	{name: "list discoveries", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.DiscoveriesAfter(ctx, labAccount, "", 1)
+		return []any{found, next}, err
+	}},
+	{name: "list all discoveries", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.AllDiscoveries(ctx) }},
+	{name: "list associations", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.AssociationsAfter(ctx, labAccount, "", 1)
+		return []any{found, next}, err
+	}},
+	{name: "list accounts", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		found, next, err := s.DiscoveredAccounts(ctx, l.discovery, "", "", 1)
+		return []any{found, next}, err
 	}},
 	{name: "pending work", prepare: cascade, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return s.PendingWork(ctx, l.now.Add(time.Hour))

@@ -1,0 +1,306 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+func discoveryOf(account string) ipam.Discovery {
+	return ipam.Discovery{Meta: ipam.Meta{Owner: account, Tags: ipam.Tags{"k": "v"}}, OperatingRegions: []string{"us-east-1"}}
+}
+
+func mayAssociate(*ipam.IPAM, *ipam.Discovery) error { return nil }
+
+// watched makes a bare IPAM and a discovery that is associated with that and
+// the lab's own IPAM, and lets it look at two accounts.
+func watched(l *lab) {
+	s := l.store(l.table)
+	l.other = must(s.CreateIPAM(l.Context(), token("CreateIpam", "other"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(l.T).ID
+	l.discoveries = 3
+	s = l.store(l.table)
+	l.discovery = must(s.CreateDiscovery(l.Context(), token("CreateIpamResourceDiscovery", "1"), discoveryOf(labAccount)))(l.T).ID
+	for _, id := range []string{l.ipam, l.other} {
+		l.association = must(s.Associate(l.Context(), token("AssociateIpamResourceDiscovery", id), ipam.DiscoveryAssociation{IPAM: id, Discovery: l.discovery}, mayAssociate))(l.T).ID
+	}
+	for _, account := range []string{labAccount, guestAccount} {
+		must(0, s.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: account, Attempted: 100, Succeeded: 90}))(l.T)
+	}
+}
+
+// apart is watched with the association with the bare IPAM ended.
+func apart(l *lab) {
+	watched(l)
+	must(disassociating(l.Context(), l, l.store(l.table)))(l.T)
+}
+
+// unwatched deletes the discovery of watched.
+func unwatched(l *lab) {
+	watched(l)
+	must(l.store(l.table).DeleteDiscovery(l.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(l.T)
+}
+
+// purged is unwatched with the work done.
+func purged(l *lab) {
+	unwatched(l)
+	l.work()
+}
+
+func disassociating(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	return s.Disassociate(ctx, l.association, func(*ipam.DiscoveryAssociation) error { return nil })
+}
+
+// saving keeps a run of the lab's account that began at a time.
+func saving(at int64) func(context.Context, *lab, *store.Store) (any, error) {
+	return func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{
+			Discovery: l.discovery, Region: "us-east-1", Account: labAccount, OU: "ou-f6g7-11111111", Attempted: at, FailureCode: "throttling-failure", Failure: "later",
+		})
+	}
+}
+
+// What changes between the reading and the writing of another request leaves
+// the discovery, the IPAM and the association agreeing.
+func TestAssociationsOvertaken(t *testing.T) {
+	type act = func(context.Context, *lab, *store.Store) error
+	var associate, end, remove, deleteIPAM, describe, describeIPAM act = func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.Associate(ctx, token("AssociateIpamResourceDiscovery", "late"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
+		return err
+	}, func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := disassociating(ctx, l, s)
+		return err
+	}, func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.DeleteDiscovery(ctx, l.discovery, func(*ipam.Discovery) error { return nil })
+		return err
+	}, func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.DeleteIPAM(ctx, l.other, false, mayIPAM)
+		return err
+	}, func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.ModifyDiscovery(ctx, l.discovery, ipam.ActModify, func(o *ipam.Discovery) error { o.Description = "new"; return nil })
+		return err
+	}, func(ctx context.Context, l *lab, s *store.Store) error {
+		_, err := s.ModifyIPAM(ctx, l.other, ipam.ActModify, func(o *ipam.IPAM) error { o.Description = "new"; return nil })
+		return err
+	}
+	for _, c := range []struct {
+		name      string
+		prepare   func(*lab)
+		first, by act
+		code      ipam.Code // of the first
+		with      int       // IPAMs that the discovery is associated with in the end; -1: it is gone
+		counts    int64     // associations of the bare IPAM in the end; -1: it is gone
+	}{
+		{"an association by a description", apart, associate, describe, "", 2, 2},
+		{"an association by the IPAM's description", apart, associate, describeIPAM, "", 2, 2},
+		{"a description by an association", apart, describe, associate, "", 2, 2},
+		{"an association by the discovery's end", apart, associate, remove, ipam.CodeInvalidDiscoveryIDNotFound, -1, 1},
+		{"the discovery's end by an association", apart, remove, associate, "", -1, 2},
+		{"an association by the IPAM's end", apart, associate, deleteIPAM, ipam.CodeInvalidIpamIDNotFound, 1, -1},
+		{"the IPAM's end by an association", apart, deleteIPAM, associate, "", 1, -1},
+		{"an end by the discovery's", watched, end, remove, "", -1, 1},
+		{"the discovery's end by an association's", watched, remove, end, "", -1, 1},
+		{"an end by the IPAM's", watched, end, deleteIPAM, ipam.CodeInvalidAssociationIDNotFound, 1, -1},
+		{"the IPAM's end by an association's", watched, deleteIPAM, end, "", 1, -1},
+		{"the IPAM's end by the discovery's", watched, deleteIPAM, remove, "", -1, -1},
+		{"the discovery's end by the IPAM's", watched, remove, deleteIPAM, "", -1, -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t)
+			c.prepare(l)
+			table := &overtaken{Table: l.table, by: func() { must(0, c.by(t.Context(), l, l.store(l.table)))(t) }}
+			if err := c.first(t.Context(), l, l.store(table)); ipam.CodeOf(err) != c.code {
+				t.Fatalf("%v, want the code %q", err, c.code)
+			}
+			l.fsck()
+			l.work()
+			l.fsck()
+			with, counts := -1, int64(-1)
+			for _, d := range must(l.store(l.table).Discoveries(t.Context(), []string{l.discovery}))(t) {
+				with = len(d.IPAMs)
+			}
+			for _, o := range must(l.store(l.table).IPAMs(t.Context(), []string{l.other}))(t) {
+				counts = o.DiscoveryAssociations
+			}
+			if with != c.with || counts != c.counts {
+				t.Errorf("the discovery has %d IPAMs, want %d; the IPAM counts %d associations, want %d", with, c.with, counts, c.counts)
+			}
+			if notes := must(l.store(l.table).PendingWork(t.Context(), l.now.Add(1<<40)))(t); len(notes) > 0 {
+				t.Errorf("work is left: %q", notes)
+			}
+		})
+	}
+}
+
+func TestLimitsOfDiscoveries(t *testing.T) {
+	l := newLab(t)
+	watched(l)
+	l.discoveries = 1
+	s := l.store(l.table)
+	refused := func(err error, code ipam.Code, words string) {
+		t.Helper()
+		if ipam.CodeOf(err) != code || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v, want %s with %q", err, code, words)
+		}
+	}
+	_, err := s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(labAccount))
+	refused(err, ipam.CodeResourceLimitExceeded, "limited to 1")
+	must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "3"), discoveryOf(guestAccount)))(t)
+	// The count goes down with a discovery.
+	must(s.DeleteDiscovery(t.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(t)
+	d := must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(labAccount)))(t)
+	// So does an association's, when it is ended, whether its discovery is there or not.
+	for range 5 {
+		a := must(s.Associate(t.Context(), token("AssociateIpamResourceDiscovery", ""), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: d.ID}, mayAssociate))(t)
+		must(s.Disassociate(t.Context(), a.ID, func(*ipam.DiscoveryAssociation) error { return nil }))(t)
+	}
+	// An account may have the first of its objects be a discovery.
+	must(s.CreateIPAM(t.Context(), token("CreateIpam", "guest"), ipam.IPAM{Meta: ipam.Meta{Owner: guestAccount}}))(t)
+	l.work()
+	l.fsck()
+}
+
+// An IPAM with as many associations as there may be ends in one transaction, and
+// so does a discovery.
+func TestMostAssociations(t *testing.T) {
+	l := newLab(t)
+	l.ipams, l.discoveries, l.associations = 30, 30, ipam.MaxAssociationsPerIPAM
+	s := l.store(l.table)
+	name := func(n int) string { return strings.Repeat("x", n+1) }
+	above := must(s.CreateIPAM(t.Context(), token("CreateIpam", "full"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID
+	associate := func(id, discovery string) error {
+		_, err := s.Associate(t.Context(), token("AssociateIpamResourceDiscovery", ""), ipam.DiscoveryAssociation{IPAM: id, Discovery: discovery}, mayAssociate)
+		return err
+	}
+	var one string
+	for n := range ipam.MaxAssociationsPerIPAM {
+		one = must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", name(n)), discoveryOf(labAccount)))(t).ID
+		if n < ipam.MaxAssociationsPerIPAM-1 { // besides the default one
+			must(0, associate(above, one))(t)
+		}
+	}
+	if err := associate(above, one); ipam.CodeOf(err) != ipam.CodeResourceLimitExceeded {
+		t.Errorf("an association too many of an IPAM: %v", err)
+	}
+	must(s.DeleteIPAM(t.Context(), above, false, mayIPAM))(t)
+	for n := range ipam.MaxAssociationsPerIPAM {
+		must(0, associate(must(s.CreateIPAM(t.Context(), token("CreateIpam", name(n)), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID, one))(t)
+	}
+	if err := associate(l.ipam, one); ipam.CodeOf(err) != ipam.CodeResourceLimitExceeded {
+		t.Errorf("an association too many of a discovery: %v", err)
+	}
+	must(s.DeleteDiscovery(t.Context(), one, func(*ipam.Discovery) error { return nil }))(t)
+	l.work()
+	l.fsck()
+}
+
+func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
+	l := newLab(t)
+	watched(l)
+	s := l.store(l.table)
+	have := func() ipam.DiscoveredAccount {
+		found, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "us-east-1", "", 0)
+		if err != nil || len(found) != 2 || found[0].Account != labAccount || found[1].Account != guestAccount {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		return *found[0]
+	}
+	want := ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: labAccount, Attempted: 100, Succeeded: 90}
+	for _, c := range []struct {
+		name                 string
+		attempted, succeeded int64
+		failure              string
+		attempt, success     int64 // kept
+		kept                 string
+	}{
+		{"a run that began before", 99, 99, "old", 100, 90, ""},
+		{"a run that fails", 200, 0, "new", 200, 90, "new"},
+		{"the same run, complete", 200, 200, "", 200, 200, ""},
+		{"the next one, with what it knows of before", 300, 90, "newer", 300, 200, "newer"},
+	} {
+		a := want
+		a.Attempted, a.Succeeded, a.Failure = c.attempted, c.succeeded, c.failure
+		if a.Failure != "" {
+			a.FailureCode = "throttling-failure"
+		}
+		must(0, s.SaveDiscoveredAccount(t.Context(), &a))(t)
+		w := want
+		w.Attempted, w.Succeeded, w.Failure = c.attempt, c.success, c.kept
+		if c.kept != "" {
+			w.FailureCode = "throttling-failure"
+		}
+		if diff := cmp.Diff(w, have()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+	// Region by Region, and all together.
+	must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east", Account: labAccount, Attempted: 1}))(t)
+	var places []string
+	for after := ""; ; {
+		found, next, err := s.DiscoveredAccounts(t.Context(), l.discovery, "", after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range found {
+			places = append(places, store.DiscoveredAccountAfter(a))
+		}
+		if after = next; after == "" {
+			break
+		}
+	}
+	if len(places) != 3 || !slices.IsSorted(places) {
+		t.Errorf("all accounts: %q", places)
+	}
+	_ = have()
+}
+
+// An account that is saved while its discovery ends leaves nothing.
+func TestAccountSavedWhileItsDiscoveryEnds(t *testing.T) {
+	l := newLab(t)
+	watched(l)
+	table := &overtaken{Table: l.table, by: func() {
+		must(l.store(l.table).DeleteDiscovery(t.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(t)
+		l.work()
+	}}
+	must(saving(200)(t.Context(), l, l.store(table)))(t)
+	l.fsck()
+	if found, _, err := l.store(l.table).DiscoveredAccounts(t.Context(), l.discovery, "", "", 0); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
+// An association that is made while what is left of the one before is being
+// cleared is not forgotten.
+func TestPurgeOvertaken(t *testing.T) {
+	l := newLab(t)
+	apart(l)
+	again := func() {
+		must(l.store(l.table).Associate(t.Context(), token("AssociateIpamResourceDiscovery", "again"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate))(t)
+	}
+	table := &refusals{Table: &overtaken{Table: l.table, by: again}}
+	must(0, l.store(table).RunWork(t.Context(), "purge#"+l.discovery))(t)
+	if table.n != 1 {
+		t.Errorf("%d transactions were refused, want the one that the association overtook", table.n)
+	}
+	l.fsck()
+}
+
+// refusals is a table that counts the transactions whose conditions do not hold.
+type refusals struct {
+	store.Table
+	n int
+}
+
+func (r *refusals) Transact(ctx context.Context, writes []store.Write) error {
+	err := r.Table.Transact(ctx, writes)
+	if _, lost := errors.AsType[*store.ConditionError](err); lost {
+		r.n++
+	}
+	return err
+}
