@@ -227,10 +227,22 @@ func TestAllocationOfAPoolThatIsGone(t *testing.T) {
 	w.release(w.allocate(pool, "10.0.0.0/24"))
 	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
 	must(w.store.DeletePool(t.Context(), pool, false, func(*ipam.Pool) error { return nil }))(t)
+	w.handler.store = judgeless{w.store, t}
 	w.deliver()
 	if len(w.scans.bodies) != 1 {
 		t.Errorf("asked for %q", w.scans.bodies)
 	}
+}
+
+// judgeless is a store that has nothing to judge.
+type judgeless struct {
+	Store
+	t *testing.T
+}
+
+func (j judgeless) Judge(_ context.Context, scope string, cidr netip.Prefix) error {
+	j.t.Errorf("%s is judged in %q", cidr, scope)
+	return nil
 }
 
 func TestRemovalsByTTLTellNothing(t *testing.T) {
