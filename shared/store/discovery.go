@@ -79,17 +79,14 @@ func (s *Store) endDiscovery(o *ipam.Discovery) []Write {
 }
 
 // endAssociations are the writes that end all of an IPAM's associations, and its
-// default discovery, with the IPAM: the condition on the IPAM's revision is the
-// caller's.
+// default discovery, with the IPAM. The condition on the IPAM's revision, which
+// each association raises, is the caller's.
 func (s *Store) endAssociations(ctx context.Context, o *ipam.IPAM) ([]Write, error) {
 	all, err := s.associations(ctx, o.Owner)
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(a *ipam.DiscoveryAssociation) bool { return a.IPAM != o.ID })
-	if int64(len(all)) != o.DiscoveryAssociations {
-		return nil, errLost // one was begun or ended since the IPAM was read
-	}
 	var writes []Write
 	for _, a := range all {
 		writes = append(writes, disowned(AssociationKey(a.ID), &a.Meta, Cond{Equal: Item{attrRev: num(a.Rev)}})...)
@@ -264,9 +261,6 @@ func (s *Store) associationsOf(ctx context.Context, d *ipam.Discovery) ([]*ipam.
 				of = append(of, a)
 			}
 		}
-	}
-	if len(of) != len(d.IPAMs) {
-		return nil, errLost // one was begun or ended since the discovery was read
 	}
 	return of, nil
 }
