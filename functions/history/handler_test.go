@@ -97,9 +97,9 @@ func TestWhatIsTold(t *testing.T) {
 	w.find(w.private, b)
 	expect("a VPC that claims an allocation", "CIDR Allocated: 10.1.0.0/20", "Resource Discovered: vpc-b", "Resource Compliant: vpc-b")
 	longer := 24
-	rules := func(min *int) {
+	rules := func(least *int) {
 		t.Helper()
-		must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { p.Rules.Max, p.Rules.Min = nil, min; return nil }))(t)
+		must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { p.Rules.Max, p.Rules.Min = nil, least; return nil }))(t)
 	}
 	rules(&longer)
 	w.deliver()
