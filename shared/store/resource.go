@@ -97,7 +97,13 @@ func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, afte
 	return decoded(ctx, s, Query{PK: livePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, DecodeResource)
 }
 
-// ResourceAfter returns the text to go on from behind what Resources returned.
+// Interfaces is Resources for interfaces' addresses.
+func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
+	return decoded(ctx, s, Query{PK: livePK(scope, f, ipam.ResourceInterface), After: after, Limit: limit}, DecodeResource)
+}
+
+// ResourceAfter returns the text to go on from behind what Resources, or
+// Interfaces, returned.
 func ResourceAfter(r *ipam.ResourceCIDR) string { return liveKey(r.Scope, &r.Resource).SK }
 
 // decoded makes one query.

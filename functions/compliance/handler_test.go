@@ -1,0 +1,463 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const account = "111122223333"
+
+// world is an IPAM with a pool 10.0.0.0/24 that wants VPCs to be tagged, and a
+// queue that keeps what is sent.
+type world struct {
+	*testing.T
+	table   *storetest.Memory
+	calls   *storetest.Counter
+	store   *store.Store
+	ipam    *ipam.IPAM
+	pool    string
+	now     time.Time
+	sent    []string
+	logs    bytes.Buffer
+	options Options
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	w.calls = &storetest.Counter{Table: w.table}
+	w.store = w.open(w.calls)
+	w.options = Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: func() time.Time { return w.now }}
+	ctx := t.Context()
+	token := func(op string) store.Token { return store.Token{Account: account, Operation: op} }
+	w.ipam = must(w.store.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: account}, OperatingRegions: []string{"us-east-1"}}))(t)
+	pool := must(w.store.CreatePool(ctx, token("CreateIpamPool"), ipam.Pool{Scope: w.ipam.PrivateScope, Family: ipam.IPv4, AutoImport: true, Locale: "us-east-1", Rules: ipam.Rules{ResourceTags: ipam.Tags{"env": "prod"}}},
+		func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(t)
+	w.pool = pool.ID
+	must(w.store.Provision(ctx, store.Provision{Token: token("ProvisionIpamPoolCidr"), Pool: pool.ID, CIDR: netip.MustParsePrefix("10.0.0.0/24"),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil }}))(t)
+	return w
+}
+
+func (w *world) open(table store.Table) *store.Store {
+	return store.New(table, store.Options{Region: "us-east-1", Owner: account, Now: func() time.Time { return w.now }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+}
+
+func (w *world) allocate(cidr string) {
+	w.Helper()
+	must(w.store.Allocate(w.Context(), store.Allocate{Token: store.Token{Account: account, Operation: "AllocateIpamPoolCidr"}, Pool: w.pool,
+		Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }}))(w.T)
+}
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func text(v any) types.AttributeValue {
+	b, _ := json.Marshal(v)
+	return &types.AttributeValueMemberS{Value: string(b)}
+}
+
+// put writes resources as a discovery does.
+func (w *world) put(scope string, resources ...ipam.Resource) {
+	w.Helper()
+	for _, r := range resources {
+		prefix := "LIVE#"
+		if r.Type == ipam.ResourceInterface {
+			prefix = "IFACE#"
+		}
+		r.Owner, r.Region = account, "us-east-1"
+		k := store.Key{
+			PK: prefix + string(ipam.ScopeSpace(scope, r.Family())),
+			SK: fmt.Sprintf("%s#%03d#%s", hex.EncodeToString(r.CIDR.Addr().AsSlice()), r.CIDR.Bits(), r.ID),
+		}
+		item := store.Item{"Object": text(r), "Status": text(ipam.Status{}), "Sampled": number(1), "Since": number(1), "Rev": number(1)}
+		if err := w.table.Transact(w.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: item}}); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+func vpc(n int, cidr string) ipam.Resource {
+	share := float64(n) / 1000
+	id := fmt.Sprintf("vpc-%03d", n)
+	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: netip.MustParsePrefix(cidr), Usage: &share}
+}
+
+// Send implements Queue.
+func (w *world) Send(_ context.Context, bodies ...string) error {
+	w.sent = append(w.sent, bodies...)
+	return nil
+}
+
+func batch(bodies ...string) Event {
+	var e Event
+	for i, b := range bodies {
+		e.Records = append(e.Records, events.SQSMessage{MessageId: fmt.Sprint("message ", i), Body: b})
+	}
+	return e
+}
+
+// invoke hands an event to a handler on the store and returns the ids of the
+// messages that failed.
+func (w *world) invoke(ctx context.Context, s Store, e Event) (failed []string) {
+	w.Helper()
+	answer := must(New(s, w, w.options).Handle(ctx, e))(w.T)
+	for _, f := range answer.BatchItemFailures {
+		failed = append(failed, f.ItemIdentifier)
+	}
+	return failed
+}
+
+// metrics returns what was logged as metrics, each as "<name> <dimensions>" to
+// its values in turn, but the metrics of work.
+func (w *world) metrics() map[string][]float64 {
+	w.Helper()
+	all := map[string][]float64{}
+	for line := range bytes.Lines(w.logs.Bytes()) {
+		var record map[string]any
+		if err := json.Unmarshal(line, &record); err != nil {
+			w.Fatal(err)
+		}
+		if record["msg"] != "metrics" {
+			continue
+		}
+		for _, d := range record["_aws"].(map[string]any)["CloudWatchMetrics"].([]any) {
+			for _, m := range d.(map[string]any)["Metrics"].([]any) {
+				name := m.(map[string]any)["Name"].(string)
+				key := name
+				for _, dimension := range d.(map[string]any)["Dimensions"].([]any)[0].([]any) {
+					key += " " + record[dimension.(string)].(string)
+				}
+				all[key] = append(all[key], record[name].(float64))
+			}
+		}
+	}
+	w.logs.Reset()
+	return all
+}
+
+func (w *world) scanTask() string {
+	return fmt.Sprintf(`{"scope": %q, "family": "ipv4"}`, w.ipam.PrivateScope)
+}
+
+// usualNetwork is one of each: compliant by a claim, noncompliant by one, two
+// that overlap, and one that is unmanaged.
+func (w *world) usualNetwork() {
+	w.allocate("10.0.0.0/28")
+	w.allocate("10.0.0.64/26")
+	tagged := vpc(1, "10.0.0.0/28")
+	tagged.Tags = ipam.Tags{"env": "prod"}
+	w.put(w.ipam.PrivateScope, tagged, vpc(2, "10.0.0.64/26"), vpc(3, "10.1.0.0/16"), vpc(4, "10.1.0.0/24"), vpc(5, "10.2.0.0/16"), vpc(5, "10.3.0.0/16"))
+}
+
+func (w *world) usualMetrics() map[string][]float64 {
+	scope, pool := " ipv4 "+w.ipam.PrivateScope, " ipv4 us-east-1 "+w.pool+" "+w.ipam.PrivateScope
+	return map[string][]float64{
+		"CompliantResourceCidrs" + scope: {1}, "NoncompliantResourceCidrs" + scope: {1}, "ManagedResourceCidrs" + scope: {2}, "UnmanagedResourceCidrs" + scope: {4}, "OverlappingResourceCidrs" + scope: {2},
+		"CompliantResourceCidrs" + pool: {1}, "NoncompliantResourceCidrs" + pool: {1}, "PercentAllocated" + pool: {0}, "PercentAssigned" + pool: {31.25}, "PercentAvailable" + pool: {68.75},
+		"OverlappingResourceCidrsTotal": {2}, "PoolsOverThreshold": {0},
+	}
+}
+
+func TestScan(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	want := w.usualMetrics()
+	for i := range 2 { // the second time, as a message that comes twice, writes nothing
+		w.calls.Take()
+		if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); failed != nil || w.sent != nil {
+			t.Fatalf("failed %q, sent %q", failed, w.sent)
+		}
+		if cost := w.calls.Take(); (cost.Transactions > 0) != (i == 0) {
+			t.Errorf("scan %d costs %+v", i, cost)
+		}
+		if d := cmp.Diff(want, w.metrics()); d != "" {
+			t.Errorf("scan %d, metrics (-want +got):\n%s", i, d)
+		}
+	}
+	w.allocate("10.0.0.128/25")
+	w.invoke(t.Context(), w.store, batch(w.scanTask()))
+	if got := w.metrics()["PoolsOverThreshold"]; !slices.Equal(got, []float64{1}) {
+		t.Errorf("%v pools of 1 are over the threshold", got)
+	}
+	if _, ok := must(w.table.BatchGet(t.Context(), []store.Key{{PK: store.PoolKey(w.pool).PK, SK: "USAGE"}}))(t)[store.Key{PK: store.PoolKey(w.pool).PK, SK: "USAGE"}]; !ok {
+		t.Error("the crossing is not kept")
+	}
+}
+
+// What has neither resources nor pools, or is gone, costs no metric.
+func TestScanOfNothing(t *testing.T) {
+	w := newWorld(t)
+	if failed := w.invoke(t.Context(), w.store, batch(fmt.Sprintf(`{"scope": %q, "family": "ipv6"}`, w.ipam.PublicScope))); failed != nil {
+		t.Errorf("failed: %q", failed)
+	}
+	if d := cmp.Diff(map[string][]float64{"OverlappingResourceCidrsTotal": {0}, "PoolsOverThreshold": {0}}, w.metrics()); d != "" {
+		t.Errorf("metrics (-want +got):\n%s", d)
+	}
+	if failed := w.invoke(t.Context(), w.store, batch(`{"scope": "ipam-scope-0123456789abcdef0", "family": "ipv4"}`)); failed != nil || len(w.metrics()) > 0 {
+		t.Errorf("failed: %q", failed)
+	}
+}
+
+// A scan that gets time for next to nothing in each invocation ends with the
+// same metrics, written once.
+func TestScanGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	w.options.ResourceMetrics = true
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	w.invoke(t.Context(), w.store, batch(w.scanTask()))
+	want := w.metrics()
+	for key, value := range w.usualMetrics() {
+		if !slices.Equal(want[key], value) {
+			t.Errorf("%s: %v, want %v", key, want[key], value)
+		}
+	}
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - margin + time.Second) }
+	next, invocations := w.scanTask(), 0
+	for ; next != ""; invocations++ {
+		if failed := w.invoke(ctx, w.store, batch(next)); failed != nil || invocations > 20 {
+			t.Fatalf("invocation %d failed: %q", invocations, failed)
+		}
+		if next = strings.Join(w.sent, ""); next != "" && strings.Contains(w.logs.String(), `"msg":"metrics"`) {
+			t.Fatalf("metrics before the end: %s", w.logs.String())
+		}
+		w.sent = nil
+	}
+	if invocations < 5 {
+		t.Errorf("in %d invocations, which shows little", invocations)
+	}
+	if d := cmp.Diff(want, w.metrics()); d != "" {
+		t.Errorf("metrics (-at once +in parts):\n%s", d)
+	}
+}
+
+// Whatever call fails, the message comes again and ends well; metrics are only
+// those of the scan that did.
+func TestScanUnderFaults(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	traced := &storetest.Faulty{Table: w.table}
+	w.invoke(t.Context(), w.open(traced), batch(w.scanTask()))
+	failures := 0
+	for _, at := range traced.Trace() {
+		for _, applied := range []bool{false, true} {
+			w := newWorld(t)
+			w.usualNetwork()
+			faulty := &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
+				if c.Kind == at.Kind && c.N == at.N {
+					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+				}
+				return nil
+			}}
+			if failed := w.invoke(t.Context(), w.open(faulty), batch(w.scanTask())); failed != nil {
+				failures++
+				if got := w.metrics(); len(got) > 0 {
+					t.Errorf("a failure at %s, and metrics: %v", at, got)
+				}
+				if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); failed != nil {
+					t.Errorf("a failure at %s, and the next try fails", at)
+				}
+			}
+			if d := cmp.Diff(w.usualMetrics(), w.metrics()); d != "" {
+				t.Errorf("a failure at %s (-want +got):\n%s", at, d)
+			}
+		}
+	}
+	if failures == 0 {
+		t.Error("nothing has failed")
+	}
+}
+
+// A pool that imports is asked to take what nothing else intersects; no other is.
+func TestImportsLeftUndone(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30"))
+	var asked []string
+	w.options.Reconcile = func(_ context.Context, scope string, cidr netip.Prefix) error {
+		asked = append(asked, strings.TrimPrefix(scope, w.ipam.PrivateScope)+cidr.String())
+		return nil
+	}
+	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); failed != nil || !slices.Equal(asked, []string{"10.0.0.32/28"}) {
+		t.Errorf("asked for %q, failed %q", asked, failed)
+	}
+	w.options.Reconcile = func(context.Context, string, netip.Prefix) error { return errors.New("away") }
+	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); !slices.Equal(failed, []string{"message 0"}) {
+		t.Errorf("failed: %q", failed)
+	}
+}
+
+// Of resources the 50 most used have metrics, where they are asked for; all
+// CIDRs of a VPC count.
+func TestResourceMetrics(t *testing.T) {
+	w := newWorld(t)
+	for i := range 1200 {
+		w.put(w.ipam.PrivateScope, vpc(i%1000, fmt.Sprintf("10.%d.%d.0/24", 1+i/200, i%200)))
+	}
+	half := 0.5
+	w.put(w.ipam.PrivateScope,
+		ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", VPC: "vpc-001", CIDR: netip.MustParsePrefix("10.1.1.0/25"), Usage: &half},
+		ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-2", VPC: "vpc-001", CIDR: netip.MustParsePrefix("10.1.1.128/25")},
+		ipam.Resource{Type: ipam.ResourcePublicIPv4Pool, ID: "ipv4pool-ec2-1", CIDR: netip.MustParsePrefix("203.0.113.0/24"), Usage: &half},
+		vpc(999, "10.200.0.0/23"))
+	resources := func() map[string][]float64 {
+		w.invoke(t.Context(), w.store, batch(w.scanTask()))
+		found := w.metrics()
+		for key := range found {
+			if !strings.Contains(key, "IPUsage") {
+				delete(found, key)
+			}
+		}
+		return found
+	}
+	if got := resources(); len(got) > 0 {
+		t.Errorf("without being asked for: %v", got)
+	}
+	w.options.ResourceMetrics = true
+	at := account + " us-east-1 " + w.ipam.PrivateScope
+	want := map[string][]float64{"SubnetIPUsage ipv4 " + at + " vpc-001 subnet-1": {0.5}, "PublicIPv4PoolIPUsage " + account + " ipv4pool-ec2-1 us-east-1 " + w.ipam.PrivateScope: {0.5}}
+	for i := range 50 {
+		want[fmt.Sprintf("VpcIPUsage ipv4 %s vpc-%03d", at, 999-i)] = []float64{float64(999-i) / 1000}
+	}
+	if d := cmp.Diff(want, resources()); d != "" {
+		t.Errorf("metrics (-want +got):\n%s", d)
+	}
+	three := usages{}
+	quarter, one := 0.25, 1.
+	three.add("vpc-a", &ipam.Resource{CIDR: netip.MustParsePrefix("10.0.0.0/24"), Usage: &quarter})
+	three.add("vpc-a", &ipam.Resource{CIDR: netip.MustParsePrefix("10.0.4.0/23"), Usage: &one})
+	if got := three["vpc-a"].share(); got != 0.75 {
+		t.Errorf("a quarter of a /24 and a whole /23 are %v of both", got)
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	w := newWorld(t)
+	public := func(kind string, associated bool) *ipam.PublicAddress {
+		return &ipam.PublicAddress{Address: netip.MustParseAddr("203.0.113.1"), Type: kind, Associated: associated}
+	}
+	for i, p := range []*ipam.PublicAddress{public("amazon-owned-eip", true), public("amazon-owned-eip", false), public("amazon-owned-eip", false), public("byoip", true), public("byoip", false), public("service-managed-ip", true), public("amazon-owned-contig", true), nil} {
+		w.put(w.ipam.PublicScope, ipam.Resource{Type: ipam.ResourceEIP, ID: fmt.Sprint("eipalloc-", i), CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32), Public: p})
+	}
+	for i, p := range []*ipam.PublicAddress{public("ec2-public-ip", true), public("ec2-public-ip", true), public("service-managed-byoip", true), nil} {
+		w.put(w.ipam.PrivateScope, ipam.Resource{Type: ipam.ResourceInterface, ID: fmt.Sprint("eni-", i), CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 32), Public: p})
+	}
+	of := " " + w.ipam.ID + " us-east-1"
+	want := map[string][]float64{
+		"AmazonOwnedElasticIPs" + of: {3}, "AssociatedAmazonOwnedElasticIPs" + of: {1}, "UnassociatedAmazonOwnedElasticIPs" + of: {2},
+		"BringYourOwnIPs" + of: {2}, "AssociatedBringYourOwnIPs" + of: {1}, "UnassociatedBringYourOwnIPs" + of: {1},
+		"EC2PublicIPs" + of: {2}, "ServiceManagedIPs" + of: {1}, "ServiceManagedBringYourOwnIPs" + of: {1},
+	}
+	body := fmt.Sprintf(`{"ipam": %q, "owner": %q}`, w.ipam.ID, account)
+	if failed := w.invoke(t.Context(), w.store, batch(body)); failed != nil || w.sent != nil {
+		t.Fatalf("failed %q, sent %q", failed, w.sent)
+	}
+	if d := cmp.Diff(want, w.metrics()); d != "" {
+		t.Errorf("metrics (-want +got):\n%s", d)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	w.table.PageBytes = 500
+	invocations := 0
+	for ; body != ""; invocations++ {
+		if failed := w.invoke(ctx, w.store, batch(body)); failed != nil || invocations > 20 {
+			t.Fatalf("failed %q", failed)
+		}
+		body, w.sent = strings.Join(w.sent, ""), nil
+	}
+	if d := cmp.Diff(want, w.metrics()); d != "" || invocations < 4 {
+		t.Errorf("in %d invocations (-want +got):\n%s", invocations, d)
+	}
+}
+
+func TestDispatch(t *testing.T) {
+	w := newWorld(t)
+	other := must(w.store.CreateIPAM(t.Context(), store.Token{Account: "444455556666", Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}}))(t)
+	further := must(w.store.CreateScope(t.Context(), store.Token{Account: account, Operation: "CreateIpamScope"}, ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t)
+	want := []string{fmt.Sprintf(`{"ipam":%q,"owner":%q}`, w.ipam.ID, account), fmt.Sprintf(`{"ipam":%q,"owner":"444455556666"}`, other.ID)}
+	for _, scope := range []string{w.ipam.PublicScope, w.ipam.PrivateScope, further.ID, other.PublicScope, other.PrivateScope} {
+		want = append(want, fmt.Sprintf(`{"scope":%q,"family":"ipv4"}`, scope), fmt.Sprintf(`{"scope":%q,"family":"ipv6"}`, scope))
+	}
+	w.invoke(t.Context(), w.store, Event{Dispatch: true})
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(w.sent)); !slices.Equal(got, want) {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	if failed := w.invoke(t.Context(), w.store, batch(w.sent...)); failed != nil {
+		t.Errorf("of what was sent, %q fail", failed)
+	}
+	down := &storetest.Faulty{Table: w.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }}
+	if _, err := New(w.open(down), w, w.options).Handle(t.Context(), Event{Dispatch: true}); !errors.Is(err, storetest.ErrInjected) {
+		t.Errorf("with the table away: %v", err)
+	}
+}
+
+// Of a batch only what failed comes again.
+func TestBatch(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	failed := w.invoke(t.Context(), w.store, batch("{", w.scanTask(), `{"scope": "ipam-scope-1"}`, `{"scope": "s", "family": "ipv5"}`, `{"scope": "`+w.ipam.PrivateScope+`", "family": "ipv4", "after": "10"}`))
+	if !slices.Equal(failed, []string{"message 0", "message 2", "message 3", "message 4"}) {
+		t.Errorf("failed: %q", failed)
+	}
+	if d := cmp.Diff(w.usualMetrics(), w.metrics()); d != "" {
+		t.Errorf("metrics (-want +got):\n%s", d)
+	}
+	if _, err := New(w.store, w, w.options).Handle(t.Context(), Event{}); err == nil {
+		t.Error("an event of nothing is no error")
+	}
+}
+
+func TestRecordedEvent(t *testing.T) {
+	b := must(os.ReadFile("testdata/event.json"))(t)
+	var e Event
+	if err := json.Unmarshal(b, &e); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	if failed := w.invoke(t.Context(), w.store, e); failed != nil || !strings.Contains(w.logs.String(), "ipam-scope-0123456789abcdef0#ipv4") {
+		t.Errorf("failed %q, logged %s", failed, w.logs.String())
+	}
+	again := must(json.Marshal(e.SQSEvent))(t)
+	var want, got any
+	if err := errors.Join(json.Unmarshal(b, &want), json.Unmarshal(again, &got)); err != nil {
+		t.Fatal(err)
+	}
+	delete(got.(map[string]any)["Records"].([]any)[0].(map[string]any), "md5OfMessageAttributes") // SQS leaves it out where there are none
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the event does not survive a round trip (-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+)
+
+func main() {
+	telemetry.SetUp()
+	handler, err := open(context.Background())
+	if err != nil {
+		slog.Error("the function cannot start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(handler.Handle)
+}
+
+func open(ctx context.Context) (*Handler, error) {
+	store, err := lambdakit.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queue, err := lambdakit.OpenQueue(ctx, EnvQueue)
+	if err != nil {
+		return nil, err
+	}
+	return New(store, queue, Options{ResourceMetrics: os.Getenv(EnvResourceMetrics) == "true"}), nil
+}

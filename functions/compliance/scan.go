@@ -1,0 +1,282 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+)
+
+// totals are what a scan has counted so far.
+type totals struct {
+	Resources    int                    `json:"resources"`
+	Compliant    int                    `json:"compliant"`
+	Noncompliant int                    `json:"noncompliant"`
+	Managed      int                    `json:"managed"`
+	Unmanaged    int                    `json:"unmanaged"`
+	Overlapping  int                    `json:"overlapping"`
+	Pools        map[string]*poolTotals `json:"pools,omitempty"`
+	VPCs         usages                 `json:"vpcs,omitempty"`
+	Subnets      usages                 `json:"subnets,omitempty"`
+	PublicPools  usages                 `json:"public_pools,omitempty"`
+	Judged       bool                   `json:"judged,omitempty"` // only pools remain
+}
+
+type poolTotals struct {
+	Compliant    int         `json:"compliant,omitempty"`
+	Noncompliant int         `json:"noncompliant,omitempty"`
+	Usage        *ipam.Usage `json:"usage,omitempty"` // once added up
+	Crossed      bool        `json:"crossed,omitempty"`
+}
+
+// pool returns the totals of a pool, new ones if there are none.
+func (t *totals) pool(id string) *poolTotals {
+	if t.Pools == nil {
+		t.Pools = map[string]*poolTotals{}
+	}
+	if t.Pools[id] == nil {
+		t.Pools[id] = &poolTotals{}
+	}
+	return t.Pools[id]
+}
+
+// count counts a verdict. Managed and Unmanaged are of the types that AWS/IPAM
+// counts there.
+func (t *totals) count(v ipam.Verdict) {
+	t.Resources++
+	if v.Resource.Type == ipam.ResourceVPC || v.Resource.Type == ipam.ResourcePublicIPv4Pool {
+		switch v.Status.Management {
+		case ipam.Managed:
+			t.Managed++
+		case ipam.Unmanaged:
+			t.Unmanaged++
+		case ipam.ManagementIgnored:
+		}
+	}
+	switch v.Status.Compliance {
+	case ipam.Compliant:
+		t.Compliant++
+		t.pool(v.Status.Pool).Compliant++
+	case ipam.Noncompliant:
+		t.Noncompliant++
+		t.pool(v.Status.Pool).Noncompliant++
+	case ipam.ComplianceUnmanaged, ipam.ComplianceIgnored:
+	}
+	if v.Status.Overlap == ipam.Overlapping {
+		t.Overlapping++
+	}
+}
+
+// usages are resources by id.
+type usages map[string]*usage
+
+type usage struct {
+	Of   []string `json:"of"` // the values of the group's dimensions
+	Used float64  `json:"used"`
+	Size float64  `json:"size"`
+}
+
+func (u *usage) share() float64 { return u.Used / u.Size }
+
+// mostUsed is how many resources of a kind have metrics. A scan keeps ten times
+// as many, as another CIDR of a VPC may follow and the rest of a scan may be
+// another invocation's.
+const mostUsed = 50
+
+// add counts the usage of a CIDR of a resource.
+func (u *usages) add(id string, r *ipam.Resource, of ...string) {
+	if *u == nil {
+		*u = usages{}
+	}
+	x := (*u)[id]
+	if x == nil {
+		x = &usage{Of: of}
+		(*u)[id] = x
+	}
+	size := math.Exp2(float64(r.CIDR.Addr().BitLen() - r.CIDR.Bits()))
+	x.Used += *r.Usage * size
+	x.Size += size
+	if len(*u) >= 20*mostUsed {
+		keep := usages{}
+		for _, id := range u.most(10 * mostUsed) {
+			keep[id] = (*u)[id]
+		}
+		*u = keep
+	}
+}
+
+// most returns the ids of the n most used, in that order.
+func (u usages) most(n int) []string {
+	ids := slices.SortedFunc(maps.Keys(u), func(a, b string) int {
+		return cmp.Or(cmp.Compare(u[b].share(), u[a].share()), cmp.Compare(a, b))
+	})
+	return ids[:min(n, len(ids))]
+}
+
+// measure counts the usage of a resource, if it is known and there are to be
+// metrics of it.
+func (t *totals) measure(r *ipam.ResourceCIDR) {
+	if r.Usage == nil {
+		return
+	}
+	family := r.Family().String()
+	switch {
+	case r.Type == ipam.ResourceVPC:
+		t.VPCs.add(r.ID, &r.Resource, family, r.Owner, r.Region, r.Scope, r.ID)
+	case r.Type == ipam.ResourceSubnet && r.Family() == ipam.IPv4:
+		t.Subnets.add(r.ID, &r.Resource, family, r.Owner, r.Region, r.Scope, r.VPC, r.ID)
+	case r.Type == ipam.ResourcePublicIPv4Pool:
+		t.PublicPools.add(r.ID, &r.Resource, r.Owner, r.ID, r.Region, r.Scope)
+	}
+}
+
+// scan judges a family of a scope, then adds up its pools, and writes the
+// metrics when all is done. A scope that is gone has none.
+func (h *Handler) scan(ctx context.Context, t task) error {
+	scopes, err := h.store.Scopes(ctx, []string{t.Scope})
+	if err != nil || len(scopes) == 0 {
+		return err
+	}
+	owned, err := h.store.OwnedPools(ctx, scopes[0].Owner)
+	if err != nil {
+		return err
+	}
+	pools := slices.DeleteFunc(owned, func(p *ipam.Pool) bool { return p.Scope != t.Scope || p.Family != t.Family })
+	if t.Totals == nil {
+		t.Totals = &totals{}
+	}
+	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.judge, h.addUp} {
+		if done, err := step(ctx, &t, pools); err != nil {
+			return err
+		} else if !done {
+			return h.goOn(ctx, t)
+		}
+	}
+	h.report(ctx, t, pools)
+	return nil
+}
+
+// judge judges the resources' CIDRs from behind t.After on, and takes up imports
+// that were left undone. It is not done if the invocation comes to its end.
+func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
+	if t.Totals.Judged {
+		return true, nil
+	}
+	var after netip.Prefix
+	if t.After != "" {
+		var err error
+		if after, err = netip.ParsePrefix(t.After); err != nil {
+			return false, fmt.Errorf("go on with the scan: %w", err)
+		}
+	}
+	importing, err := h.importing(ctx, pools)
+	if err != nil {
+		return false, err
+	}
+	for v, err := range h.store.JudgeAll(ctx, t.Scope, t.Family, after) {
+		if err != nil {
+			return false, err
+		}
+		t.Totals.count(v)
+		if h.single {
+			t.Totals.measure(v.Resource)
+		}
+		if undone(v, importing) {
+			if err := h.reconcile(ctx, t.Scope, v.Resource.CIDR); err != nil {
+				return false, err
+			}
+		}
+		if v.After.IsValid() && h.late(ctx) {
+			t.After = v.After.String()
+			return false, nil
+		}
+	}
+	t.After, t.Totals.Judged = "", true
+	return true, nil
+}
+
+// importing returns the CIDRs of the pools that import what they find.
+func (h *Handler) importing(ctx context.Context, pools []*ipam.Pool) (roots []netip.Prefix, err error) {
+	for _, p := range pools {
+		if !p.AutoImport || h.reconcile == nil {
+			continue
+		}
+		cidrs, err := h.store.PoolCIDRs(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cidrs {
+			if c.State.Holds() {
+				roots = append(roots, c.CIDR)
+			}
+		}
+	}
+	return roots, nil
+}
+
+// undone reports whether a CIDR looks as if a pool ought to import it: nothing
+// intersects it, and no pool has it. What else is in the way, only the pool
+// knows.
+func undone(v ipam.Verdict, importing []netip.Prefix) bool {
+	return v.Status.Management == ipam.Unmanaged && v.Status.Overlap == ipam.Nonoverlapping &&
+		slices.ContainsFunc(importing, func(root netip.Prefix) bool { return ipam.Within(v.Resource.CIDR, root) })
+}
+
+// addUp adds up the usage of the pools that have none yet.
+func (h *Handler) addUp(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
+	for i, p := range pools {
+		at := t.Totals.pool(p.ID)
+		if at.Usage != nil {
+			continue
+		}
+		u, err := h.store.Usage(ctx, p.ID)
+		if err != nil {
+			return false, err
+		}
+		if at.Crossed, err = h.store.SaveUsage(ctx, p.ID, u); err != nil {
+			return false, err
+		}
+		if at.Usage = &u; i < len(pools)-1 && h.late(ctx) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// report writes the metrics of a whole scan.
+func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
+	all, over := t.Totals, 0
+	for _, p := range pools {
+		at, locale := all.pool(p.ID), cmp.Or(p.Locale, "None")
+		if at.Crossed {
+			over++
+		}
+		h.write(ctx, telemetry.Pools, []string{p.Family.String(), locale, p.ID, p.Scope}, map[string]float64{
+			"CompliantResourceCidrs": float64(at.Compliant), "NoncompliantResourceCidrs": float64(at.Noncompliant),
+			"PercentAllocated": at.Usage.Allocated, "PercentAssigned": at.Usage.Assigned, "PercentAvailable": at.Usage.Available,
+		})
+	}
+	if all.Resources+len(pools) > 0 {
+		h.write(ctx, telemetry.Scopes, []string{t.Family.String(), t.Scope}, map[string]float64{
+			"CompliantResourceCidrs": float64(all.Compliant), "NoncompliantResourceCidrs": float64(all.Noncompliant),
+			"ManagedResourceCidrs": float64(all.Managed), "UnmanagedResourceCidrs": float64(all.Unmanaged),
+			"OverlappingResourceCidrs": float64(all.Overlapping),
+		})
+	}
+	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over)})
+	for _, kind := range []struct {
+		group *telemetry.Group
+		of    usages
+	}{{telemetry.VPCs, all.VPCs}, {telemetry.Subnets, all.Subnets}, {telemetry.PublicIPv4Pools, all.PublicPools}} {
+		for _, id := range kind.of.most(mostUsed) {
+			u := kind.of[id]
+			h.write(ctx, kind.group, u.Of, map[string]float64{kind.group.Metrics[0].Name: u.share()})
+		}
+	}
+}
