@@ -69,7 +69,9 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) open(table store.Table) *store.Store {
-	return store.New(table, store.Options{Region: "us-east-1", Owner: account, Now: func() time.Time { return w.now }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	quotas := ipam.DefaultQuotas()
+	quotas.IPAMs = 2
+	return store.New(table, store.Options{Region: "us-east-1", Owner: account, Quotas: &quotas, Now: func() time.Time { return w.now }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 }
 
 func (w *world) allocate(cidr string) {
@@ -234,6 +236,10 @@ func TestScanOfNothing(t *testing.T) {
 func TestScanGoesOn(t *testing.T) {
 	w := newWorld(t)
 	w.usualNetwork()
+	for range 3 {
+		must(w.store.CreatePool(t.Context(), store.Token{Account: account, Operation: "CreateIpamPool"}, ipam.Pool{Scope: w.ipam.PrivateScope, Family: ipam.IPv4},
+			func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(t)
+	}
 	w.options.ResourceMetrics = true
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
 	defer cancel()
@@ -406,9 +412,10 @@ func TestPublicAddresses(t *testing.T) {
 func TestDispatch(t *testing.T) {
 	w := newWorld(t)
 	other := must(w.store.CreateIPAM(t.Context(), store.Token{Account: "444455556666", Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}}))(t)
+	second := must(w.store.CreateIPAM(t.Context(), store.Token{Account: account, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: account}}))(t)
 	further := must(w.store.CreateScope(t.Context(), store.Token{Account: account, Operation: "CreateIpamScope"}, ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t)
-	want := []string{fmt.Sprintf(`{"ipam":%q,"owner":%q}`, w.ipam.ID, account), fmt.Sprintf(`{"ipam":%q,"owner":"444455556666"}`, other.ID)}
-	for _, scope := range []string{w.ipam.PublicScope, w.ipam.PrivateScope, further.ID, other.PublicScope, other.PrivateScope} {
+	want := []string{fmt.Sprintf(`{"ipam":%q,"owner":%q}`, w.ipam.ID, account), fmt.Sprintf(`{"ipam":%q,"owner":"444455556666"}`, other.ID), fmt.Sprintf(`{"ipam":%q,"owner":%q}`, second.ID, account)}
+	for _, scope := range []string{w.ipam.PublicScope, w.ipam.PrivateScope, further.ID, second.PublicScope, second.PrivateScope, other.PublicScope, other.PrivateScope} {
 		want = append(want, fmt.Sprintf(`{"scope":%q,"family":"ipv4"}`, scope), fmt.Sprintf(`{"scope":%q,"family":"ipv6"}`, scope))
 	}
 	w.invoke(t.Context(), w.store, Event{Dispatch: true})
