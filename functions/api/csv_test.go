@@ -130,6 +130,10 @@ func TestHistoryAsCSV(t *testing.T) {
 	if len(rows) != len(names) {
 		t.Errorf("%d rows, want %d", len(rows), len(names))
 	}
+	described := must(handler.Handle(t.Context(), Event{APIGatewayProxyRequest: adminEvent(http.MethodGet, "/v1/openapi.json", "")}))(t)
+	if n := strings.Count(described.Body, "text/csv"); n != 1 {
+		t.Errorf("the description has CSV %d times", n)
+	}
 	refused := call("GetIpamAddressHistory", "text/csv", `{"IpamScopeId": "`+scope+`"}`)
 	if refused.StatusCode != http.StatusBadRequest || refused.Headers["Content-Type"] != "application/json" {
 		t.Errorf("a refusal is %+v", refused)

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -219,6 +220,7 @@ func (h *Handler) openapi(r *request) ([]byte, error) {
 	for _, o := range h.registry.Operations() {
 		described = append(described, openapi.Operation{
 			Name: o.Name, Summary: o.Summary, Class: o.Class.String(), Mutates: o.Mutates, Paginated: o.Paginated, Idempotent: o.Idempotent,
+			CSV: o.OutType == reflect.TypeFor[ec2.GetIpamAddressHistoryOutput](),
 		})
 	}
 	// The path that the caller used, stage included, less the resource's own.

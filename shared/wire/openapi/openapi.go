@@ -5,6 +5,7 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -17,6 +18,7 @@ type Operation struct {
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool
+	CSV        bool // answers CSV too, with the NextToken in the header X-Next-Token
 }
 
 type object = map[string]any
@@ -49,6 +51,12 @@ func Document(server string, operations []Operation) ([]byte, error) {
 			answer = schema.At(model.Output).Name
 			c.structure(schema.At(model.Output))
 		}
+		success := object{"description": "The operation's result.", "headers": requestID, "content": content(answer)}
+		if o.CSV {
+			success["content"].(object)["text/csv"] = object{"schema": object{"type": "string"}}
+			success["headers"] = object{"X-Next-Token": object{"description": "The NextToken of an answer in CSV.", "schema": object{"type": "string"}}}
+			maps.Copy(success["headers"].(object), requestID)
+		}
 		paths["/v1/"+o.Name] = object{"post": object{
 			"operationId": o.Name,
 			"summary":     o.Summary,
@@ -56,7 +64,7 @@ func Document(server string, operations []Operation) ([]byte, error) {
 			"parameters":  []object{reference("parameters", "Region")},
 			"requestBody": object{"required": len(required(input)) > 0, "content": content(input.Name)},
 			"responses": object{
-				"200":     object{"description": "The operation's result.", "headers": requestID, "content": content(answer)},
+				"200":     success,
 				"default": object{"description": "The request was refused or failed.", "headers": requestID, "content": content("Error")},
 			},
 			"x-cadastre-class": o.Class,

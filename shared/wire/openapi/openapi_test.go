@@ -19,7 +19,7 @@ import (
 func TestDocumentDescribesTheCodec(t *testing.T) {
 	var all []openapi.Operation
 	for _, o := range wiretest.Operations {
-		all = append(all, openapi.Operation{Name: o.Name, Summary: "x", Class: "read", Mutates: true, Paginated: true, Idempotent: true})
+		all = append(all, openapi.Operation{Name: o.Name, Summary: "x", Class: "read", Mutates: true, Paginated: true, Idempotent: true, CSV: o.Name == "GetIpamAddressHistory"})
 	}
 	b, err := openapi.Document("https://example.com/prod", all)
 	if err != nil {
@@ -87,6 +87,14 @@ func TestDocumentHasOnlyWhatIsAskedFor(t *testing.T) {
 	for _, part := range []string{"Ipam", "NextToken", "AddressFamily"} {
 		if strings.Contains(string(b), part) {
 			t.Errorf("the document of DeleteTags speaks of %s", part)
+		}
+	}
+	for _, part := range []string{"text/csv", "X-Next-Token"} {
+		for _, csv := range []bool{false, true} {
+			b, err := openapi.Document("", []openapi.Operation{{Name: "GetIpamAddressHistory", CSV: csv}})
+			if err != nil || strings.Contains(string(b), part) != csv {
+				t.Errorf("CSV %t: %v, %s", csv, err, b)
+			}
 		}
 	}
 	if _, err := openapi.Document("", []openapi.Operation{{Name: "NoSuchThing"}}); err == nil {
