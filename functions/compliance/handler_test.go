@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -80,30 +77,13 @@ func (w *world) allocate(cidr string) {
 		Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }}))(w.T)
 }
 
-func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
-}
-
-func text(v any) types.AttributeValue {
-	b, _ := json.Marshal(v)
-	return &types.AttributeValueMemberS{Value: string(b)}
-}
-
 // put writes resources as a discovery does.
 func (w *world) put(scope string, resources ...ipam.Resource) {
 	w.Helper()
 	for _, r := range resources {
-		prefix := "LIVE#"
-		if r.Type == ipam.ResourceInterface {
-			prefix = "IFACE#"
-		}
 		r.Owner, r.Region = account, "us-east-1"
-		k := store.Key{
-			PK: prefix + string(ipam.ScopeSpace(scope, r.Family())),
-			SK: fmt.Sprintf("%s#%03d#%s", hex.EncodeToString(r.CIDR.Addr().AsSlice()), r.CIDR.Bits(), r.ID),
-		}
-		item := store.Item{"Object": text(r), "Status": text(ipam.Status{}), "Sampled": number(1), "Since": number(1), "Rev": number(1)}
-		if err := w.table.Transact(w.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: item}}); err != nil {
+		row := store.EncodeResource(&ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: 1, Since: 1, Rev: 1})
+		if err := w.table.Transact(w.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			w.Fatal(err)
 		}
 	}

@@ -2,8 +2,6 @@ package store_test
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -76,38 +73,19 @@ func (c *court) on(table store.Table) *store.Store {
 	})
 }
 
-func rowKey(r *ipam.ResourceCIDR) store.Key {
-	return store.Key{
-		PK: "LIVE#" + r.Scope + "#" + map[bool]string{true: "4", false: "6"}[r.CIDR.Addr().Is4()],
-		SK: fmt.Sprintf("%s#%03d#%s", hex.EncodeToString(r.CIDR.Addr().AsSlice()), r.CIDR.Bits(), r.ID),
-	}
-}
-
-func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
-}
-
 // put writes a row as it is.
 func (c *court) put(rows ...*ipam.ResourceCIDR) {
 	for _, r := range rows {
 		r.Scope = c.scope
-		object, _ := json.Marshal(r.Resource)
-		status, _ := json.Marshal(r.Status)
-		item := store.Item{
-			"Object": &types.AttributeValueMemberS{Value: string(object)}, "Status": &types.AttributeValueMemberS{Value: string(status)},
-			"Sampled": number(r.Sampled), "Since": number(r.Since), "Rev": number(r.Rev),
-		}
-		if r.Ignored {
-			item["Ignored"] = number(1)
-		}
-		if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpPut, Key: rowKey(r), Item: item}}); err != nil {
+		row := store.EncodeResource(r)
+		if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			panic(err)
 		}
 	}
 }
 
 func (c *court) drop(r *ipam.ResourceCIDR) {
-	if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpDelete, Key: rowKey(r)}}); err != nil {
+	if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpDelete, Key: store.EncodeResource(r).Key}}); err != nil {
 		panic(err)
 	}
 }

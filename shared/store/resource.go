@@ -80,6 +80,11 @@ func DecodeResource(r Row) (*ipam.ResourceCIDR, error) {
 	return o, nil
 }
 
+// EncodeResource returns the item that DecodeResource reads.
+func EncodeResource(r *ipam.ResourceCIDR) Row {
+	return Row{Key: liveKey(r.Scope, &r.Resource), Item: encodeLive(r)}
+}
+
 // Found returns what a discovery knows of one account in one Region, from
 // behind the place that after names (an opaque text of an earlier call; "" for
 // the first), as much as one answer of the table holds, at most limit (0: no
