@@ -61,20 +61,22 @@ func (t *table) checkWatch() {
 		}
 	}
 	for i := range t.objects {
-		o := &t.objects[i]
-		if o.kind != kindDiscovery {
-			continue
-		}
-		if !listed[o.id] {
-			t.problem(Listing, "DISCOVERIES", o.id, "the discovery exists and is not in the list of all")
-		}
-		ipams := with[o.id]
-		slices.Sort(ipams)
-		if !slices.Equal(ipams, o.IPAMs) {
-			t.problem(Watch, o.pk(), meta, "it says that it is associated with %q, and there are associations with %q", o.IPAMs, ipams)
-		}
-		if up := t.index[ref{kindIPAM, o.IPAM}]; o.IPAM != "" && (up == nil || up.Discovery != o.id) {
-			t.problem(Watch, o.pk(), meta, "it is the default discovery of %s, which does not exist or has another", o.IPAM)
+		switch o := &t.objects[i]; o.kind {
+		case kindIPAM:
+			t.checkDefaults(o)
+		case kindDiscovery:
+			if !listed[o.id] {
+				t.problem(Listing, "DISCOVERIES", o.id, "the discovery exists and is not in the list of all")
+			}
+			ipams := with[o.id]
+			slices.Sort(ipams)
+			if !slices.Equal(ipams, o.IPAMs) {
+				t.problem(Watch, o.pk(), meta, "it says that it is associated with %q, and there are associations with %q", o.IPAMs, ipams)
+			}
+			if up := t.index[ref{kindIPAM, o.IPAM}]; o.IPAM != "" && (up == nil || up.Discovery != o.id) {
+				t.problem(Watch, o.pk(), meta, "it is the default discovery of %s, which does not exist or has another", o.IPAM)
+			}
+		default: // not of discovery
 		}
 	}
 }
@@ -88,8 +90,26 @@ func (t *table) checkAssociation(a *object) {
 	case (d == nil) != a.NotFound:
 		t.problem(Reference, a.pk(), meta, "it says that its discovery %s is gone: %t; the discovery is there: %t", a.Discovery, a.NotFound, d != nil)
 	}
+	up.associations++
 	t.same(a, "owner", a.owner, up, up.owner)
 	if a.Default != (up.DiscoveryAssociation == a.id) || a.Default != (up.Discovery == a.Discovery) {
 		t.problem(Watch, a.pk(), meta, "it is the default association: %t; those of %s are %s with %s", a.Default, up.id, up.DiscoveryAssociation, up.Discovery)
 	}
+}
+
+// checkDefaults checks that an IPAM has the discovery and the association that
+// it was born with, and the number of associations.
+func (t *table) checkDefaults(o *object) {
+	if d := t.index[ref{kindDiscovery, o.Discovery}]; d == nil {
+		t.problem(Reference, o.pk(), meta, "its default discovery %s does not exist", o.Discovery)
+	} else {
+		t.same(d, "owner", d.owner, o, o.owner)
+		if d.IPAM != o.id {
+			t.problem(Watch, d.pk(), meta, "it is the default discovery of %s, and says IPAM %q", o.id, d.IPAM)
+		}
+	}
+	if t.index[ref{kindAssociation, o.DiscoveryAssociation}] == nil {
+		t.problem(Reference, o.pk(), meta, "its default association %s does not exist", o.DiscoveryAssociation)
+	}
+	t.count(o, "DiscoveryAssociations", o.DiscoveryAssociations, o.associations)
 }

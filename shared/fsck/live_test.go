@@ -263,6 +263,18 @@ func TestNetworkMutations(t *testing.T) {
 		{"discovery with an IPAM too many", fsck.Watch, disco, func(m items) { delete(m, assoc) }},
 		{"discovery with an IPAM too few", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
 		{"default discovery of no IPAM", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAM":""`, `"IPAM":"ipam-00"`) }},
+		{"default discovery missing", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { delete(m, store.DiscoveryKey(w.ipam.Discovery)) }},
+		{"default discovery that says that it is none", fsck.Watch, store.DiscoveryKey(w.ipam.Discovery), func(m items) {
+			m.edit(store.DiscoveryKey(w.ipam.Discovery), `"IPAM":"`+w.ipam.ID+`"`, `"IPAM":""`)
+		}},
+		{"default discovery of another owner", fsck.Chain, store.DiscoveryKey(w.ipam.Discovery), func(m items) {
+			m.edit(store.DiscoveryKey(w.ipam.Discovery), owner, consumer)
+			m.set(store.DiscoveryKey(w.ipam.Discovery), "Owner", str(consumer))
+		}},
+		{"default association missing", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { delete(m, store.AssociationKey(w.ipam.DiscoveryAssociation)) }},
+		{"count of associations", fsck.Count, store.IPAMKey(w.ipam.ID), func(m items) {
+			m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
+		}},
 		{"association of no IPAM", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.ipam.ID, "ipam-00") }},
 		{"association of no discovery", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.discovery, "ipam-res-disco-9") }},
 		{"association says that its discovery is gone", fsck.Reference, assoc, func(m items) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
@@ -348,13 +360,14 @@ func TestNotesExcuse(t *testing.T) {
 			delete(m, store.DiscoveryKey(w.discovery))
 			delete(m, store.Key{PK: "DISCOVERIES", SK: w.discovery})
 			delete(m, store.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
-			m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`)
+			m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
 			m.set(store.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
 		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
 		{"discovery not with the IPAM any more", func(m items) {
 			m.edit(store.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
 			delete(m, store.AssociationKey(w.association))
 			delete(m, store.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
+			m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
 		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -174,6 +174,7 @@ type object struct {
 	owner, state          string
 	childCount, cidrCount int64 // what its counts say
 	children, cidrs       int64 // what there is
+	associations          int64 // that there are of an IPAM
 	listed                bool
 }
 
@@ -183,6 +184,7 @@ type document struct {
 	PublicScope, PrivateScope string   // of an IPAM
 	Discovery                 string   // of an IPAM, its default one; of an association
 	DiscoveryAssociation      string   // of an IPAM, its default one
+	DiscoveryAssociations     int64    // of an IPAM
 	Type                      string   // of a scope
 	Default                   bool     // of a scope and an association
 	NotFound                  bool     // of an association: its discovery is gone
