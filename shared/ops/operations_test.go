@@ -76,7 +76,7 @@ func TestREADMEListsTheOperations(t *testing.T) {
 }
 
 // targets are the ids that requests name.
-type targets struct{ IPAM, Scope, Pool, Allocation, CIDR string }
+type targets struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association string }
 
 // requests returns a request of every operation that names an object, and that
 // changes something if the caller may.
@@ -109,6 +109,19 @@ func requests(o targets) []any {
 		&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool},
 		&ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{o.Allocation}},
 		&ec2.GetIpamAddressHistoryInput{IpamScopeId: &o.Scope, Cidr: aws.String("10.0.0.0/24")},
+		&ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: &o.Discovery, Description: text},
+		&ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: &o.Discovery},
+		&ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{o.Discovery}},
+		&ec2.AssociateIpamResourceDiscoveryInput{IpamId: &o.IPAM, IpamResourceDiscoveryId: &o.Discovery},
+		&ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: &o.Association},
+		&ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{o.Association}},
+		&ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: &o.Discovery, DiscoveryRegion: aws.String(home)},
+		&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: &o.Discovery, ResourceRegion: aws.String(home)},
+		&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: &o.Discovery, AddressRegion: aws.String(home)},
+		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope},
+		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope, IpamPoolId: &o.Pool},
+		&ec2.CreateTagsInput{Resources: []string{o.Discovery}, Tags: tags("a", "b")},
+		&ec2.CreateTagsInput{Resources: []string{o.Association}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.IPAM}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Scope}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Pool}, Tags: tags("a", "b")},
@@ -123,7 +136,9 @@ func (w *world) furnish() targets {
 	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope.IpamScopeId
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope}, "10.0.0.0/16")
 	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24), TagSpecifications: specify("ipam-pool-allocation", "k", "v")})
-	return targets{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr}
+	d := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
+	with := do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: m.IpamId, IpamResourceDiscoveryId: d}).IpamResourceDiscoveryAssociation
+	return targets{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
 }
 
 // A caller without the class is refused, with and without DryRun, for every
@@ -131,7 +146,7 @@ func (w *world) furnish() targets {
 func TestClassesAreHeldTo(t *testing.T) {
 	w := newRealWorld(t, nil)
 	byName := map[string]any{
-		"CreateIpam": &ec2.CreateIpamInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
+		"CreateIpam": &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
 		"GetAccessGrants": &ops.GetAccessGrantsInput{}, "PutAccessGrants": &ops.PutAccessGrantsInput{Readers: []string{"*"}},
 	}
 	for _, in := range requests(w.furnish()) {
@@ -165,11 +180,11 @@ func TestClassesAreHeldTo(t *testing.T) {
 func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 	w := newRealWorld(t, nil)
 	have := w.furnish()
-	none := targets{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR}
-	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation)
+	none := targets{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0"}
+	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
-	tried := map[string]bool{"CreateIpam": true, "DescribeTags": true}
+	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true}
 	unknown := requests(none)
 	for i, in := range requests(have) {
 		tried[operation(in)] = true
@@ -213,16 +228,21 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 	if ipam.CodeOf(err) != "InvalidIpamPoolId.NotFound" {
 		t.Errorf("a pool under another's: %v", err)
 	}
+	for _, id := range []string{have.Discovery, none.Discovery} {
+		w.refused(t, ctx, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: own.IpamId, IpamResourceDiscoveryId: &id}, "InvalidIpamResourceDiscoveryId.NotFound", id)
+	}
+	w.refused(t, ctx, &ec2.GetIpamResourceCidrsInput{IpamScopeId: own.PrivateDefaultScopeId, IpamPoolId: &have.Pool}, "InvalidIpamPoolId.NotFound", have.Pool)
 }
 
 // The same token and parameters are the same request: it is answered as the
 // first time, whatever has become of what it made, and nothing is written.
 func TestClientTokens(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newRealWorld(t, func(q *ipam.Quotas) { q.Discoveries = 2 })
 	m := w.makeIPAM(ec2.CreateIpamInput{ClientToken: aws.String("t"), Description: aws.String("once"), OperatingRegions: regions(home)})
 	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope.IpamScopeId}, "10.0.0.0/16")
 	child := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope.IpamScopeId, SourceIpamPoolId: &pool})
+	discovery := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
 	token := aws.String("t")
 	tried := map[string]bool{}
 	for _, c := range []struct {
@@ -237,6 +257,11 @@ func TestClientTokens(t *testing.T) {
 			&ec2.CreateIpamScopeInput{ClientToken: token, IpamId: m.IpamId, TagSpecifications: specify("ipam-scope", "k", "w")}, nil},
 		{&ec2.CreateIpamPoolInput{ClientToken: token, IpamScopeId: scope.IpamScopeId, AddressFamily: "ipv4"},
 			&ec2.CreateIpamPoolInput{ClientToken: token, IpamScopeId: scope.IpamScopeId, AddressFamily: "ipv4", AutoImport: aws.Bool(false)}, nil},
+		{&ec2.CreateIpamResourceDiscoveryInput{ClientToken: token},
+			&ec2.CreateIpamResourceDiscoveryInput{ClientToken: token, OperatingRegions: regions(home)}, nil},
+		{&ec2.AssociateIpamResourceDiscoveryInput{ClientToken: token, IpamId: m.IpamId, IpamResourceDiscoveryId: discovery},
+			&ec2.AssociateIpamResourceDiscoveryInput{ClientToken: token, IpamId: m.IpamId, IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId},
+			&ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: discovery}},
 		{&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(24)},
 			&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(25)},
 			&ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &child, Cidr: aws.String("10.0.0.0/24")}},

@@ -127,7 +127,9 @@ func TestSharedPool(t *testing.T) {
 			t.Errorf("%s by the consumer: %v", operation(in), err)
 		}
 	}
-	for _, in := range requests(targets{o.IPAM, o.Scope, unshared, o.Allocation, o.CIDR}) {
+	other := o
+	other.Pool = unshared
+	for _, in := range requests(other) {
 		if _, err := w.registry.Call(guest, operation(in), in); !strings.HasSuffix(string(ipam.CodeOf(err)), ".NotFound") {
 			t.Errorf("%s on a pool that is not shared: %v", operation(in), err)
 		}
