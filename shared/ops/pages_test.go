@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -99,7 +100,38 @@ func crowd(t *testing.T) (w *world, pool string, allocations []string) {
 		}
 		allocations = append(allocations, *w.allocate(in).IpamPoolAllocationId)
 	}
+	w.discover(*m.DefaultResourceDiscoveryId, *m.PrivateDefaultScopeId, *m.PublicDefaultScopeId, *m.IpamId)
 	return w, pools[0], allocations
+}
+
+// discover has a discovery look at 12 accounts in home, and find in each of
+// three of them 4 VPCs, a subnet, an interface with a public address and 3
+// Elastic IPs.
+func (w *world) discover(discovery, private, public, manager string) {
+	w.t.Helper()
+	in := func(scope string) ipam.Target { return ipam.Target{IPAM: manager, Scope: scope} }
+	for i := range 12 {
+		owner := fmt.Sprintf("%012d", 100+i)
+		w.looked(discovery, owner, int64(1_700_000_000_000+i))
+		if i%5 != 1 {
+			continue
+		}
+		r := func(t ipam.ResourceType, id, cidr string) ipam.Resource {
+			return ipam.Resource{Type: t, ID: fmt.Sprint(id, "-", i), CIDR: netip.MustParsePrefix(cidr), Owner: owner}
+		}
+		for n := range 4 {
+			w.plant(discovery, 1, r(ipam.ResourceVPC, "vpc", fmt.Sprintf("192.168.%d.0/24", n)), ipam.Status{Management: ipam.Unmanaged}, in(private))
+		}
+		w.plant(discovery, 1, r(ipam.ResourceSubnet, "subnet", "fd80::/64"), ipam.Status{}, in(private))
+		with := r(ipam.ResourceInterface, "eni", "192.168.0.4/32")
+		with.Public = &ipam.PublicAddress{Address: netip.MustParseAddr("198.51.100.1"), Type: "ec2-public-ip"}
+		w.plant(discovery, 1, with, ipam.Status{}, in(private))
+		for n := range 3 {
+			eip := r(ipam.ResourceEIP, fmt.Sprint("eipalloc-", n), fmt.Sprintf("203.0.113.%d/32", 3*i+n))
+			eip.Public = &ipam.PublicAddress{Address: eip.CIDR.Addr(), Type: "amazon-owned-eip"}
+			w.plant(discovery, 1, eip, ipam.Status{}, in(public))
+		}
+	}
 }
 
 // Every list, read in small pages, is the list read at once: complete, in the
@@ -107,7 +139,10 @@ func crowd(t *testing.T) (w *world, pool string, allocations []string) {
 func TestPagesMakeUpTheList(t *testing.T) {
 	w, pool, _ := crowd(t)
 	tagged := []types.Filter{where("tag:a", "?")}
-	tried := map[string]bool{}
+	pools := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
+	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*pools[0].IpamArn)}}).Ipams[0]
+	discovery, region := manager.DefaultResourceDiscoveryId, aws.String(home)
+	tried := map[string]bool{"GetIpamAddressHistory": true} // by TestHistoryPages
 	for _, c := range []struct {
 		in   any
 		size int32
@@ -125,6 +160,15 @@ func TestPagesMakeUpTheList(t *testing.T) {
 		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000, 1200},
 		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, Filters: []types.Filter{where("cidr", "10.0.?.*")}}, 1000, 160},
 		{&ec2.DescribeIpamPoolAllocationsInput{}, 1000, 2300},
+		{&ec2.DescribeIpamResourceDiscoveriesInput{}, 5, 7},
+		{&ec2.DescribeIpamResourceDiscoveryAssociationsInput{}, 5, 7},
+		{&ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: discovery, DiscoveryRegion: region}, 5, 12},
+		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: region}, 5, 3 * 9},
+		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: region, Filters: []types.Filter{where("resource-type", "vpc", "eni")}}, 7, 3 * 5},
+		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: discovery, AddressRegion: region}, 5, 3 * 4},
+		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId}, 5, 3 * 5},
+		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("management-state", "unmanaged")}}, 5, 3 * 4},
+		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PublicDefaultScopeId}, 5, 3 * 3},
 		{&ec2.DescribeTagsInput{}, 5, 7*3 + 11 + 3*2},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("key", "a", "c d")}}, 5, 7*2 + 11 + 3},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-type", "*allocation", "ipam")}}, 5, 7*3 + 3*2},
@@ -150,6 +194,9 @@ func TestPagesMakeUpTheList(t *testing.T) {
 		}
 	}
 }
+
+// last returns the id at the end of an ARN.
+func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
 // Lists are in the order that is documented.
 func TestOrderOfLists(t *testing.T) {
@@ -231,13 +278,22 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 
 	// Whoever makes a token of his own, with the digest of a real one, is
 	// refused wherever it does not lead.
+	found := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
+	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*found[0].IpamArn)}}).Ipams[0]
+	discovery := manager.DefaultResourceDiscoveryId
 	lists := map[string]struct {
 		in   any
 		size int32
 	}{
 		"DescribeIpams": {&ec2.DescribeIpamsInput{}, 5}, "DescribeIpamScopes": {&ec2.DescribeIpamScopesInput{}, 5}, "DescribeIpamPools": {&ec2.DescribeIpamPoolsInput{}, 5},
 		"GetIpamPoolCidrs": {&ec2.GetIpamPoolCidrsInput{IpamPoolId: &pool}, 5}, "GetIpamPoolAllocations": {&ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000},
-		"DescribeIpamPoolAllocations": {&ec2.DescribeIpamPoolAllocationsInput{}, 1000}, "DescribeTags": {&ec2.DescribeTagsInput{}, 5},
+		"DescribeIpamResourceDiscoveries":           {&ec2.DescribeIpamResourceDiscoveriesInput{}, 5},
+		"DescribeIpamResourceDiscoveryAssociations": {&ec2.DescribeIpamResourceDiscoveryAssociationsInput{}, 5},
+		"GetIpamDiscoveredAccounts":                 {&ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: discovery, DiscoveryRegion: aws.String(home)}, 5},
+		"GetIpamDiscoveredResourceCidrs":            {&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: aws.String(home)}, 5},
+		"GetIpamDiscoveredPublicAddresses":          {&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: discovery, AddressRegion: aws.String(home)}, 5},
+		"GetIpamResourceCidrs":                      {&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId}, 5},
+		"DescribeIpamPoolAllocations":               {&ec2.DescribeIpamPoolAllocationsInput{}, 1000}, "DescribeTags": {&ec2.DescribeTagsInput{}, 5},
 	}
 	for name, l := range lists {
 		_, _, tokens := pages(w, w.admin, l.in, l.size)

@@ -46,8 +46,29 @@ func TestRefusals(t *testing.T) {
 	do[ec2.DeprovisionIpamPoolCidrOutput](w, w.admin, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: top, Cidr: aws.String("11.0.0.0/24")})
 	fromTop := do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: top}).IpamPoolAllocations[0]
 
+	watcher := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
+	standard, standardAssociation := manager.DefaultResourceDiscoveryId, manager.DefaultResourceDiscoveryAssociationId
+	do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: manager.IpamId, IpamResourceDiscoveryId: watcher})
+	anothers := do[ec2.CreateIpamOutput](w, as(stranger, "admin", ""), &ec2.CreateIpamInput{}).Ipam.DefaultResourceDiscoveryId
+	exclude := func(id *string, paths ...string) any {
+		in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: id}
+		for _, p := range paths {
+			in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &p})
+		}
+		return in
+	}
+	units := func(n int) (paths []string) {
+		for i := range n {
+			paths = append(paths, fmt.Sprintf("o-a1b2c3d4e5/r-f6g7/ou-f6g7-%08d/", i))
+		}
+		return paths
+	}
+
+	do[ec2.ModifyIpamResourceDiscoveryOutput](w, w.admin, exclude(watcher, units(6)...))
+
 	nobodys := func(prefix string, digits int) *string { return aws.String(prefix + strings.Repeat("0", digits)) }
 	noIPAM, noScope, noPool, noAllocation := nobodys("ipam-", 17), nobodys("ipam-scope-", 17), nobodys("ipam-pool-", 17), nobodys("ipam-pool-alloc-", 32)
+	noDiscovery, noAssociation := nobodys("ipam-res-disco-", 17), nobodys("ipam-res-disco-assoc-", 17)
 	long, short, yes := aws.String(strings.Repeat("x", 256)), aws.String("text"), aws.Bool(true)
 	many := func(n int) (list []string) {
 		for i := range n {
@@ -111,6 +132,38 @@ func TestRefusals(t *testing.T) {
 		{"allocation unknown: describe", &ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{*taken.IpamPoolAllocationId, *noAllocation}}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
 		{"allocation unknown: modify", &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: noAllocation, Description: short}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
 		{"allocation unknown: release", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: full, Cidr: taken.Cidr, IpamPoolAllocationId: noAllocation}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
+		{"discovery unknown: describe", &ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{*watcher, *noDiscovery}}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery, "DescribeIpamResourceDiscoveries"}},
+		{"discovery unknown: modify", exclude(noDiscovery, units(1)...), "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
+		{"discovery unknown: delete", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: noDiscovery}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
+		{"discovery unknown: associate", &ec2.AssociateIpamResourceDiscoveryInput{IpamId: manager.IpamId, IpamResourceDiscoveryId: noDiscovery}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
+		{"discovery unknown: its accounts", &ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: noDiscovery, DiscoveryRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
+		{"association unknown: describe", &ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{*noAssociation}}, "InvalidIpamResourceDiscoveryAssociationId.NotFound", []string{*noAssociation, "DescribeIpamResourceDiscoveryAssociations"}},
+		{"association unknown: end", &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: noAssociation}, "InvalidIpamResourceDiscoveryAssociationId.NotFound", []string{*noAssociation}},
+		{"association unknown: tag", &ec2.CreateTagsInput{Resources: []string{*watcher, *noAssociation}, Tags: tags("a", "b")}, "InvalidIpamResourceDiscoveryAssociationId.NotFound", []string{*noAssociation}},
+		{"scope unknown: its resources", &ec2.GetIpamResourceCidrsInput{IpamScopeId: noScope}, "InvalidIpamScopeId.NotFound", []string{*noScope}},
+		{"pool unknown: its resources", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, IpamPoolId: noPool}, "InvalidIpamPoolId.NotFound", []string{*noPool}},
+		{"the resources of a pool of another scope", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, IpamPoolId: empty}, "InvalidParameterValue", []string{*empty, *second}},
+		{"resources by a tag without a key", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, ResourceTag: &types.RequestIpamResourceTag{Value: short}}, "MissingParameter", []string{"Key", "ResourceTag"}},
+		{"what is found in a Region by its city", &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: standard, ResourceRegion: aws.String("tokyo")}, "InvalidParameterValue", []string{"ResourceRegion", "tokyo"}},
+		{"the default discovery deleted", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standard}, "OperationNotPermitted", []string{*standard, *manager.IpamId, "goes with its IPAM"}},
+		{"the default association ended", &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: standardAssociation}, "OperationNotPermitted", []string{*standardAssociation, *manager.IpamId, "goes with its IPAM"}},
+		{"the default discovery described", &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standard, Description: short}, "OperationNotPermitted", []string{*standard, "ModifyIpam"}},
+		{"the default discovery's Regions", &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standard, AddOperatingRegions: regions("eu-west-1")}, "OperationNotPermitted", []string{*standard, "ModifyIpam"}},
+		{"a default discovery with another IPAM", &ec2.AssociateIpamResourceDiscoveryInput{IpamId: manager.IpamId, IpamResourceDiscoveryId: anothers}, "OperationNotPermitted", []string{*anothers, "CreateIpamResourceDiscovery"}},
+		{"associated already", &ec2.AssociateIpamResourceDiscoveryInput{IpamId: manager.IpamId, IpamResourceDiscoveryId: watcher}, "InvalidParameterValue", []string{*watcher, *manager.IpamId, "already"}},
+		{"a second discovery", &ec2.CreateIpamResourceDiscoveryInput{}, "ResourceLimitExceeded", []string{"resource discoveries", "limited to 1"}},
+		{"a discovery modified in nothing", &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: watcher}, "InvalidParameterCombination", []string{"must contain a modification"}},
+		{"a discovery's Region added and removed", &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: watcher, AddOperatingRegions: regions("eu-west-1"), RemoveOperatingRegions: []types.RemoveIpamOperatingRegion{{RegionName: aws.String("eu-west-1")}}}, "InvalidParameterCombination", []string{"eu-west-1"}},
+		{"a discovery's last Region removed", &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: watcher, RemoveOperatingRegions: []types.RemoveIpamOperatingRegion{{RegionName: aws.String(home)}}}, "InvalidParameterValue", []string{home, "at least one"}},
+		{"a discovery of no Region's name", &ec2.CreateIpamResourceDiscoveryInput{OperatingRegions: regions("tokyo")}, "InvalidParameterValue", []string{"tokyo"}},
+		{"an exclusion that is no path", exclude(standard, "ou-f6g7-11111111"), "InvalidParameterValue", []string{"OrganizationsEntityPath", "ou-f6g7-11111111"}},
+		{"an exclusion of a megabyte", exclude(standard, strings.Repeat("o", 1<<20)), "InvalidParameterValue", []string{"OrganizationsEntityPath", "…", "512"}},
+		{"an exclusion twice", exclude(standard, units(1)[0], units(1)[0]), "InvalidParameterValue", []string{"cover the same"}},
+		{"too many exclusions", exclude(watcher, units(11)[6:]...), "ResourceLimitExceeded", []string{"exclusions", *watcher, "11", "10"}},
+		{"a malformed discovery", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standardAssociation}, "InvalidIpamResourceDiscoveryId.Malformed", []string{"IpamResourceDiscoveryId"}},
+		{"a malformed association", &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: standard}, "InvalidIpamResourceDiscoveryAssociationId.Malformed", []string{"IpamResourceDiscoveryAssociationId"}},
+		{"ids and a page: discoveries", &ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{*watcher}, MaxResults: aws.Int32(5)}, "InvalidParameterCombination", []string{"IpamResourceDiscoveryIds"}},
+		{"ids and a page: associations", &ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{*standardAssociation}, MaxResults: aws.Int32(5)}, "InvalidParameterCombination", []string{"IpamResourceDiscoveryAssociationIds"}},
 		{"deprovision what is deprovisioned", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: top, Cidr: aws.String("11.0.0.0/24")}, "IncorrectState", []string{*top, "11.0.0.0/24", "deprovisioned"}},
 		{"provision what is provisioned", provision(full, "192.168.0.0/24"), "IncorrectState", []string{*full, "192.168.0.0/24", "provisioned already"}},
 		{"allocate from a pool that is being deleted", allocate(doomed, length(24)), "IncorrectState", []string{*doomed, "delete-in-progress"}},
