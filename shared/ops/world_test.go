@@ -2,7 +2,6 @@ package ops_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	dynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
@@ -136,35 +134,15 @@ func (w *world) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 func (w *world) plant(discovery string, at int64, r ipam.Resource, status ipam.Status, targets ...ipam.Target) {
 	w.t.Helper()
 	r.Region = home
-	text := func(v any) *dynamodb.AttributeValueMemberS {
-		b, err := json.Marshal(v)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return &dynamodb.AttributeValueMemberS{Value: string(b)}
-	}
-	n := func(i int64) *dynamodb.AttributeValueMemberN {
-		return &dynamodb.AttributeValueMemberN{Value: fmt.Sprint(i)}
-	}
-	if targets == nil {
-		targets = []ipam.Target{}
-	}
-	writes := []store.Write{{
-		Op:   store.OpPut,
-		Key:  store.Key{PK: "FOUND#" + discovery + "#" + home + "#" + r.Owner, SK: store.FoundAfter(&ipam.Found{Resource: r})},
-		Item: store.Item{"Object": text(r), "Targets": text(targets), "Sampled": n(at), "Rev": n(1)},
-	}}
+	rows := []store.Row{store.EncodeFound(&ipam.Found{Resource: r, Discovery: discovery, Targets: targets, Sampled: at, Rev: 1})}
 	for _, target := range targets {
-		prefix := store.LivePrefix
-		if !r.Type.TakesSpace() {
-			prefix = store.IfacePrefix
-		}
-		item := store.Item{"Object": text(r), "Status": text(status), "Source": &dynamodb.AttributeValueMemberS{Value: discovery}, "Sampled": n(at), "Since": n(at), "Rev": n(1)}
-		if target.Ignored {
-			item["Ignored"] = n(1)
-		}
-		writes = append(writes, store.Write{Op: store.OpPut, Item: item,
-			Key: store.Key{PK: prefix + string(ipam.ScopeSpace(target.Scope, r.Family())), SK: store.ResourceAfter(&ipam.ResourceCIDR{Scope: target.Scope, Resource: r})}})
+		rows = append(rows, store.EncodeResource(&ipam.ResourceCIDR{
+			Resource: r, Scope: target.Scope, Discovery: discovery, Ignored: target.Ignored, Status: status, Sampled: at, Since: at, Rev: 1,
+		}))
+	}
+	var writes []store.Write
+	for _, row := range rows {
+		writes = append(writes, store.Write{Op: store.OpPut, Key: row.Key, Item: row.Item})
 	}
 	if err := w.table.Transact(w.t.Context(), writes); err != nil {
 		w.t.Fatal(err)

@@ -85,6 +85,11 @@ func EncodeResource(r *ipam.ResourceCIDR) Row {
 	return Row{Key: liveKey(r.Scope, &r.Resource), Item: encodeLive(r)}
 }
 
+// EncodeFound returns the item that Found reads.
+func EncodeFound(f *ipam.Found) Row {
+	return Row{Key: Key{foundPK(f.Discovery, f.Region, f.Owner), foundSK(&f.Resource)}, Item: encodeFound(f)}
+}
+
 // Found returns what a discovery knows of one account in one Region, from
 // behind the place that after names (an opaque text of an earlier call; "" for
 // the first), as much as one answer of the table holds, at most limit (0: no
