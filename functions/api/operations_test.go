@@ -269,6 +269,126 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.DeleteTagsOutput{}, must(c.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{*m.IpamId, *q.IpamPoolId}, Tags: []types.Tag{{Key: str("Name"), Value: str("n")}}}))(t))
 	wantIPAM.Tags, wantIPAM.ScopeCount = []types.Tag{}, num(3)
 
+	// Resource discoveries, and what they find.
+	watcher := must(c.CreateIpamResourceDiscovery(ctx, &ec2.CreateIpamResourceDiscoveryInput{
+		Description: str("first"), OperatingRegions: []types.AddIpamOperatingRegion{{RegionName: str("ap-northeast-3")}}, TagSpecifications: specify("ipam-resource-discovery"),
+	}))(t)
+	d := watcher.IpamResourceDiscovery
+	ids("ipam-res-disco-[0-9a-f]{17}", d.IpamResourceDiscoveryId)
+	wantDiscovery := types.IpamResourceDiscovery{
+		OwnerId: str(owner), IpamResourceDiscoveryId: d.IpamResourceDiscoveryId, IpamResourceDiscoveryArn: arn("ipam-resource-discovery", d.IpamResourceDiscoveryId), IpamResourceDiscoveryRegion: str(homeRegion),
+		Description: str("first"), OperatingRegions: []types.IpamOperatingRegion{{RegionName: str("ap-northeast-3")}}, IsDefault: no, State: types.IpamResourceDiscoveryStateCreateComplete, Tags: tagged,
+	}
+	same(t, &ec2.CreateIpamResourceDiscoveryOutput{IpamResourceDiscovery: &wantDiscovery}, watcher)
+	wantDiscovery.Description, wantDiscovery.State = str("second"), types.IpamResourceDiscoveryStateModifyComplete
+	wantDiscovery.OperatingRegions = []types.IpamOperatingRegion{{RegionName: str(homeRegion)}}
+	unit := str("o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/*")
+	wantDiscovery.OrganizationalUnitExclusions = []types.IpamOrganizationalUnitExclusion{{OrganizationsEntityPath: unit}}
+	same(t, &ec2.ModifyIpamResourceDiscoveryOutput{IpamResourceDiscovery: &wantDiscovery}, must(c.ModifyIpamResourceDiscovery(ctx, &ec2.ModifyIpamResourceDiscoveryInput{
+		IpamResourceDiscoveryId: d.IpamResourceDiscoveryId, Description: str("second"), AddOperatingRegions: []types.AddIpamOperatingRegion{{RegionName: str(homeRegion)}},
+		RemoveOperatingRegions: []types.RemoveIpamOperatingRegion{{RegionName: str("ap-northeast-3")}}, AddOrganizationalUnitExclusions: []types.AddIpamOrganizationalUnitExclusion{{OrganizationsEntityPath: unit}},
+	}))(t))
+	same(t, &ec2.DescribeIpamResourceDiscoveriesOutput{IpamResourceDiscoveries: []types.IpamResourceDiscovery{wantDiscovery}},
+		must(c.DescribeIpamResourceDiscoveries(ctx, &ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{*d.IpamResourceDiscoveryId}}))(t))
+	standard := must(c.DescribeIpamResourceDiscoveries(ctx, &ec2.DescribeIpamResourceDiscoveriesInput{Filters: []types.Filter{{Name: str("is-default"), Values: []string{"true"}}}}))(t)
+	wantStandard := types.IpamResourceDiscovery{
+		OwnerId: str(owner), IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, IpamResourceDiscoveryArn: arn("ipam-resource-discovery", m.DefaultResourceDiscoveryId), IpamResourceDiscoveryRegion: str(homeRegion),
+		OperatingRegions: wantIPAM.OperatingRegions, IsDefault: yes, State: types.IpamResourceDiscoveryStateCreateComplete, Tags: []types.Tag{},
+	}
+	same(t, &ec2.DescribeIpamResourceDiscoveriesOutput{IpamResourceDiscoveries: []types.IpamResourceDiscovery{wantStandard}}, standard)
+	associated := must(c.AssociateIpamResourceDiscovery(ctx, &ec2.AssociateIpamResourceDiscoveryInput{
+		IpamId: m.IpamId, IpamResourceDiscoveryId: d.IpamResourceDiscoveryId, TagSpecifications: specify("ipam-resource-discovery-association"),
+	}))(t)
+	with := associated.IpamResourceDiscoveryAssociation
+	ids("ipam-res-disco-assoc-[0-9a-f]{17}", with.IpamResourceDiscoveryAssociationId)
+	wantAssociation := types.IpamResourceDiscoveryAssociation{
+		OwnerId: str(owner), IpamResourceDiscoveryAssociationId: with.IpamResourceDiscoveryAssociationId,
+		IpamResourceDiscoveryAssociationArn: arn("ipam-resource-discovery-association", with.IpamResourceDiscoveryAssociationId), IpamResourceDiscoveryId: d.IpamResourceDiscoveryId,
+		IpamId: m.IpamId, IpamArn: m.IpamArn, IpamRegion: str(homeRegion), IsDefault: no, ResourceDiscoveryStatus: types.IpamAssociatedResourceDiscoveryStatusActive,
+		State: types.IpamResourceDiscoveryAssociationStateAssociateComplete, Tags: tagged,
+	}
+	same(t, &ec2.AssociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: &wantAssociation}, associated)
+	same(t, &ec2.DescribeIpamResourceDiscoveryAssociationsOutput{IpamResourceDiscoveryAssociations: []types.IpamResourceDiscoveryAssociation{wantAssociation}},
+		must(c.DescribeIpamResourceDiscoveryAssociations(ctx, &ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{*with.IpamResourceDiscoveryAssociationId}}))(t))
+
+	writer := store.New(table, store.Options{Region: homeRegion})
+	seen := now.Add(-time.Minute)
+	for _, a := range []ipam.DiscoveredAccount{
+		{Account: owner, OU: "ou-f6g7-11111111", Attempted: now.UnixMilli(), Succeeded: seen.UnixMilli(), FailureCode: "throttling-failure", Failure: "wait"},
+		{Account: "444455556666", Attempted: now.UnixMilli()},
+	} {
+		a.Discovery, a.Region = *m.DefaultResourceDiscoveryId, homeRegion
+		must(0, writer.SaveDiscoveredAccount(ctx, &a))(t)
+	}
+	same(t, &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: []types.IpamDiscoveredAccount{
+		{AccountId: str(owner), DiscoveryRegion: str(homeRegion), LastAttemptedDiscoveryTime: &now, LastSuccessfulDiscoveryTime: &seen, OrganizationalUnitId: str("ou-f6g7-11111111"),
+			FailureReason: &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCodeThrottlingFailure, Message: str("wait")}},
+		{AccountId: str("444455556666"), DiscoveryRegion: str(homeRegion), LastAttemptedDiscoveryTime: &now},
+	}}, must(c.GetIpamDiscoveredAccounts(ctx, &ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, DiscoveryRegion: str(homeRegion)}))(t))
+
+	usage := 0.3
+	subnet := ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", CIDR: netip.MustParsePrefix("172.16.0.0/24"), Name: "n", Tags: ipam.Tags{"Name": "n"}, VPC: "vpc-1", Subnet: "subnet-1",
+		AvailabilityZone: "use1-az1", Source: "none", Usage: &usage}
+	eip := ipam.Resource{Type: ipam.ResourceEIP, ID: "eipalloc-1", CIDR: netip.MustParsePrefix("192.0.2.9/32"), Tags: ipam.Tags{"k": "v"}, VPC: "vpc-1", Subnet: "subnet-1", Instance: "i-1", Source: "amazon",
+		Public: &ipam.PublicAddress{
+			Address: netip.MustParseAddr("192.0.2.9"), AllocationID: "eipalloc-1", Associated: true, Type: "amazon-owned-eip", Service: "nat-gateway", ServiceResource: "nat-1", PublicIPv4Pool: "amazon",
+			Interface: "eni-1", InterfaceDescription: "d", NetworkBorderGroup: homeRegion, SecurityGroups: map[string]string{"sg-2": "b", "sg-1": "a"},
+		}}
+	inUse := ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: netip.MustParsePrefix("172.16.0.9/32"), VPC: "vpc-1", Subnet: "subnet-1", Attached: true}
+	var writes []store.Write
+	for _, r := range []struct {
+		ipam.Resource
+		scope  *string
+		status ipam.Status
+	}{
+		{subnet, m.PrivateDefaultScopeId, ipam.Status{Management: ipam.Managed, Compliance: ipam.Noncompliant, Overlap: ipam.Overlapping, Pool: *p.IpamPoolId}},
+		{eip, m.PublicDefaultScopeId, ipam.Status{}}, {inUse, m.PrivateDefaultScopeId, ipam.Status{}},
+	} {
+		r.Owner, r.Region = owner, homeRegion
+		for _, row := range []store.Row{
+			store.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: *m.DefaultResourceDiscoveryId, Targets: []ipam.Target{{IPAM: *m.IpamId, Scope: *r.scope}}, Sampled: 1, Rev: 1}),
+			store.EncodeResource(&ipam.ResourceCIDR{Resource: r.Resource, Scope: *r.scope, Discovery: *m.DefaultResourceDiscoveryId, Status: r.status, Sampled: 1, Since: 1, Rev: 1}),
+		} {
+			writes = append(writes, store.Write{Op: store.OpPut, Key: row.Key, Item: row.Item})
+		}
+	}
+	must(0, table.Transact(ctx, writes))(t)
+	found := func(r ipam.Resource) types.IpamDiscoveredResourceCidr {
+		out := types.IpamDiscoveredResourceCidr{
+			IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, ResourceRegion: str(homeRegion), ResourceId: &r.ID, ResourceOwnerId: str(owner), ResourceCidr: str(r.CIDR.String()),
+			ResourceType: types.IpamResourceType(r.Type), ResourceTags: []types.IpamResourceTag{}, VpcId: str("vpc-1"), SubnetId: str("subnet-1"), SampleTime: &seen,
+		}
+		for k, v := range r.Tags {
+			out.ResourceTags = append(out.ResourceTags, types.IpamResourceTag{Key: &k, Value: &v})
+		}
+		return out
+	}
+	wantEIP, wantSubnet, wantInterface := found(eip), found(subnet), found(inUse)
+	wantEIP.IpSource, wantSubnet.IpSource, wantSubnet.IpUsage, wantSubnet.AvailabilityZoneId = types.IpamResourceCidrIpSourceAmazon, types.IpamResourceCidrIpSourceNone, &usage, str("use1-az1")
+	wantInterface.NetworkInterfaceAttachmentStatus = types.IpamNetworkInterfaceAttachmentStatusInUse
+	same(t, &ec2.GetIpamDiscoveredResourceCidrsOutput{IpamDiscoveredResourceCidrs: []types.IpamDiscoveredResourceCidr{wantEIP, wantInterface, wantSubnet}},
+		must(c.GetIpamDiscoveredResourceCidrs(ctx, &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, ResourceRegion: str(homeRegion)}))(t))
+	same(t, &ec2.GetIpamDiscoveredPublicAddressesOutput{OldestSampleTime: &seen, IpamDiscoveredPublicAddresses: []types.IpamDiscoveredPublicAddress{{
+		IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, AddressRegion: str(homeRegion), Address: str("192.0.2.9"), AddressOwnerId: str(owner), AddressAllocationId: str("eipalloc-1"),
+		AssociationStatus: types.IpamPublicAddressAssociationStatusAssociated, AddressType: types.IpamPublicAddressTypeAmazonOwnedEip, Service: types.IpamPublicAddressAwsServiceNatGateway, ServiceResource: str("nat-1"),
+		VpcId: str("vpc-1"), SubnetId: str("subnet-1"), PublicIpv4PoolId: str("amazon"), NetworkInterfaceId: str("eni-1"), NetworkInterfaceDescription: str("d"), InstanceId: str("i-1"),
+		Tags: &types.IpamPublicAddressTags{EipTags: []types.IpamPublicAddressTag{{Key: str("k"), Value: str("v")}}}, NetworkBorderGroup: str(homeRegion),
+		SecurityGroups: []types.IpamPublicAddressSecurityGroup{{GroupId: str("sg-1"), GroupName: str("a")}, {GroupId: str("sg-2"), GroupName: str("b")}}, SampleTime: &seen,
+	}}}, must(c.GetIpamDiscoveredPublicAddresses(ctx, &ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, AddressRegion: str(homeRegion)}))(t))
+	same(t, &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: []types.IpamResourceCidr{{
+		IpamId: m.IpamId, IpamScopeId: m.PrivateDefaultScopeId, IpamPoolId: p.IpamPoolId, ResourceRegion: str(homeRegion), ResourceOwnerId: str(owner), ResourceId: str("subnet-1"), ResourceName: str("n"),
+		ResourceCidr: str("172.16.0.0/24"), ResourceType: types.IpamResourceTypeSubnet, ResourceTags: wantSubnet.ResourceTags, IpUsage: &usage, ComplianceStatus: types.IpamComplianceStatusNoncompliant,
+		ManagementState: types.IpamManagementStateManaged, OverlapStatus: types.IpamOverlapStatusOverlapping, VpcId: str("vpc-1"), AvailabilityZoneId: str("use1-az1"),
+	}}}, must(c.GetIpamResourceCidrs(ctx, &ec2.GetIpamResourceCidrsInput{IpamScopeId: m.PrivateDefaultScopeId, ResourceType: types.IpamResourceTypeSubnet, ResourceId: str("subnet-1"),
+		ResourceOwner: str(owner), ResourceTag: &types.RequestIpamResourceTag{Key: str("Name"), Value: str("n")}}))(t))
+
+	wantAssociation.State = types.IpamResourceDiscoveryAssociationStateDisassociateComplete
+	same(t, &ec2.DisassociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: &wantAssociation},
+		must(c.DisassociateIpamResourceDiscovery(ctx, &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: with.IpamResourceDiscoveryAssociationId}))(t))
+	wantDiscovery.State = types.IpamResourceDiscoveryStateDeleteComplete
+	same(t, &ec2.DeleteIpamResourceDiscoveryOutput{IpamResourceDiscovery: &wantDiscovery},
+		must(c.DeleteIpamResourceDiscovery(ctx, &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: d.IpamResourceDiscoveryId}))(t))
+
 	// And all of it back.
 	same(t, &ec2.ReleaseIpamPoolAllocationOutput{Success: yes},
 		must(c.ReleaseIpamPoolAllocation(ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: p.IpamPoolId, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}))(t))
@@ -330,6 +450,12 @@ func FuzzRequests(f *testing.F) {
 		"Action=AllocateIpamPoolCidr&IpamPoolId=POOL&NetmaskLength=0", "Action=AllocateIpamPoolCidr&IpamPoolId=POOL&NetmaskLength=32&AllowedCidr.1=10.0.0.0/30&DisallowedCidr.1=10.0.0.2/31",
 		"Action=AllocateIpamPoolCidr&IpamPoolId=POOL&Cidr=10.0.0.0/24", "Action=ReleaseIpamPoolAllocation&IpamPoolId=POOL&Cidr=10.0.0.0/24&IpamPoolAllocationId=ALLOCATION",
 		"Action=GetIpamPoolAllocations&IpamPoolId=POOL&NextToken=WyIiXQ&MaxResults=1000&Filter.1.Name=tag:a&Filter.1.Value.1=*\\*?", "Action=DescribeIpamPoolAllocations&IpamPoolAllocationId.1=ALLOCATION",
+		"Action=CreateIpamResourceDiscovery&OperatingRegion.1.RegionName=eu-west-1", "Action=DescribeIpamResourceDiscoveries&Filter.1.Name=is-default&Filter.1.Value.1=true",
+		"Action=ModifyIpamResourceDiscovery&IpamResourceDiscoveryId=DISCOVERY&AddOrganizationalUnitExclusion.1.OrganizationsEntityPath=o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/*",
+		"Action=DeleteIpamResourceDiscovery&IpamResourceDiscoveryId=DISCOVERY", "Action=AssociateIpamResourceDiscovery&IpamId=IPAM&IpamResourceDiscoveryId=DISCOVERY",
+		"Action=DisassociateIpamResourceDiscovery&IpamResourceDiscoveryAssociationId=ASSOCIATION", "Action=GetIpamDiscoveredAccounts&IpamResourceDiscoveryId=DISCOVERY&DiscoveryRegion=us-east-1",
+		"Action=GetIpamDiscoveredResourceCidrs&IpamResourceDiscoveryId=DISCOVERY&ResourceRegion=us-east-1&NextToken=x", "Action=GetIpamDiscoveredPublicAddresses&IpamResourceDiscoveryId=DISCOVERY&AddressRegion=tokyo",
+		"Action=GetIpamResourceCidrs&IpamScopeId=SCOPE&IpamPoolId=POOL&ResourceTag.Key=a&ResourceType=vpc",
 		"Action=CreateTags&ResourceId.1=ALLOCATION&ResourceId.2=POOL&Tag.1.Key=a&Tag.1.Value=%00", "Action=DeleteTags&ResourceId.1=IPAM&Tag.1.Key=a", "Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1=POOL",
 	} {
 		f.Add("", body)
@@ -388,5 +514,7 @@ func furnish(f *testing.F, h *Handler) *strings.Replacer {
 	pool := call("CreateIpamPool", map[string]any{"IpamScopeId": scope, "AddressFamily": "ipv4"})["IpamPoolId"]
 	call("ProvisionIpamPoolCidr", map[string]any{"IpamPoolId": pool, "Cidr": "10.0.0.0/8"})
 	allocation := call("AllocateIpamPoolCidr", map[string]any{"IpamPoolId": pool, "NetmaskLength": 24})["IpamPoolAllocationId"]
-	return strings.NewReplacer("IPAM", ipam["IpamId"].(string), "SCOPE", scope.(string), "POOL", pool.(string), "ALLOCATION", allocation.(string))
+	discovery := call("CreateIpamResourceDiscovery", map[string]any{})["IpamResourceDiscoveryId"].(string)
+	association := call("AssociateIpamResourceDiscovery", map[string]any{"IpamId": ipam["IpamId"], "IpamResourceDiscoveryId": discovery})["IpamResourceDiscoveryAssociationId"].(string)
+	return strings.NewReplacer("DISCOVERY", discovery, "ASSOCIATION", association, "IPAM", ipam["IpamId"].(string), "SCOPE", scope.(string), "POOL", pool.(string), "ALLOCATION", allocation.(string))
 }
