@@ -1,5 +1,6 @@
-// Command bench measures what the README says of speed: the core, the whole
-// operation in memory and on DynamoDB Local, and the start of the api function.
+// Command bench measures what the README says of speed and cost: the core, the
+// whole operation in memory and on DynamoDB Local, the scan of a scope, the
+// metrics, and the start of the api function.
 //
 // It prints one table a section and ends with status 1 if something that must
 // not grow with the number of allocations held does.
@@ -27,6 +28,9 @@ type section struct {
 var sections = []section{
 	{"core", core},
 	{"memory", memory},
+	{"scan", scan},
+	{"unchanged", unchanged},
+	{"metrics", metrics},
 	{"dynamodb", dynamoDB},
 	{"start", coldStart},
 }
