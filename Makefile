@@ -71,6 +71,7 @@ FORCE:
 generate: ## Write the generated files anew
 	go generate ./shared/...
 	go test ./shared/ops -run README -update
+	go test ./shared/telemetry -run Readme -update
 	gofmt -l -w functions infra localstack shared
 
 .PHONY: checkgenerate
