@@ -35,7 +35,7 @@ func (s *Store) JudgeAll(ctx context.Context, scope string, f ipam.Family, after
 	return func(yield func(ipam.Verdict, error) bool) {
 		var judged netip.Prefix // what was put right in passing
 		for v, err := range s.verdicts(ctx, scope, f.All(), after) {
-			if err == nil && v.Status != v.Resource.Status && !(judged.IsValid() && ipam.Within(v.Resource.CIDR, judged)) {
+			if err == nil && v.Status != v.Resource.Status && (!judged.IsValid() || !ipam.Within(v.Resource.CIDR, judged)) {
 				judged, err = s.judge(ctx, scope, v.Resource.CIDR)
 			}
 			if !yield(v, err) || err != nil {
