@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,12 @@ type Discovery struct {
 
 // Default reports whether it was born with an IPAM and goes with it.
 func (d *Discovery) Default() bool { return d.IPAM != "" }
+
+// Excludes reports whether the discovery leaves the accounts out that are right
+// in the organisational unit, or root, with the path, which ends in a slash.
+func (d *Discovery) Excludes(path string) bool {
+	return slices.ContainsFunc(d.Exclusions, func(e string) bool { return excludes(e, path) })
+}
 
 // DiscoveryAssociation lets an IPAM see what a discovery finds.
 type DiscoveryAssociation struct {

@@ -47,3 +47,28 @@ func TestCheckExclusions(t *testing.T) {
 		}
 	}
 }
+
+func TestExcludes(t *testing.T) {
+	const root = "o-a1b2c3d4e5/r-f6g7/"
+	const a, in, twin = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-aaaaaaaa/ou-f6g7-cccccccc/", root + "ou-f6g7-aaaaaaaaa/"
+	for _, c := range []struct {
+		exclusions []string
+		path       string
+		want       bool
+	}{
+		{nil, a, false},
+		{[]string{a}, a, true},
+		{[]string{a}, in, false},
+		{[]string{a}, twin, false},
+		{[]string{a + "*"}, a, true},
+		{[]string{a + "*"}, in, true},
+		{[]string{a + "*"}, twin, false},
+		{[]string{a + "*"}, root, false},
+		{[]string{twin, in}, in, true},
+		{[]string{a, in + "*"}, "", false}, // not known
+	} {
+		if got := (&ipam.Discovery{Exclusions: c.exclusions}).Excludes(c.path); got != c.want {
+			t.Errorf("%q exclude %q: %t", c.exclusions, c.path, got)
+		}
+	}
+}
