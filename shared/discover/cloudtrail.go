@@ -1,0 +1,212 @@
+package discover
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Effect is what a call does to the resources that it names.
+type Effect uint8
+
+// The effects.
+const (
+	Changes Effect = iota
+	Creates
+	Deletes
+)
+
+// Call is a successful EC2 call that changed something that is watched.
+type Call struct {
+	Name     string
+	Effect   Effect
+	Selected Selection // what it touched
+}
+
+// calls says, of each call that is watched, what it does and where its event
+// has the ids of what it touches: paths into requestParameters and
+// responseElements, that of a list standing for each of its elements. all is
+// what the call touches beside that without an id.
+//
+// The shapes are those of the EC2 API's requests and answers in CloudTrail's
+// form (Amazon EC2 API Reference; AWS CloudTrail User Guide, "CloudTrail record
+// contents"): names begin in lower case, and a list is an object with items.
+var calls = map[string]struct {
+	effect   Effect
+	request  []string
+	response []string
+	all      Selection
+}{
+	"CreateVpc":                {effect: Creates, response: []string{"vpc.vpcId"}},
+	"CreateDefaultVpc":         {effect: Creates, response: []string{"vpc.vpcId"}, all: Selection{Contents: true}},
+	"DeleteVpc":                {effect: Deletes, request: []string{"vpcId"}},
+	"AssociateVpcCidrBlock":    {request: []string{"vpcId"}},
+	"DisassociateVpcCidrBlock": {response: []string{"vpcId"}},
+
+	"CreateSubnet":                {effect: Creates, response: []string{"subnet.subnetId"}},
+	"CreateDefaultSubnet":         {effect: Creates, response: []string{"subnet.subnetId"}},
+	"DeleteSubnet":                {effect: Deletes, request: []string{"subnetId"}},
+	"AssociateSubnetCidrBlock":    {request: []string{"subnetId"}},
+	"DisassociateSubnetCidrBlock": {response: []string{"subnetId"}},
+
+	"AllocateAddress":     {effect: Creates, response: []string{"allocationId"}},
+	"MoveAddressToVpc":    {effect: Creates, response: []string{"allocationId"}},
+	"ReleaseAddress":      {effect: Deletes, request: []string{"allocationId"}},
+	"AssociateAddress":    {request: []string{"allocationId", "networkInterfaceId", "instanceId"}, all: Selection{AllAddresses: true}}, // may name the address only
+	"DisassociateAddress": {all: Selection{AllAddresses: true}},                                                                        // names the association only
+
+	"CreatePublicIpv4Pool":          {response: []string{"poolId"}}, // has no CIDR yet
+	"DeletePublicIpv4Pool":          {effect: Deletes, request: []string{"poolId"}},
+	"ProvisionPublicIpv4PoolCidr":   {request: []string{"poolId"}},
+	"DeprovisionPublicIpv4PoolCidr": {request: []string{"poolId"}},
+
+	"CreateNetworkInterface":     {effect: Creates, response: []string{"networkInterface.networkInterfaceId"}},
+	"DeleteNetworkInterface":     {effect: Deletes, request: []string{"networkInterfaceId"}},
+	"AttachNetworkInterface":     {request: []string{"networkInterfaceId"}},
+	"DetachNetworkInterface":     {request: []string{"attachmentId"}},
+	"AssignPrivateIpAddresses":   {request: []string{"networkInterfaceId"}},
+	"UnassignPrivateIpAddresses": {request: []string{"networkInterfaceId"}},
+	"AssignIpv6Addresses":        {request: []string{"networkInterfaceId"}},
+	"UnassignIpv6Addresses":      {request: []string{"networkInterfaceId"}},
+	"RunInstances":               {effect: Creates, response: []string{"instancesSet.items.instanceId", "instancesSet.items.networkInterfaceSet.items.networkInterfaceId"}},
+	"TerminateInstances":         {request: []string{"instancesSet.items.instanceId"}},
+
+	"CreateTags": {request: []string{"resourcesSet.items.resourceId"}},
+	"DeleteTags": {request: []string{"resourcesSet.items.resourceId"}},
+}
+
+// CallSource and CallDetailType are the source and the detail type that
+// EventBridge gives to EC2's calls (Amazon EventBridge User Guide, "AWS service
+// events delivered via AWS CloudTrail").
+const (
+	CallSource     = "aws.ec2"
+	CallDetailType = "AWS API Call via CloudTrail"
+)
+
+// CallNames returns the names of the calls that ParseCall knows, sorted: the
+// eventName of a rule's pattern.
+func CallNames() []string { return slices.Sorted(maps.Keys(calls)) }
+
+// ParseCall reads the detail of an event of CallDetailType. It returns nil and
+// the reason for one that tells of no change of what is watched: a call that
+// failed, a dry run included, one that reads, an unknown one, and one that
+// touches other things only. The account and the Region are the envelope's to
+// say, which the caller of EC2 cannot write.
+func ParseCall(detail []byte) (c *Call, ignored string, err error) {
+	var d struct {
+		EventSource       string
+		EventName         string
+		ErrorCode         string
+		ReadOnly          bool
+		RequestParameters any
+		ResponseElements  any
+	}
+	if err := json.Unmarshal(detail, &d); err != nil {
+		return nil, "", fmt.Errorf("read a CloudTrail record: %w", err)
+	}
+	call, known := calls[d.EventName]
+	switch {
+	case d.EventSource != "ec2.amazonaws.com":
+		return nil, "it is not of EC2", nil
+	case d.ErrorCode != "":
+		return nil, "the call failed", nil
+	case d.ReadOnly:
+		return nil, "the call reads", nil
+	case !known:
+		return nil, "the call is not watched", nil
+	}
+	c = &Call{Name: d.EventName, Effect: call.effect, Selected: call.all}
+	for _, path := range call.request {
+		c.Selected.addAll(find(unwrap(d.RequestParameters, d.EventName+"Request"), strings.Split(path, ".")))
+	}
+	for _, path := range call.response {
+		c.Selected.addAll(find(unwrap(d.ResponseElements, d.EventName+"Response"), strings.Split(path, ".")))
+	}
+	if c.Selected.empty() {
+		return nil, "it names nothing that is watched", nil
+	}
+	return c, "", nil
+}
+
+// unwrap takes off the element named after the message that CloudTrail has
+// around the parameters of EC2's newer calls.
+func unwrap(v any, name string) any {
+	if inner := member(v, name); inner != nil {
+		return inner
+	}
+	return v
+}
+
+// member returns a member of an object, also if its name is written with a
+// first letter in upper case, as it is inside of what unwrap takes off.
+func member(v any, name string) any {
+	o, _ := v.(map[string]any)
+	if value, ok := o[name]; ok {
+		return value
+	}
+	for key, value := range o {
+		if strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return nil
+}
+
+// find returns the texts at a path, in all elements of the lists on it.
+func find(v any, path []string) []string {
+	switch v := v.(type) {
+	case []any:
+		var all []string
+		for _, element := range v {
+			all = append(all, find(element, path)...)
+		}
+		return all
+	case string:
+		if len(path) == 0 {
+			return []string{v}
+		}
+	case map[string]any:
+		if len(path) > 0 {
+			return find(member(v, path[0]), path[1:])
+		}
+	}
+	return nil
+}
+
+// addAll adds ids to where they belong, and leaves out those of other things.
+func (s *Selection) addAll(ids []string) {
+	for _, id := range ids {
+		s.Add(id)
+	}
+}
+
+// Add adds a resource, an instance or an attachment by its id, if it is one.
+func (s *Selection) Add(id string) {
+	switch IDType(id) {
+	case ipam.ResourceVPC:
+		s.VPCs = add(s.VPCs, id)
+	case ipam.ResourceSubnet:
+		s.Subnets = add(s.Subnets, id)
+	case ipam.ResourceEIP:
+		s.Addresses = add(s.Addresses, id)
+	case ipam.ResourcePublicIPv4Pool:
+		s.Pools = add(s.Pools, id)
+	case ipam.ResourceInterface:
+		s.Interfaces = add(s.Interfaces, id)
+	default:
+		switch {
+		case strings.HasPrefix(id, "i-"):
+			s.Instances = add(s.Instances, id)
+		case strings.HasPrefix(id, "eni-attach-"):
+			s.Attachments = add(s.Attachments, id)
+		}
+	}
+}
+
+func (s *Selection) empty() bool {
+	return len(s.VPCs)+len(s.Subnets)+len(s.Addresses)+len(s.Pools)+len(s.Interfaces)+len(s.Instances)+len(s.Attachments) == 0 && !s.AllAddresses
+}

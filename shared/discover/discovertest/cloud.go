@@ -1,0 +1,401 @@
+// Package discovertest serves what discovery calls of AWS from memory, behind
+// the SDK's own clients: EC2 in any number of accounts and Regions, STS,
+// Organizations and SQS, with their wire formats, their pages and filters, and
+// faults.
+package discovertest
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+)
+
+// Owner is the account whose credentials Config has.
+const Owner = "000011112222"
+
+// Member is an account of the organisation.
+type Member struct {
+	ID     string
+	Paths  []string // as Organizations tells them; none: by way of ListParents only
+	Parent string   // id of its unit or root
+	State  string   // ACTIVE by default
+}
+
+// Call is one call that was made.
+type Call struct {
+	Service, Name   string
+	Account, Region string // of the credentials and of the signature
+	Page            int    // from 0
+}
+
+func (c Call) String() string {
+	return fmt.Sprintf("%s.%s page %d in %s of %s", c.Service, c.Name, c.Page, c.Region, c.Account)
+}
+
+// Fault is what comes of a call instead of its answer: an error of the service,
+// or none at all, until the caller gives up.
+type Fault struct {
+	Status int
+	Code   string
+	Hang   bool
+}
+
+// Cloud is what there is. It may be changed between calls, under Lock if there
+// may be any at the time. The zero value is empty: there is no role to assume.
+type Cloud struct {
+	sync.Mutex
+	Networks     map[string]*discover.Seen // by account and Region, "111122223333 us-east-1"; absent: empty
+	Roles        map[string]string         // by account: the name of the reader role
+	Members      []Member
+	Parents      map[string]string // of units
+	PageSize     int               // most of what a page holds, besides what the caller asks for
+	RefuseOnce   bool              // SQS refuses the last message of the next batch
+	Fault        func(Call) *Fault // asked about each call
+	Answer       func(Call)        // called when a call was carried out and is to be answered
+	Made         []Call
+	Sent         []string // bodies of messages
+	Organization string   // its id; default o-a1b2c3d4e5
+}
+
+// Config returns the configuration of the owner's clients, which call the cloud
+// and try once.
+func (c *Cloud) Config() aws.Config {
+	return aws.Config{
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("AKIA"+Owner, "secret", ""),
+		BaseEndpoint: aws.String("https://aws.test"),
+		HTTPClient:   c,
+		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+	}
+}
+
+// Network returns the network of an account in a Region, to be changed.
+func (c *Cloud) Network(account, region string) *discover.Seen {
+	c.Lock()
+	defer c.Unlock()
+	return c.network(account, region)
+}
+
+func (c *Cloud) network(account, region string) *discover.Seen {
+	if c.Networks == nil {
+		c.Networks = map[string]*discover.Seen{}
+	}
+	key := account + " " + region
+	if c.Networks[key] == nil {
+		c.Networks[key] = &discover.Seen{}
+	}
+	return c.Networks[key]
+}
+
+var credential = regexp.MustCompile(`Credential=A[A-Z]{3}([0-9]{12})/[0-9]+/([^/]+)/([^/]+)/`)
+
+// Do serves a request: the cloud is its clients' HTTP client.
+func (c *Cloud) Do(r *http.Request) (*http.Response, error) {
+	m := credential.FindStringSubmatch(r.Header.Get("Authorization"))
+	if m == nil {
+		return nil, fmt.Errorf("discovertest: the request is not signed: %v", r.Header)
+	}
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	call := Call{Account: m[1], Region: m[2], Service: m[3]}
+	var form url.Values
+	var input map[string]any
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		_, call.Name, _ = strings.Cut(target, ".")
+		if err := json.Unmarshal(body, &input); err != nil {
+			return nil, err
+		}
+		call.Page = page(text(input["NextToken"]))
+	} else {
+		var err error
+		if form, err = url.ParseQuery(string(body)); err != nil {
+			return nil, err
+		}
+		call.Name, call.Page = form.Get("Action"), page(form.Get("NextToken"))
+	}
+	c.Lock()
+	c.Made = append(c.Made, call)
+	fault, answer := c.Fault, c.Answer
+	c.Unlock()
+	w := httptest.NewRecorder()
+	if fault != nil {
+		if f := fault(call); f != nil {
+			if f.Hang {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			fail(w, call, f.Status, f.Code, "injected")
+			return w.Result(), nil
+		}
+	}
+	c.Lock()
+	switch call.Service {
+	case "ec2":
+		c.ec2(w, call, form)
+	case "sts":
+		c.assumeRole(w, call, form)
+	case "organizations":
+		c.organizations(w, call, input)
+	case "sqs":
+		c.send(w, input)
+	default:
+		fail(w, call, http.StatusBadRequest, "UnknownService", call.Service)
+	}
+	c.Unlock()
+	if answer != nil {
+		answer(call)
+	}
+	return w.Result(), nil
+}
+
+func page(token string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(token, "page-"))
+	return n
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// fail writes an error in the service's form.
+func fail(w http.ResponseWriter, c Call, status int, code, message string) {
+	switch c.Service {
+	case "ec2":
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>r</RequestID></Response>`, code, message)
+	case "sts":
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>r</RequestId></ErrorResponse>`, code, message)
+	default:
+		answerJSON(w, status, map[string]any{"__type": code, "message": message})
+	}
+}
+
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.WriteHeader(status)
+	w.Write(b)
+}
+
+func (c *Cloud) assumeRole(w http.ResponseWriter, call Call, form url.Values) {
+	m := regexp.MustCompile(`^arn:aws:iam::([0-9]{12}):role/(.+)$`).FindStringSubmatch(form.Get("RoleArn"))
+	if call.Name != "AssumeRole" || m == nil || c.Roles[m[1]] != m[2] {
+		fail(w, call, http.StatusForbidden, "AccessDenied", "not authorized to perform: sts:AssumeRole on resource: "+form.Get("RoleArn"))
+		return
+	}
+	fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>`+
+		`<AssumedRoleUser><Arn>arn:aws:sts::%[1]s:assumed-role/%[2]s/%[3]s</Arn><AssumedRoleId>AROA:%[3]s</AssumedRoleId></AssumedRoleUser>`+
+		`<Credentials><AccessKeyId>ASIA%[1]s</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>`+
+		`</AssumeRoleResult></AssumeRoleResponse>`, m[1], m[2], form.Get("RoleSessionName"))
+}
+
+func (c *Cloud) organizations(w http.ResponseWriter, call Call, input map[string]any) {
+	organization := c.Organization
+	if organization == "" {
+		organization = "o-a1b2c3d4e5"
+	}
+	switch call.Name {
+	case "ListAccounts":
+		accounts, next := paged(c.Members, call.Page, min(20, orAll(c.PageSize)))
+		var out []map[string]any
+		for _, m := range accounts {
+			state := m.State
+			if state == "" {
+				state = "ACTIVE"
+			}
+			out = append(out, map[string]any{
+				"Id": m.ID, "Arn": "arn:aws:organizations::" + Owner + ":account/" + organization + "/" + m.ID,
+				"Name": "account " + m.ID, "State": state, "Paths": m.Paths,
+			})
+		}
+		answer := map[string]any{"Accounts": out}
+		if next != "" {
+			answer["NextToken"] = next
+		}
+		answerJSON(w, http.StatusOK, answer)
+	case "ListParents":
+		child := text(input["ChildId"])
+		parent := c.Parents[child]
+		for _, m := range c.Members {
+			if m.ID == child {
+				parent = m.Parent
+			}
+		}
+		if parent == "" {
+			fail(w, call, http.StatusBadRequest, "ChildNotFoundException", child)
+			return
+		}
+		kind := "ORGANIZATIONAL_UNIT"
+		if strings.HasPrefix(parent, "r-") {
+			kind = "ROOT"
+		}
+		answerJSON(w, http.StatusOK, map[string]any{"Parents": []map[string]any{{"Id": parent, "Type": kind}}})
+	default:
+		fail(w, call, http.StatusBadRequest, "UnknownOperationException", call.Name)
+	}
+}
+
+func (c *Cloud) send(w http.ResponseWriter, input map[string]any) {
+	entries, _ := input["Entries"].([]any)
+	done, failed := []map[string]any{}, []map[string]any{}
+	for i, e := range entries {
+		entry, _ := e.(map[string]any)
+		id, body := text(entry["Id"]), text(entry["MessageBody"])
+		if c.RefuseOnce && i == len(entries)-1 {
+			failed = append(failed, map[string]any{"Id": id, "Code": "InternalError", "SenderFault": false})
+			continue
+		}
+		c.Sent = append(c.Sent, body)
+		sum := md5.Sum([]byte(body))
+		done = append(done, map[string]any{"Id": id, "MessageId": "m-" + id, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
+	}
+	c.RefuseOnce = false
+	answerJSON(w, http.StatusOK, map[string]any{"Successful": done, "Failed": failed})
+}
+
+func orAll(size int) int {
+	if size == 0 {
+		return 1 << 30
+	}
+	return size
+}
+
+// paged returns a page and the token of the next, "" at the end.
+func paged[T any](all []T, page, size int) ([]T, string) {
+	from := min(page*size, len(all))
+	to := min(from+size, len(all))
+	if to == len(all) {
+		return all[from:to], ""
+	}
+	return all[from:to], "page-" + strconv.Itoa(page+1)
+}
+
+// ec2 serves the calls of EC2, of one filter at most.
+func (c *Cloud) ec2(w http.ResponseWriter, call Call, form url.Values) {
+	n := c.network(call.Account, call.Region)
+	size, _ := strconv.Atoi(form.Get("MaxResults"))
+	size = min(orAll(size), orAll(c.PageSize))
+	switch call.Name {
+	case "DescribeVpcs":
+		describe(w, call, "vpcSet", n.VPCs, size, form, func(v types.Vpc, filter string) *string {
+			return map[string]*string{"vpc-id": v.VpcId}[filter]
+		})
+	case "DescribeSubnets":
+		describe(w, call, "subnetSet", n.Subnets, size, form, func(v types.Subnet, filter string) *string {
+			return map[string]*string{"vpc-id": v.VpcId, "subnet-id": v.SubnetId}[filter]
+		})
+	case "DescribeAddresses":
+		describe(w, call, "addressesSet", n.Addresses, 1<<30, form, func(v types.Address, filter string) *string {
+			return map[string]*string{"allocation-id": v.AllocationId}[filter]
+		})
+	case "DescribePublicIpv4Pools":
+		describe(w, call, "publicIpv4PoolSet", n.Pools, size, form, func(types.PublicIpv4Pool, string) *string { return nil })
+	case "DescribeNetworkInterfaces":
+		describe(w, call, "networkInterfaceSet", n.Interfaces, size, form, func(v types.NetworkInterface, filter string) *string {
+			of := map[string]*string{"network-interface-id": v.NetworkInterfaceId}
+			if v.Attachment != nil {
+				of["attachment.instance-id"], of["attachment.attachment-id"] = v.Attachment.InstanceId, v.Attachment.AttachmentId
+			}
+			return of[filter]
+		})
+	default:
+		fail(w, call, http.StatusBadRequest, "InvalidAction", "The action "+call.Name+" is not valid for this web service.")
+	}
+}
+
+func describe[T any](w http.ResponseWriter, call Call, set string, all []T, size int, form url.Values, value func(T, string) *string) {
+	if name := form.Get("Filter.1.Name"); name != "" {
+		var values []string
+		for i := 1; form.Has(fmt.Sprintf("Filter.1.Value.%d", i)); i++ {
+			values = append(values, form.Get(fmt.Sprintf("Filter.1.Value.%d", i)))
+		}
+		all = slices.DeleteFunc(slices.Clone(all), func(v T) bool {
+			s := value(v, name)
+			return s == nil || !slices.Contains(values, *s)
+		})
+	}
+	some, next := paged(all, call.Page, size)
+	fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><%s>`, call.Name, set)
+	for _, v := range some {
+		io.WriteString(w, "<item>")
+		encode(w, reflect.ValueOf(v))
+		io.WriteString(w, "</item>")
+	}
+	fmt.Fprintf(w, "</%s>", set)
+	if next != "" {
+		fmt.Fprintf(w, "<nextToken>%s</nextToken>", next)
+	}
+	fmt.Fprintf(w, "</%sResponse>", call.Name)
+}
+
+// lists are the names on the wire of lists that are not called as their member
+// of the SDK's types is.
+var lists = map[string]string{
+	"Groups": "groupSet", "Ipv4Prefixes": "ipv4PrefixSet", "Ipv6Addresses": "ipv6AddressesSet", "Ipv6Prefixes": "ipv6PrefixSet",
+	"PoolAddressRanges": "poolAddressRangeSet", "PrivateIpAddresses": "privateIpAddressesSet", "Tags": "tagSet",
+}
+
+// encode writes the members of a value of the SDK's types as EC2 does.
+func encode(w io.Writer, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		encode(w, v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if !f.IsExported() || v.Field(i).IsZero() {
+				continue
+			}
+			name := strings.ToLower(f.Name[:1]) + f.Name[1:]
+			if f.Type.Kind() != reflect.Slice {
+				fmt.Fprintf(w, "<%s>", name)
+				encode(w, v.Field(i))
+				fmt.Fprintf(w, "</%s>", name)
+				continue
+			}
+			if wire := lists[f.Name]; wire != "" {
+				name = wire
+			}
+			fmt.Fprintf(w, "<%s>", name)
+			for j := range v.Field(i).Len() {
+				io.WriteString(w, "<item>")
+				encode(w, v.Field(i).Index(j))
+				io.WriteString(w, "</item>")
+			}
+			fmt.Fprintf(w, "</%s>", name)
+		}
+	case reflect.String:
+		io.WriteString(w, escaper.Replace(v.String()))
+	default:
+		fmt.Fprint(w, v.Interface())
+	}
+}
+
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

@@ -1,0 +1,69 @@
+package discover
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// The codes of a failed discovery, with the values of the EC2 API's
+// IpamDiscoveryFailureCode.
+const (
+	AssumeRoleFailure   = "assume-role-failure"
+	ThrottlingFailure   = "throttling-failure"
+	UnauthorizedFailure = "unauthorized-failure"
+)
+
+// Failure is why an account could not be looked at.
+type Failure struct {
+	Code    string // one of the above
+	Message string // what went wrong and what to do
+}
+
+// FailureOf returns what an error of Clients.EC2, Read or ReadSelected says of
+// the account; nil for an error that is none of theirs.
+//
+// What is no refusal — a throttle, a time-out, an answer that EC2 itself failed
+// — counts as throttling: of the three it is the one that asks to wait.
+func FailureOf(err error) *Failure {
+	assume, assuming := errors.AsType[*AssumeError](err)
+	if _, calling := errors.AsType[*CallError](err); !assuming && !calling {
+		return nil
+	}
+	switch {
+	case passing(err):
+		return &Failure{ThrottlingFailure, fmt.Sprintf("AWS did not answer in time (%s). Nothing is to be done: the next run tries again.", reason(err))}
+	case assuming:
+		return &Failure{AssumeRoleFailure, fmt.Sprintf("The role %s cannot be assumed (%s). Deploy the member template in the account, and see that the role trusts the discovery function's role.", assume.Role, reason(err))}
+	}
+	return &Failure{UnauthorizedFailure, fmt.Sprintf("The reader role may not look at the Region (%s). Deploy the member template anew, and see that the account has the Region enabled and that no service control policy denies the call.", reason(err))}
+}
+
+// passing reports whether an error goes away by itself.
+func passing(err error) bool {
+	e, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return true // no answer
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[e.ErrorCode()]; throttled {
+		return true
+	}
+	h, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && (h.HTTPStatusCode() >= http.StatusInternalServerError || h.HTTPStatusCode() == http.StatusTooManyRequests)
+}
+
+// reason returns what AWS said, without the SDK's layers around it.
+func reason(err error) string {
+	call := ""
+	if c, ok := errors.AsType[*CallError](err); ok {
+		call = c.Call + ": "
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return call + e.ErrorCode() + ": " + e.ErrorMessage()
+	}
+	return call + "no answer"
+}

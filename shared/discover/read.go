@@ -1,0 +1,311 @@
+// Package discover reads the live networks of accounts: which accounts there
+// are, how to get into them, what EC2 has there, what of it changed, and which
+// of CloudTrail's events tell of a change. It keeps nothing.
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// EC2 is what is read of one account in one Region: the SDK's client.
+type EC2 interface {
+	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
+	DescribeSubnets(context.Context, *ec2.DescribeSubnetsInput, ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error)
+	DescribeAddresses(context.Context, *ec2.DescribeAddressesInput, ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
+	DescribePublicIpv4Pools(context.Context, *ec2.DescribePublicIpv4PoolsInput, ...func(*ec2.Options)) (*ec2.DescribePublicIpv4PoolsOutput, error)
+	DescribeNetworkInterfaces(context.Context, *ec2.DescribeNetworkInterfacesInput, ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error)
+}
+
+// ReaderActions are the IAM actions that the reader role of an account needs,
+// on all resources: none of them can be limited to some.
+var ReaderActions = []string{
+	"ec2:DescribeAddresses",
+	"ec2:DescribeNetworkInterfaces",
+	"ec2:DescribePublicIpv4Pools",
+	"ec2:DescribeSubnets",
+	"ec2:DescribeVpcs",
+}
+
+const (
+	callTimeout = time.Minute // for a page, with the SDK's own retries
+	pageSize    = 1000        // the most that the calls allow
+	poolPage    = 10          // of DescribePublicIpv4Pools
+	filterSize  = 200         // values of a filter, the most that EC2 allows
+)
+
+// Seen is what EC2 has in an account and Region, or a part of it.
+type Seen struct {
+	VPCs       []types.Vpc
+	Subnets    []types.Subnet
+	Addresses  []types.Address
+	Pools      []types.PublicIpv4Pool
+	Interfaces []types.NetworkInterface
+}
+
+// Read reads all. Any failure fails it, with a *CallError: a part taken for the
+// whole would have the rest swept.
+func Read(ctx context.Context, c EC2) (*Seen, error) {
+	var s Seen
+	for _, read := range []func(context.Context, EC2, [][]types.Filter) error{
+		s.readVPCs, s.readSubnets, s.readAddresses, s.readPools, s.readInterfaces,
+	} {
+		if err := read(ctx, c, nil); err != nil {
+			return nil, err
+		}
+	}
+	return &s, nil
+}
+
+// Selection names resources of an account in a Region by their ids.
+type Selection struct {
+	VPCs, Subnets, Addresses, Pools, Interfaces []string
+
+	Instances    []string // their interfaces
+	Attachments  []string // their interface, eni-attach-…
+	AllAddresses bool     // all Elastic IPs
+	Contents     bool     // of the VPCs too: their subnets
+}
+
+// ReadSelected reads what a selection names and what that depends on or is
+// counted in, so that Resources says the same of it as after Read: the
+// interfaces of Elastic IPs, the subnets of interfaces, the VPCs of subnets, the
+// pools of Elastic IPs. It returns the selection of all of these.
+func ReadSelected(ctx context.Context, c EC2, sel Selection) (*Seen, Selection, error) {
+	var s Seen
+	addresses := byIDs("allocation-id", sel.Addresses)
+	if sel.AllAddresses {
+		addresses = nil
+	}
+	if err := s.readAddresses(ctx, c, addresses); err != nil {
+		return nil, sel, err
+	}
+	for _, a := range s.Addresses {
+		id := aws.ToString(a.AllocationId)
+		if sel.AllAddresses {
+			sel.Addresses = add(sel.Addresses, id)
+		}
+		if !slices.Contains(sel.Addresses, id) {
+			continue
+		}
+		sel.Interfaces = add(sel.Interfaces, aws.ToString(a.NetworkInterfaceId))
+		if p := aws.ToString(a.PublicIpv4Pool); IDType(p) == ipam.ResourcePublicIPv4Pool {
+			sel.Pools = add(sel.Pools, p)
+		}
+	}
+	if err := s.readInterfaces(ctx, c, slices.Concat(
+		byIDs("network-interface-id", sel.Interfaces), byIDs("attachment.instance-id", sel.Instances), byIDs("attachment.attachment-id", sel.Attachments),
+	)); err != nil {
+		return nil, sel, err
+	}
+	for _, i := range s.Interfaces {
+		id := aws.ToString(i.NetworkInterfaceId)
+		if a := i.Attachment; a != nil && (slices.Contains(sel.Instances, aws.ToString(a.InstanceId)) || slices.Contains(sel.Attachments, aws.ToString(a.AttachmentId))) {
+			sel.Interfaces = add(sel.Interfaces, id)
+		}
+		if slices.Contains(sel.Interfaces, id) {
+			sel.Subnets = add(sel.Subnets, aws.ToString(i.SubnetId))
+		}
+	}
+	if err := s.readSubnets(ctx, c, byIDs("subnet-id", sel.Subnets)); err != nil {
+		return nil, sel, err
+	}
+	for _, n := range s.Subnets {
+		if slices.Contains(sel.Subnets, aws.ToString(n.SubnetId)) {
+			sel.VPCs = add(sel.VPCs, aws.ToString(n.VpcId))
+		}
+	}
+	ofVPCs := byIDs("vpc-id", sel.VPCs)
+	if err := s.readVPCs(ctx, c, ofVPCs); err != nil {
+		return nil, sel, err
+	}
+	if err := s.readSubnets(ctx, c, ofVPCs); err != nil {
+		return nil, sel, err
+	}
+	if sel.Contents {
+		for _, n := range s.Subnets {
+			if slices.Contains(sel.VPCs, aws.ToString(n.VpcId)) {
+				sel.Subnets = add(sel.Subnets, aws.ToString(n.SubnetId))
+			}
+		}
+	}
+	if len(sel.Pools) > 0 {
+		if err := s.readPools(ctx, c, nil); err != nil {
+			return nil, sel, err
+		}
+	}
+	return &s, sel, nil
+}
+
+// add returns the set with one more member, if it is any; the set is not written to.
+func add(set []string, id string) []string {
+	if id == "" || slices.Contains(set, id) {
+		return set
+	}
+	return append(slices.Clip(set), id)
+}
+
+// Covers reports whether the selection names the resource.
+func (s *Selection) Covers(r *ipam.Resource) bool {
+	return slices.Contains(s.IDs(r.Type), r.ID)
+}
+
+// IDs returns the ids of a type that the selection names.
+func (s *Selection) IDs(t ipam.ResourceType) []string {
+	switch t {
+	case ipam.ResourceVPC:
+		return s.VPCs
+	case ipam.ResourceSubnet:
+		return s.Subnets
+	case ipam.ResourceEIP:
+		return s.Addresses
+	case ipam.ResourcePublicIPv4Pool:
+		return s.Pools
+	case ipam.ResourceInterface:
+		return s.Interfaces
+	}
+	return nil
+}
+
+// byIDs returns filters that together name all ids, each to be asked with by
+// itself. Filters, unlike a call's own list of ids, make nothing of an id that
+// there is not.
+func byIDs(name string, ids []string) [][]types.Filter {
+	filters := [][]types.Filter{}
+	for some := range slices.Chunk(ids, filterSize) {
+		filters = append(filters, []types.Filter{{Name: &name, Values: some}})
+	}
+	return filters
+}
+
+// each reads all pages for each of the filters, or without any if filters is
+// nil. page reads one and returns the token of the next, nil behind the last.
+func each(ctx context.Context, call string, filters [][]types.Filter, page func(context.Context, []types.Filter, *string) (*string, error)) error {
+	if filters == nil {
+		filters = [][]types.Filter{nil}
+	}
+	for _, f := range filters {
+		for token := (*string)(nil); ; {
+			next, err := timed(ctx, func(ctx context.Context) (*string, error) { return page(ctx, f, token) })
+			if err != nil {
+				return &CallError{call, err}
+			}
+			if token = next; aws.ToString(token) == "" {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// timed bounds one call. What is not answered then fails by itself, while there
+// is time left to say so.
+func timed[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+func (s *Seen) readVPCs(ctx context.Context, c EC2, filters [][]types.Filter) error {
+	return each(ctx, "DescribeVpcs", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
+		out, err := c.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: f, NextToken: token, MaxResults: aws.Int32(pageSize)})
+		if err != nil {
+			return nil, err
+		}
+		s.VPCs = append(s.VPCs, out.Vpcs...)
+		return out.NextToken, nil
+	})
+}
+
+// readSubnets adds subnets that were not read yet.
+func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter) error {
+	read := map[string]bool{}
+	for _, n := range s.Subnets {
+		read[aws.ToString(n.SubnetId)] = true
+	}
+	return each(ctx, "DescribeSubnets", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
+		out, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: f, NextToken: token, MaxResults: aws.Int32(pageSize)})
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range out.Subnets {
+			if !read[aws.ToString(n.SubnetId)] {
+				s.Subnets = append(s.Subnets, n)
+			}
+		}
+		return out.NextToken, nil
+	})
+}
+
+// readAddresses reads Elastic IPs, of which there are no pages.
+func (s *Seen) readAddresses(ctx context.Context, c EC2, filters [][]types.Filter) error {
+	return each(ctx, "DescribeAddresses", filters, func(ctx context.Context, f []types.Filter, _ *string) (*string, error) {
+		out, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: f})
+		if err != nil {
+			return nil, err
+		}
+		s.Addresses = append(s.Addresses, out.Addresses...)
+		return nil, nil
+	})
+}
+
+// readPools reads all public IPv4 pools: there are few, and no filter by id.
+// Where the call does not exist there are none.
+func (s *Seen) readPools(ctx context.Context, c EC2, filters [][]types.Filter) error {
+	return each(ctx, "DescribePublicIpv4Pools", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
+		out, err := c.DescribePublicIpv4Pools(ctx, &ec2.DescribePublicIpv4PoolsInput{Filters: f, NextToken: token, MaxResults: aws.Int32(poolPage)})
+		if e, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(noSuchCall, e.ErrorCode()) {
+			slog.WarnContext(ctx, "there are no public IPv4 pools here", "error", err.Error())
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Pools = append(s.Pools, out.PublicIpv4Pools...)
+		return out.NextToken, nil
+	})
+}
+
+// noSuchCall are the codes of an endpoint that does not know an action
+// (EC2 API Reference, "Common client error codes").
+var noSuchCall = []string{"InvalidAction", "UnknownOperation", "UnknownOperationException", "UnsupportedOperation", "ActionNotSupported"}
+
+func (s *Seen) readInterfaces(ctx context.Context, c EC2, filters [][]types.Filter) error {
+	read := map[string]bool{}
+	for _, i := range s.Interfaces {
+		read[aws.ToString(i.NetworkInterfaceId)] = true
+	}
+	return each(ctx, "DescribeNetworkInterfaces", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
+		out, err := c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: f, NextToken: token, MaxResults: aws.Int32(pageSize)})
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range out.NetworkInterfaces {
+			if !read[aws.ToString(i.NetworkInterfaceId)] {
+				s.Interfaces = append(s.Interfaces, i)
+			}
+		}
+		return out.NextToken, nil
+	})
+}
+
+// CallError is the failure of a call in an account.
+type CallError struct {
+	Call string
+	Err  error
+}
+
+func (e *CallError) Error() string { return fmt.Sprintf("%s: %v", e.Call, e.Err) }
+
+func (e *CallError) Unwrap() error { return e.Err }
