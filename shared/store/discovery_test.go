@@ -70,7 +70,7 @@ func saving(at int64) func(context.Context, *lab, *store.Store) (any, error) {
 // the discovery, the IPAM and the association agreeing.
 func TestAssociationsOvertaken(t *testing.T) {
 	type act = func(context.Context, *lab, *store.Store) error
-	var associate, end, remove, deleteIPAM, describe, describeIPAM act = func(ctx context.Context, l *lab, s *store.Store) error {
+	associate, end, remove, deleteIPAM, describe, describeIPAM := func(ctx context.Context, l *lab, s *store.Store) error {
 		_, err := s.Associate(ctx, token("AssociateIpamResourceDiscovery", "late"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
 		return err
 	}, func(ctx context.Context, l *lab, s *store.Store) error {
