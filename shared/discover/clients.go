@@ -12,6 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
+// ReaderRole is the default name of the role that discovery assumes in each
+// account.
+const ReaderRole = "cadastre-reader"
+
 // Clients makes clients for the accounts that have the reader role. It is safe
 // for concurrent use.
 type Clients struct {

@@ -98,6 +98,27 @@ func (s *Store) Found(ctx context.Context, discovery, region, account, after str
 	return decoded(ctx, s, Query{PK: foundPK(discovery, region, account), After: after, Limit: limit}, decodeFound)
 }
 
+// FoundOf returns what a discovery knows of a resource, all of its CIDRs, or of
+// all resources of the type for the id "".
+func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error) {
+	from := string(t) + "#"
+	if id != "" {
+		from += id + "#"
+	}
+	q := Query{PK: foundPK(discovery, region, account), From: from, To: from + "~"}
+	var all []*ipam.Found
+	for {
+		some, next, err := decoded(ctx, s, q, decodeFound)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if q.After = next; next == "" {
+			return all, nil
+		}
+	}
+}
+
 // FoundAfter returns the text to go on from behind what Found returned.
 func FoundAfter(f *ipam.Found) string { return foundSK(&f.Resource) }
 
