@@ -253,7 +253,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	// A CIDR in use is not deprovisioned.
 	failed := must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t)
 	wantCIDR.State = types.IpamPoolCidrStateFailedDeprovision
-	wantCIDR.FailureReason = &types.IpamPoolCidrFailureReason{Message: str("The CIDR has one or more allocations. 10.2.1.0/24 is taken by " + *a.IpamPoolAllocationId + " (custom): release it, then deprovision again.")}
+	wantCIDR.FailureReason = &types.IpamPoolCidrFailureReason{Message: str("The CIDR has one or more allocations. 10.0.0.0/16 is provisioned to pool " + *q.IpamPoolId + ": deprovision it there first.")}
 	same(t, &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: &wantCIDR}, failed)
 
 	// Tags.

@@ -115,7 +115,7 @@ const (
 // Holds reports whether a CIDR in this state is a root of its pool: it has
 // blocks, and takes part in the pool's count.
 func (s CIDRState) Holds() bool {
-	return s == CIDRProvisioned || s == CIDRFailedDeprovision
+	return s == CIDRProvisioned || s == CIDRFailedDeprovision || s == CIDRPendingProvision
 }
 
 // PoolCIDR is a CIDR provisioned to a pool; its ID is that of the root that

@@ -164,6 +164,12 @@ func NotFree(cidr netip.Prefix, space string, by Taken) error {
 	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, what, hint)
 }
 
+// NotFreeLive returns the error of a CIDR that cannot be had because a resource
+// lives in it.
+func NotFreeLive(cidr netip.Prefix, space string, r *Resource) error {
+	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: %s %s of account %s in %s is live at %s. Choose another CIDR, leave the choice to the pool with NetmaskLength, or have the resource imported.", cidr, space, r.Type, r.ID, r.Owner, r.Region, r.CIDR)
+}
+
 // OutsideOf returns the error of a CIDR that lies in none of the CIDRs of a
 // space.
 func OutsideOf(cidr netip.Prefix, space string) error {

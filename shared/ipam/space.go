@@ -61,6 +61,23 @@ const (
 // Visible reports whether callers see blocks of this kind as allocations.
 func (k Kind) Visible() bool { return k != KindSplit && k != KindHold }
 
+// OfResource reports whether blocks of this kind are allocations that go with a
+// live resource.
+func (k Kind) OfResource() bool { return k.ResourceType() != "" }
+
+// ResourceType returns the type of the resources that blocks of this kind are
+// allocated to, "" if they are not.
+func (k Kind) ResourceType() ResourceType {
+	switch k {
+	case KindVPC, KindSubnet, KindEIP:
+		return ResourceType(k)
+	case KindPublicIPv4Pool:
+		return ResourcePublicIPv4Pool
+	default:
+		return ""
+	}
+}
+
 // Taken is a taken block of a space.
 type Taken struct {
 	CIDR           netip.Prefix
@@ -72,7 +89,8 @@ type Taken struct {
 	ResourceRegion string
 	Description    string
 	Tags           Tags
-	Deadline       int64 // kind split: Unix seconds after which the reconciler may give it back
+	Seen           string // a token, new with each live resource that is found in it
+	Deadline       int64  // kind split: Unix seconds after which the reconciler may give it back
 }
 
 // ChangeOp is what a Change does.

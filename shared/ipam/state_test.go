@@ -62,7 +62,7 @@ func TestTransitions(t *testing.T) {
 
 func TestCIDRStatesThatHoldSpace(t *testing.T) {
 	for state, want := range map[ipam.CIDRState]bool{
-		ipam.CIDRPendingProvision:   false,
+		ipam.CIDRPendingProvision:   true,
 		ipam.CIDRProvisioned:        true,
 		ipam.CIDRFailedProvision:    false,
 		ipam.CIDRPendingDeprovision: false,

@@ -96,7 +96,10 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner}
+	if !q.Preview {
+		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
+	}
 	from, chosen, err := s.pick(ctx, t, snap)
 	if err != nil {
 		return nil, err
@@ -168,11 +171,12 @@ func (s *Store) pick(ctx context.Context, t taking, snap snapshot) (from holding
 	return from, chosen, err
 }
 
-// holding is what a block is taken out of: a free block, or a split that an
-// earlier try of the same request left.
+// holding is what a block is taken out of: a free block, a split that an
+// earlier try of the same request left, or a hold of just its size.
 type holding struct {
 	free  ipam.Free
 	split *ipam.Taken
+	hold  *ipam.Taken
 }
 
 // takeOut returns the writes of the transaction that takes want out of from.
@@ -180,6 +184,9 @@ type holding struct {
 // itself: they only turn a free block into smaller ones and a split, which the
 // reconciler undoes if this request never gets to its last step.
 func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]Write, error) {
+	if from.hold != nil {
+		return blockWrites(space, turn(*from.hold, want)), nil
+	}
 	want.Deadline = s.deadline()
 	var writes []Write
 	var changes []ipam.Change
@@ -253,6 +260,7 @@ type Release struct {
 func (s *Store) Release(ctx context.Context, q Release) error {
 	space := ipam.SpaceID(q.Pool)
 	var rest *ipam.Taken
+	scope := "" // of a block that became a hold
 	err := s.commit(ctx, "release "+q.Allocation, nil, func(a attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(q.CIDR)}
 		poolKey, idKey, takenKey := PoolKey(q.Pool), AllocationKey(q.Allocation), TakenKey(space, q.CIDR)
@@ -294,16 +302,29 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		case record.State == allocationReleased:
 			return nil, nil
 		}
-		var writes []Write
-		writes, rest, err = s.giveBack(ctx, b, q.Allocation, q.CIDR)
+		t, err := b.taken(q.Allocation, q.CIDR)
 		if err != nil {
 			return nil, err
+		}
+		writes, left, held, err := s.freed(ctx, pool, b, t)
+		if err != nil {
+			return nil, err
+		}
+		rest, scope = left, ""
+		if held {
+			scope = pool.Scope
 		}
 		writes = append(writes, s.tombstone(q.Allocation))
 		return append(writes, listForeign(OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
 	})
-	if err != nil || rest == nil {
+	if err != nil {
 		return err
+	}
+	if scope != "" {
+		_ = s.Reconcile(ctx, scope, q.CIDR) // what this leaves undone, its note has done
+	}
+	if rest == nil {
+		return nil
 	}
 	// The allocation is released, whatever becomes of the merge: what this
 	// leaves undone, the reconciler does.
@@ -311,15 +332,20 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 	return nil
 }
 
-// giveBack returns the writes that give the allocation's block at p back, read
-// into b, and the split that they leave behind, if any.
-func (s *Store) giveBack(ctx context.Context, b *buddies, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
-	k := TakenKey(b.space, p)
-	item, ok := b.read[k]
-	if !ok || item.str(attrAllocationID) != allocation {
-		return nil, nil, errLost
+// taken returns the allocation's block at p, as it was read.
+func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
+	t, ok, err := takenAt(TakenKey(b.space, p), b.read)
+	if err == nil && (!ok || t.AllocationID != allocation) {
+		err = errLost
 	}
-	t, err := decodeTaken(Row{k, item})
+	return t, err
+}
+
+// giveBack returns the writes that give the allocation's block at p back, read
+// into b, and the split that they leave behind, if any. No resource may live in
+// it that its own pools do not hold.
+func (s *Store) giveBack(ctx context.Context, b *buddies, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
+	t, err := b.taken(allocation, p)
 	if err != nil {
 		return nil, nil, err
 	}

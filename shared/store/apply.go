@@ -23,6 +23,12 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []Write {
 				attrKind:         str(string(c.Taken.Kind)),
 				attrRoot:         rootAttr(c.Taken.Root), // a retried deep split has the id of the one before it
 			}}}
+			// Whoever finds a resource in the block since it was read says so.
+			if c.Taken.Seen == "" {
+				w.If.Missing = []string{attrSeen}
+			} else {
+				w.If.Equal[attrSeen] = str(c.Taken.Seen)
+			}
 		case ipam.AddTaken:
 			w = Write{Op: OpPut, Key: TakenKey(space, c.Taken.CIDR), Item: encodeTaken(c.Taken), If: Cond{Absent: true}}
 		case ipam.CheckNoFree:

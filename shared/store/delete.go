@@ -41,6 +41,11 @@ func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope
 		if o.PoolCount > 0 {
 			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are %d pools in the scope; delete them first.", id, o.PoolCount)
 		}
+		if used, err := s.inhabited(ctx, id); err != nil {
+			return nil, err
+		} else if used {
+			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are resources in the scope; move them to another one with ModifyIpamResourceCidr first.", id)
+		}
 		return append(s.endScope(o), Write{Op: OpUpdate, Key: IPAMKey(o.IPAM), Add: map[string]int64{attrScopeCount: -1}, If: Cond{Present: true}}), nil
 	})
 	if err != nil {
@@ -50,8 +55,29 @@ func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope
 	return o, nil
 }
 
+// unchangedScope is a scope without pools, as it was read: what moves a resource
+// there raises its revision.
+func unchangedScope(o *ipam.Scope) Item {
+	i := zero(attrPoolCount)
+	i[attrRev] = num(o.Rev)
+	return i
+}
+
+// inhabited reports whether resources or interfaces stand in a scope.
+func (s *Store) inhabited(ctx context.Context, scope string) (bool, error) {
+	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
+		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {
+			rows, _, err := s.table.Query(ctx, Query{PK: livePK(scope, f, t), Limit: 1})
+			if err != nil || len(rows) > 0 {
+				return len(rows) > 0, err
+			}
+		}
+	}
+	return false, nil
+}
+
 func (s *Store) endScope(o *ipam.Scope) []Write {
-	return append(disowned(ScopeKey(o.ID), &o.Meta, Cond{Equal: zero(attrPoolCount)}), scopeRoots(o.ID, OpDelete)...)
+	return append(disowned(ScopeKey(o.ID), &o.Meta, Cond{Equal: unchangedScope(o)}), scopeRoots(o.ID, OpDelete)...)
 }
 
 // ended is the outcome of a delete that does not find its object: done, if an
@@ -262,6 +288,15 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runDeleteIPAM(ctx, id)
 	case purgeWork:
 		return s.runPurge(ctx, id)
+	case liveWork:
+		scope, text, _ := strings.Cut(id, "#")
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil //nolint:nilerr // not a note that this version writes
+		}
+		return s.Reconcile(ctx, scope, p)
+	case importWork:
+		return s.runImport(ctx, id)
 	case "split":
 		i := strings.LastIndexByte(id, '#')
 		if i < 0 {
@@ -416,7 +451,7 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
 				return fmt.Errorf("%s: %w", r.Key, err)
 			}
 			switch t.Kind {
-			case ipam.KindPool:
+			case ipam.KindPool, ipam.KindHold: // those go with the CIDR
 			case ipam.KindSplit:
 				err = s.mergeSplit(ctx, space, t)
 			default:
@@ -438,6 +473,7 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
 func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
 	space := pool.Space()
 	var rest *ipam.Taken
+	held := false
 	err := s.commit(ctx, "release "+t.AllocationID, nil, func(attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(t.CIDR)}
 		k := TakenKey(space, t.CIDR)
@@ -445,19 +481,26 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), k)); err != nil {
 			return nil, err
 		}
-		if b.read[k].str(attrAllocationID) != t.AllocationID || b.read[k].str(attrKind) != string(t.Kind) {
-			return nil, nil
+		now, ok, err := takenAt(k, b.read)
+		if err != nil || !ok || now.AllocationID != t.AllocationID || now.Kind != t.Kind {
+			return nil, err
 		}
-		var writes []Write
-		writes, rest, err = s.giveBack(ctx, b, t.AllocationID, t.CIDR)
+		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
 		if err != nil {
 			return nil, err
 		}
+		rest, held = left, becameHold
 		writes = append(writes, s.tombstone(t.AllocationID))
 		return append(writes, listForeign(OpDelete, pool, t)...), nil
 	})
-	if err != nil || rest == nil {
+	if err != nil {
 		return err
+	}
+	if held {
+		return s.shrink(ctx, pool.Scope, space, t.CIDR)
+	}
+	if rest == nil {
+		return nil
 	}
 	return s.mergeSplit(ctx, space, *rest)
 }

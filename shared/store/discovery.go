@@ -375,9 +375,7 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 			return nil, err
 		}
 		unchanged := Cond{Absent: true}
-		follow := func(f *ipam.Found) error {
-			return fmt.Errorf("%w: %s of %s is still known", ErrWorkRemains, f.ID, id)
-		}
+		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
 		if read[k] != nil {
 			d, err := decodeDiscovery(read[k])
 			if err != nil {
@@ -388,12 +386,7 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 				return nil, err
 			}
 			unchanged = Cond{Equal: Item{attrRev: num(d.Rev)}}
-			follow = func(f *ipam.Found) error {
-				if stands(f, d.IPAMs) {
-					return nil
-				}
-				return fmt.Errorf("%w: %s of %s is not with its %d IPAMs", ErrWorkRemains, f.ID, id, len(ipams))
-			}
+			follow = func(f *ipam.Found) error { return s.lay(ctx, d, ipams, f) }
 		}
 		if err := s.eachAccount(ctx, id, func(a *ipam.DiscoveredAccount) error {
 			if err := s.eachFound(ctx, a, follow); err != nil || read[k] != nil {
@@ -405,11 +398,6 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 		}
 		return []Write{{Op: OpDelete, Key: note}, {Op: OpCheck, Key: k, If: unchanged}}, nil
 	})
-}
-
-// stands reports whether the IPAMs that see what was found are these, sorted.
-func stands(f *ipam.Found, ipams []string) bool {
-	return slices.EqualFunc(f.Targets, ipams, func(t ipam.Target, id string) bool { return t.IPAM == id })
 }
 
 // eachAccount calls f for every account and Region that a discovery has looked

@@ -40,6 +40,7 @@ const (
 	attrSucceeded    = "Succeeded"
 	attrUnit         = "OrganizationalUnitId"
 	attrEnd          = "End"
+	attrToken        = "Token" // of a note: new with each reason for it
 
 	attrIPAMCount      = "IpamCount"
 	attrScopeCount     = "ScopeCount"
@@ -164,6 +165,7 @@ func decodeTaken(r Row) (ipam.Taken, error) {
 		ResourceRegion: r.Item.str(attrRegion),
 		Description:    r.Item.str(attrDescription),
 		Tags:           r.Item.tags(),
+		Seen:           r.Item.str(attrSeen),
 		Deadline:       r.Item.num(attrDeadline),
 	}, err
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
 			for _, err := range []error{storetest.ErrInjected, store.ErrThrottled, store.ErrConflict} {
-				if applied && err != storetest.ErrInjected {
+				if applied && !errors.Is(err, storetest.ErrInjected) {
 					continue // these say that nothing was written
 				}
 				c := &chronicle{table: &storetest.Memory{}, now: good.now}

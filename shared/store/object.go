@@ -322,7 +322,7 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 
 // modify changes an object's document: change decides on what is there now.
 // The act must be admitted by the state.
-func modify[T any](ctx context.Context, s *Store, k Key, id string, act ipam.Act, decode func(Item) (*T, error), encode func(*T) Item, meta func(*T) *ipam.Meta, change func(*T) error) (*T, error) {
+func modify[T any](ctx context.Context, s *Store, k Key, id string, act ipam.Act, decode func(Item) (*T, error), encode func(*T) Item, meta func(*T) *ipam.Meta, change func(*T) error, with ...func(before, after *T) []Write) (*T, error) {
 	var o *T
 	var tried string // the document that an earlier try wrote; it holds the revision
 	err := s.commit(ctx, "modify "+id, nil, func(a attempt) ([]Write, error) {
@@ -341,6 +341,10 @@ func modify[T any](ctx context.Context, s *Store, k Key, id string, act ipam.Act
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k, err)
 		}
+		before, err := decode(item)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k, err)
+		}
 		rev, state := meta(now).Rev, meta(now).State
 		if err := change(now); err != nil {
 			return nil, err
@@ -352,12 +356,16 @@ func modify[T any](ctx context.Context, s *Store, k Key, id string, act ipam.Act
 		meta(now).State, _ = state.After(act)
 		i := encode(now)
 		o, tried = now, i.str(attrObject)
-		return []Write{{
+		writes := []Write{{
 			Op:  OpUpdate,
 			Key: k,
 			Set: Item{attrObject: i[attrObject], attrState: i[attrState], attrRev: i[attrRev]},
 			If:  Cond{Equal: Item{attrRev: num(rev), attrState: str(string(state))}},
-		}}, nil
+		}}
+		for _, w := range with {
+			writes = append(writes, w(before, now)...)
+		}
+		return writes, nil
 	})
 	if err != nil {
 		return nil, err
@@ -378,9 +386,15 @@ func (s *Store) ModifyScope(ctx context.Context, id string, act ipam.Act, change
 	return modify(ctx, s, ScopeKey(id), id, act, decodeScope, encodeScope, func(o *ipam.Scope) *ipam.Meta { return &o.Meta }, change)
 }
 
-// ModifyPool is ModifyIPAM for pools.
+// ModifyPool is ModifyIPAM for pools. One that begins to import takes in what
+// lives in it, by RunWork.
 func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change func(*ipam.Pool) error) (*ipam.Pool, error) {
-	return modify(ctx, s, PoolKey(id), id, act, decodePool, encodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, PoolKey(id), id, act, decodePool, encodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change, func(before, after *ipam.Pool) []Write {
+		if before.AutoImport || !after.AutoImport {
+			return nil
+		}
+		return []Write{s.noteImport(id)}
+	})
 }
 
 // poolCIDRs returns the CIDRs of a pool by ascending address.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -32,6 +33,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	q.Token = s.settle(q.Token)
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
+	scope := "" // of a CIDR that is pending
 	made := func(t Token) Key { return AllocationKey(s.derive(ipam.IDAllocation, t)) }
 	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
 	decide := func(item Item) ([]Write, error) { // on a request that was not carried out yet
@@ -59,6 +61,9 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1}
 		if pool.SourcePool == "" {
 			t.name = pool.Scope
+		} else {
+			t.scope, t.owner = pool.Scope, pool.Owner
+			t.may = func([]*ipam.ResourceCIDR) error { return nil } // what lives there goes on living in the child
 		}
 		snap, err := s.readForProvision(ctx, pool, t)
 		if err != nil {
@@ -100,11 +105,24 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			return nil, err
 		}
 		cidr.CIDR, cidr.Owner, cidr.Source = chosen, pool.Owner, source
-		root := ipam.Free{CIDR: chosen, Root: ipam.Root{ID: cidr.ID, Bits: chosen.Bits()}}
+		answer := *cidr
+		answer.State = ipam.CIDRProvisioned
+		cidr.State = ipam.CIDRProvisioned
+		root := ipam.Root{ID: cidr.ID, Bits: chosen.Bits()}
+		scope = ""
+		if pool.SourcePool == "" || from.hold != nil {
+			// Resources may live there, and of those in a scope no block tells:
+			// whoever records one from here on finds a hold, and what was
+			// recorded before is read when it is shrunk.
+			scope, cidr.State = pool.Scope, ipam.CIDRPendingProvision
+			writes = append(writes, s.noteLive(scope, chosen),
+				Write{Op: OpPut, Key: TakenKey(pool.Space(), chosen), Item: encodeTaken(s.newHold(chosen, root, pool.Owner)), If: Cond{Absent: true}})
+		} else {
+			writes = append(writes, Write{Op: OpPut, Key: FreeKey(pool.Space(), chosen), Item: encodeFree(ipam.Free{CIDR: chosen, Root: root}), If: Cond{Absent: true}})
+		}
 		return append(writes,
 			s.recordAllocation(source, want, ""),
 			Write{Op: OpPut, Key: CIDRKey(q.Pool, chosen), Item: encodePoolCIDR(cidr), If: Cond{Absent: true, ExpiredBefore: maxExpiry}},
-			Write{Op: OpPut, Key: FreeKey(pool.Space(), chosen), Item: encodeFree(root), If: Cond{Absent: true}},
 			Write{
 				Op:  OpUpdate,
 				Key: PoolKey(q.Pool),
@@ -114,7 +132,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 					Below: map[string]int64{attrCIDRCount: s.o.Quotas.CIDRsPerPool},
 				},
 			},
-			record.write(cidr),
+			record.write(&answer),
 		), nil
 	}
 	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source, s.o.Now()) }, func(attempt) ([]Write, error) {
@@ -137,7 +155,98 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		return nil, err
 	}
 	s.window.success(source)
+	if scope == "" {
+		return cidr, nil
+	}
+	// It is provisioned as soon as what lives in it is held, and that is done
+	// whatever becomes of this request: its note tells.
+	if err := s.finishProvision(ctx, cidr.Pool, scope, cidr.CIDR); err == nil {
+		cidr.State = ipam.CIDRProvisioned
+		_ = s.Reconcile(ctx, scope, cidr.CIDR)
+	}
 	return cidr, nil
+}
+
+// finishProvision has the root of a pool that is pending make room for what lives
+// in it, and then says that it is provisioned. Once more is no error.
+func (s *Store) finishProvision(ctx context.Context, pool, scope string, p netip.Prefix) error {
+	space, k := ipam.SpaceID(pool), CIDRKey(pool, p)
+	return s.commit(ctx, "provision "+p.String(), nil, func(attempt) ([]Write, error) {
+		hold := TakenKey(space, p)
+		read, err := s.table.BatchGet(ctx, []Key{k, hold})
+		if err != nil {
+			return nil, err
+		}
+		if read[k] == nil || ipam.CIDRState(read[k].str(attrState)) != ipam.CIDRPendingProvision {
+			return nil, nil
+		}
+		done := Write{
+			Op: OpUpdate, Key: k, Set: Item{attrState: str(string(ipam.CIDRProvisioned))},
+			If: Cond{Equal: Item{attrState: str(string(ipam.CIDRPendingProvision)), attrID: read[k][attrID]}},
+		}
+		t, ok, err := takenAt(hold, read)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || t.Kind != ipam.KindHold { // it is shrunk, and perhaps some of it allocated since
+			return []Write{done}, nil
+		}
+		live, err := s.liveIn(ctx, scope, p)
+		if err != nil {
+			return nil, err
+		}
+		if len(live) == 0 {
+			free := ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: p, Root: t.Root}}
+			return append(blockWrites(space, []ipam.Change{{Op: ipam.DropTaken, Taken: t}, free}), done), nil
+		}
+		if err := s.shrink(ctx, scope, space, p); err != nil {
+			return nil, err
+		}
+		return []Write{done}, nil
+	})
+}
+
+// finishProvisions finishes what is pending at p in a scope.
+func (s *Store) finishProvisions(ctx context.Context, scope string, p netip.Prefix) error {
+	return s.finishIn(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), scope, p)
+}
+
+func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, p netip.Prefix) error {
+	var children []ipam.Taken
+	for t, err := range s.takenIn(ctx, space, p, p.Addr()) {
+		if err != nil {
+			return err
+		}
+		if t.Kind == ipam.KindPool {
+			children = append(children, t)
+		}
+	}
+	if len(children) == 0 {
+		return nil
+	}
+	keys := make([]Key, len(children))
+	for i, t := range children {
+		keys[i] = CIDRKey(t.ResourceID, t.CIDR)
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, t := range children {
+		if ipam.CIDRState(read[keys[i]].str(attrState)) == ipam.CIDRPendingProvision {
+			if err := s.finishProvision(ctx, t.ResourceID, scope, t.CIDR); err != nil {
+				return err
+			}
+		}
+		in := p
+		if ipam.Within(t.CIDR, in) {
+			in = t.CIDR
+		}
+		if err := s.finishIn(ctx, ipam.SpaceID(t.ResourceID), scope, in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxExpiry makes a condition hold for any item that expires at all: of a
@@ -176,6 +285,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 	var cidr *ipam.PoolCIDR
 	var rest *ipam.Taken
 	var tried *ipam.PoolCIDR // what an earlier try of this request tried to write
+	scope := ""              // of a CIDR in which resources live
 	err := s.commit(ctx, "deprovision "+q.CIDR.String(), nil, func(a attempt) ([]Write, error) {
 		cidrKey := CIDRKey(q.Pool, q.CIDR)
 		rootKey := FreeKey(ipam.SpaceID(q.Pool), q.CIDR)
@@ -209,32 +319,48 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		if cidr, err = decodePoolCIDR(q.Pool, Row{cidrKey, item}); err != nil {
 			return nil, err
 		}
-		if !cidr.State.Holds() {
+		if !cidr.State.Holds() || cidr.State == ipam.CIDRPendingProvision {
 			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s.", q.Pool, q.CIDR, cidr.State)
 		}
 		root := ipam.Root{ID: cidr.ID, Bits: q.CIDR.Bits()}
-		free, ok := read[rootKey]
-		if !ok || free.str(attrRoot) != rootText(root) {
-			writes, err := s.failDeprovision(ctx, cidr)
-			if err == nil {
-				tried = cidr
+		empty := Write{Op: OpDelete, Key: rootKey, If: Cond{Equal: Item{attrRoot: rootAttr(root)}}}
+		var writes []Write
+		scope = ""
+		if free, ok := read[rootKey]; !ok || free.str(attrRoot) != rootText(root) {
+			if writes, err = s.emptyRoot(ctx, pool, cidr); err != nil || writes == nil {
+				if taken, is := errors.AsType[*takenError](err); is {
+					writes, err, tried = failDeprovision(cidr, taken.by), nil, cidr
+				}
+				return writes, err
 			}
-			return writes, err
+			scope = pool.Scope
+		} else {
+			writes = []Write{empty}
 		}
 		b := &buddies{s: s, space: cidr.Source, path: ipam.MergePath(q.CIDR)}
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), TakenKey(cidr.Source, q.CIDR))); err != nil {
 			return nil, err
 		}
-		writes, left, err := s.giveBack(ctx, b, cidr.AllocationID, q.CIDR)
-		if err != nil {
-			return nil, err
+		if scope != "" && pool.SourcePool != "" {
+			// What lives there is the source's now.
+			t, err := b.taken(cidr.AllocationID, q.CIDR)
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, blockWrites(cidr.Source, turn(t, s.newHold(q.CIDR, t.Root, pool.Owner)))...)
+			writes = append(writes, s.noteLive(scope, q.CIDR))
+			rest = nil
+		} else {
+			given, left, err := s.giveBack(ctx, b, cidr.AllocationID, q.CIDR)
+			if err != nil {
+				return nil, err
+			}
+			writes, rest = append(writes, given...), left
 		}
-		rest = left
 		cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
 		tried = cidr
 		return append(writes,
 			Write{Op: OpDelete, Key: AllocationKey(cidr.AllocationID)},
-			Write{Op: OpDelete, Key: rootKey, If: Cond{Equal: Item{attrRoot: rootAttr(root)}}},
 			Write{Op: OpPut, Key: cidrKey, Item: encodePoolCIDR(cidr), If: Cond{
 				Equal: Item{attrID: str(cidr.ID)},
 				In:    map[string][]string{attrState: {string(ipam.CIDRProvisioned), string(ipam.CIDRFailedDeprovision)}},
@@ -248,20 +374,50 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 	if rest != nil {
 		_ = s.mergeSplit(ctx, cidr.Source, *rest) // what this leaves undone, the reconciler does
 	}
+	if scope != "" {
+		_ = s.Reconcile(ctx, scope, q.CIDR) // and this, its note has done
+	}
 	return cidr, nil
 }
 
-// failDeprovision returns the write that records why a CIDR cannot be
-// deprovisioned. The allocation in the way must be read, else the snapshot was
-// torn.
-func (s *Store) failDeprovision(ctx context.Context, cidr *ipam.PoolCIDR) ([]Write, error) {
-	by, ok, err := s.blocker(ctx, ipam.SpaceID(cidr.Pool), cidr.CIDR)
+// emptyRoot returns the write that takes the root of a pool away in which there
+// is nothing but free space and holds. It returns a *takenError that names a
+// block that is neither.
+func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolCIDR) ([]Write, error) {
+	held := false
+	for t, err := range s.takenIn(ctx, pool.Space(), cidr.CIDR, cidr.CIDR.Addr()) {
+		if err != nil {
+			return nil, err
+		}
+		if t.Kind != ipam.KindHold {
+			return nil, &takenError{t}
+		}
+		held = true
+	}
+	if !held {
+		return nil, errLost // it is free by now, or gone
+	}
+	if err := s.gather(ctx, pool.Scope, pool.Space(), pool.Owner, cidr.CIDR, true); err != nil {
+		return nil, err
+	}
+	k := TakenKey(pool.Space(), cidr.CIDR)
+	read, err := s.table.BatchGet(ctx, []Key{k})
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	t, ok, err := takenAt(k, read)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || t.Kind != ipam.KindHold || t.Root.ID != cidr.ID {
 		return nil, errLost
 	}
+	return blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropTaken, Taken: t}}), nil
+}
+
+// failDeprovision returns the write that records why a CIDR cannot be
+// deprovisioned: the block that is in the way.
+func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []Write {
 	before := cidr.State
 	cidr.State = ipam.CIDRFailedDeprovision
 	why := fmt.Sprintf("The CIDR has one or more allocations. %s is taken by %s (%s): release it, then deprovision again.", by.CIDR, by.AllocationID, by.Kind)
@@ -273,7 +429,7 @@ func (s *Store) failDeprovision(ctx context.Context, cidr *ipam.PoolCIDR) ([]Wri
 	default: // an allocation, whatever uses it
 	}
 	if before == cidr.State && cidr.Failure == why {
-		return nil, nil
+		return nil
 	}
 	cidr.Failure = why
 	return []Write{{
@@ -281,7 +437,7 @@ func (s *Store) failDeprovision(ctx context.Context, cidr *ipam.PoolCIDR) ([]Wri
 		Key: CIDRKey(cidr.Pool, cidr.CIDR),
 		Set: Item{attrState: str(string(cidr.State)), attrFailure: str(why)},
 		If:  Cond{Equal: Item{attrID: str(cidr.ID), attrState: str(string(before))}},
-	}}, nil
+	}}
 }
 
 // record is the answer to a token, kept so that a retry of the request gets it

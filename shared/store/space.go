@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -16,6 +19,12 @@ type taking struct {
 	by    string // the allocation id that the block will have
 	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
 	alone bool   // choose as a writer does that nobody contends with
+
+	// may lets a certain CIDR be had although there is a hold in the way, for
+	// what lives in it; nil never does. scope and owner are the space's.
+	may   func(live []*ipam.ResourceCIDR) error
+	scope string
+	owner string
 }
 
 // windowFor returns among how many positions to choose.
@@ -132,8 +141,11 @@ func (s *Store) holder(ctx context.Context, t taking, read map[Key]Item) (holdin
 	if err != nil {
 		return holding{}, err
 	}
-	if ok && by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(cidr, by.CIDR) {
+	if ok && by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(cidr, by.CIDR) && by.Seen == "" {
 		return holding{split: &by}, nil
+	}
+	if ok && by.Kind == ipam.KindHold && t.may != nil {
+		return s.holdOf(ctx, t)
 	}
 	if ok {
 		return holding{}, ipam.NotFree(cidr, t.name, by)
@@ -154,6 +166,23 @@ func (s *Store) holder(ctx context.Context, t taking, read map[Key]Item) (holdin
 		}
 	}
 	return holding{}, ipam.OutsideOf(cidr, t.name)
+}
+
+// holdOf makes the hold that is in the way of a certain CIDR one of just that
+// CIDR, if what lives there admits it.
+func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
+	cidrs, err := s.poolCIDRs(ctx, t.name)
+	if err != nil {
+		return holding{}, err
+	}
+	if !slices.ContainsFunc(cidrs, func(c *ipam.PoolCIDR) bool { return c.State.Holds() && ipam.Within(t.want.CIDR, c.CIDR) }) {
+		return holding{}, ipam.OutsideOf(t.want.CIDR, t.name)
+	}
+	hold, err := s.overHold(ctx, t.scope, t.space, t.owner, t.want.CIDR, t.may)
+	if taken, is := errors.AsType[*takenError](err); is {
+		return holding{}, ipam.NotFree(t.want.CIDR, t.name, taken.by)
+	}
+	return holding{hold: hold}, err
 }
 
 // blocker returns a taken block that overlaps cidr. Taken blocks do not
@@ -272,6 +301,10 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 			if now.Kind != ipam.KindSplit || now.AllocationID != at.AllocationID {
 				return nil, nil
 			}
+			next = nil
+			if held, err := s.heldSplit(ctx, space, now); held != nil || err != nil {
+				return held, err
+			}
 			changes, deeper, err := b.give(ctx, now)
 			if err != nil {
 				return nil, err
@@ -292,4 +325,22 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 		rest = next
 	}
 	return nil
+}
+
+// heldSplit returns the writes that make a split a hold, if resources live in it;
+// none if none do. The note that they leave has the hold shrunk.
+func (s *Store) heldSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]Write, error) {
+	if strings.Contains(string(space), "#") {
+		return nil, nil // a scope has no holds
+	}
+	pool, err := one(ctx, s.Pools, string(space))
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	live, err := s.liveIn(ctx, pool.Scope, split.CIDR)
+	if err != nil || len(live) == 0 {
+		return nil, err
+	}
+	writes := endSplit(space, split, blockWrites(space, turn(split, s.newHold(split.CIDR, split.Root, pool.Owner))))
+	return append(writes, s.noteLive(pool.Scope, split.CIDR)), nil
 }

@@ -313,7 +313,7 @@ func (w *world) wrongAfter(after *world) string {
 				continue
 			}
 			for _, r := range w.living() {
-				if r.CIDR.Overlaps(b.cidr) && !(r.Owner == Account && ipam.Within(r.CIDR, b.cidr)) && !w.noted(r.CIDR) {
+				if r.CIDR.Overlaps(b.cidr) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && !w.noted(r.CIDR) {
 					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}

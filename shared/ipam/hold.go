@@ -1,0 +1,42 @@
+package ipam
+
+import "net/netip"
+
+// Gaps returns what is in region and in none of parts, as the fewest blocks, by
+// ascending address. parts lie in region, are apart and ascend. If they are the
+// taken blocks of a space, these are its free blocks there.
+//
+//	region  |-------------------------------|
+//	parts   |---|       |-------|
+//	gaps        |---|---|       |---------------|
+func Gaps(region netip.Prefix, parts []netip.Prefix) []netip.Prefix {
+	_, gaps := Partition(region, parts)
+	return gaps
+}
+
+// Partition divides region into what live covers and what it does not, each as
+// the fewest blocks, by ascending address. live may hold anything, in the order
+// of CompareBlocks.
+func Partition(region netip.Prefix, live []netip.Prefix) (covered, free []netip.Prefix) {
+	for len(live) > 0 && !live[0].Overlaps(region) {
+		live = live[1:]
+	}
+	for n := len(live); n > 0 && !live[n-1].Overlaps(region); n-- {
+		live = live[:n-1]
+	}
+	if len(live) == 0 {
+		return nil, []netip.Prefix{region}
+	}
+	for _, l := range live {
+		if Within(region, l) {
+			return []netip.Prefix{region}, nil
+		}
+	}
+	lower, upper := Halves(region)
+	covered, free = Partition(lower, live)
+	c, f := Partition(upper, live)
+	if len(free)+len(f) == 0 { // both halves are covered as a whole
+		return []netip.Prefix{region}, nil
+	}
+	return append(covered, c...), append(free, f...)
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+const importWork = "import"
+
+// noteImport is the write that notes that a pool is to take in what lives in it.
+func (s *Store) noteImport(pool string) Write {
+	return Write{Op: OpPut, Key: workKey(importWork, pool), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
+}
+
+// runImport takes in what lives in a pool.
+func (s *Store) runImport(ctx context.Context, id string) error {
+	note := workKey(importWork, id)
+	read, err := s.table.BatchGet(ctx, []Key{note})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	pool, err := one(ctx, s.Pools, id)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	if pool != nil {
+		cidrs, err := s.poolCIDRs(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, c := range cidrs {
+			if c.State.Holds() {
+				if err := s.Reconcile(ctx, pool.Scope, c.CIDR); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return s.commit(ctx, "end the import of "+id, nil, func(attempt) ([]Write, error) {
+		now, err := s.table.BatchGet(ctx, []Key{note})
+		if err != nil || now[note] == nil || now[note].str(attrToken) != read[note].str(attrToken) {
+			return nil, err
+		}
+		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
+	})
+}
+
+// importLive makes allocations of what lives at p in pools with AutoImport: the
+// larger first, and of equal ones the one with the least id. What overlaps an
+// allocation is left out. A pool's rules decide whether the resource is compliant
+// and not whether it is imported (VPC IPAM User Guide, "Create a Regional pool":
+// automatic import). Subnets are of their VPCs.
+func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
+	live, err := s.liveIn(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(live, func(a, b *ipam.ResourceCIDR) int {
+		return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+	})
+	pools := map[ipam.SpaceID]*ipam.Pool{}
+	for _, r := range live {
+		if r.Type == ipam.ResourceSubnet {
+			continue
+		}
+		space, free, err := s.deepest(ctx, scope, r.CIDR)
+		if err != nil {
+			return err
+		}
+		if !free {
+			continue
+		}
+		pool, known := pools[space]
+		if !known {
+			if pool, err = one(ctx, s.Pools, string(space)); err != nil && !isNotFound(err) {
+				return err
+			}
+			pools[space] = pool
+		}
+		if pool == nil || !pool.AutoImport || pool.Locale == "" {
+			continue
+		}
+		if _, is := pool.State.After(ipam.ActUse); !is {
+			continue
+		}
+		if err := s.importOne(ctx, pool, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deepest returns the deepest pool with a CIDR that holds p, and whether p is
+// free there but for holds; false if there is no such pool.
+func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (space ipam.SpaceID, free bool, err error) {
+	for at := ipam.ScopeSpace(scope, ipam.FamilyOf(p)); ; {
+		child := ipam.SpaceID("")
+		free = true
+		for t, err := range s.takenIn(ctx, at, p, p.Addr()) {
+			if err != nil {
+				return "", false, err
+			}
+			if t.Kind == ipam.KindPool && ipam.Within(p, t.CIDR) {
+				child = ipam.SpaceID(t.ResourceID)
+				break
+			}
+			if t.Kind != ipam.KindHold {
+				free = false
+				break
+			}
+		}
+		if child == "" {
+			return space, free && space != "", nil
+		}
+		space, at = child, child
+	}
+}
+
+// importOne makes an allocation to a resource of what it holds.
+func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
+	space := pool.Space()
+	row := liveKey(r.Scope, &r.Resource)
+	return s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
+		err := s.gather(ctx, pool.Scope, space, pool.Owner, r.CIDR, false)
+		if taken, is := errors.AsType[*takenError](err); is {
+			if taken.by.Kind == ipam.KindSplit {
+				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
+			}
+			return nil, nil // someone else's by now, or imported by another
+		}
+		if err != nil {
+			return nil, err
+		}
+		k := TakenKey(space, r.CIDR)
+		read, err := s.table.BatchGet(ctx, []Key{k, row})
+		if err != nil {
+			return nil, err
+		}
+		if read[row] == nil || read[row].num(attrIgnored) != 0 {
+			return nil, nil // whoever did that has the space follow
+		}
+		t, ok, err := takenAt(k, read)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || t.Kind != ipam.KindHold {
+			return nil, errLost
+		}
+		made := ipam.Taken{
+			CIDR: r.CIDR, AllocationID: ipam.DeriveID(ipam.IDAllocation, "import", pool.Scope, r.ID, s.o.NewID()),
+			Kind: r.Type.Kind(), Owner: r.Owner, ResourceID: r.ID, ResourceRegion: r.Region,
+		}
+		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""),
+			// Else nothing would give it back.
+			Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}})
+		return append(writes, listForeign(OpPut, pool, made)...), nil
+	})
+}

@@ -1,0 +1,358 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Observe keeps what a discovery saw of a resource's CIDR at a time, Unix
+// milliseconds, in the discovery and in the scopes of the IPAMs that see it, and
+// has the space there follow. It reports whether anything differed: if not,
+// nothing was written. An observation older than the one that was kept is left
+// out.
+//
+// A CIDR stays in the scope that it was moved to, and ignored if it is. What is
+// in a VPC is where the VPC's CIDR around it is.
+func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (bool, error) {
+	return s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
+		return r, at, have == nil || have.Sampled <= at
+	}, nil)
+}
+
+// lay lays what was found against the IPAMs that its discovery has now, and
+// against the VPC that it is in.
+func (s *Store) lay(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
+	_, err := s.observe(ctx, d.ID, ipams, f.Resource, func(have *ipam.Found) (ipam.Resource, int64, bool) {
+		if have == nil {
+			return ipam.Resource{}, 0, false
+		}
+		return have.Resource, have.Sampled, true
+	}, nil)
+	return err
+}
+
+// observe writes what see makes of what was found before, nil for nothing; see
+// reports whether there is anything to write at all. move, if not nil, changes
+// the targets, and returns writes that go with it.
+func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]Write, error)) (changed bool, err error) {
+	k := Key{foundPK(discovery, r.Region, r.Owner), foundSK(&r)}
+	var scopes []string // in which the space is to follow
+	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
+			return nil, err
+		}
+		now, put := &ipam.Found{Discovery: discovery, Rev: 1}, Write{Op: OpPut, Key: k, If: Cond{Absent: true}}
+		var have *ipam.Found
+		if read[k] != nil {
+			if have, err = decodeFound(Row{k, read[k]}); err != nil {
+				return nil, err
+			}
+			now.Targets, now.Rev = have.Targets, have.Rev+1
+			put.If = Cond{Equal: Item{attrRev: num(have.Rev)}}
+		}
+		seen, at, ok := see(have)
+		if !ok {
+			return nil, nil
+		}
+		now.Resource, now.Sampled = seen, at
+		if now.Targets, err = s.targets(ctx, now, ipams); err != nil {
+			return nil, err
+		}
+		var with []Write
+		if move != nil {
+			if with, err = move(now.Targets); err != nil {
+				return nil, err
+			}
+		}
+		if have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets) {
+			return nil, nil
+		}
+		put.Item = encodeFound(now)
+		writes, follow, err := s.standing(ctx, have, now)
+		if err != nil {
+			return nil, err
+		}
+		changed, scopes = true, follow
+		return append(append(writes, put), with...), nil
+	})
+	if err != nil {
+		return changed, err
+	}
+	return changed, s.followUp(ctx, scopes, r.CIDR)
+}
+
+// followUp has the space in scopes follow. What this leaves undone, the note has
+// done; so its failure is none of what was written, but for the caller's time.
+func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) error {
+	for _, scope := range scopes {
+		if err := s.Reconcile(ctx, scope, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// targets returns where a CIDR stands in each of the IPAMs.
+func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) ([]ipam.Target, error) {
+	before := map[string]ipam.Target{}
+	for _, t := range f.Targets {
+		before[t.IPAM] = t
+	}
+	if around, err := s.around(ctx, f); err != nil {
+		return nil, err
+	} else if around != nil {
+		for _, t := range around.Targets {
+			before[t.IPAM] = t
+		}
+	}
+	targets := make([]ipam.Target, 0, len(ipams))
+	for _, o := range ipams {
+		t, ok := before[o.ID]
+		if !ok {
+			t = ipam.Target{IPAM: o.ID, Scope: o.PrivateScope}
+			if f.InPublicScope(o.EnablePrivateGUA) {
+				t.Scope = o.PublicScope
+			}
+		}
+		targets = append(targets, t)
+	}
+	slices.SortFunc(targets, func(a, b ipam.Target) int { return strings.Compare(a.IPAM, b.IPAM) })
+	return targets, nil
+}
+
+// around returns the VPC's CIDR that a subnet's or interface's is in, as the same
+// discovery found it; nil for anything else, and if it was not found yet.
+func (s *Store) around(ctx context.Context, f *ipam.Found) (*ipam.Found, error) {
+	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
+		return nil, nil
+	}
+	vpcs, _, err := decoded(ctx, s, vpcQuery(f.Discovery, f.Region, f.Owner, f.VPC), decodeFound)
+	for _, v := range vpcs { // a VPC has few CIDRs
+		if ipam.Within(f.CIDR, v.CIDR) {
+			return v, err
+		}
+	}
+	return nil, err
+}
+
+// vpcQuery selects a VPC's CIDRs among what was found.
+func vpcQuery(discovery, region, account, vpc string) Query {
+	prefix := string(ipam.ResourceVPC) + "#" + vpc + "#"
+	return Query{PK: foundPK(discovery, region, account), From: prefix, To: prefix + "~"}
+}
+
+// standing returns the writes that have the rows in scopes say what was found,
+// before have and now now, either nil for nothing, and the scopes in which the
+// space is to follow.
+func (s *Store) standing(ctx context.Context, have, now *ipam.Found) (writes []Write, follow []string, err error) {
+	old, next := map[string]Key{}, map[string]ipam.Target{} // by scope
+	var keys []Key
+	if have != nil {
+		for _, t := range have.Targets {
+			old[t.Scope] = liveKey(t.Scope, &have.Resource)
+			keys = append(keys, old[t.Scope])
+		}
+	}
+	if now != nil {
+		for _, t := range now.Targets {
+			next[t.Scope] = t
+			if _, ok := old[t.Scope]; !ok {
+				keys = append(keys, liveKey(t.Scope, &now.Resource))
+			}
+		}
+	}
+	read := map[Key]Item{}
+	if len(keys) > 0 {
+		if read, err = s.table.BatchGet(ctx, keys); err != nil {
+			return nil, nil, err
+		}
+	}
+	note := func(scope string, r *ipam.Resource) {
+		if r.Type.TakesSpace() {
+			writes = append(writes, s.noteLive(scope, r.CIDR))
+			follow = append(follow, scope)
+		}
+	}
+	for _, scope := range slices.Sorted(maps.Keys(old)) {
+		k := old[scope]
+		if _, stays := next[scope]; stays || read[k] == nil {
+			continue
+		}
+		writes = append(writes, Write{Op: OpDelete, Key: k, If: Cond{Equal: Item{attrRev: read[k][attrRev]}}})
+		note(scope, &have.Resource)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(next)) {
+		k := liveKey(scope, &now.Resource)
+		row := &ipam.ResourceCIDR{Resource: now.Resource, Scope: scope, Discovery: now.Discovery, Ignored: next[scope].Ignored, Sampled: now.Sampled, Since: now.Sampled, Rev: 1}
+		w := Write{Op: OpPut, Key: k, If: Cond{Absent: true}}
+		judged := true
+		if read[k] != nil {
+			before, err := DecodeResource(Row{k, read[k]})
+			if err != nil {
+				return nil, nil, err
+			}
+			row.Status, row.Rev, row.Since = before.Status, before.Rev+1, before.Since
+			if !row.RecordedAs(before) {
+				row.Since = max(now.Sampled, before.Since+1)
+			}
+			w.If = Cond{Equal: Item{attrRev: num(before.Rev)}}
+			judged = before.Ignored != row.Ignored || before.VPC != row.VPC || !maps.Equal(before.Tags, row.Tags) || before.Type != row.Type
+			if !judged && document(before.Resource) == document(row.Resource) && before.Discovery == row.Discovery {
+				continue
+			}
+		}
+		w.Item = encodeLive(row)
+		writes = append(writes, w)
+		if judged { // else nothing that matters to others has changed
+			note(scope, &now.Resource)
+		}
+	}
+	return writes, follow, nil
+}
+
+// Vanish forgets a CIDR that a discovery found, as its resource is gone, and
+// frees its space. It reports false and does nothing if the CIDR was seen again:
+// if what is known is not f any more, or was observed at before, Unix
+// milliseconds, or later.
+func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
+	k := Key{foundPK(f.Discovery, f.Region, f.Owner), foundSK(&f.Resource)}
+	gone := false
+	var scopes []string
+	err := s.commit(ctx, "forget "+f.ID, nil, func(a attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
+			return nil, err
+		}
+		if read[k] == nil {
+			gone = gone && a.unsure
+			return nil, nil
+		}
+		have, err := decodeFound(Row{k, read[k]})
+		if err != nil {
+			return nil, err
+		}
+		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
+			return nil, nil
+		}
+		writes, follow, err := s.standing(ctx, have, nil)
+		if err != nil {
+			return nil, err
+		}
+		scopes = follow
+		return append(writes, Write{Op: OpDelete, Key: k, If: Cond{Equal: Item{attrRev: num(have.Rev)}}}), nil
+	})
+	if err != nil || !gone {
+		return false, err
+	}
+	return true, s.followUp(ctx, scopes, f.CIDR)
+}
+
+// forget is Vanish whenever the CIDR was seen.
+func (s *Store) forget(ctx context.Context, f *ipam.Found) error {
+	_, err := s.Vanish(ctx, f, math.MaxInt64)
+	return err
+}
+
+// Reconcile lays the space at p in a scope against what lives there: what is
+// pending is provisioned, resources' space is kept, what nothing lives in is given
+// back, resources are imported, and all is judged. It may be run any number of
+// times, at once too, and ends the note that it was called for, unless there is a
+// new one.
+func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
+	note := workKey(liveWork, scope+"#"+p.String())
+	read, err := s.table.BatchGet(ctx, []Key{note})
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.Judge} {
+		if err := step(ctx, scope, p); err != nil {
+			return err
+		}
+	}
+	if read[note] == nil {
+		return nil
+	}
+	return s.commit(ctx, "end the note of "+p.String(), nil, func(attempt) ([]Write, error) {
+		now, err := s.table.BatchGet(ctx, []Key{note})
+		if err != nil || now[note].str(attrToken) != read[note].str(attrToken) || now[note] == nil {
+			return nil, err
+		}
+		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
+	})
+}
+
+// coverLive covers what lives at p.
+func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) error {
+	live, err := s.liveIn(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	covered, _ := ipam.Partition(p, cidrsOf(live))
+	for _, c := range covered {
+		if err := s.cover(ctx, scope, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// poolBlock is a taken block of a pool.
+type poolBlock struct {
+	ipam.Taken
+	space ipam.SpaceID
+}
+
+// settleHolds shrinks the holds at p to what lives in them, and gives back
+// allocations to resources that are gone, or ignored.
+func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) error {
+	var holds, allocated []poolBlock
+	err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
+		switch {
+		case t.Kind == ipam.KindHold:
+			holds = append(holds, poolBlock{t, space})
+		case t.Kind.OfResource():
+			allocated = append(allocated, poolBlock{t, space})
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range allocated {
+		if err := s.releaseUnused(ctx, scope, b); err != nil {
+			return err
+		}
+	}
+	for _, b := range holds {
+		if err := s.shrink(ctx, scope, b.space, b.CIDR); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// releaseUnused gives an allocation to a resource back if that does not live
+// there.
+func (s *Store) releaseUnused(ctx context.Context, scope string, b poolBlock) error {
+	r := ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, CIDR: b.CIDR}
+	row := liveKey(scope, &r)
+	read, err := s.table.BatchGet(ctx, []Key{row})
+	if err != nil || read[row] != nil && read[row].num(attrIgnored) == 0 {
+		return err
+	}
+	pool, err := one(ctx, s.Pools, string(b.space))
+	if err != nil {
+		if isNotFound(err) {
+			return nil // gone, with its allocations
+		}
+		return err
+	}
+	return s.releaseBlock(ctx, pool, b.Taken)
+}

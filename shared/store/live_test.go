@@ -1,0 +1,618 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const (
+	watcher = "111122223333" // owns the IPAM
+	tenant  = "444455556666"
+)
+
+// landscape is a table with an IPAM whose default discovery finds things.
+type landscape struct {
+	*testing.T
+	memory *storetest.Memory
+	faulty *storetest.Faulty
+	store  *store.Store
+	ipam   *ipam.IPAM
+	disco  *ipam.Discovery
+	now    time.Time
+	token  int
+}
+
+func newLandscape(t *testing.T) *landscape {
+	l := &landscape{T: t, memory: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0)}
+	l.faulty = &storetest.Faulty{Table: l.memory}
+	l.store = store.New(l.faulty, store.Options{Region: "eu-west-1", Owner: watcher, Now: func() time.Time { return l.now },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	var err error
+	l.ipam, err = l.store.CreateIPAM(t.Context(), l.fresh("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: watcher}, OperatingRegions: []string{"eu-west-1"}})
+	l.must(err)
+	found, err := l.store.Discoveries(t.Context(), []string{l.ipam.Discovery})
+	l.must(err)
+	l.disco = found[0]
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: 1, Succeeded: 1}))
+	return l
+}
+
+func (l *landscape) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+func (l *landscape) fresh(operation string) store.Token {
+	l.token++
+	return store.Token{Account: watcher, Operation: operation, Value: fmt.Sprint(l.token), Digest: "d"}
+}
+
+func anyone(*ipam.Pool) error { return nil }
+
+func (l *landscape) pool(source string, importing bool) *ipam.Pool {
+	l.Helper()
+	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source, Locale: "eu-west-1", AutoImport: importing}
+	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	return p
+}
+
+func (l *landscape) provision(pool *ipam.Pool, cidr string) {
+	l.Helper()
+	c, err := l.store.Provision(l.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: pool.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+	l.must(err)
+	if c.State != ipam.CIDRProvisioned {
+		l.Errorf("%s of %s is %s", cidr, pool.ID, c.State)
+	}
+}
+
+func (l *landscape) deprovision(pool *ipam.Pool, cidr string) *ipam.PoolCIDR {
+	l.Helper()
+	c, err := l.store.Deprovision(l.Context(), store.Deprovision{Pool: pool.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone})
+	l.must(err)
+	return c
+}
+
+// allocate takes a block of a length, or, with a CIDR, that one.
+func (l *landscape) allocate(account string, pool *ipam.Pool, length int, cidr string) (*ipam.Allocation, error) {
+	q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: pool.ID, May: anyone}
+	q.Token.Account = account
+	if cidr != "" {
+		q.Request.CIDR = netip.MustParsePrefix(cidr)
+	} else {
+		q.Request.Length = &length
+	}
+	return l.store.Allocate(l.Context(), q)
+}
+
+func (l *landscape) release(a *ipam.Allocation) {
+	l.Helper()
+	l.must(l.store.Release(l.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}))
+}
+
+func vpc(id, cidr string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: netip.MustParsePrefix(cidr), Owner: tenant, Region: "eu-west-1"}
+}
+
+func subnet(id, of, cidr string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: of, Subnet: id, CIDR: netip.MustParsePrefix(cidr), Owner: tenant, Region: "eu-west-1"}
+}
+
+func (l *landscape) observe(r ipam.Resource) {
+	l.Helper()
+	l.now = l.now.Add(time.Second)
+	_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, r, l.now.UnixMilli())
+	l.must(err)
+}
+
+func (l *landscape) found(r ipam.Resource) *ipam.Found {
+	l.Helper()
+	all, _, err := l.store.Found(l.Context(), l.disco.ID, r.Region, r.Owner, "", 0)
+	l.must(err)
+	for _, f := range all {
+		if f.ID == r.ID && f.CIDR == r.CIDR {
+			return f
+		}
+	}
+	return nil
+}
+
+func (l *landscape) vanish(r ipam.Resource) {
+	l.Helper()
+	l.now = l.now.Add(time.Second)
+	gone, err := l.store.Vanish(l.Context(), l.found(r), l.now.UnixMilli())
+	l.must(err)
+	if !gone {
+		l.Errorf("%s did not vanish", r.ID)
+	}
+}
+
+func (l *landscape) work() {
+	l.Helper()
+	for range 5 {
+		work, err := l.store.PendingWork(context.Background(), l.now.Add(time.Hour))
+		l.must(err)
+		if len(work) == 0 {
+			return
+		}
+		for _, sk := range work {
+			l.must(l.store.RunWork(context.Background(), sk))
+		}
+	}
+	l.Error("work remains")
+}
+
+// settled does all work and checks that the table is in order.
+func (l *landscape) settled() {
+	l.Helper()
+	l.work()
+	fscktest.Clean(l, l.memory, l.now)
+}
+
+func (l *landscape) row(r ipam.Resource, scope string) *ipam.ResourceCIDR {
+	l.Helper()
+	rows, err := l.store.Overlapping(l.Context(), scope, r.CIDR)
+	l.must(err)
+	for _, o := range rows {
+		if o.ID == r.ID && o.CIDR == r.CIDR {
+			return o
+		}
+	}
+	return nil
+}
+
+func (l *landscape) status(r ipam.Resource, want ...any) {
+	l.Helper()
+	o := l.row(r, l.ipam.PrivateScope)
+	if o == nil {
+		l.Errorf("%s is not there", r.ID)
+		return
+	}
+	have := fmt.Sprintln(o.Status.Management, o.Status.Compliance, o.Status.Overlap)
+	if have != fmt.Sprintln(want...) {
+		l.Errorf("%s is %swant %s", r.ID, have, fmt.Sprintln(want...))
+	}
+}
+
+// allocations lists a pool's, as CIDRs with kinds.
+func (l *landscape) allocations(p *ipam.Pool) string {
+	l.Helper()
+	all, _, err := l.store.Allocations(l.Context(), p.ID, "", 0)
+	l.must(err)
+	var texts []string
+	for _, a := range all {
+		texts = append(texts, a.CIDR.String()+" "+string(a.Kind))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Five VPCs live before there are pools. Pools are laid over them, three are
+// imported, one is ignored, all is given back: nothing is blocked and nothing
+// handed out twice.
+func TestBrownfield(t *testing.T) {
+	l := newLandscape(t)
+	vpcs := []ipam.Resource{vpc("vpc-1", "10.0.0.0/20"), vpc("vpc-2", "10.0.16.0/20"), vpc("vpc-3", "10.0.64.0/18"), vpc("vpc-4", "10.1.0.0/16"), vpc("vpc-5", "10.8.0.0/16")}
+	for _, v := range vpcs {
+		l.observe(v)
+	}
+	l.settled()
+	top := l.pool("", false)
+	l.provision(top, "10.0.0.0/12")
+	l.settled()
+	middle := l.pool(top.ID, false)
+	l.provision(middle, "10.0.0.0/14")
+	l.settled()
+	low := l.pool(middle.ID, true)
+	l.provision(low, "10.0.0.0/16")
+	l.settled()
+	if got := l.allocations(low); got != "10.0.0.0/20 vpc, 10.0.16.0/20 vpc, 10.0.64.0/18 vpc" {
+		t.Errorf("the imported: %s", got)
+	}
+	for _, v := range vpcs[:3] {
+		l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	}
+	l.status(vpcs[4], ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+	// Everything is given out, and nothing that lives.
+	var given []*ipam.Allocation
+	for _, p := range []*ipam.Pool{low, middle, top} {
+		for {
+			a, err := l.allocate(watcher, p, 20, "")
+			if err != nil {
+				break
+			}
+			for _, v := range vpcs {
+				if v.CIDR.Overlaps(a.CIDR) {
+					t.Errorf("%s was given, and %s lives at %s", a.CIDR, v.ID, v.CIDR)
+				}
+			}
+			given = append(given, a)
+		}
+	}
+	if want := 16 - 6 + (4-2)*16 + (16-4-1)*16; len(given) != want {
+		t.Errorf("%d blocks of /20 were given, want %d", len(given), want)
+	}
+	l.settled()
+	for _, a := range given {
+		l.release(a)
+	}
+	l.settled()
+	_, err := l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: vpcs[0].CIDR, Region: "eu-west-1", May: func(_, _ *ipam.Scope) error { return nil }})
+	l.must(err)
+	l.settled()
+	l.status(vpcs[0], ipam.ManagementIgnored, ipam.ComplianceIgnored, ipam.OverlapIgnored)
+	if c := l.deprovision(low, "10.0.0.0/16"); c.State != ipam.CIDRFailedDeprovision {
+		t.Errorf("a CIDR with imported VPCs is %s", c.State)
+	}
+	for _, v := range vpcs[1:3] {
+		l.vanish(v)
+	}
+	l.settled()
+	for _, c := range []struct {
+		pool *ipam.Pool
+		cidr string
+	}{{low, "10.0.0.0/16"}, {middle, "10.0.0.0/14"}, {top, "10.0.0.0/12"}} {
+		if got := l.deprovision(c.pool, c.cidr); got.State != ipam.CIDRDeprovisioned {
+			t.Errorf("%s is %s: %s", c.cidr, got.State, got.Failure)
+		}
+		l.settled()
+	}
+}
+
+// Two VPCs on one CIDR, and an allocation around them, released: space is free
+// when nothing lives in it any more, and not before.
+func TestReleaseOfWhatIsLive(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	a, err := l.allocate(watcher, p, 0, "10.0.0.0/17")
+	l.must(err)
+	one, two := vpc("vpc-1", "10.0.0.0/20"), vpc("vpc-2", "10.0.0.0/20")
+	l.observe(one)
+	l.observe(two)
+	l.status(one, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
+	l.settled()
+	l.release(a)
+	l.settled()
+	if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "vpc-1") {
+		t.Errorf("an allocation in a live VPC: %v", err)
+	}
+	l.vanish(one)
+	l.settled()
+	l.status(two, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+	if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); err == nil {
+		t.Error("space of the second VPC was given")
+	}
+	l.vanish(two)
+	l.settled()
+	if a, err = l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the pool is not in one piece: %v, %v", a, err)
+	}
+}
+
+// A VPC with the CIDR of its account's allocation claims it, whichever was first;
+// its end leaves the allocation.
+func TestClaim(t *testing.T) {
+	for _, first := range []string{"allocation", "VPC"} {
+		t.Run(first+" first", func(t *testing.T) {
+			l := newLandscape(t)
+			p := l.pool("", false)
+			l.provision(p, "10.0.0.0/16")
+			v := vpc("vpc-1", "10.0.16.0/20")
+			if first == "VPC" {
+				l.observe(v)
+				l.settled()
+			}
+			if _, err := l.allocate(watcher, p, 0, "10.0.16.0/20"); first == "VPC" && err == nil {
+				t.Fatal("another account's VPC was given away")
+			} else if err == nil { // another account's allocation is not claimed
+				l.observe(v)
+				l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
+				all, _, err := l.store.Allocations(t.Context(), p.ID, "", 0)
+				l.must(err)
+				l.vanish(v)
+				l.release(all[0])
+			}
+			a, err := l.allocate(tenant, p, 0, "10.0.16.0/20")
+			l.must(err)
+			if first == "VPC" { // as the table's stream has it done
+				l.must(l.store.Judge(t.Context(), l.ipam.PrivateScope, a.CIDR))
+			} else {
+				l.observe(v)
+			}
+			l.settled()
+			l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+			l.vanish(v)
+			l.settled()
+			if got := l.allocations(p); got != "10.0.16.0/20 custom" {
+				t.Errorf("the allocations: %s", got)
+			}
+			l.release(a)
+			l.settled()
+		})
+	}
+}
+
+// A VPC that is moved takes its subnets along.
+func TestMove(t *testing.T) {
+	l := newLandscape(t)
+	lab, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	l.must(err)
+	p := l.pool("", true)
+	l.provision(p, "10.0.0.0/16")
+	v, s := vpc("vpc-1", "10.0.0.0/20"), subnet("subnet-1", "vpc-1", "10.0.1.0/24")
+	l.observe(v)
+	l.observe(s)
+	l.settled()
+	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
+		t.Errorf("the allocations: %s", got)
+	}
+	_, err = l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: v.CIDR, Region: "eu-west-1", Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	l.must(err)
+	l.settled()
+	for _, r := range []ipam.Resource{v, s} {
+		if l.row(r, lab.ID) == nil || l.row(r, l.ipam.PrivateScope) != nil {
+			t.Errorf("%s is not in the other scope", r.ID)
+		}
+	}
+	if got := l.allocations(p); got != "" {
+		t.Errorf("the allocations: %s", got)
+	}
+	if _, err := l.store.DeleteScope(t.Context(), lab.ID, func(*ipam.Scope) error { return nil }); ipam.CodeOf(err) != ipam.CodeDependencyViolation {
+		t.Errorf("the end of a scope with resources: %v", err)
+	}
+	l.vanish(s)
+	l.vanish(v)
+	_, err = l.store.DeleteScope(t.Context(), lab.ID, func(*ipam.Scope) error { return nil })
+	l.must(err)
+	l.settled()
+}
+
+// What is seen again as it was costs no write, and what is seen late changes
+// nothing.
+func TestObserveUnchanged(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", true)
+	l.provision(p, "10.0.0.0/16")
+	v := vpc("vpc-1", "10.0.0.0/20")
+	l.observe(v)
+	l.settled()
+	before := l.memory.Dump()
+	l.observe(v)
+	late := v
+	late.Name = "as it was called before"
+	if changed, err := l.store.Observe(t.Context(), l.disco, []*ipam.IPAM{l.ipam}, late, 1); err != nil || changed {
+		t.Errorf("a late observation: %t, %v", changed, err)
+	}
+	f := l.found(v)
+	if gone, err := l.store.Vanish(t.Context(), f, f.Sampled); err != nil || gone {
+		t.Errorf("a sweep by an earlier run: %t, %v", gone, err)
+	}
+	if after := l.memory.Dump(); after != before {
+		t.Errorf("the table changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// Whatever call fails, carried out or not, alone or with all behind it: the same
+// act once more, and the work that was left, bring the table in order.
+func TestLiveFaults(t *testing.T) {
+	acts := []struct {
+		name    string
+		prepare func(*landscape) func() error
+	}{
+		{"observe", func(l *landscape) func() error {
+			p := l.pool("", true)
+			l.provision(p, "10.0.0.0/16")
+			_, err := l.allocate(watcher, p, 0, "10.0.1.0/24")
+			l.must(err)
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", "10.0.0.0/20"), l.now.UnixMilli())
+				return err
+			}
+		}},
+		{"observe and import", func(l *landscape) func() error {
+			l.provision(l.pool("", true), "10.0.0.0/16")
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", "10.0.0.0/20"), l.now.UnixMilli())
+				return err
+			}
+		}},
+		{"vanish", func(l *landscape) func() error {
+			l.provision(l.pool("", true), "10.0.0.0/16")
+			v := vpc("vpc-1", "10.0.0.0/20")
+			l.observe(v)
+			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+			l.now = l.now.Add(time.Second)
+			f := l.found(v)
+			return func() error { _, err := l.store.Vanish(l.Context(), f, l.now.UnixMilli()); return err }
+		}},
+		{"provision over what lives", func(l *landscape) func() error {
+			l.observe(vpc("vpc-1", "10.0.0.0/20"))
+			l.observe(vpc("vpc-2", "10.0.64.0/24"))
+			p := l.pool("", true)
+			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+			return func() error { _, err := l.store.Provision(l.Context(), q); return err }
+		}},
+		{"deprovision what lives", func(l *landscape) func() error {
+			top := l.pool("", false)
+			l.provision(top, "10.0.0.0/15")
+			child := l.pool(top.ID, false)
+			l.provision(child, "10.0.0.0/16")
+			l.observe(vpc("vpc-1", "10.0.0.0/20"))
+			return func() error {
+				_, err := l.store.Deprovision(l.Context(), store.Deprovision{Pool: child.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone})
+				if ipam.CodeOf(err) == ipam.CodeIncorrectState {
+					return nil // done before
+				}
+				return err
+			}
+		}},
+		{"release what lives", func(l *landscape) func() error {
+			p := l.pool("", true)
+			l.provision(p, "10.0.0.0/16")
+			a, err := l.allocate(watcher, p, 0, "10.0.0.0/18")
+			l.must(err)
+			l.observe(vpc("vpc-1", "10.0.0.0/20"))
+			return func() error {
+				return l.store.Release(l.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
+			}
+		}},
+		{"allocate one's own", func(l *landscape) func() error {
+			p := l.pool("", false)
+			l.provision(p, "10.0.0.0/16")
+			l.observe(vpc("vpc-1", "10.0.0.0/20"))
+			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.0.0.0/19")}}
+			q.Token.Account = tenant
+			return func() error { _, err := l.store.Allocate(l.Context(), q); return err }
+		}},
+		{"ignore", func(l *landscape) func() error {
+			l.provision(l.pool("", true), "10.0.0.0/16")
+			v := vpc("vpc-1", "10.0.0.0/20")
+			l.observe(v)
+			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+			return func() error {
+				_, err := l.store.Monitor(l.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
+				return err
+			}
+		}},
+	}
+	for _, act := range acts {
+		t.Run(act.name, func(t *testing.T) {
+			clean := newLandscape(t)
+			do := act.prepare(clean)
+			clean.work()
+			from := len(clean.faulty.Trace())
+			clean.must(do())
+			calls := len(clean.faulty.Trace()) - from
+			clean.settled()
+			want := taken(clean)
+			for at := range calls {
+				for _, scheme := range []string{"fails", "loses its answer", "and all behind it fail"} {
+					l := newLandscape(t)
+					do := act.prepare(l)
+					l.work()
+					n := 0
+					l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+						n++
+						if n-1 == at || n > at && scheme == "and all behind it fail" {
+							return &storetest.Fault{Err: storetest.ErrInjected, Applied: scheme == "loses its answer"}
+						}
+						return nil
+					}
+					first := do()
+					l.faulty.Inject = nil
+					if first != nil {
+						if err := do(); err != nil {
+							t.Fatalf("call %d %s: once more: %v", at, scheme, err)
+						}
+					}
+					l.settled()
+					if have := taken(l); have != want {
+						t.Fatalf("call %d %s: what is taken is\n%s\nwant\n%s", at, scheme, have, want)
+					}
+				}
+			}
+			t.Logf("%d calls", calls)
+		})
+	}
+}
+
+// taken lists what is taken, whatever the ids.
+func taken(l *landscape) string {
+	var lines []string
+	for k, i := range l.memory.All() {
+		if strings.HasSuffix(k.PK, "#TAKEN") && !strings.Contains(k.PK, "scope") {
+			a, err := store.DecodeImage(k, i)
+			l.must(err)
+			lines = append(lines, fmt.Sprint(a.Allocation.CIDR, " ", a.Allocation.Kind, " ", a.Allocation.ResourceID))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// Random acts of everybody, one after the other, keep the table in order.
+func TestLiveRandomly(t *testing.T) {
+	for seed := range uint64(60) {
+		l := newLandscape(t)
+		r := rand.New(rand.NewPCG(seed, 1))
+		top := l.pool("", r.IntN(2) == 0)
+		var child *ipam.Pool
+		live := map[string]ipam.Resource{}
+		var given []*ipam.Allocation
+		block := func(least, most int) string {
+			length := least + r.IntN(most-least+1)
+			a := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(256)), 0})
+			return netip.PrefixFrom(a, length).Masked().String()
+		}
+		for step := range 60 {
+			switch r.IntN(8) {
+			case 0, 1:
+				v := vpc(fmt.Sprintf("vpc-%d", step), block(18, 24))
+				l.observe(v)
+				live[v.ID] = v
+			case 2:
+				for id, v := range live {
+					l.vanish(v)
+					delete(live, id)
+					break
+				}
+			case 3:
+				if step%2 == 0 {
+					_, _ = l.store.Provision(t.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: top.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+				} else if child == nil {
+					child = l.pool(top.ID, r.IntN(2) == 0)
+				} else {
+					_, _ = l.store.Provision(t.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: child.ID, CIDR: netip.MustParsePrefix(block(17, 20)), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+				}
+			case 4:
+				account := []string{watcher, tenant}[r.IntN(2)]
+				if a, err := l.allocate(account, top, 0, block(18, 24)); err == nil {
+					given = append(given, a)
+				}
+			case 5:
+				a, err := l.allocate(watcher, top, 22, "")
+				if err != nil {
+					continue
+				}
+				given = append(given, a)
+				for _, v := range live {
+					if v.CIDR.Overlaps(a.CIDR) {
+						t.Fatalf("seed %d, step %d: %s was given, and %s lives at %s", seed, step, a.CIDR, v.ID, v.CIDR)
+					}
+				}
+			case 6:
+				if len(given) > 0 {
+					i := r.IntN(len(given))
+					l.release(given[i])
+					given = slices.Delete(given, i, i+1)
+				}
+			case 7:
+				if child != nil {
+					cidrs, err := l.store.PoolCIDRs(t.Context(), child.ID)
+					l.must(err)
+					for _, c := range cidrs {
+						if c.State.Holds() {
+							l.deprovision(child, c.CIDR.String())
+							break
+						}
+					}
+				}
+			}
+			fscktest.Clean(t, l.memory, l.now)
+		}
+		l.settled()
+	}
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Monitor is a request to watch a VPC's CIDR or to ignore it, and to have it
+// stand in another scope.
+type Monitor struct {
+	Scope       string // that it stands in
+	ResourceID  string
+	CIDR        netip.Prefix
+	Region      string
+	Monitored   bool
+	Destination string // another scope, or ""
+
+	// May says whether the caller may; dest is nil if there is none. A scope
+	// that does not exist is NotFound before it is asked.
+	May func(scope, dest *ipam.Scope) error
+}
+
+// Monitor changes whether and where a VPC's CIDR is watched; the subnets and
+// interfaces in it follow. What is ignored, or moved away, has its allocation
+// given back at once, and holds its space no more.
+//
+// Only VPCs' CIDRs are ignored and moved, and only in private scopes (VPC IPAM
+// User Guide, "Move VPC CIDRs between scopes", "Change the monitoring state").
+func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
+	scope, err := one(ctx, s.Scopes, q.Scope)
+	if err != nil {
+		return nil, err
+	}
+	var dest *ipam.Scope
+	if q.Destination != "" && q.Destination != q.Scope {
+		if dest, err = one(ctx, s.Scopes, q.Destination); err != nil {
+			return nil, err
+		}
+	}
+	if err := q.May(scope, dest); err != nil {
+		return nil, err
+	}
+	row, err := s.monitored(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case scope.Type != ipam.ScopePrivate:
+		return nil, ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource %s is in a public scope, where resources are neither ignored nor moved.", q.ResourceID)
+	case row.Type != ipam.ResourceVPC:
+		return nil, ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource %s is a %s. Only the CIDRs of VPCs are ignored and moved; what is in a VPC follows.", q.ResourceID, row.Type)
+	case dest != nil && dest.Type != ipam.ScopePrivate:
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The scope %s is public. A VPC's CIDR is moved to a private scope.", dest.ID)
+	case dest != nil && (dest.IPAM != scope.IPAM || dest.Owner != scope.Owner):
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The scopes %s and %s are of different IPAMs. A CIDR is moved within one.", scope.ID, dest.ID)
+	case dest != nil && !q.Monitored:
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The parameter 'DestinationIpamScopeId' may not be used with 'Monitored' false. Ignore the CIDR where it is, or move it and go on watching it.")
+	}
+	d, err := one(ctx, s.Discoveries, row.Discovery)
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	ipams, err := s.IPAMs(ctx, d.IPAMs)
+	if err != nil {
+		return nil, err
+	}
+	at := q.Scope
+	if dest != nil {
+		at = dest.ID
+	}
+	move := func(targets []ipam.Target) ([]Write, error) {
+		i := slices.IndexFunc(targets, func(t ipam.Target) bool { return t.IPAM == scope.IPAM })
+		if i < 0 {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource %s is not seen by %s any more.", q.ResourceID, scope.IPAM)
+		}
+		if targets[i].Scope == at && targets[i].Ignored == !q.Monitored {
+			return nil, nil
+		}
+		moved := targets[i].Scope != at
+		targets[i].Scope, targets[i].Ignored = at, !q.Monitored
+		writes := []Write{s.purgeNote(d.ID)} // what is in the VPC follows
+		if moved && dest != nil && !dest.Default {
+			// No scope ends while a resource comes to it.
+			writes = append(writes, Write{Op: OpUpdate, Key: ScopeKey(at), Add: map[string]int64{attrRev: 1}, If: Cond{
+				Present: true, In: map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
+			}})
+		}
+		return writes, nil
+	}
+	if err := s.redirect(ctx, d, ipams, row.Resource, move); err != nil {
+		return nil, err
+	}
+	q.Scope = at
+	return s.monitored(ctx, q)
+}
+
+// redirect has move change the targets of what was found, and then has what is
+// in it follow.
+func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, move func([]ipam.Target) ([]Write, error)) error {
+	now := s.o.Now().UnixMilli()
+	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
+		if have == nil {
+			return ipam.Resource{}, 0, false
+		}
+		return have.Resource, max(have.Sampled, now), true
+	}, move)
+	if err != nil || !changed {
+		return err
+	}
+	// The note would have this done too, later.
+	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
+	for _, t := range inside {
+		q := Query{PK: foundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
+		for {
+			found, next, err := decoded(ctx, s, q, decodeFound)
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				if f.VPC == r.VPC && ipam.Within(f.CIDR, r.CIDR) {
+					if err := s.lay(ctx, d, ipams, f); err != nil {
+						return err
+					}
+				}
+			}
+			if q.After = next; next == "" {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// monitored returns the row that a request is about.
+func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
+	k := liveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, CIDR: q.CIDR}) // the same for all types that take space
+	read, err := s.table.BatchGet(ctx, []Key{k})
+	if err != nil {
+		return nil, err
+	}
+	if read[k] != nil {
+		row, err := DecodeResource(Row{k, read[k]})
+		if err != nil || row.Region == q.Region {
+			return row, err
+		}
+	}
+	return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "There is no resource %s with the CIDR %s of Region %s in %s. GetIpamResourceCidrs lists those that there are.", q.ResourceID, q.CIDR, q.Region, q.Scope)
+}
