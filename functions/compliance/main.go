@@ -30,5 +30,5 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(store, queue, Options{ResourceMetrics: os.Getenv(EnvResourceMetrics) == "true"}), nil
+	return New(store, queue, Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(EnvResourceMetrics) == "true"}), nil
 }
