@@ -43,8 +43,11 @@ func (c *Clients) EC2(ctx context.Context, account, region string) (EC2, error) 
 	c.mu.Lock()
 	cache := c.credentials[account]
 	if cache == nil {
-		cache = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(c.sts, role, func(o *stscreds.AssumeRoleOptions) {
+		assume := stscreds.NewAssumeRoleProvider(c.sts, role, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "cadastre-discovery"
+		})
+		cache = aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			return timed(ctx, assume.Retrieve) // the cache lets go of its callers' deadlines
 		}))
 		c.credentials[account] = cache
 	}

@@ -1,12 +1,9 @@
 // Package discovertest serves what discovery calls of AWS from memory, behind
-// the SDK's own clients: EC2 in any number of accounts and Regions, STS,
-// Organizations and SQS, with their wire formats, their pages and filters, and
-// faults.
+// the SDK's own clients: EC2 in any number of accounts and Regions, STS and
+// Organizations, with their wire formats, their pages and filters, and faults.
 package discovertest
 
 import (
-	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -66,12 +63,10 @@ type Cloud struct {
 	Members      []Member
 	Parents      map[string]string // of units
 	PageSize     int               // most of what a page holds, besides what the caller asks for
-	RefuseOnce   bool              // SQS refuses the last message of the next batch
 	Fault        func(Call) *Fault // asked about each call
 	Answer       func(Call)        // called when a call was carried out and is to be answered
 	Made         []Call
-	Sent         []string // bodies of messages
-	Organization string   // its id; default o-a1b2c3d4e5
+	Organization string // its id; default o-a1b2c3d4e5
 }
 
 // Config returns the configuration of the owner's clients, which call the cloud
@@ -158,8 +153,6 @@ func (c *Cloud) Do(r *http.Request) (*http.Response, error) {
 		c.assumeRole(w, call, form)
 	case "organizations":
 		c.organizations(w, call, input)
-	case "sqs":
-		c.send(w, input)
 	default:
 		fail(w, call, http.StatusBadRequest, "UnknownService", call.Service)
 	}
@@ -260,24 +253,6 @@ func (c *Cloud) organizations(w http.ResponseWriter, call Call, input map[string
 	default:
 		fail(w, call, http.StatusBadRequest, "UnknownOperationException", call.Name)
 	}
-}
-
-func (c *Cloud) send(w http.ResponseWriter, input map[string]any) {
-	entries, _ := input["Entries"].([]any)
-	done, failed := []map[string]any{}, []map[string]any{}
-	for i, e := range entries {
-		entry, _ := e.(map[string]any)
-		id, body := text(entry["Id"]), text(entry["MessageBody"])
-		if c.RefuseOnce && i == len(entries)-1 {
-			failed = append(failed, map[string]any{"Id": id, "Code": "InternalError", "SenderFault": false})
-			continue
-		}
-		c.Sent = append(c.Sent, body)
-		sum := md5.Sum([]byte(body))
-		done = append(done, map[string]any{"Id": id, "MessageId": "m-" + id, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
-	}
-	c.RefuseOnce = false
-	answerJSON(w, http.StatusOK, map[string]any{"Successful": done, "Failed": failed})
 }
 
 func orAll(size int) int {

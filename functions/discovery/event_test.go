@@ -1,0 +1,433 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// found returns what is known of a CIDR of a resource.
+func (w *world) found(account, id, cidr string) *ipam.Found {
+	w.Helper()
+	all, err := w.store().FoundOf(w.Context(), w.discovery.ID, home, account, discover.IDType(id), id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, f := range all {
+		if f.CIDR == netip.MustParsePrefix(cidr) {
+			return f
+		}
+	}
+	return nil
+}
+
+func vpc(id, cidr string) types.Vpc { return types.Vpc{VpcId: &id, CidrBlock: &cidr} }
+
+// Each call takes in what it touched, and what that is counted in, without the
+// rest of the account.
+func TestEvents(t *testing.T) {
+	const none = `{}`
+	for _, c := range []struct {
+		name, request, response string
+		change                  func(*discover.Seen)
+		check                   func(*world)
+	}{
+		{"CreateVpc", none, `{"vpc": {"vpcId": "vpc-new"}}`,
+			func(n *discover.Seen) { n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16")) }, nil},
+		{"CreateDefaultVpc", none, `{"vpc": {"vpcId": "vpc-new"}}`,
+			func(n *discover.Seen) {
+				n.VPCs = append(n.VPCs, vpc("vpc-new", "172.31.0.0/16"))
+				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr("subnet-new"), VpcId: ptr("vpc-new"), CidrBlock: ptr("172.31.0.0/20")})
+			}, nil},
+		{"DeleteVpc", `{"vpcId": "vpc-012"}`, none,
+			func(n *discover.Seen) { n.VPCs = slices.Delete(n.VPCs, 1, 2) }, nil},
+		{"AssociateVpcCidrBlock", `{"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-012"}}`, none,
+			func(n *discover.Seen) {
+				n.VPCs[1].CidrBlockAssociationSet = append(n.VPCs[1].CidrBlockAssociationSet, types.VpcCidrBlockAssociation{CidrBlock: ptr("10.98.0.0/24"), CidrBlockState: &types.VpcCidrBlockState{State: "associating"}})
+			}, nil},
+		{"DisassociateVpcCidrBlock", none, `{"DisassociateVpcCidrBlockResponse": {"vpcId": "vpc-011"}}`,
+			func(n *discover.Seen) {
+				n.VPCs[0].CidrBlockAssociationSet[1].CidrBlockState = &types.VpcCidrBlockState{State: "disassociating"}
+			},
+			func(w *world) {
+				if w.found(memberA, "vpc-011", "100.64.1.0/24") != nil || w.found(memberA, "vpc-011", "10.1.0.0/16") == nil {
+					w.Error("the wrong CIDR is known")
+				}
+			}},
+		{"CreateSubnet", none, `{"subnet": {"subnetId": "subnet-new"}}`,
+			func(n *discover.Seen) {
+				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr("subnet-new"), VpcId: ptr("vpc-012"), CidrBlock: ptr("10.1.8.0/21")})
+			},
+			func(w *world) {
+				if f := w.found(memberA, "vpc-012", "10.1.0.0/20"); *f.Usage != 0.5 {
+					w.Errorf("the VPC is used to %v", *f.Usage)
+				}
+			}},
+		{"DeleteSubnet", `{"subnetId": "subnet-012"}`, none,
+			func(n *discover.Seen) { n.Subnets, n.Interfaces = slices.Delete(n.Subnets, 1, 2), n.Interfaces[:2] },
+			func(w *world) {
+				if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); *f.Usage != 1.0/256 {
+					w.Errorf("the VPC is used to %v", *f.Usage)
+				}
+				if w.found(memberA, "subnet-012", "10.1.1.0/24") != nil {
+					w.Error("the subnet is known")
+				}
+			}},
+		{"AllocateAddress", none, `{"allocationId": "eipalloc-new"}`,
+			func(n *discover.Seen) {
+				n.Addresses = append(n.Addresses, types.Address{AllocationId: ptr("eipalloc-new"), PublicIp: ptr("198.51.100.2"), PublicIpv4Pool: ptr("ipv4pool-ec2-011")})
+				n.Pools[0].PoolAddressRanges[0].AvailableAddressCount = ptr[int32](6)
+			},
+			func(w *world) {
+				if f := w.found(memberA, "ipv4pool-ec2-011", "198.51.100.0/29"); *f.Usage != 0.5 {
+					w.Errorf("the pool is used to %v", *f.Usage)
+				}
+			}},
+		{"ReleaseAddress", `{"allocationId": "eipalloc-013"}`, none,
+			func(n *discover.Seen) {
+				n.Addresses = slices.Delete(n.Addresses, 2, 3)
+				n.Pools[0].PoolAddressRanges[0].AvailableAddressCount = ptr[int32](12)
+			},
+			func(w *world) {
+				if f := w.found(memberA, "ipv4pool-ec2-011", "198.51.100.0/29"); *f.Usage != 0 {
+					w.Errorf("the pool is used to %v", *f.Usage)
+				}
+			}},
+		{"DisassociateAddress", `{"associationId": "eipassoc-011"}`, none,
+			func(n *discover.Seen) {
+				n.Addresses[0].AssociationId, n.Addresses[0].NetworkInterfaceId, n.Addresses[0].InstanceId = nil, nil, nil
+				n.Interfaces[0].PrivateIpAddresses[0].Association = nil
+			},
+			func(w *world) {
+				if f := w.found(memberA, "eipalloc-011", "192.0.2.1/32"); f.Public.Associated || f.Public.Interface != "" {
+					w.Errorf("the address is %+v", f.Public)
+				}
+			}},
+		{"TerminateInstances", `{"instancesSet": {"items": [{"instanceId": "i-011"}]}}`, none,
+			func(n *discover.Seen) {
+				n.Interfaces = n.Interfaces[1:]
+				n.Subnets[0].AvailableIpAddressCount = ptr[int32](250)
+			},
+			func(w *world) {
+				if w.found(memberA, "eni-011", "10.1.0.4/32") != nil || *w.found(memberA, "subnet-011", "10.1.0.0/24").Usage != 6.0/256 {
+					w.Error("the instance's address is known")
+				}
+			}},
+		{"DetachNetworkInterface", `{"attachmentId": "eni-attach-011"}`, none,
+			func(n *discover.Seen) {
+				n.Interfaces[0].Attachment.Status = "detaching"
+				n.Interfaces[0].Status = "available"
+			},
+			func(w *world) {
+				if f := w.found(memberA, "eni-011", "10.1.0.5/32"); f.Attached {
+					w.Error("the interface is attached")
+				}
+			}},
+		{"DeleteTags", `{"resourcesSet": {"items": [{"resourceId": "sg-1"}, {"resourceId": "vpc-011"}]}}`, none,
+			func(n *discover.Seen) { n.VPCs[0].Tags = nil },
+			func(w *world) {
+				if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); f.Name != "" || f.Tags != nil {
+					w.Errorf("the VPC is %+v", f.Resource)
+				}
+			}},
+		{"DeletePublicIpv4Pool", `{"DeletePublicIpv4PoolRequest": {"PoolId": "ipv4pool-ec2-011"}}`, none,
+			func(n *discover.Seen) { n.Pools = nil }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.run(t.Context(), memberA)
+			c.change(w.cloud.Network(memberA, home))
+			w.cloud.Made = nil
+			if err := w.event(memberA, c.name, c.request, c.response); err != nil {
+				t.Fatal(err)
+			}
+			if len(w.slept) > 0 {
+				t.Errorf("waited %v for what is there", w.slept)
+			}
+			if c.name != "DeleteSubnet" { // with it went an interface, which is an event of its own
+				w.agrees(memberA)
+			}
+			if c.check != nil {
+				c.check(w)
+			}
+			log := w.logs.String()
+			w.logs.Reset()
+			if err := w.event(memberA, c.name, c.request, c.response); err != nil || !strings.Contains(w.logs.String(), `"changed":0,"gone":0`) {
+				t.Errorf("the event that comes again changes something: %v: %s\nafter: %s", err, &w.logs, log)
+			}
+			w.finish()
+			w.agrees()
+		})
+	}
+}
+
+// What an event frees can be allocated at once.
+func TestDeletedSpaceIsFree(t *testing.T) {
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	deleteVPC(w.cloud.Network(memberA, home))
+	allocate := store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.1.128.0/17")}, May: func(*ipam.Pool) error { return nil }}
+	if _, err := w.store().Allocate(t.Context(), allocate); err == nil {
+		t.Fatal("live space was given out")
+	}
+	if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-011"}`, `{"_return": true}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store().Allocate(t.Context(), allocate); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEventsOfAllRecordedCallsAreDone(t *testing.T) {
+	files, err := filepath.Glob("../../shared/discover/testdata/cloudtrail/*.json")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d events, %v", len(files), err)
+	}
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e Event
+		if err := json.Unmarshal(b, &e); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.handler().Handle(t.Context(), e); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	w.agrees(memberA)
+}
+
+// EC2 shows a call's effect a moment later than CloudTrail tells of it.
+func TestEventsWaitForEC2(t *testing.T) {
+	create := func(w *world) error {
+		return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`)
+	}
+	t.Run("created, shown late", func(t *testing.T) {
+		w := newWorld(t)
+		w.onSleep = func() {
+			if len(w.slept) == 2 {
+				n := w.cloud.Network(memberA, home)
+				n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+			}
+		}
+		if err := create(w); err != nil || len(w.slept) != 2 || w.found(memberA, "vpc-new", "10.99.0.0/16") == nil {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+	})
+	t.Run("created, not shown", func(t *testing.T) {
+		w := newWorld(t)
+		if err := create(w); err != nil || !slices.Equal(w.slept, settling) {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+		w.agrees()
+	})
+	t.Run("created and known, not shown", func(t *testing.T) {
+		w := newWorld(t)
+		n := w.cloud.Network(memberA, home)
+		n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+		w.run(t.Context(), memberA)
+		n.VPCs = n.VPCs[:len(n.VPCs)-1]
+		if err := create(w); err != nil || w.found(memberA, "vpc-new", "10.99.0.0/16") == nil {
+			t.Errorf("%v: what a call made was forgotten", err)
+		}
+	})
+	t.Run("deleted, shown for a while", func(t *testing.T) {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		w.onSleep = func() { w.cloud.Network(memberA, home).VPCs = w.cloud.Network(memberA, home).VPCs[:1] }
+		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-012"}`, `{}`); err != nil || len(w.slept) != 1 || w.found(memberA, "vpc-012", "10.1.0.0/20") != nil {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+	})
+	t.Run("deleted, shown", func(t *testing.T) {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-012"}`, `{}`); err != nil || !slices.Equal(w.slept, settling) {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+		w.agrees(memberA)
+	})
+}
+
+// The account is the envelope's, whatever the record says; the records of these
+// tests name another as theirs.
+func TestEventsOfOthersAreIgnored(t *testing.T) {
+	w := newWorld(t)
+	s := w.store()
+	if _, err := s.ModifyDiscovery(t.Context(), w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error {
+		d.Exclusions = []string{"o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, account := range map[string]string{"of no organisation": "999999999999", "excluded": memberB} {
+		w.logs.Reset()
+		if err := w.event(account, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-021"}}`); err != nil || !strings.Contains(w.logs.String(), "no discovery watches") {
+			t.Errorf("%s: %v: %s", name, err, &w.logs)
+		}
+	}
+	for _, m := range w.cloud.Made {
+		if m.Service != "organizations" {
+			t.Errorf("%s was made", m)
+		}
+	}
+	if len(w.known(memberB)) > 0 {
+		t.Errorf("%q is known", w.known(memberB))
+	}
+}
+
+// A member account's own discovery and the organisation's both see its events.
+func TestEventsReachEveryDiscovery(t *testing.T) {
+	w := newWorld(t)
+	own := must(w.store().CreateIPAM(t.Context(), store.Token{Account: memberA, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
+	if err := w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-011"}}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{w.discovery.ID, own.Discovery} {
+		found, err := w.store().FoundOf(t.Context(), id, home, memberA, ipam.ResourceVPC, "vpc-011")
+		if err != nil || len(found) != 3 {
+			t.Errorf("%s knows %d CIDRs of the VPC, %v", id, len(found), err)
+		}
+	}
+	w.agrees()
+}
+
+func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault *discovertest.Fault
+		again bool // the event is to come again
+	}{
+		"no role":   {nil, false},
+		"refused":   {&discovertest.Fault{Status: 403, Code: "UnauthorizedOperation"}, false},
+		"throttled": {&discovertest.Fault{Status: 503, Code: "RequestLimitExceeded"}, true},
+	} {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		deleteVPC(w.cloud.Network(memberA, home))
+		known := w.known(memberA)
+		if c.fault == nil {
+			delete(w.cloud.Roles, memberA)
+		} else {
+			w.cloud.Fault = func(m discovertest.Call) *discovertest.Fault {
+				if m.Service == "ec2" {
+					return c.fault
+				}
+				return nil
+			}
+		}
+		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-011"}`, `{}`); (err != nil) != c.again {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(w.known(memberA), known); diff != "" {
+			t.Errorf("%s: -known +before:\n%s", name, diff)
+		}
+	}
+}
+
+// Networks change at random; events come late, twice, in any order or never, as
+// do messages of runs. In the end a run makes all agree.
+func TestAnyOrder(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			w := newWorld(t)
+			var events []func()
+			tell := func(name, request, response string) {
+				for range r.IntN(3) {
+					events = append(events, func() {
+						if err := w.event(memberA, name, request, response); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+			}
+			n := w.cloud.Network(memberA, home)
+			for step := range 25 {
+				id, at := fmt.Sprintf("vpc-r%d", step), r.IntN(8)
+				switch r.IntN(3) {
+				case 0:
+					n.VPCs = append(n.VPCs, vpc(id, fmt.Sprintf("10.1.%d.0/%d", 16*at, 20+r.IntN(2))))
+					tell("CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id))
+				case 1:
+					if i := r.IntN(len(n.VPCs)); strings.HasPrefix(*n.VPCs[i].VpcId, "vpc-r") {
+						tell("DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, *n.VPCs[i].VpcId), `{}`)
+						n.VPCs = slices.Delete(n.VPCs, i, i+1)
+					}
+				default:
+					i := r.IntN(len(n.VPCs))
+					name := fmt.Sprint("step ", step)
+					n.VPCs[i].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}}
+					tell("CreateTags", fmt.Sprintf(`{"resourcesSet": {"items": [{"resourceId": %q}]}}`, *n.VPCs[i].VpcId), `{}`)
+				}
+				for len(events) > 0 && r.IntN(3) > 0 {
+					i := r.IntN(len(events))
+					events[i]()
+					events = slices.Delete(events, i, i+1)
+				}
+				if r.IntN(8) == 0 && !w.run(t.Context(), memberA) {
+					t.Fatal("the message is not done")
+				}
+				w.agrees()
+			}
+			for _, e := range events {
+				e()
+			}
+			w.run(t.Context(), memberA)
+			w.agrees(memberA)
+			w.logs.Reset()
+			if w.run(t.Context(), memberA); !strings.Contains(w.logs.String(), `"changed":0,"gone":0`) {
+				t.Errorf("the run that comes again changes something: %s", &w.logs)
+			}
+		})
+	}
+}
+
+// A run that read before an event, and writes after it, undoes nothing of it.
+func TestRunThatIsOvertakenByAnEvent(t *testing.T) {
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	n := w.cloud.Network(memberA, home)
+	tags := func(name string) { n.VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}} }
+	tags("one")
+	w.cloud.Answer = func(c discovertest.Call) {
+		if c.Name != "DescribeNetworkInterfaces" { // the last that a run reads
+			return
+		}
+		w.cloud.Answer = nil
+		tags("two")
+		n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+		for _, err := range []error{
+			w.event(memberA, "CreateTags", `{"resourcesSet": {"items": [{"resourceId": "vpc-011"}]}}`, `{}`),
+			w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`),
+		} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); f.Name != "two" {
+		t.Errorf("the VPC is called %q", f.Name)
+	}
+	w.agrees(memberA)
+}

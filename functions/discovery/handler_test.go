@@ -1,0 +1,499 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const (
+	owner, memberA, memberB = discovertest.Owner, "111122223333", "222233334444"
+	home, away              = "us-east-1", "eu-west-1"
+)
+
+// world is an IPAM of the owner's with a pool 10.0.0.0/8 that imports, two
+// member accounts, and a clock that moves on with every look at it.
+type world struct {
+	testing.TB
+	table     *storetest.Memory
+	on        store.Table // what the store works on: the table, or around it
+	cloud     *discovertest.Cloud
+	ipam      *ipam.IPAM
+	pool      string
+	discovery *ipam.Discovery
+	logs      bytes.Buffer
+	sent      []string
+	refuse    error // what the queue answers
+	slept     []time.Duration
+	onSleep   func()
+
+	mu  sync.Mutex
+	now time.Time
+	ids int
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func token(op string) store.Token { return store.Token{Account: owner, Operation: op} }
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{TB: t, table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	w.on = w.table
+	w.cloud = &discovertest.Cloud{
+		Roles: map[string]string{owner: discover.ReaderRole, memberA: discover.ReaderRole, memberB: discover.ReaderRole},
+		Members: []discovertest.Member{
+			{ID: owner, Paths: []string{"o-a1b2c3d4e5/r-f6g7/" + owner + "/"}},
+			{ID: memberA, Paths: []string{"o-a1b2c3d4e5/r-f6g7/ou-f6g7-aaaaaaaa/" + memberA + "/"}},
+			{ID: memberB, Paths: []string{"o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/" + memberB + "/"}},
+		},
+		Networks: map[string]*discover.Seen{memberA + " " + home: discovertest.Sample(memberA, 1), memberB + " " + home: discovertest.Sample(memberB, 2)},
+	}
+	ctx := context.Background()
+	s := w.store()
+	w.ipam = must(s.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}, OperatingRegions: []string{home, away}}))(t)
+	pool := must(s.CreatePool(ctx, token("CreateIpamPool"), ipam.Pool{Scope: w.ipam.PrivateScope, Family: ipam.IPv4, AutoImport: true, Locale: home},
+		func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(t)
+	w.pool = pool.ID
+	must(s.Provision(ctx, store.Provision{Token: token("ProvisionIpamPoolCidr"), Pool: pool.ID, CIDR: netip.MustParsePrefix("10.0.0.0/8"),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil }}))(t)
+	w.discovery = must(s.AllDiscoveries(ctx))(t)[0]
+	return w
+}
+
+func (w *world) time() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(time.Millisecond)
+	return w.now
+}
+
+func (w *world) store() *store.Store {
+	quotas := ipam.DefaultQuotas()
+	quotas.IPAMs = 3
+	return store.New(w.on, store.Options{
+		Region: home, Owner: owner, Quotas: &quotas, Now: w.time, Tries: 4,
+		Pick:  func(int) int { return 0 },
+		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint(w.ids) },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+}
+
+// Send keeps messages: the world is its own queue.
+func (w *world) Send(_ context.Context, bodies ...string) error {
+	w.sent = append(w.sent, bodies...)
+	return w.refuse
+}
+
+func (w *world) handler() *Handler {
+	w.Helper()
+	accounts := must(discover.NewDirectory(discover.EveryAccount, owner, organizations.NewFromConfig(w.cloud.Config()), w.time))(w)
+	return New(w.store(), w, accounts, discover.NewClients(w.cloud.Config(), discover.ReaderRole), Options{
+		Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: w.time,
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			w.slept = append(w.slept, d)
+			if w.onSleep != nil {
+				w.onSleep()
+			}
+			return ctx.Err()
+		},
+	})
+}
+
+// message is the batch that a task comes in.
+func (w *world) message(account, region string) Event {
+	b, err := json.Marshal(task{Discovery: w.discovery.ID, Region: region, Account: account})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return Event{SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m-" + account, Body: string(b)}}}}
+}
+
+// run has an account of the home Region looked at and reports whether its
+// message is done.
+func (w *world) run(ctx context.Context, account string) bool {
+	w.Helper()
+	answer, err := w.handler().Handle(ctx, w.message(account, home))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(answer.BatchItemFailures) == 0
+}
+
+// event has a call of an account in the home Region told.
+func (w *world) event(account, name, request, response string) error {
+	w.Helper()
+	detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventName": %q, "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": %s, "responseElements": %s}`, name, request, response)
+	_, err := w.handler().Handle(context.Background(), Event{EventBridgeEvent: events.EventBridgeEvent{
+		DetailType: discover.CallDetailType, Source: discover.CallSource, AccountID: account, Region: home, Detail: json.RawMessage(detail),
+	}})
+	return err
+}
+
+// known are the labels of what is known of an account in the home Region.
+func (w *world) known(account string) (all []string) {
+	w.Helper()
+	s := store.New(w.table, store.Options{Region: home, Owner: owner})
+	for after := ""; ; {
+		found, next, err := s.Found(context.Background(), w.discovery.ID, home, account, after, 0)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, f := range found {
+			all = append(all, f.ID+" "+f.CIDR.String())
+		}
+		if after = next; after == "" {
+			slices.Sort(all)
+			return all
+		}
+	}
+}
+
+// live are the labels of what an account has in the home Region.
+func (w *world) live(account string) (all []string) {
+	for _, r := range w.cloud.Network(account, home).Resources(account, home) {
+		all = append(all, r.ID+" "+r.CIDR.String())
+	}
+	slices.Sort(all)
+	return all
+}
+
+// agrees fails unless what is known of the accounts is what they have, with no
+// work left and the table in order.
+func (w *world) agrees(accounts ...string) {
+	w.Helper()
+	for _, a := range accounts {
+		if diff := cmp.Diff(w.known(a), w.live(a)); diff != "" {
+			w.Errorf("of account %s, -known +live:\n%s", a, diff)
+		}
+	}
+	fscktest.Clean(w, w.table, w.now)
+}
+
+// finish has work that was left done, as the provisioning function does.
+func (w *world) finish() {
+	w.Helper()
+	s := store.New(w.table, store.Options{Region: home, Owner: owner, Now: w.time, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	for range 3 {
+		for _, sk := range must(s.PendingWork(context.Background(), w.now.Add(time.Hour)))(w) {
+			if err := s.RunWork(context.Background(), sk); err != nil {
+				w.Fatal(err)
+			}
+		}
+	}
+}
+
+func (w *world) progress(account string) *ipam.DiscoveredAccount {
+	w.Helper()
+	s := store.New(w.table, store.Options{Region: home, Owner: owner})
+	all, _, err := s.DiscoveredAccounts(context.Background(), w.discovery.ID, home, "", 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, a := range all {
+		if a.Account == account {
+			return a
+		}
+	}
+	return nil
+}
+
+// deleteVPC takes the sample's vpc-n1 away, with all that is in it.
+func deleteVPC(n *discover.Seen) {
+	n.VPCs = n.VPCs[1:]
+	n.Subnets = n.Subnets[2:]
+	n.Addresses = n.Addresses[2:]
+	n.Interfaces = nil
+}
+
+func TestDispatch(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	s := w.store()
+	if _, err := s.ModifyDiscovery(ctx, w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error {
+		d.Exclusions = []string{"o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/*"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	other := must(s.CreateIPAM(ctx, store.Token{Account: memberB, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: memberB}, OperatingRegions: []string{away}}))(t)
+	must(s.CreateDiscovery(ctx, store.Token{Account: memberA, Operation: "CreateIpamResourceDiscovery"}, ipam.Discovery{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
+	want := []string{
+		fmt.Sprintf(`{"discovery":%q,"region":"us-east-1","account":%q}`, w.discovery.ID, owner),
+		fmt.Sprintf(`{"discovery":%q,"region":"eu-west-1","account":%q}`, w.discovery.ID, owner),
+		fmt.Sprintf(`{"discovery":%q,"region":"us-east-1","account":%q,"ou":"ou-f6g7-aaaaaaaa"}`, w.discovery.ID, memberA),
+		fmt.Sprintf(`{"discovery":%q,"region":"eu-west-1","account":%q,"ou":"ou-f6g7-aaaaaaaa"}`, w.discovery.ID, memberA),
+		fmt.Sprintf(`{"discovery":%q,"region":"eu-west-1","account":%q}`, other.Discovery, memberB),
+	}
+	slices.Sort(want)
+	var e Event
+	if err := json.Unmarshal([]byte(`{"dispatch": true}`), &e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.handler().Handle(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(w.sent)
+	if diff := cmp.Diff(w.sent, want); diff != "" {
+		t.Errorf("-sent +want:\n%s", diff)
+	}
+
+	t.Run("without the organisation's accounts", func(t *testing.T) {
+		w.sent = nil
+		w.cloud.Fault = func(c discovertest.Call) *discovertest.Fault {
+			return &discovertest.Fault{Status: 400, Code: "AccessDeniedException"}
+		}
+		defer func() { w.cloud.Fault = nil }()
+		if _, err := w.handler().Handle(ctx, e); err == nil || !strings.Contains(err.Error(), w.discovery.ID) {
+			t.Errorf("no failure: %v", err)
+		}
+		if len(w.sent) != 1 || !strings.Contains(w.sent[0], other.Discovery) {
+			t.Errorf("sent %q", w.sent)
+		}
+	})
+	t.Run("when the queue refuses", func(t *testing.T) {
+		w.refuse = errors.New("the queue is away")
+		if _, err := w.handler().Handle(ctx, e); !errors.Is(err, w.refuse) {
+			t.Errorf("no failure: %v", err)
+		}
+	})
+	if _, err := w.handler().Handle(ctx, Event{}); err == nil {
+		t.Error("an event of another kind is no error")
+	}
+}
+
+func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	for _, a := range []string{memberA, memberB} {
+		if !w.run(t.Context(), a) {
+			t.Fatalf("the message is not done:\n%s", &w.logs)
+		}
+	}
+	w.agrees(memberA, memberB)
+	if n := len(w.known(memberA)); n != 19 {
+		t.Errorf("%d CIDRs are known", n)
+	}
+	p := w.progress(memberA)
+	if p == nil || p.Succeeded == 0 || p.Succeeded != p.Attempted || p.FailureCode != "" {
+		t.Errorf("the account is at %+v", p)
+	}
+	// The larger of two VPCs on the same space is imported.
+	allocations, _, err := w.store().Allocations(t.Context(), w.pool, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range allocations {
+		got = append(got, a.ResourceID+" "+a.CIDR.String())
+	}
+	if want := []string{"vpc-011 10.1.0.0/16", "vpc-021 10.2.0.0/16"}; !slices.Equal(got, want) {
+		t.Errorf("imported %q, want %q", got, want)
+	}
+
+	deleteVPC(w.cloud.Network(memberA, home))
+	tag := "renamed"
+	w.cloud.Network(memberA, home).VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &tag}}
+	w.logs.Reset()
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	w.agrees(memberA, memberB)
+	if log := w.logs.String(); !strings.Contains(log, `"seen":4,"changed":1,"gone":15`) {
+		t.Errorf("the record is %s", log)
+	}
+	// Its account left: what is known of it stays.
+	w.cloud.Members = w.cloud.Members[:2]
+	if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.Join(w.sent, "\n"), memberB) {
+		t.Errorf("sent %q", w.sent)
+	}
+	w.agrees(memberB)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	counter := &storetest.Counter{Table: w.table}
+	w.on = counter
+	before := w.table.Dump()
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	c := counter.Take()
+	t.Logf("an unchanged network: %+v", c)
+	if c.Transactions != 1 || c.Writes != 1 {
+		t.Errorf("an unchanged network costs %+v", c)
+	}
+	if before == w.table.Dump() {
+		t.Error("the account's progress was not kept")
+	}
+	w.agrees(memberA)
+}
+
+// What one transaction of the account's row may not stand before: a discovery's
+// end finds what was found by the account's row.
+func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
+	w := newWorld(t)
+	first := ""
+	w.table.OnCommit = func(_ context.Context, writes []store.Write) {
+		if first == "" {
+			first = writes[0].Key.SK
+		}
+	}
+	w.run(t.Context(), memberA)
+	w.table.OnCommit = nil
+	if !strings.HasPrefix(first, "ACCOUNT#") {
+		t.Errorf("the first write is of %s", first)
+	}
+}
+
+func TestMessagesOfWhatIsNotWatchedAnyMore(t *testing.T) {
+	w := newWorld(t)
+	for name, e := range map[string]Event{
+		"another Region": w.message(memberA, "ap-south-1"),
+		"a discovery that is gone": {SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{
+			Body: `{"discovery": "ipam-res-disco-0123", "region": "us-east-1", "account": "111122223333"}`}}}},
+	} {
+		w.logs.Reset()
+		answer, err := w.handler().Handle(t.Context(), e)
+		if err != nil || len(answer.BatchItemFailures) > 0 || !strings.Contains(w.logs.String(), `"ignored":`) || len(w.cloud.Made) > 0 {
+			t.Errorf("%s: %v, %v: %s", name, answer, err, &w.logs)
+		}
+	}
+	for _, body := range []string{"", "{}", `{"discovery": "ipam-res-disco-0123"}`} {
+		answer, err := w.handler().Handle(t.Context(), Event{SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{MessageId: "bad", Body: body}}}})
+		if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != "bad" {
+			t.Errorf("%q: %v, %v", body, answer, err)
+		}
+	}
+}
+
+func TestRecordedEvents(t *testing.T) {
+	w := newWorld(t)
+	w.cloud.Networks[memberA+" "+home] = &discover.Seen{VPCs: []types.Vpc{{VpcId: ptr("vpc-0a1b2c3d4e5f60001"), CidrBlock: ptr("10.20.0.0/16")}}}
+	for _, file := range []string{"event.json", "message.json"} {
+		b, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.ReplaceAll(b, []byte("ipam-res-disco-0123456789abcdef0"), []byte(w.discovery.ID))
+		var e Event
+		if err := json.Unmarshal(b, &e); err != nil {
+			t.Fatal(err)
+		}
+		w.logs.Reset()
+		if answer, err := w.handler().Handle(t.Context(), e); err != nil || len(answer.BatchItemFailures) > 0 || !strings.Contains(w.logs.String(), `"seen":1`) {
+			t.Errorf("%s: %v, %v: %s", file, answer, err, &w.logs)
+		}
+		var again []byte
+		if len(e.Records) > 0 {
+			again, err = json.Marshal(e.SQSEvent)
+		} else {
+			again, err = json.Marshal(e.EventBridgeEvent)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		if err := errors.Join(json.Unmarshal(b, &want), json.Unmarshal(again, &got)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Errorf("%s does not survive a round trip, -got +want:\n%s", file, diff)
+		}
+	}
+	w.agrees(memberA)
+}
+
+// One record for each piece of work, and one for a run's metric.
+func TestLogRecords(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(*world)
+		want map[string]any
+		runs []any // the metric
+	}{
+		{"a run", func(w *world) { w.run(context.Background(), memberA) },
+			map[string]any{"level": "INFO", "Operation": "run", "Outcome": "ok", "seen": 19.0, "changed": 19.0, "gone": 0.0, "account": memberA, "region": home}, []any{0.0}},
+		{"an account without the role", func(w *world) { delete(w.cloud.Roles, memberA); w.run(context.Background(), memberA) },
+			map[string]any{"level": "WARN", "Operation": "run", "Outcome": "assume-role-failure", "seen": 0.0}, []any{1.0}},
+		{"a table that is away", func(w *world) {
+			w.on = &storetest.Faulty{Table: w.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }}
+			w.run(context.Background(), memberA)
+		}, map[string]any{"level": "ERROR", "Operation": "run", "Outcome": "internal"}, []any{1.0}},
+		{"the end of the invocation", func(w *world) {
+			ctx, cancel := context.WithCancel(context.Background())
+			w.cloud.Answer = func(discovertest.Call) { cancel() }
+			w.run(ctx, memberA)
+		}, map[string]any{"level": "WARN", "Operation": "run", "Outcome": "remains"}, nil},
+		{"an event", func(w *world) { w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-none"}`, `{}`) },
+			map[string]any{"level": "INFO", "Operation": "event", "Outcome": "ok", "call": "DeleteVpc"}, nil},
+		{"an event that is not watched", func(w *world) { w.event(memberA, "CreateRouteTable", `{}`, `{}`) },
+			map[string]any{"level": "INFO", "Operation": "event", "Outcome": "ok", "ignored": "the call is not watched"}, nil},
+		{"a dispatch", func(w *world) { w.handler().Handle(context.Background(), Event{Dispatch: true}) },
+			map[string]any{"level": "INFO", "Operation": "dispatch", "Outcome": "ok", "sent": 6.0}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			c.do(w)
+			var work []map[string]any
+			var runs []any
+			for line := range bytes.Lines(w.logs.Bytes()) {
+				var r map[string]any
+				if err := json.Unmarshal(line, &r); err != nil {
+					t.Fatal(err)
+				}
+				if r["_aws"] == nil {
+					t.Errorf("no metric: %s", line)
+				}
+				if r["msg"] == "discovery" {
+					work = append(work, r)
+				} else {
+					runs = append(runs, r["DiscoveryFailures"])
+				}
+			}
+			if len(work) != 1 || !slices.Equal(runs, c.runs) {
+				t.Fatalf("%d records, of runs %v:\n%s", len(work), runs, &w.logs)
+			}
+			for name, want := range c.want {
+				if work[0][name] != want {
+					t.Errorf("%s is %v, want %v", name, work[0][name], want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+)
+
+// The function's own environment, beside that of every function.
+const (
+	EnvQueue      = "CADASTRE_DISCOVERY_QUEUE" // the URL of its own queue
+	EnvReaderRole = "CADASTRE_READER_ROLE"     // the name of the role in each account; default discover.ReaderRole
+	EnvAccounts   = "CADASTRE_ACCOUNTS"        // see discover.NewDirectory
+)
+
+// open returns the handler that the environment names.
+func open(ctx context.Context) (*Handler, error) {
+	store, err := lambdakit.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queue, err := lambdakit.OpenQueue(ctx, EnvQueue)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(store.Region()))
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := discover.NewDirectory(os.Getenv(EnvAccounts), store.Owner(), organizations.NewFromConfig(cfg), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(EnvReaderRole), discover.ReaderRole))
+	return New(store, queue, accounts, clients, Options{}), nil
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// dispatch sends a message for each account and Region of each discovery that an
+// IPAM sees. If the accounts of one cannot be listed, the others are sent all the
+// same.
+func (h *Handler) dispatch(ctx context.Context) (result, error) {
+	discoveries, err := h.store.AllDiscoveries(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	var messages []string
+	var failed []error
+	for _, d := range discoveries {
+		ipams, err := h.ipams(ctx, d)
+		if err != nil || len(ipams) == 0 {
+			failed = append(failed, err)
+			continue
+		}
+		accounts, err := discover.Watched(ctx, d, h.store.Owner(), h.accounts)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", d.ID, err))
+			continue
+		}
+		for _, a := range accounts {
+			for _, region := range discover.Regions(d, ipams) {
+				body, err := json.Marshal(task{Discovery: d.ID, Region: region, Account: a.ID, OU: a.OU})
+				if err != nil {
+					return result{}, err
+				}
+				messages = append(messages, string(body))
+			}
+		}
+	}
+	return result{sent: len(messages)}, errors.Join(errors.Join(failed...), h.queue.Send(ctx, messages...))
+}
+
+// ipams returns the IPAMs that see a discovery.
+func (h *Handler) ipams(ctx context.Context, d *ipam.Discovery) ([]*ipam.IPAM, error) {
+	if len(d.IPAMs) == 0 {
+		return nil, nil
+	}
+	return h.store.IPAMs(ctx, d.IPAMs)
+}
+
+// run looks at an account in a Region. All is read before anything is written,
+// so that what could not be read is not taken to be gone. If nothing differs, one
+// item is written, which says how far the discovery of the account is.
+func (h *Handler) run(ctx context.Context, t task) (result, error) {
+	discoveries, err := h.store.Discoveries(ctx, []string{t.Discovery})
+	if err != nil {
+		return result{}, err
+	}
+	if len(discoveries) == 0 {
+		return result{ignored: "the discovery is gone"}, nil
+	}
+	d := discoveries[0]
+	ipams, err := h.ipams(ctx, d)
+	if err != nil {
+		return result{}, err
+	}
+	if len(ipams) == 0 || !slices.Contains(discover.Regions(d, ipams), t.Region) {
+		return result{ignored: "the Region is not watched any more"}, nil
+	}
+
+	start := h.now().UnixMilli()
+	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
+	seen, failure, err := h.read(ctx, t)
+	if failure != nil {
+		account.FailureCode, account.Failure = failure.Code, failure.Message
+		return result{failure: failure}, h.store.SaveDiscoveredAccount(ctx, &account)
+	}
+	if err != nil {
+		return result{}, err
+	}
+	var found []*ipam.Found
+	for after := ""; ; {
+		some, next, err := h.store.Found(ctx, d.ID, t.Region, t.Account, after, 0)
+		if err != nil {
+			return result{}, err
+		}
+		found = append(found, some...)
+		if after = next; after == "" {
+			break
+		}
+	}
+	resources := seen.Resources(t.Account, t.Region)
+	changed, gone := discover.Diff(found, resources, ids(ipams))
+	r, err := h.apply(ctx, d, ipams, account, changed, gone, start)
+	r.seen = len(resources)
+	if err != nil {
+		return r, err
+	}
+	account.Succeeded = start
+	return r, h.store.SaveDiscoveredAccount(ctx, &account)
+}
+
+func ids(ipams []*ipam.IPAM) []string {
+	var all []string
+	for _, o := range ipams {
+		all = append(all, o.ID)
+	}
+	return all
+}
+
+// read reads all of an account's Region. failure is the account's own.
+func (h *Handler) read(ctx context.Context, t task) (seen *discover.Seen, failure *discover.Failure, err error) {
+	c, err := h.clients.EC2(ctx, t.Account, t.Region)
+	if err == nil {
+		seen, err = discover.Read(ctx, c)
+	}
+	return seen, h.failure(ctx, t, err), err
+}
+
+// failure returns what an error says of an account, unless it is that the
+// invocation came to its end. The account's credentials are not used again: its
+// role may be another by then.
+func (h *Handler) failure(ctx context.Context, t task, err error) *discover.Failure {
+	f := discover.FailureOf(err)
+	if f == nil || ctx.Err() != nil {
+		return nil
+	}
+	h.clients.Forget(t.Account)
+	return f
+}
+
+// tooMany is how many failures it takes to leave off: one that cannot be taken
+// in does not keep up the others, a table that is away does.
+const tooMany = 5
+
+// apply takes in what changed and then forgets what is gone, as seen at a time,
+// Unix milliseconds. account is kept first, if there is anything to do: see
+// store.SaveDiscoveredAccount. If anything fails, nothing is forgotten after it.
+func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64) (result, error) {
+	var r result
+	if len(changed)+len(gone) == 0 {
+		return r, nil
+	}
+	if err := h.store.SaveDiscoveredAccount(ctx, &account); err != nil {
+		return r, err
+	}
+	var failed []error
+	for _, c := range changed {
+		if ctx.Err() != nil || len(failed) == tooMany {
+			break
+		}
+		did, err := h.store.Observe(ctx, d, ipams, c, at)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("take in %s %s: %w", c.ID, c.CIDR, err))
+		} else if did {
+			r.changed++
+		}
+	}
+	for _, f := range gone {
+		if ctx.Err() != nil || len(failed) > 0 {
+			break
+		}
+		did, err := h.store.Vanish(ctx, f, at)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("forget %s %s: %w", f.ID, f.CIDR, err))
+		} else if did {
+			r.gone++
+		}
+	}
+	return r, errors.Join(ctx.Err(), errors.Join(failed...))
+}
