@@ -50,6 +50,7 @@ const (
 	Live      = "live"      // no free block of a pool overlaps a live resource of its scope
 	Hold      = "hold"      // every hold is of a pool and wholly covered by live resources of its scope
 	Import    = "import"    // the allocations to resources are the CIDRs of resources that live in the scope
+	Answer    = "answer"    // a request that came as an event has one answer
 	History   = "history"   // records of history end and expire in order; in a settled table, the open ones are what resources' rows say
 )
 
@@ -90,6 +91,7 @@ func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settl
 	t.checkLive()
 	t.checkImports()
 	t.checkUsage()
+	t.checkAnswers()
 	if settled {
 		t.checkHistory()
 	}

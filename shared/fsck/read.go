@@ -26,6 +26,7 @@ type table struct {
 	notes    []string // sort keys
 	shares   []share
 	foreign  []foreignRow
+	refused  []asked
 
 	everywhere []string // ids in the list of all discoveries
 	progress   []progress
@@ -78,6 +79,7 @@ type taken struct {
 	space, sk                         string
 	cidr                              netip.Prefix
 	id, kind, owner, resource, region string
+	request                           string
 	deadline                          int64 // Unix seconds
 }
 
@@ -414,7 +416,13 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case what == "POOL" && id != "" && r.sk == "USAGE":
 		t.addUsage(r, id)
 		return
+	case what == "STABLE" && id != "":
+		t.addStable(r, id)
+		return
 	case r.sk != meta || id == "":
+	case what == "REQUEST":
+		t.addRefusal(r, id)
+		return
 	case what == "ALLOC":
 		t.addRecord(r, id)
 		return
@@ -460,6 +468,11 @@ func (t *table) addTaken(r *row, space string) {
 	} else {
 		r.tags("Tags")
 		r.maybe("Description")
+	}
+	if r.has("Request") {
+		if b.request = r.text("Request"); b.kind != "custom" {
+			r.fail("a block of kind %s has the request %s", b.kind, b.request)
+		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {
 		r.fail("the %s has the resource %q of Region %q", b.kind, b.resource, b.region)

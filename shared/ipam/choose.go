@@ -49,6 +49,9 @@ func (f Filter) judge(b netip.Prefix) verdict {
 	return mixed
 }
 
+// Admits reports whether a block passes the filter as a whole.
+func (f Filter) Admits(b netip.Prefix) bool { return f.judge(b) == every }
+
 // Positions yields, lowest first, the aligned blocks of the given length
 // inside b that pass the filter. Its cost for each is bounded by the number of
 // the filter's CIDRs times the difference of the lengths, whatever b's size.

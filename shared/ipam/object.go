@@ -9,6 +9,11 @@ import (
 // Tags are the tags of an object, key to value.
 type Tags map[string]string
 
+// StableKeyTag is the tag whose value is an allocation's stable key: the next
+// allocation of the account with the same key in the pool gets the same CIDR, if
+// that is free.
+const StableKeyTag = "cadastre:stable-key"
+
 // Meta is what every lifecycle object has.
 type Meta struct {
 	ID           string

@@ -90,6 +90,7 @@ type Taken struct {
 	Description    string
 	Tags           Tags
 	Seen           string // a token, new with each live resource that is found in it
+	Request        string // id of the event that asked for it, if one did
 	Deadline       int64  // kind split: Unix seconds after which the reconciler may give it back
 }
 

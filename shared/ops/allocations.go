@@ -21,7 +21,7 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if err != nil {
 		return nil, err
 	}
-	q := store.Allocate{Token: t, Preview: aws.ToBool(in.PreviewNextCidr)}
+	q := store.Allocate{Token: t, Preview: aws.ToBool(in.PreviewNextCidr), Event: CallerFrom(ctx).Request}
 	q.Request = ipam.AllocateRequest{Length: parseLength(in.NetmaskLength), Region: CallerFrom(ctx).Region, HomeRegion: o.store.Region()}
 	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
 		return nil, err

@@ -63,6 +63,7 @@ type Caller struct {
 	OrganizationID string // o-…; "" if the account is in none, or the door does not tell
 	ARN            string // of the principal
 	Region         string // claimed by the caller, for locale checks only; "" is the home Region
+	Request        string // id of the event that the call came by; "" if it came by none
 }
 
 type callerKey struct{}

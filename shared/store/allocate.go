@@ -18,6 +18,10 @@ type Allocate struct {
 	Tags        ipam.Tags
 	Preview     bool // say what would be given; take and record nothing
 
+	// Event, if it is not "", is the id of the request that came as an event. The block
+	// carries it, unless Refuse was quicker: then that is the answer.
+	Event string
+
 	// May says whether the caller may allocate from the pool; its error is
 	// the answer. It is asked after the record of the token was read.
 	May func(*ipam.Pool) error
@@ -38,11 +42,12 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	}
 	q.Token = s.settle(q.Token)
 	want := ipam.Taken{
-		AllocationID: s.derive(ipam.IDAllocation, q.Token),
+		AllocationID: s.allocationID(q.Token),
 		Kind:         ipam.KindCustom,
 		Owner:        q.Token.Account,
 		Description:  q.Description,
 		Tags:         q.Tags,
+		Request:      q.Event,
 	}
 	space := ipam.SpaceID(q.Pool)
 	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]Write, error) {
@@ -60,6 +65,9 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 			}
 			want.CIDR = record.CIDR
 			return nil, nil
+		}
+		if i, ok := snap.items[requestKey(q.Token.Account, q.Event)]; ok && !expired(i, s.now()) {
+			return nil, refusedBefore(Row{Item: i})
 		}
 		writes, err := s.decideAllocate(ctx, q, &want, snap)
 		if err != nil && !q.Preview {
@@ -100,7 +108,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if !q.Preview {
 		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
 	}
-	from, chosen, err := s.pick(ctx, t, snap)
+	from, chosen, err := s.pickStable(ctx, t, snap, q)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +121,8 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 		return nil, err
 	}
 	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
+	writes = append(writes, s.notRefused(q)...)
+	writes = append(writes, remember(q, chosen)...)
 	return append(writes, listForeign(OpPut, pool, *want)...), nil
 }
 
@@ -126,7 +136,7 @@ type snapshot struct {
 
 func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, id string) (snap snapshot, err error) {
 	q := a.Request
-	keys := []Key{PoolKey(string(space)), AllocationKey(id)}
+	keys := append([]Key{PoolKey(string(space)), AllocationKey(id)}, furtherKeys(a)...)
 	if q.CIDR.IsValid() {
 		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
 		return snap, err

@@ -41,6 +41,7 @@ const (
 	attrUnit         = "OrganizationalUnitId"
 	attrEnd          = "End"
 	attrToken        = "Token" // of a note: new with each reason for it
+	attrRequest      = "Request"
 
 	attrIPAMCount      = "IpamCount"
 	attrScopeCount     = "ScopeCount"
@@ -143,6 +144,7 @@ func encodeTaken(t ipam.Taken) Item {
 	i.put(attrResourceID, t.ResourceID)
 	i.put(attrRegion, t.ResourceRegion)
 	i.put(attrDescription, t.Description)
+	i.put(attrRequest, t.Request)
 	if t.Deadline != 0 {
 		i[attrDeadline] = num(t.Deadline)
 	}
@@ -166,6 +168,7 @@ func decodeTaken(r Row) (ipam.Taken, error) {
 		Description:    r.Item.str(attrDescription),
 		Tags:           r.Item.tags(),
 		Seen:           r.Item.str(attrSeen),
+		Request:        r.Item.str(attrRequest),
 		Deadline:       r.Item.num(attrDeadline),
 	}, err
 }

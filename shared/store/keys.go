@@ -38,6 +38,10 @@ import (
 //	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
 //	                                           <type>#<resource, of an instance its interface>#<start, Unix ms, 15 digits>
 //	answer to a token    TOKEN#<id>            META
+//	refused request      REQUEST#<account>#<request>
+//	                                           META
+//	CIDR of a stable key STABLE#<account>#<pool>
+//	                                           <key>
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
 const meta = "META"

@@ -124,6 +124,9 @@ func (s *Store) derive(k ipam.IDKind, t Token, more ...string) string {
 	return ipam.DeriveID(k, parts...)
 }
 
+// allocationID returns the id of the allocation that a token's request makes.
+func (s *Store) allocationID(t Token) string { return s.derive(ipam.IDAllocation, t) }
+
 // fresh returns the round of a token without a record whose ids are not in
 // use. made is the key of what the token's request makes, and read holds the
 // item at made(t) if there is one.

@@ -1,0 +1,233 @@
+// Command allocation is the Lambda function for those who do not speak the EC2
+// API: an event on the bus asks for a CIDR, and a workflow or a program invokes
+// an operation. It is deployed twice, once for each door, as a door's word on
+// who calls is only as good as the door:
+//
+//   - events: the rule on the bus invokes it with "CIDR Requested" events. The
+//     caller is the envelope's account, which EventBridge writes. Each request
+//     is answered by one event, "CIDR Allocated" or "CIDR Request Failed", which
+//     the table's stream gives rise to, as it does for every other;
+//   - direct: {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …}}
+//     is answered with the operation's output, or with a function error whose
+//     type is the EC2 error code. Step Functions calls it so. Whoever may invoke
+//     it administers the deployment as its owner account: that is for IAM to
+//     decide, on lambda:InvokeFunction, and nothing in the payload changes it.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
+)
+
+// EnvDoor says which door the function is.
+const (
+	EnvDoor    = "CADASTRE_DOOR"
+	DoorEvents = "events"
+	DoorDirect = "direct"
+)
+
+// Requested is the detail type of the events that ask for a CIDR.
+const Requested = "CIDR Requested"
+
+const allocate = "AllocateIpamPoolCidr"
+
+// Registry carries out operations for the context's caller.
+type Registry interface {
+	Lookup(name string) (*ops.Operation, bool)
+	Call(ctx context.Context, name string, in any) (out any, err error)
+}
+
+// Refuser records that a request was refused, once, unless it was carried out.
+type Refuser interface {
+	Refuse(ctx context.Context, t store.Token, r store.Refusal) error
+}
+
+// Handler answers at one door. It is safe for concurrent use.
+type Handler struct {
+	registry Registry
+	refuser  Refuser    // of the door events
+	caller   ops.Caller // of the door direct
+	home     string
+}
+
+// NewEvents returns the handler of the door events.
+func NewEvents(r Registry, refuser Refuser, home string) *Handler {
+	return &Handler{registry: r, refuser: refuser, home: home}
+}
+
+// NewDirect returns the handler of the door direct, on the registry that open
+// makes for the only one who calls there: the owner account.
+func NewDirect(open func(ops.Authorizer) Registry, owner, home string) *Handler {
+	c := ops.Caller{Account: owner, ARN: root(owner, home)}
+	return &Handler{registry: open(ops.NewGrants([]ops.Grant{{Pattern: c.ARN, Class: ops.Administer}}, nil, 0, nil)), caller: c, home: home}
+}
+
+// root is the principal that stands for a whole account.
+func root(account, region string) string {
+	partition := "aws"
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		partition = "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		partition = "aws-us-gov"
+	}
+	return "arn:" + partition + ":iam::" + account + ":root"
+}
+
+// Handle answers one invocation and logs one record of it.
+func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
+	start := time.Now()
+	door, name := h.request, Requested
+	if h.refuser == nil {
+		door, name = h.invoke, telemetry.Unknown
+	}
+	answer, operation, err := door(ctx, payload)
+	if operation != "" {
+		name = operation
+	}
+	end := time.Now()
+	level, code := slog.LevelInfo, ipam.CodeOf(err)
+	attributes := append(telemetry.Work(end, name, telemetry.OutcomeOf(code), end.Sub(start)), slog.String("code", string(code)))
+	if err != nil {
+		level = slog.LevelWarn
+		if ipam.Public(err).Code == ipam.CodeInternalError {
+			level = slog.LevelError
+		}
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	slog.LogAttrs(ctx, level, "invocation", attributes...)
+	if err != nil {
+		// The text of any other error than the API's is for the log alone.
+		public := ipam.Public(err)
+		return nil, messages.InvokeResponse_Error{Type: string(public.Code), Message: public.Message}
+	}
+	return answer, nil
+}
+
+// invoke carries out the operation that a payload of the door direct names.
+func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.RawMessage, string, error) {
+	var p struct {
+		Operation string          `json:"operation"`
+		Input     json.RawMessage `json:"input"`
+		Region    string          `json:"region"` // of the caller, for checks of locales; the home Region if absent
+	}
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, `The payload cannot be read: %s. Invoke with {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …, "NetmaskLength": …}}, and, if it matters, the caller's "region".`, err)
+	}
+	if p.Region != "" && !ipam.IsRegion(p.Region) {
+		return nil, "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%q) for region is invalid. Use the name of a Region such as ap-northeast-1, or leave it out for %s.", p.Region, h.home)
+	}
+	operation, ok := h.registry.Lookup(p.Operation)
+	if !ok {
+		return nil, "", ops.Unknown(p.Operation)
+	}
+	in := operation.New()
+	if err := awsjson.Decode(p.Input, p.Operation, in); err != nil {
+		return nil, p.Operation, err
+	}
+	caller := h.caller
+	caller.Region = p.Region
+	out, err := h.registry.Call(ops.WithCaller(ctx, caller), p.Operation, in)
+	if err != nil {
+		return nil, p.Operation, err
+	}
+	answer, err := awsjson.Encode(p.Operation, out)
+	return answer, p.Operation, err
+}
+
+// requestID is the form of the ids that requesters may give their requests. They
+// are the client token too.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,64}$`)
+
+// request carries out what a "CIDR Requested" event asks for. Its error is for
+// EventBridge, which comes again: what is refused for good was recorded, and
+// answered with that, and is no error.
+func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.RawMessage, string, error) {
+	var e events.CloudWatchEvent
+	if err := json.Unmarshal(payload, &e); err != nil || e.DetailType == "" {
+		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The payload is not an event of the bus.")
+	}
+	if e.DetailType != Requested {
+		slog.WarnContext(ctx, "an event that is not asked for", "detail-type", e.DetailType, "id", e.ID)
+		return nil, "", nil
+	}
+	if e.ID == "" || e.AccountID == "" {
+		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The event has no id or no account.")
+	}
+	id, in, err := read(e)
+	if err == nil {
+		_, err = h.registry.Call(ops.WithCaller(ctx, ops.Caller{Account: e.AccountID, ARN: root(e.AccountID, h.home), Region: e.Region, Request: id}), allocate, in)
+	}
+	if err == nil || !final(err) {
+		return nil, "", err
+	}
+	public := ipam.Public(err)
+	slog.InfoContext(ctx, "a request is refused", "request", id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
+	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: id}, store.Refusal{
+		Request: id, Account: e.AccountID, Region: e.Region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
+	})
+}
+
+// read returns the id of an event's request and its input. With an error the id
+// is right all the same.
+func read(e events.CloudWatchEvent) (id string, in *ec2.AllocateIpamPoolCidrInput, err error) {
+	id = e.ID
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(e.Detail, &members); err != nil {
+		return id, nil, ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
+	}
+	if given, ok := members["requestId"]; ok {
+		var s string
+		if err := json.Unmarshal(given, &s); err != nil || !requestID.MatchString(s) {
+			return id, nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The requestId is invalid. Use 1 to 64 letters, digits and any of . _ : / -, or leave it out for the event's own id.")
+		}
+		id = s
+		delete(members, "requestId")
+	}
+	input, err := json.Marshal(members)
+	if err != nil {
+		return id, nil, err
+	}
+	in = new(ec2.AllocateIpamPoolCidrInput)
+	if err := awsjson.Decode(input, allocate, in); err != nil {
+		return id, nil, err
+	}
+	if in.ClientToken != nil || aws.ToBool(in.PreviewNextCidr) || aws.ToBool(in.DryRun) {
+		return id, nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The members ClientToken, PreviewNextCidr and DryRun may not be used in an event. The requestId is the client token; for a preview, call the API.")
+	}
+	in.ClientToken = &id
+	return id, in, nil
+}
+
+// final reports whether a refusal stands: it is neither for load, nor for
+// others who were in the way, nor a failure of our own.
+func final(err error) bool {
+	e, ok := errors.AsType[*ipam.Error](err)
+	if !ok {
+		return false
+	}
+	switch ipam.Codes[e.Code].Label {
+	case "conflict", "throttle", "internal":
+		return false
+	}
+	return true
+}

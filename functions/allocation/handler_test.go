@@ -1,0 +1,385 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+const (
+	owner  = "111122223333"
+	member = "444455556666"
+	home   = "eu-west-1"
+)
+
+// world is a table with a pool, 10.0.0.0/16, that is shared with the member
+// account, and the two doors.
+type world struct {
+	*testing.T
+	memory         *storetest.Memory
+	faulty         *storetest.Faulty
+	events, direct *Handler
+	pool           string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, memory: &storetest.Memory{}}
+	w.faulty = &storetest.Faulty{Table: w.memory}
+	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
+	s := store.New(w.faulty, store.Options{Region: home, Owner: owner, Now: now, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	grants := ops.NewGrants([]ops.Grant{
+		{Pattern: "arn:aws:iam::" + owner + ":*", Class: ops.Administer},
+		{Pattern: "arn:aws:iam::*:root", Class: ops.Allocate},
+	}, nil, 0, nil)
+	w.events = NewEvents(ops.New(s, grants), s, home)
+	w.direct = NewDirect(func(a ops.Authorizer) Registry { return ops.New(s, a) }, owner, home)
+	var made struct{ Ipam types.Ipam }
+	w.invoke(`{"operation": "CreateIpam"}`, &made)
+	var pool struct{ IpamPool types.IpamPool }
+	w.invoke(fmt.Sprintf(`{"operation": "CreateIpamPool", "input": {"IpamScopeId": %q, "AddressFamily": "ipv4"}}`, *made.Ipam.PrivateDefaultScopeId), &pool)
+	w.pool = *pool.IpamPool.IpamPoolId
+	w.invoke(fmt.Sprintf(`{"operation": "ProvisionIpamPoolCidr", "input": {"IpamPoolId": %q, "Cidr": "10.0.0.0/16"}}`, w.pool), nil)
+	w.invoke(fmt.Sprintf(`{"operation": "PutIpamPoolShare", "input": {"IpamPoolId": %q, "Principal": %q}}`, w.pool, member), nil)
+	return w
+}
+
+// invoke calls the door direct and reads the answer.
+func (w *world) invoke(payload string, answer any) {
+	w.Helper()
+	out, err := w.direct.Handle(w.Context(), json.RawMessage(payload))
+	if err != nil {
+		w.Fatalf("%s: %v", payload, err)
+	}
+	if answer != nil {
+		if err := json.Unmarshal(out, answer); err != nil {
+			w.Fatalf("%s: %v", out, err)
+		}
+	}
+}
+
+// event is what EventBridge delivers.
+func event(id, account, region, detailType, detail string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"version": "0", "id": %q, "detail-type": %q, "source": "platform.team", "account": %q, "time": "2026-11-25T00:00:00Z", "region": %q, "resources": [], "detail": %s}`,
+		id, detailType, account, region, detail))
+}
+
+// answers are what the table says of requests: a CIDR, or "code: message".
+func (w *world) answers() map[string][]string {
+	w.Helper()
+	all := map[string][]string{}
+	for k, i := range w.memory.All() {
+		if strings.HasPrefix(k.PK, store.RequestPrefix) {
+			r, err := store.DecodeRefusal(store.Row{Key: k, Item: i})
+			if err != nil {
+				w.Fatal(err)
+			}
+			all[r.Request] = append(all[r.Request], r.Code+": "+r.Message)
+		}
+	}
+	page, next, err := store.New(w.memory, store.Options{Region: home}).Allocations(w.Context(), w.pool, "", 0)
+	if err != nil || next != "" {
+		w.Fatal(err, next)
+	}
+	for _, a := range page {
+		if a.Request != "" {
+			all[a.Request] = append(all[a.Request], a.Owner+" "+a.CIDR.String())
+		}
+	}
+	return all
+}
+
+func (w *world) expect(request string, want ...string) {
+	w.Helper()
+	got := w.answers()[request]
+	if len(got) != len(want) || len(got) > 0 && !strings.HasPrefix(got[0], want[0]) {
+		w.Errorf("the answers to %s are %q, want %q", request, got, want)
+	}
+}
+
+func (w *world) clean() {
+	w.Helper()
+	fscktest.Clean(w, w.memory, time.Unix(1_800_000_000, 0))
+}
+
+func (w *world) deliver(e json.RawMessage) {
+	w.Helper()
+	if _, err := w.events.Handle(w.Context(), e); err != nil {
+		w.Errorf("%s: %v", e, err)
+	}
+}
+
+func TestRequests(t *testing.T) {
+	w := newWorld(t)
+	detail := func(members string) string { return fmt.Sprintf(`{"IpamPoolId": %q, %s}`, w.pool, members) }
+	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
+	w.expect("e-1", owner+" 10.0.0.0/24")
+	w.deliver(event("e-2", member, home, Requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
+	w.expect("stack/7", member+" 10.0.1.0/24")
+	w.expect("e-2")
+	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 8`)))
+	w.expect("e-3", "InvalidParameterValue: The allocation size is too big")
+	w.deliver(event("e-4", owner, home, Requested, detail(`"NetmaskLengths": 24`)))
+	w.expect("e-4", "UnknownParameter")
+	w.deliver(event("e-5", owner, home, Requested, detail(`"NetmaskLength": 24, "requestId": "no spaces"`)))
+	w.expect("e-5", "InvalidParameterValue: The requestId is invalid")
+	w.deliver(event("e-6", owner, home, Requested, detail(`"NetmaskLength": 24, "ClientToken": "t"`)))
+	w.expect("e-6", "InvalidParameterCombination")
+	w.deliver(event("e-7", owner, home, Requested, `[]`))
+	w.expect("e-7", "MalformedRequest")
+	w.deliver(event("e-8", owner, home, "CIDR Allocated", detail(`"NetmaskLength": 24`)))
+	w.expect("e-8")
+	w.deliver(event("e-9", "777788889999", home, Requested, detail(`"NetmaskLength": 24`)))
+	w.expect("e-9", "InvalidIpamPoolId.NotFound")
+	w.clean()
+
+	// The same request again, before and after more space was given back, and
+	// another one with its id: the first answer stands.
+	before := w.memory.Dump()
+	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
+	w.deliver(event("e-10", member, home, Requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
+	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 8`)))
+	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 28`)))
+	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 28`)))
+	if after := w.memory.Dump(); after != before {
+		t.Errorf("repeated requests changed the table from\n%s\nto\n%s", before, after)
+	}
+}
+
+// Who writes an account into a detail or a payload is not that account.
+func TestForgedAccounts(t *testing.T) {
+	w := newWorld(t)
+	for id, detail := range map[string]string{
+		"f-1": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "account": %q}`, w.pool, owner),
+		"f-2": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "Account": %q}`, w.pool, owner),
+	} {
+		w.deliver(event(id, member, home, Requested, detail))
+		w.expect(id, "UnknownParameter")
+	}
+	for _, payload := range []string{
+		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "account": %q}`, member),
+		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "requestContext": {"identity": {"accountId": %q}}}`, member),
+		string(event("f-3", member, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))), // the other door's
+	} {
+		if _, err := w.direct.Handle(t.Context(), json.RawMessage(payload)); code(err) != "MalformedRequest" {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+	if _, err := w.events.Handle(t.Context(), json.RawMessage(`{"operation": "DescribeIpams"}`)); code(err) != "MalformedRequest" {
+		t.Errorf("the door events takes what is the other's: %v", err)
+	}
+	w.expect("f-3")
+}
+
+func code(err error) string {
+	e, _ := errors.AsType[messages.InvokeResponse_Error](err)
+	return e.Type
+}
+
+func TestDirect(t *testing.T) {
+	w := newWorld(t)
+	for payload, want := range map[string]string{
+		``:                                 "MalformedRequest",
+		`{"operation": "NoSuchOperation"}`: "InvalidAction",
+		`{"operation": "CreateVpcs"}`:      "InvalidAction",
+		`{"operation": "AllocateIpamPoolCidr", "input": {}}`:                                      "MissingParameter",
+		`{"operation": "AllocateIpamPoolCidr", "input": []}`:                                      "MalformedRequest",
+		`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": "x"}}`:                     "InvalidIpamPoolId.Malformed",
+		`{"operation": "DescribeIpams", "region": "Mars"}`:                                        "InvalidParameterValue",
+		`{"operation": "DescribeIpams", "input": {"DryRun": true}}`:                               "DryRunOperation",
+		fmt.Sprintf(`{"operation": "DescribeIpamPools", "input": {"IpamPoolIds": [%q]}}`, w.pool): "",
+	} {
+		if _, err := w.direct.Handle(t.Context(), json.RawMessage(payload)); code(err) != want {
+			t.Errorf("%s: %v, want %q", payload, err, want)
+		}
+	}
+	// A failure of our own is told without its words.
+	w.faulty.Inject = func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }
+	_, err := w.direct.Handle(t.Context(), json.RawMessage(`{"operation": "DescribeIpams"}`))
+	if code(err) != "InternalError" || strings.Contains(err.Error(), storetest.ErrInjected.Error()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// 200 requests, each delivered twice, all at once: 200 answers, 200 CIDRs.
+func TestEveryRequestTwice(t *testing.T) {
+	w := newWorld(t)
+	var g sync.WaitGroup
+	for n := range 400 {
+		g.Go(func() {
+			e := event(fmt.Sprintf("e-%d", n%200), member, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 26}`, w.pool))
+			for range 100 { // as EventBridge and Lambda come again
+				if _, err := w.events.Handle(t.Context(), e); err == nil {
+					return
+				}
+			}
+			t.Errorf("%s has no answer", e)
+		})
+	}
+	g.Wait()
+	answers := w.answers()
+	var cidrs []string
+	for _, a := range answers {
+		cidrs = append(cidrs, a...)
+	}
+	slices.Sort(cidrs)
+	if len(answers) != 200 || len(cidrs) != 200 || len(slices.Compact(cidrs)) != 200 {
+		t.Errorf("%d requests have %d answers", len(answers), len(cidrs))
+	}
+	w.clean()
+}
+
+// Whatever call of the table fails, carried out or not, and whoever takes the
+// last space meanwhile: a request that is delivered until it is done has exactly
+// one answer, and what is not the answer takes no space.
+func TestFaults(t *testing.T) {
+	for _, length := range []int{24, 8} {
+		for _, applied := range []bool{false, true} {
+			for at, more := 0, true; more; at++ {
+				w := newWorld(t)
+				calls := 0
+				var mu sync.Mutex
+				w.faulty.Inject = func(storetest.Call) *storetest.Fault {
+					mu.Lock()
+					defer mu.Unlock()
+					calls++
+					if calls-1 != at {
+						return nil
+					}
+					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+				}
+				e := event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": %d}`, w.pool, length))
+				for range 2 {
+					if _, err := w.events.Handle(t.Context(), e); err == nil {
+						break
+					}
+				}
+				more = at < calls
+				w.faulty.Inject = nil
+				w.deliver(e) // once more than needed
+				want := owner + " 10.0.0.0/24"
+				if length == 8 {
+					want = "InvalidParameterValue"
+				}
+				w.expect("e", want)
+				w.clean()
+				if t.Failed() {
+					t.Fatalf("length %d, call %d, applied %t", length, at, applied)
+				}
+			}
+		}
+	}
+}
+
+// A request that is refused by one delivery while another one carries it out has
+// the one answer or the other.
+func TestRefusedAndCarriedOut(t *testing.T) {
+	for _, c := range []struct{ name, want string }{{"refused first", "InvalidParameterValue"}, {"carried out first", owner + " 10.0.0.0/24"}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			var full struct{ IpamPoolAllocation types.IpamPoolAllocation }
+			w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 16}}`, w.pool), &full)
+			e := event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))
+			release := func() {
+				w.invoke(fmt.Sprintf(`{"operation": "ReleaseIpamPoolAllocation", "input": {"IpamPoolId": %q, "Cidr": "10.0.0.0/16", "IpamPoolAllocationId": %q}}`,
+					w.pool, *full.IpamPoolAllocation.IpamPoolAllocationId), nil)
+			}
+			// The last transaction of this delivery is its refusal's.
+			var once sync.Once
+			w.faulty.Inject = func(call storetest.Call) *storetest.Fault {
+				if call.Kind == storetest.Transact && slices.ContainsFunc(call.Writes, func(x store.Write) bool {
+					return strings.HasPrefix(x.Key.PK, store.RequestPrefix) && x.Op == store.OpPut
+				}) {
+					once.Do(func() {
+						if c.name == "carried out first" {
+							release()
+							w.deliver(e)
+						}
+					})
+				}
+				return nil
+			}
+			w.deliver(e)
+			if c.name == "refused first" {
+				release()
+				w.deliver(e)
+			}
+			w.expect("e", c.want)
+			w.clean()
+		})
+	}
+}
+
+// A refusal that is recorded between the reading and the writing of the delivery
+// that would carry the request out is the answer.
+func TestRefusedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	other := store.New(w.memory, store.Options{Region: home, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
+	var once sync.Once
+	w.faulty.Inject = func(call storetest.Call) *storetest.Fault {
+		if call.Kind == storetest.Transact {
+			once.Do(func() {
+				err := other.Refuse(t.Context(), store.Token{Account: owner, Operation: allocate, Value: "e"}, store.Refusal{Request: "e", Account: owner, Region: home, Code: "InvalidParameterValue", Message: "It was full."})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return nil
+	}
+	w.deliver(event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool)))
+	w.expect("e", "InvalidParameterValue: It was full.")
+	w.clean()
+}
+
+// The event of the catalogue's example is understood.
+func TestEvent(t *testing.T) {
+	w := newWorld(t)
+	document, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(json.RawMessage(strings.ReplaceAll(string(document), "ipam-pool-0123456789abcdef0", w.pool)))
+	w.expect("vend/payments-dev", member+" 10.0.0.0/24")
+}
+
+func TestStableKeyByEvent(t *testing.T) {
+	w := newWorld(t)
+	request := func(id string) {
+		w.deliver(event(id, owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": %q, "Value": "payments"}]}]}`, w.pool, ipam.StableKeyTag)))
+	}
+	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24}}`, w.pool), nil)
+	request("k-1")
+	w.expect("k-1", owner+" 10.0.1.0/24")
+	var all ec2.GetIpamPoolAllocationsOutput
+	w.invoke(fmt.Sprintf(`{"operation": "GetIpamPoolAllocations", "input": {"IpamPoolId": %q}}`, w.pool), &all)
+	for _, a := range all.IpamPoolAllocations {
+		w.invoke(fmt.Sprintf(`{"operation": "ReleaseIpamPoolAllocation", "input": {"IpamPoolId": %q, "Cidr": %q, "IpamPoolAllocationId": %q}}`, w.pool, aws.ToString(a.Cidr), aws.ToString(a.IpamPoolAllocationId)), nil)
+	}
+	request("k-2")
+	w.expect("k-2", owner+" 10.0.1.0/24")
+	w.clean()
+}
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}

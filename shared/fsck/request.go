@@ -1,0 +1,58 @@
+package fsck
+
+import "strings"
+
+// asked names a request that came as an event.
+type asked struct{ account, id string }
+
+// addRefusal takes in the record of a refused request; its key holds the account
+// and the request's id.
+func (t *table) addRefusal(r *row, key string) {
+	if r.gone(true) {
+		return
+	}
+	account, id, ok := strings.Cut(key, "#")
+	if !ok || id == "" {
+		r.fail("the key names no account and request")
+	}
+	var doc struct{ Request, Account, Region, Code, Message, Detail string }
+	r.document("Object", &doc)
+	if doc.Request != id || doc.Account != account {
+		r.fail("it is of request %q of %s", doc.Request, doc.Account)
+	}
+	if doc.Code == "" || doc.Message == "" {
+		r.fail("it does not say why")
+	}
+	if r.ok() {
+		t.refused = append(t.refused, asked{account, id})
+	}
+}
+
+// addStable takes in the CIDR that a stable key had last.
+func (t *table) addStable(r *row, key string) {
+	if account, pool, ok := strings.Cut(key, "#"); !ok || account == "" || pool == "" || r.sk == "" {
+		r.fail("the key names no account, pool and stable key")
+	}
+	r.text("Cidr")
+	r.ok()
+}
+
+// checkAnswers checks that no request has two answers: a block and a refusal, or
+// two blocks.
+func (t *table) checkAnswers() {
+	answered := map[asked]string{}
+	for _, a := range t.refused {
+		answered[a] = "was refused"
+	}
+	for i := range t.taken {
+		b := &t.taken[i]
+		if b.request == "" {
+			continue
+		}
+		a := asked{b.owner, b.request}
+		if before, twice := answered[a]; twice {
+			t.problem(Answer, b.pk(), b.sk, "the request %s of %s has this block and %s", b.request, b.owner, before)
+		}
+		answered[a] = "has " + b.cidr.String()
+	}
+}
