@@ -382,6 +382,19 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	}}}, must(c.GetIpamResourceCidrs(ctx, &ec2.GetIpamResourceCidrsInput{IpamScopeId: m.PrivateDefaultScopeId, ResourceType: types.IpamResourceTypeSubnet, ResourceId: str("subnet-1"),
 		ResourceOwner: str(owner), ResourceTag: &types.RequestIpamResourceTag{Key: str("Name"), Value: str("n")}}))(t))
 
+	vpc := ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-2", CIDR: netip.MustParsePrefix("192.168.0.0/24"), Owner: owner, Region: homeRegion, Name: "n", VPC: "vpc-2"}
+	must(writer.Observe(ctx, must(writer.Discoveries(ctx, []string{*m.DefaultResourceDiscoveryId}))(t)[0], must(writer.IPAMs(ctx, []string{*m.IpamId}))(t), vpc, now.UnixMilli()))(t)
+	same(t, &ec2.ModifyIpamResourceCidrOutput{IpamResourceCidr: &types.IpamResourceCidr{
+		IpamId: m.IpamId, IpamScopeId: s.IpamScopeId, ResourceRegion: str(homeRegion), ResourceOwnerId: str(owner), ResourceId: str("vpc-2"), ResourceName: str("n"), ResourceCidr: str("192.168.0.0/24"),
+		ResourceType: types.IpamResourceTypeVpc, ResourceTags: []types.IpamResourceTag{}, ComplianceStatus: types.IpamComplianceStatusUnmanaged, ManagementState: types.IpamManagementStateUnmanaged,
+		OverlapStatus: types.IpamOverlapStatusNonoverlapping, VpcId: str("vpc-2"),
+	}}, must(c.ModifyIpamResourceCidr(ctx, &ec2.ModifyIpamResourceCidrInput{
+		CurrentIpamScopeId: m.PrivateDefaultScopeId, DestinationIpamScopeId: s.IpamScopeId, ResourceId: str("vpc-2"), ResourceCidr: str("192.168.0.0/24"), ResourceRegion: str(homeRegion), Monitored: yes,
+	}))(t))
+	must(c.ModifyIpamResourceCidr(ctx, &ec2.ModifyIpamResourceCidrInput{
+		CurrentIpamScopeId: s.IpamScopeId, DestinationIpamScopeId: m.PrivateDefaultScopeId, ResourceId: str("vpc-2"), ResourceCidr: str("192.168.0.0/24"), ResourceRegion: str(homeRegion), Monitored: yes,
+	}))(t)
+
 	wantAssociation.State = types.IpamResourceDiscoveryAssociationStateDisassociateComplete
 	same(t, &ec2.DisassociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: &wantAssociation},
 		must(c.DisassociateIpamResourceDiscovery(ctx, &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: with.IpamResourceDiscoveryAssociationId}))(t))
@@ -455,6 +468,7 @@ func FuzzRequests(f *testing.F) {
 		"Action=DeleteIpamResourceDiscovery&IpamResourceDiscoveryId=DISCOVERY", "Action=AssociateIpamResourceDiscovery&IpamId=IPAM&IpamResourceDiscoveryId=DISCOVERY",
 		"Action=DisassociateIpamResourceDiscovery&IpamResourceDiscoveryAssociationId=ASSOCIATION", "Action=GetIpamDiscoveredAccounts&IpamResourceDiscoveryId=DISCOVERY&DiscoveryRegion=us-east-1",
 		"Action=GetIpamDiscoveredResourceCidrs&IpamResourceDiscoveryId=DISCOVERY&ResourceRegion=us-east-1&NextToken=x", "Action=GetIpamDiscoveredPublicAddresses&IpamResourceDiscoveryId=DISCOVERY&AddressRegion=tokyo",
+		"Action=ModifyIpamResourceCidr&CurrentIpamScopeId=SCOPE&ResourceId=vpc-1&ResourceCidr=10.0.0.0/8&ResourceRegion=us-east-1&Monitored=false",
 		"Action=GetIpamResourceCidrs&IpamScopeId=SCOPE&IpamPoolId=POOL&ResourceTag.Key=a&ResourceType=vpc",
 		"Action=CreateTags&ResourceId.1=ALLOCATION&ResourceId.2=POOL&Tag.1.Key=a&Tag.1.Value=%00", "Action=DeleteTags&ResourceId.1=IPAM&Tag.1.Key=a", "Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1=POOL",
 	} {

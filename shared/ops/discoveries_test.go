@@ -266,3 +266,59 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// A VPC's CIDR is ignored, watched again and moved, with its subnet; what it
+// holds in a pool follows at once.
+func TestModifyResource(t *testing.T) {
+	w := newRealWorld(t, nil)
+	m := w.makeIPAM(ec2.CreateIpamInput{})
+	id, private := m.DefaultResourceDiscoveryId, m.PrivateDefaultScopeId
+	second := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope.IpamScopeId
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: private, Locale: aws.String(home), AutoImport: aws.Bool(true)}, "10.0.0.0/16")
+	w.looked(*id, account, 1)
+	w.observe(*id, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", CIDR: netip.MustParsePrefix("10.0.0.0/20"), Owner: account, VPC: "vpc-1"})
+	w.observe(*id, 1, ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Owner: account, VPC: "vpc-1"})
+	modify := func(from, to *string, monitored bool) *types.IpamResourceCidr {
+		t.Helper()
+		return do[ec2.ModifyIpamResourceCidrOutput](w, w.admin, &ec2.ModifyIpamResourceCidrInput{
+			CurrentIpamScopeId: from, DestinationIpamScopeId: to, ResourceId: aws.String("vpc-1"), ResourceCidr: aws.String("10.0.0.0/20"), ResourceRegion: aws.String(home), Monitored: &monitored,
+		}).IpamResourceCidr
+	}
+	next := func(want string) {
+		t.Helper()
+		got := do[ec2.AllocateIpamPoolCidrOutput](w, w.admin, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(20), PreviewNextCidr: aws.Bool(true)}).IpamPoolAllocation
+		if *got.Cidr != want {
+			t.Errorf("the next /20 is %s, want %s", *got.Cidr, want)
+		}
+	}
+	in := func(scope *string, want ...types.IpamManagementState) {
+		t.Helper()
+		var got []types.IpamManagementState
+		for _, r := range do[ec2.GetIpamResourceCidrsOutput](w, w.admin, &ec2.GetIpamResourceCidrsInput{IpamScopeId: scope}).IpamResourceCidrs {
+			got = append(got, r.ManagementState)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in %s the states are %q, want %q", *scope, got, want)
+		}
+	}
+	in(private, types.IpamManagementStateManaged, "")
+	next("10.0.16.0/20")
+
+	if got := modify(private, nil, false); got.ManagementState != types.IpamManagementStateIgnored || got.ComplianceStatus != types.IpamComplianceStatusIgnored || got.OverlapStatus != types.IpamOverlapStatusIgnored || *got.IpamScopeId != *private || *got.IpamId != *m.IpamId {
+		t.Errorf("ignored it is %+v", got)
+	}
+	in(private, types.IpamManagementStateIgnored, types.IpamManagementStateIgnored)
+	next("10.0.0.0/20")
+
+	modify(private, nil, true)
+	in(private, types.IpamManagementStateManaged, "")
+	next("10.0.16.0/20")
+
+	if got := modify(private, second, true); got.ManagementState != types.IpamManagementStateUnmanaged || *got.IpamScopeId != *second {
+		t.Errorf("moved it is %+v", got)
+	}
+	in(private)
+	in(second, types.IpamManagementStateUnmanaged, "")
+	next("10.0.0.0/20")
+	w.refused(t, w.admin, &ec2.DeleteIpamScopeInput{IpamScopeId: second}, "DependencyViolation", *second)
+}

@@ -41,6 +41,7 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	Define(r, "GetIpamDiscoveredPublicAddresses", Meta{Class: Read, Paginated: true, Summary: "Lists the public IPv4 addresses that a resource discovery found in a Region."}, o.getDiscoveredAddresses)
 
 	Define(r, "GetIpamResourceCidrs", Meta{Class: Read, Paginated: true, Summary: "Lists the CIDRs of live resources in a scope, with their statuses."}, o.getResources)
+	Define(r, "ModifyIpamResourceCidr", Meta{Class: Administer, Mutates: true, Summary: "Has a VPC's CIDR ignored or monitored again, or moves it to another scope."}, o.modifyResource)
 
 	Define(r, "CreateIpamScope", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes a private scope."}, o.createScope)
 	Define(r, "ModifyIpamScope", Meta{Class: Administer, Mutates: true, Summary: "Changes a scope's description."}, o.modifyScope)

@@ -120,6 +120,7 @@ func requests(o targets) []any {
 		&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: &o.Discovery, AddressRegion: aws.String(home)},
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope},
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope, IpamPoolId: &o.Pool},
+		&ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), ResourceCidr: aws.String("10.0.0.0/16"), ResourceRegion: aws.String(home), Monitored: aws.Bool(false)},
 		&ec2.CreateTagsInput{Resources: []string{o.Discovery}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Association}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.IPAM}, Tags: tags("a", "b")},

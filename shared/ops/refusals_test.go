@@ -3,6 +3,7 @@ package ops_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,15 @@ func TestRefusals(t *testing.T) {
 	standard, standardAssociation := manager.DefaultResourceDiscoveryId, manager.DefaultResourceDiscoveryAssociationId
 	do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: manager.IpamId, IpamResourceDiscoveryId: watcher})
 	anothers := do[ec2.CreateIpamOutput](w, as(stranger, "admin", ""), &ec2.CreateIpamInput{}).Ipam.DefaultResourceDiscoveryId
+	foreign := do[ec2.DescribeIpamScopesOutput](w, as(stranger, "admin", ""), &ec2.DescribeIpamScopesInput{Filters: []types.Filter{where("ipam-scope-type", "private")}}).IpamScopes[0].IpamScopeId
+	w.looked(*standard, account, 1)
+	w.observe(*standard, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", CIDR: netip.MustParsePrefix("172.31.0.0/16"), Owner: account, VPC: "vpc-1"})
+	w.observe(*standard, 1, ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", CIDR: netip.MustParsePrefix("172.31.0.0/24"), Owner: account, VPC: "vpc-1"})
+	resource := func(scope, destination *string, id string) *ec2.ModifyIpamResourceCidrInput {
+		return &ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: scope, DestinationIpamScopeId: destination, ResourceId: &id, ResourceCidr: aws.String("172.31.0.0/16"), ResourceRegion: aws.String(home), Monitored: aws.Bool(true)}
+	}
+	elsewhere := resource(private, nil, "vpc-1")
+	elsewhere.ResourceRegion = aws.String("eu-west-1")
 	exclude := func(id *string, paths ...string) any {
 		in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: id}
 		for _, p := range paths {
@@ -143,6 +153,16 @@ func TestRefusals(t *testing.T) {
 		{"scope unknown: its resources", &ec2.GetIpamResourceCidrsInput{IpamScopeId: noScope}, "InvalidIpamScopeId.NotFound", []string{*noScope}},
 		{"pool unknown: its resources", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, IpamPoolId: noPool}, "InvalidIpamPoolId.NotFound", []string{*noPool}},
 		{"the resources of a pool of another scope", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, IpamPoolId: empty}, "InvalidParameterValue", []string{*empty, *second}},
+		{"scope unknown: modify a resource in it", resource(noScope, nil, "vpc-1"), "InvalidIpamScopeId.NotFound", []string{*noScope}},
+		{"scope unknown: move a resource to it", resource(private, noScope, "vpc-1"), "InvalidIpamScopeId.NotFound", []string{*noScope}},
+		{"a resource that there is not", resource(private, nil, "vpc-0"), "InvalidParameterValue", []string{"vpc-0", "172.31.0.0/16", *private, "GetIpamResourceCidrs"}},
+		{"a resource of another Region", elsewhere, "InvalidParameterValue", []string{"vpc-1", "eu-west-1"}},
+		{"a resource with a CIDR that is none", &ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: private, ResourceId: aws.String("vpc-1"), ResourceCidr: short, ResourceRegion: aws.String(home), Monitored: yes},
+			"InvalidParameterValue", []string{"ResourceCidr", "text"}},
+		{"a subnet ignored", &ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: private, ResourceId: aws.String("subnet-1"), ResourceCidr: aws.String("172.31.0.0/24"), ResourceRegion: aws.String(home), Monitored: aws.Bool(false)},
+			"OperationNotPermitted", []string{"subnet-1", "VPC"}},
+		{"a VPC moved to the public scope", resource(private, public, "vpc-1"), "InvalidParameterValue", []string{*public}},
+		{"a VPC moved to another IPAM", resource(private, foreign, "vpc-1"), "InvalidIpamScopeId.NotFound", []string{*foreign}},
 		{"resources by a tag without a key", &ec2.GetIpamResourceCidrsInput{IpamScopeId: private, ResourceTag: &types.RequestIpamResourceTag{Value: short}}, "MissingParameter", []string{"Key", "ResourceTag"}},
 		{"what is found in a Region by its city", &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: standard, ResourceRegion: aws.String("tokyo")}, "InvalidParameterValue", []string{"ResourceRegion", "tokyo"}},
 		{"the default discovery deleted", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standard}, "OperationNotPermitted", []string{*standard, *manager.IpamId, "goes with its IPAM"}},

@@ -104,6 +104,37 @@ func (o service) resources(ctx context.Context, scope string, families []ipam.Fa
 	}
 }
 
+// modifyResource has a VPC's CIDR ignored or monitored again, or moves it to
+// another scope; what is in the VPC follows. In EC2 a CIDR with an allocation
+// stays where it is until that is released. Here its allocation is given back in
+// the same act.
+func (o service) modifyResource(ctx context.Context, in *ec2.ModifyIpamResourceCidrInput) (*ec2.ModifyIpamResourceCidrOutput, error) {
+	q := store.Monitor{
+		ResourceID: aws.ToString(in.ResourceId), Region: aws.ToString(in.ResourceRegion), Monitored: aws.ToBool(in.Monitored),
+		May: func(_, _ *ipam.Scope) error { return nil }, // a scope's owner stays
+	}
+	scopes, err := o.scopes().find(ctx, "CurrentIpamScopeId", []string{aws.ToString(in.CurrentIpamScopeId)})
+	if err != nil {
+		return nil, err
+	}
+	q.Scope = scopes[0].ID
+	if in.DestinationIpamScopeId != nil {
+		destinations, err := o.scopes().find(ctx, "DestinationIpamScopeId", []string{*in.DestinationIpamScopeId})
+		if err != nil {
+			return nil, err
+		}
+		q.Destination = destinations[0].ID
+	}
+	if q.CIDR, err = parseCIDR("ResourceCidr", in.ResourceCidr); err != nil {
+		return nil, err
+	}
+	changed, err := o.store.Monitor(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyIpamResourceCidrOutput{IpamResourceCidr: ptr(showResource(scopes[0].IPAM, changed))}, nil
+}
+
 func showResource(manager string, r *ipam.ResourceCIDR) types.IpamResourceCidr {
 	return types.IpamResourceCidr{
 		IpamId:             &manager,

@@ -149,6 +149,23 @@ func (w *world) plant(discovery string, at int64, r ipam.Resource, status ipam.S
 	}
 }
 
+// observe has a discovery see a resource in home at a time in Unix milliseconds.
+func (w *world) observe(discovery string, at int64, r ipam.Resource) {
+	w.t.Helper()
+	r.Region = home
+	found, err := w.store.Discoveries(w.t.Context(), []string{discovery})
+	if err != nil || len(found) == 0 {
+		w.t.Fatal(found, err)
+	}
+	ipams, err := w.store.IPAMs(w.t.Context(), found[0].IPAMs)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.store.Observe(w.t.Context(), found[0], ipams, r, at); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // looked keeps a complete run in an account.
 func (w *world) looked(discovery, account string, at int64) {
 	w.t.Helper()
