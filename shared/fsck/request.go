@@ -1,6 +1,10 @@
 package fsck
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // asked names a request that came as an event.
 type asked struct{ account, id string }
@@ -44,11 +48,16 @@ func (t *table) checkAnswers() {
 	for _, a := range t.refused {
 		answered[a] = "was refused"
 	}
+	var blocks []*taken
 	for i := range t.taken {
-		b := &t.taken[i]
-		if b.request == "" {
-			continue
+		if b := &t.taken[i]; b.request != "" {
+			blocks = append(blocks, b)
 		}
+	}
+	slices.SortFunc(blocks, func(a, b *taken) int {
+		return cmp.Or(strings.Compare(a.space, b.space), strings.Compare(a.sk, b.sk))
+	})
+	for _, b := range blocks {
 		a := asked{b.owner, b.request}
 		if before, twice := answered[a]; twice {
 			t.problem(Answer, b.pk(), b.sk, "the request %s of %s has this block and %s", b.request, b.owner, before)
