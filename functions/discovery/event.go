@@ -72,7 +72,7 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 	for try := 0; ; try++ {
 		at = h.now().UnixMilli()
 		if seen, covered, err = h.readSelected(ctx, t, sel); err != nil {
-			r := result{call: call.Name, failure: h.failure(ctx, t, err)}
+			r := result{call: call.Name, failure: h.failure(t, err)}
 			if r.failure != nil && r.failure.Code != discover.ThrottlingFailure {
 				return r, nil // the schedule's run tells of it
 			}

@@ -110,9 +110,12 @@ func TestEvents(t *testing.T) {
 		{"DisassociateAddress", `{"associationId": "eipassoc-011"}`, none,
 			func(n *discover.Seen) {
 				n.Addresses[0].AssociationId, n.Addresses[0].NetworkInterfaceId, n.Addresses[0].InstanceId = nil, nil, nil
-				n.Interfaces[0].PrivateIpAddresses[0].Association = nil
+				n.Interfaces[0].PrivateIpAddresses[0].Association = &types.NetworkInterfaceAssociation{PublicIp: ptr("192.0.2.200")}
 			},
 			func(w *world) {
+				if f := w.found(memberA, "eni-011", "10.1.0.4/32"); f.Public == nil {
+					w.Error("the interface has no public address of its own")
+				}
 				if f := w.found(memberA, "eipalloc-011", "192.0.2.1/32"); f.Public.Associated || f.Public.Interface != "" {
 					w.Errorf("the address is %+v", f.Public)
 				}
@@ -125,6 +128,9 @@ func TestEvents(t *testing.T) {
 			func(w *world) {
 				if w.found(memberA, "eni-011", "10.1.0.4/32") != nil || *w.found(memberA, "subnet-011", "10.1.0.0/24").Usage != 6.0/256 {
 					w.Error("the instance's address is known")
+				}
+				if !strings.Contains(w.logs.String(), `"seen":5,`) { // of the subnet and its VPC
+					w.Errorf("more was looked at: %s", &w.logs)
 				}
 			}},
 		{"DetachNetworkInterface", `{"attachmentId": "eni-attach-011"}`, none,
@@ -298,8 +304,12 @@ func TestEventsOfOthersAreIgnored(t *testing.T) {
 func TestEventsReachEveryDiscovery(t *testing.T) {
 	w := newWorld(t)
 	own := must(w.store().CreateIPAM(t.Context(), store.Token{Account: memberA, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
+	unseen := must(w.store().CreateDiscovery(t.Context(), store.Token{Account: memberA, Operation: "CreateIpamResourceDiscovery"}, ipam.Discovery{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
 	if err := w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-011"}}`); err != nil {
 		t.Fatal(err)
+	}
+	if found, err := w.store().FoundOf(t.Context(), unseen.ID, home, memberA, ipam.ResourceVPC, ""); err != nil || len(found) > 0 {
+		t.Errorf("the discovery that no IPAM sees knows %d CIDRs, %v", len(found), err)
 	}
 	for _, id := range []string{w.discovery.ID, own.Discovery} {
 		found, err := w.store().FoundOf(t.Context(), id, home, memberA, ipam.ResourceVPC, "vpc-011")
@@ -398,6 +408,30 @@ func TestAnyOrder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An event that read before a run, and writes after it, undoes nothing either.
+func TestEventThatIsOvertakenByARun(t *testing.T) {
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	n := w.cloud.Network(memberA, home)
+	tags := func(name string) { n.VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}} }
+	tags("one")
+	answers := 0
+	w.cloud.Answer = func(c discovertest.Call) {
+		if answers++; answers == 4 { // AssumeRole, ListAccounts and the VPC with its subnets: all that the event reads
+			w.cloud.Answer = nil
+			tags("two")
+			w.run(t.Context(), memberA)
+		}
+	}
+	if err := w.event(memberA, "CreateTags", `{"resourcesSet": {"items": [{"resourceId": "vpc-011"}]}}`, `{}`); err != nil {
+		t.Fatal(err)
+	}
+	if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); f.Name != "two" || answers != 4 {
+		t.Errorf("the VPC is called %q after %d answers", f.Name, answers)
+	}
+	w.agrees(memberA)
 }
 
 // A run that read before an event, and writes after it, undoes nothing of it.

@@ -156,6 +156,35 @@ func TestFaultsOfTheTable(t *testing.T) {
 	}
 }
 
+// Credentials of a role that was made anew are refused: the next run has others.
+func TestRefusedCredentialsAreNotUsedAgain(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler()
+	assumed := func() (n int) {
+		for _, c := range w.cloud.Made {
+			if c.Name == "AssumeRole" {
+				n++
+			}
+		}
+		return n
+	}
+	for i, fault := range []*discovertest.Fault{nil, nil, {Status: 401, Code: "AuthFailure"}, nil} {
+		w.cloud.Fault = func(c discovertest.Call) *discovertest.Fault {
+			if c.Service == "ec2" {
+				return fault
+			}
+			return nil
+		}
+		if _, err := h.Handle(t.Context(), w.message(memberA, home)); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{1, 1, 1, 2}[i]; assumed() != want {
+			t.Errorf("after run %d the role was assumed %d times, want %d", i, assumed(), want)
+		}
+	}
+	w.agrees(memberA)
+}
+
 // A table that is away is left alone after a few failures.
 func TestRunLeavesOff(t *testing.T) {
 	w := newWorld(t)

@@ -133,7 +133,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	case len(e.Records) > 0:
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
 	case e.DetailType == discover.CallDetailType:
-		t := task{Account: e.AccountID, Region: e.EventBridgeEvent.Region}
+		t := task{Account: e.AccountID, Region: e.Region}
 		return events.SQSEventResponse{}, h.log(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
 	case e.Dispatch:
 		return events.SQSEventResponse{}, h.log(ctx, "dispatch", task{}, h.dispatch)

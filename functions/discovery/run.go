@@ -119,18 +119,16 @@ func (h *Handler) read(ctx context.Context, t task) (seen *discover.Seen, failur
 	if err == nil {
 		seen, err = discover.Read(ctx, c)
 	}
-	return seen, h.failure(ctx, t, err), err
+	return seen, h.failure(t, err), err
 }
 
-// failure returns what an error says of an account, unless it is that the
-// invocation came to its end. The account's credentials are not used again: its
-// role may be another by then.
-func (h *Handler) failure(ctx context.Context, t task, err error) *discover.Failure {
+// failure returns what an error says of an account. The account's credentials
+// are not used again: its role may be another by then.
+func (h *Handler) failure(t task, err error) *discover.Failure {
 	f := discover.FailureOf(err)
-	if f == nil || ctx.Err() != nil {
-		return nil
+	if f != nil {
+		h.clients.Forget(t.Account)
 	}
-	h.clients.Forget(t.Account)
 	return f
 }
 

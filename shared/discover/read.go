@@ -228,7 +228,7 @@ func (s *Seen) readVPCs(ctx context.Context, c EC2, filters [][]types.Filter) er
 	})
 }
 
-// readSubnets adds subnets that were not read yet.
+// readSubnets adds subnets that were not read yet: each counts once in its VPC.
 func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter) error {
 	read := map[string]bool{}
 	for _, n := range s.Subnets {
@@ -282,20 +282,12 @@ func (s *Seen) readPools(ctx context.Context, c EC2, filters [][]types.Filter) e
 var noSuchCall = []string{"InvalidAction", "UnknownOperation", "UnknownOperationException", "UnsupportedOperation", "ActionNotSupported"}
 
 func (s *Seen) readInterfaces(ctx context.Context, c EC2, filters [][]types.Filter) error {
-	read := map[string]bool{}
-	for _, i := range s.Interfaces {
-		read[aws.ToString(i.NetworkInterfaceId)] = true
-	}
 	return each(ctx, "DescribeNetworkInterfaces", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
 		out, err := c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: f, NextToken: token, MaxResults: aws.Int32(pageSize)})
 		if err != nil {
 			return nil, err
 		}
-		for _, i := range out.NetworkInterfaces {
-			if !read[aws.ToString(i.NetworkInterfaceId)] {
-				s.Interfaces = append(s.Interfaces, i)
-			}
-		}
+		s.Interfaces = append(s.Interfaces, out.NetworkInterfaces...)
 		return out.NextToken, nil
 	})
 }

@@ -179,6 +179,9 @@ func TestReadSelectedAgreesWithRead(t *testing.T) {
 		if diff := cmp.Diff(got, want, resources, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("-selected +whole:\n%s", diff)
 		}
+		if sel.AllAddresses && len(covered.Addresses) < 4 {
+			t.Fatalf("of all Elastic IPs %q are covered", covered.Addresses)
+		}
 		for _, id := range named {
 			if t := discover.IDType(id); t != "" && !covered.Covers(&ipam.Resource{Type: t, ID: id}) {
 				panic(id + " is not covered")
@@ -211,6 +214,17 @@ func TestSelectionFollowsWhatItIsCountedIn(t *testing.T) {
 	sel := discover.Selection{VPCs: []string{"vpc-071"}, Contents: true}
 	if _, covered, err := discover.ReadSelected(t.Context(), e, sel); err != nil || !slices.Equal(covered.Subnets, []string{"subnet-071", "subnet-072"}) {
 		t.Errorf("%+v, %v", covered, err)
+	}
+}
+
+// A selection is a value: what one copy gets another does not have.
+func TestSelectionsDoNotShareWhatIsAdded(t *testing.T) {
+	a := discover.Selection{VPCs: make([]string, 0, 4)}
+	b := a
+	a.Add("vpc-1")
+	b.Add("vpc-2")
+	if a.VPCs[0] != "vpc-1" || b.VPCs[0] != "vpc-2" {
+		t.Errorf("%q, %q", a.VPCs, b.VPCs)
 	}
 }
 
