@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
+	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
@@ -33,12 +34,19 @@ type Config struct {
 	AlarmTopicARN    string
 	CreateAPILogRole bool // set the account's role by which API Gateway writes logs
 	Destroyable      bool // nothing is kept when the stacks are deleted
+	Accounts         string
+	ReaderRole       string
+	DiscoveryMinutes int
+	ResourceMetrics  bool
+	NotifyEmail      string
 }
 
 var (
 	stackName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	accountList    = regexp.MustCompile(`^(organization|\d{12}(,\d{12})*)$`)
+	roleName       = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
 )
 
@@ -68,6 +76,11 @@ func (c *Config) fields() map[string]any {
 		"alarmTopicArn":    &c.AlarmTopicARN,
 		"createApiLogRole": &c.CreateAPILogRole,
 		"destroyable":      &c.Destroyable,
+		"accounts":         &c.Accounts,
+		"readerRole":       &c.ReaderRole,
+		"discoveryMinutes": &c.DiscoveryMinutes,
+		"resourceMetrics":  &c.ResourceMetrics,
+		"notifyEmail":      &c.NotifyEmail,
 	}
 }
 
@@ -76,7 +89,7 @@ func (c *Config) fields() map[string]any {
 // leave open what was meant to be closed; CDK's own members have a colon or a
 // slash in their names, or a dash.
 func ParseConfig(context map[string]any) (Config, error) {
-	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true}
+	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5}
 	var errs []error
 	fields := c.fields()
 	for _, name := range slices.Sorted(maps.Keys(context)) {
@@ -176,10 +189,17 @@ func (c *Config) check() (errs []error) {
 	if c.AlarmEmail != "" && c.AlarmTopicARN != "" {
 		errs = append(errs, errors.New("alarmEmail and alarmTopicArn: give one of them; an existing topic has its own subscriptions"))
 	}
-	if c.AlarmEmail != "" {
-		if a, err := mail.ParseAddress(c.AlarmEmail); err != nil || a.Address != c.AlarmEmail {
-			errs = append(errs, fmt.Errorf("alarmEmail: %q is not a mail address", c.AlarmEmail))
+	for name, address := range map[string]string{"alarmEmail": c.AlarmEmail, "notifyEmail": c.NotifyEmail} {
+		if a, err := mail.ParseAddress(address); address != "" && (err != nil || a.Address != address) {
+			errs = append(errs, fmt.Errorf("%s: %q is not a mail address", name, address))
 		}
+	}
+	if c.Accounts != "" {
+		matches("accounts", c.Accounts, accountList, "organization, or 111122223333,444455556666")
+	}
+	matches("readerRole", c.ReaderRole, roleName, "cadastre-reader: letters, digits and any of +=,.@_-, at most 64")
+	if c.DiscoveryMinutes < 1 || c.DiscoveryMinutes > 24*60 {
+		errs = append(errs, fmt.Errorf("discoveryMinutes: %d is not from 1 to %d", c.DiscoveryMinutes, 24*60))
 	}
 	if _, err := lambdakit.ParseQuotas(string(c.Quotas)); err != nil {
 		errs = append(errs, fmt.Errorf("quotas: %w", err))

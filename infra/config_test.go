@@ -15,7 +15,7 @@ import (
 )
 
 func TestConfig(t *testing.T) {
-	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true}
+	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5}
 	with := func(change func(*Config)) Config {
 		c := defaults
 		change(&c)
@@ -27,6 +27,7 @@ func TestConfig(t *testing.T) {
 			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"*:role/a,b"}, Readers: []string{"*"},
 			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Architecture: "x86_64", LogRetentionDays: 30,
 			AlarmEmail: "network@example.com", Destroyable: true,
+			Accounts: "111122223333,444455556666", ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
 		}
 	})
 	for _, c := range []struct {
@@ -40,12 +41,14 @@ func TestConfig(t *testing.T) {
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"*:role/a,b"}, "readers": []any{"*"},
 			"quotas": map[string]any{"pools_per_scope": 500.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
+			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
 		}, all},
 		{"all, from the command line", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
 			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["*:role/a,b"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
+			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 		}, all},
 		{"CDK's own members", map[string]any{
 			"@aws-cdk/core:defaultCrossStackReferences": "strong", "aws:cdk:enable-path-metadata": true, "acknowledged-issue-numbers": []any{1.0},
@@ -71,7 +74,7 @@ func TestConfigErrors(t *testing.T) {
 		value  any
 		want   string
 	}{
-		{"organisationId", "o-a1b2c3d4e5", "organisationId: there is no such member; there are administrators, alarmEmail,"},
+		{"organisationId", "o-a1b2c3d4e5", "organisationId: there is no such member; there are accounts, administrators, alarmEmail,"},
 		{"name", "1st", `name: "1st" is not such as cadastre`},
 		{"name", strings.Repeat("a", 65), "is not such as cadastre"},
 		{"name", "", `name: "" is not such as cadastre`},
@@ -95,6 +98,10 @@ func TestConfigErrors(t *testing.T) {
 		{"logRetentionDays", "month", "logRetentionDays: month is not a whole number"},
 		{"alarmEmail", "Network <network@example.com>", "alarmEmail: \"Network <network@example.com>\" is not a mail address"},
 		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is not such as arn:aws:sns:"},
+		{"accounts", "all", "accounts: \"all\" is not such as organization"},
+		{"readerRole", "a role", "readerRole: \"a role\" is not such as cadastre-reader"},
+		{"discoveryMinutes", 0.0, "discoveryMinutes: 0 is not from 1 to 1440"},
+		{"notifyEmail", "network", "notifyEmail: \"network\" is not a mail address"},
 		{"destroyable", "yes", "destroyable: yes is not true or false"},
 		{"destroyable", 1.0, "destroyable: 1 is not true or false"},
 	} {

@@ -43,7 +43,7 @@ func TestLogicalIDs(t *testing.T) {
 	for _, s := range []struct {
 		name string
 		template
-	}{{"data", plain().data}, {"service", plain().service}} {
+	}{{"data", plain().data}, {"service", plain().service}, {"watch", plain().watch}} {
 		for _, id := range slices.Sorted(maps.Keys(s.Resources)) {
 			fmt.Fprintf(&b, "%s %s %s\n", s.name, s.Resources[id].Type, deployment.ReplaceAllString(id, "$1…"))
 		}
@@ -72,6 +72,7 @@ func TestLogicalIDsDoNotDependOnConfiguration(t *testing.T) {
 		for name, d := range deployments {
 			diff(t, plain().data.ids(kind), d().data.ids(kind))
 			diff(t, plain().service.ids(kind), d().service.ids(kind))
+			diff(t, plain().watch.ids(kind), d().watch.ids(kind))
 			if len(d().data.ids(kind))+len(d().service.ids(kind)) == 0 {
 				t.Errorf("%s has no %s", name, kind)
 			}
@@ -430,14 +431,15 @@ func TestDeadLetters(t *testing.T) {
 
 // The README's table of alarms is the template's.
 func TestAlarms(t *testing.T) {
-	d := plain().service
 	rows := "| alarm | metric | goes off at | says |\n|---|---|---|---|\n"
-	for _, id := range d.ids("AWS::CloudWatch::Alarm") {
-		p := d.Resources[id].Properties
-		diff(t, any("GreaterThanOrEqualToThreshold"), p["ComparisonOperator"])
-		diff(t, any("notBreaching"), p["TreatMissingData"])
-		rows += fmt.Sprintf("| `%s` | %s %s, %s in %v min | ≥ %v, %v in a row | %s |\n", strings.TrimPrefix(id[:len(id)-8], "Alarms"),
-			p["Namespace"], p["MetricName"], p["Statistic"], p["Period"].(float64)/60, p["Threshold"], p["EvaluationPeriods"], p["AlarmDescription"])
+	for _, d := range []template{plain().service, plain().watch} {
+		for _, id := range d.ids("AWS::CloudWatch::Alarm") {
+			p := d.Resources[id].Properties
+			diff(t, any("GreaterThanOrEqualToThreshold"), p["ComparisonOperator"])
+			diff(t, any("notBreaching"), p["TreatMissingData"])
+			rows += fmt.Sprintf("| `%s` | %s %s, %s in %v min | ≥ %v, %v in a row | %s |\n", strings.TrimPrefix(id[:len(id)-8], "Alarms"),
+				p["Namespace"], p["MetricName"], p["Statistic"], p["Period"].(float64)/60, p["Threshold"], p["EvaluationPeriods"], p["AlarmDescription"])
+		}
 	}
 	readme(t, "alarms", rows)
 }
@@ -555,7 +557,7 @@ func TestOutputs(t *testing.T) {
 
 // Templates that are bound to no account and Region name none, nor a partition.
 func TestNoRegionInTheTemplates(t *testing.T) {
-	b, err := json.Marshal([]template{closed().data, closed().service})
+	b, err := json.Marshal([]template{closed().data, closed().service, closed().watch})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func build(app awscdk.App, functions string) error {
 		StackProps:  props("data", "Cadastre: the table that holds all state"),
 		Destroyable: c.Destroyable,
 	})
-	stacks.NewService(app, "Service", &stacks.ServiceProps{
+	service := stacks.ServiceProps{
 		StackProps:     props("service", "Cadastre: the API and its functions"),
 		Name:           c.Name,
 		Table:          data.Table,
@@ -85,6 +85,15 @@ func build(app awscdk.App, functions string) error {
 		LogRetention:   retentions[c.LogRetentionDays],
 		Destroyable:    c.Destroyable,
 		Alarms:         alarms.Props{Email: c.AlarmEmail, TopicARN: c.AlarmTopicARN},
-	})
+
+		Accounts:         c.Accounts,
+		ReaderRole:       c.ReaderRole,
+		DiscoveryMinutes: float64(c.DiscoveryMinutes),
+		ResourceMetrics:  c.ResourceMetrics,
+		NotifyEmail:      c.NotifyEmail,
+	}
+	stacks.NewService(app, "Service", &service)
+	service.StackProps = props("watch", "Cadastre: what watches the live network")
+	stacks.NewWatch(app, "Watch", &service)
 	return nil
 }

@@ -53,8 +53,8 @@ type resource struct {
 // deployment is the app's templates and what was found in it on the way:
 // errors and warnings of CDK and of cdk-nag's AwsSolutions rules.
 type deployment struct {
-	data, service template
-	findings      []string
+	data, service, watch template
+	findings             []string
 }
 
 const (
@@ -74,6 +74,7 @@ var (
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
+			"accounts": "organization", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 		})
 	})
 	// passing leaves nothing behind, as on the emulator.
@@ -133,6 +134,7 @@ func synthesize(account, region string, context map[string]any) deployment {
 	}
 	d.data = read("Data")
 	d.service = read("Service")
+	d.watch = read("Watch")
 	return d
 }
 

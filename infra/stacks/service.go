@@ -21,15 +21,18 @@ import (
 )
 
 // Functions are the names of the functions that the service is made of.
-var Functions = []string{apiFunctionName, customResourceFunctionName, provisioningFunctionName}
+var Functions = []string{apiFunctionName, complianceFunctionName, customResourceFunctionName, discoveryFunctionName, historyFunctionName, provisioningFunctionName}
 
 const (
 	apiFunctionName            = "api"
+	complianceFunctionName     = "compliance"
 	customResourceFunctionName = "customresource"
+	discoveryFunctionName      = "discovery"
+	historyFunctionName        = "history"
 	provisioningFunctionName   = "provisioning"
 )
 
-// ServiceProps are the service stack's.
+// ServiceProps are the service stack's, and the watch stack's.
 type ServiceProps struct {
 	awscdk.StackProps
 	Name         string // of the API
@@ -44,6 +47,13 @@ type ServiceProps struct {
 	LogRetention   awslogs.RetentionDays
 	Destroyable    bool // logs and dead letters go with the stack
 	Alarms         alarms.Props
+
+	// Of the watch stack.
+	Accounts         string  // "organization" or account ids with commas between them; "" for the owner's
+	ReaderRole       string  // name of the role in each account
+	DiscoveryMinutes float64 // between runs
+	ResourceMetrics  bool
+	NotifyEmail      string // is mailed when resources overlap
 }
 
 // NewService makes the stack of the functions and their doors. Its outputs are
@@ -51,30 +61,9 @@ type ServiceProps struct {
 // ProvisioningFunctionName.
 func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
-	removal := awscdk.RemovalPolicy_RETAIN
-	if props.Destroyable {
-		removal = awscdk.RemovalPolicy_DESTROY
-	}
+	removal := props.removal()
 	function := func(name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
-		environment := map[string]string{
-			lambdakit.EnvTable:      *props.Table.TableName(),
-			lambdakit.EnvHomeRegion: *stack.Region(),
-			lambdakit.EnvAccount:    *stack.Account(),
-		}
-		maps.Copy(environment, props.Environment)
-		return gofunction.Props{
-			Description:  description,
-			Asset:        filepath.Join(props.Functions, name),
-			Architecture: props.Architecture,
-			MemoryMB:     memoryMB,
-			Timeout:      timeout,
-			Environment:  environment,
-			LogRetention: props.LogRetention,
-			LogRemoval:   removal,
-			Statements: map[string]awsiam.PolicyStatement{"Table": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings(store.DynamoActions...), Resources: jsii.Strings(*props.Table.TableArn()),
-			})},
-		}
+		return functionOf(stack, props, name, description, memoryMB, timeout)
 	}
 	// API Gateway waits for 29 seconds; ending before lets the caller have the
 	// function's own answer.
@@ -102,8 +91,8 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	a.Function("CustomResourceFunction", customResource)
 	a.Function("Provisioning", provisioning.Function)
 	a.API(api)
-	a.DeadLetters(provisioning.DeadLetters)
-	a.Stream(provisioning.Function.Lambda)
+	a.DeadLetters("", provisioning.DeadLetters)
+	a.Stream("", provisioning.Function.Lambda)
 	a.Table(props.Table)
 	output(stack, "ApiUrl", api.Url(), "The address of the API")
 	output(stack, "ApiId", api.RestApiId(), "The id of the API")
@@ -111,4 +100,35 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
 	return stack
+}
+
+// removal is what becomes of logs and dead letters when their stack is deleted.
+func (p *ServiceProps) removal() awscdk.RemovalPolicy {
+	if p.Destroyable {
+		return awscdk.RemovalPolicy_DESTROY
+	}
+	return awscdk.RemovalPolicy_RETAIN
+}
+
+// functionOf returns the properties of a function on the table.
+func functionOf(stack awscdk.Stack, props *ServiceProps, name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
+	environment := map[string]string{
+		lambdakit.EnvTable:      *props.Table.TableName(),
+		lambdakit.EnvHomeRegion: *stack.Region(),
+		lambdakit.EnvAccount:    *stack.Account(),
+	}
+	maps.Copy(environment, props.Environment)
+	return gofunction.Props{
+		Description:  description,
+		Asset:        filepath.Join(props.Functions, name),
+		Architecture: props.Architecture,
+		MemoryMB:     memoryMB,
+		Timeout:      timeout,
+		Environment:  environment,
+		LogRetention: props.LogRetention,
+		LogRemoval:   props.removal(),
+		Statements: map[string]awsiam.PolicyStatement{"Table": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions: jsii.Strings(store.DynamoActions...), Resources: jsii.Strings(*props.Table.TableArn()),
+		})},
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 // Props say who is told. Without any, the alarms only show their states.
@@ -88,15 +89,30 @@ func (a *Alarms) API(api awsapigateway.RestApi) {
 	a.add(alarm{"ApiServerErrors", "The API answers with server errors.", api.DeploymentStage().MetricServerError(statistic("Sum")), 1, 1})
 }
 
-// DeadLetters adds the alarm DeadLetters.
-func (a *Alarms) DeadLetters(queue awssqs.Queue) {
-	a.add(alarm{"DeadLetters", "Work was given up; the queue tells which.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
+// DeadLetters adds the alarm <name>DeadLetters.
+func (a *Alarms) DeadLetters(name string, queue awssqs.Queue) {
+	a.add(alarm{name + "DeadLetters", "Work was given up; the queue tells which.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
 }
 
-// Stream adds the alarm StreamAge, on the age of the stream records that the
+// Stream adds the alarm <name>StreamAge, on the age of the stream records that the
 // function reads.
-func (a *Alarms) Stream(f awslambda.IFunction) {
-	a.add(alarm{"StreamAge", "The table's stream is read late.", f.Metric(jsii.String("IteratorAge"), statistic("Maximum")), *period().ToMilliseconds(nil), 2})
+func (a *Alarms) Stream(name string, f awslambda.IFunction) {
+	a.add(alarm{name + "StreamAge", "The table's stream is read late.", f.Metric(jsii.String("IteratorAge"), statistic("Maximum")), *period().ToMilliseconds(nil), 2})
+}
+
+// Network adds the alarms on what the watching functions measure: pools that are
+// nearly full, resources that overlap, and discovery that fails.
+func (a *Alarms) Network() {
+	for _, m := range []struct{ name, description string }{
+		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which."},
+		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which."},
+		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why."},
+	} {
+		metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String(telemetry.Namespace), MetricName: &m.name, Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Minutes(jsii.Number(15)),
+		})
+		a.add(alarm{m.name, m.description, metric, 1, 1})
+	}
 }
 
 // Table adds the alarms TableReadThrottles, TableWriteThrottles and, for each

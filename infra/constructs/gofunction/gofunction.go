@@ -36,6 +36,7 @@ type Props struct {
 // Function is a Lambda function and what stands around it.
 type Function struct {
 	Lambda  awslambda.Function
+	Role    awsiam.Role
 	Timeout awscdk.Duration
 }
 
@@ -91,5 +92,5 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 		Tracing:       awslambda.Tracing_ACTIVE,
 		Role:          role.WithoutPolicyUpdates(nil),
 	})
-	return &Function{Lambda: function, Timeout: props.Timeout}
+	return &Function{Lambda: function, Role: role, Timeout: props.Timeout}
 }

@@ -1,0 +1,115 @@
+// Package queued provides the construct of a function that has work sent to itself:
+// a schedule has it find out what is due, and it takes the work from its queue.
+package queued
+
+import (
+	"maps"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsschedulertargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+)
+
+// Props are those of the function and what drives it.
+type Props struct {
+	// Function is what the function is made of; its queue is added to its
+	// statements and its environment.
+	Function    gofunction.Props
+	Variable    string // of the environment, for the queue's URL
+	Environment map[string]string
+	Statements  map[string]awsiam.PolicyStatement
+	Wildcard    string          // why a statement of Statements may name a set of resources, if one does
+	Every       awscdk.Duration // between events {"dispatch": true}
+	Description string          // of the schedule
+	Removal     awscdk.RemovalPolicy
+}
+
+// Queued is the function and its queues.
+type Queued struct {
+	Function *gofunction.Function
+	Queue    awssqs.Queue
+	// DeadLetters holds what was given up: messages of the queue, and events
+	// that did not reach the function.
+	DeadLetters awssqs.Queue
+}
+
+// DeadLetters makes a queue for what is given up.
+func DeadLetters(scope constructs.Construct, id string, removal awscdk.RemovalPolicy) awssqs.Queue {
+	queue := awssqs.NewQueue(scope, jsii.String(id+"DeadLetters"), &awssqs.QueueProps{
+		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED,
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), RemovalPolicy: removal,
+	})
+	cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
+		Id: jsii.String("AwsSolutions-SQS3"), Reason: jsii.String("It is a dead-letter queue itself."),
+	}}, nil)
+	return queue
+}
+
+// NewQueued makes the function, its queue and its schedule. A message is tried
+// five times, each for as long as the function may run.
+func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
+	scope = constructs.NewConstruct(scope, &id)
+	dead := DeadLetters(scope, "", props.Removal)
+	queue := awssqs.NewQueue(scope, jsii.String("Queue"), &awssqs.QueueProps{
+		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED, RemovalPolicy: props.Removal,
+		// The Lambda Developer Guide, "Configuring a queue": six times the function's timeout.
+		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(6 * *props.Function.Timeout.ToSeconds(nil))),
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(5)},
+	})
+	function := props.Function
+	function.Environment = maps.Clone(function.Environment)
+	maps.Copy(function.Environment, props.Environment)
+	function.Environment[props.Variable] = *queue.QueueUrl()
+	function.Statements = maps.Clone(function.Statements)
+	maps.Copy(function.Statements, props.Statements)
+	function.Statements["Queue"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"),
+		Resources: jsii.Strings(*queue.QueueArn()),
+	})
+	q := &Queued{Function: gofunction.NewFunction(scope, "Worker", &function), Queue: queue, DeadLetters: dead}
+	if props.Wildcard != "" {
+		cdknag.NagSuppressions_AddResourceSuppressions(q.Function.Role, &[]*cdknag.NagPackSuppression{{
+			Id: jsii.String("AwsSolutions-IAM5"), Reason: &props.Wildcard,
+		}}, nil)
+	}
+	q.Function.Lambda.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
+		BatchSize: jsii.Number(1), ReportBatchItemFailures: jsii.Bool(true),
+	}))
+	awsscheduler.NewSchedule(scope, jsii.String("Dispatch"), &awsscheduler.ScheduleProps{
+		Description: &props.Description,
+		Schedule:    awsscheduler.ScheduleExpression_Rate(props.Every),
+		Target: awsschedulertargets.NewLambdaInvoke(q.Function.Lambda, &awsschedulertargets.ScheduleTargetBaseProps{
+			Input:           awsscheduler.ScheduleTargetInput_FromObject(map[string]any{"dispatch": true}),
+			DeadLetterQueue: dead,
+			MaxEventAge:     props.Every, // then the next one is due
+			RetryAttempts:   jsii.Number(3),
+			Role:            q.schedulerRole(scope),
+		}),
+	})
+	return q
+}
+
+func (q *Queued) schedulerRole(scope constructs.Construct) awsiam.IRole {
+	allow := func(action string, resource *string) awsiam.PolicyDocument {
+		return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(action), Resources: &[]*string{resource}}),
+		}})
+	}
+	return awsiam.NewRole(scope, jsii.String("DispatchRole"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(scope).Account()}},
+		}),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			"DeadLetters": allow("sqs:SendMessage", q.DeadLetters.QueueArn()),
+			"Invoke":      allow("lambda:InvokeFunction", q.Function.Lambda.FunctionArn()),
+		},
+	}).WithoutPolicyUpdates(nil)
+}

@@ -1,0 +1,143 @@
+package stacks
+
+import (
+	"maps"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cadastre-ipam/cadastre/events"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/queued"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/reader"
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// The variables of the watching functions' environments, as they read them.
+const (
+	envAccounts        = "CADASTRE_ACCOUNTS"
+	envBus             = "CADASTRE_BUS"
+	envComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE"
+	envDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"
+	envReaderRole      = "CADASTRE_READER_ROLE"
+	envResourceMetrics = "CADASTRE_RESOURCE_METRICS"
+)
+
+// NewWatch makes the stack of what watches the live network: discovery,
+// compliance, history, and the event bus that tells of it. Its outputs are
+// BusName, BusArn, DiscoveryFunctionName, ComplianceFunctionName and
+// HistoryFunctionName.
+func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
+	stack := awscdk.NewStack(scope, &id, &props.StackProps)
+	allow := func(resource string, actions ...string) awsiam.PolicyStatement {
+		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(actions...), Resources: &[]*string{&resource}})
+	}
+	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{EventBusName: &props.Name})
+	if props.OrganizationID != "" {
+		// Members' rules forward EC2's events.
+		bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: jsii.String("Organization"), Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+			Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:PrincipalOrgID": props.OrganizationID}},
+		}))
+	}
+	minutes := func(n float64) awscdk.Duration { return awscdk.Duration_Minutes(&n) }
+
+	compliance := queued.NewQueued(stack, "Compliance", &queued.Props{
+		Function:    functionOf(stack, props, complianceFunctionName, "Scans scopes and writes their metrics", 512, minutes(10)),
+		Variable:    envComplianceQueue,
+		Every:       minutes(15),
+		Description: "Has every scope scanned",
+		Environment: map[string]string{envResourceMetrics: map[bool]string{true: "true", false: "false"}[props.ResourceMetrics]},
+		Removal:     props.removal(),
+	})
+
+	role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.ReaderRole
+	statements := map[string]awsiam.PolicyStatement{"Accounts": allow(role, "sts:AssumeRole")}
+	if props.Accounts == discover.EveryAccount {
+		statements["Organization"] = allow("*", discover.OrganizationActions...)
+	}
+	discovery := queued.NewQueued(stack, "Discovery", &queued.Props{
+		Function:    functionOf(stack, props, discoveryFunctionName, "Finds what lives in the accounts' networks", 512, minutes(5)),
+		Variable:    envDiscoveryQueue,
+		Every:       minutes(props.DiscoveryMinutes),
+		Description: "Has every account and Region looked at",
+		Environment: map[string]string{envAccounts: props.Accounts, envReaderRole: props.ReaderRole},
+		Statements:  statements,
+		Wildcard:    "Any account's reader role may be assumed: which trust this function, they say.",
+		Removal:     props.removal(),
+	})
+	awsevents.NewRule(stack, jsii.String("Changes"), &awsevents.RuleProps{
+		Description: jsii.String("Changes of live networks"),
+		EventBus:    bus,
+		EventPattern: &awsevents.EventPattern{
+			Source: jsii.Strings("aws.ec2"), DetailType: jsii.Strings("AWS API Call via CloudTrail"),
+			Detail: &map[string]any{"eventSource": jsii.Strings("ec2.amazonaws.com"), "eventName": jsii.Strings(discover.CallNames()...)},
+		},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(discovery.Function.Lambda, &awseventstargets.LambdaFunctionProps{
+			DeadLetterQueue: discovery.DeadLetters, MaxEventAge: awscdk.Duration_Hours(jsii.Number(1)), RetryAttempts: jsii.Number(3),
+		})},
+	})
+	reader.NewReader(stack, "Reader", &reader.Props{Name: props.ReaderRole, Trusted: discovery.Function.Role})
+
+	given := queued.DeadLetters(stack, "History", props.removal())
+	historyProps := functionOf(stack, props, historyFunctionName, "Writes history and tells of changes", 512, minutes(2))
+	historyProps.Environment = maps.Clone(historyProps.Environment)
+	historyProps.Environment[envBus], historyProps.Environment[envComplianceQueue] = *bus.EventBusName(), *compliance.Queue.QueueUrl()
+	historyProps.Statements["Bus"] = allow(*bus.EventBusArn(), "events:PutEvents")
+	historyProps.Statements["Compliance"] = allow(*compliance.Queue.QueueArn(), "sqs:SendMessage")
+	historyProps.Statements["DeadLetters"] = allow(*given.QueueArn(), "sqs:SendMessage")
+	historyProps.Statements["Stream"] = allow(*props.Table.TableStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+	historyProps.Statements["Streams"] = allow("*", "dynamodb:ListStreams")
+	history := gofunction.NewFunction(stack, "History", &historyProps)
+	var filters []*map[string]any
+	for _, f := range store.HistoryFilters() {
+		filters = append(filters, awslambda.FilterCriteria_Filter(&f))
+	}
+	history.Lambda.AddEventSource(awslambdaeventsources.NewDynamoEventSource(props.Table, &awslambdaeventsources.DynamoEventSourceProps{
+		StartingPosition:        awslambda.StartingPosition_TRIM_HORIZON,
+		BatchSize:               jsii.Number(100),
+		Filters:                 &filters,
+		ReportBatchItemFailures: jsii.Bool(true),
+		BisectBatchOnError:      jsii.Bool(true),
+		RetryAttempts:           jsii.Number(100), // what is given up is missing from history
+		OnFailure:               awslambdaeventsources.NewSqsDlq(given),
+	}))
+
+	if props.NotifyEmail != "" {
+		topic := awssns.NewTopic(stack, jsii.String("Overlaps"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&props.NotifyEmail, nil))
+		awsevents.NewRule(stack, jsii.String("OverlapDetected"), &awsevents.RuleProps{
+			Description:  jsii.String("Mails that resources overlap"),
+			EventBus:     bus,
+			EventPattern: &awsevents.EventPattern{Source: jsii.Strings(events.Source), DetailType: jsii.Strings(string(events.OverlapDetected))},
+			Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewSnsTopic(topic, nil)},
+		})
+	}
+
+	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
+	a.Function("Compliance", compliance.Function)
+	a.Function("Discovery", discovery.Function)
+	a.Function("History", history)
+	a.DeadLetters("Compliance", compliance.DeadLetters)
+	a.DeadLetters("Discovery", discovery.DeadLetters)
+	a.DeadLetters("History", given)
+	a.Stream("History", history.Lambda)
+	a.Network()
+	output(stack, "BusName", bus.EventBusName(), "The bus that tells of changes")
+	output(stack, "BusArn", bus.EventBusArn(), "Where member accounts forward EC2's events to")
+	output(stack, "ComplianceFunctionName", compliance.Function.Lambda.FunctionName(), "The function that scans scopes")
+	output(stack, "DiscoveryFunctionName", discovery.Function.Lambda.FunctionName(), "The function that finds what lives in networks")
+	output(stack, "HistoryFunctionName", history.Lambda.FunctionName(), "The function that reads the table's stream")
+	return stack
+}
