@@ -17,7 +17,7 @@ export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
 export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
 arch=x86_64
 [ "$(go env GOARCH)" != arm64 ] || arch=arm64
-context=(--context architecture="$arch" --context destroyable=true)
+context=(--context architecture="$arch" --context destroyable=true --context accounts=organization)
 
 # cdk COMMAND ARGUMENTS… runs it quietly, and shows what it printed if it fails.
 cdk() {
@@ -37,4 +37,7 @@ outputs = {k: v for stack in json.load(open(sys.argv[1])).values() for k, v in s
 print(f"AWS_ENDPOINT_URL={sys.argv[2]}")
 print(f"CADASTRE_ENDPOINT={sys.argv[2]}/_aws/execute-api/{outputs['ApiId']}/prod")
 print(f"CADASTRE_TABLE={outputs['TableName']}")
+print(f"CADASTRE_BUS={outputs['BusName']}")
+for name in ("Compliance", "Discovery", "History"):
+    print(f"CADASTRE_{name.upper()}_FUNCTION={outputs[name + 'FunctionName']}")
 PY
