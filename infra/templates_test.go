@@ -101,7 +101,7 @@ func TestTemplatesToCopy(t *testing.T) {
 	if len(paths) < 2 {
 		t.Fatalf("there are %v", paths)
 	}
-	for _, path := range append(paths, "templates/forwarder.yaml") {
+	for _, path := range append(paths, "templates/forwarder.yaml", "templates/member.yaml") {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

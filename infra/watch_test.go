@@ -171,5 +171,32 @@ func TestWatchOutputs(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "HistoryFunctionName"}, names)
+	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "DiscoveryRoleArn", "HistoryFunctionName"}, names)
+}
+
+// The members' template reads and forwards what the owner account's part of the
+// stack does.
+func TestMember(t *testing.T) {
+	m := written(t, "templates/member.yaml")
+	diff(t, []string{"AWS::Events::Rule", "AWS::IAM::Role"}, kinds(m.template))
+	_, reader := plain().watch.one(t, "AWS::IAM::Role", "Reader")
+	grants := func(r resource) (all []any) {
+		for _, p := range r.Properties["Policies"].([]any) {
+			for _, s := range p.(object)["PolicyDocument"].(object)["Statement"].([]any) {
+				all = append(all, s)
+			}
+		}
+		return all
+	}
+	diff(t, grants(reader), grants(m.Resources["Reader"]))
+	diff(t, []any{object{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${BusArn}"}}, grants(m.Resources["Forwarder"]))
+	_, changes := plain().watch.one(t, "AWS::Events::Rule", "Changes")
+	diff(t, changes.Properties["EventPattern"], m.Resources["Changes"].Properties["EventPattern"])
+	b, err := json.Marshal(m.Resources["Reader"].Properties["AssumeRolePolicyDocument"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(b); !strings.Contains(got, "aws:PrincipalArn") || !strings.Contains(got, "DiscoveryRoleArn") {
+		t.Errorf("the reader trusts %s", got)
+	}
 }

@@ -35,8 +35,8 @@ const (
 
 // NewWatch makes the stack of what watches the live network: discovery,
 // compliance, history, and the event bus that tells of it. Its outputs are
-// BusName, BusArn, DiscoveryFunctionName, ComplianceFunctionName and
-// HistoryFunctionName.
+// BusName, BusArn, DiscoveryFunctionName, DiscoveryRoleArn,
+// ComplianceFunctionName and HistoryFunctionName.
 func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	allow := func(resource string, actions ...string) awsiam.PolicyStatement {
@@ -138,6 +138,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	output(stack, "BusArn", bus.EventBusArn(), "Where member accounts forward EC2's events to")
 	output(stack, "ComplianceFunctionName", compliance.Function.Lambda.FunctionName(), "The function that scans scopes")
 	output(stack, "DiscoveryFunctionName", discovery.Function.Lambda.FunctionName(), "The function that finds what lives in networks")
+	output(stack, "DiscoveryRoleArn", discovery.Function.Role.RoleArn(), "The role that members' reader roles trust")
 	output(stack, "HistoryFunctionName", history.Lambda.FunctionName(), "The function that reads the table's stream")
 	return stack
 }

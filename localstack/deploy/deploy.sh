@@ -38,6 +38,8 @@ print(f"AWS_ENDPOINT_URL={sys.argv[2]}")
 print(f"CADASTRE_ENDPOINT={sys.argv[2]}/_aws/execute-api/{outputs['ApiId']}/prod")
 print(f"CADASTRE_TABLE={outputs['TableName']}")
 print(f"CADASTRE_BUS={outputs['BusName']}")
+print(f"CADASTRE_BUS_ARN={outputs['BusArn']}")
+print(f"CADASTRE_DISCOVERY_ROLE={outputs['DiscoveryRoleArn']}")
 for name in ("Compliance", "Discovery", "History"):
     print(f"CADASTRE_{name.upper()}_FUNCTION={outputs[name + 'FunctionName']}")
 PY
