@@ -67,7 +67,9 @@ func TestFaultsOfAWS(t *testing.T) {
 					if struck && (after.FailureCode != code || after.Failure == "" || after.Succeeded != before.Succeeded || after.Attempted <= before.Attempted) {
 						t.Errorf("the account is at %+v", after)
 					}
+					w.cloud.Lock() // of what is silent, something may still be under way
 					w.cloud.Fault = nil
+					w.cloud.Unlock()
 					if !w.run(t.Context(), memberB) {
 						t.Error("the other account's message is not done")
 					}

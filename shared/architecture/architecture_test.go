@@ -61,6 +61,7 @@ var forbidden = []struct{ under, imports, why string }{
 	{"shared/ipam", module + "shared/ops", "the core knows no operations"},
 	{"shared/store", module + "shared/ops", "the store knows no operations"},
 	{"shared/store", module + "shared/wire", "the store knows no wire format"},
+	{"shared/discover", module + "shared/store", "readers keep nothing"},
 	{"shared/wire", module + "shared/ops", "the wire formats know no operations"},
 	{"shared/wire", module + "shared/store", "the wire formats know no store"},
 	{"shared/fsck", module + "shared/store", "the checker shares no code with what it checks"},

@@ -135,7 +135,7 @@ func (s *Seen) vpcCIDRs(v *types.Vpc) []ipam.Resource {
 		used := 0.0
 		for _, n := range subnets {
 			if c.Overlaps(n) && n.Bits() >= c.Bits() {
-				used += math.Ldexp(1, c.Bits()-n.Bits()) // exact: sums of powers of two, of which the least is 2^-12 of IPv4
+				used += math.Ldexp(1, c.Bits()-n.Bits()) // exact in any order: a VPC's subnets are at least 2^-12 of its CIDR
 			}
 		}
 		one := r
@@ -188,7 +188,7 @@ func subnetCIDRs(n *types.Subnet) []ipam.Resource {
 	if c, ok := cidr(n.CidrBlock); ok { // none of a subnet that is IPv6 only
 		one := r
 		one.CIDR = c
-		if n.AvailableIpAddressCount != nil {
+		if n.AvailableIpAddressCount != nil && c.Addr().Is4() {
 			one.Usage = share(int64(*n.AvailableIpAddressCount), int64(1)<<(32-c.Bits()))
 		}
 		all = append(all, one)
@@ -287,6 +287,9 @@ func interfaceCIDRs(i *types.NetworkInterface) []ipam.Resource {
 	}
 	if a := i.Attachment; a != nil {
 		r.Instance, r.InstanceOwner = aws.ToString(a.InstanceId), aws.ToString(a.InstanceOwnerId)
+		if r.Instance != "" && r.InstanceOwner == "" {
+			r.InstanceOwner = aws.ToString(i.OwnerId) // AWS always tells; emulators may not
+		}
 	}
 	var all []ipam.Resource
 	with := func(c netip.Prefix, ok bool, a *types.NetworkInterfaceAssociation) {

@@ -81,6 +81,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{"an empty /24 has the five that AWS reserves in use", discover.Seen{Subnets: []types.Subnet{subnet("10.0.0.0/24", 251)}}, ptr(5.0 / 256)},
 		{"a full /28", discover.Seen{Subnets: []types.Subnet{subnet("10.0.0.0/28", 0)}}, ptr(1.0)},
+		{"more available than there are", discover.Seen{Subnets: []types.Subnet{subnet("10.0.0.0/28", 251)}}, ptr(0.0)},
+		{"a subnet whose block is of IPv6", discover.Seen{Subnets: []types.Subnet{subnet("2001:db8::/64", 251)}}, nil},
 		{"not told", discover.Seen{Subnets: []types.Subnet{{SubnetId: ptr("subnet-1"), CidrBlock: ptr("10.0.0.0/24")}}}, nil},
 		{"a VPC without subnets", discover.Seen{VPCs: []types.Vpc{{VpcId: ptr("vpc-1"), CidrBlock: ptr("10.0.0.0/16")}}}, ptr(0.0)},
 		{"a pool's range, half of it given out", discover.Seen{Pools: []types.PublicIpv4Pool{{PoolId: ptr("ipv4pool-ec2-1"), PoolAddressRanges: []types.PublicIpv4PoolRange{
@@ -174,6 +176,27 @@ func TestServices(t *testing.T) {
 		}}})
 		if got.Public == nil || got.Public.Service != c.service || got.Public.ServiceResource != c.resource || got.Public.Type != c.type_ {
 			t.Errorf("%q of type %s: %+v", c.description, c.kind, got.Public)
+		}
+	}
+}
+
+func TestInstancesOwner(t *testing.T) {
+	for _, c := range []struct{ instance, owner, want string }{
+		{"i-1", account, account},
+		{"i-1", "999900009999", "999900009999"}, // of a NAT gateway or the like
+		{"i-1", "", account},
+		{"", "amazon-aws", "amazon-aws"},
+		{"", "", ""},
+	} {
+		i := types.NetworkInterface{NetworkInterfaceId: ptr("eni-1"), OwnerId: ptr(account), PrivateIpAddress: ptr("10.0.0.4"), Attachment: &types.NetworkInterfaceAttachment{}}
+		if c.instance != "" {
+			i.Attachment.InstanceId = &c.instance
+		}
+		if c.owner != "" {
+			i.Attachment.InstanceOwnerId = &c.owner
+		}
+		if got := one(t, discover.Seen{Interfaces: []types.NetworkInterface{i}}); got.Instance != c.instance || got.InstanceOwner != c.want {
+			t.Errorf("%+v: %s of %s", c, got.Instance, got.InstanceOwner)
 		}
 	}
 }

@@ -63,8 +63,8 @@ type Cloud struct {
 	Members      []Member
 	Parents      map[string]string // of units
 	PageSize     int               // most of what a page holds, besides what the caller asks for
-	Fault        func(Call) *Fault // asked about each call
-	Answer       func(Call)        // called when a call was carried out and is to be answered
+	Fault        func(Call) *Fault // asked about each call, under Lock
+	Answer       func(Call)        // called, without it, when a call was carried out and is to be answered
 	Made         []Call
 	Organization string // its id; default o-a1b2c3d4e5
 }
@@ -132,18 +132,20 @@ func (c *Cloud) Do(r *http.Request) (*http.Response, error) {
 	}
 	c.Lock()
 	c.Made = append(c.Made, call)
-	fault, answer := c.Fault, c.Answer
+	var fault *Fault
+	if c.Fault != nil {
+		fault = c.Fault(call)
+	}
+	answer := c.Answer
 	c.Unlock()
 	w := httptest.NewRecorder()
-	if fault != nil {
-		if f := fault(call); f != nil {
-			if f.Hang {
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			}
-			fail(w, call, f.Status, f.Code, "injected")
-			return w.Result(), nil
-		}
+	switch {
+	case fault != nil && fault.Hang:
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	case fault != nil:
+		fail(w, call, fault.Status, fault.Code, "injected")
+		return w.Result(), nil
 	}
 	c.Lock()
 	switch call.Service {
