@@ -360,13 +360,12 @@ const purgeWork = "purge"
 // purgeNote is the write that notes that what a discovery found is to be laid
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) Write {
-	return Write{Op: OpPut, Key: workKey(purgeWork, discovery), Item: Item{attrSince: num(s.now())}}
+	return Write{Op: OpPut, Key: workKey(purgeWork, discovery), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
 }
 
 // runPurge lays what a discovery found against the IPAMs that it has, and
-// removes all of it if the discovery is gone. The note goes only if the
-// discovery stayed as it was meanwhile: whoever puts a note raises the
-// discovery's revision with it, or ends the discovery.
+// removes all of it if the discovery is gone. It is begun again if it was noted
+// once more meanwhile.
 func (s *Store) runPurge(ctx context.Context, id string) error {
 	note, k := workKey(purgeWork, id), DiscoveryKey(id)
 	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]Write, error) {
@@ -374,8 +373,8 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 		if err != nil || read[note] == nil {
 			return nil, err
 		}
-		unchanged := Cond{Absent: true}
 		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
+		var stays []string
 		if read[k] != nil {
 			d, err := decodeDiscovery(read[k])
 			if err != nil {
@@ -385,19 +384,79 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 			if err != nil {
 				return nil, err
 			}
-			unchanged = Cond{Equal: Item{attrRev: num(d.Rev)}}
+			stays = d.IPAMs
 			follow = func(f *ipam.Found) error { return s.lay(ctx, d, ipams, f) }
 		}
+		others, err := s.AllDiscoveries(ctx)
+		if err != nil {
+			return nil, err
+		}
 		if err := s.eachAccount(ctx, id, func(a *ipam.DiscoveredAccount) error {
-			if err := s.eachFound(ctx, a, follow); err != nil || read[k] != nil {
+			err := s.eachFound(ctx, a, func(f *ipam.Found) error {
+				if err := s.handOver(ctx, f, stays, others); err != nil {
+					return err
+				}
+				return follow(f)
+			})
+			if err != nil || read[k] != nil {
 				return err
 			}
 			return s.drop(ctx, discoveredAccountKey(id, a.Region, a.Account))
 		}); err != nil {
 			return nil, err
 		}
-		return []Write{{Op: OpDelete, Key: note}, {Op: OpCheck, Key: k, If: unchanged}}, nil
+		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
 	})
+}
+
+// handOver has other discoveries of the IPAMs that what was found leaves take it
+// over, if they found it too: then its space is held all the while.
+func (s *Store) handOver(ctx context.Context, f *ipam.Found, stays []string, others []*ipam.Discovery) error {
+	for _, o := range others {
+		if o.ID == f.Discovery || !slices.ContainsFunc(f.Targets, func(t ipam.Target) bool {
+			return !slices.Contains(stays, t.IPAM) && slices.Contains(o.IPAMs, t.IPAM)
+		}) {
+			continue
+		}
+		ipams, err := s.IPAMs(ctx, o.IPAMs)
+		if err != nil {
+			return err
+		}
+		if err := s.lay(ctx, o, ipams, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp lays what was just observed for IPAMs against those that the discovery
+// has now: what ended in between has cleared what was there, and not what is new.
+// A look before the write would miss that, and a condition on the discovery would
+// have all its observations conflict.
+func (s *Store) catchUp(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource) error {
+	now, err := s.Discoveries(ctx, []string{discovery})
+	if err != nil {
+		return err
+	}
+	if len(now) == 0 {
+		k := Key{foundPK(discovery, r.Region, r.Owner), foundSK(&r)}
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil || read[k] == nil {
+			return err
+		}
+		f, err := decodeFound(Row{k, read[k]})
+		if err != nil {
+			return err
+		}
+		return s.forget(ctx, f)
+	}
+	if slices.EqualFunc(now[0].IPAMs, ipams, func(id string, o *ipam.IPAM) bool { return id == o.ID }) {
+		return nil
+	}
+	if ipams, err = s.IPAMs(ctx, now[0].IPAMs); err != nil {
+		return err
+	}
+	return s.lay(ctx, now[0], ipams, &ipam.Found{Resource: r})
 }
 
 // eachAccount calls f for every account and Region that a discovery has looked

@@ -6,11 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
 func discoveryOf(account string) ipam.Discovery {
@@ -279,9 +282,11 @@ func TestAccountSavedWhileItsDiscoveryEnds(t *testing.T) {
 // cleared is not forgotten.
 func TestPurgeOvertaken(t *testing.T) {
 	l := newLab(t)
-	apart(l)
+	watched(l)
+	s := l.store(l.table)
+	must(disassociating(t.Context(), l, s))(t)
 	again := func() {
-		must(l.store(l.table).Associate(t.Context(), token("AssociateIpamResourceDiscovery", "again"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate))(t)
+		must(s.Associate(t.Context(), token("AssociateIpamResourceDiscovery", "again"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate))(t)
 	}
 	table := &refusals{Table: &overtaken{Table: l.table, by: again}}
 	must(0, l.store(table).RunWork(t.Context(), "purge#"+l.discovery))(t)
@@ -303,4 +308,127 @@ func (r *refusals) Transact(ctx context.Context, writes []store.Write) error {
 		r.n++
 	}
 	return err
+}
+
+// further makes a discovery of an account that is associated with the
+// landscape's IPAM and has looked at the tenant's account.
+func (l *landscape) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssociation) {
+	l.Helper()
+	d, err := l.store.CreateDiscovery(l.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: owner}, OperatingRegions: []string{"eu-west-1"}})
+	l.must(err)
+	a, err := l.store.Associate(l.Context(), l.fresh("AssociateIpamResourceDiscovery"), ipam.DiscoveryAssociation{IPAM: l.ipam.ID, Discovery: d.ID}, mayAssociate)
+	l.must(err)
+	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: d.ID, Region: "eu-west-1", Account: tenant, Attempted: 1}))
+	l.work()
+	d.IPAMs = []string{l.ipam.ID}
+	return d, a
+}
+
+// What two discoveries of an IPAM found stands once, and its space is held as
+// long as one of them finds it.
+func TestTwoDiscoveriesFindTheSame(t *testing.T) {
+	l := newLandscape(t)
+	pool := l.pool("", false)
+	l.provision(pool, "10.0.0.0/16")
+	a, association := l.further(watcher)
+	b, _ := l.further(tenant)
+	r := vpc("vpc-1", "10.0.0.0/24")
+	see := func(d *ipam.Discovery, at int64) {
+		t.Helper()
+		_, err := l.store.Observe(t.Context(), d, []*ipam.IPAM{l.ipam}, r, at)
+		l.must(err)
+	}
+	aside := store.New(l.memory, store.Options{Region: "eu-west-1", Now: func() time.Time { return l.now }})
+	next := func(want string) {
+		t.Helper()
+		length := 24
+		got, err := aside.Allocate(context.Background(), store.Allocate{Token: store.Token{Account: watcher}, Pool: pool.ID, Request: ipam.AllocateRequest{Length: &length}, Preview: true, May: anyone})
+		if err != nil || got.CIDR.String() != want {
+			t.Errorf("the next /24 is %+v, %v; want %s", got, err, want)
+		}
+	}
+	by := func(want ...string) {
+		t.Helper()
+		rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
+		l.must(err)
+		var got []string
+		for _, r := range rows {
+			got = append(got, r.Discovery)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the rows are by %q, want %q", got, want)
+		}
+		fscktest.Clean(t, l.memory, l.now)
+	}
+	see(a, 10)
+	see(b, 20)
+	by(a.ID)
+	l.must(l.forgetAll(b))
+	by(a.ID)
+	next("10.0.1.0/24")
+	see(b, 30)
+	r.Name = "changed"
+	see(b, 40)
+	see(a, 50)
+	by(a.ID)
+
+	// When the association ends, the other takes over, and at no time is the
+	// space free.
+	_, err := l.store.Disassociate(t.Context(), association.ID, func(*ipam.DiscoveryAssociation) error { return nil })
+	l.must(err)
+	l.faulty.Inject = func(storetest.Call) *storetest.Fault { next("10.0.1.0/24"); return nil }
+	l.work()
+	l.faulty.Inject = nil
+	by(b.ID)
+	_, err = l.store.DeleteDiscovery(t.Context(), b.ID, func(*ipam.Discovery) error { return nil })
+	l.must(err)
+	l.work()
+	by()
+	next("10.0.0.0/24")
+}
+
+// forgetAll has a discovery see nothing any more.
+func (l *landscape) forgetAll(d *ipam.Discovery) error {
+	found, _, err := l.store.Found(l.Context(), d.ID, "eu-west-1", tenant, "", 0)
+	for _, f := range found {
+		if _, err := l.store.Vanish(l.Context(), f, 1<<40); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// What is observed for an association, or a discovery, that ends meanwhile does
+// not outlive it.
+func TestObservedWhileItEnds(t *testing.T) {
+	for name, end := range map[string]func(*landscape, *ipam.Discovery, *ipam.DiscoveryAssociation) error{
+		"the discovery": func(l *landscape, d *ipam.Discovery, _ *ipam.DiscoveryAssociation) error {
+			_, err := l.store.DeleteDiscovery(l.Context(), d.ID, func(*ipam.Discovery) error { return nil })
+			return err
+		},
+		"the association": func(l *landscape, _ *ipam.Discovery, a *ipam.DiscoveryAssociation) error {
+			_, err := l.store.Disassociate(l.Context(), a.ID, func(*ipam.DiscoveryAssociation) error { return nil })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLandscape(t)
+			l.provision(l.pool("", false), "10.0.0.0/16")
+			d, a := l.further(watcher)
+			table := &overtaken{Table: l.memory, by: func() {
+				l.must(end(l, d, a))
+				l.work()
+			}}
+			s := store.New(table, store.Options{Region: "eu-west-1", Now: func() time.Time { return l.now }})
+			_, err := s.Observe(t.Context(), d, []*ipam.IPAM{l.ipam}, vpc("vpc-1", "10.0.0.0/24"), 10)
+			l.must(err)
+			l.work()
+			rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
+			l.must(err)
+			if len(rows) > 0 {
+				t.Errorf("%+v is left", rows[0])
+			}
+			fscktest.Clean(t, l.memory, l.now)
+		})
+	}
 }

@@ -18,11 +18,16 @@ import (
 // out.
 //
 // A CIDR stays in the scope that it was moved to, and ignored if it is. What is
-// in a VPC is where the VPC's CIDR around it is.
+// in a VPC is where the VPC's CIDR around it is. Where another discovery of the
+// same IPAM has found the CIDR, it stands as found by that.
 func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (bool, error) {
-	return s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
+	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
 		return r, at, have == nil || have.Sampled <= at
 	}, nil)
+	if err != nil || !changed {
+		return changed, err
+	}
+	return true, s.catchUp(ctx, d.ID, ipams, r)
 }
 
 // lay lays what was found against the IPAMs that its discovery has now, and
@@ -71,8 +76,14 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 				return nil, err
 			}
 		}
-		if have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets) {
+		same := func() bool {
+			return have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets)
+		}
+		if same() {
 			return nil, nil
+		}
+		if now.Targets, err = s.unclaimed(ctx, now); err != nil || same() {
+			return nil, err
 		}
 		put.Item = encodeFound(now)
 		writes, follow, err := s.standing(ctx, have, now)
@@ -124,6 +135,34 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 		targets = append(targets, t)
 	}
 	slices.SortFunc(targets, func(a, b ipam.Target) int { return strings.Compare(a.IPAM, b.IPAM) })
+	return targets, nil
+}
+
+// unclaimed returns the targets of what was found without those in which it
+// stands as found by another discovery of the IPAM. One that the IPAM does not
+// see any more has left it behind.
+func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) ([]ipam.Target, error) {
+	keys := make([]Key, len(f.Targets))
+	for i, t := range f.Targets {
+		keys[i] = liveKey(t.Scope, &f.Resource)
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]ipam.Target, 0, len(f.Targets))
+	for i, t := range f.Targets {
+		if by := read[keys[i]].str(attrSource); by != "" && by != f.Discovery {
+			others, err := s.Discoveries(ctx, []string{by})
+			if err != nil {
+				return nil, err
+			}
+			if len(others) > 0 && slices.Contains(others[0].IPAMs, t.IPAM) {
+				continue
+			}
+		}
+		targets = append(targets, t)
+	}
 	return targets, nil
 }
 
@@ -182,8 +221,8 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found) (writes []W
 	}
 	for _, scope := range slices.Sorted(maps.Keys(old)) {
 		k := old[scope]
-		if _, stays := next[scope]; stays || read[k] == nil {
-			continue
+		if _, stays := next[scope]; stays || read[k].str(attrSource) != have.Discovery {
+			continue // gone, or taken over by another discovery
 		}
 		writes = append(writes, Write{Op: OpDelete, Key: k, If: Cond{Equal: Item{attrRev: read[k][attrRev]}}})
 		note(scope, &have.Resource)
