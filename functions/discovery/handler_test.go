@@ -292,6 +292,22 @@ func TestDispatch(t *testing.T) {
 	}
 }
 
+func TestDispatchSeesWhoHasJoined(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler()
+	const joined = "666677778888"
+	for _, want := range []bool{false, true} {
+		w.sent = nil
+		if _, err := h.Handle(t.Context(), Event{Dispatch: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(w.sent, ""), joined); got != want {
+			t.Errorf("sent %q", w.sent)
+		}
+		w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: joined, Paths: []string{"o-a1b2c3d4e5/r-f6g7/" + joined + "/"}})
+	}
+}
+
 func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 	w := newWorld(t)
 	for _, a := range []string{memberA, memberB} {

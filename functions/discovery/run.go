@@ -19,6 +19,7 @@ func (h *Handler) dispatch(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	h.accounts.Renew() // who has joined is looked at now, and not a schedule later
 	var messages []string
 	var failed []error
 	for _, d := range discoveries {

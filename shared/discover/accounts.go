@@ -167,7 +167,7 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 }
 
 // Accounts returns the accounts by ascending id, as they were at most five
-// minutes ago. Where they are listed, their organisational units are not known.
+// minutes ago and not before Renew. Where they are listed, their organisational units are not known.
 func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	if d.organizations == nil {
 		return d.listed, nil
@@ -185,6 +185,13 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 		d.members, d.until = members, now.Add(membersFor)
 	}
 	return d.members, nil
+}
+
+// Renew has the accounts listed anew when they are next asked for.
+func (d *Directory) Renew() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.until = time.Time{}
 }
 
 // Regions returns the Regions that a discovery watches; ipams are those that it

@@ -170,6 +170,10 @@ func TestDirectoryKeepsMembersForAWhile(t *testing.T) {
 	count(3)
 	now = now.Add(1)
 	count(4)
+	c.Members = c.Members[:len(c.Members)-1]
+	count(4)
+	d.Renew()
+	count(3)
 }
 
 func TestWatched(t *testing.T) {
