@@ -58,12 +58,20 @@ func DeadLetters(scope constructs.Construct, id string, removal awscdk.RemovalPo
 func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 	scope = constructs.NewConstruct(scope, &id)
 	dead := DeadLetters(scope, "", props.Removal)
+	// What may be destroyed is a trial's, and an emulator's queues are reached
+	// without TLS.
+	trial := props.Removal == awscdk.RemovalPolicy_DESTROY
 	queue := awssqs.NewQueue(scope, jsii.String("Queue"), &awssqs.QueueProps{
-		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED, RemovalPolicy: props.Removal,
+		EnforceSSL: jsii.Bool(!trial), Encryption: awssqs.QueueEncryption_SQS_MANAGED, RemovalPolicy: props.Removal,
 		// The Lambda Developer Guide, "Configuring a queue": six times the function's timeout.
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(6 * *props.Function.Timeout.ToSeconds(nil))),
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(5)},
 	})
+	if trial {
+		cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
+			Id: jsii.String("AwsSolutions-SQS4"), Reason: jsii.String("A trial's queue, which an emulator serves without TLS."),
+		}}, nil)
+	}
 	function := props.Function
 	function.Environment = maps.Clone(function.Environment)
 	maps.Copy(function.Environment, props.Environment)

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+// Open returns the handler of the door that the environment names.
+func Open(ctx context.Context) (*Handler, error) {
+	store, err := lambdakit.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch door := os.Getenv(EnvDoor); door {
+	case DoorDirect:
+		return NewDirect(func(a ops.Authorizer) Registry { return ops.New(store, a) }, store.Owner(), store.Region()), nil
+	case DoorEvents:
+		deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
+		grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)
+		return NewEvents(ops.New(store, grants), store, store.Region()), err
+	default:
+		return nil, fmt.Errorf("%s is %q, and not %s or %s", EnvDoor, door, DoorEvents, DoorDirect)
+	}
+}
