@@ -497,7 +497,8 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 		return err
 	}
 	if held {
-		return s.shrink(ctx, pool.Scope, space, t.CIDR)
+		_, err := s.shrink(ctx, pool.Scope, space, t.CIDR)
+		return err
 	}
 	if rest == nil {
 		return nil

@@ -100,12 +100,13 @@ func turn(from, to ipam.Taken) []ipam.Change {
 	return []ipam.Change{{Op: ipam.DropTaken, Taken: from}, {Op: ipam.AddTaken, Taken: to}}
 }
 
-// shrink makes a hold as small as what lives in it: gone, if nothing does. It is
-// done when the hold is no longer there: whoever else shrank it.
-func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p netip.Prefix) error {
+// shrink makes a hold as small as what lives in it: gone, if nothing does. It
+// reports false and does nothing if the hold is no longer there: whoever else
+// shrank it, or divided it and left parts of it.
+func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
 	var rest *ipam.Taken     // of a merge
-	err := s.commit(ctx, "shrink "+p.String(), nil, func(a attempt) ([]Write, error) {
+	err = s.commit(ctx, "shrink "+p.String(), nil, func(a attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(p)}
 		k := TakenKey(space, p)
 		var err error
@@ -113,7 +114,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 			return nil, err
 		}
 		t, ok, err := takenAt(k, b.read)
-		if err != nil || !ok || t.Kind != ipam.KindHold {
+		if was = ok && t.Kind == ipam.KindHold; err != nil || !was {
 			return nil, err // if by an earlier try of ours, parts and rest are what it left
 		}
 		parts, rest = nil, nil
@@ -151,17 +152,19 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 		return blockWrites(space, changes), nil
 	})
 	if err != nil {
-		return err
+		return was, err
 	}
 	for _, part := range parts {
-		if err := s.shrink(ctx, scope, space, part); err != nil {
-			return err
+		whole, err := s.shrink(ctx, scope, space, part)
+		if err != nil {
+			return was, err
 		}
+		was = was && whole
 	}
 	if rest != nil {
-		return s.mergeSplit(ctx, space, *rest)
+		return was, s.mergeSplit(ctx, space, *rest)
 	}
-	return nil
+	return was, nil
 }
 
 func takenAt(k Key, read map[Key]Item) (ipam.Taken, bool, error) {
@@ -179,16 +182,10 @@ type takenError struct{ by ipam.Taken }
 func (e *takenError) Error() string { return "taken by " + e.by.AllocationID }
 
 // gather makes p one hold: of what is free in it, and of the holds in it or
-// around it. It returns a *takenError if anything else is in p. With note it
-// leaves one that has what is held too much shrunk again. p must lie in a root of
-// the space.
-func (s *Store) gather(ctx context.Context, scope string, space ipam.SpaceID, owner string, p netip.Prefix, note bool) error {
-	notes := func() []Write {
-		if !note {
-			return nil
-		}
-		return []Write{s.noteLive(scope, p)}
-	}
+// around it. It returns a *takenError if anything else is in p. p must lie in a
+// root of the space. with makes what goes with each transaction: a new note that
+// has what is held too much shrunk again, or the condition that p is lived in.
+func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func() Write) error {
 	for {
 		halves := false
 		err := s.commit(ctx, "hold "+p.String(), nil, func(attempt) ([]Write, error) {
@@ -230,7 +227,7 @@ func (s *Store) gather(ctx context.Context, scope string, space ipam.SpaceID, ow
 				}
 				if ok {
 					writes, err := s.takeOut(ctx, space, holding{free: free}, s.newHold(p, free.Root, owner))
-					return append(writes, notes()...), err
+					return append(writes, with()), err
 				}
 				fallthrough // nothing but smaller free blocks: not minimal, so torn
 			default:
@@ -270,14 +267,14 @@ func (s *Store) gather(ctx context.Context, scope string, space ipam.SpaceID, ow
 				}
 				changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(p, root, owner)})
 			}
-			return append(blockWrites(space, changes), notes()...), nil
+			return append(blockWrites(space, changes), with()), nil
 		})
 		if err != nil || !halves {
 			return err
 		}
 		lower, upper := ipam.Halves(p)
 		for _, half := range []netip.Prefix{lower, upper} {
-			if err := s.gather(ctx, scope, space, owner, half, note); err != nil {
+			if err := s.gather(ctx, space, owner, half, with); err != nil {
 				return err
 			}
 		}
@@ -468,7 +465,7 @@ func (s *Store) overHold(ctx context.Context, scope string, space ipam.SpaceID, 
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	if err := s.gather(ctx, scope, space, owner, p, true); err != nil {
+	if err := s.gather(ctx, space, owner, p, func() Write { return s.noteLive(scope, p) }); err != nil {
 		return nil, err
 	}
 	k := TakenKey(space, p)

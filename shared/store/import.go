@@ -124,10 +124,17 @@ func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (spac
 
 // importOne makes an allocation to a resource of what it holds.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
-	space := pool.Space()
-	row := liveKey(r.Scope, &r.Resource)
+	space, row, k := pool.Space(), liveKey(r.Scope, &r.Resource), TakenKey(pool.Space(), r.CIDR)
+	// Whoever ends that has the space follow; what came behind it would stay.
+	lives := func() Write {
+		return Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}}
+	}
 	return s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
-		err := s.gather(ctx, pool.Scope, space, pool.Owner, r.CIDR, false)
+		read, err := s.table.BatchGet(ctx, []Key{row})
+		if err != nil || read[row] == nil || read[row].num(attrIgnored) != 0 {
+			return nil, err
+		}
+		err = s.gather(ctx, space, pool.Owner, r.CIDR, lives)
 		if taken, is := errors.AsType[*takenError](err); is {
 			if taken.by.Kind == ipam.KindSplit {
 				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
@@ -137,13 +144,8 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 		if err != nil {
 			return nil, err
 		}
-		k := TakenKey(space, r.CIDR)
-		read, err := s.table.BatchGet(ctx, []Key{k, row})
-		if err != nil {
+		if read, err = s.table.BatchGet(ctx, []Key{k}); err != nil {
 			return nil, err
-		}
-		if read[row] == nil || read[row].num(attrIgnored) != 0 {
-			return nil, nil // whoever did that has the space follow
 		}
 		t, ok, err := takenAt(k, read)
 		if err != nil {
@@ -156,9 +158,7 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 			CIDR: r.CIDR, AllocationID: ipam.DeriveID(ipam.IDAllocation, "import", pool.Scope, r.ID, s.o.NewID()),
 			Kind: r.Type.Kind(), Owner: r.Owner, ResourceID: r.ID, ResourceRegion: r.Region,
 		}
-		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""),
-			// Else nothing would give it back.
-			Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}})
+		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""), lives())
 		return append(writes, listForeign(OpPut, pool, made)...), nil
 	})
 }

@@ -349,10 +349,23 @@ type poolBlock struct {
 }
 
 // settleHolds shrinks the holds at p to what lives in them, and gives back
-// allocations to resources that are gone, or ignored.
+// allocations to resources that are gone, or ignored. It is done when it has come
+// on each hold as it was listed: one that somebody divided meanwhile has left
+// parts, of which nothing else may be lived in.
 func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) error {
+	for range s.o.Tries {
+		if still, err := s.settleListed(ctx, scope, p); still || err != nil {
+			return err
+		}
+	}
+	return exhausted("settle "+p.String(), errLost)
+}
+
+// settleListed is one pass of settleHolds. It reports whether each hold was
+// still there.
+func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	var holds, allocated []poolBlock
-	err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
+	err = s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
 		switch {
 		case t.Kind == ipam.KindHold:
 			holds = append(holds, poolBlock{t, space})
@@ -362,19 +375,22 @@ func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) e
 		return true
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, b := range allocated {
 		if err := s.releaseUnused(ctx, scope, b); err != nil {
-			return err
+			return false, err
 		}
 	}
+	still = true
 	for _, b := range holds {
-		if err := s.shrink(ctx, scope, b.space, b.CIDR); err != nil {
-			return err
+		was, err := s.shrink(ctx, scope, b.space, b.CIDR)
+		if err != nil {
+			return false, err
 		}
+		still = still && was
 	}
-	return nil
+	return still, nil
 }
 
 // releaseUnused gives an allocation to a resource back if that does not live

@@ -199,7 +199,7 @@ func (s *Store) finishProvision(ctx context.Context, pool, scope string, p netip
 			free := ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: p, Root: t.Root}}
 			return append(blockWrites(space, []ipam.Change{{Op: ipam.DropTaken, Taken: t}, free}), done), nil
 		}
-		if err := s.shrink(ctx, scope, space, p); err != nil {
+		if _, err := s.shrink(ctx, scope, space, p); err != nil {
 			return nil, err
 		}
 		return []Write{done}, nil
@@ -397,7 +397,8 @@ func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolC
 	if !held {
 		return nil, errLost // it is free by now, or gone
 	}
-	if err := s.gather(ctx, pool.Scope, pool.Space(), pool.Owner, cidr.CIDR, true); err != nil {
+	note := func() Write { return s.noteLive(pool.Scope, cidr.CIDR) }
+	if err := s.gather(ctx, pool.Space(), pool.Owner, cidr.CIDR, note); err != nil {
 		return nil, err
 	}
 	k := TakenKey(pool.Space(), cidr.CIDR)

@@ -1,0 +1,170 @@
+package store_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// quarter is a landscape in which much stands on one another: a pool with
+// 10.0.0.0/16, a child of it with the second quarter; VPCs of one account that
+// nest, over the border of the child too, one with a subnet, one that is ignored;
+// an allocation with a VPC in it.
+type quarter struct {
+	*landscape
+	top, child       *ipam.Pool
+	lab              *ipam.Scope
+	outer, inner     ipam.Resource // 10.0.0.0/17, 10.0.0.0/20
+	low, ignored     ipam.Resource // in the child 10.0.64.0/20, and 10.0.80.0/20
+	given            *ipam.Allocation
+	inGiven, arrives ipam.Resource // 10.0.130.0/24 in 10.0.128.0/20, 10.0.129.0/24
+	own              ipam.Resource // 10.0.160.0/20
+}
+
+func newQuarter(t *testing.T) *quarter {
+	c := &quarter{
+		landscape: newLandscape(t),
+		outer:     vpc("vpc-outer", "10.0.0.0/17"), inner: vpc("vpc-inner", "10.0.0.0/20"),
+		low: vpc("vpc-low", "10.0.64.0/20"), ignored: vpc("vpc-ignored", "10.0.80.0/20"),
+		inGiven: vpc("vpc-given", "10.0.130.0/24"), arrives: vpc("vpc-arrives", "10.0.129.0/24"),
+		own: vpc("vpc-own", "10.0.160.0/20"),
+	}
+	c.top = c.pool("", false)
+	c.provision(c.top, "10.0.0.0/16")
+	c.child = c.pool(c.top.ID, false)
+	c.provision(c.child, "10.0.64.0/18")
+	lab, err := c.store.CreateScope(t.Context(), c.fresh("CreateIpamScope"), ipam.Scope{IPAM: c.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	c.must(err)
+	c.lab = lab
+	c.given, err = c.allocate(watcher, c.top, 0, "10.0.128.0/20")
+	c.must(err)
+	for _, r := range []ipam.Resource{c.outer, c.inner, c.low, c.ignored, c.inGiven, c.own, subnet("subnet-low", "vpc-low", "10.0.64.0/24")} {
+		c.observe(r)
+	}
+	c.monitor(c.ignored, false, "")
+	c.settled()
+	return c
+}
+
+func (c *quarter) monitor(r ipam.Resource, monitored bool, destination string) error {
+	_, err := c.store.Monitor(c.Context(), store.Monitor{
+		Scope: c.ipam.PrivateScope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, Monitored: monitored, Destination: destination,
+		May: func(_, _ *ipam.Scope) error { return nil },
+	})
+	return err
+}
+
+// deed is what somebody does to a quarter; its error may be a refusal.
+type deed struct {
+	name string
+	do   func(*quarter) error
+}
+
+var deeds = []deed{
+	{"observe", func(c *quarter) error {
+		_, err := c.store.Observe(c.Context(), c.disco, []*ipam.IPAM{c.ipam}, c.arrives, c.now.UnixMilli())
+		return err
+	}},
+	{"vanish the outer", func(c *quarter) error {
+		_, err := c.store.Vanish(c.Context(), c.found(c.outer), c.now.UnixMilli()+1)
+		return err
+	}},
+	{"vanish the one in the child", func(c *quarter) error {
+		_, err := c.store.Vanish(c.Context(), c.found(c.low), c.now.UnixMilli()+1)
+		return err
+	}},
+	{"ignore the outer", func(c *quarter) error { return c.monitor(c.outer, false, "") }},
+	{"monitor the ignored", func(c *quarter) error { return c.monitor(c.ignored, true, "") }},
+	{"move the outer", func(c *quarter) error { return c.monitor(c.outer, true, c.lab.ID) }},
+	{"release", func(c *quarter) error {
+		return c.store.Release(c.Context(), store.Release{Pool: c.top.ID, CIDR: c.given.CIDR, Allocation: c.given.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
+	}},
+	{"allocate the inner's", func(c *quarter) error { _, err := c.allocate(tenant, c.top, 0, "10.0.0.0/20"); return err }},
+	{"allocate around the one in the child", func(c *quarter) error { _, err := c.allocate(tenant, c.child, 0, "10.0.64.0/19"); return err }},
+	{"allocate around one's own", func(c *quarter) error { _, err := c.allocate(tenant, c.top, 0, "10.0.160.0/19"); return err }},
+	{"vanish one's own", func(c *quarter) error {
+		_, err := c.store.Vanish(c.Context(), c.found(c.own), c.now.UnixMilli()+1)
+		return err
+	}},
+	{"allocate some", func(c *quarter) error { _, err := c.allocate(watcher, c.top, 20, ""); return err }},
+	{"provision over the inner", func(c *quarter) error {
+		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.0.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+		return err
+	}},
+	{"provision around one's own", func(c *quarter) error {
+		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.160.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+		return err
+	}},
+	{"deprovision the child", func(c *quarter) error {
+		_, err := c.store.Deprovision(c.Context(), store.Deprovision{Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.64.0/18"), May: anyone})
+		return err
+	}},
+	{"import", func(c *quarter) error {
+		_, err := c.store.ModifyPool(c.Context(), c.top.ID, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil })
+		c.must(err)
+		return c.store.RunWork(c.Context(), "import#"+c.top.ID)
+	}},
+}
+
+// Whatever happens between two calls of whatever else, in the end no block is free
+// where something lives and none is held where nothing does.
+func TestLiveBetweenTwoCalls(t *testing.T) {
+	base := newQuarter(t)
+	runs := 0
+	for _, one := range deeds {
+		t.Run(one.name, func(t *testing.T) {
+			for _, other := range deeds {
+				if other.name == one.name {
+					continue
+				}
+				for at, done := 0, false; !done; at++ {
+					c := base.copy(t)
+					n := 0
+					done = true
+					c.faulty.Inject = func(storetest.Call) *storetest.Fault {
+						if n++; n-1 == at {
+							done = false
+							c.faulty.Inject = nil
+							attempt(t, other, c)
+						}
+						return nil
+					}
+					attempt(t, one, c)
+					c.faulty.Inject = nil
+					runs++
+					c.work()
+					if problems := fsck.Check(fscktest.Items(c.memory), c.now); len(problems) > 0 || t.Failed() {
+						t.Fatalf("%s before call %d of %s: %v", other.name, at, one.name, problems)
+					}
+				}
+			}
+		})
+	}
+	t.Logf("%d runs", runs)
+}
+
+// attempt does a deed and admits that it is refused.
+func attempt(t *testing.T, d deed, c *quarter) {
+	t.Helper()
+	switch err := d.do(c); ipam.CodeOf(err) {
+	case "", ipam.CodeInvalidParameterValue, ipam.CodeIncorrectState, ipam.CodeConcurrentMutationLimitExceeded:
+	default:
+		t.Errorf("%s: %v", d.name, err)
+	}
+}
+
+// copy is the quarter on a table of its own.
+func (c *quarter) copy(t *testing.T) *quarter {
+	l := *c.landscape
+	l.T, l.memory = t, c.memory.Clone()
+	l.faulty = &storetest.Faulty{Table: l.memory}
+	l.store = l.on(l.faulty)
+	d := *c
+	d.landscape = &l
+	return &d
+}
