@@ -536,6 +536,9 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 			if scope.Default {
 				continue
 			}
+			if err := s.evict(ctx, scope, o.PrivateScope); err != nil {
+				return err
+			}
 			if _, err := s.DeleteScope(ctx, scope.ID, func(*ipam.Scope) error { return nil }); err != nil && !isNotFound(err) && ipam.CodeOf(err) != ipam.CodeDependencyViolation {
 				return err
 			}

@@ -33,13 +33,16 @@ func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 // lay lays what was found against the IPAMs that its discovery has now, and
 // against the VPC that it is in.
 func (s *Store) lay(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
-	_, err := s.observe(ctx, d.ID, ipams, f.Resource, func(have *ipam.Found) (ipam.Resource, int64, bool) {
-		if have == nil {
-			return ipam.Resource{}, 0, false
-		}
-		return have.Resource, have.Sampled, true
-	}, nil)
+	_, err := s.observe(ctx, d.ID, ipams, f.Resource, asFound, nil)
 	return err
+}
+
+// asFound sees what was found as it was found.
+func asFound(have *ipam.Found) (ipam.Resource, int64, bool) {
+	if have == nil {
+		return ipam.Resource{}, 0, false
+	}
+	return have.Resource, have.Sampled, true
 }
 
 // observe writes what see makes of what was found before, nil for nothing; see

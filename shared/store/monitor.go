@@ -134,6 +134,52 @@ func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.I
 	return nil
 }
 
+// evict has what stands in a scope stand in the scope home of the same IPAM.
+func (s *Store) evict(ctx context.Context, scope *ipam.Scope, home string) error {
+	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
+		for _, list := range []func(context.Context, string, ipam.Family, string, int) ([]*ipam.ResourceCIDR, string, error){s.Resources, s.Interfaces} {
+			for after := ""; ; {
+				rows, next, err := list(ctx, scope.ID, f, after, 0)
+				if err != nil {
+					return err
+				}
+				for _, r := range rows { // a VPC before what is in it
+					if err := s.evictOne(ctx, scope, r, home); err != nil {
+						return err
+					}
+				}
+				if after = next; after == "" {
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.ResourceCIDR, home string) error {
+	d, err := one(ctx, s.Discoveries, r.Discovery)
+	if err != nil {
+		if isNotFound(err) {
+			return nil // what it found is on its way out
+		}
+		return err
+	}
+	ipams, err := s.IPAMs(ctx, d.IPAMs)
+	if err != nil {
+		return err
+	}
+	_, err = s.observe(ctx, d.ID, ipams, r.Resource, asFound, func(targets []ipam.Target) ([]Write, error) {
+		for i, t := range targets {
+			if t.IPAM == scope.IPAM && t.Scope == scope.ID {
+				targets[i].Scope = home
+			}
+		}
+		return nil, nil
+	})
+	return err
+}
+
 // monitored returns the row that a request is about.
 func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
 	k := liveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, CIDR: q.CIDR}) // the same for all types that take space
