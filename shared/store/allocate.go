@@ -105,9 +105,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 		return nil, err
 	}
 	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner}
-	if !q.Preview {
-		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
-	}
+	t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
 	from, chosen, err := s.pickStable(ctx, t, snap, q)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type taking struct {
 	want  ipam.Want
 	by    string // the allocation id that the block will have
 	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
-	alone bool   // choose as a writer does that nobody contends with
+	alone bool   // choose as a writer does that nobody contends with, and write nothing: a preview
 
 	// may lets a certain CIDR be had although there is a hold in the way, for
 	// what lives in it; nil never does. scope and owner are the space's.
@@ -169,7 +169,7 @@ func (s *Store) holder(ctx context.Context, t taking, read map[Key]Item) (holdin
 }
 
 // holdOf makes the hold that is in the way of a certain CIDR one of just that
-// CIDR, if what lives there admits it.
+// CIDR, if what lives there admits it. For a preview it only finds out.
 func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
 	cidrs, err := s.poolCIDRs(ctx, t.name)
 	if err != nil {
@@ -177,6 +177,21 @@ func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
 	}
 	if !slices.ContainsFunc(cidrs, func(c *ipam.PoolCIDR) bool { return c.State.Holds() && ipam.Within(t.want.CIDR, c.CIDR) }) {
 		return holding{}, ipam.OutsideOf(t.want.CIDR, t.name)
+	}
+	if t.alone {
+		for b, err := range s.takenIn(ctx, t.space, t.want.CIDR, t.want.CIDR.Addr()) {
+			if err != nil {
+				return holding{}, err
+			}
+			if b.Kind != ipam.KindHold {
+				return holding{}, ipam.NotFree(t.want.CIDR, t.name, b)
+			}
+		}
+		live, err := s.liveIn(ctx, t.scope, t.want.CIDR)
+		if err != nil {
+			return holding{}, err
+		}
+		return holding{}, t.may(live)
 	}
 	hold, err := s.overHold(ctx, t.scope, t.space, t.owner, t.want.CIDR, t.may)
 	if taken, is := errors.AsType[*takenError](err); is {
