@@ -294,7 +294,7 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		if err != nil {
 			return nil //nolint:nilerr // not a note that this version writes
 		}
-		return s.Reconcile(ctx, scope, p)
+		return s.runLive(ctx, scope, p)
 	case importWork:
 		return s.runImport(ctx, id)
 	case "split":
@@ -309,6 +309,17 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runSplit(ctx, ipam.SpaceID(id[:i]), p)
 	}
 	return nil
+}
+
+// runLive is Reconcile, if it is noted: whoever wrote the note will have run it,
+// as a rule.
+func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error {
+	note := workKey(liveWork, scope+"#"+p.String())
+	read, err := s.table.BatchGet(ctx, []Key{note})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	return s.Reconcile(ctx, scope, p)
 }
 
 // runSplit gives an abandoned split back once its deadline has passed.

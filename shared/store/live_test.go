@@ -318,6 +318,49 @@ func TestReleaseOfWhatIsLive(t *testing.T) {
 	}
 }
 
+// A preview of a certain CIDR tells what the request would be answered, and
+// leaves the holds as they are.
+func TestPreviewOfWhatIsLive(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	_, err := l.allocate(watcher, p, 0, "10.0.32.0/20")
+	l.must(err)
+	l.observe(vpc("vpc-1", "10.0.16.0/20"))
+	l.settled()
+	before := l.memory.Dump()
+	for _, c := range []struct {
+		account, cidr string
+		refusal       string // part of it, "" for none
+	}{
+		{tenant, "10.0.16.0/20", ""},
+		{tenant, "10.0.0.0/19", ""},
+		{tenant, "10.0.16.0/21", "vpc-1"},
+		{watcher, "10.0.0.0/19", "vpc-1"},
+		{tenant, "10.0.0.0/18", "ipam-pool-alloc-"},
+	} {
+		ask := func(preview bool) (*ipam.Allocation, error) {
+			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Preview: preview, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(c.cidr)}}
+			q.Token.Account = c.account
+			return l.store.Allocate(t.Context(), q)
+		}
+		a, err := ask(true)
+		if l.memory.Dump() != before {
+			t.Fatalf("the preview of %s wrote", c.cidr)
+		}
+		if (err == nil) != (c.refusal == "") || err != nil && !strings.Contains(err.Error(), c.refusal) || err == nil && a.CIDR.String() != c.cidr {
+			t.Errorf("the preview of %s for %s: %v, %v", c.cidr, c.account, a, err)
+		}
+		if b, really := ask(false); ipam.CodeOf(err) != ipam.CodeOf(really) {
+			t.Errorf("%s for %s: %v, %v, but in the preview %v", c.cidr, c.account, b, really, err)
+		} else if really == nil {
+			l.release(b)
+			l.settled()
+		}
+		before = l.memory.Dump()
+	}
+}
+
 // A VPC with the CIDR of its account's allocation claims it, whichever was first;
 // its end leaves the allocation.
 func TestClaim(t *testing.T) {
@@ -444,6 +487,18 @@ func TestObserveUnchanged(t *testing.T) {
 	}
 	if after := l.memory.Dump(); after != before {
 		t.Errorf("the table changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// The work of a note that whoever wrote it has done costs one read.
+func TestWorkThatIsDone(t *testing.T) {
+	l := newLandscape(t)
+	l.provision(l.pool("", true), "10.0.0.0/16")
+	l.observe(vpc("vpc-1", "10.0.0.0/20"))
+	before := len(l.faulty.Trace())
+	l.must(l.store.RunWork(t.Context(), "live#"+l.ipam.PrivateScope+"#10.0.0.0/20"))
+	if calls := l.faulty.Trace()[before:]; len(calls) != 1 {
+		t.Errorf("it costs %v", calls)
 	}
 }
 
