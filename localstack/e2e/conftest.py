@@ -35,6 +35,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+import network
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "e2e"
 GO_FLAGS = ["-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid="]
@@ -199,6 +201,10 @@ class Emulator(Backend):
         key = os.environ.get("AWS_ACCESS_KEY_ID", account)
         secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "test")
         self.principals = {"admin": Principal("admin", key, secret, account, f"arn:aws:iam::{account}:root")}
+
+        # It is born with default VPCs, which the schedule's discovery would find.
+        for region in (network.HOME, *network.REGIONS):
+            network.bare(account, region)
 
     def boto(self, principal, region):
         return boto3.client("ec2", endpoint_url=self.endpoint, region_name=region, config=self.config(),

@@ -12,12 +12,11 @@ from conftest import ROOT
 pytestmark = pytest.mark.front
 
 
-def snippet(section, language):
-    """The one block of a language in a section of the README."""
+def snippets(section, language):
+    """The blocks of a language in a section of the README."""
     text = (ROOT / "README.md").read_text()
     (body,) = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
-    return block
+    return re.findall(rf"^```{language}\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
 
 
 def run_python(backend, principal, script):
@@ -28,7 +27,7 @@ def run_python(backend, principal, script):
 
 def test_boto3(backend, api, make_pool):
     pool = make_pool("10.0.0.0/16", Locale="ap-northeast-1")
-    script = snippet("Calling it on AWS", "python")
+    (script,) = snippets("Calling it on AWS", "python")
     done = run_python(backend, api.principal, script)
     assert (done.returncode, done.stdout) == (0, f"{pool} 10.0.0.0/24\n"), done.stderr
 

@@ -1,0 +1,83 @@
+"""Resource discoveries and their associations as objects, and the lists of what
+they find, which on these tables is nothing; test_network.py is about the rest."""
+
+import pytest
+
+UNIT = "o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/"
+
+
+def default(api, ipam):
+    [d] = api.call("DescribeIpamResourceDiscoveries", IpamResourceDiscoveryIds=[ipam["DefaultResourceDiscoveryId"]])["IpamResourceDiscoveries"]
+    return d
+
+
+def test_default_discovery(api, ipam):
+    d = default(api, ipam)
+    assert (d["IsDefault"], d["State"], d["OwnerId"]) == (True, "create-complete", ipam["OwnerId"])
+    assert d["OperatingRegions"] == ipam["OperatingRegions"]
+    [a] = api.call("DescribeIpamResourceDiscoveryAssociations")["IpamResourceDiscoveryAssociations"]
+    assert a["IpamResourceDiscoveryAssociationId"] == ipam["DefaultResourceDiscoveryAssociationId"]
+    assert (a["IpamId"], a["IpamResourceDiscoveryId"], a["IsDefault"]) == (ipam["IpamId"], d["IpamResourceDiscoveryId"], True)
+    assert (a["State"], a["ResourceDiscoveryStatus"]) == ("associate-complete", "active")
+    id = d["IpamResourceDiscoveryId"]
+    api.refused("OperationNotPermitted", "DeleteIpamResourceDiscovery", IpamResourceDiscoveryId=id)
+    api.refused("OperationNotPermitted", "DisassociateIpamResourceDiscovery", IpamResourceDiscoveryAssociationId=a["IpamResourceDiscoveryAssociationId"])
+    api.refused("OperationNotPermitted", "ModifyIpamResourceDiscovery", IpamResourceDiscoveryId=id, Description="mine")
+
+
+def test_excluded_units(api, ipam):
+    id, excluded = ipam["DefaultResourceDiscoveryId"], [{"OrganizationsEntityPath": UNIT + "*"}]
+    changed = api.call("ModifyIpamResourceDiscovery", IpamResourceDiscoveryId=id, AddOrganizationalUnitExclusions=excluded)["IpamResourceDiscovery"]
+    assert changed["OrganizationalUnitExclusions"] == excluded
+    below = [{"OrganizationsEntityPath": UNIT + "ou-f6g7-22222222/"}]
+    assert UNIT in api.refused("InvalidParameterValue", "ModifyIpamResourceDiscovery", IpamResourceDiscoveryId=id, AddOrganizationalUnitExclusions=below)
+    api.call("ModifyIpamResourceDiscovery", IpamResourceDiscoveryId=id, RemoveOrganizationalUnitExclusions=excluded)
+    assert "OrganizationalUnitExclusions" not in default(api, ipam) or default(api, ipam)["OrganizationalUnitExclusions"] == []
+
+
+def test_discovery_of_its_own(api, ipam, backend):
+    """Made, tagged, associated and taken down again, through the real CLI."""
+    cli = api.cli
+    made = cli("create-ipam-resource-discovery", "--description", "d", "--operating-regions", "RegionName=ap-northeast-1",
+               "--tag-specifications", "ResourceType=ipam-resource-discovery,Tags=[{Key=env,Value=test}]")["IpamResourceDiscovery"]
+    id = made["IpamResourceDiscoveryId"]
+    assert (made["IsDefault"], made["Tags"]) == (False, [{"Key": "env", "Value": "test"}])
+    assert [r["RegionName"] for r in made["OperatingRegions"]] == ["ap-northeast-1"]
+    changed = cli("modify-ipam-resource-discovery", "--ipam-resource-discovery-id", id, "--add-operating-regions", "RegionName=ap-northeast-3")["IpamResourceDiscovery"]
+    assert [r["RegionName"] for r in changed["OperatingRegions"]] == ["ap-northeast-1", "ap-northeast-3"]
+    assert {d["IpamResourceDiscoveryId"] for d in cli("describe-ipam-resource-discoveries")["IpamResourceDiscoveries"]} == {id, ipam["DefaultResourceDiscoveryId"]}
+
+    associated = cli("associate-ipam-resource-discovery", "--ipam-id", ipam["IpamId"], "--ipam-resource-discovery-id", id)["IpamResourceDiscoveryAssociation"]
+    association = associated["IpamResourceDiscoveryAssociationId"]
+    assert (associated["State"], associated["IsDefault"]) == ("associate-complete", False)
+    [found] = cli("describe-ipam-resource-discovery-associations", "--filters", "Name=is-default,Values=false")["IpamResourceDiscoveryAssociations"]
+    assert found["IpamResourceDiscoveryAssociationId"] == association
+    assert cli("describe-ipams")["Ipams"][0]["ResourceDiscoveryAssociationCount"] == 2
+    assert cli("disassociate-ipam-resource-discovery", "--ipam-resource-discovery-association-id", association)["IpamResourceDiscoveryAssociation"]["IpamId"] == ipam["IpamId"]
+    assert cli("delete-ipam-resource-discovery", "--ipam-resource-discovery-id", id)["IpamResourceDiscovery"]["IpamResourceDiscoveryId"] == id
+    assert cli("describe-ipam-resource-discoveries", "--ipam-resource-discovery-ids", id)[0] == "InvalidIpamResourceDiscoveryId.NotFound"
+
+
+def test_lists_of_what_is_found(api, ipam):
+    of = {"IpamResourceDiscoveryId": ipam["DefaultResourceDiscoveryId"]}
+    for operation, region, member in (("GetIpamDiscoveredAccounts", "DiscoveryRegion", "IpamDiscoveredAccounts"),
+                                      ("GetIpamDiscoveredResourceCidrs", "ResourceRegion", "IpamDiscoveredResourceCidrs"),
+                                      ("GetIpamDiscoveredPublicAddresses", "AddressRegion", "IpamDiscoveredPublicAddresses")):
+        assert api.call(operation, **of, **{region: "eu-west-1"})[member] == []
+        assert "nowhere" in api.refused("InvalidParameterValue", operation, **of, **{region: "nowhere"})
+    for scope in (ipam["PrivateDefaultScopeId"], ipam["PublicDefaultScopeId"]):
+        assert api.call("GetIpamResourceCidrs", IpamScopeId=scope)["IpamResourceCidrs"] == []
+        assert api.call("GetIpamAddressHistory", IpamScopeId=scope, Cidr="10.0.0.0/24")["HistoryRecords"] == []
+    api.refused("InvalidParameterValue", "GetIpamResourceCidrs", IpamScopeId=scope, Filters=[{"Name": "colour", "Values": ["red"]}])
+
+
+def test_history_as_csv(api, ipam):
+    status, headers, text = api.json("GetIpamAddressHistory", {"IpamScopeId": ipam["PrivateDefaultScopeId"], "Cidr": "10.0.0.0/24"}, headers={"Accept": "text/csv"})
+    assert (status, headers.get_content_type()) == (200, "text/csv")
+    assert text.decode().splitlines()[0].split(",")[:2] == ["ResourceOwnerId", "ResourceRegion"]
+
+
+def test_resource_that_is_not_there(api, ipam):
+    named = {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/24", "ResourceRegion": "ap-northeast-1"}
+    message = api.refused("InvalidParameterValue", "ModifyIpamResourceCidr", CurrentIpamScopeId=ipam["PrivateDefaultScopeId"], Monitored=False, **named)
+    assert named["ResourceId"] in message
