@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make run` and `make stop`: an emulator with Cadastre deployed that stays.
 #
-#   localstack/run.sh start    starts it, deploys, plays the main job
+#   localstack/run.sh start    starts it, deploys, plays the demonstrations
 #   localstack/run.sh stop     ends it
 #
 # CADASTRE_PORT is the emulator's port (default 4566).
@@ -41,9 +41,14 @@ start() {
     "$here/services/wait.sh" "the emulator" "$url/_ministack/health" "$(cat "$state/pid")" "$state/emulator.log"
     echo "deploying the CDK app"
     "$here/deploy/deploy.sh" "$url" "$state/outputs.env"
+    set -a
     # shellcheck source=/dev/null
     . "$state/outputs.env"
-    CADASTRE_AWS=$here/../.tools/clients/bin/aws "$here/demo.sh" "$CADASTRE_ENDPOINT"
+    set +a
+    export CADASTRE_AWS=$here/../.tools/clients/bin/aws CADASTRE_PYTHON=$here/../.tools/clients/bin/python
+    "$CADASTRE_PYTHON" -B "$here/network/network.py" bare
+    "$here/demo.sh" "$CADASTRE_ENDPOINT"
+    "$here/demo_network.sh"
     cat <<TEXT
 
 Cadastre is at $CADASTRE_ENDPOINT until \`make stop\`. Any AWS CLI can call it:
