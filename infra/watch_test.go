@@ -34,7 +34,7 @@ func TestWatchPolicies(t *testing.T) {
 			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"))...)
 	}
 	queue := func(name string) []string {
-		return on("${"+id("AWS::SQS::Queue", name+"Queue")+".Arn}", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage")
+		return on("${"+id("AWS::SQS::Queue", name+"Queue")+".Arn}", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage", "sqs:SendMessageBatch")
 	}
 	dispatch := func(name string) []string {
 		return slices.Concat(on("${"+id("AWS::Lambda::Function", name+"Worker")+".Arn}", "lambda:InvokeFunction"), on("${"+id("AWS::SQS::Queue", name+"DeadLetters")+".Arn}", "sqs:SendMessage"))
@@ -48,7 +48,7 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+table+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
-			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage"),
+			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
 		"Reader": on("*", discover.ReaderActions...),
 	}

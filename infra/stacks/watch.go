@@ -95,7 +95,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	historyProps.Environment = maps.Clone(historyProps.Environment)
 	historyProps.Environment[envBus], historyProps.Environment[envComplianceQueue] = *bus.EventBusName(), *compliance.Queue.QueueUrl()
 	historyProps.Statements["Bus"] = allow(*bus.EventBusArn(), "events:PutEvents")
-	historyProps.Statements["Compliance"] = allow(*compliance.Queue.QueueArn(), "sqs:SendMessage")
+	historyProps.Statements["Compliance"] = allow(*compliance.Queue.QueueArn(), queued.SendActions...)
 	historyProps.Statements["DeadLetters"] = allow(*given.QueueArn(), "sqs:SendMessage")
 	historyProps.Statements["Stream"] = allow(*props.Table.TableStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 	historyProps.Statements["Streams"] = allow("*", "dynamodb:ListStreams")

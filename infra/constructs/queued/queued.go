@@ -41,6 +41,10 @@ type Queued struct {
 	DeadLetters awssqs.Queue
 }
 
+// SendActions let a function send to a queue. To AWS a batch is what its messages
+// are; the emulator takes the call's name for the action.
+var SendActions = []string{"sqs:SendMessage", "sqs:SendMessageBatch"}
+
 // DeadLetters makes a queue for what is given up.
 func DeadLetters(scope constructs.Construct, id string, removal awscdk.RemovalPolicy) awssqs.Queue {
 	queue := awssqs.NewQueue(scope, jsii.String(id+"DeadLetters"), &awssqs.QueueProps{
@@ -79,7 +83,7 @@ func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 	function.Statements = maps.Clone(function.Statements)
 	maps.Copy(function.Statements, props.Statements)
 	function.Statements["Queue"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"),
+		Actions:   jsii.Strings(append([]string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, SendActions...)...),
 		Resources: jsii.Strings(*queue.QueueArn()),
 	})
 	q := &Queued{Function: gofunction.NewFunction(scope, "Worker", &function), Queue: queue, DeadLetters: dead}
