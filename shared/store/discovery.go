@@ -363,11 +363,25 @@ func (s *Store) purgeNote(discovery string) Write {
 	return Write{Op: OpPut, Key: workKey(purgeWork, discovery), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
 }
 
+// purgeOneNote is purgeNote for what was found of one account in one Region.
+func (s *Store) purgeOneNote(discovery, region, account string) Write {
+	return s.purgeNote(discovery + "#" + region + "#" + account)
+}
+
 // runPurge lays what a discovery found against the IPAMs that it has, and
 // removes all of it if the discovery is gone. It is begun again if it was noted
-// once more meanwhile.
-func (s *Store) runPurge(ctx context.Context, id string) error {
-	note, k := workKey(purgeWork, id), DiscoveryKey(id)
+// once more meanwhile. of is what the note is of: a discovery, and perhaps a
+// Region and an account.
+func (s *Store) runPurge(ctx context.Context, of string) error {
+	id, place, single := strings.Cut(of, "#")
+	each := func(f func(*ipam.DiscoveredAccount) error) error { return s.eachAccount(ctx, id, f) }
+	if single {
+		region, account, _ := strings.Cut(place, "#")
+		each = func(f func(*ipam.DiscoveredAccount) error) error {
+			return f(&ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account})
+		}
+	}
+	note, k := workKey(purgeWork, of), DiscoveryKey(id)
 	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]Write, error) {
 		read, err := s.table.BatchGet(ctx, []Key{note, k})
 		if err != nil || read[note] == nil {
@@ -391,7 +405,7 @@ func (s *Store) runPurge(ctx context.Context, id string) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.eachAccount(ctx, id, func(a *ipam.DiscoveredAccount) error {
+		if err := each(func(a *ipam.DiscoveredAccount) error {
 			err := s.eachFound(ctx, a, func(f *ipam.Found) error {
 				if err := s.handOver(ctx, f, stays, others); err != nil {
 					return err

@@ -439,6 +439,36 @@ func TestMove(t *testing.T) {
 	l.settled()
 }
 
+// What is in a VPC that is ignored or moved follows by the work of its account
+// and Region alone; and of a discovery that is gone nothing is ignored or moved.
+func TestMonitorTouchesOneAccount(t *testing.T) {
+	l := newLandscape(t)
+	other, err := l.store.CreateDiscovery(t.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: tenant}, OperatingRegions: []string{"eu-west-1"}})
+	l.must(err)
+	_, err = l.store.Associate(t.Context(), l.fresh("AssociateIpamResourceDiscovery"), ipam.DiscoveryAssociation{IPAM: l.ipam.ID, Discovery: other.ID}, func(*ipam.IPAM, *ipam.Discovery) error { return nil })
+	l.must(err)
+	l.disco = other
+	v := vpc("vpc-1", "10.0.0.0/20")
+	l.observe(v)
+	l.work()
+	ignore := store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }}
+	row, err := l.store.Monitor(t.Context(), ignore)
+	if err != nil || !row.Ignored || row.Status.Management != ipam.ManagementIgnored {
+		t.Errorf("ignored: %+v, %v", row, err)
+	}
+	work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
+	if want := []string{"purge#" + other.ID + "#eu-west-1#" + tenant}; err != nil || !slices.Equal(work, want) {
+		t.Errorf("the work is %q, %v; want %q", work, err, want)
+	}
+	l.work()
+	_, err = l.store.DeleteDiscovery(t.Context(), other.ID, func(*ipam.Discovery) error { return nil })
+	l.must(err)
+	ignore.Monitored = true
+	if _, err := l.store.Monitor(t.Context(), ignore); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
+		t.Errorf("what a discovery that is gone has left: %v", err)
+	}
+}
+
 // An IPAM goes with all that it has, resources in a scope of one's own included;
 // nothing of what was found stays.
 func TestEndOfAnInhabitedIPAM(t *testing.T) {

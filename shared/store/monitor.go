@@ -60,8 +60,11 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The parameter 'DestinationIpamScopeId' may not be used with 'Monitored' false. Ignore the CIDR where it is, or move it and go on watching it.")
 	}
 	d, err := one(ctx, s.Discoveries, row.Discovery)
+	if isNotFound(err) {
+		return nil, q.absent() // on its way out
+	}
 	if err != nil {
-		return nil, lostIfGone(err)
+		return nil, err
 	}
 	ipams, err := s.IPAMs(ctx, d.IPAMs)
 	if err != nil {
@@ -74,14 +77,14 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 	move := func(targets []ipam.Target) ([]Write, error) {
 		i := slices.IndexFunc(targets, func(t ipam.Target) bool { return t.IPAM == scope.IPAM })
 		if i < 0 {
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource %s is not seen by %s any more.", q.ResourceID, scope.IPAM)
+			return nil, q.absent() // on its way out
 		}
 		if targets[i].Scope == at && targets[i].Ignored == !q.Monitored {
 			return nil, nil
 		}
 		moved := targets[i].Scope != at
 		targets[i].Scope, targets[i].Ignored = at, !q.Monitored
-		writes := []Write{s.purgeNote(d.ID)} // what is in the VPC follows
+		writes := []Write{s.purgeOneNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
 		if moved && dest != nil && !dest.Default {
 			// No scope ends while a resource comes to it.
 			writes = append(writes, Write{Op: OpUpdate, Key: ScopeKey(at), Add: map[string]int64{attrRev: 1}, If: Cond{
@@ -193,5 +196,10 @@ func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, e
 			return row, err
 		}
 	}
-	return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "There is no resource %s with the CIDR %s of Region %s in %s. GetIpamResourceCidrs lists those that there are.", q.ResourceID, q.CIDR, q.Region, q.Scope)
+	return nil, q.absent()
+}
+
+// absent is the error of a request about what is not there.
+func (q Monitor) absent() error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "There is no resource %s with the CIDR %s of Region %s in %s. GetIpamResourceCidrs lists those that there are.", q.ResourceID, q.CIDR, q.Region, q.Scope)
 }
