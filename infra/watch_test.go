@@ -182,9 +182,7 @@ func TestMember(t *testing.T) {
 	_, reader := plain().watch.one(t, "AWS::IAM::Role", "Reader")
 	grants := func(r resource) (all []any) {
 		for _, p := range r.Properties["Policies"].([]any) {
-			for _, s := range p.(object)["PolicyDocument"].(object)["Statement"].([]any) {
-				all = append(all, s)
-			}
+			all = append(all, p.(object)["PolicyDocument"].(object)["Statement"].([]any)...)
 		}
 		return all
 	}

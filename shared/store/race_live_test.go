@@ -356,7 +356,7 @@ func TestLiveSpaceIsNeverHandedOut(t *testing.T) {
 				}
 				r.run()
 				r.settle()
-				t.Logf("%+v in %d turns", r.done, r.turns.given)
+				t.Logf("%+v in %d turns", r.done, r.given)
 				if r.done.given == 0 || r.done.seen != resources || r.done.gone != resources {
 					t.Errorf("there was no race: %+v", r.done)
 				}
