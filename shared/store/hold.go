@@ -89,6 +89,11 @@ func (s *Store) noteLive(scope string, p netip.Prefix) Write {
 	return Write{Op: OpPut, Key: workKey(liveWork, scope+"#"+p.String()), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
 }
 
+// noting is for gather: what is held too much is noted.
+func (s *Store) noting(scope string, p netip.Prefix) func(context.Context) (Write, error) {
+	return func(context.Context) (Write, error) { return s.noteLive(scope, p), nil }
+}
+
 // newHold returns a hold, with an id that no other has.
 func (s *Store) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
 	return ipam.Taken{CIDR: p, Root: root, AllocationID: ipam.DeriveID("hold", s.o.NewID()), Kind: ipam.KindHold, Owner: owner}
@@ -149,7 +154,11 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 		for _, f := range free {
 			changes = append(changes, ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: f, Root: t.Root}})
 		}
-		return blockWrites(space, changes), nil
+		writes := blockWrites(space, changes)
+		if parts != nil {
+			writes = append(writes, s.noteLive(scope, p)) // they are still larger than what lives in them
+		}
+		return writes, nil
 	})
 	if err != nil {
 		return was, err
@@ -185,7 +194,7 @@ func (e *takenError) Error() string { return "taken by " + e.by.AllocationID }
 // around it. It returns a *takenError if anything else is in p. p must lie in a
 // root of the space. with makes what goes with each transaction: a new note that
 // has what is held too much shrunk again, or the condition that p is lived in.
-func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func() Write) error {
+func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (Write, error)) error {
 	for {
 		halves := false
 		err := s.commit(ctx, "hold "+p.String(), nil, func(attempt) ([]Write, error) {
@@ -226,8 +235,12 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 					return nil, err
 				}
 				if ok {
+					further, err := with(ctx)
+					if err != nil {
+						return nil, err
+					}
 					writes, err := s.takeOut(ctx, space, holding{free: free}, s.newHold(p, free.Root, owner))
-					return append(writes, with()), err
+					return append(writes, further), err
 				}
 				fallthrough // nothing but smaller free blocks: not minimal, so torn
 			default:
@@ -267,7 +280,8 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 				}
 				changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(p, root, owner)})
 			}
-			return append(blockWrites(space, changes), with()), nil
+			further, err := with(ctx)
+			return append(blockWrites(space, changes), further), err
 		})
 		if err != nil || !halves {
 			return err
@@ -294,10 +308,25 @@ func freeAround(space ipam.SpaceID, p netip.Prefix, read map[Key]Item) (ipam.Fre
 	return ipam.Free{}, false, nil
 }
 
-// cover keeps p, in which a resource of the scope lives, from being given to
-// another: in each pool, what is free of it becomes holds, and what is taken is
-// marked as seen.
-func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix) error {
+// errGone says that the resource for which space was to be held is gone, or
+// ignored.
+var errGone = errors.New("the resource is gone")
+
+// lives returns the condition that goes with what is held for the resource with a
+// row, errGone if it does not hold. Whoever ends the row has the space follow; what
+// came behind it would stay.
+func (s *Store) lives(ctx context.Context, row Key) (Write, error) {
+	read, err := s.table.BatchGet(ctx, []Key{row})
+	if err == nil && (read[row] == nil || read[row].num(attrIgnored) != 0) {
+		err = errGone
+	}
+	return Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}}, err
+}
+
+// cover keeps p, in which the resource of the scope with the row lives, from being
+// given to another: in each pool, what is free of it becomes holds, and what is
+// taken is marked as seen. It returns errGone if the resource goes meanwhile.
+func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, row Key) error {
 	marked := map[string]bool{} // by allocation id
 	for {
 		var marking []string
@@ -308,8 +337,11 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix) error {
 			if err != nil && !errors.Is(err, errEnough) {
 				return nil, err
 			}
-			marking, wrote = c.marking, len(c.writes) > 0
-			return c.writes, nil
+			if marking, wrote = c.marking, len(c.writes) > 0; !wrote {
+				return nil, nil
+			}
+			lives, err := s.lives(ctx, row)
+			return append(c.writes, lives), err
 		})
 		if err != nil || !wrote {
 			return err
@@ -465,7 +497,7 @@ func (s *Store) overHold(ctx context.Context, scope string, space ipam.SpaceID, 
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	if err := s.gather(ctx, space, owner, p, func() Write { return s.noteLive(scope, p) }); err != nil {
+	if err := s.gather(ctx, space, owner, p, s.noting(scope, p)); err != nil {
 		return nil, err
 	}
 	k := TakenKey(space, p)

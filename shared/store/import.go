@@ -125,16 +125,9 @@ func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (spac
 // importOne makes an allocation to a resource of what it holds.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
 	space, row, k := pool.Space(), liveKey(r.Scope, &r.Resource), TakenKey(pool.Space(), r.CIDR)
-	// Whoever ends that has the space follow; what came behind it would stay.
-	lives := func() Write {
-		return Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}}
-	}
-	return s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
-		read, err := s.table.BatchGet(ctx, []Key{row})
-		if err != nil || read[row] == nil || read[row].num(attrIgnored) != 0 {
-			return nil, err
-		}
-		err = s.gather(ctx, space, pool.Owner, r.CIDR, lives)
+	lives := func(ctx context.Context) (Write, error) { return s.lives(ctx, row) }
+	err := s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
+		err := s.gather(ctx, space, pool.Owner, r.CIDR, lives)
 		if taken, is := errors.AsType[*takenError](err); is {
 			if taken.by.Kind == ipam.KindSplit {
 				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
@@ -144,7 +137,8 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 		if err != nil {
 			return nil, err
 		}
-		if read, err = s.table.BatchGet(ctx, []Key{k}); err != nil {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
 			return nil, err
 		}
 		t, ok, err := takenAt(k, read)
@@ -158,7 +152,15 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 			CIDR: r.CIDR, AllocationID: ipam.DeriveID(ipam.IDAllocation, "import", pool.Scope, r.ID, s.o.NewID()),
 			Kind: r.Type.Kind(), Owner: r.Owner, ResourceID: r.ID, ResourceRegion: r.Region,
 		}
-		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""), lives())
+		still, err := lives(ctx)
+		if err != nil {
+			return nil, err
+		}
+		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""), still)
 		return append(writes, listForeign(OpPut, pool, made)...), nil
 	})
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math"
 	"net/netip"
@@ -330,19 +331,43 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	})
 }
 
-// coverLive covers what lives at p.
+// coverLive covers what lives at p. When a resource goes meanwhile, it looks again
+// for what lives in that one's CIDR.
 func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) error {
-	live, err := s.liveIn(ctx, scope, p)
-	if err != nil {
-		return err
-	}
-	covered, _ := ipam.Partition(p, cidrsOf(live))
-	for _, c := range covered {
-		if err := s.cover(ctx, scope, c); err != nil {
+	for range s.o.Tries {
+		if still, err := s.coverListed(ctx, scope, p); still || err != nil {
 			return err
 		}
 	}
-	return nil
+	return exhausted("cover "+p.String(), errLost)
+}
+
+// coverListed is one pass of coverLive. It reports whether each resource was
+// still there.
+func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
+	live, err := s.liveIn(ctx, scope, p)
+	if err != nil {
+		return false, err
+	}
+	still = true
+	var outer netip.Prefix
+	for _, r := range live {
+		if outer.IsValid() && ipam.Within(r.CIDR, outer) {
+			continue
+		}
+		outer = r.CIDR
+		in := p
+		if ipam.Within(r.CIDR, p) {
+			in = r.CIDR
+		}
+		switch err := s.cover(ctx, scope, in, liveKey(scope, &r.Resource)); {
+		case errors.Is(err, errGone):
+			still = false
+		case err != nil:
+			return false, err
+		}
+	}
+	return still, nil
 }
 
 // poolBlock is a taken block of a pool.

@@ -397,8 +397,7 @@ func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolC
 	if !held {
 		return nil, errLost // it is free by now, or gone
 	}
-	note := func() Write { return s.noteLive(pool.Scope, cidr.CIDR) }
-	if err := s.gather(ctx, pool.Space(), pool.Owner, cidr.CIDR, note); err != nil {
+	if err := s.gather(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noting(pool.Scope, cidr.CIDR)); err != nil {
 		return nil, err
 	}
 	k := TakenKey(pool.Space(), cidr.CIDR)

@@ -153,6 +153,7 @@ type tape struct {
 	waits   []*call
 	cut     context.CancelFunc // cuts the request in progress down
 	faulted bool               // whether an answer to it was lost
+	brief   bool               // its process is cut down once it has left a note of work
 }
 
 func (t *tape) next(ctx context.Context, c *call) (*reply, error) {
@@ -204,5 +205,9 @@ func (t *tape) Transact(ctx context.Context, writes []store.Write) error {
 		return ctx.Err()
 	}
 	t.faulted = t.faulted || errors.Is(r.err, errAnswerLost)
+	if t.brief && (r.err == nil || t.faulted) && slices.ContainsFunc(writes, func(w store.Write) bool { return w.Op == store.OpPut && w.Key.PK == store.WorkPK }) {
+		t.cut()
+		return ctx.Err()
+	}
 	return r.err
 }

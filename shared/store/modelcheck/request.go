@@ -69,10 +69,10 @@ func (o Outcome) unknown() bool {
 	return o.lost || (o.faulted || o.Request.partly) && (o.refusal == unexplained || o.refusal == gaveUp)
 }
 
-// Refusals that are no excuses: what they need is counted, not seen in the
-// table.
+// Refusals that are no excuses, as a rule: what they need is counted, not seen in
+// the table.
 const (
-	gaveUp      = "gave up"     // after losing Options.Tries races
+	gaveUp      = "gave up"     // after losing Options.Tries races, or where a note excuses it
 	unexplained = "unexplained" // an error that is not for the caller: outcome unknown
 )
 
@@ -143,6 +143,7 @@ func taking(pool string, cidr netip.Prefix, length int, filter ipam.Filter) []ex
 		{"busy", func(w *world) bool {
 			return slices.ContainsFunc(w.taken(pool, cidr), func(b block) bool { return b.kind == "split" })
 		}},
+		{gaveUp, func(w *world) bool { return w.noted(cidr) }}, // a hold of what is gone by now is in the way
 	}
 }
 
@@ -286,6 +287,27 @@ func (c *Client) ProvisionTop(ctx context.Context, value, pool string, cidr neti
 	})
 }
 
+// Observe tells that a resource lives, as of a time in Unix milliseconds.
+func (c *Client) Observe(ctx context.Context, o ipam.Resource, at int64) error {
+	r := &Request{Text: "observe " + o.ID, made: o.ID, partly: true}
+	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		_, err := c.store.Observe(ctx, c.search.Discovery, c.search.IPAMs, o, at)
+		return o.ID, o.CIDR, "", err
+	})
+}
+
+// Vanish tells that a resource that was seen once, before a time, is gone.
+func (c *Client) Vanish(ctx context.Context, o ipam.Resource, before int64) error {
+	r := &Request{Text: "vanish " + o.ID, ended: o.ID, partly: true}
+	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		gone, err := c.store.Vanish(ctx, &ipam.Found{Resource: o, Discovery: c.search.Discovery.ID, Rev: 1}, before)
+		if err != nil || !gone {
+			return "", netip.Prefix{}, "", err
+		}
+		return o.ID, o.CIDR, "", nil
+	})
+}
+
 // DeletePool ends a pool that has no CIDRs.
 func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	r := &Request{Text: "delete " + pool, ended: pool, excuses: []excuse{
@@ -324,10 +346,19 @@ func (c *Client) Reconcile(ctx context.Context) error {
 // judge returns what is wrong about a request's answer, given what happened
 // while the request was in progress.
 func (s *Search) judge(p progress, o Outcome) string {
+	why := o.refusal
+	if why == unexplained && o.faulted {
+		why = gaveUp // on finding out what became of a transaction
+	}
+	for i, e := range o.Request.excuses {
+		if e.name == why && p.seen>>i&1 == 1 {
+			return ""
+		}
+	}
 	switch {
 	case o.lost:
 		return ""
-	case int(p.disturbed) >= s.Tries && (o.refusal == gaveUp || o.refusal == unexplained && o.faulted):
+	case int(p.disturbed) >= s.Tries && why == gaveUp:
 		return ""
 	case o.refusal == gaveUp, o.refusal == unexplained:
 		return fmt.Sprintf("%s gave up after %d disturbances, though it has %d tries: %v", o.Request.Text, p.disturbed, s.Tries, o.err)
@@ -337,13 +368,8 @@ func (s *Search) judge(p progress, o Outcome) string {
 		}
 		return ""
 	}
-	for i, e := range o.Request.excuses {
-		if e.name == o.refusal {
-			if p.seen>>i&1 == 1 {
-				return ""
-			}
-			return fmt.Sprintf("%s was refused with %q, which was true at no moment: %v", o.Request.Text, o.refusal, o.err)
-		}
+	if slices.ContainsFunc(o.Request.excuses, func(e excuse) bool { return e.name == o.refusal }) {
+		return fmt.Sprintf("%s was refused with %q, which was true at no moment: %v", o.Request.Text, o.refusal, o.err)
 	}
 	return fmt.Sprintf("%s was refused with no reason that it could have: %s", o.Request.Text, o.refusal)
 }

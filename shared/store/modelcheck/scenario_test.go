@@ -24,17 +24,20 @@ type estate struct {
 	now              time.Time
 	all              netip.Prefix
 	top, left, right string
+	ipam             *ipam.IPAM
+	discovery        *ipam.Discovery // the IPAM's
 }
 
 func newEstate(t *testing.T, addresses string) *estate {
 	e := &estate{T: t, table: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), all: cidr(addresses)}
 	e.store = (&Search{Now: e.now}).store("the start", e.table, 0, func(int) int { return 0 })
 	ctx := t.Context()
-	scope := ok(e.store.CreateIPAM(ctx, token("CreateIpam", "ipam"), ipam.IPAM{Meta: ipam.Meta{Owner: Account}}))(t).PrivateScope
+	e.ipam = ok(e.store.CreateIPAM(ctx, token("CreateIpam", "ipam"), ipam.IPAM{Meta: ipam.Meta{Owner: Account}}))(t)
+	e.discovery = ok(e.store.Discoveries(ctx, []string{e.ipam.Discovery}))(t)[0]
 	length := usual
 	pool := func(name, source string) string {
 		build := func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }
-		return ok(e.store.CreatePool(ctx, token("CreateIpamPool", name), ipam.Pool{Scope: scope, SourcePool: source, Family: ipam.IPv4, Rules: ipam.Rules{Default: &length}}, build))(t).ID
+		return ok(e.store.CreatePool(ctx, token("CreateIpamPool", name), ipam.Pool{Scope: e.ipam.PrivateScope, SourcePool: source, Family: ipam.IPv4, Rules: ipam.Rules{Default: &length}}, build))(t).ID
 	}
 	e.top = pool("top", "")
 	e.left, e.right = pool("left", e.top), pool("right", e.top)
@@ -163,6 +166,7 @@ func (s scenario) search(t *testing.T) *Search {
 	search := &Search{
 		Start: e.table, Universe: e.all, Pools: []string{e.top, e.left, e.right},
 		Faults: s.faults, Now: e.now.Add(s.later), Tries: 3, Room: s.room, CIDRsPerPool: s.quota,
+		Discovery: e.discovery, IPAMs: []*ipam.IPAM{e.ipam}, Scope: e.ipam.PrivateScope,
 	}
 	for i, acts := range processes {
 		p := Process{Name: names[i], Run: func(ctx context.Context, c *Client) {
@@ -493,7 +497,7 @@ func TestReadsAreTorn(t *testing.T) {
 }
 
 func TestScenarios(t *testing.T) {
-	for _, s := range scenarios {
+	for _, s := range slices.Concat(scenarios, liveScenarios) {
 		t.Run(s.name, func(t *testing.T) {
 			search := s.search(t)
 			r := search.Run(t)

@@ -302,7 +302,7 @@ func (w *world) restless() string {
 
 // wrongAfter returns what is wrong about a commit that turns w into after:
 // space comes only to a pool that may be used, and where a resource lives only to
-// its account.
+// its account. A resource that is new has its space once no note is left about it.
 func (w *world) wrongAfter(after *world) string {
 	for _, pool := range w.search.Pools {
 		if n := len(after.roots(pool)); n > len(w.roots(pool)) && !w.usable(pool) {
@@ -313,7 +313,7 @@ func (w *world) wrongAfter(after *world) string {
 				continue
 			}
 			for _, r := range w.living() {
-				if r.CIDR.Overlaps(b.cidr) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && !w.noted(r.CIDR) {
+				if r.CIDR.Overlaps(b.cidr) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
 					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}
@@ -335,6 +335,11 @@ func (w *world) living() (found []*ipam.ResourceCIDR) {
 		found = append(found, o)
 	}
 	return found
+}
+
+// lives reports whether a resource lives in the scope.
+func (w *world) lives(o *ipam.ResourceCIDR) bool {
+	return slices.ContainsFunc(w.living(), func(r *ipam.ResourceCIDR) bool { return r.ID == o.ID && r.CIDR == o.CIDR })
 }
 
 // noted reports whether a note says that a CIDR of the scope is still to be laid
