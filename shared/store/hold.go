@@ -403,7 +403,7 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 		if !ok {
 			return errLost
 		}
-		hold := c.s.newHold(p, free.Root, owner)
+		hold := c.newHold(p, free.Root, owner)
 		if p.Bits()-free.CIDR.Bits()+2 > c.s.o.Room-len(c.writes) {
 			if len(c.writes) > 0 {
 				return errEnough // alone, then
@@ -432,12 +432,20 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 		if err != nil {
 			return err
 		}
-		err = c.add(blockWrites(space, []ipam.Change{{Op: ipam.DropFree, Free: f}, {Op: ipam.AddTaken, Taken: c.s.newHold(gaps[i], f.Root, owner)}})...)
+		err = c.add(blockWrites(space, []ipam.Change{{Op: ipam.DropFree, Free: f}, {Op: ipam.AddTaken, Taken: c.newHold(gaps[i], f.Root, owner)}})...)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newHold returns a hold that needs no mark: who reads it reads the resource's row
+// behind it.
+func (c *covering) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
+	hold := c.s.newHold(p, root, owner)
+	c.marking = append(c.marking, hold.AllocationID)
+	return hold
 }
 
 // add adds writes that belong together, or returns errEnough if they have to
