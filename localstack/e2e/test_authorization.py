@@ -5,6 +5,11 @@ import pytest
 READ = {
     "DescribeIpams": {}, "DescribeIpamScopes": {}, "DescribeIpamPools": {}, "DescribeIpamPoolAllocations": {}, "DescribeTags": {},
     "GetIpamPoolCidrs": {"IpamPoolId": "POOL"}, "GetIpamPoolAllocations": {"IpamPoolId": "POOL"}, "DescribeIpamPoolShares": {},
+    "DescribeIpamResourceDiscoveries": {}, "DescribeIpamResourceDiscoveryAssociations": {},
+    "GetIpamDiscoveredAccounts": {"IpamResourceDiscoveryId": "DISCOVERY", "DiscoveryRegion": "us-east-1"},
+    "GetIpamDiscoveredResourceCidrs": {"IpamResourceDiscoveryId": "DISCOVERY", "ResourceRegion": "us-east-1"},
+    "GetIpamDiscoveredPublicAddresses": {"IpamResourceDiscoveryId": "DISCOVERY", "AddressRegion": "us-east-1"},
+    "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
 ALLOCATE = {
     "AllocateIpamPoolCidr": {"IpamPoolId": "POOL", "NetmaskLength": 28},
@@ -19,6 +24,12 @@ ADMINISTER = {
     "DeprovisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/24"},
     "CreateTags": {"Resources": ["POOL"], "Tags": [{"Key": "a", "Value": "b"}]}, "DeleteTags": {"Resources": ["POOL"]},
     "PutIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"}, "DeleteIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"},
+    "CreateIpamResourceDiscovery": {}, "ModifyIpamResourceDiscovery": {"IpamResourceDiscoveryId": "DISCOVERY", "Description": "x"},
+    "DeleteIpamResourceDiscovery": {"IpamResourceDiscoveryId": "DISCOVERY"},
+    "AssociateIpamResourceDiscovery": {"IpamId": "IPAM", "IpamResourceDiscoveryId": "DISCOVERY"},
+    "DisassociateIpamResourceDiscovery": {"IpamResourceDiscoveryAssociationId": "ASSOCIATION"},
+    "ModifyIpamResourceCidr": {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/28", "ResourceRegion": "us-east-1",
+                               "CurrentIpamScopeId": "SCOPE", "Monitored": False},
     "GetAccessGrants": {}, "PutAccessGrants": {"Readers": ["*"]},
 }
 
@@ -30,7 +41,8 @@ def ids(api, ipam):
     pool = api.call("CreateIpamPool", IpamScopeId=ipam["PrivateDefaultScopeId"], AddressFamily="ipv4")["IpamPool"]["IpamPoolId"]
     api.call("ProvisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/24")
     a = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=28)["IpamPoolAllocation"]
-    return {"IPAM": ipam["IpamId"], "SCOPE": ipam["PrivateDefaultScopeId"], "POOL": pool, "ALLOCATION": a["IpamPoolAllocationId"]}
+    return {"IPAM": ipam["IpamId"], "SCOPE": ipam["PrivateDefaultScopeId"], "POOL": pool, "ALLOCATION": a["IpamPoolAllocationId"],
+            "DISCOVERY": ipam["DefaultResourceDiscoveryId"], "ASSOCIATION": ipam["DefaultResourceDiscoveryAssociationId"]}
 
 
 def filled(parameters, ids):
@@ -78,7 +90,7 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
     before = everything(api, ids)
     stranger = as_principal("stranger")
     for operation, parameters in {**READ, **ALLOCATE, **ADMINISTER}.items():
-        if operation == "CreateIpam":
+        if operation in ("CreateIpam", "CreateIpamResourceDiscovery"):
             continue
         parameters = filled(parameters, ids)
         status, _, answer = stranger.json(operation, parameters)
