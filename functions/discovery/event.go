@@ -87,7 +87,7 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 	}
 	all := result{call: call.Name, seen: len(seen)}
 	for _, w := range watches {
-		r, err := h.takeIn(ctx, w, t, call.Effect, covered, seen, at)
+		r, err := h.takeIn(ctx, w, t, call, covered, seen, at)
 		all.changed, all.gone = all.changed+r.changed, all.gone+r.gone
 		if err != nil {
 			return all, err
@@ -167,9 +167,10 @@ func (h *Handler) known(ctx context.Context, w watch, t task, sel discover.Selec
 	return sel, nil
 }
 
-// takeIn takes in what was seen of a selection at a time. What a call has just
-// made is not forgotten for not being seen.
-func (h *Handler) takeIn(ctx context.Context, w watch, t task, effect discover.Effect, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
+// takeIn takes in what was seen of a selection at a time, which a call touched.
+// That a call deleted what is not seen any more goes for what it names, not for
+// what that was in.
+func (h *Handler) takeIn(ctx context.Context, w watch, t task, call *discover.Call, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
 	var found []*ipam.Found
 	for _, kind := range kinds {
 		for _, id := range covered.IDs(kind) {
@@ -181,10 +182,11 @@ func (h *Handler) takeIn(ctx context.Context, w watch, t task, effect discover.E
 		}
 	}
 	changed, gone := discover.Diff(found, seen, ids(w.ipams))
-	if effect == discover.Creates {
-		gone = nil
+	var deleted discover.Selection
+	if call.Effect == discover.Deletes {
+		deleted = call.Selected
 	}
 	// Nothing was attempted here: only a run that sees all is an attempt.
 	account := ipam.DiscoveredAccount{Discovery: w.d.ID, Region: t.Region, Account: t.Account, OU: w.ou}
-	return h.apply(ctx, w.d, w.ipams, account, changed, gone, at)
+	return h.apply(ctx, w.d, w.ipams, account, changed, gone, at, deleted)
 }

@@ -156,6 +156,9 @@ func TestEvents(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.run(t.Context(), memberA)
+			if !strings.HasPrefix(c.name, "Delete") && c.name != "ReleaseAddress" { // these say themselves that something is gone
+				w.later()
+			}
 			c.change(w.cloud.Network(memberA, home))
 			w.cloud.Made = nil
 			if err := w.event(memberA, c.name, c.request, c.response); err != nil {
@@ -273,6 +276,50 @@ func TestEventsWaitForEC2(t *testing.T) {
 	})
 }
 
+// EC2 may leave out of an answer what it told of a moment before. Neither a run
+// nor an event forgets that, and its space is not given out, until it is left out
+// longer than EC2 lags.
+func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
+	const id, cidr = "vpc-new", "10.99.0.0/16"
+	for name, look := range map[string]func(*world) bool{
+		"a run": func(w *world) bool {
+			return w.runNow(w.Context(), memberA)
+		},
+		"an event of it": func(w *world) bool {
+			return w.event(memberA, "CreateTags", `{"resourcesSet": {"items": [{"resourceId": "vpc-new"}]}}`, `{}`) == nil
+		},
+		"its own event, again": func(w *world) bool {
+			return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`) == nil
+		},
+		"the deletion of what was in it": func(w *world) bool {
+			return w.event(memberA, "DeleteSubnet", `{"subnetId": "subnet-new"}`, `{}`) == nil && w.found(memberA, "subnet-new", "10.99.0.0/24") == nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			n := w.cloud.Network(memberA, home)
+			before := *n
+			n.VPCs = append(slices.Clone(n.VPCs), vpc(id, cidr))
+			n.Subnets = append(slices.Clone(n.Subnets), types.Subnet{SubnetId: ptr("subnet-new"), VpcId: ptr(id), CidrBlock: ptr("10.99.0.0/24")})
+			w.run(t.Context(), memberA)
+			*n = before // an answer from where the VPC is not known yet
+			if !look(w) {
+				t.Fatal("not done")
+			}
+			if w.found(memberA, id, cidr) == nil {
+				t.Fatal("the VPC is forgotten")
+			}
+			allocate := store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }}
+			if _, err := w.store().Allocate(t.Context(), allocate); err == nil {
+				t.Error("the VPC's space was given out")
+			}
+			w.agrees()
+			w.run(t.Context(), memberA)
+			w.agrees(memberA)
+		})
+	}
+}
+
 // The account is the envelope's, whatever the record says; the records of these
 // tests name another as theirs.
 func TestEventsOfOthersAreIgnored(t *testing.T) {
@@ -322,12 +369,16 @@ func TestEventsReachEveryDiscovery(t *testing.T) {
 
 func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault *discovertest.Fault
-		again bool // the event is to come again
+		service string
+		fault   *discovertest.Fault
+		again   bool // the event is to come again
 	}{
-		"no role":   {nil, false},
-		"refused":   {&discovertest.Fault{Status: 403, Code: "UnauthorizedOperation"}, false},
-		"throttled": {&discovertest.Fault{Status: 503, Code: "RequestLimitExceeded"}, true},
+		"no role":                         {"", nil, false},
+		"refused":                         {"ec2", &discovertest.Fault{Status: 403, Code: "UnauthorizedOperation"}, false},
+		"throttled":                       {"ec2", &discovertest.Fault{Status: 503, Code: "RequestLimitExceeded"}, true},
+		"the role is throttled":           {"sts", &discovertest.Fault{Status: 400, Code: "Throttling"}, true},
+		"the accounts are not listed":     {"organizations", &discovertest.Fault{Status: 400, Code: "AccessDeniedException"}, true},
+		"listing the accounts, throttled": {"organizations", &discovertest.Fault{Status: 400, Code: "TooManyRequestsException"}, true},
 	} {
 		w := newWorld(t)
 		w.run(t.Context(), memberA)
@@ -337,7 +388,7 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 			delete(w.cloud.Roles, memberA)
 		} else {
 			w.cloud.Fault = func(m discovertest.Call) *discovertest.Fault {
-				if m.Service == "ec2" {
+				if m.Service == c.service {
 					return c.fault
 				}
 				return nil
@@ -349,6 +400,9 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 		if diff := cmp.Diff(w.known(memberA), known); diff != "" {
 			t.Errorf("%s: -known +before:\n%s", name, diff)
 		}
+		w.cloud.Fault, w.cloud.Roles[memberA] = nil, discover.ReaderRole
+		w.run(t.Context(), memberA)
+		w.agrees(memberA)
 	}
 }
 

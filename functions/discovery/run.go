@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -97,7 +98,7 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	}
 	resources := seen.Resources(t.Account, t.Region)
 	changed, gone := discover.Diff(found, resources, ids(ipams))
-	r, err := h.apply(ctx, d, ipams, account, changed, gone, start)
+	r, err := h.apply(ctx, d, ipams, account, changed, gone, start, discover.Selection{})
 	r.seen = len(resources)
 	if err != nil {
 		return r, err
@@ -137,10 +138,19 @@ func (h *Handler) failure(t task, err error) *discover.Failure {
 // in does not keep up the others, a table that is away does.
 const tooMany = 5
 
+// lag is how long EC2 is taken to leave out of its answers what it has told of
+// before, as they are eventually consistent (Amazon EC2 Developer Guide, "Eventual
+// consistency in the Amazon EC2 API"). What was taken in less than that before it
+// was not seen may well live, and its space would be given out; so it stays until
+// a later run does not see it either.
+const lag = 2 * time.Minute
+
 // apply takes in what changed and then forgets what is gone, as seen at a time,
-// Unix milliseconds. account is kept first, if there is anything to do: see
-// store.SaveDiscoveredAccount. If anything fails, nothing is forgotten after it.
-func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64) (result, error) {
+// Unix milliseconds; of that at once only what is known to be deleted, and the
+// rest if it was taken in longer ago than lag. account is kept first, if there is
+// anything to do: see store.SaveDiscoveredAccount. If anything fails, nothing is
+// forgotten after it.
+func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64, deleted discover.Selection) (result, error) {
 	var r result
 	if len(changed)+len(gone) == 0 {
 		return r, nil
@@ -164,7 +174,11 @@ func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 		if ctx.Err() != nil || len(failed) > 0 {
 			break
 		}
-		did, err := h.store.Vanish(ctx, f, at)
+		before := at
+		if !deleted.Covers(&f.Resource) {
+			before -= lag.Milliseconds()
+		}
+		did, err := h.store.Vanish(ctx, f, before)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("forget %s %s: %w", f.ID, f.CIDR, err))
 		} else if did {
