@@ -44,6 +44,7 @@ type template struct {
 
 type resource struct {
 	Type                string
+	Condition           string
 	Properties          map[string]any
 	DeletionPolicy      string
 	UpdateReplacePolicy string
@@ -74,13 +75,13 @@ var (
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
-			"accounts": "organization", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"accounts": "organization", "readerRole": "ipam-reader", "discoveryMinutes": "40", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 		})
 	})
 	// passing leaves nothing behind, as on the emulator.
 	passing = sync.OnceValue(func() deployment {
 		return synthesize("000000000000", "us-east-1", map[string]any{
-			"architecture": "x86_64", "destroyable": "true", "alarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms",
+			"architecture": "x86_64", "destroyable": "true", "accounts": "111122223333,444455556666", "alarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms",
 		})
 	})
 	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing}

@@ -5,12 +5,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 // Each watching role may do exactly what its bearer calls.
@@ -50,7 +52,8 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
 			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
-		"Reader": on("*", discover.ReaderActions...),
+		"Reader":        on("*", discover.ReaderActions...),
+		"ForwarderRole": on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents"),
 	}
 	got := map[string][]string{}
 	for _, id := range d.watch.ids("AWS::IAM::Role") {
@@ -70,6 +73,11 @@ func TestWatchPolicies(t *testing.T) {
 		got[name] = grants
 	}
 	diff(t, want, got)
+	for _, name := range []string{"Compliance", "Discovery"} {
+		_, role := d.watch.one(t, "AWS::IAM::Role", name+"DispatchRole")
+		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "scheduler.amazonaws.com"},
+			"Condition": object{"StringEquals": object{"aws:SourceAccount": account}}}}), role.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
+	}
 	_, reader := d.watch.one(t, "AWS::IAM::Role", "Reader")
 	worker := id("AWS::IAM::Role", "DiscoveryWorkerRole")
 	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
@@ -78,9 +86,9 @@ func TestWatchPolicies(t *testing.T) {
 	}}), reader.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
 }
 
-// With the organisation's accounts, discovery reads which there are, and the bus
-// takes what members forward.
-func TestWatchOrganization(t *testing.T) {
+// With the organisation's accounts, discovery reads which there are; the bus takes
+// what they or the listed accounts forward of EC2, and nothing else.
+func TestWatchMembers(t *testing.T) {
 	d := closed().watch
 	_, role := d.one(t, "AWS::IAM::Role", "DiscoveryWorkerRole")
 	b, err := json.Marshal(role.Properties["Policies"])
@@ -92,10 +100,19 @@ func TestWatchOrganization(t *testing.T) {
 			t.Errorf("discovery may not call %s", a)
 		}
 	}
-	_, policy := d.one(t, "AWS::Events::EventBusPolicy", "")
+	admitted := func(d template) any {
+		_, policy := d.one(t, "AWS::Events::EventBusPolicy", "")
+		return policy.Properties["Statement"]
+	}
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
-	diff(t, any(object{"Sid": "cdk-Organization", "Effect": "Allow", "Principal": object{"AWS": "*"}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}",
-		"Condition": object{"StringEquals": object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}}), policy.Properties["Statement"])
+	statement := func(sid string, principal any, condition object) any {
+		condition["events:source"] = "aws.ec2"
+		return object{"Sid": sid, "Effect": "Allow", "Principal": object{"AWS": principal}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}",
+			"Condition": object{"StringEquals": condition}}
+	}
+	diff(t, statement("cdk-Organization", "*", object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), admitted(d))
+	root := func(account string) any { return "arn:${AWS::Partition}:iam::" + account + ":root" }
+	diff(t, statement("cdk-Accounts", list{root("111122223333"), root("444455556666")}, object{}), admitted(passing().watch))
 	if ids := plain().watch.ids("AWS::Events::EventBusPolicy"); len(ids) > 0 {
 		t.Errorf("the bus of a deployment for one account is open: %v", ids)
 	}
@@ -120,6 +137,16 @@ func TestWatchRules(t *testing.T) {
 		"Targets": list{object{"Id": "Target0", "Arn": "${" + function + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
 			"RetryPolicy": object{"MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 3.0}}},
 	}, changes.Properties)
+	// EC2's events of the account itself arrive on its default bus.
+	forwarder, _ := d.one(t, "AWS::IAM::Role", "ForwarderRole")
+	_, own := d.one(t, "AWS::Events::Rule", "Forwarder")
+	diff(t, object{
+		"Description": "Forwards changes of the networks to Cadastre", "State": "ENABLED", "EventPattern": changes.Properties["EventPattern"],
+		"Targets": list{object{"Id": "Target0", "Arn": "${" + bus + ".Arn}", "RoleArn": "${" + forwarder + ".Arn}"}},
+	}, own.Properties)
+	rule, _ := d.one(t, "AWS::Events::Rule", "Changes")
+	_, permission := d.one(t, "AWS::Lambda::Permission", "")
+	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
 	_, overlap := d.one(t, "AWS::Events::Rule", "OverlapDetected")
 	topic, _ := d.one(t, "AWS::SNS::Topic", "Overlaps")
 	diff(t, any(object{"source": list{"cadastre.ipam"}, "detail-type": list{"Overlap Detected"}}), overlap.Properties["EventPattern"])
@@ -171,7 +198,7 @@ func TestWatchOutputs(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "DiscoveryRoleArn", "HistoryFunctionName"}, names)
+	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "DiscoveryQueueUrl", "DiscoveryRoleArn", "HistoryFunctionName"}, names)
 }
 
 // The members' template reads and forwards what the owner account's part of the
@@ -188,13 +215,197 @@ func TestMember(t *testing.T) {
 	}
 	diff(t, grants(reader), grants(m.Resources["Reader"]))
 	diff(t, []any{object{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${BusArn}"}}, grants(m.Resources["Forwarder"]))
-	_, changes := plain().watch.one(t, "AWS::Events::Rule", "Changes")
-	diff(t, changes.Properties["EventPattern"], m.Resources["Changes"].Properties["EventPattern"])
-	b, err := json.Marshal(m.Resources["Reader"].Properties["AssumeRolePolicyDocument"])
-	if err != nil {
-		t.Fatal(err)
+	_, forwarder := plain().watch.one(t, "AWS::IAM::Role", "ForwarderRole")
+	trust := func(r resource) any { return r.Properties["AssumeRolePolicyDocument"].(object)["Statement"] }
+	events := object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "events.amazonaws.com"}}
+	for of, r := range map[string]resource{account: forwarder, "${AWS::AccountId}": m.Resources["Forwarder"]} {
+		events["Condition"] = object{"StringEquals": object{"aws:SourceAccount": of}}
+		diff(t, any(list{events}), trust(r))
 	}
-	if got := string(b); !strings.Contains(got, "aws:PrincipalArn") || !strings.Contains(got, "DiscoveryRoleArn") {
-		t.Errorf("the reader trusts %s", got)
+	_, changes := plain().watch.one(t, "AWS::Events::Rule", "Changes")
+	diff(t, object{
+		"Description": "Forwards changes of the networks to Cadastre", "EventPattern": changes.Properties["EventPattern"],
+		"Targets": list{object{"Id": "Cadastre", "Arn": "${BusArn}", "RoleArn": "${Forwarder.Arn}"}},
+	}, m.Resources["Changes"].Properties)
+	// The account and the name are those of the discovery function's role.
+	owner := object{"Owner": list{4.0, list{":", "${DiscoveryRoleArn}"}}}
+	session := object{"Owner": owner["Owner"], "Name": list{1.0, list{"/", "${DiscoveryRoleArn}"}}}
+	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
+		"Principal": object{"AWS": list{"arn:${AWS::Partition}:iam::${Owner}:root", owner}},
+		"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{
+			"${DiscoveryRoleArn}", list{"arn:${AWS::Partition}:sts::${Owner}:assumed-role/${Name}/*", session},
+		}}},
+	}}), trust(m.Resources["Reader"]))
+	diff(t, any("${ReaderRoleName}"), m.Resources["Reader"].Properties["RoleName"])
+	// Roles are an account's: it is made in one Region.
+	diff(t, "MakesRole", m.Resources["Reader"].Condition)
+	diff(t, object{"MakesRole": list{"!Or",
+		list{"!Equals", "${ReaderRole}", "yes"},
+		list{"!And", list{"!Equals", "${ReaderRole}", "auto"}, list{"!Equals", "${AWS::Region}", "${HomeRegion}"}},
+	}}, m.Conditions)
+	diff(t, "", m.Resources["Forwarder"].Condition+m.Resources["Changes"].Condition)
+}
+
+// The watching functions' settings, and those in their environments that others
+// do not have.
+func TestWatchFunctions(t *testing.T) {
+	for _, c := range []struct {
+		name                                       string
+		d                                          deployment
+		accounts, role, metrics, architecture, bus string
+	}{
+		{"plain", plain(), "", "cadastre-reader", "false", "arm64", "cadastre"},
+		{"closed", closed(), "organization", "ipam-reader", "true", "arm64", "ipam"},
+		{"passing", passing(), "111122223333,444455556666", "cadastre-reader", "false", "x86_64", "cadastre"},
+	} {
+		id := func(kind, prefix string) string {
+			id, _ := c.d.watch.one(t, kind, prefix)
+			return "${" + id + "}"
+		}
+		_, bus := c.d.watch.one(t, "AWS::Events::EventBus", "Bus")
+		diff(t, any(c.bus), bus.Properties["Name"])
+		compliance, discovery := id("AWS::SQS::Queue", "ComplianceQueue"), id("AWS::SQS::Queue", "DiscoveryQueue")
+		for _, f := range []struct {
+			id, description string
+			seconds         float64
+			environment     object
+		}{
+			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
+			{"DiscoveryWorker", "Finds what lives in the accounts' networks", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
+			{"History", "Writes history and tells of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
+		} {
+			t.Run(c.name+" "+f.id, func(t *testing.T) {
+				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
+				_, api := c.d.service.one(t, "AWS::Lambda::Function", "ApiFunction")
+				common := api.Properties["Environment"].(object)["Variables"].(object)
+				environment := maps.Clone(got.Properties["Environment"].(object)["Variables"].(object))
+				for name, value := range common {
+					diff(t, value, environment[name])
+					delete(environment, name)
+				}
+				diff(t, f.environment, environment)
+				diff(t, object{"Description": f.description, "Timeout": f.seconds, "MemorySize": 512.0, "Architectures": list{c.architecture}}, object{
+					"Description": got.Properties["Description"], "Timeout": got.Properties["Timeout"], "MemorySize": got.Properties["MemorySize"], "Architectures": got.Properties["Architectures"],
+				})
+				diff(t, any(id("AWS::IAM::Role", f.id)[:len(id("AWS::IAM::Role", f.id))-1]+".Arn}"), got.Properties["Role"])
+			})
+		}
+	}
+}
+
+// Everything is looked at, and every scope scanned, on schedules.
+func TestWatchSchedules(t *testing.T) {
+	for name, c := range map[string]struct {
+		d     template
+		every int
+	}{"Discovery": {closed().watch, 40}, "Compliance": {plain().watch, 15}} {
+		function, _ := c.d.one(t, "AWS::Lambda::Function", name+"Worker")
+		role, _ := c.d.one(t, "AWS::IAM::Role", name+"DispatchRole")
+		dead, _ := c.d.one(t, "AWS::SQS::Queue", name+"DeadLetters")
+		_, schedule := c.d.one(t, "AWS::Scheduler::Schedule", name)
+		diff(t, any(fmt.Sprintf("rate(%d minutes)", c.every)), schedule.Properties["ScheduleExpression"])
+		diff(t, any("ENABLED"), schedule.Properties["State"])
+		diff(t, any(object{
+			"Arn": "${" + function + ".Arn}", "RoleArn": "${" + role + ".Arn}", "Input": `{"dispatch":true}`,
+			"DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
+			"RetryPolicy":      object{"MaximumRetryAttempts": 3.0, "MaximumEventAgeInSeconds": 60.0 * float64(c.every)},
+		}), schedule.Properties["Target"])
+	}
+}
+
+// The alarms watch what is there, and metrics that are written without
+// dimensions.
+func TestWatchAlarms(t *testing.T) {
+	d := plain().watch
+	want := map[string]object{}
+	for name, function := range map[string]string{"Compliance": "ComplianceWorker", "Discovery": "DiscoveryWorker", "History": "History"} {
+		id, _ := d.one(t, "AWS::Lambda::Function", function)
+		for _, of := range []string{"Errors", "Throttles", "Duration"} {
+			want[name+of] = object{"FunctionName": "${" + id + "}"}
+		}
+		queue, _ := d.one(t, "AWS::SQS::Queue", name+"DeadLetters")
+		want[name+"DeadLetters"] = object{"QueueName": "${" + queue + ".QueueName}"}
+	}
+	want["HistoryStreamAge"] = want["HistoryErrors"]
+	for _, g := range []*telemetry.Group{telemetry.Totals, telemetry.Discoveries} {
+		for _, m := range g.Metrics {
+			want[m.Name] = object{}
+		}
+	}
+	got := map[string]object{}
+	for _, id := range d.ids("AWS::CloudWatch::Alarm") {
+		dimensions := object{}
+		for _, x := range elements(d.Resources[id].Properties["Dimensions"]) {
+			if x != nil {
+				dimensions[x.(object)["Name"].(string)] = x.(object)["Value"]
+			}
+		}
+		got[strings.TrimPrefix(id[:len(id)-8], "Alarms")] = dimensions
+	}
+	diff(t, want, got)
+	// They bear a scan or a run that is late.
+	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "DiscoveryFailures": 4800} {
+		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
+		diff(t, any(seconds), alarm.Properties["Period"])
+	}
+}
+
+// The dashboard shows every metric that the deployment writes, by its dimensions,
+// and no other: what scans write, as often as they do, and what is counted and
+// measured of the work, finer.
+func TestDashboard(t *testing.T) {
+	_, own := plain().watch.one(t, "AWS::CloudWatch::Dashboard", "")
+	diff(t, any("cadastre-"+region), own.Properties["DashboardName"])
+	shown := func(m telemetry.Metric) string {
+		switch m.Name {
+		case "Requests":
+			return "Sum 300"
+		case "Duration":
+			return "p95 300"
+		case "OverlappingResourceCidrsTotal", "PoolsOverThreshold", "DiscoveryFailures":
+			return "Sum 900"
+		}
+		return "Maximum 900"
+	}
+	for name, d := range deployments {
+		_, dashboard := d().watch.one(t, "AWS::CloudWatch::Dashboard", "")
+		var body struct {
+			Widgets []struct {
+				Properties struct{ Metrics [][]any }
+			}
+		}
+		if err := json.Unmarshal([]byte(dashboard.Properties["DashboardBody"].(string)), &body); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, health := map[string]int{}, 0
+		for _, w := range body.Widgets {
+			for _, m := range w.Properties.Metrics {
+				if e, ok := m[0].(object); ok {
+					got[e["expression"].(string)]++
+				} else if m[0] == telemetry.Namespace {
+					o := m[2].(object)
+					got[fmt.Sprintf("%s %s %v", m[1], o["stat"], o["period"])]++
+				} else {
+					health++
+				}
+			}
+		}
+		want := map[string]int{}
+		for _, g := range telemetry.Groups() {
+			for _, m := range g.Metrics {
+				switch {
+				case g.Optional && name != "closed": // which asks for the metrics of resources
+				case len(g.Dimensions) == 0:
+					want[m.Name+" "+shown(m)] = 1
+				default:
+					statistic, seconds, _ := strings.Cut(shown(m), " ")
+					want[fmt.Sprintf(`SEARCH('{"Cadastre/IPAM",%s} MetricName="%s"', '%s', %s)`, strings.Join(g.Dimensions, ","), m.Name, statistic, seconds)] = 1
+				}
+			}
+		}
+		diff(t, want, got)
+		if health == 0 {
+			t.Errorf("%s: the dashboard does not show how the functions do", name)
+		}
 	}
 }

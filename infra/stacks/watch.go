@@ -2,8 +2,10 @@ package stacks
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -16,9 +18,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/dashboard"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/member"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/queued"
-	"github.com/cadastre-ipam/cadastre/infra/constructs/reader"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
@@ -33,30 +36,26 @@ const (
 	envResourceMetrics = "CADASTRE_RESOURCE_METRICS"
 )
 
+// scanMinutes is the time between scans of every scope.
+const scanMinutes = 15
+
 // NewWatch makes the stack of what watches the live network: discovery,
 // compliance, history, and the event bus that tells of it. Its outputs are
-// BusName, BusArn, DiscoveryFunctionName, DiscoveryRoleArn,
-// ComplianceFunctionName and HistoryFunctionName.
+// BusName, BusArn, ComplianceFunctionName, DiscoveryFunctionName,
+// DiscoveryQueueUrl, DiscoveryRoleArn and HistoryFunctionName.
 func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	allow := func(resource string, actions ...string) awsiam.PolicyStatement {
 		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(actions...), Resources: &[]*string{&resource}})
 	}
 	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{EventBusName: &props.Name})
-	if props.OrganizationID != "" {
-		// Members' rules forward EC2's events.
-		bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: jsii.String("Organization"), Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
-			Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()},
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:PrincipalOrgID": props.OrganizationID}},
-		}))
-	}
+	admitMembers(bus, props)
 	minutes := func(n float64) awscdk.Duration { return awscdk.Duration_Minutes(&n) }
 
 	compliance := queued.NewQueued(stack, "Compliance", &queued.Props{
 		Function:    functionOf(stack, props, complianceFunctionName, "Scans scopes and writes their metrics", 512, minutes(10)),
 		Variable:    envComplianceQueue,
-		Every:       minutes(15),
+		Every:       minutes(scanMinutes),
 		Description: "Has every scope scanned",
 		Environment: map[string]string{envResourceMetrics: map[bool]string{true: "true", false: "false"}[props.ResourceMetrics]},
 		Removal:     props.removal(),
@@ -78,17 +77,15 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 		Removal:     props.removal(),
 	})
 	awsevents.NewRule(stack, jsii.String("Changes"), &awsevents.RuleProps{
-		Description: jsii.String("Changes of live networks"),
-		EventBus:    bus,
-		EventPattern: &awsevents.EventPattern{
-			Source: jsii.Strings("aws.ec2"), DetailType: jsii.Strings("AWS API Call via CloudTrail"),
-			Detail: &map[string]any{"eventSource": jsii.Strings("ec2.amazonaws.com"), "eventName": jsii.Strings(discover.CallNames()...)},
-		},
+		Description:  jsii.String("Changes of live networks"),
+		EventBus:     bus,
+		EventPattern: member.Changes(),
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(discovery.Function.Lambda, &awseventstargets.LambdaFunctionProps{
 			DeadLetterQueue: discovery.DeadLetters, MaxEventAge: awscdk.Duration_Hours(jsii.Number(1)), RetryAttempts: jsii.Number(3),
 		})},
 	})
-	reader.NewReader(stack, "Reader", &reader.Props{Name: props.ReaderRole, Trusted: discovery.Function.Role})
+	member.NewReader(stack, "Reader", &member.ReaderProps{Name: props.ReaderRole, Trusted: discovery.Function.Role})
+	member.NewForwarder(stack, "Forwarder", bus)
 
 	given := queued.DeadLetters(stack, "History", props.removal())
 	historyProps := functionOf(stack, props, historyFunctionName, "Writes history and tells of changes", 512, minutes(2))
@@ -133,12 +130,53 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	a.DeadLetters("Discovery", discovery.DeadLetters)
 	a.DeadLetters("History", given)
 	a.Stream("History", history.Lambda)
-	a.Network()
+	a.Network(scanMinutes, props.DiscoveryMinutes)
+	sum := &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: minutes(5)}
+	maximum := &awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum"), Period: minutes(5)}
+	dashboard.NewDashboard(stack, "Dashboard", &dashboard.Props{
+		Name:            props.Name + "-" + *stack.Region(), // one namespace for all of an account's Regions
+		ResourceMetrics: props.ResourceMetrics,
+		Health: []dashboard.Graph{
+			{Title: "Errors of the functions", Metrics: []awscloudwatch.IMetric{
+				compliance.Function.Lambda.MetricErrors(sum), discovery.Function.Lambda.MetricErrors(sum), history.Lambda.MetricErrors(sum),
+			}},
+			{Title: "Age of the stream's records", Metrics: []awscloudwatch.IMetric{history.Lambda.Metric(jsii.String("IteratorAge"), maximum)}},
+			{Title: "Messages that wait, and that were given up", Metrics: []awscloudwatch.IMetric{
+				compliance.Queue.MetricApproximateNumberOfMessagesVisible(maximum), compliance.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
+				discovery.Queue.MetricApproximateNumberOfMessagesVisible(maximum), discovery.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
+				given.MetricApproximateNumberOfMessagesVisible(maximum),
+			}},
+		},
+	})
 	output(stack, "BusName", bus.EventBusName(), "The bus that tells of changes")
 	output(stack, "BusArn", bus.EventBusArn(), "Where member accounts forward EC2's events to")
 	output(stack, "ComplianceFunctionName", compliance.Function.Lambda.FunctionName(), "The function that scans scopes")
 	output(stack, "DiscoveryFunctionName", discovery.Function.Lambda.FunctionName(), "The function that finds what lives in networks")
+	output(stack, "DiscoveryQueueUrl", discovery.Queue.QueueUrl(), "Where the accounts and Regions wait that are to be looked at")
 	output(stack, "DiscoveryRoleArn", discovery.Function.Role.RoleArn(), "The role that members' reader roles trust")
 	output(stack, "HistoryFunctionName", history.Lambda.FunctionName(), "The function that reads the table's stream")
 	return stack
+}
+
+// admitMembers lets the accounts that are watched forward EC2's changes. Nobody
+// puts an event of an AWS service's source but the service, so what is admitted
+// is what EC2 did; and no member tells of what Cadastre has not.
+func admitMembers(bus awsevents.EventBus, props *ServiceProps) {
+	admit := func(sid string, principals []awsiam.IPrincipal, condition map[string]any) {
+		condition["events:source"] = discover.CallSource
+		bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &sid, Principals: &principals, Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()},
+			Conditions: &map[string]any{"StringEquals": condition},
+		}))
+	}
+	if props.OrganizationID != "" {
+		admit("Organization", []awsiam.IPrincipal{awsiam.NewAnyPrincipal()}, map[string]any{"aws:PrincipalOrgID": props.OrganizationID})
+	}
+	if props.Accounts != "" && props.Accounts != discover.EveryAccount {
+		var accounts []awsiam.IPrincipal
+		for id := range strings.SplitSeq(props.Accounts, ",") {
+			accounts = append(accounts, awsiam.NewAccountPrincipal(id))
+		}
+		admit("Accounts", accounts, map[string]any{})
+	}
 }

@@ -101,15 +101,20 @@ func (a *Alarms) Stream(name string, f awslambda.IFunction) {
 }
 
 // Network adds the alarms on what the watching functions measure: pools that are
-// nearly full, resources that overlap, and discovery that fails.
-func (a *Alarms) Network() {
-	for _, m := range []struct{ name, description string }{
-		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which."},
-		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which."},
-		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why."},
+// nearly full, resources that overlap, and discovery that fails. These are the
+// minutes between scans and between runs of discovery.
+func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
+	for _, m := range []struct {
+		name, description string
+		minutes           float64
+	}{
+		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which.", scanMinutes},
+		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which.", scanMinutes},
+		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why.", max(scanMinutes, discoveryMinutes)},
 	} {
+		// Twice the time between: one that is late is no end of what the last one found.
 		metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace: jsii.String(telemetry.Namespace), MetricName: &m.name, Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Minutes(jsii.Number(15)),
+			Namespace: jsii.String(telemetry.Namespace), MetricName: &m.name, Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Minutes(jsii.Number(2 * m.minutes)),
 		})
 		a.add(alarm{m.name, m.description, metric, 1, 1})
 	}
