@@ -21,7 +21,6 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -75,20 +74,8 @@ func NewEvents(r Registry, refuser Refuser, home string) *Handler {
 // NewDirect returns the handler of the door direct, on the registry that open
 // makes for the only one who calls there: the owner account.
 func NewDirect(open func(ops.Authorizer) Registry, owner, home string) *Handler {
-	c := ops.Caller{Account: owner, ARN: root(owner, home)}
-	return &Handler{registry: open(ops.NewGrants([]ops.Grant{{Pattern: c.ARN, Class: ops.Administer}}, nil, 0, nil)), caller: c, home: home}
-}
-
-// root is the principal that stands for a whole account.
-func root(account, region string) string {
-	partition := "aws"
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		partition = "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		partition = "aws-us-gov"
-	}
-	return "arn:" + partition + ":iam::" + account + ":root"
+	c := ops.Root(owner, home)
+	return &Handler{registry: open(ops.OnlyTo(c)), caller: c, home: home}
 }
 
 // Handle answers one invocation and logs one record of it.
@@ -175,7 +162,9 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.Ra
 	}
 	id, in, err := read(e)
 	if err == nil {
-		_, err = h.registry.Call(ops.WithCaller(ctx, ops.Caller{Account: e.AccountID, ARN: root(e.AccountID, h.home), Region: e.Region, Request: id}), allocate, in)
+		caller := ops.Root(e.AccountID, h.home)
+		caller.Region, caller.Request = e.Region, id
+		_, err = h.registry.Call(ops.WithCaller(ctx, caller), allocate, in)
 	}
 	if err == nil || !final(err) {
 		return nil, "", err

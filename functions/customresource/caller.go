@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -51,29 +50,13 @@ func NewCaller(ctx context.Context) (Caller, error) {
 	if account == "" {
 		return nil, fmt.Errorf("%s is not set", lambdakit.EnvAccount)
 	}
-	caller := ops.Caller{Account: account, ARN: "arn:" + partition(store.Region()) + ":iam::" + account + ":root"}
-	return owner{ops.New(store, onlyTo(caller)), caller}, nil
-}
-
-// onlyTo lets one principal administer. Who comes by this door is IAM's
-// decision, on lambda:InvokeFunction; the deployer's grants are the API's.
-func onlyTo(c ops.Caller) ops.Authorizer {
-	return ops.NewGrants([]ops.Grant{{Pattern: c.ARN, Class: ops.Administer}}, nil, 0, nil)
-}
-
-// partition returns the partition of a Region.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
+	caller := ops.Root(account, store.Region())
+	return owner{ops.New(store, ops.OnlyTo(caller)), caller}, nil
 }
 
 // owner calls the registry as the owner account, whatever an event says: an
-// event is written by whoever may invoke the function.
+// event is written by whoever may invoke the function. Who may is IAM's decision,
+// on lambda:InvokeFunction; the deployer's grants are the API's.
 type owner struct {
 	registry *ops.Registry
 	caller   ops.Caller

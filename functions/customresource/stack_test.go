@@ -121,7 +121,7 @@ func newWorld(t *testing.T) *world {
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  3,
 	})
-	w.as = func(c ops.Caller) Caller { return owner{ops.New(s, onlyTo(c)), c} }
+	w.as = func(c ops.Caller) Caller { return owner{ops.New(s, ops.OnlyTo(c)), c} }
 	w.use(w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	return w
 }

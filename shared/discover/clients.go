@@ -3,13 +3,14 @@ package discover
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
 // ReaderRole is the default name of the role that discovery assumes in each
@@ -39,7 +40,7 @@ func NewClients(cfg aws.Config, role string) *Clients {
 // unless it has credentials from before that last a while longer; that this
 // fails is told by an *AssumeError.
 func (c *Clients) EC2(ctx context.Context, account, region string) (EC2, error) {
-	role := "arn:" + partition(region) + ":iam::" + account + ":role/" + c.role
+	role := "arn:" + ipam.PartitionOf(region) + ":iam::" + account + ":role/" + c.role
 	c.mu.Lock()
 	cache := c.credentials[account]
 	if cache == nil {
@@ -66,19 +67,6 @@ func (c *Clients) Forget(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.credentials, account)
-}
-
-// partition returns the partition that a Region is in (AWS General Reference,
-// "Amazon Resource Names").
-func partition(region string) string {
-	for prefix, name := range map[string]string{
-		"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "us-isof-": "aws-iso-f", "eu-isoe-": "aws-iso-e",
-	} {
-		if strings.HasPrefix(region, prefix) {
-			return name
-		}
-	}
-	return "aws"
 }
 
 // AssumeError is the failure to assume the reader role of an account.

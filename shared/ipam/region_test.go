@@ -16,3 +16,14 @@ func TestIsRegion(t *testing.T) {
 		}
 	}
 }
+
+func TestPartitionOf(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-west-1": "aws", "us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eusc-de-east-1": "aws-eusc",
+		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "us-isof-south-1": "aws-iso-f", "eu-isoe-west-1": "aws-iso-e",
+	} {
+		if got := ipam.PartitionOf(region); got != want {
+			t.Errorf("PartitionOf(%q) = %s, want %s", region, got, want)
+		}
+	}
+}

@@ -66,6 +66,12 @@ type Caller struct {
 	Request        string // id of the event that the call came by; "" if it came by none
 }
 
+// Root returns the caller that stands for a whole account, as its root user does;
+// region is any of the account's partition.
+func Root(account, region string) Caller {
+	return Caller{Account: account, ARN: "arn:" + ipam.PartitionOf(region) + ":iam::" + account + ":root"}
+}
+
 type callerKey struct{}
 
 // WithCaller returns a context that carries c. Only doors call it, with an

@@ -142,14 +142,7 @@ func combination(format string, args ...any) error {
 // arn returns the ARN of an object of m's owner and partition. Its Region is
 // empty for every IPAM type, as in the samples of the AWS CLI reference.
 func arn(m *ipam.Meta, kind ipam.IDKind, id string) *string {
-	partition := "aws"
-	switch {
-	case strings.HasPrefix(m.Region, "cn-"):
-		partition = "aws-cn"
-	case strings.HasPrefix(m.Region, "us-gov-"):
-		partition = "aws-us-gov"
-	}
-	return aws.String("arn:" + partition + ":ec2::" + m.Owner + ":" + string(resourceTypes[kind]) + "/" + id)
+	return aws.String("arn:" + ipam.PartitionOf(m.Region) + ":ec2::" + m.Owner + ":" + string(resourceTypes[kind]) + "/" + id)
 }
 
 // some returns nil for "": an answer leaves out what there is not.
