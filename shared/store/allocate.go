@@ -349,23 +349,15 @@ func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
 	return t, err
 }
 
-// giveBack returns the writes that give the allocation's block at p back, read
-// into b, and the split that they leave behind, if any. No resource may live in
+// giveBack returns the writes that give the allocation's block at p back, as it
+// was read, and the split that they leave behind, if any. No resource may live in
 // it that its own pools do not hold.
-func (s *Store) giveBack(ctx context.Context, b *buddies, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
+func (b *buddies) giveBack(ctx context.Context, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
 	t, err := b.taken(allocation, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	changes, rest, err := b.give(ctx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	writes := blockWrites(b.space, changes)
-	if rest != nil {
-		writes = s.beginSplit(b.space, rest, writes)
-	}
-	return writes, rest, nil
+	return b.giving(ctx, t)
 }
 
 // tombstone is the write that turns a by-id item into the record of a release.

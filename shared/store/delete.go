@@ -249,6 +249,24 @@ func (s *Store) endIPAM(ctx context.Context, o *ipam.IPAM, scopes []*ipam.Scope)
 	), nil
 }
 
+// again is the write that notes work that may be noted once more while it is
+// done: the note is another one each time.
+func (s *Store) again(what, id string) Write {
+	return Write{Op: OpPut, Key: workKey(what, id), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
+}
+
+// endNote removes a note of work as it was read before the work was done. One that
+// was put since stays.
+func (s *Store) endNote(ctx context.Context, note Key, was Item) error {
+	return s.commit(ctx, "end the note "+note.SK, nil, func(attempt) ([]Write, error) {
+		now, err := s.table.BatchGet(ctx, []Key{note})
+		if err != nil || now[note] == nil || now[note].str(attrToken) != was.str(attrToken) {
+			return nil, err
+		}
+		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: was[attrToken]}}}}, nil
+	})
+}
+
 // PendingWork returns the sort keys, for RunWork, of work that was begun before
 // a time and not finished.
 func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {

@@ -360,7 +360,7 @@ const purgeWork = "purge"
 // purgeNote is the write that notes that what a discovery found is to be laid
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) Write {
-	return Write{Op: OpPut, Key: workKey(purgeWork, discovery), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
+	return s.again(purgeWork, discovery)
 }
 
 // purgeOneNote is purgeNote for what was found of one account in one Region.

@@ -40,7 +40,11 @@ func (s *Store) Overlapping(ctx context.Context, scope string, p netip.Prefix) (
 }
 
 // containers returns the resources' CIDRs that are larger than p and hold it,
-// the smallest first. See outermost for why so few queries find them.
+// the smallest first.
+//
+// What holds p stands before it in the order of keys. The row that stands last
+// before a place is either the next larger container, or no container holds p and
+// not that row too: then it holds the block that both have in common.
 func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	if p.Bits() == 0 {
 		return nil, nil
@@ -86,7 +90,7 @@ const liveWork = "live"
 // noteLive is the write that notes that the space at p in a scope is to be laid
 // against what lives there. It goes with every write that makes them disagree.
 func (s *Store) noteLive(scope string, p netip.Prefix) Write {
-	return Write{Op: OpPut, Key: workKey(liveWork, scope+"#"+p.String()), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
+	return s.again(liveWork, scope+"#"+p.String())
 }
 
 // noting is for gather: what is held too much is noted.
@@ -128,15 +132,9 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 			return nil, err
 		}
 		if len(live) == 0 {
-			changes, left, err := b.give(ctx, t)
-			if err != nil {
-				return nil, err
-			}
-			writes := blockWrites(space, changes)
-			if rest = left; rest != nil {
-				writes = s.beginSplit(space, rest, writes)
-			}
-			return writes, nil
+			var writes []Write
+			writes, rest, err = b.giving(ctx, t)
+			return writes, err
 		}
 		held, free := ipam.Partition(p, cidrsOf(live))
 		if len(free) == 0 {
@@ -293,6 +291,23 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 			}
 		}
 	}
+}
+
+// gathered is gather and returns the hold.
+func (s *Store) gathered(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (Write, error)) (ipam.Taken, error) {
+	if err := s.gather(ctx, space, owner, p, with); err != nil {
+		return ipam.Taken{}, err
+	}
+	k := TakenKey(space, p)
+	read, err := s.table.BatchGet(ctx, []Key{k})
+	if err != nil {
+		return ipam.Taken{}, err
+	}
+	t, ok, err := takenAt(k, read)
+	if err == nil && (!ok || t.Kind != ipam.KindHold) {
+		err = errLost
+	}
+	return t, err
 }
 
 // freeAround returns the free block that holds p among what was read at
@@ -481,15 +496,8 @@ func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.T
 		writes = blockWrites(b.space, turn(t, s.newHold(t.CIDR, t.Root, pool.Owner)))
 		return append(writes, s.noteLive(pool.Scope, t.CIDR)), nil, true, nil
 	}
-	changes, rest, err := b.give(ctx, t)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	writes = blockWrites(b.space, changes)
-	if rest != nil {
-		writes = s.beginSplit(b.space, rest, writes)
-	}
-	return writes, rest, false, nil
+	writes, rest, err = b.giving(ctx, t)
+	return writes, rest, false, err
 }
 
 // overHold makes the hold that is in the way of p one of exactly p, for a caller
@@ -505,20 +513,9 @@ func (s *Store) overHold(ctx context.Context, scope string, space ipam.SpaceID, 
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	if err := s.gather(ctx, space, owner, p, s.noting(scope, p)); err != nil {
-		return nil, err
-	}
-	k := TakenKey(space, p)
-	read, err := s.table.BatchGet(ctx, []Key{k})
+	t, err := s.gathered(ctx, space, owner, p, s.noting(scope, p))
 	if err != nil {
 		return nil, err
-	}
-	t, ok, err := takenAt(k, read)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || t.Kind != ipam.KindHold {
-		return nil, errLost
 	}
 	// Who came to live there since would be seen in the hold's token.
 	if err := allowed(); err != nil {

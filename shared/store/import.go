@@ -15,7 +15,7 @@ const importWork = "import"
 
 // noteImport is the write that notes that a pool is to take in what lives in it.
 func (s *Store) noteImport(pool string) Write {
-	return Write{Op: OpPut, Key: workKey(importWork, pool), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
+	return s.again(importWork, pool)
 }
 
 // runImport takes in what lives in a pool.
@@ -42,13 +42,7 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 			}
 		}
 	}
-	return s.commit(ctx, "end the import of "+id, nil, func(attempt) ([]Write, error) {
-		now, err := s.table.BatchGet(ctx, []Key{note})
-		if err != nil || now[note] == nil || now[note].str(attrToken) != read[note].str(attrToken) {
-			return nil, err
-		}
-		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
-	})
+	return s.endNote(ctx, note, read[note])
 }
 
 // importLive makes allocations of what lives at p in pools with AutoImport: the
@@ -124,10 +118,10 @@ func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (spac
 
 // importOne makes an allocation to a resource of what it holds.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
-	space, row, k := pool.Space(), liveKey(r.Scope, &r.Resource), TakenKey(pool.Space(), r.CIDR)
+	space, row := pool.Space(), liveKey(r.Scope, &r.Resource)
 	lives := func(ctx context.Context) (Write, error) { return s.lives(ctx, row) }
 	err := s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
-		err := s.gather(ctx, space, pool.Owner, r.CIDR, lives)
+		t, err := s.gathered(ctx, space, pool.Owner, r.CIDR, lives)
 		if taken, is := errors.AsType[*takenError](err); is {
 			if taken.by.Kind == ipam.KindSplit {
 				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
@@ -136,17 +130,6 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 		}
 		if err != nil {
 			return nil, err
-		}
-		read, err := s.table.BatchGet(ctx, []Key{k})
-		if err != nil {
-			return nil, err
-		}
-		t, ok, err := takenAt(k, read)
-		if err != nil {
-			return nil, err
-		}
-		if !ok || t.Kind != ipam.KindHold {
-			return nil, errLost
 		}
 		made := ipam.Taken{
 			CIDR: r.CIDR, AllocationID: ipam.DeriveID(ipam.IDAllocation, "import", pool.Scope, r.ID, s.o.NewID()),

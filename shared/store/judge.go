@@ -176,30 +176,12 @@ func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Pr
 
 // outermost returns the largest CIDR of a resource that holds cidr, or cidr if
 // none does.
-//
-// What holds cidr stands before it in the order of keys. The row that stands
-// last before a place is either the next smaller container, or no container
-// holds cidr and not that row too: then it holds the block that both have in
-// common.
 func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
-	largest := cidr
-	for within := cidr; ; within = ipam.Parent(within) {
-		q := Query{PK: livePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), To: blockSK(within) + "#~", Descending: true, Limit: 1}
-		rows, _, err := decoded(ctx, s, q, DecodeResource)
-		if err != nil || len(rows) == 0 {
-			return largest, err
-		}
-		if at := rows[0].CIDR; ipam.Within(cidr, at) {
-			largest, within = at, at
-		} else {
-			for !ipam.Within(at, ipam.Parent(within)) {
-				within = ipam.Parent(within)
-			}
-		}
-		if within.Bits() == 0 {
-			return largest, nil
-		}
+	holders, err := s.containers(ctx, scope, cidr)
+	if err != nil || len(holders) == 0 {
+		return cidr, err
 	}
+	return holders[len(holders)-1].CIDR, nil
 }
 
 // AllocationsIn yields the allocations that overlap cidr of all pools of a

@@ -322,13 +322,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if read[note] == nil {
 		return nil
 	}
-	return s.commit(ctx, "end the note of "+p.String(), nil, func(attempt) ([]Write, error) {
-		now, err := s.table.BatchGet(ctx, []Key{note})
-		if err != nil || now[note].str(attrToken) != read[note].str(attrToken) || now[note] == nil {
-			return nil, err
-		}
-		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
-	})
+	return s.endNote(ctx, note, read[note])
 }
 
 // coverLive covers what lives at p. When a resource goes meanwhile, it looks again

@@ -351,7 +351,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 			writes = append(writes, s.noteLive(scope, q.CIDR))
 			rest = nil
 		} else {
-			given, left, err := s.giveBack(ctx, b, cidr.AllocationID, q.CIDR)
+			given, left, err := b.giveBack(ctx, cidr.AllocationID, q.CIDR)
 			if err != nil {
 				return nil, err
 			}
@@ -397,19 +397,11 @@ func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolC
 	if !held {
 		return nil, errLost // it is free by now, or gone
 	}
-	if err := s.gather(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noting(pool.Scope, cidr.CIDR)); err != nil {
-		return nil, err
-	}
-	k := TakenKey(pool.Space(), cidr.CIDR)
-	read, err := s.table.BatchGet(ctx, []Key{k})
+	t, err := s.gathered(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noting(pool.Scope, cidr.CIDR))
 	if err != nil {
 		return nil, err
 	}
-	t, ok, err := takenAt(k, read)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || t.Kind != ipam.KindHold || t.Root.ID != cidr.ID {
+	if t.Root.ID != cidr.ID {
 		return nil, errLost
 	}
 	return blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropTaken, Taken: t}}), nil

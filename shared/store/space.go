@@ -270,6 +270,20 @@ func (b *buddies) give(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.
 	}
 }
 
+// giving returns the writes that give t back, and the split that they leave
+// behind, if any.
+func (b *buddies) giving(ctx context.Context, t ipam.Taken) ([]Write, *ipam.Taken, error) {
+	changes, rest, err := b.give(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	writes := blockWrites(b.space, changes)
+	if rest != nil {
+		writes = b.s.beginSplit(b.space, rest, writes)
+	}
+	return writes, rest, nil
+}
+
 // splitLife is how long a deep split or merge may take before the reconciler
 // gives its block back.
 const splitLife = 5 * 60 // seconds
@@ -320,17 +334,12 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 			if held, err := s.heldSplit(ctx, space, now); held != nil || err != nil {
 				return held, err
 			}
-			changes, deeper, err := b.give(ctx, now)
+			writes, deeper, err := b.giving(ctx, now)
 			if err != nil {
 				return nil, err
 			}
-			next = deeper
-			writes := blockWrites(space, changes)
-			if deeper != nil {
-				if deeper.CIDR == now.CIDR {
-					return nil, fmt.Errorf("merge of %s makes no progress", now.CIDR)
-				}
-				writes = s.beginSplit(space, deeper, writes)
+			if next = deeper; next != nil && next.CIDR == now.CIDR {
+				return nil, fmt.Errorf("merge of %s makes no progress", now.CIDR)
 			}
 			return endSplit(space, now, writes), nil
 		})
