@@ -22,6 +22,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/member"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/queued"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
@@ -87,7 +88,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	member.NewReader(stack, "Reader", &member.ReaderProps{Name: props.ReaderRole, Trusted: discovery.Function.Role})
 	member.NewForwarder(stack, "Forwarder", bus)
 
-	given := queued.DeadLetters(stack, "History", props.removal())
+	given := schedule.NewDeadLetters(stack, "HistoryDeadLetters", props.removal())
 	historyProps := functionOf(stack, props, historyFunctionName, "Writes history and tells of changes", 512, minutes(2))
 	historyProps.Environment = maps.Clone(historyProps.Environment)
 	historyProps.Environment[envBus], historyProps.Environment[envComplianceQueue] = *bus.EventBusName(), *compliance.Queue.QueueUrl()

@@ -8,14 +8,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsschedulertargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 )
 
 // Props are those of the function and what drives it.
@@ -45,23 +44,11 @@ type Queued struct {
 // are; the emulator takes the call's name for the action.
 var SendActions = []string{"sqs:SendMessage", "sqs:SendMessageBatch"}
 
-// DeadLetters makes a queue for what is given up.
-func DeadLetters(scope constructs.Construct, id string, removal awscdk.RemovalPolicy) awssqs.Queue {
-	queue := awssqs.NewQueue(scope, jsii.String(id+"DeadLetters"), &awssqs.QueueProps{
-		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED,
-		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), RemovalPolicy: removal,
-	})
-	cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
-		Id: jsii.String("AwsSolutions-SQS3"), Reason: jsii.String("It is a dead-letter queue itself."),
-	}}, nil)
-	return queue
-}
-
 // NewQueued makes the function, its queue and its schedule. A message is tried
 // five times, each for as long as the function may run.
 func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 	scope = constructs.NewConstruct(scope, &id)
-	dead := DeadLetters(scope, "", props.Removal)
+	dead := schedule.NewDeadLetters(scope, "DeadLetters", props.Removal)
 	// What may be destroyed is a trial's, and an emulator's queues are reached
 	// without TLS.
 	trial := props.Removal == awscdk.RemovalPolicy_DESTROY
@@ -95,33 +82,8 @@ func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 	q.Function.Lambda.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
 		BatchSize: jsii.Number(1), ReportBatchItemFailures: jsii.Bool(true),
 	}))
-	awsscheduler.NewSchedule(scope, jsii.String("Dispatch"), &awsscheduler.ScheduleProps{
-		Description: &props.Description,
-		Schedule:    awsscheduler.ScheduleExpression_Rate(props.Every),
-		Target: awsschedulertargets.NewLambdaInvoke(q.Function.Lambda, &awsschedulertargets.ScheduleTargetBaseProps{
-			Input:           awsscheduler.ScheduleTargetInput_FromObject(map[string]any{"dispatch": true}),
-			DeadLetterQueue: dead,
-			MaxEventAge:     props.Every, // then the next one is due
-			RetryAttempts:   jsii.Number(3),
-			Role:            q.schedulerRole(scope),
-		}),
+	schedule.NewSchedule(scope, "Dispatch", &schedule.Props{
+		Description: props.Description, Function: q.Function.Lambda, Input: map[string]any{"dispatch": true}, Every: props.Every, DeadLetters: dead,
 	})
 	return q
-}
-
-func (q *Queued) schedulerRole(scope constructs.Construct) awsiam.IRole {
-	allow := func(action string, resource *string) awsiam.PolicyDocument {
-		return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(action), Resources: &[]*string{resource}}),
-		}})
-	}
-	return awsiam.NewRole(scope, jsii.String("DispatchRole"), &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(scope).Account()}},
-		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			"DeadLetters": allow("sqs:SendMessage", q.DeadLetters.QueueArn()),
-			"Invoke":      allow("lambda:InvokeFunction", q.Function.Lambda.FunctionArn()),
-		},
-	}).WithoutPolicyUpdates(nil)
 }

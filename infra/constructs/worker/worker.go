@@ -11,14 +11,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsschedulertargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -49,13 +47,7 @@ func sweepInterval() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Numbe
 // time and not the work.
 func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 	scope = constructs.NewConstruct(scope, &id)
-	queue := awssqs.NewQueue(scope, jsii.String("DeadLetters"), &awssqs.QueueProps{
-		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED,
-		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), RemovalPolicy: props.Removal,
-	})
-	cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
-		Id: jsii.String("AwsSolutions-SQS3"), Reason: jsii.String("It is a dead-letter queue itself."),
-	}}, nil)
+	queue := schedule.NewDeadLetters(scope, "DeadLetters", props.Removal)
 	function := props.Function
 	function.Statements = maps.Clone(function.Statements)
 	maps.Copy(function.Statements, map[string]awsiam.PolicyStatement{
@@ -84,34 +76,8 @@ func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 		MaxRecordAge:            awscdk.Duration_Hours(jsii.Number(1)), // the sweep has long taken over
 		OnFailure:               awslambdaeventsources.NewSqsDlq(queue),
 	}))
-	awsscheduler.NewSchedule(scope, jsii.String("Sweep"), &awsscheduler.ScheduleProps{
-		Description: jsii.String("Finishes work that was left behind"),
-		Schedule:    awsscheduler.ScheduleExpression_Rate(sweepInterval()),
-		Target: awsschedulertargets.NewLambdaInvoke(w.Function.Lambda, &awsschedulertargets.ScheduleTargetBaseProps{
-			Input:           awsscheduler.ScheduleTargetInput_FromObject(map[string]any{"sweep": true}),
-			DeadLetterQueue: queue,
-			MaxEventAge:     sweepInterval(), // then the next one is due
-			RetryAttempts:   jsii.Number(3),
-			Role:            schedulerRole(scope, w),
-		}),
+	schedule.NewSchedule(scope, "Sweep", &schedule.Props{
+		Description: "Finishes work that was left behind", Function: w.Function.Lambda, Input: map[string]any{"sweep": true}, Every: sweepInterval(), DeadLetters: queue,
 	})
 	return w
-}
-
-func schedulerRole(scope constructs.Construct, w *Worker) awsiam.IRole {
-	allow := func(action string, resource *string) awsiam.PolicyDocument {
-		return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(action), Resources: jsii.Strings(*resource)}),
-		}})
-	}
-	role := awsiam.NewRole(scope, jsii.String("SweepRole"), &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(scope).Account()}},
-		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			"DeadLetters": allow("sqs:SendMessage", w.DeadLetters.QueueArn()),
-			"Invoke":      allow("lambda:InvokeFunction", w.Function.Lambda.FunctionArn()),
-		},
-	})
-	return role.WithoutPolicyUpdates(nil)
 }
