@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
@@ -176,11 +177,12 @@ func heldBy(pass iter.Seq2[ipam.Verdict, error]) (held int64, err error) {
 	return max(0, held), nil
 }
 
-// unchanged measures what a compliance scan asks of the table when nothing has
-// changed since the last one.
+// unchanged measures what a compliance scan of a scope, and a discovery run of an
+// account in a Region, ask of the table when nothing has changed since the last
+// one.
 func unchanged(ctx context.Context, _ *settings) error {
-	title("A compliance scan of a scope in which nothing changed: calls of the table for 1,000 CIDRs")
-	fmt.Printf("%12s  %12s %12s\n", "CIDRs", "reads", "writes")
+	title("A network in which nothing changed: calls of the table for 1,000 CIDRs")
+	fmt.Printf("%12s  %12s %12s  %12s %12s\n", "CIDRs", "scan reads", "writes", "run reads", "writes")
 	var failed error
 	for _, size := range []int{1000, 10_000, 100_000} {
 		table := &counted{Table: &storetest.Memory{}}
@@ -189,32 +191,81 @@ func unchanged(ctx context.Context, _ *settings) error {
 		if err != nil {
 			return err
 		}
+		var seen []ipam.Resource
 		for r, err := range newNetwork(size).rows {
 			if err != nil {
 				return err
 			}
-			r.Scope, r.Rev, r.Status = manager.PrivateScope, 1, ipam.Status{}
+			r.Scope, r.Discovery, r.Rev, r.Status = manager.PrivateScope, manager.Discovery, 1, ipam.Status{}
+			seen = append(seen, r.Resource)
 			row := store.EncodeResource(r)
-			if err := table.Transact(ctx, []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+			found := store.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: r.Discovery, Targets: []ipam.Target{{IPAM: manager.ID, Scope: r.Scope}}, Rev: 1})
+			if err := table.Transact(ctx, []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}, {Op: store.OpPut, Key: found.Key, Item: found.Item}}); err != nil {
 				return err
 			}
 		}
-		for range 2 { // the first puts the statuses in
-			table.reads.Store(0)
-			table.writes.Store(0)
+		measure := func(look func(at int64) error) (reads, writes int64, err error) {
+			for at := range int64(2) { // the first puts in what is not there yet
+				table.reads.Store(0)
+				table.writes.Store(0)
+				if err := look(1 + at); err != nil {
+					return 0, 0, err
+				}
+			}
+			return table.reads.Load(), table.writes.Load(), nil
+		}
+		scanReads, scanWrites, err := measure(func(int64) error {
 			for _, err := range s.JudgeAll(ctx, manager.PrivateScope, ipam.IPv4, netip.Prefix{}) {
 				if err != nil {
 					return err
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		runReads, runWrites, err := measure(func(at int64) error { return look(ctx, s, manager.Discovery, seen, at) })
+		if err != nil {
+			return err
 		}
 		per := func(n int64) float64 { return float64(n) * 1000 / float64(size) }
-		fmt.Printf("%12s  %12.2f %12.2f\n", thousands(size), per(table.reads.Load()), per(table.writes.Load()))
-		if table.writes.Load() > 0 {
-			failed = errors.New("a scan of what has not changed writes")
+		fmt.Printf("%12s  %12.2f %12.2f  %12.2f %12.2f\n", thousands(size), per(scanReads), per(scanWrites), per(runReads), per(runWrites))
+		if scanWrites > 0 {
+			failed = errors.Join(failed, errors.New("a scan of what has not changed writes"))
+		}
+		if runWrites != 1 { // how far the discovery of the account is
+			failed = errors.Join(failed, fmt.Errorf("a run of what has not changed makes %d writes", runWrites))
 		}
 	}
 	return failed
+}
+
+// look asks what a run of functions/discovery asks of the table that sees what it
+// knows, at a time in Unix milliseconds.
+func look(ctx context.Context, s *store.Store, discovery string, seen []ipam.Resource, at int64) error {
+	discoveries, err := s.Discoveries(ctx, []string{discovery})
+	if err != nil {
+		return err
+	}
+	if _, err := s.IPAMs(ctx, discoveries[0].IPAMs); err != nil {
+		return err
+	}
+	var found []*ipam.Found
+	for after := ""; ; {
+		some, next, err := s.Found(ctx, discovery, "us-east-1", account, after, 0)
+		if err != nil {
+			return err
+		}
+		found = append(found, some...)
+		if after = next; after == "" {
+			break
+		}
+	}
+	if changed, gone := discover.Diff(found, seen, discoveries[0].IPAMs); len(changed)+len(gone) > 0 {
+		return fmt.Errorf("%d CIDRs seem to have changed, %d to be gone", len(changed), len(gone))
+	}
+	return s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: discovery, Region: "us-east-1", Account: account, Attempted: at, Succeeded: at})
 }
 
 // metrics prints how many metrics deployments have, and their list price.
