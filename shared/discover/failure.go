@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/cadastre-ipam/cadastre/shared/assume"
 )
 
 // The codes of a failed discovery, with the values of the EC2 API's
@@ -30,7 +32,7 @@ type Failure struct {
 // What is no refusal — a throttle, a time-out, an answer that EC2 itself failed
 // — counts as throttling: of the three it is the one that asks to wait.
 func FailureOf(err error) *Failure {
-	assume, assuming := errors.AsType[*AssumeError](err)
+	assume, assuming := errors.AsType[*assume.Error](err)
 	if _, calling := errors.AsType[*CallError](err); !assuming && !calling {
 		return nil
 	}
