@@ -114,6 +114,9 @@ func TestDecodeAccepts(t *testing.T) {
 		{"no body", " \n", &ec2.AllocateIpamPoolCidrInput{}},
 		{"null", `{"Cidr": null, "AllowedCidrs": null}`, &ec2.AllocateIpamPoolCidrInput{}},
 		{"an empty list", `{"AllowedCidrs": []}`, &ec2.AllocateIpamPoolCidrInput{AllowedCidrs: []string{}}},
+		{"a stable key", `{"StableKey": "a"}`, &ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a")}},
+		{"a stable key ahead of its tag", `{"StableKey": "a", "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": "cadastre:stable-key", "Value": "a"}]}]}`, &ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a")}},
+		{"no stable key", `{"StableKey": null}`, &ec2.AllocateIpamPoolCidrInput{}},
 		{"false and 0", `{"DryRun": false, "NetmaskLength": 0}`, &ec2.AllocateIpamPoolCidrInput{DryRun: aws.Bool(false), NetmaskLength: aws.Int32(0)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,6 +131,11 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
+// stable returns the tag that a stable key is.
+func stable(key string) []types.TagSpecification {
+	return []types.TagSpecification{{ResourceType: "ipam-pool-allocation", Tags: []types.Tag{{Key: aws.String(ipam.StableKeyTag), Value: &key}}}}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, action, body string
@@ -135,6 +143,11 @@ func TestDecodeRefuses(t *testing.T) {
 		word               string
 	}{
 		{"an unknown member", "AllocateIpamPoolCidr", `{"PoolId": "x"}`, ipam.CodeUnknownParameter, "IpamPoolId"},
+		{"a stable key ahead of another in the tag", "AllocateIpamPoolCidr", `{"StableKey": "b", "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": "cadastre:stable-key", "Value": "a"}]}]}`, ipam.CodeInvalidParameterCombination, "StableKey"},
+		{"a stable key behind another in the tag", "AllocateIpamPoolCidr", `{"TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": "cadastre:stable-key", "Value": "a"}]}], "StableKey": "b"}`, ipam.CodeInvalidParameterCombination, "StableKey"},
+		{"a stable key twice", "AllocateIpamPoolCidr", `{"StableKey": "a", "StableKey": "a"}`, ipam.CodeInvalidParameterValue, "more than once"},
+		{"a stable key that is no string", "AllocateIpamPoolCidr", `{"StableKey": 1}`, ipam.CodeInvalidParameterValue, "StableKey must be a string"},
+		{"an empty stable key", "AllocateIpamPoolCidr", `{"StableKey": ""}`, ipam.CodeInvalidParameterValue, "StableKey has 0 characters. It takes 1 to 256"},
 		{"the query's name of a list", "AllocateIpamPoolCidr", `{"AllowedCidr": ["x"]}`, ipam.CodeUnknownParameter, "AllowedCidrs"},
 		{"another case", "AllocateIpamPoolCidr", `{"ipamPoolId": "x"}`, ipam.CodeUnknownParameter, "ipamPoolId"},
 		{"an unknown member deep inside", "CreateIpam", `{"TagSpecifications": [{}, {"Tags": [{"Name": "x"}]}]}`, ipam.CodeUnknownParameter, "TagSpecifications[1].Tags[0].Name"},

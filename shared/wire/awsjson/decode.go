@@ -54,13 +54,14 @@ func Decode(body []byte, action string, in any) error {
 	if t != json.Delim('{') {
 		return malformed(fmt.Sprintf("it is %s and not an object", describe(t)))
 	}
-	if err := d.object(reflect.ValueOf(in).Elem(), plan, ""); err != nil {
+	v := reflect.ValueOf(in).Elem()
+	if err := d.object(v, plan, ""); err != nil {
 		return err
 	}
 	if _, err := d.tokens.Token(); !errors.Is(err, io.EOF) {
 		return malformed("something follows the object")
 	}
-	return nil
+	return d.short.Expand(v)
 }
 
 func malformed(why string) error {
@@ -72,6 +73,7 @@ func malformed(why string) error {
 type decoder struct {
 	action string
 	tokens *json.Decoder
+	short  schema.Shorthands
 }
 
 func (d *decoder) next() (json.Token, error) {
@@ -113,7 +115,7 @@ func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
 		if t == nil {
 			continue // null
 		}
-		if err := d.value(v.Field(f.Index), f.Plan, t, path); err != nil {
+		if err := d.value(d.short.At(v, f), f.Plan, t, path); err != nil {
 			return err
 		}
 	}
@@ -213,7 +215,7 @@ func describe(t json.Token) string {
 
 func members(p *schema.Plan, prefix string) string {
 	var names []string
-	for _, f := range p.Fields {
+	for _, f := range slices.Concat(p.Fields, p.Short) {
 		names = append(names, prefix+f.Name)
 	}
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")

@@ -32,6 +32,9 @@ func Service(operations []string) ([]byte, error) {
 		for _, m := range s.Members {
 			add(&m.Ref)
 		}
+		for _, h := range s.Shorthands {
+			add(&h.Ref)
+		}
 	}
 	for _, name := range operations {
 		o, ok := api.Operations[name]

@@ -78,6 +78,31 @@ func TestServiceHasTheNamedOperationsAndTheirShapesOnly(t *testing.T) {
 	}
 }
 
+// The members of ours are members like others, behind those of the EC2 API.
+func TestServiceHasTheShorthands(t *testing.T) {
+	b, err := climodel.Service([]string{"AllocateIpamPoolCidr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Shapes map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	api, err := model.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := api.Shapes["AllocateIpamPoolCidrRequest"].Members
+	if last := members[len(members)-1]; last.Name != "StableKey" || last.Shape != "StableKey" || api.Shapes["StableKey"] == nil || len(members) < 9 {
+		t.Errorf("the members are %+v", members)
+	}
+	if doc := string(got.Shapes["AllocateIpamPoolCidrRequest"]); !strings.Contains(doc, "An extension of Cadastre") || strings.Contains(doc, "resourceType") {
+		t.Errorf("the request is %s", doc)
+	}
+}
+
 func TestPaginators(t *testing.T) {
 	b, err := climodel.Paginators([]string{"DescribeIpams", "GetIpamPoolAllocations", "CreateIpam", "CreateTags"})
 	if err != nil {
@@ -189,7 +214,7 @@ func TestWithTheAWSCLI(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := aws("cadastre", "allocate-ipam-pool-cidr", "--endpoint-url", server.URL, "--ipam-pool-id", "ipam-pool-1", "--netmask-length", "24",
-		"--allowed-cidrs", "10.0.0.0/16", "10.1.0.0/16", "--client-token", "t", "--query", "IpamPoolAllocation.Cidr", "--output", "text")
+		"--allowed-cidrs", "10.0.0.0/16", "10.1.0.0/16", "--client-token", "t", "--stable-key", "k", "--query", "IpamPoolAllocation.Cidr", "--output", "text")
 	if strings.TrimSpace(out) != "10.0.0.0/24" {
 		t.Errorf("allocate printed %q", out)
 	}
@@ -198,10 +223,11 @@ func TestWithTheAWSCLI(t *testing.T) {
 		t.Errorf("describe printed %q", out)
 	}
 	want := []any{
-		&ec2.AllocateIpamPoolCidrInput{IpamPoolId: ptr("ipam-pool-1"), NetmaskLength: ptr(int32(24)), AllowedCidrs: []string{"10.0.0.0/16", "10.1.0.0/16"}, ClientToken: ptr("t")},
+		&ec2.AllocateIpamPoolCidrInput{IpamPoolId: ptr("ipam-pool-1"), NetmaskLength: ptr(int32(24)), AllowedCidrs: []string{"10.0.0.0/16", "10.1.0.0/16"}, ClientToken: ptr("t"),
+			TagSpecifications: []types.TagSpecification{{ResourceType: "ipam-pool-allocation", Tags: []types.Tag{{Key: ptr("cadastre:stable-key"), Value: ptr("k")}}}}},
 		&ec2.DescribeIpamsInput{}, &ec2.DescribeIpamsInput{NextToken: ptr("2")},
 	}
-	if diff := cmp.Diff(inputs, want, cmp.AllowUnexported(ec2.AllocateIpamPoolCidrInput{}, ec2.DescribeIpamsInput{})); diff != "" {
+	if diff := cmp.Diff(inputs, want, cmp.AllowUnexported(ec2.AllocateIpamPoolCidrInput{}, ec2.DescribeIpamsInput{}, types.TagSpecification{}, types.Tag{})); diff != "" {
 		t.Errorf("what the CLI sent (-got +want):\n%s", diff)
 	}
 	for _, s := range scopes {

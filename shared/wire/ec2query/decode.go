@@ -88,8 +88,12 @@ func Decode(form url.Values, action string, in any) error {
 			return err
 		}
 	}
-	d := decoder{action: action, root: plan}
-	return d.structure(reflect.ValueOf(in).Elem(), plan, root, "")
+	d := decoder{action: action}
+	v := reflect.ValueOf(in).Elem()
+	if err := d.structure(v, plan, root, ""); err != nil {
+		return err
+	}
+	return d.short.Expand(v)
 }
 
 func twice(name string, n int) error {
@@ -134,7 +138,7 @@ func (n *node) leaf(path string) string {
 
 type decoder struct {
 	action string
-	root   *schema.Plan
+	short  schema.Shorthands
 }
 
 func (d *decoder) value(v reflect.Value, p *schema.Plan, n *node, path string) error {
@@ -162,7 +166,7 @@ func (d *decoder) structure(v reflect.Value, p *schema.Plan, n *node, prefix str
 			name := schema.Excerpt(n.children[part].leaf(prefix + part))
 			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(p, prefix))
 		}
-		if err := d.value(v.Field(f.Index), f.Plan, n.children[part], prefix+part); err != nil {
+		if err := d.value(d.short.At(v, f), f.Plan, n.children[part], prefix+part); err != nil {
 			return err
 		}
 	}
@@ -212,7 +216,7 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) er
 // members lists the names of a structure's parameters.
 func members(p *schema.Plan, prefix string) string {
 	var names []string
-	for _, f := range p.Fields {
+	for _, f := range slices.Concat(p.Fields, p.Short) {
 		name := prefix + f.Query
 		switch {
 		case f.Plan.Shape.Kind == schema.List && f.Plan.Elem.Shape.Kind == schema.Structure:

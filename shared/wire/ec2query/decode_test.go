@@ -34,6 +34,9 @@ func TestDecodeAccepts(t *testing.T) {
 				{ResourceType: "ipam", Tags: []types.Tag{{Key: aws.String("a&b")}}}}}},
 		{"a structure", "CreateIpamPool", "SourceResource.ResourceId=vpc-1", &ec2.CreateIpamPoolInput{SourceResource: &types.IpamPoolSourceResourceRequest{ResourceId: aws.String("vpc-1")}}},
 		{"a signature in the query string", "DescribeIpams", "X-Amz-Signature=a&x-amz-date=b&Timestamp=c&Version=2016-11-15", &ec2.DescribeIpamsInput{}},
+		{"a stable key", "AllocateIpamPoolCidr", "StableKey=a%26b", &ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a&b")}},
+		{"a stable key and its tag", "AllocateIpamPoolCidr", "StableKey=a&TagSpecification.1.ResourceType=ipam-pool-allocation&TagSpecification.1.Tag.1.Key=cadastre:stable-key&TagSpecification.1.Tag.1.Value=a",
+			&ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a")}},
 		{"a value that the model does not list is not for the decoder to refuse", "CreateIpamPool", "AddressFamily=ipv5", &ec2.CreateIpamPoolInput{AddressFamily: "ipv5"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,6 +49,11 @@ func TestDecodeAccepts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stable returns the tag that a stable key is.
+func stable(key string) []types.TagSpecification {
+	return []types.TagSpecification{{ResourceType: "ipam-pool-allocation", Tags: []types.Tag{{Key: aws.String(ipam.StableKeyTag), Value: &key}}}}
 }
 
 func newIn(action string) any {
@@ -68,7 +76,11 @@ func TestDecodeRefuses(t *testing.T) {
 		code               ipam.Code
 		words              []string // in the message
 	}{
-		{"an unknown parameter", "AllocateIpamPoolCidr", "PoolId=x", ipam.CodeUnknownParameter, []string{"The parameter PoolId is not recognized", "IpamPoolId", "AllowedCidr.N", "TagSpecification.N.…"}},
+		{"an unknown parameter", "AllocateIpamPoolCidr", "PoolId=x", ipam.CodeUnknownParameter, []string{"The parameter PoolId is not recognized", "IpamPoolId", "AllowedCidr.N", "TagSpecification.N.…", "StableKey"}},
+		{"a stable key and another in the tag", "AllocateIpamPoolCidr", "StableKey=a&TagSpecification.1.ResourceType=ipam-pool-allocation&TagSpecification.1.Tag.1.Key=cadastre:stable-key&TagSpecification.1.Tag.1.Value=b",
+			ipam.CodeInvalidParameterCombination, []string{"StableKey", ipam.StableKeyTag, "Give one of them"}},
+		{"a stable key with members", "AllocateIpamPoolCidr", "StableKey.1=a", ipam.CodeUnknownParameter, []string{"StableKey.1", "Use StableKey="}},
+		{"a stable key of another operation", "CreateIpamPool", "StableKey=a", ipam.CodeUnknownParameter, []string{"StableKey"}},
 		{"another case", "AllocateIpamPoolCidr", "ipamPoolId=x", ipam.CodeUnknownParameter, []string{"ipamPoolId"}},
 		{"the client's name of a list", "AllocateIpamPoolCidr", "AllowedCidrs.1=x", ipam.CodeUnknownParameter, []string{"AllowedCidrs.1"}},
 		{"a member that the part does not have", "CreateIpam", "TagSpecification.1.Tag.1.Name=x", ipam.CodeUnknownParameter, []string{"TagSpecification.1.Tag.1.Name", "TagSpecification.1.Tag.1.Key"}},

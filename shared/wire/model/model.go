@@ -5,16 +5,19 @@
 package model
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 //go:embed ec2-ipam-model.json
 var source []byte
 
-// Extensions are operations beside those of the EC2 API. They may use its
-// shapes.
+// Extensions are operations beside those of the EC2 API, which may use its
+// shapes, and shorthands in its inputs.
 //
 //go:embed extensions.json
 var extensions []byte
@@ -23,6 +26,7 @@ var extensions []byte
 type API struct {
 	Operations map[string]*Operation
 	Shapes     map[string]*Shape
+	Shorthands map[string]map[string]Shorthand `json:"members"` // by shape and name
 }
 
 // Operation is an action. Output is nil if it answers only that it succeeded.
@@ -41,6 +45,19 @@ type Shape struct {
 	Member   *Ref
 	Enum     []string
 	Min, Max *int64
+
+	Shorthands []Shorthand `json:"-"` // of an input of the EC2 API: the members that are ours, sorted by name
+}
+
+// Shorthand is a member of ours in an input of the EC2 API. The SDK's type has
+// no field for it, so it is a shorter way to say what the type can: it is the
+// value of a tag of what the operation makes.
+type Shorthand struct {
+	Name string `json:"-"`
+	Ref
+	Tag           string // the tag's key
+	ResourceType  string // what is made, as TagSpecifications call it
+	Documentation string // HTML, as everywhere in service models
 }
 
 // Ref refers to a shape.
@@ -101,8 +118,51 @@ func Load() (*API, *Raw, error) {
 			}
 			all.Shapes[name], raw.Shapes[name] = s, r.Shapes[name]
 		}
+		for shape, shorthands := range api.Shorthands {
+			if err := all.extend(raw, shape, shorthands); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	return all, raw, nil
+}
+
+// extend adds shorthands to a structure and to its document.
+func (a *API) extend(raw *Raw, shape string, shorthands map[string]Shorthand) error {
+	s := a.Shapes[shape]
+	if s == nil || s.Type != "structure" {
+		return fmt.Errorf("shape %s, which has shorthands, is no structure", shape)
+	}
+	for _, name := range slices.Sorted(maps.Keys(shorthands)) {
+		if slices.ContainsFunc(s.Members, func(m Member) bool { return m.Name == name }) {
+			return fmt.Errorf("member %s of %s is in both models", name, shape)
+		}
+		h := shorthands[name]
+		h.Name = name
+		s.Shorthands = append(s.Shorthands, h)
+	}
+	document, err := extended(raw.Shapes[shape], s.Shorthands)
+	raw.Shapes[shape] = document
+	return err
+}
+
+// extended returns the document of a structure with shorthands as members like
+// others, behind the others.
+func extended(document json.RawMessage, shorthands []Shorthand) (json.RawMessage, error) {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(document, &parts); err != nil {
+		return nil, err
+	}
+	members := bytes.TrimSuffix(bytes.TrimSpace(parts["members"]), []byte("}"))
+	for _, h := range shorthands {
+		ref, err := json.Marshal(map[string]string{"shape": h.Shape, "documentation": h.Documentation})
+		if err != nil {
+			return nil, err
+		}
+		members = fmt.Appendf(members, ",%q:%s", h.Name, ref)
+	}
+	parts["members"] = append(members, '}')
+	return json.Marshal(parts)
 }
 
 // Raw holds the documents of a model's operations and shapes by name.

@@ -142,6 +142,11 @@ func (c components) structure(s *schema.Shape) {
 	for _, m := range s.Members {
 		properties[m.Name] = c.of(schema.At(int(m.Shape)))
 	}
+	for _, h := range s.Shorthands {
+		o := c.of(schema.At(int(h.Shape)))
+		o["description"] = h.Doc
+		properties[h.Name] = o
+	}
 	if r := required(s); r != nil {
 		o["required"] = r
 	}

@@ -68,6 +68,30 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 	}
 }
 
+// A member that is a shorthand is one of the request like others, and says that
+// it is ours.
+func TestDocumentTellsOfShorthands(t *testing.T) {
+	b, err := openapi.Document("https://example.com", []openapi.Operation{{Name: "AllocateIpamPoolCidr", Class: "allocate"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := doc.Components.Schemas["AllocateIpamPoolCidrRequest"].Value
+	key := request.Properties["StableKey"]
+	if key == nil || !strings.HasPrefix(key.Value.Description, "An extension of Cadastre") {
+		t.Fatalf("the member is %+v", key)
+	}
+	visit(t, request, []byte(`{"IpamPoolId": "p", "StableKey": "k"}`))
+	for _, wrong := range []any{"", strings.Repeat("k", 257), 1} {
+		if err := request.VisitJSON(map[string]any{"IpamPoolId": "p", "StableKey": wrong}); err == nil {
+			t.Errorf("%v is admitted", wrong)
+		}
+	}
+}
+
 func visit(t *testing.T, s *openapi3.Schema, body []byte) {
 	t.Helper()
 	var v any

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
@@ -18,21 +20,25 @@ import (
 type Plan struct {
 	Shape  *Shape
 	Fields []Field // of a structure, in the shape's order
+	Short  []Field // of a structure, its shorthands
 	Elem   *Plan   // of a list
 }
 
 // Field is a member of a structure and the field that holds it.
 type Field struct {
 	*Member
-	Index int // of the field in the Go struct
-	Plan  *Plan
+	Index     int // of the field in the Go struct
+	Plan      *Plan
+	Shorthand *Shorthand // that the member is, nil if it has a field
 }
 
-// Field returns the plan's field for which name gives want.
+// Field returns the plan's field, or shorthand, for which name gives want.
 func (p *Plan) Field(want string, name func(*Member) string) *Field {
-	for i := range p.Fields {
-		if name(p.Fields[i].Member) == want {
-			return &p.Fields[i]
+	for _, fields := range [][]Field{p.Fields, p.Short} {
+		for i := range fields {
+			if name(fields[i].Member) == want {
+				return &fields[i]
+			}
 		}
 	}
 	return nil
@@ -95,6 +101,9 @@ func bind(shape int, t reflect.Type) (*Plan, error) {
 			}
 			p.Fields = append(p.Fields, Field{Member: m, Index: f.Index[0], Plan: member})
 		}
+		if err := p.bindShorthands(t); err != nil {
+			return nil, err
+		}
 	case List:
 		if ok = t.Kind() == reflect.Slice; ok {
 			var err error
@@ -120,6 +129,21 @@ func bind(shape int, t reflect.Type) (*Plan, error) {
 	}
 	stored, _ := plans.LoadOrStore(key, p)
 	return stored.(*Plan), nil
+}
+
+func (p *Plan) bindShorthands(t reflect.Type) error {
+	for i := range p.Shape.Shorthands {
+		h := &p.Shape.Shorthands[i]
+		if f, ok := t.FieldByName("TagSpecifications"); !ok || f.Type != reflect.TypeFor[[]types.TagSpecification]() {
+			return fmt.Errorf("plan %s: %s has no TagSpecifications, which %s stands for a part of", p.Shape.Name, t, h.Name)
+		}
+		value, err := bind(int(h.Shape), reflect.TypeFor[string]())
+		if err != nil {
+			return err
+		}
+		p.Short = append(p.Short, Field{Member: &h.Member, Index: -1, Plan: value, Shorthand: h})
+	}
+	return nil
 }
 
 // Deref returns what v points to, and a zero Value for a nil pointer.

@@ -47,6 +47,8 @@ type Shape struct {
 	Ranged  bool     // Min and Max bind: a number's value, a string's length, a list's
 	Min     int64
 	Max     int64
+
+	Shorthands []Shorthand // of a structure: members of ours that its Go type, the SDK's, has no field for
 }
 
 // Member is a member of a structure.

@@ -114,10 +114,22 @@ func table(api *model.API) ([]byte, error) {
 			}
 			fmt.Fprintf(&b, "\t}")
 		}
+		if len(s.Shorthands) > 0 {
+			fmt.Fprintf(&b, ", Shorthands: []Shorthand{\n")
+			for _, h := range s.Shorthands {
+				fmt.Fprintf(&b, "\t\t{Member{%q, %[1]q, %[1]q, %d, false}, %q, %q, %q},\n", h.Name, index[h.Shape], h.Tag, h.ResourceType, text(h.Documentation))
+			}
+			fmt.Fprintf(&b, "\t}")
+		}
 		fmt.Fprintf(&b, "},\n")
 	}
 	fmt.Fprintf(&b, "}\n")
 	return format.Source(b.Bytes())
+}
+
+// text returns the text of a model's documentation, which is one paragraph.
+func text(documentation string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(documentation, "<p>"), "</p>")
 }
 
 func testOperations(api *model.API) []byte {
