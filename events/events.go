@@ -1,12 +1,14 @@
-// Package events holds what Cadastre tells on its event bus: the events' names
-// and details, and their JSON Schemas.
+// Package events holds what Cadastre tells on its event bus, and the event that
+// asks it for a CIDR there: the events' names and details, and their JSON Schemas.
 //
-// Members are called as in the EC2 API's answers, in lower camel case. Within a
-// version, members are only added.
+// Members are called as in the EC2 API's answers, in lower camel case; those of
+// the request as in the operation's JSON input. Within a version, members are only
+// added.
 package events
 
 import (
 	"embed"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Source is the source of every event.
+// Source is the source of every event that Cadastre puts on the bus.
 const Source = "cadastre.ipam"
 
 // Version is that of the details, and of the schemas.
@@ -25,7 +27,9 @@ type Name string
 
 // The events.
 const (
+	CIDRRequested         Name = "CIDR Requested" // put on the bus by others
 	CIDRAllocated         Name = "CIDR Allocated"
+	CIDRRequestFailed     Name = "CIDR Request Failed"
 	CIDRReleased          Name = "CIDR Released"
 	PoolCIDRProvisioned   Name = "Pool CIDR Provisioned"
 	PoolCIDRDeprovisioned Name = "Pool CIDR Deprovisioned"
@@ -38,16 +42,54 @@ const (
 	ResourceGone          Name = "Resource Gone"
 )
 
-// Header is in every detail.
+// Header is in every detail but that of CIDR Requested.
 type Header struct {
 	Version string    `json:"version"`
 	ID      string    `json:"id"`   // the same whenever the event is delivered
 	Time    time.Time `json:"time"` // of the change, to the second
 }
 
+// Request is the detail of CIDR Requested: the input of AllocateIpamPoolCidr, but
+// for what an event has of itself, and the request's id and Region.
+type Request struct {
+	ID                string             `json:"requestId,omitempty"` // the event's own id if absent
+	Region            string             `json:"region,omitempty"`    // to ask from; the event's own if absent
+	PoolID            string             `json:"IpamPoolId"`
+	NetmaskLength     *int               `json:"NetmaskLength,omitempty"`
+	CIDR              string             `json:"Cidr,omitempty"`
+	AllowedCIDRs      []string           `json:"AllowedCidrs,omitempty"`
+	DisallowedCIDRs   []string           `json:"DisallowedCidrs,omitempty"`
+	Description       string             `json:"Description,omitempty"`
+	TagSpecifications []TagSpecification `json:"TagSpecifications,omitempty"`
+}
+
+// TagSpecification are tags for what a request makes.
+type TagSpecification struct {
+	ResourceType string `json:"ResourceType"`
+	Tags         []Tag  `json:"Tags"`
+}
+
+// Tag is one tag of a request.
+type Tag struct {
+	Key   string `json:"Key"`
+	Value string `json:"Value"`
+}
+
+// RequestFailed is the detail of CIDR Request Failed.
+type RequestFailed struct {
+	Header
+	RequestID string          `json:"requestId"`
+	Account   string          `json:"account"` // that asked
+	Region    string          `json:"region"`  // that it asked from
+	Code      string          `json:"code"`    // as the API answers it
+	Message   string          `json:"message"`
+	Request   json.RawMessage `json:"request,omitempty"` // the detail of CIDR Requested as it came
+}
+
 // Allocation is the detail of CIDR Allocated and CIDR Released.
 type Allocation struct {
 	Header
+	RequestID      string    `json:"requestId,omitempty"` // of the CIDR Requested that asked for it
 	PoolID         string    `json:"ipamPoolId"`
 	AllocationID   string    `json:"ipamPoolAllocationId"`
 	CIDR           string    `json:"cidr"`
@@ -111,22 +153,25 @@ type Compliance struct {
 type Entry struct {
 	Name   Name
 	When   string
-	Detail any // the zero value of the detail's type
+	Detail any  // the zero value of the detail's type
+	In     bool // others put it on the bus, for Cadastre
 }
 
 // Catalogue lists all events.
 var Catalogue = []Entry{
-	{CIDRAllocated, "A CIDR was taken out of a pool, by a request or by the import of a resource.", Allocation{}},
-	{CIDRReleased, "An allocation ended.", Allocation{}},
-	{PoolCIDRProvisioned, "A CIDR was put into a pool and can be allocated from.", PoolCIDR{}},
-	{PoolCIDRDeprovisioned, "A CIDR was taken out of its pool.", PoolCIDR{}},
-	{PoolUtilization, "A pool's usage reached the threshold (`crossed` is true), or went well below it again (false).", Utilization{}},
-	{OverlapDetected, "Another resource, or a custom allocation, intersects a resource's CIDR in its scope. Each of the two resources has its own event.", Overlap{}},
-	{OverlapCleared, "A resource's CIDR overlaps with nothing any more, or is gone, or ignored. `overlapsWith` is what it overlapped with last.", Overlap{}},
-	{ResourceNoncompliant, "A managed resource's CIDR breaks a rule of its pool.", Compliance{}},
-	{ResourceCompliant, "A managed resource's CIDR meets the rules of its pool: at its first check, or again.", Compliance{}},
-	{ResourceDiscovered, "A resource's CIDR was found in a scope, or moved to it.", Resource{}},
-	{ResourceGone, "A resource's CIDR is no more in a scope: it was deleted, or moved to another.", Resource{}},
+	{Name: CIDRRequested, When: "Ask for a CIDR of a pool. Each request is answered by one `CIDR Allocated` or `CIDR Request Failed` with its `requestId`.", Detail: Request{}, In: true},
+	{Name: CIDRAllocated, When: "A CIDR was taken out of a pool, by a request or by the import of a resource.", Detail: Allocation{}},
+	{Name: CIDRRequestFailed, When: "A `CIDR Requested` was refused, for good; the `code` and `message` are those of the API.", Detail: RequestFailed{}},
+	{Name: CIDRReleased, When: "An allocation ended.", Detail: Allocation{}},
+	{Name: PoolCIDRProvisioned, When: "A CIDR was put into a pool and can be allocated from.", Detail: PoolCIDR{}},
+	{Name: PoolCIDRDeprovisioned, When: "A CIDR was taken out of its pool.", Detail: PoolCIDR{}},
+	{Name: PoolUtilization, When: "A pool's usage reached the threshold (`crossed` is true), or went well below it again (false).", Detail: Utilization{}},
+	{Name: OverlapDetected, When: "Another resource, or a custom allocation, intersects a resource's CIDR in its scope. Each of the two resources has its own event.", Detail: Overlap{}},
+	{Name: OverlapCleared, When: "A resource's CIDR overlaps with nothing any more, or is gone, or ignored. `overlapsWith` is what it overlapped with last.", Detail: Overlap{}},
+	{Name: ResourceNoncompliant, When: "A managed resource's CIDR breaks a rule of its pool.", Detail: Compliance{}},
+	{Name: ResourceCompliant, When: "A managed resource's CIDR meets the rules of its pool: at its first check, or again.", Detail: Compliance{}},
+	{Name: ResourceDiscovered, When: "A resource's CIDR was found in a scope, or moved to it.", Detail: Resource{}},
+	{Name: ResourceGone, When: "A resource's CIDR is no more in a scope: it was deleted, or moved to another.", Detail: Resource{}},
 }
 
 // Stem is the first part of the names of the event's files: CIDR Allocated's are

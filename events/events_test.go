@@ -35,7 +35,7 @@ func members(detail any) map[string]bool {
 type schema struct {
 	Title      string
 	Properties struct {
-		Source     struct{ Const string }
+		Source     source
 		DetailType struct{ Const events.Name } `json:"detail-type"`
 		Detail     struct {
 			Properties map[string]struct{ Description string }
@@ -43,6 +43,12 @@ type schema struct {
 		}
 	}
 	Required []string
+}
+
+// source is what a schema says of an event's source.
+type source struct {
+	Const string
+	Not   struct{ Const string }
 }
 
 func readSchema(t *testing.T, n events.Name) (s schema) {
@@ -58,11 +64,15 @@ func readSchema(t *testing.T, n events.Name) (s schema) {
 }
 
 // Each schema has the members of its detail's type, and asks for those that are
-// always there.
+// always there. Cadastre is the source of all but what it is asked.
 func TestSchemasAgreeWithTheDetails(t *testing.T) {
 	for _, e := range events.Catalogue {
 		s := readSchema(t, e.Name)
-		if s.Title != string(e.Name) || s.Properties.DetailType.Const != e.Name || s.Properties.Source.Const != events.Source || !slices.Contains(s.Required, "detail") {
+		from := source{Const: events.Source}
+		if e.In {
+			from = source{Not: struct{ Const string }{events.Source}}
+		}
+		if s.Title != string(e.Name) || s.Properties.DetailType.Const != e.Name || s.Properties.Source != from || !slices.Contains(s.Required, "detail") {
 			t.Errorf("%s: the schema is %+v", e.Name, s)
 		}
 		want := members(e.Detail)
@@ -159,8 +169,8 @@ const begin, end = "<!-- catalogue -->\n", "<!-- /catalogue -->"
 // The catalogue in the README is the code's.
 func TestCatalogue(t *testing.T) {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| event | when | members of its detail (? not always there) | schema | example |")
-	fmt.Fprintln(&b, "|---|---|---|---|---|")
+	fmt.Fprintln(&b, "| event | | when | members of its detail (? not always there) | schema | example |")
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
 	for _, e := range events.Catalogue {
 		s := readSchema(t, e.Name)
 		var list []string
@@ -175,7 +185,8 @@ func TestCatalogue(t *testing.T) {
 			list = append(list, "`"+name+"`"+mark)
 		}
 		stem := e.Name.Stem()
-		fmt.Fprintf(&b, "| %s | %s | %s | [schema](%s.schema.json) | [example](%s.example.json) |\n", e.Name, e.When, strings.Join(list, ", "), stem, stem)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | [schema](%s.schema.json) | [example](%s.example.json) |\n",
+			e.Name, map[bool]string{true: "in", false: "out"}[e.In], e.When, strings.Join(list, ", "), stem, stem)
 	}
 	readme, err := os.ReadFile("README.md")
 	if err != nil {

@@ -17,17 +17,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"regexp"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
+	lambdaevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -41,9 +44,6 @@ const (
 	DoorEvents = "events"
 	DoorDirect = "direct"
 )
-
-// Requested is the detail type of the events that ask for a CIDR.
-const Requested = "CIDR Requested"
 
 const allocate = "AllocateIpamPoolCidr"
 
@@ -81,7 +81,7 @@ func NewDirect(open func(ops.Authorizer) Registry, owner, home string) *Handler 
 // Handle answers one invocation and logs one record of it.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
 	start := time.Now()
-	door, name := h.request, Requested
+	door, name := h.request, string(events.CIDRRequested)
 	if h.refuser == nil {
 		door, name = h.invoke, telemetry.Unknown
 	}
@@ -141,70 +141,103 @@ func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.Raw
 	return answer, p.Operation, err
 }
 
-// requestID is the form of the ids that requesters may give their requests. They
-// are the client token too.
+// requestID is the form of the ids that requesters may give their requests.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,64}$`)
 
 // request carries out what a "CIDR Requested" event asks for. Its error is for
 // EventBridge, which comes again: what is refused for good was recorded, and
 // answered with that, and is no error.
 func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.RawMessage, string, error) {
-	var e events.CloudWatchEvent
+	var e lambdaevents.CloudWatchEvent
 	if err := json.Unmarshal(payload, &e); err != nil || e.DetailType == "" {
 		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The payload is not an event of the bus.")
 	}
-	if e.DetailType != Requested {
+	if e.DetailType != string(events.CIDRRequested) {
 		slog.WarnContext(ctx, "an event that is not asked for", "detail-type", e.DetailType, "id", e.ID)
 		return nil, "", nil
 	}
 	if e.ID == "" || e.AccountID == "" {
 		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The event has no id or no account.")
 	}
-	id, in, err := read(e)
+	r := read(e)
+	err := r.err
 	if err == nil {
 		caller := ops.Root(e.AccountID, h.home)
-		caller.Region, caller.Request = e.Region, id
-		_, err = h.registry.Call(ops.WithCaller(ctx, caller), allocate, in)
+		caller.Region, caller.Request = r.region, r.id
+		_, err = h.registry.Call(ops.WithCaller(ctx, caller), allocate, r.in)
 	}
 	if err == nil || !final(err) {
 		return nil, "", err
 	}
 	public := ipam.Public(err)
-	slog.InfoContext(ctx, "a request is refused", "request", id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
-	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: id}, store.Refusal{
-		Request: id, Account: e.AccountID, Region: e.Region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
+	slog.InfoContext(ctx, "a request is refused", "request", r.id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
+	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, store.Refusal{
+		Request: r.id, Account: e.AccountID, Region: r.region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
 	})
 }
 
-// read returns the id of an event's request and its input. With an error the id
-// is right all the same.
-func read(e events.CloudWatchEvent) (id string, in *ec2.AllocateIpamPoolCidrInput, err error) {
-	id = e.ID
+// request is what an event asks for.
+type request struct {
+	id     string
+	region string // that it is asked from: a claim, for checks of locales
+	in     *ec2.AllocateIpamPoolCidrInput
+	err    error // why it is none; the id is right all the same
+}
+
+// read returns an event's request.
+func read(e lambdaevents.CloudWatchEvent) request {
+	r := request{id: e.ID, region: e.Region}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(e.Detail, &members); err != nil {
-		return id, nil, ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
+		r.err = ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
+		return r
 	}
-	if given, ok := members["requestId"]; ok {
-		var s string
-		if err := json.Unmarshal(given, &s); err != nil || !requestID.MatchString(s) {
-			return id, nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The requestId is invalid. Use 1 to 64 letters, digits and any of . _ : / -, or leave it out for the event's own id.")
+	if id, given, ok := text(members, "requestId"); given {
+		if !ok || !requestID.MatchString(id) {
+			r.err = ipam.Errorf(ipam.CodeInvalidParameterValue, "The requestId is invalid. Use 1 to 64 letters, digits and any of . _ : / -, or leave it out for the event's own id.")
+			return r
 		}
-		id = s
-		delete(members, "requestId")
+		r.id = id
+	}
+	if region, given, ok := text(members, "region"); given {
+		if !ok || !ipam.IsRegion(region) {
+			r.err = ipam.Errorf(ipam.CodeInvalidParameterValue, "The region is invalid. Use the name of a Region such as ap-northeast-1, or leave it out for the event's own.")
+			return r
+		}
+		r.region = region
 	}
 	input, err := json.Marshal(members)
 	if err != nil {
-		return id, nil, err
+		r.err = err
+		return r
 	}
-	in = new(ec2.AllocateIpamPoolCidrInput)
-	if err := awsjson.Decode(input, allocate, in); err != nil {
-		return id, nil, err
+	in := new(ec2.AllocateIpamPoolCidrInput)
+	if r.err = awsjson.Decode(input, allocate, in); r.err != nil {
+		return r
 	}
 	if in.ClientToken != nil || aws.ToBool(in.PreviewNextCidr) || aws.ToBool(in.DryRun) {
-		return id, nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The members ClientToken, PreviewNextCidr and DryRun may not be used in an event. The requestId is the client token; for a preview, call the API.")
+		r.err = ipam.Errorf(ipam.CodeInvalidParameterCombination, "The members ClientToken, PreviewNextCidr and DryRun may not be used in an event. The requestId takes the place of the client token; for a preview, call the API.")
+		return r
 	}
-	in.ClientToken = &id
-	return id, in, nil
+	in.ClientToken = aws.String(token(r.id))
+	r.in = in
+	return r
+}
+
+// text takes a member out of those of a detail: its value, whether it was there,
+// and whether it is a string.
+func text(members map[string]json.RawMessage, name string) (value string, given, ok bool) {
+	raw, given := members[name]
+	delete(members, name)
+	ok = json.Unmarshal(raw, &value) == nil
+	return value, given, ok
+}
+
+// token returns the client token of a request. What the account has allocated by
+// the API with the id as its token is another request, and no event's answer.
+func token(id string) string {
+	sum := sha256.Sum256([]byte(string(events.CIDRRequested) + "\n" + id))
+	return hex.EncodeToString(sum[:])
 }
 
 // final reports whether a refusal stands: it is neither for load, nor for

@@ -6,18 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	lambdaevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/cadastre-ipam/cadastre/events"
+	"github.com/cadastre-ipam/cadastre/events/eventstest"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
@@ -29,6 +37,8 @@ const (
 	owner  = "111122223333"
 	member = "444455556666"
 	home   = "eu-west-1"
+
+	requested = string(events.CIDRRequested)
 )
 
 // world is a table with a pool, 10.0.0.0/16, that is shared with the member
@@ -130,35 +140,41 @@ func (w *world) deliver(e json.RawMessage) {
 func TestRequests(t *testing.T) {
 	w := newWorld(t)
 	detail := func(members string) string { return fmt.Sprintf(`{"IpamPoolId": %q, %s}`, w.pool, members) }
-	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
+	w.deliver(event("e-1", owner, home, requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
 	w.expect("e-1", owner+" 10.0.0.0/24")
-	w.deliver(event("e-2", member, home, Requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
+	w.deliver(event("e-2", member, home, requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
 	w.expect("stack/7", member+" 10.0.1.0/24")
 	w.expect("e-2")
-	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 8`)))
+	w.deliver(event("e-3", owner, home, requested, detail(`"NetmaskLength": 8`)))
 	w.expect("e-3", "InvalidParameterValue: The allocation size is too big")
-	w.deliver(event("e-4", owner, home, Requested, detail(`"NetmaskLengths": 24`)))
+	w.deliver(event("e-4", owner, home, requested, detail(`"NetmaskLengths": 24`)))
 	w.expect("e-4", "UnknownParameter")
-	w.deliver(event("e-5", owner, home, Requested, detail(`"NetmaskLength": 24, "requestId": "no spaces"`)))
+	w.deliver(event("e-5", owner, home, requested, detail(`"NetmaskLength": 24, "requestId": "no spaces"`)))
 	w.expect("e-5", "InvalidParameterValue: The requestId is invalid")
-	w.deliver(event("e-6", owner, home, Requested, detail(`"NetmaskLength": 24, "ClientToken": "t"`)))
+	w.deliver(event("e-6", owner, home, requested, detail(`"NetmaskLength": 24, "ClientToken": "t"`)))
 	w.expect("e-6", "InvalidParameterCombination")
-	w.deliver(event("e-7", owner, home, Requested, `[]`))
-	w.expect("e-7", "MalformedRequest")
-	w.deliver(event("e-8", owner, home, "CIDR Allocated", detail(`"NetmaskLength": 24`)))
-	w.expect("e-8")
-	w.deliver(event("e-9", "777788889999", home, Requested, detail(`"NetmaskLength": 24`)))
-	w.expect("e-9", "InvalidIpamPoolId.NotFound")
+	w.deliver(event("e-7", owner, "us-east-1", requested, detail(`"NetmaskLength": 24`)))
+	w.expect("e-7", "InvalidParameterValue: The pool "+w.pool+" is not in the current region us-east-1")
+	w.deliver(event("e-8", owner, "us-east-1", requested, detail(`"NetmaskLength": 24, "region": "eu-west-1"`)))
+	w.expect("e-8", owner+" 10.0.2.0/24")
+	w.deliver(event("e-9", owner, home, requested, detail(`"NetmaskLength": 24, "region": "Mars"`)))
+	w.expect("e-9", "InvalidParameterValue: The region is invalid")
+	w.deliver(event("e-10", owner, home, requested, `[]`))
+	w.expect("e-10", "MalformedRequest")
+	w.deliver(event("e-11", owner, home, "CIDR Allocated", detail(`"NetmaskLength": 24`)))
+	w.expect("e-11")
+	w.deliver(event("e-12", "777788889999", home, requested, detail(`"NetmaskLength": 24`)))
+	w.expect("e-12", "InvalidIpamPoolId.NotFound")
 	w.clean()
 
 	// The same request again, before and after more space was given back, and
 	// another one with its id: the first answer stands.
 	before := w.memory.Dump()
-	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
-	w.deliver(event("e-10", member, home, Requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
-	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 8`)))
-	w.deliver(event("e-3", owner, home, Requested, detail(`"NetmaskLength": 28`)))
-	w.deliver(event("e-1", owner, home, Requested, detail(`"NetmaskLength": 28`)))
+	w.deliver(event("e-1", owner, home, requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
+	w.deliver(event("e-13", member, home, requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
+	w.deliver(event("e-3", owner, home, requested, detail(`"NetmaskLength": 8`)))
+	w.deliver(event("e-3", owner, home, requested, detail(`"NetmaskLength": 28`)))
+	w.deliver(event("e-1", owner, home, requested, detail(`"NetmaskLength": 28`)))
 	if after := w.memory.Dump(); after != before {
 		t.Errorf("repeated requests changed the table from\n%s\nto\n%s", before, after)
 	}
@@ -171,13 +187,13 @@ func TestForgedAccounts(t *testing.T) {
 		"f-1": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "account": %q}`, w.pool, owner),
 		"f-2": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "Account": %q}`, w.pool, owner),
 	} {
-		w.deliver(event(id, member, home, Requested, detail))
+		w.deliver(event(id, member, home, requested, detail))
 		w.expect(id, "UnknownParameter")
 	}
 	for _, payload := range []string{
 		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "account": %q}`, member),
 		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "requestContext": {"identity": {"accountId": %q}}}`, member),
-		string(event("f-3", member, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))), // the other door's
+		string(event("f-3", member, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))), // the other door's
 	} {
 		if _, err := w.direct.Handle(t.Context(), json.RawMessage(payload)); code(err) != "MalformedRequest" {
 			t.Errorf("%s: %v", payload, err)
@@ -225,7 +241,7 @@ func TestEveryRequestTwice(t *testing.T) {
 	var g sync.WaitGroup
 	for n := range 400 {
 		g.Go(func() {
-			e := event(fmt.Sprintf("e-%d", n%200), member, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 26}`, w.pool))
+			e := event(fmt.Sprintf("e-%d", n%200), member, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 26}`, w.pool))
 			for range 100 { // as EventBridge and Lambda come again
 				if _, err := w.events.Handle(t.Context(), e); err == nil {
 					return
@@ -266,7 +282,7 @@ func TestFaults(t *testing.T) {
 					}
 					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
 				}
-				e := event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": %d}`, w.pool, length))
+				e := event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": %d}`, w.pool, length))
 				for range 2 {
 					if _, err := w.events.Handle(t.Context(), e); err == nil {
 						break
@@ -297,7 +313,7 @@ func TestRefusedAndCarriedOut(t *testing.T) {
 			w := newWorld(t)
 			var full struct{ IpamPoolAllocation types.IpamPoolAllocation }
 			w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 16}}`, w.pool), &full)
-			e := event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))
+			e := event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))
 			release := func() {
 				w.invoke(fmt.Sprintf(`{"operation": "ReleaseIpamPoolAllocation", "input": {"IpamPoolId": %q, "Cidr": "10.0.0.0/16", "IpamPoolAllocationId": %q}}`,
 					w.pool, *full.IpamPoolAllocation.IpamPoolAllocationId), nil)
@@ -337,7 +353,7 @@ func TestRefusedMeanwhile(t *testing.T) {
 	w.faulty.Inject = func(call storetest.Call) *storetest.Fault {
 		if call.Kind == storetest.Transact {
 			once.Do(func() {
-				err := other.Refuse(t.Context(), store.Token{Account: owner, Operation: allocate, Value: "e"}, store.Refusal{Request: "e", Account: owner, Region: home, Code: "InvalidParameterValue", Message: "It was full."})
+				err := other.Refuse(t.Context(), store.Token{Account: owner, Operation: allocate, Value: token("e")}, store.Refusal{Request: "e", Account: owner, Region: home, Code: "InvalidParameterValue", Message: "It was full."})
 				if err != nil {
 					t.Error(err)
 				}
@@ -345,26 +361,90 @@ func TestRefusedMeanwhile(t *testing.T) {
 		}
 		return nil
 	}
-	w.deliver(event("e", owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool)))
+	w.deliver(event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool)))
 	w.expect("e", "InvalidParameterValue: It was full.")
 	w.clean()
 }
 
-// The event of the catalogue's example is understood.
-func TestEvent(t *testing.T) {
+// The event of the catalogue's example is understood, and the schema of requests
+// has what the function takes: all that AllocateIpamPoolCidr does, but for what an
+// event has of itself.
+func TestTheCataloguesRequest(t *testing.T) {
 	w := newWorld(t)
-	document, err := os.ReadFile("testdata/event.json")
+	example, err := os.ReadFile("../../events/" + events.CIDRRequested.Stem() + ".example.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.deliver(json.RawMessage(strings.ReplaceAll(string(document), "ipam-pool-0123456789abcdef0", w.pool)))
-	w.expect("vend/payments-dev", member+" 10.0.0.0/24")
+	if err := eventstest.Validate(example); err != nil {
+		t.Error(err)
+	}
+	var e lambdaevents.CloudWatchEvent
+	if err := json.Unmarshal(example, &e); err != nil {
+		t.Fatal(err)
+	}
+	r := read(e)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	want := &ec2.AllocateIpamPoolCidrInput{
+		ClientToken: aws.String(token("vend/payments-dev")), IpamPoolId: aws.String("ipam-pool-0123456789abcdef0"), NetmaskLength: aws.Int32(24), Description: aws.String("payments, development"),
+		AllowedCidrs: []string{"10.0.0.0/16"}, DisallowedCidrs: []string{"10.0.0.0/20"},
+		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeIpamPoolAllocation, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("payments")}}}},
+	}
+	if diff := cmp.Diff(r.in, want, cmpopts.IgnoreUnexported(ec2.AllocateIpamPoolCidrInput{}, types.TagSpecification{}, types.Tag{})); r.id != "vend/payments-dev" || r.region != "eu-west-1" || diff != "" {
+		t.Errorf("request %s from %s, -got +want:\n%s", r.id, r.region, diff)
+	}
+	w.deliver(json.RawMessage(strings.ReplaceAll(string(example), "ipam-pool-0123456789abcdef0", w.pool)))
+	w.expect("vend/payments-dev", member+" 10.0.16.0/24")
+
+	var schema struct {
+		Properties struct {
+			Detail struct{ Properties map[string]any }
+		}
+	}
+	text, err := events.Schema(events.CIDRRequested)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	taken := []string{"region", "requestId"}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[ec2.AllocateIpamPoolCidrInput]()) {
+		if f.IsExported() && !slices.Contains([]string{"ClientToken", "DryRun", "PreviewNextCidr"}, f.Name) {
+			taken = append(taken, f.Name)
+		}
+	}
+	slices.Sort(taken)
+	if described := slices.Sorted(maps.Keys(schema.Properties.Detail.Properties)); !slices.Equal(described, taken) {
+		t.Errorf("the schema has %q, and a request takes %q", described, taken)
+	}
+}
+
+// An allocation by the API whose client token is an id of a request is another
+// one: the request has its own answer.
+func TestTokensOfTheAPI(t *testing.T) {
+	w := newWorld(t)
+	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24, "ClientToken": "r-1"}}`, w.pool), nil)
+	w.deliver(event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "requestId": "r-1"}`, w.pool)))
+	w.expect("r-1", owner+" 10.0.1.0/24")
+	w.clean()
+}
+
+// Whatever is asked, the answer has room on the bus.
+func TestLongRequests(t *testing.T) {
+	w := newWorld(t)
+	w.deliver(event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, %q: 24}`, w.pool, strings.Repeat("<ß", 50<<10))))
+	w.expect("e", "UnknownParameter")
+	if answer := w.answers()["e"][0]; len(answer) > 2000 || !utf8.ValidString(answer) {
+		t.Errorf("the answer has %d bytes: %q…", len(answer), answer[:100])
+	}
 }
 
 func TestStableKeyByEvent(t *testing.T) {
 	w := newWorld(t)
 	request := func(id string) {
-		w.deliver(event(id, owner, home, Requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": %q, "Value": "payments"}]}]}`, w.pool, ipam.StableKeyTag)))
+		w.deliver(event(id, owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": %q, "Value": "payments"}]}]}`, w.pool, ipam.StableKeyTag)))
 	}
 	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24}}`, w.pool), nil)
 	request("k-1")

@@ -66,6 +66,7 @@ func (c *change) entries() ([]types.PutEventsRequestEntry, error) {
 	if c.allocated() {
 		t.allocation(events.CIDRAllocated, c.after.Allocation)
 	}
+	t.refusal()
 	t.poolCIDR()
 	t.usage()
 	t.resource()
@@ -75,8 +76,22 @@ func (c *change) entries() ([]types.PutEventsRequestEntry, error) {
 func (t *teller) allocation(name events.Name, a *ipam.Allocation) {
 	h := t.header()
 	t.tell(name, h, events.Allocation{
-		Header: h, PoolID: a.Pool, AllocationID: a.AllocationID, CIDR: a.CIDR.String(), ResourceType: a.Kind, ResourceOwner: a.Owner,
+		Header: h, RequestID: a.Request, PoolID: a.Pool, AllocationID: a.AllocationID, CIDR: a.CIDR.String(), ResourceType: a.Kind, ResourceOwner: a.Owner,
 		ResourceID: a.ResourceID, ResourceRegion: a.ResourceRegion, Description: a.Description, Tags: a.Tags,
+	})
+}
+
+// refusal tells that a request was refused. Its record is written where there is
+// none, or one that has expired and is of another request with the id: never to
+// change what was told.
+func (t *teller) refusal() {
+	r := t.after.Refusal
+	if r == nil {
+		return
+	}
+	h := t.header()
+	t.tell(events.CIDRRequestFailed, h, events.RequestFailed{
+		Header: h, RequestID: r.Request, Account: r.Account, Region: r.Region, Code: r.Code, Message: r.Message, Request: json.RawMessage(r.Detail),
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -25,11 +26,15 @@ type Refusal struct {
 	Region  string // that it asked from
 	Code    string // of the error
 	Message string
-	Detail  string // what was asked: the event's detail, JSON
+	Detail  string // what was asked: the event's detail, JSON; "" if it was too long to keep
 }
 
-// maxDetail is how many bytes of a request are kept with its refusal.
-const maxDetail = 16 << 10
+// What is kept of a refusal, in bytes: its event must have room on the bus,
+// whatever was asked. A message may repeat parts of that.
+const (
+	maxDetail  = 16 << 10
+	maxMessage = 1 << 10
+)
 
 // Refuse records a refusal, for as long as answers to tokens are kept. Once more
 // is no error, and neither is one of a request that was carried out: that is
@@ -37,6 +42,9 @@ const maxDetail = 16 << 10
 func (s *Store) Refuse(ctx context.Context, t Token, r Refusal) error {
 	if len(r.Detail) > maxDetail {
 		r.Detail = ""
+	}
+	if len(r.Message) > maxMessage {
+		r.Message = strings.ToValidUTF8(r.Message[:maxMessage], "") + "…"
 	}
 	made := AllocationKey(s.allocationID(t))
 	key := requestKey(t.Account, r.Request)

@@ -26,6 +26,7 @@ type Image struct {
 	PoolCIDR   *ipam.PoolCIDR
 	Pool       *ipam.Pool
 	Usage      *PoolUsage
+	Refusal    *Refusal
 }
 
 // DecodeImage reads an item; nil is none.
@@ -46,6 +47,8 @@ func DecodeImage(k Key, i Item) (m Image, err error) {
 		m.Pool, err = decodePool(i)
 	case strings.HasPrefix(k.PK, poolPrefix) && k.SK == usageSK:
 		m.Usage, err = decodeUsage(strings.TrimPrefix(k.PK, poolPrefix), i)
+	case strings.HasPrefix(k.PK, RequestPrefix):
+		m.Refusal, err = DecodeRefusal(Row{k, i})
 	}
 	return m, err
 }
@@ -62,10 +65,10 @@ func decodeUsage(pool string, i Item) (*PoolUsage, error) {
 
 // HistoryFilters are the patterns, of which a record of the table's stream must
 // meet one to be the history function's, in the language of Lambda's event
-// filters: resources and interfaces, taken blocks, CIDRs of pools and pools. They
-// drop free blocks, which are most of what is written, and what the function
-// itself writes, HistoryPrefix; and among the removals those of CIDRs of pools,
-// which are all by TTL.
+// filters: resources and interfaces, taken blocks, CIDRs of pools, pools and
+// refused requests. They drop free blocks, which are most of what is written, and
+// what the function itself writes, HistoryPrefix; and among the removals those of
+// CIDRs of pools and of refusals, which are all by TTL.
 func HistoryFilters() []map[string]any {
 	filter := func(pk, sk []any, names ...any) map[string]any {
 		keys := map[string]any{AttrPK: map[string]any{"S": pk}}
@@ -83,7 +86,7 @@ func HistoryFilters() []map[string]any {
 	return []map[string]any{
 		filter([]any{prefix(LivePrefix), prefix(IfacePrefix)}, nil),
 		filter([]any{suffix(takenSuffix)}, nil),
-		filter([]any{suffix(cidrSuffix)}, nil, "INSERT", "MODIFY"),
+		filter([]any{suffix(cidrSuffix), prefix(RequestPrefix)}, nil, "INSERT", "MODIFY"),
 		filter([]any{prefix(poolPrefix)}, []any{meta, usageSK}),
 	}
 }

@@ -50,6 +50,10 @@ func TestImagesAndFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)
+	refusal := store.Refusal{Request: "r-1", Account: labAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
+	if err := c.store.Refuse(t.Context(), store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r-1"}, refusal); err != nil {
+		t.Fatal(err)
+	}
 	images := map[string]int{}
 	for k, i := range c.table.All() {
 		m, err := store.DecodeImage(k, i)
@@ -68,6 +72,8 @@ func TestImagesAndFilters(t *testing.T) {
 			kind = "pool"
 		case m.Usage != nil && *m.Usage == store.PoolUsage{Pool: c.leaf, Percent: 81.5, Threshold: 80, Crossed: true}:
 			kind = "usage"
+		case m.Refusal != nil && *m.Refusal == refusal:
+			kind = "refusal"
 		}
 		images[kind]++
 		passed := false
@@ -81,7 +87,7 @@ func TestImagesAndFilters(t *testing.T) {
 		}
 	}
 	delete(images, "")
-	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1}); diff != "" {
+	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1, "refusal": 1}); diff != "" {
 		t.Errorf("-got +want:\n%s", diff)
 	}
 	if m, err := store.DecodeImage(store.PoolKey(c.pool), nil); m != (store.Image{}) || err != nil {
@@ -90,12 +96,17 @@ func TestImagesAndFilters(t *testing.T) {
 	if n := len(store.HistoryFilters()); n > 5 {
 		t.Errorf("there are %d filters, and an event source takes 5", n)
 	}
-	ttl := map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{"Keys": map[string]any{
-		"PK": map[string]any{"S": "SPACE#" + c.pool + "#CIDR"}, "SK": map[string]any{"S": "0a000000#026"},
-	}}}
-	for _, f := range store.HistoryFilters() {
-		if admits(f, ttl) {
-			t.Error("the removal of a deprovisioned CIDR passes")
+	for what, k := range map[string]store.Key{
+		"a deprovisioned CIDR": {PK: "SPACE#" + c.pool + "#CIDR", SK: "0a000000#026"},
+		"a refusal":            {PK: store.RequestPrefix + labAccount + "#r-1", SK: "META"},
+	} {
+		ttl := map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{"Keys": map[string]any{
+			"PK": map[string]any{"S": k.PK}, "SK": map[string]any{"S": k.SK},
+		}}}
+		for _, f := range store.HistoryFilters() {
+			if admits(f, ttl) {
+				t.Errorf("the removal of %s passes", what)
+			}
 		}
 	}
 }
