@@ -26,7 +26,7 @@ type Account struct {
 // Organizations is what is read of AWS Organizations: the SDK's client.
 type Organizations interface {
 	ListAccounts(context.Context, *organizations.ListAccountsInput, ...func(*organizations.Options)) (*organizations.ListAccountsOutput, error)
-	ListParents(context.Context, *organizations.ListParentsInput, ...func(*organizations.Options)) (*organizations.ListParentsOutput, error)
+	Parents
 }
 
 // OrganizationActions are the IAM actions that Members needs, in the management
@@ -104,16 +104,11 @@ func climb(ctx context.Context, c Organizations, arn, account string, parents ma
 	path := ""
 	for child := account; !strings.HasPrefix(child, "r-"); {
 		if parents[child] == "" {
-			out, err := timed(ctx, func(ctx context.Context) (*organizations.ListParentsOutput, error) {
-				return c.ListParents(ctx, &organizations.ListParentsInput{ChildId: &child})
-			})
+			parent, err := timed(ctx, func(ctx context.Context) (string, error) { return parentOf(ctx, c, child) })
 			if err != nil {
-				return "", fmt.Errorf("list the parents of %s: %w", child, err)
+				return "", err
 			}
-			if len(out.Parents) != 1 || aws.ToString(out.Parents[0].Id) == "" {
-				return "", fmt.Errorf("%s has %d parents and not one", child, len(out.Parents))
-			}
-			parents[child] = *out.Parents[0].Id
+			parents[child] = parent
 		}
 		child = parents[child]
 		path = child + "/" + path

@@ -67,6 +67,7 @@ type Cloud struct {
 	Answer       func(Call)        // called, without it, when a call was carried out and is to be answered
 	Made         []Call
 	Organization string // its id; default o-a1b2c3d4e5
+	Management   string // the account that manages it; none: there is no organisation
 }
 
 // Config returns the configuration of the owner's clients, which call the cloud
@@ -235,6 +236,12 @@ func (c *Cloud) organizations(w http.ResponseWriter, call Call, input map[string
 			answer["NextToken"] = next
 		}
 		answerJSON(w, http.StatusOK, answer)
+	case "DescribeOrganization":
+		if c.Management == "" {
+			fail(w, call, http.StatusBadRequest, "AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+			return
+		}
+		answerJSON(w, http.StatusOK, map[string]any{"Organization": map[string]any{"Id": organization, "MasterAccountId": c.Management}})
 	case "ListParents":
 		child := text(input["ChildId"])
 		parent := c.Parents[child]
