@@ -61,6 +61,7 @@ type Request struct {
 	DisallowedCIDRs   []string           `json:"DisallowedCidrs,omitempty"`
 	Description       string             `json:"Description,omitempty"`
 	TagSpecifications []TagSpecification `json:"TagSpecifications,omitempty"`
+	StableKey         string             `json:"StableKey,omitempty"`
 }
 
 // TagSpecification are tags for what a request makes.

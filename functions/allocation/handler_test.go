@@ -389,7 +389,7 @@ func TestTheCataloguesRequest(t *testing.T) {
 	want := &ec2.AllocateIpamPoolCidrInput{
 		ClientToken: aws.String(token("vend/payments-dev")), IpamPoolId: aws.String("ipam-pool-0123456789abcdef0"), NetmaskLength: aws.Int32(24), Description: aws.String("payments, development"),
 		AllowedCidrs: []string{"10.0.0.0/16"}, DisallowedCidrs: []string{"10.0.0.0/20"},
-		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeIpamPoolAllocation, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("payments")}}}},
+		TagSpecifications: []types.TagSpecification{tagged("team", "payments"), tagged(ipam.StableKeyTag, "payments-dev")},
 	}
 	if diff := cmp.Diff(r.in, want, cmpopts.IgnoreUnexported(ec2.AllocateIpamPoolCidrInput{}, types.TagSpecification{}, types.Tag{})); r.id != "vend/payments-dev" || r.region != "eu-west-1" || diff != "" {
 		t.Errorf("request %s from %s, -got +want:\n%s", r.id, r.region, diff)
@@ -409,7 +409,7 @@ func TestTheCataloguesRequest(t *testing.T) {
 	if err := json.Unmarshal(text, &schema); err != nil {
 		t.Fatal(err)
 	}
-	taken := []string{"region", "requestId"}
+	taken := []string{"StableKey", "region", "requestId"}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[ec2.AllocateIpamPoolCidrInput]()) {
 		if f.IsExported() && !slices.Contains([]string{"ClientToken", "DryRun", "PreviewNextCidr"}, f.Name) {
 			taken = append(taken, f.Name)
@@ -419,6 +419,10 @@ func TestTheCataloguesRequest(t *testing.T) {
 	if described := slices.Sorted(maps.Keys(schema.Properties.Detail.Properties)); !slices.Equal(described, taken) {
 		t.Errorf("the schema has %q, and a request takes %q", described, taken)
 	}
+}
+
+func tagged(key, value string) types.TagSpecification {
+	return types.TagSpecification{ResourceType: types.ResourceTypeIpamPoolAllocation, Tags: []types.Tag{{Key: &key, Value: &value}}}
 }
 
 // An allocation by the API whose client token is an id of a request is another
@@ -444,7 +448,7 @@ func TestLongRequests(t *testing.T) {
 func TestStableKeyByEvent(t *testing.T) {
 	w := newWorld(t)
 	request := func(id string) {
-		w.deliver(event(id, owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "TagSpecifications": [{"ResourceType": "ipam-pool-allocation", "Tags": [{"Key": %q, "Value": "payments"}]}]}`, w.pool, ipam.StableKeyTag)))
+		w.deliver(event(id, owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "StableKey": "payments"}`, w.pool)))
 	}
 	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24}}`, w.pool), nil)
 	request("k-1")
