@@ -1,0 +1,265 @@
+package vending_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"github.com/cadastre-ipam/cadastre/shared/assume"
+	"github.com/cadastre-ipam/cadastre/shared/vending"
+)
+
+const (
+	member = "444455556666"
+	alice  = "arn:aws:sts::444455556666:assumed-role/deployment/alice"
+)
+
+// service stands for STS and EC2. It answers what it is set to, and records what
+// it was asked.
+type service struct {
+	mu       sync.Mutex
+	asked    []string // "AssumeRole us-east-1 by AKIAOWNER", "CreateVpc eu-west-1 by ASIA444455556666"
+	sessions []string
+	expires  time.Duration       // of credentials; 0: in 15 minutes
+	fail     func(string) string // by action: the code of a refusal; "hang up" and "wait" in its place
+}
+
+var credential = regexp.MustCompile(`Credential=(\w+)/\d+/([\w-]+)/`)
+
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm()
+	action, by := r.Form.Get("Action"), credential.FindStringSubmatch(r.Header.Get("Authorization"))
+	code := s.hear(action, by[2]+" by "+by[1])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case code == "wait":
+		s.mu.Unlock()
+		<-r.Context().Done()
+		s.mu.Lock()
+	case code == "hang up":
+		panic(http.ErrAbortHandler)
+	case action == "AssumeRole" && code != "":
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Code>%s</Code><Message>refused</Message></Error></ErrorResponse>`, code)
+	case action == "AssumeRole":
+		expires := s.expires
+		if expires == 0 {
+			expires = 15 * time.Minute
+		}
+		account := strings.Split(r.Form.Get("RoleArn"), ":")[4]
+		s.sessions = append(s.sessions, fmt.Sprintf("%s as %s for %s s", r.Form.Get("RoleArn"), r.Form.Get("RoleSessionName"), r.Form.Get("DurationSeconds")))
+		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>a</Arn><AssumedRoleId>i</AssumedRoleId></AssumedRoleUser><Credentials>`+
+			`<AccessKeyId>ASIA%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+			account, time.Now().Add(expires).UTC().Format(time.RFC3339))
+	case code != "":
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, `<Response><Errors><Error><Code>%s</Code><Message>refused</Message></Error></Errors></Response>`, code)
+	default:
+		fmt.Fprintf(w, `<%[1]sResponse><vpc><vpcId>vpc-1</vpcId></vpc></%[1]sResponse>`, action)
+	}
+}
+
+// hear records a call and returns what to fail it with.
+func (s *service) hear(action, how string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, action+" "+how)
+	if s.fail == nil {
+		return ""
+	}
+	return s.fail(action)
+}
+
+// calls returns what it was asked so far.
+func (s *service) calls() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// start returns what makes VPCs by the service.
+func (s *service) start(t *testing.T) *vending.Vending {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return vending.New(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIAOWNER", "s", ""),
+	}, vending.DefaultRole)
+}
+
+// calls are all that a client is asked to do.
+var calls = map[string]func(context.Context, *ec2.Client) error{
+	"CreateVpc": func(ctx context.Context, c *ec2.Client) error {
+		_, err := c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/24")})
+		return err
+	},
+	"AssociateVpcCidrBlock": func(ctx context.Context, c *ec2.Client) error {
+		_, err := c.AssociateVpcCidrBlock(ctx, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-1")})
+		return err
+	},
+	"DisassociateVpcCidrBlock": func(ctx context.Context, c *ec2.Client) error {
+		_, err := c.DisassociateVpcCidrBlock(ctx, &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("a")})
+		return err
+	},
+	"CreateSubnet": func(ctx context.Context, c *ec2.Client) error {
+		_, err := c.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: aws.String("vpc-1")})
+		return err
+	},
+}
+
+func client(t *testing.T, v *vending.Vending, account, region, principal string) *ec2.Client {
+	t.Helper()
+	c, err := v.EC2(t.Context(), account, region, principal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCallsAreMadeInTheAccountAndRegion(t *testing.T) {
+	s := &service{}
+	v := s.start(t)
+	for _, c := range []struct{ account, region, principal string }{
+		{member, "eu-west-1", alice}, {member, "ap-northeast-3", alice}, {"777788889999", "eu-west-1", "arn:aws:iam::777788889999:user/bob"}, {member, "eu-west-1", alice},
+	} {
+		if err := calls["CreateVpc"](t.Context(), client(t, v, c.account, c.region, c.principal)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const assumed = "AssumeRole us-east-1 by AKIAOWNER"
+	if want := []string{
+		assumed, "CreateVpc eu-west-1 by ASIA" + member, "CreateVpc ap-northeast-3 by ASIA" + member, assumed, "CreateVpc eu-west-1 by ASIA777788889999", "CreateVpc eu-west-1 by ASIA" + member,
+	}; !slices.Equal(s.calls(), want) {
+		t.Errorf("asked %q, want %q", s.calls(), want)
+	}
+	if want := []string{
+		"arn:aws:iam::" + member + ":role/CadastreVending as deployment.alice for 900 s", "arn:aws:iam::777788889999:role/CadastreVending as bob for 900 s",
+	}; !slices.Equal(s.sessions, want) {
+		t.Errorf("sessions %q, want %q", s.sessions, want)
+	}
+}
+
+// Two principals of an account are two sessions.
+func TestSessionsAreOfTheirPrincipals(t *testing.T) {
+	s := &service{}
+	v := s.start(t)
+	for _, principal := range []string{alice, "arn:aws:iam::444455556666:user/bob", alice} {
+		client(t, v, member, "us-east-1", principal)
+	}
+	if len(s.sessions) != 2 || !strings.Contains(s.sessions[1], " as bob ") {
+		t.Errorf("sessions %q", s.sessions)
+	}
+}
+
+// Credentials that end while a call is under way are not used.
+func TestCredentialsThatAreAboutToEndAreReplaced(t *testing.T) {
+	s := &service{expires: 30 * time.Second}
+	v := s.start(t)
+	client(t, v, member, "us-east-1", alice)
+	client(t, v, member, "us-east-1", alice)
+	if len(s.sessions) != 2 {
+		t.Errorf("%d sessions", len(s.sessions))
+	}
+}
+
+// Whatever becomes of a call, it is made once: what was carried out and not
+// answered would be carried out twice.
+func TestNoCallIsMadeTwice(t *testing.T) {
+	for name, call := range calls {
+		for _, fault := range []string{"hang up", "InternalError", "RequestLimitExceeded", "Unavailable"} {
+			s := &service{fail: func(action string) string { return map[bool]string{true: fault}[action == name] }}
+			v := s.start(t)
+			err := call(t.Context(), client(t, v, member, "us-east-1", alice))
+			if n := len(s.calls()); err == nil || n != 2 { // the first is AssumeRole
+				t.Errorf("%s, %s: %d calls, %v", name, fault, n, err)
+			}
+			answered, ok := errors.AsType[smithy.APIError](err)
+			if ok != (fault != "hang up") || ok && answered.ErrorCode() != fault {
+				t.Errorf("%s, %s: %v", name, fault, err)
+			}
+		}
+	}
+}
+
+// STS answers a repeated AssumeRole as it did the first.
+func TestAssumingIsRetried(t *testing.T) {
+	n := 0
+	s := &service{fail: func(action string) string {
+		if n++; n == 1 {
+			return "hang up"
+		}
+		return ""
+	}}
+	if client(t, s.start(t), member, "us-east-1", alice); len(s.calls()) != 2 {
+		t.Errorf("asked %q", s.calls())
+	}
+}
+
+func TestRoleThatCannotBeAssumed(t *testing.T) {
+	s := &service{fail: func(string) string { return "AccessDenied" }}
+	v := s.start(t)
+	_, err := v.EC2(t.Context(), member, "us-east-1", alice)
+	refused, ok := errors.AsType[*assume.Error](err)
+	if !ok || refused.Role != "arn:aws:iam::"+member+":role/CadastreVending" {
+		t.Fatalf("%v", err)
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); !ok || e.ErrorCode() != "AccessDenied" {
+		t.Errorf("%v does not tell what STS said", err)
+	}
+	s.fail = nil // the role was made
+	client(t, v, member, "us-east-1", alice)
+}
+
+// A call ends in time for what became of it to be recorded.
+func TestCallsEndBeforeTheirCaller(t *testing.T) {
+	s := &service{fail: func(action string) string { return map[bool]string{true: "wait"}[action == "CreateVpc"] }}
+	c := client(t, s.start(t), member, "us-east-1", alice)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := calls["CreateVpc"](ctx, c)
+	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took > 5*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	if len(s.calls()) != 2 {
+		t.Errorf("asked %q", s.calls())
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 9*time.Second)
+	defer cancel()
+	if err := calls["CreateVpc"](ctx, c); err == nil || len(s.calls()) != 2 {
+		t.Errorf("without time to record it: %v, and asked %q", err, s.calls())
+	}
+}
+
+func TestSession(t *testing.T) {
+	form := regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) // STS, AssumeRole, RoleSessionName
+	for principal, want := range map[string]string{
+		alice: "deployment.alice",
+		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Admin_0123/a@b.example": "AWSReservedSSO_Admin_0123.a@b.example",
+		"arn:aws:iam::444455556666:user/teams/network/bob":                             "teams.network.bob",
+		"arn:aws:iam::444455556666:root":                                               "root",
+		"arn:aws:sts::444455556666:federated-user/c d é":                               "c-d-",
+		"arn:aws:iam::444455556666:user/x":                                             "cadastre-x",
+		"arn:aws:iam::444455556666:user/" + strings.Repeat("é", 99):                    "cadastre--",
+		"arn:aws:iam::444455556666:role/" + strings.Repeat("r", 99):                    strings.Repeat("r", 64),
+		"": "cadastre-",
+	} {
+		if got := vending.Session(principal); got != want || !form.MatchString(got) {
+			t.Errorf("%s: %q, want %q", principal, got, want)
+		}
+	}
+}
