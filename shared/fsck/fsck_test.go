@@ -142,6 +142,7 @@ func newWorld(t *testing.T) *world {
 	_, err = s.DeletePool(ctx, w.dying.ID, true, func(*ipam.Pool) error { return nil })
 	must(err)
 	must(s.PutGrants(ctx, []byte(`{"readers": ["*"]}`)))
+	must(s.PutAdministrator(ctx, store.Administrator{Account: owner, Organization: "o-a1b2c3d4e5", Management: consumer}))
 	o.Room = 8 // so that this takes several transactions, of which only the first gets through
 	if _, err = allocate(store.New(&cut{&w.memory, 1}, o), w.six, "fd00::/64"); err == nil {
 		t.Fatal("the allocation was not cut off")
@@ -229,9 +230,9 @@ func TestStoreWritesAreClean(t *testing.T) {
 }
 
 // mayGo are items whose absence breaks nothing: those that TTL removes, the
-// grants, and what is only for information.
+// grants, the administrator, and what is only for information.
 func (w *world) mayGo(k store.Key, i store.Item) bool {
-	return i["Expires"] != nil || k.PK == "GRANTS" || optionalItem(k)
+	return i["Expires"] != nil || k.PK == "GRANTS" || k.PK == "ORGANIZATION" || optionalItem(k)
 }
 
 func TestMissingItem(t *testing.T) {

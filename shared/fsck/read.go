@@ -393,7 +393,7 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case r.pk == workPK:
 		t.addNote(r)
 		return
-	case r.pk == "GRANTS" && r.sk == meta:
+	case (r.pk == "GRANTS" || r.pk == "ORGANIZATION") && r.sk == meta:
 		r.document("Object", nil)
 		r.text("Since")
 		r.ok()

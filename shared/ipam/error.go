@@ -40,6 +40,7 @@ const (
 	CodeInvalidParameter                Code = "InvalidParameter"
 	CodeInvalidParameterCombination     Code = "InvalidParameterCombination"
 	CodeInvalidParameterValue           Code = "InvalidParameterValue"
+	CodeAccountNotRegistered            Code = "IpamOrganizationAccountNotRegistered"
 	CodeMalformedRequest                Code = "MalformedRequest"
 	CodeMissingParameter                Code = "MissingParameter"
 	CodeOperationNotPermitted           Code = "OperationNotPermitted"
@@ -88,6 +89,7 @@ var Codes = map[Code]CodeInfo{
 	CodeInvalidParameter:                {400, "caller"},
 	CodeInvalidParameterCombination:     {400, "caller"},
 	CodeInvalidParameterValue:           {400, "caller"},
+	CodeAccountNotRegistered:            {400, "caller"},
 	CodeMalformedRequest:                {400, "caller"},
 	CodeMissingParameter:                {400, "caller"},
 	CodeOperationNotPermitted:           {400, "caller"},

@@ -353,6 +353,16 @@ var operations = []operation{
 	{name: "put grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return nil, s.PutGrants(ctx, []byte(`{"readers":["*"]}`))
 	}},
+	{name: "declare the administrator", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.PutAdministrator(ctx, labAdministrator)
+	}},
+	{name: "declare another administrator", prepare: declared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.PutAdministrator(ctx, store.Administrator{Account: guestAccount})
+	}},
+	{name: "end the administrator", prepare: declared, again: ipam.CodeAccountNotRegistered, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.DeleteAdministrator(ctx, labAccount)
+	}},
+	{name: "administrator", prepare: declared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Administrator(ctx) }},
 	{name: "grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Grants(ctx) }},
 	{name: "list IPAMs", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.OwnedIPAMs(ctx, labAccount) }},
 	{name: "list scopes", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {

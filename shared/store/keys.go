@@ -21,7 +21,7 @@ import (
 //	usage of a pool      POOL#<id>             USAGE
 //	what an account has  OWNER#<account>       IPAM|SCOPE|POOL#<id>
 //	quota of an account  OWNER#<account>       META
-//	pool shared with     PRINCIPAL#<account or organisation>
+//	pool shared with     PRINCIPAL#<account, unit or organisation>
 //	                                           POOL#<id>
 //	block in the pool    FOREIGN#<account>#<pool>
 //	of another account                         <address, hex>#<length, 3 digits>
@@ -44,6 +44,7 @@ import (
 //	                                           <key>
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
+//	the administrator    ORGANIZATION          META
 const meta = "META"
 
 // FreeKey returns the key of a free block. It sorts by tightest fit first, then
@@ -226,3 +227,5 @@ const WorkPK = "WORK"
 func workKey(what, id string) Key { return Key{WorkPK, what + "#" + id} }
 
 func grantsKey() Key { return Key{"GRANTS", meta} }
+
+func organizationKey() Key { return Key{"ORGANIZATION", meta} }
