@@ -12,14 +12,24 @@ import (
 )
 
 // allocationProperties are those of AWS::EC2::IPAMAllocation, or with a
-// selector instead of the pool's id. The change of any asks for another
-// allocation.
+// selector instead of the pool's id; and a stable key, by which a stack that is
+// deleted and made anew gets the same CIDR, if that is still free. The change of
+// any asks for another allocation.
 type allocationProperties struct {
 	Cidr          string
 	Description   string
 	IpamPoolID    string `cfn:"IpamPoolId"`
 	NetmaskLength *int32
+	StableKey     string
 	selection
+}
+
+// tags are those that the template asks for.
+func (p *allocationProperties) tags() map[string]string {
+	if p.StableKey == "" {
+		return nil
+	}
+	return map[string]string{ipam.StableKeyTag: p.StableKey}
 }
 
 // allocation is an allocation of a pool. Its physical id is pool|id|CIDR.
@@ -35,11 +45,12 @@ var allocationKind = kind[allocationProperties, allocation]{
 	inherit: func(old, wish *allocationProperties, o *allocation) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *allocationProperties) (*allocation, error) {
 		out, err := call[ec2.AllocateIpamPoolCidrOutput](ctx, r, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{
-			Cidr:          some(p.Cidr),
-			ClientToken:   r.token(),
-			Description:   some(p.Description),
-			IpamPoolId:    &p.pool,
-			NetmaskLength: p.NetmaskLength,
+			Cidr:              some(p.Cidr),
+			ClientToken:       r.token(),
+			Description:       some(p.Description),
+			IpamPoolId:        &p.pool,
+			NetmaskLength:     p.NetmaskLength,
+			TagSpecifications: tagSpecifications(types.ResourceTypeIpamPoolAllocation, p.tags()),
 		})
 		if err != nil {
 			return nil, err
@@ -61,10 +72,17 @@ var allocationKind = kind[allocationProperties, allocation]{
 		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
 		f.setBlock(p.Cidr, p.NetmaskLength)
 		f.set("Description", p.Description)
+		f.set("StableKey", p.StableKey)
 		return f
 	},
 	has: func(o *allocation) map[string]string {
-		return map[string]string{"IpamPoolId": o.pool, block: aws.ToString(o.Cidr), "Description": aws.ToString(o.Description)}
+		m := map[string]string{"IpamPoolId": o.pool, block: aws.ToString(o.Cidr), "Description": aws.ToString(o.Description)}
+		for _, t := range o.Tags {
+			if aws.ToString(t.Key) == ipam.StableKeyTag {
+				m["StableKey"] = aws.ToString(t.Value)
+			}
+		}
+		return m
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *allocationProperties) error {
 		pool, allocated, cidr, ok := splitAllocation(id)

@@ -182,7 +182,7 @@ func TestTypesAreThoseOfAWS(t *testing.T) {
 				fixed = fixed || slices.Contains(strings.Split(names, ", "), name)
 			}
 			switch {
-			case name == "IpamPoolSelector":
+			case name == "IpamPoolSelector", name == "StableKey": // ours
 			case fixed:
 				replacing = append(replacing, name)
 			default:
@@ -283,7 +283,8 @@ func TestRefusals(t *testing.T) {
 		{"an allocation that is too large", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 15}, "/15|/16"},
 		{"an allocation from no pool", "Custom::IpamAllocation", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24}, "InvalidIpamPoolId.NotFound: The ipam-pool ID 'ipam-pool-0123456789abcdef0' does not exist."},
 		{"both", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24, "Cidr": "10.0.0.0/24"}, "InvalidParameterCombination: "},
-		{"a property that it has not", "Custom::IpamAllocation", properties{"IpamPoolId": top, "Size": 24}, "UnknownParameter: The property Size|Cidr, Description, IpamPoolId, IpamPoolSelector, NetmaskLength"},
+		{"a property that it has not", "Custom::IpamAllocation", properties{"IpamPoolId": top, "Size": 24}, "UnknownParameter: The property Size|Cidr, Description, IpamPoolId, IpamPoolSelector, NetmaskLength, StableKey"},
+		{"a stable key that is too long", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24, "StableKey": strings.Repeat("k", 257)}, "InvalidParameterValue: |256"},
 		{"a type that there is not", "Custom::IpamVpc", properties{}, "InvalidParameterValue: Custom::IpamVpc|Custom::IpamPoolCidr"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -361,6 +362,39 @@ func TestStays(t *testing.T) {
 	if b := w.must("Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "NetmaskLength": 24}); b.id == was {
 		t.Error("the description is left out and the allocation is the same")
 	}
+}
+
+// A stack that is deleted and made anew has the CIDRs that it had, as far as
+// they are free; another key is another allocation.
+func TestStableKey(t *testing.T) {
+	w := newWorld(t)
+	_, top := w.network()
+	keyed := func(key string) properties {
+		return properties{"IpamPoolId": top, "NetmaskLength": 24, "StableKey": key}
+	}
+	w.must("Custom::IpamAllocation", "Other", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	a := *w.must("Custom::IpamAllocation", "A", keyed("a"))
+	w.contains(`"Tags":[{"Key":"cadastre:stable-key","Value":"a"}]`)
+	w.remove("Other")
+	w.remove("A")
+	if b := w.must("Custom::IpamAllocation", "A", keyed("a")); b.id == a.id || b.attributes["Cidr"] != "10.0.1.0/24" {
+		t.Errorf("made anew, the allocation is %+v, and was %+v", b, a)
+	}
+	if b := w.must("Custom::IpamAllocation", "B", keyed("b")); b.attributes["Cidr"] != "10.0.0.0/24" {
+		t.Errorf("with another key: %+v", b)
+	}
+	was := w.standing["A"].id
+	if r := w.send(w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "A", keyed("a"))); r.PhysicalResourceID != was {
+		t.Errorf("with the same key, %s is replaced by %s", was, r.PhysicalResourceID)
+	}
+	if b := w.must("Custom::IpamAllocation", "A", keyed("c")); b.id == was {
+		t.Error("another key, and the same allocation")
+	}
+	was = w.standing["A"].id
+	if b := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 24}); b.id == was {
+		t.Error("the key is left out, and the allocation is the same")
+	}
+	w.refused("/8", "Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "NetmaskLength": 8, "StableKey": "b"})
 }
 
 // What is gone cannot be changed, but replaced.

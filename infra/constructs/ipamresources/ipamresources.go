@@ -57,7 +57,7 @@ type IPAMProps struct {
 
 // NewIPAM adds an IPAM to a stack.
 func NewIPAM(scope constructs.Construct, id string, props *IPAMProps) *IPAM {
-	return &IPAM{add(scope, id, "Custom::Ipam", props.ServiceToken, props.CfnIPAMProps, nil)}
+	return &IPAM{add(scope, id, "Custom::Ipam", props.ServiceToken, props.CfnIPAMProps, nil, nil)}
 }
 
 // IpamID returns the IPAM's id, a token as all attributes are.
@@ -80,7 +80,7 @@ type ScopeProps struct {
 
 // NewScope adds a scope to a stack.
 func NewScope(scope constructs.Construct, id string, props *ScopeProps) *Scope {
-	return &Scope{add(scope, id, "Custom::IpamScope", props.ServiceToken, props.CfnIPAMScopeProps, nil)}
+	return &Scope{add(scope, id, "Custom::IpamScope", props.ServiceToken, props.CfnIPAMScopeProps, nil, nil)}
 }
 
 // IpamScopeID returns the scope's id.
@@ -99,7 +99,7 @@ type PoolProps struct {
 
 // NewPool adds a pool to a stack.
 func NewPool(scope constructs.Construct, id string, props *PoolProps) *Pool {
-	return &Pool{add(scope, id, "Custom::IpamPool", props.ServiceToken, props.CfnIPAMPoolProps, props.Source)}
+	return &Pool{add(scope, id, "Custom::IpamPool", props.ServiceToken, props.CfnIPAMPoolProps, props.Source, nil)}
 }
 
 // IpamPoolID returns the pool's id.
@@ -121,7 +121,7 @@ type PoolCIDRProps struct {
 
 // NewPoolCIDR adds a pool's CIDR to a stack.
 func NewPoolCIDR(scope constructs.Construct, id string, props *PoolCIDRProps) *PoolCIDR {
-	return &PoolCIDR{add(scope, id, "Custom::IpamPoolCidr", props.ServiceToken, props.CfnIPAMPoolCidrProps, props.Pool)}
+	return &PoolCIDR{add(scope, id, "Custom::IpamPoolCidr", props.ServiceToken, props.CfnIPAMPoolCidrProps, props.Pool, nil)}
 }
 
 // CIDR returns the CIDR.
@@ -131,16 +131,22 @@ func (r *PoolCIDR) CIDR() *string { return attribute(r, "Cidr") }
 type Allocation struct{ awscdk.CustomResource }
 
 // AllocationProps are those of an allocation. Pool selects the pool, in place of
-// IpamPoolId.
+// IpamPoolId. By the StableKey, "" for none, an allocation that is deleted and
+// made anew gets the same CIDR, if that is still free.
 type AllocationProps struct {
 	awsec2.CfnIPAMAllocationProps
 	ServiceToken string
 	Pool         *Selector
+	StableKey    string
 }
 
 // NewAllocation adds an allocation to a stack.
 func NewAllocation(scope constructs.Construct, id string, props *AllocationProps) *Allocation {
-	return &Allocation{add(scope, id, "Custom::IpamAllocation", props.ServiceToken, props.CfnIPAMAllocationProps, props.Pool)}
+	var more map[string]any
+	if props.StableKey != "" {
+		more = map[string]any{"StableKey": props.StableKey}
+	}
+	return &Allocation{add(scope, id, "Custom::IpamAllocation", props.ServiceToken, props.CfnIPAMAllocationProps, props.Pool, more)}
 }
 
 // CIDR returns the CIDR that was allocated.
@@ -154,9 +160,11 @@ func (r *Allocation) IpamPoolID() *string { return attribute(r, "IpamPoolId") }
 
 func attribute(r awscdk.CustomResource, name string) *string { return r.GetAttString(&name) }
 
-// add adds a custom resource whose properties are the fields of props.
-func add(scope constructs.Construct, id, kind, token string, props any, selected *Selector) awscdk.CustomResource {
+// add adds a custom resource whose properties are the fields of props, and more
+// that AWS's type does not have.
+func add(scope constructs.Construct, id, kind, token string, props any, selected *Selector, more map[string]any) awscdk.CustomResource {
 	p := properties(reflect.ValueOf(props)).(map[string]any)
+	maps.Copy(p, more)
 	if s := selected.properties(); s != nil {
 		p["IpamPoolSelector"] = s
 	}

@@ -47,6 +47,7 @@ func TestConstructs(t *testing.T) {
 		CfnIPAMAllocationProps: awsec2.CfnIPAMAllocationProps{NetmaskLength: jsii.Number(24)},
 		Pool:                   &Selector{AddressFamily: "ipv4", IpamScopeID: *ipam.PublicDefaultScopeID(), Locale: "eu-west-1", Tags: map[string]string{"b": "2", "a": ""}},
 		ServiceToken:           token,
+		StableKey:              "k",
 	})
 	for name, value := range map[string]*string{"1": cidr.CIDR(), "2": allocation.CIDR(), "3": allocation.IpamPoolAllocationID(), "4": allocation.IpamPoolID(), "5": pool.Arn()} {
 		awscdk.NewCfnOutput(stack, jsii.String("Output"+name), &awscdk.CfnOutputProps{Value: value})
@@ -72,7 +73,7 @@ func TestConstructs(t *testing.T) {
 				"ProvisionedCidrs": list{object{"Cidr": "10.0.0.0/16"}}}),
 			"Child": resource("IpamPool", object{"AddressFamily": "ipv4", "IpamPoolSelector": object{"Description": "top"}}),
 			"Cidr":  resource("IpamPoolCidr", object{"IpamPoolId": ref("Pool"), "NetmaskLength": 20.0}),
-			"Allocation": resource("IpamAllocation", object{"NetmaskLength": 24.0, "IpamPoolSelector": object{
+			"Allocation": resource("IpamAllocation", object{"NetmaskLength": 24.0, "StableKey": "k", "IpamPoolSelector": object{
 				"AddressFamily": "ipv4", "IpamScopeId": att("Ipam", "PublicDefaultScopeId"), "Locale": "eu-west-1", "Tags": list{object{"Key": "a", "Value": ""}, object{"Key": "b", "Value": "2"}},
 			}}),
 		},
