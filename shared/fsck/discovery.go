@@ -6,7 +6,10 @@ import (
 )
 
 // progress is how far the discovery of an account in a Region is.
-type progress struct{ discovery, sk string }
+type progress struct {
+	discovery, sk string
+	forgotten     bool
+}
 
 func (p progress) pk() string { return "DISCO#" + p.discovery }
 
@@ -21,8 +24,12 @@ func (t *table) addProgress(r *row, discovery string) {
 	if (r.maybe("FailureCode") == "") != (r.maybe("Failure") == "") {
 		r.fail("a failure has a code and a message, or neither")
 	}
+	left := ""
+	if r.has("Left") {
+		left = r.oneOf("Left", "account", "region", "forgotten")
+	}
 	if r.ok() {
-		t.progress = append(t.progress, progress{discovery, r.sk})
+		t.progress = append(t.progress, progress{discovery, r.sk, left == "forgotten"})
 	}
 }
 
@@ -42,6 +49,9 @@ func (t *table) checkWatch() {
 	for _, p := range t.progress {
 		if t.index[ref{kindDiscovery, p.discovery}] == nil && !t.purging[p.discovery] {
 			t.problem(Reference, p.pk(), p.sk, "its discovery does not exist")
+		}
+		if note := p.discovery + strings.TrimPrefix(p.sk, "ACCOUNT"); p.forgotten && !t.purging[note] {
+			t.problem(Work, p.pk(), p.sk, "it is being forgotten, and there is no note purge#%s", note)
 		}
 	}
 	listed := make(map[string]bool, len(t.everywhere))

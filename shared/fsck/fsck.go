@@ -44,12 +44,13 @@ const (
 	Listing   = "listing"   // the rows of an account are its IPAMs, scopes and pools
 	Share     = "share"     // the rows of a principal are the pools shared with it
 	Foreign   = "foreign"   // the blocks that another account than the pool's owner has are listed under it, and no others
-	Work      = "work"      // splits, deletes and provisionings in progress have their note of work, and no others do
+	Work      = "work"      // splits, leases, deletes and provisionings in progress have their note of work, and no others do
 	Watch     = "watch"     // IPAMs, resource discoveries and their associations name one another, and every IPAM has its default ones
 	Found     = "found"     // the rows of resources in scopes are what discoveries found, where these say that it stands, and no others
 	Live      = "live"      // no free block of a pool overlaps a live resource of its scope
 	Hold      = "hold"      // every hold is of a pool and wholly covered by live resources of its scope
 	Import    = "import"    // the allocations to resources are the CIDRs of resources that live in the scope
+	Lease     = "lease"     // the blocks for resources that EC2 is being asked for have their rows, and no others do
 	Answer    = "answer"    // a request that came as an event has one answer
 	History   = "history"   // records of history end and expire in order; in a settled table, the open ones are what resources' rows say
 )
@@ -90,6 +91,7 @@ func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settl
 	t.checkFound()
 	t.checkLive()
 	t.checkImports()
+	t.checkLeases()
 	t.checkUsage()
 	t.checkAnswers()
 	if settled {
@@ -545,8 +547,12 @@ func (t *table) checkWork() {
 		}
 	}
 	for i := range t.taken {
-		if b := &t.taken[i]; b.kind == "split" {
+		b := &t.taken[i]
+		if b.kind == "split" {
 			want("split#"+b.space+"#"+b.cidr.String(), "the block "+b.cidr.String()+" is split until "+strconv.FormatInt(b.deadline, 10))
+		}
+		if b.lease != 0 {
+			want("lease#"+b.id, "the block "+b.cidr.String()+" is on lease until "+strconv.FormatInt(b.lease, 10))
 		}
 	}
 	for i := range t.cidrs {

@@ -330,13 +330,15 @@ func (t *table) pending(b *taken) bool {
 	return false
 }
 
+// typeOf is the type of the resources that blocks of a kind are allocated to.
+var typeOf = map[string]string{"vpc": "vpc", "subnet": "subnet", "eip": "eip", "ec2-public-ipv4-pool": "public-ipv4-pool"}
+
 // checkImports matches the allocations to resources with the resources.
 func (t *table) checkImports() {
-	typeOf := map[string]string{"vpc": "vpc", "subnet": "subnet", "eip": "eip", "ec2-public-ipv4-pool": "public-ipv4-pool"}
 	for i := range t.taken {
 		b := &t.taken[i]
 		pool := t.index[ref{kindPool, b.space}]
-		if pool == nil || typeOf[b.kind] == "" || t.excused(pool.Scope, b.cidr) {
+		if pool == nil || typeOf[b.kind] == "" || b.lease != 0 || t.excused(pool.Scope, b.cidr) {
 			continue
 		}
 		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, false}]; {

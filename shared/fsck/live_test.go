@@ -304,6 +304,8 @@ func TestNetworkMutations(t *testing.T) {
 		{"revision of none", fsck.Form, live, func(m items) { m.set(live, "Rev", num(0)) }},
 		{"run complete before it began", fsck.Form, progress, func(m items) { m.set(progress, "Succeeded", num(seen+1)) }},
 		{"failure without a code", fsck.Form, progress, func(m items) { m.set(progress, "FailureCode", nil) }},
+		{"account that left for no reason", fsck.Form, progress, func(m items) { m.set(progress, "Left", str("bored")) }},
+		{"account forgotten without a note", fsck.Work, progress, func(m items) { m.set(progress, "Left", str("forgotten")) }},
 		{"progress of no account", fsck.Form, key(disco.PK, "ACCOUNT#us-east-1"), func(m items) { m.move(progress, key(disco.PK, "ACCOUNT#us-east-1")) }},
 		{"discovery being deleted", fsck.Form, disco, func(m items) { m.set(disco, "State", str("delete-in-progress")) }},
 		{"usage over everything", fsck.Form, usage, func(m items) { m.set(usage, "Percent", num(101)) }},

@@ -27,6 +27,7 @@ type table struct {
 	shares   []share
 	foreign  []foreignRow
 	refused  []asked
+	leases   []lease
 
 	everywhere []string // ids in the list of all discoveries
 	progress   []progress
@@ -80,7 +81,7 @@ type taken struct {
 	cidr                              netip.Prefix
 	id, kind, owner, resource, region string
 	request                           string
-	deadline                          int64 // Unix seconds
+	deadline, lease                   int64 // Unix seconds
 }
 
 // hidden reports whether the block is no allocation, so that nothing but the
@@ -416,6 +417,9 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case what == "POOL" && id != "" && r.sk == "USAGE":
 		t.addUsage(r, id)
 		return
+	case what == "LEASE" && id != "":
+		t.addLease(r, id)
+		return
 	case what == "STABLE" && id != "":
 		t.addStable(r, id)
 		return
@@ -472,6 +476,11 @@ func (t *table) addTaken(r *row, space string) {
 	if r.has("Request") {
 		if b.request = r.text("Request"); b.kind != "custom" {
 			r.fail("a block of kind %s has the request %s", b.kind, b.request)
+		}
+	}
+	if r.has("Lease") {
+		if b.lease = r.number("Lease"); b.lease <= 0 || typeOf[b.kind] == "" {
+			r.fail("a block of kind %s is on lease until %d", b.kind, b.lease)
 		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {

@@ -201,15 +201,8 @@ func (p *Pool) breach(r *Resource) string {
 	if p.Locale != "" && p.Locale != r.Region {
 		broken = append(broken, fmt.Sprintf("its Region %s is not the locale %s", r.Region, p.Locale))
 	}
-	var missing []string
-	for key, value := range p.Rules.ResourceTags {
-		if have, ok := r.Tags[key]; !ok || have != value {
-			missing = append(missing, key+"="+value)
-		}
-	}
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		broken = append(broken, "it lacks the tag "+strings.Join(missing, ", "))
+	if lacks := p.Rules.lacking(r.Tags); lacks != "" {
+		broken = append(broken, "it lacks the tag "+lacks)
 	}
 	if len(broken) == 0 {
 		return ""

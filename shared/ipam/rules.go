@@ -3,6 +3,7 @@ package ipam
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -115,6 +116,36 @@ func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 		return Want{}, Errorf(CodeInvalidParameterValue, "The netmask length /%d is longer than the allocation maximum netmask length /%d of %s. Ask for a block of /%d to /%d.", w.Length, hi, p.ID, lo, hi)
 	}
 	return w, nil
+}
+
+// CheckResource refuses a resource that is about to be made in a Region, with
+// tags, out of the pool, if it would break the pool's rules. Its length DecideWant
+// checks. The Region of what takes the space is the locale, always (Amazon VPC
+// IPAM User Guide, "Create a VPC that uses an IPAM pool CIDR").
+func (p *Pool) CheckResource(region string, tags Tags) error {
+	if p.Locale == "" {
+		return Errorf(CodeInvalidParameterValue, "The pool %s has no locale, and only a pool with one gives CIDRs to resources. Use a pool whose locale is %s.", p.ID, region)
+	}
+	if p.Locale != region {
+		return Errorf(CodeInvalidParameterValue, "The pool %s is not in the current region %s. Its locale is %s: make the resource there, or use a pool of %s.", p.ID, region, p.Locale, region)
+	}
+	if lacks := p.Rules.lacking(tags); lacks != "" {
+		return Errorf(CodeInvalidParameterValue, "The resource is missing one or more of the resource tags required by the IPAM pool. %s asks for %s; give them in TagSpecification.", p.ID, lacks)
+	}
+	return nil
+}
+
+// lacking returns the tags of the rules that a resource lacks, sorted, "" if it
+// lacks none.
+func (r Rules) lacking(tags Tags) string {
+	var missing []string
+	for key, value := range r.ResourceTags {
+		if have, ok := tags[key]; !ok || have != value {
+			missing = append(missing, key+"="+value)
+		}
+	}
+	slices.Sort(missing)
+	return strings.Join(missing, ", ")
 }
 
 // checkLocale: a pool with a locale serves callers of that Region and of the

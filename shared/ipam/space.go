@@ -92,6 +92,10 @@ type Taken struct {
 	Seen           string // a token, new with each live resource that is found in it
 	Request        string // id of the event that asked for it, if one did
 	Deadline       int64  // kind split: Unix seconds after which the reconciler may give it back
+
+	// Lease, of a kind of resources, is until when EC2 may still be asked for the
+	// resource, Unix seconds; 0 once it was seen to live there.
+	Lease int64
 }
 
 // ChangeOp is what a Change does.

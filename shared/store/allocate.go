@@ -22,6 +22,10 @@ type Allocate struct {
 	// carries it, unless Refuse was quicker: then that is the answer.
 	Event string
 
+	// For, if not nil, has the block taken for a resource that EC2 is about to be
+	// asked for: it is on lease until that is seen.
+	For *Resource
+
 	// May says whether the caller may allocate from the pool; its error is
 	// the answer. It is asked after the record of the token was read.
 	May func(*ipam.Pool) error
@@ -48,6 +52,10 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		Description:  q.Description,
 		Tags:         q.Tags,
 		Request:      q.Event,
+	}
+	if q.For != nil {
+		want.Kind, want.ResourceID, want.ResourceRegion = q.For.Kind, q.For.ID, q.For.Region
+		want.Lease = s.now() + leaseLife
 	}
 	space := ipam.SpaceID(q.Pool)
 	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]Write, error) {
@@ -105,7 +113,11 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 		return nil, err
 	}
 	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner}
-	t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
+	if q.For == nil {
+		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
+	} else if err := pool.CheckResource(q.For.Region, q.For.Tags); err != nil {
+		return nil, err
+	}
 	from, chosen, err := s.pickStable(ctx, t, snap, q)
 	if err != nil {
 		return nil, err
@@ -120,6 +132,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	}
 	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
 	writes = append(writes, s.notRefused(q)...)
+	writes = append(writes, s.beginLease(pool, *want)...)
 	writes = append(writes, remember(q, chosen)...)
 	return append(writes, listForeign(OpPut, pool, *want)...), nil
 }
@@ -305,13 +318,14 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s has the CIDR %s, not %s.", q.Allocation, record.CIDR, q.CIDR)
 		case record.Kind == ipam.KindPool:
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released. It is the CIDR %s of a pool: deprovision it there with DeprovisionIpamPoolCidr.", q.Allocation, record.Kind, record.CIDR)
-		case record.Kind != ipam.KindCustom:
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released; only custom allocations can. Delete the resource that uses %s.", q.Allocation, record.Kind, record.CIDR)
 		case record.State == allocationReleased:
 			return nil, nil
 		}
 		t, err := b.taken(q.Allocation, q.CIDR)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.releasable(t); err != nil {
 			return nil, err
 		}
 		writes, left, held, err := s.freed(ctx, pool, b, t)
@@ -323,6 +337,9 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 			scope = pool.Scope
 		}
 		writes = append(writes, s.tombstone(q.Allocation))
+		if t.Lease != 0 {
+			writes = append(writes, endLease(t)...)
+		}
 		return append(writes, listForeign(OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
 	})
 	if err != nil {

@@ -315,6 +315,8 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runLive(ctx, scope, p)
 	case importWork:
 		return s.runImport(ctx, id)
+	case leaseWork:
+		return s.runLease(ctx, id)
 	case "split":
 		i := strings.LastIndexByte(id, '#')
 		if i < 0 {
@@ -500,6 +502,11 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
 // releaseBlock gives a block back whatever its kind; one that is gone already
 // is no error.
 func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
+	return s.releaseIf(ctx, pool, t, func(ipam.Taken) bool { return true })
+}
+
+// releaseIf is releaseBlock if the block, as it is now, is still to be given back.
+func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, still func(ipam.Taken) bool) error {
 	space := pool.Space()
 	var rest *ipam.Taken
 	held := false
@@ -511,7 +518,7 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 			return nil, err
 		}
 		now, ok, err := takenAt(k, b.read)
-		if err != nil || !ok || now.AllocationID != t.AllocationID || now.Kind != t.Kind {
+		if err != nil || !ok || now.AllocationID != t.AllocationID || now.Kind != t.Kind || !still(now) {
 			return nil, err
 		}
 		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
@@ -520,6 +527,9 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 		}
 		rest, held = left, becameHold
 		writes = append(writes, s.tombstone(t.AllocationID))
+		if now.Lease != 0 {
+			writes = append(writes, endLease(now)...)
+		}
 		return append(writes, listForeign(OpDelete, pool, t)...), nil
 	})
 	if err != nil {

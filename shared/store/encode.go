@@ -39,9 +39,13 @@ const (
 	attrAttempted    = "Attempted"
 	attrSucceeded    = "Succeeded"
 	attrUnit         = "OrganizationalUnitId"
+	attrLeft         = "Left"
 	attrEnd          = "End"
 	attrToken        = "Token" // of a note: new with each reason for it
 	attrRequest      = "Request"
+	attrLease        = "Lease" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
+	attrScope        = "Scope"
+	attrIPAM         = "Ipam"
 
 	attrIPAMCount      = "IpamCount"
 	attrScopeCount     = "ScopeCount"
@@ -148,6 +152,9 @@ func encodeTaken(t ipam.Taken) Item {
 	if t.Deadline != 0 {
 		i[attrDeadline] = num(t.Deadline)
 	}
+	if t.Lease != 0 {
+		i[attrLease] = num(t.Lease)
+	}
 	return i
 }
 
@@ -170,6 +177,7 @@ func decodeTaken(r Row) (ipam.Taken, error) {
 		Seen:           r.Item.str(attrSeen),
 		Request:        r.Item.str(attrRequest),
 		Deadline:       r.Item.num(attrDeadline),
+		Lease:          r.Item.num(attrLease),
 	}, err
 }
 
@@ -307,6 +315,7 @@ func decodeAssociation(i Item) (*ipam.DiscoveryAssociation, error) {
 func encodeDiscoveredAccount(a *ipam.DiscoveredAccount) Item {
 	i := Item{attrAttempted: num(a.Attempted), attrSucceeded: num(a.Succeeded)}
 	i.put(attrUnit, a.OU)
+	i.put(attrLeft, string(a.Left))
 	i.put(attrFailureCode, a.FailureCode)
 	i.put(attrFailure, a.Failure)
 	return i

@@ -42,6 +42,7 @@ import (
 //	                                           META
 //	CIDR of a stable key STABLE#<account>#<pool>
 //	                                           <key>
+//	CIDR on lease        LEASE#<account>       <address, hex>#<length, 3 digits>#<allocation>
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
 //	the administrator    ORGANIZATION          META
@@ -217,6 +218,11 @@ func foreignKey(account, pool string, p netip.Prefix) Key {
 }
 
 func foreignPK(account, pool string) string { return "FOREIGN#" + account + "#" + pool }
+
+// leaseKey is the key of the row by which what an account has on lease is found.
+func leaseKey(account string, p netip.Prefix, allocation string) Key {
+	return Key{"LEASE#" + account, blockSK(p) + "#" + allocation}
+}
 
 func tokenKey(id string) Key { return Key{"TOKEN#" + id, meta} }
 

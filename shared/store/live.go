@@ -127,6 +127,13 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 			before[t.IPAM] = t
 		}
 	}
+	leased := map[string]string{}
+	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return before[o.ID].Scope == "" }) {
+		var err error
+		if leased, err = s.leasedFor(ctx, &f.Resource); err != nil {
+			return nil, err
+		}
+	}
 	targets := make([]ipam.Target, 0, len(ipams))
 	for _, o := range ipams {
 		t, ok := before[o.ID]
@@ -134,6 +141,9 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 			t = ipam.Target{IPAM: o.ID, Scope: o.PrivateScope}
 			if f.InPublicScope(o.EnablePrivateGUA) {
 				t.Scope = o.PublicScope
+			}
+			if scope, ok := leased[o.ID]; ok {
+				t.Scope = scope // that of the pool it is from
 			}
 		}
 		targets = append(targets, t)
@@ -304,8 +314,8 @@ func (s *Store) forget(ctx context.Context, f *ipam.Found) error {
 }
 
 // Reconcile lays the space at p in a scope against what lives there: what is
-// pending is provisioned, resources' space is kept, what nothing lives in is given
-// back, resources are imported, and all is judged. It may be run any number of
+// pending is provisioned, resources' space is kept, leases of what was seen end,
+// what nothing lives in is given back, resources are imported, and all is judged. It may be run any number of
 // times, at once too, and ends the note that it was called for, unless there is a
 // new one.
 func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
@@ -314,7 +324,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.Judge} {
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.bindLeases, s.settleHolds, s.importLive, s.Judge} {
 		if err := step(ctx, scope, p); err != nil {
 			return err
 		}
@@ -391,7 +401,7 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 		switch {
 		case t.Kind == ipam.KindHold:
 			holds = append(holds, poolBlock{t, space})
-		case t.Kind.OfResource():
+		case t.Kind.OfResource() && t.Lease == 0:
 			allocated = append(allocated, poolBlock{t, space})
 		}
 		return true

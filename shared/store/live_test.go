@@ -154,12 +154,16 @@ func (l *landscape) vanish(r ipam.Resource) {
 	}
 }
 
+// work does all the work that there is. A lease's note stays until that ends.
 func (l *landscape) work() {
 	l.Helper()
 	for range 5 {
 		work, err := l.store.PendingWork(context.Background(), l.now.Add(time.Hour))
 		l.must(err)
-		if len(work) == 0 {
+		if !slices.ContainsFunc(work, func(sk string) bool { return !strings.HasPrefix(sk, "lease#") }) {
+			for _, sk := range work {
+				l.must(l.store.RunWork(context.Background(), sk))
+			}
 			return
 		}
 		for _, sk := range work {
@@ -535,10 +539,11 @@ func TestWorkThatIsDone(t *testing.T) {
 // Whatever call fails, carried out or not, alone or with all behind it: the same
 // act once more, and the work that was left, bring the table in order.
 func TestLiveFaults(t *testing.T) {
-	acts := []struct {
+	type act struct {
 		name    string
 		prepare func(*landscape) func() error
-	}{
+	}
+	acts := []act{
 		{"observe", func(l *landscape) func() error {
 			p := l.pool("", true)
 			l.provision(p, "10.0.0.0/16")
@@ -631,6 +636,56 @@ func TestLiveFaults(t *testing.T) {
 			}
 		}},
 	}
+	leased := func(l *landscape) (*ipam.Pool, *ipam.Allocation) {
+		p := l.pool("", false)
+		l.provision(p, "10.0.0.0/16")
+		return p, l.lease(p, 20)
+	}
+	acts = append(acts, []act{
+		{"lease", func(l *landscape) func() error {
+			p := l.pool("", false)
+			l.provision(p, "10.0.0.0/16")
+			q := l.leasing(p, 0, "10.0.0.0/20")
+			return func() error { _, err := l.store.Allocate(l.Context(), q); return err }
+		}},
+		{"bind", func(l *landscape) func() error {
+			_, a := leased(l)
+			return func() error { return l.store.Bind(l.Context(), a, "vpc-1") }
+		}},
+		{"end a lease", func(l *landscape) func() error {
+			_, a := leased(l)
+			return func() error { return l.store.EndLease(l.Context(), a) }
+		}},
+		{"end the lease of what lives after all", func(l *landscape) func() error {
+			_, a := leased(l)
+			l.observe(vpc("vpc-1", "10.0.0.0/19"))
+			return func() error { return l.store.EndLease(l.Context(), a) }
+		}},
+		{"release a lease", func(l *landscape) func() error {
+			p, a := leased(l)
+			l.now = l.now.Add(time.Hour)
+			return func() error {
+				return l.store.Release(l.Context(), store.Release{Pool: p.ID, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
+			}
+		}},
+		{"observe what is on lease", func(l *landscape) func() error {
+			_, a := leased(l)
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", a.CIDR.String()), l.now.UnixMilli())
+				return err
+			}
+		}},
+		{"give up a lease", func(l *landscape) func() error {
+			_, a := leased(l)
+			l.now = l.now.Add(time.Hour)
+			return func() error {
+				if err := l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}); err != nil {
+					return err
+				}
+				return l.store.RunWork(l.Context(), "lease#"+a.AllocationID)
+			}
+		}},
+	}...)
 	for _, act := range acts {
 		for _, room := range []int{0, 5} {
 			t.Run(fmt.Sprintf("%s, room %d", act.name, room), func(t *testing.T) {
@@ -702,14 +757,45 @@ func TestLiveRandomly(t *testing.T) {
 		top := l.pool("", r.IntN(2) == 0)
 		var child *ipam.Pool
 		live := map[string]ipam.Resource{}
-		var given []*ipam.Allocation
+		var given, leased []*ipam.Allocation
 		block := func(least, most int) string {
 			length := least + r.IntN(most-least+1)
 			a := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(256)), 0})
 			return netip.PrefixFrom(a, length).Masked().String()
 		}
 		for step := range 60 {
-			switch r.IntN(8) {
+			switch r.IntN(10) {
+			case 8:
+				length := 18 + r.IntN(7)
+				if a, err := l.store.Allocate(t.Context(), l.leasing(top, length, "")); err == nil {
+					leased = append(leased, a)
+					for _, v := range live {
+						if v.CIDR.Overlaps(a.CIDR) {
+							t.Fatalf("seed %d, step %d: %s was leased, and %s lives at %s", seed, step, a.CIDR, v.ID, v.CIDR)
+						}
+					}
+				}
+			case 9:
+				if len(leased) == 0 {
+					continue
+				}
+				i := r.IntN(len(leased))
+				v := vpc(fmt.Sprintf("vpc-%d", step), leased[i].CIDR.String())
+				switch r.IntN(4) {
+				case 0:
+					l.must(l.store.EndLease(t.Context(), leased[i]))
+				case 1:
+					l.must(l.store.Bind(t.Context(), leased[i], v.ID))
+					fallthrough
+				case 2:
+					l.observe(v)
+					live[v.ID] = v
+				case 3:
+					l.now = l.now.Add(time.Hour)
+					l.looked()
+					l.must(l.store.RunWork(t.Context(), "lease#"+leased[i].AllocationID))
+				}
+				leased = slices.Delete(leased, i, i+1)
 			case 0, 1:
 				v := vpc(fmt.Sprintf("vpc-%d", step), block(18, 24))
 				l.observe(v)

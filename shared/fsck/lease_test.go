@@ -1,0 +1,45 @@
+package fsck_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+func TestLeaseMutations(t *testing.T) {
+	w := newWorld(t)
+	s := store.New(&w.memory, store.Options{Region: "us-east-1", Now: func() time.Time { return now }})
+	a, err := s.Allocate(t.Context(), store.Allocate{
+		Token: store.Token{Account: consumer, Operation: "CreateVpc"}, Pool: w.tokyo.ID,
+		For:     &store.Resource{Kind: ipam.KindVPC, Region: "ap-northeast-1"},
+		Request: ipam.AllocateRequest{Length: new(28)}, May: func(*ipam.Pool) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := w.items().check(); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	taken := store.TakenKey(w.tokyo.Space(), a.CIDR)
+	row := store.Key{PK: "LEASE#" + consumer, SK: block(a.CIDR) + "#" + a.AllocationID}
+	stray := store.Key{PK: row.PK, SK: block(w.foreign.CIDR) + "#" + w.foreign.AllocationID}
+	note := store.Key{PK: store.WorkPK, SK: "lease#" + a.AllocationID}
+	other := store.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
+	w.run(t, []mutation{
+		{"a lease without a row", fsck.Lease, row, func(m items) { delete(m, row) }},
+		{"a lease without a note", fsck.Work, note, func(m items) { delete(m, note) }},
+		{"a row without a lease", fsck.Lease, stray, func(m items) { m[stray] = m[row] }},
+		{"a lease that is over, with its row", fsck.Lease, row, func(m items) { m.set(taken, "Lease", nil) }},
+		{"a lease that is over, with its note", fsck.Work, note, func(m items) { m.set(taken, "Lease", nil) }},
+		{"a block of nobody's VPC", fsck.Import, taken, func(m items) { m.set(taken, "Lease", nil); delete(m, row); delete(m, note) }},
+		{"a row of another Region", fsck.Lease, row, func(m items) { m.set(row, "ResourceRegion", str("us-east-1")) }},
+		{"a row of another kind", fsck.Lease, row, func(m items) { m.set(row, "Kind", str("subnet")) }},
+		{"a row of another scope", fsck.Lease, row, func(m items) { m.set(row, "Scope", str(w.ipam.PublicScope)) }},
+		{"a row without an IPAM", fsck.Form, row, func(m items) { m.set(row, "Ipam", nil) }},
+		{"a custom allocation on lease", fsck.Form, other, func(m items) { m.set(other, "Lease", num(now.Unix())) }},
+		{"a lease until never", fsck.Form, taken, func(m items) { m.set(taken, "Lease", num(0)) }},
+	})
+}

@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+// Space for a resource that is yet to be made is taken before EC2 is asked for the
+// resource, so that nobody else has it meanwhile. Until the resource is seen to
+// live there, the block is on lease: that nothing lives in it is no reason to give
+// it back. A lease ends in one of three ways:
+//
+//   - discovery sees the resource: then the block is its allocation;
+//   - EC2 refused to make it: whoever asked gives the space back, EndLease;
+//   - neither, because whoever asked came to grief in between, or the resource was
+//     deleted before it was seen: once nobody can be asking EC2 any more, and the
+//     account and Region were looked at as a whole since, RunWork gives it back.
+
+// Resource is one that space is taken for.
+type Resource struct {
+	Kind   ipam.Kind
+	ID     string // "" of one that has none yet
+	Region string
+	Tags   ipam.Tags // that it will have
+}
+
+// leaseLife is how long EC2 may be asked for a resource after its space was taken,
+// in seconds: far longer than any door waits.
+const leaseLife = 15 * 60
+
+const leaseWork = "lease"
+
+// beginLease returns the writes that go with a block on lease: the row by which
+// discovery learns in which scope the resource is to stand, and the note that has
+// the lease end in any case. There are none for any other block.
+func (s *Store) beginLease(pool *ipam.Pool, t ipam.Taken) []Write {
+	if t.Lease == 0 {
+		return nil
+	}
+	return []Write{
+		{Op: OpPut, Key: leaseKey(t.Owner, t.CIDR, t.AllocationID), Item: Item{
+			attrScope: str(pool.Scope), attrIPAM: str(pool.IPAM), attrRegion: str(t.ResourceRegion), attrKind: str(string(t.Kind)),
+		}},
+		s.again(leaseWork, t.AllocationID),
+	}
+}
+
+// endLease returns the writes that end a lease, with its block or with what makes
+// that the allocation of a resource.
+func endLease(t ipam.Taken) []Write {
+	return []Write{
+		{Op: OpDelete, Key: leaseKey(t.Owner, t.CIDR, t.AllocationID)},
+		{Op: OpDelete, Key: workKey(leaseWork, t.AllocationID)},
+	}
+}
+
+// leasedFor returns the scope in each IPAM for which an account has the CIDR of a
+// resource on lease in its Region, by IPAM.
+func (s *Store) leasedFor(ctx context.Context, r *ipam.Resource) (map[string]string, error) {
+	prefix := leaseKey(r.Owner, r.CIDR, "")
+	scopes := map[string]string{}
+	for q := (Query{PK: prefix.PK, From: prefix.SK, To: prefix.SK + "~"}); ; {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if row.Item.str(attrRegion) == r.Region && row.Item.str(attrKind) == string(r.Type.Kind()) {
+				scopes[row.Item.str(attrIPAM)] = row.Item.str(attrScope)
+			}
+		}
+		if q.After = next; next == "" {
+			return scopes, nil
+		}
+	}
+}
+
+// Bind writes down which resource EC2 made for a block on lease. The lease goes
+// on until the resource is seen. What is bound already stays as it is.
+func (s *Store) Bind(ctx context.Context, a *ipam.Allocation, resource string) error {
+	k := TakenKey(ipam.SpaceID(a.Pool), a.CIDR)
+	return s.commit(ctx, "bind "+a.AllocationID, nil, func(attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
+			return nil, err
+		}
+		t, ok, err := takenAt(k, read)
+		if err != nil || !ok || t.AllocationID != a.AllocationID || t.Lease == 0 || t.ResourceID != "" {
+			return nil, err
+		}
+		return []Write{{
+			Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(resource)},
+			If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}, Missing: []string{attrResourceID}},
+		}}, nil
+	})
+}
+
+// EndLease gives the block of an allocation back whose resource EC2 refused to
+// make. A block in which a resource was seen after all stays its allocation.
+func (s *Store) EndLease(ctx context.Context, a *ipam.Allocation) error {
+	pool, err := one(ctx, s.Pools, a.Pool)
+	if err != nil {
+		if isNotFound(err) {
+			return nil // gone, with its allocations
+		}
+		return err
+	}
+	return s.releaseLease(ctx, pool, a.Taken)
+}
+
+func (s *Store) releaseLease(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
+	if err := s.bindLeases(ctx, pool.Scope, t.CIDR); err != nil {
+		return err
+	}
+	return s.releaseIf(ctx, pool, t, func(now ipam.Taken) bool { return now.Lease != 0 })
+}
+
+// releasable refuses the release of a block that is not for its taker to release.
+func (s *Store) releasable(t ipam.Taken) error {
+	switch {
+	case t.Kind == ipam.KindCustom:
+		return nil
+	case t.Lease == 0:
+		return ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released; only custom allocations can. Delete the resource that uses %s.", t.AllocationID, t.Kind, t.CIDR)
+	case t.Lease > s.now():
+		return ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: EC2 is being asked for the resource. It goes by itself once discovery has looked and found none.", t.AllocationID, t.Kind)
+	}
+	return nil // no discovery looks where it would be
+}
+
+// bindLeases makes blocks on lease at p in a scope the allocations of the
+// resources that were seen to live there.
+func (s *Store) bindLeases(ctx context.Context, scope string, p netip.Prefix) error {
+	var leased []poolBlock
+	err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
+		if t.Lease != 0 {
+			leased = append(leased, poolBlock{t, space})
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range leased {
+		if err := s.bindLease(ctx, scope, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindLease is bindLeases for one block. Of several resources that could be the
+// one that was asked for, the first is: the others overlap it.
+func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error {
+	k := TakenKey(b.space, b.CIDR)
+	return s.commit(ctx, "end the lease of "+b.AllocationID, nil, func(attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{k})
+		if err != nil {
+			return nil, err
+		}
+		t, ok, err := takenAt(k, read)
+		if err != nil || !ok || t.AllocationID != b.AllocationID || t.Lease == 0 {
+			return nil, err
+		}
+		live, err := s.liveIn(ctx, scope, t.CIDR)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(live, func(r *ipam.ResourceCIDR) bool {
+			return r.CIDR == t.CIDR && r.Type.Kind() == t.Kind && r.Owner == t.Owner && r.Region == t.ResourceRegion && (t.ResourceID == "" || t.ResourceID == r.ID)
+		})
+		if i < 0 {
+			return nil, nil
+		}
+		lives, err := s.lives(ctx, liveKey(scope, &live[i].Resource))
+		if errors.Is(err, errGone) {
+			return nil, fmt.Errorf("%w: %w", errLost, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return append(endLease(t),
+			Write{
+				Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(live[i].ID)}, Remove: []string{attrLease},
+				If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}},
+			}, lives), nil
+	})
+}
+
+// runLease ends a lease that nobody has ended. It stays while EC2 may still be
+// asked, and until the account and Region were looked at since.
+func (s *Store) runLease(ctx context.Context, allocation string) error {
+	note, id := workKey(leaseWork, allocation), AllocationKey(allocation)
+	read, err := s.table.BatchGet(ctx, []Key{note, id})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	record, ok, err := decodeByID(allocation, read[id], s.now())
+	if err != nil {
+		return err
+	}
+	if !ok || record.State != allocationActive {
+		return s.drop(ctx, note)
+	}
+	k := TakenKey(record.Space, record.CIDR)
+	if read, err = s.table.BatchGet(ctx, []Key{k}); err != nil {
+		return err
+	}
+	t, _, err := takenAt(k, read)
+	if err != nil || t.AllocationID != allocation || t.Lease == 0 {
+		return err // being released; the next run sees that
+	}
+	if t.Lease > s.now() {
+		return nil
+	}
+	pool, err := one(ctx, s.Pools, string(record.Space))
+	if err != nil {
+		if isNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	looked, err := s.lookedAt(ctx, pool.IPAM, t.Owner, t.ResourceRegion, t.Lease*1000)
+	if err != nil || !looked {
+		return err
+	}
+	return s.releaseLease(ctx, pool, t)
+}
+
+// lookedAt reports whether a discovery of an IPAM has looked at an account and
+// Region as a whole, beginning behind a time, Unix milliseconds.
+func (s *Store) lookedAt(ctx context.Context, ipamID, account, region string, since int64) (bool, error) {
+	discoveries, err := s.AllDiscoveries(ctx)
+	if err != nil {
+		return false, err
+	}
+	var keys []Key
+	for _, d := range discoveries {
+		if slices.Contains(d.IPAMs, ipamID) {
+			keys = append(keys, discoveredAccountKey(d.ID, region, account))
+		}
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return false, err
+	}
+	for _, i := range read {
+		if i.num(attrSucceeded) > since {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,282 @@
+package store_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// leasing is the request for a block for a VPC of the tenant that is yet to be
+// made: of a length, or, with a CIDR, that one.
+func (l *landscape) leasing(pool *ipam.Pool, length int, cidr string) store.Allocate {
+	q := store.Allocate{Token: l.fresh("CreateVpc"), Pool: pool.ID, May: anyone, For: &store.Resource{Kind: ipam.KindVPC, Region: "eu-west-1"}}
+	q.Token.Account = tenant
+	if cidr != "" {
+		q.Request.CIDR = netip.MustParsePrefix(cidr)
+	} else {
+		q.Request.Length = &length
+	}
+	return q
+}
+
+func (l *landscape) lease(pool *ipam.Pool, length int) *ipam.Allocation {
+	l.Helper()
+	a, err := l.store.Allocate(l.Context(), l.leasing(pool, length, ""))
+	l.must(err)
+	fscktest.Clean(l, l.memory, l.now)
+	return a
+}
+
+// looked is a whole run over the tenant's account that begins now.
+func (l *landscape) looked() {
+	l.Helper()
+	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
+}
+
+// lab is a pool in a scope besides the default ones.
+func (l *landscape) lab() (*ipam.Scope, *ipam.Pool) {
+	l.Helper()
+	scope, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	l.must(err)
+	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), ipam.Pool{Scope: scope.ID, Family: ipam.IPv4, Locale: "eu-west-1"}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	l.provision(p, "10.0.0.0/16")
+	return scope, p
+}
+
+// Space is taken, EC2 makes the VPC, discovery sees it: the allocation is the
+// VPC's, in the scope of the pool, and goes with it.
+func TestLease(t *testing.T) {
+	for _, bound := range []bool{true, false} { // or it was not written down which VPC it became
+		l := newLandscape(t)
+		scope, p := l.lab()
+		a := l.lease(p, 20)
+		if bound {
+			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+			fscktest.Clean(t, l.memory, l.now)
+		}
+		l.work()
+		if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
+			t.Fatalf("before the VPC is seen: %q", got)
+		}
+		v := vpc("vpc-1", "10.0.0.0/20")
+		l.observe(v)
+		l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+		l.settled()
+		row := l.row(v, scope.ID)
+		if row == nil {
+			t.Fatal("the VPC does not stand in the scope of its pool")
+		}
+		if got := row.Status; got.Management != ipam.Managed || got.Compliance != ipam.Compliant || got.Overlap != ipam.Nonoverlapping || got.Allocation != a.AllocationID {
+			t.Errorf("bound %t: %+v", bound, got)
+		}
+		found, err := l.store.AllocationsByID(t.Context(), []string{a.AllocationID})
+		l.must(err)
+		if len(found) != 1 || found[0].ResourceID != "vpc-1" || found[0].Lease != 0 {
+			t.Errorf("bound %t: the allocation is %+v", bound, found)
+		}
+		// No note is left of it, and time changes nothing.
+		l.now = l.now.Add(time.Hour)
+		l.looked()
+		l.settled()
+		if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
+			t.Errorf("work is left: %v, %v", work, err)
+		}
+		l.vanish(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+		l.vanish(v)
+		l.settled()
+		if got := l.allocations(p); got != "" {
+			t.Errorf("behind the VPC's end: %q", got)
+		}
+	}
+}
+
+// EC2 refused: the space is free at once.
+func TestEndLease(t *testing.T) {
+	l := newLandscape(t)
+	_, p := l.lab()
+	a := l.lease(p, 16)
+	l.must(l.store.EndLease(t.Context(), a))
+	l.must(l.store.EndLease(t.Context(), a))
+	l.settled()
+	if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the pool is not in one piece: %v, %v", a, err)
+	}
+}
+
+// Nobody says what became of a lease. It stays as long as EC2 may be asked, and
+// until the account and Region were looked at as a whole behind that.
+func TestAbandonedLease(t *testing.T) {
+	l := newLandscape(t)
+	_, p := l.lab()
+	l.lease(p, 20)
+	bound := l.lease(p, 20)
+	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	stays := func(when string) {
+		t.Helper()
+		l.settled()
+		if got := l.allocations(p); strings.Count(got, "vpc") != 2 {
+			t.Errorf("%s: %q", when, got)
+		}
+	}
+	stays("at once")
+	l.now = l.now.Add(14 * time.Minute)
+	l.looked()
+	stays("while EC2 may be asked")
+	l.now = l.now.Add(2 * time.Minute)
+	stays("before anybody looked")
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), FailureCode: "throttling-failure", Failure: "Too fast."}))
+	stays("after a run that failed")
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-central-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
+	stays("after a run in another Region")
+	l.now = l.now.Add(time.Second)
+	l.looked()
+	l.settled()
+	if got := l.allocations(p); got != "" {
+		t.Errorf("after a whole run: %q", got)
+	}
+	if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the pool is not in one piece: %v, %v", a, err)
+	}
+}
+
+// A VPC at a lease's CIDR that is not the one that was asked for leaves the lease
+// as it is, and its space is held when the lease goes.
+func TestLeaseAndAnotherVPC(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*ipam.Resource)
+	}{
+		{"of another account", func(r *ipam.Resource) { r.ID, r.Owner = "vpc-2", watcher }},
+		{"of another Region", func(r *ipam.Resource) { r.ID, r.Region = "vpc-2", "eu-central-1" }},
+		{"another than the one it is bound to", func(r *ipam.Resource) { r.ID, r.VPC = "vpc-2", "vpc-2" }},
+		{"larger", func(r *ipam.Resource) { r.CIDR = netip.MustParsePrefix("10.0.0.0/19") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLandscape(t)
+			p := l.pool("", false)
+			l.provision(p, "10.0.0.0/16")
+			a := l.lease(p, 20)
+			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+			v := vpc("vpc-1", "10.0.0.0/20")
+			c.change(&v)
+			l.observe(v)
+			l.settled()
+			l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+			if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
+				t.Errorf("the lease: %q", got)
+			}
+			l.must(l.store.EndLease(t.Context(), a))
+			l.settled()
+			l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+			if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); err == nil {
+				t.Error("live space was given")
+			}
+			l.vanish(v)
+			l.settled()
+			if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+				t.Errorf("the pool is not in one piece: %v, %v", a, err)
+			}
+		})
+	}
+}
+
+// What lives somewhere is not given for a VPC, the account's own neither: EC2
+// would make a second one there.
+func TestLeaseOfWhatLives(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	l.observe(vpc("vpc-1", "10.0.0.0/20"))
+	l.settled()
+	if _, err := l.store.Allocate(t.Context(), l.leasing(p, 0, "10.0.0.0/20")); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
+		t.Errorf("%v", err)
+	}
+	l.settled()
+}
+
+// A lease can be released by hand once EC2 cannot be asked any more: no discovery
+// may be looking where its resource would be.
+func TestReleaseOfLease(t *testing.T) {
+	l := newLandscape(t)
+	_, p := l.lab()
+	a := l.lease(p, 20)
+	release := func() error {
+		return l.store.Release(t.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
+	}
+	if err := release(); ipam.CodeOf(err) != ipam.CodeIncorrectState {
+		t.Errorf("at once: %v", err)
+	}
+	l.now = l.now.Add(16 * time.Minute)
+	l.must(release())
+	l.must(release())
+	l.settled()
+	if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
+		t.Errorf("work is left: %v, %v", work, err)
+	}
+	b := l.lease(p, 20)
+	l.must(l.store.Bind(t.Context(), b, "vpc-1"))
+	l.observe(vpc("vpc-1", b.CIDR.String()))
+	l.now = l.now.Add(16 * time.Minute)
+	a = b
+	if err := release(); ipam.CodeOf(err) != ipam.CodeInvalidParameterCombination {
+		t.Errorf("of a VPC that lives: %v", err)
+	}
+}
+
+// A pool's rules bind what is about to be made.
+func TestLeaseUnderRules(t *testing.T) {
+	l := newLandscape(t)
+	p, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), ipam.Pool{
+		Scope: l.ipam.PrivateScope, Family: ipam.IPv4, Locale: "eu-west-1", Rules: ipam.Rules{ResourceTags: ipam.Tags{"env": "prod", "cost": "net"}},
+	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	l.provision(p, "10.0.0.0/16")
+	nowhere, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	good := ipam.Tags{"env": "prod", "cost": "net", "Name": "a"}
+	for _, c := range []struct {
+		name, region string
+		pool         string
+		tags         ipam.Tags
+		want         string // part of the message
+	}{
+		{"as the rules say", "eu-west-1", p.ID, good, ""},
+		{"without a tag", "eu-west-1", p.ID, ipam.Tags{"env": "prod"}, "asks for cost=net; give"},
+		{"with another value", "eu-west-1", p.ID, ipam.Tags{"env": "test", "cost": "net"}, "missing one or more of the resource tags"},
+		{"in another Region", "eu-central-1", p.ID, good, "Its locale is eu-west-1"},
+		{"from a pool without a locale", "eu-west-1", nowhere.ID, good, "has no locale"},
+	} {
+		q := l.leasing(p, 20, "")
+		q.Pool, q.For.Region, q.For.Tags = c.pool, c.region, c.tags
+		_, err := l.store.Allocate(t.Context(), q)
+		if c.want == "" {
+			l.must(err)
+		} else if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		l.settled()
+	}
+}
+
+// The whole pool goes, leases and all.
+func TestEndOfAPoolWithLeases(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	l.lease(p, 20)
+	bound := l.lease(p, 20)
+	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	_, err := l.store.DeletePool(t.Context(), p.ID, true, anyone)
+	l.must(err)
+	l.settled()
+	l.must(l.store.EndLease(t.Context(), bound))
+	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.settled()
+}
