@@ -52,6 +52,8 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
 			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
+		"RequestsRole":  function("Requests", on("${"+id("AWS::SQS::Queue", "RequestsDeadLetters")+".Arn}", "sqs:SendMessage")), // Lambda sends what is given up
+		"DirectRole":    function("Direct"),
 		"Reader":        on("*", discover.ReaderActions...),
 		"ForwarderRole": on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents"),
 	}
@@ -87,7 +89,8 @@ func TestWatchPolicies(t *testing.T) {
 }
 
 // With the organisation's accounts, discovery reads which there are; the bus takes
-// what they or the listed accounts forward of EC2, and nothing else.
+// what they or the listed accounts forward of EC2, their requests for CIDRs, and
+// nothing else.
 func TestWatchMembers(t *testing.T) {
 	d := closed().watch
 	_, role := d.one(t, "AWS::IAM::Role", "DiscoveryWorkerRole")
@@ -101,18 +104,30 @@ func TestWatchMembers(t *testing.T) {
 		}
 	}
 	admitted := func(d template) any {
-		_, policy := d.one(t, "AWS::Events::EventBusPolicy", "")
-		return policy.Properties["Statement"]
+		all := list{}
+		for _, id := range d.ids("AWS::Events::EventBusPolicy") {
+			all = append(all, d.Resources[id].Properties["Statement"])
+		}
+		return all
 	}
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
-	statement := func(sid string, principal any, condition object) any {
-		condition["events:source"] = "aws.ec2"
-		return object{"Sid": sid, "Effect": "Allow", "Principal": object{"AWS": principal}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}",
-			"Condition": object{"StringEquals": condition}}
+	statements := func(sid string, principal any, equal object) any {
+		statement := func(sid string, condition object) any {
+			return object{"Sid": "cdk-" + sid, "Effect": "Allow", "Principal": object{"AWS": principal}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}", "Condition": condition}
+		}
+		forwarded := object{"ForAllValues:StringEquals": object{"events:source": "aws.ec2"}}
+		if len(equal) > 0 {
+			forwarded["StringEquals"] = equal
+		}
+		asking := maps.Clone(equal)
+		asking["events:detail-type"] = "CIDR Requested"
+		return list{statement(sid, forwarded), statement(sid+"Requests", object{
+			"ForAllValues:StringNotEquals": object{"events:source": "cadastre.ipam"}, "StringEquals": asking,
+		})}
 	}
-	diff(t, statement("cdk-Organization", "*", object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), admitted(d))
+	diff(t, statements("Organization", "*", object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), admitted(d))
 	root := func(account string) any { return "arn:${AWS::Partition}:iam::" + account + ":root" }
-	diff(t, statement("cdk-Accounts", list{root("111122223333"), root("444455556666")}, object{}), admitted(passing().watch))
+	diff(t, statements("Accounts", list{root("111122223333"), root("444455556666")}, object{}), admitted(passing().watch))
 	if ids := plain().watch.ids("AWS::Events::EventBusPolicy"); len(ids) > 0 {
 		t.Errorf("the bus of a deployment for one account is open: %v", ids)
 	}
@@ -145,7 +160,7 @@ func TestWatchRules(t *testing.T) {
 		"Targets": list{object{"Id": "Target0", "Arn": "${" + bus + ".Arn}", "RoleArn": "${" + forwarder + ".Arn}"}},
 	}, own.Properties)
 	rule, _ := d.one(t, "AWS::Events::Rule", "Changes")
-	_, permission := d.one(t, "AWS::Lambda::Permission", "")
+	_, permission := d.one(t, "AWS::Lambda::Permission", "Changes")
 	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
 	_, overlap := d.one(t, "AWS::Events::Rule", "OverlapDetected")
 	topic, _ := d.one(t, "AWS::SNS::Topic", "Overlaps")
@@ -153,6 +168,33 @@ func TestWatchRules(t *testing.T) {
 	diff(t, any(list{object{"Id": "Target0", "Arn": "${" + topic + "}"}}), overlap.Properties["Targets"])
 	if ids := plain().watch.ids("AWS::SNS::Topic"); len(ids) > 0 {
 		t.Errorf("topics without an address: %v", ids)
+	}
+}
+
+// Requests on the bus, but none that Cadastre itself would make, go to the door for
+// them, again and again until they are given up to the queue. Nobody is let in by
+// the other door.
+func TestWatchRequests(t *testing.T) {
+	d := plain().watch
+	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
+	function, _ := d.one(t, "AWS::Lambda::Function", "Requests")
+	dead, _ := d.one(t, "AWS::SQS::Queue", "RequestsDeadLetters")
+	rule, requested := d.one(t, "AWS::Events::Rule", "Requested")
+	diff(t, object{
+		"Description": "Requests for CIDRs", "EventBusName": "${" + bus + "}", "State": "ENABLED",
+		"EventPattern": object{"source": list{object{"anything-but": list{"cadastre.ipam"}}}, "detail-type": list{"CIDR Requested"}},
+		"Targets": list{object{"Id": "Target0", "Arn": "${" + function + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
+			"RetryPolicy": object{"MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 10.0}}},
+	}, requested.Properties)
+	_, invoke := d.one(t, "AWS::Lambda::EventInvokeConfig", "")
+	diff(t, object{
+		"FunctionName": "${" + function + "}", "Qualifier": "$LATEST", "MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 2.0,
+		"DestinationConfig": object{"OnFailure": object{"Destination": "${" + dead + ".Arn}"}},
+	}, invoke.Properties)
+	_, permission := d.one(t, "AWS::Lambda::Permission", "Requested")
+	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
+	if ids := d.ids("AWS::Lambda::Permission"); len(ids) != 2 {
+		t.Errorf("there are permissions beside those of the two rules: %v", ids)
 	}
 }
 
@@ -198,7 +240,8 @@ func TestWatchOutputs(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "DiscoveryQueueUrl", "DiscoveryRoleArn", "HistoryFunctionName"}, names)
+	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DirectFunctionArn", "DirectFunctionName", "DiscoveryFunctionName", "DiscoveryQueueUrl", "DiscoveryRoleArn",
+		"HistoryFunctionName", "RequestsFunctionName"}, names)
 }
 
 // The members' template reads and forwards what the owner account's part of the
@@ -273,6 +316,8 @@ func TestWatchFunctions(t *testing.T) {
 			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
 			{"DiscoveryWorker", "Finds what lives in the accounts' networks", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
 			{"History", "Writes history and tells of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
+			{"Requests", "Answers requests on the event bus", 60, object{"CADASTRE_DOOR": "events"}},
+			{"Direct", "Carries out operations for who may invoke it", 60, object{"CADASTRE_DOOR": "direct"}},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
@@ -318,7 +363,7 @@ func TestWatchSchedules(t *testing.T) {
 func TestWatchAlarms(t *testing.T) {
 	d := plain().watch
 	want := map[string]object{}
-	for name, function := range map[string]string{"Compliance": "ComplianceWorker", "Discovery": "DiscoveryWorker", "History": "History"} {
+	for name, function := range map[string]string{"Compliance": "ComplianceWorker", "Discovery": "DiscoveryWorker", "History": "History", "Requests": "Requests"} {
 		id, _ := d.one(t, "AWS::Lambda::Function", function)
 		for _, of := range []string{"Errors", "Throttles", "Duration"} {
 			want[name+of] = object{"FunctionName": "${" + id + "}"}
@@ -327,6 +372,10 @@ func TestWatchAlarms(t *testing.T) {
 		want[name+"DeadLetters"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
 	want["HistoryStreamAge"] = want["HistoryErrors"]
+	direct, _ := d.one(t, "AWS::Lambda::Function", "Direct")
+	for _, of := range []string{"Throttles", "Duration"} { // its errors are answers
+		want["Direct"+of] = object{"FunctionName": "${" + direct + "}"}
+	}
 	for _, g := range []*telemetry.Group{telemetry.Totals, telemetry.Discoveries} {
 		for _, m := range g.Metrics {
 			want[m.Name] = object{}

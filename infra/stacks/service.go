@@ -21,9 +21,10 @@ import (
 )
 
 // Functions are the names of the functions that the service is made of.
-var Functions = []string{apiFunctionName, complianceFunctionName, customResourceFunctionName, discoveryFunctionName, historyFunctionName, provisioningFunctionName}
+var Functions = []string{allocationFunctionName, apiFunctionName, complianceFunctionName, customResourceFunctionName, discoveryFunctionName, historyFunctionName, provisioningFunctionName}
 
 const (
+	allocationFunctionName     = "allocation"
 	apiFunctionName            = "api"
 	complianceFunctionName     = "compliance"
 	customResourceFunctionName = "customresource"

@@ -10,9 +10,11 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -33,6 +35,7 @@ const (
 	envBus             = "CADASTRE_BUS"
 	envComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE"
 	envDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"
+	envDoor            = "CADASTRE_DOOR" // of the allocation function
 	envReaderRole      = "CADASTRE_READER_ROLE"
 	envResourceMetrics = "CADASTRE_RESOURCE_METRICS"
 )
@@ -41,9 +44,10 @@ const (
 const scanMinutes = 15
 
 // NewWatch makes the stack of what watches the live network: discovery,
-// compliance, history, and the event bus that tells of it. Its outputs are
-// BusName, BusArn, ComplianceFunctionName, DiscoveryFunctionName,
-// DiscoveryQueueUrl, DiscoveryRoleArn and HistoryFunctionName.
+// compliance, history, the event bus that tells of it, and the doors for those who
+// ask on the bus or invoke. Its outputs are BusName, BusArn, ComplianceFunctionName,
+// DirectFunctionArn, DirectFunctionName, DiscoveryFunctionName, DiscoveryQueueUrl,
+// DiscoveryRoleArn, HistoryFunctionName and RequestsFunctionName.
 func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	allow := func(resource string, actions ...string) awsiam.PolicyStatement {
@@ -112,6 +116,10 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 		OnFailure:               awslambdaeventsources.NewSqsDlq(given),
 	}))
 
+	requests, unanswered := newRequests(stack, props, bus)
+	// Who may invoke it administers the deployment: nobody is granted that here.
+	direct := newDoor(stack, "Direct", props, "direct", "Carries out operations for who may invoke it")
+
 	if props.NotifyEmail != "" {
 		topic := awssns.NewTopic(stack, jsii.String("Overlaps"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&props.NotifyEmail, nil))
@@ -127,9 +135,12 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	a.Function("Compliance", compliance.Function)
 	a.Function("Discovery", discovery.Function)
 	a.Function("History", history)
+	a.Function("Requests", requests)
+	a.Answering("Direct", direct)
 	a.DeadLetters("Compliance", compliance.DeadLetters)
 	a.DeadLetters("Discovery", discovery.DeadLetters)
 	a.DeadLetters("History", given)
+	a.DeadLetters("Requests", unanswered)
 	a.Stream("History", history.Lambda)
 	a.Network(scanMinutes, props.DiscoveryMinutes)
 	sum := &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: minutes(5)}
@@ -140,35 +151,87 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 		Health: []dashboard.Graph{
 			{Title: "Errors of the functions", Metrics: []awscloudwatch.IMetric{
 				compliance.Function.Lambda.MetricErrors(sum), discovery.Function.Lambda.MetricErrors(sum), history.Lambda.MetricErrors(sum),
+				requests.Lambda.MetricErrors(sum), direct.Lambda.MetricErrors(sum),
 			}},
 			{Title: "Age of the stream's records", Metrics: []awscloudwatch.IMetric{history.Lambda.Metric(jsii.String("IteratorAge"), maximum)}},
 			{Title: "Messages that wait, and that were given up", Metrics: []awscloudwatch.IMetric{
 				compliance.Queue.MetricApproximateNumberOfMessagesVisible(maximum), compliance.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
 				discovery.Queue.MetricApproximateNumberOfMessagesVisible(maximum), discovery.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
-				given.MetricApproximateNumberOfMessagesVisible(maximum),
+				given.MetricApproximateNumberOfMessagesVisible(maximum), unanswered.MetricApproximateNumberOfMessagesVisible(maximum),
 			}},
 		},
 	})
 	output(stack, "BusName", bus.EventBusName(), "The bus that tells of changes")
 	output(stack, "BusArn", bus.EventBusArn(), "Where member accounts forward EC2's events to")
 	output(stack, "ComplianceFunctionName", compliance.Function.Lambda.FunctionName(), "The function that scans scopes")
+	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "What workflows invoke to have an operation carried out")
+	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "Its name")
 	output(stack, "DiscoveryFunctionName", discovery.Function.Lambda.FunctionName(), "The function that finds what lives in networks")
 	output(stack, "DiscoveryQueueUrl", discovery.Queue.QueueUrl(), "Where the accounts and Regions wait that are to be looked at")
 	output(stack, "DiscoveryRoleArn", discovery.Function.Role.RoleArn(), "The role that members' reader roles trust")
 	output(stack, "HistoryFunctionName", history.Lambda.FunctionName(), "The function that reads the table's stream")
+	output(stack, "RequestsFunctionName", requests.Lambda.FunctionName(), "The function that answers requests on the bus")
 	return stack
 }
 
-// admitMembers lets the accounts that are watched forward EC2's changes. Nobody
-// puts an event of an AWS service's source but the service, so what is admitted
-// is what EC2 did; and no member tells of what Cadastre has not.
+// newDoor makes the allocation function as one of its doors.
+func newDoor(stack awscdk.Stack, id string, props *ServiceProps, door, description string, statements ...map[string]awsiam.PolicyStatement) *gofunction.Function {
+	p := functionOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
+	p.Environment = maps.Clone(p.Environment)
+	p.Environment[envDoor] = door
+	for _, s := range statements {
+		maps.Copy(p.Statements, s)
+	}
+	return gofunction.NewFunction(stack, id, &p)
+}
+
+// newRequests makes the function that carries out what "CIDR Requested" events
+// ask for, its rule on the bus, and the queue for requests that have no answer.
+// What is told on the bus asks for nothing.
+func newRequests(stack awscdk.Stack, props *ServiceProps, bus awsevents.EventBus) (*gofunction.Function, awssqs.Queue) {
+	dead := schedule.NewDeadLetters(stack, "RequestsDeadLetters", props.removal())
+	requests := newDoor(stack, "Requests", props, "events", "Answers requests on the event bus", map[string]awsiam.PolicyStatement{
+		"DeadLetters": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sqs:SendMessage"), Resources: &[]*string{dead.QueueArn()}}),
+	})
+	// Together they end well before a request's id is forgotten, after 24 hours.
+	patience := awscdk.Duration_Hours(jsii.Number(1))
+	requests.Lambda.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
+		MaxEventAge: patience, RetryAttempts: jsii.Number(2), OnFailure: awslambdadestinations.NewSqsDestination(dead),
+	})
+	awsevents.NewRule(stack, jsii.String("Requested"), &awsevents.RuleProps{
+		Description: jsii.String("Requests for CIDRs"),
+		EventBus:    bus,
+		EventPattern: &awsevents.EventPattern{
+			Source: awsevents.Match_AnythingBut(events.Source), DetailType: jsii.Strings(string(events.CIDRRequested)),
+		},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(requests.Lambda, &awseventstargets.LambdaFunctionProps{
+			DeadLetterQueue: dead, MaxEventAge: patience, RetryAttempts: jsii.Number(10),
+		})},
+	})
+	return requests, dead
+}
+
+// admitMembers lets the accounts that are watched forward EC2's changes, and ask
+// for CIDRs. Nobody puts an event of an AWS service's source but the service, so
+// what is admitted of that is what EC2 did; and no member tells of what Cadastre
+// has not.
 func admitMembers(bus awsevents.EventBus, props *ServiceProps) {
-	admit := func(sid string, principals []awsiam.IPrincipal, condition map[string]any) {
-		condition["events:source"] = discover.CallSource
+	// The sources of a call are a list: the Amazon EventBridge User Guide, "Using
+	// IAM policy conditions".
+	put := func(sid string, principals []awsiam.IPrincipal, operator, source string, equal map[string]any) {
+		conditions := map[string]any{operator: map[string]any{"events:source": source}}
+		if len(equal) > 0 {
+			conditions["StringEquals"] = equal
+		}
 		bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: &sid, Principals: &principals, Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()},
-			Conditions: &map[string]any{"StringEquals": condition},
+			Sid: &sid, Principals: &principals, Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()}, Conditions: &conditions,
 		}))
+	}
+	admit := func(sid string, principals []awsiam.IPrincipal, condition map[string]any) {
+		put(sid, principals, "ForAllValues:StringEquals", discover.CallSource, condition)
+		asking := maps.Clone(condition)
+		asking["events:detail-type"] = string(events.CIDRRequested)
+		put(sid+"Requests", principals, "ForAllValues:StringNotEquals", events.Source, asking)
 	}
 	if props.OrganizationID != "" {
 		admit("Organization", []awsiam.IPrincipal{awsiam.NewAnyPrincipal()}, map[string]any{"aws:PrincipalOrgID": props.OrganizationID})

@@ -80,6 +80,12 @@ func statistic(s string) *awscloudwatch.MetricOptions {
 // Function adds the alarms <name>Errors, <name>Throttles and <name>Duration.
 func (a *Alarms) Function(name string, f *gofunction.Function) {
 	a.add(alarm{name + "Errors", "The function crashes, times out or returns errors.", f.Lambda.MetricErrors(statistic("Sum")), 1, 1})
+	a.Answering(name, f)
+}
+
+// Answering adds the alarms <name>Throttles and <name>Duration, of a function
+// whose errors are answers to whoever invokes it.
+func (a *Alarms) Answering(name string, f *gofunction.Function) {
 	a.add(alarm{name + "Throttles", "The function is refused concurrency.", f.Lambda.MetricThrottles(statistic("Sum")), 1, 1})
 	a.add(alarm{name + "Duration", "The function comes close to its timeout.", f.Lambda.MetricDuration(statistic("Maximum")), 0.8 * *f.Timeout.ToMilliseconds(nil), 1})
 }
