@@ -139,10 +139,72 @@ func (w *world) provisionAgain(pool string) {
 	}))(w)
 }
 
+// Requests that came as events are answered, each once: by the allocation, which
+// others have too but without an id, or by the refusal.
+func TestAnswersToRequests(t *testing.T) {
+	w := newWorld(t)
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	w.deliver()
+	w.bus.take()
+	request := func(id, cidr string) (*ipam.Allocation, error) {
+		return w.store.Allocate(t.Context(), store.Allocate{
+			Token: store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id}, Pool: pool, Event: id,
+			Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil },
+		})
+	}
+	refuse := func(id, detail string) {
+		t.Helper()
+		err := w.store.Refuse(t.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
+			store.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := func() (told []string) {
+		w.deliver()
+		for _, a := range w.bus.accepted {
+			told = append(told, fmt.Sprint(a.name, " ", a.detail["requestId"], " ", a.detail["cidr"], " ", a.detail["request"]))
+		}
+		w.bus.accepted = nil
+		return told
+	}
+	expect := func(what string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(answers(), want); diff != "" {
+			t.Errorf("%s: -got +want:\n%s", what, diff)
+		}
+	}
+	made := must(request("r-1", "10.0.0.0/24"))(t)
+	expect("a request", "CIDR Allocated r-1 10.0.0.0/24 <nil>")
+	must(request("r-1", "10.0.0.0/24"))(t)
+	refuse("r-1", "{}")
+	expect("its repetition, and its refusal elsewhere")
+	refuse("r-2", `{"NetmaskLength":8}`)
+	expect("a refusal", "CIDR Request Failed r-2 <nil> map[NetmaskLength:8]")
+	refuse("r-2", `{"NetmaskLength":8}`)
+	expect("its repetition")
+	refuse("r-3", `{"Description":"`+strings.Repeat("x", 17<<10)+`"}`)
+	expect("the refusal of what is too long to tell", "CIDR Request Failed r-3 <nil> <nil>")
+	w.now = w.now.Add(25 * time.Hour)
+	refuse("r-2", `{"NetmaskLength":9}`)
+	expect("a request with the id of one that is forgotten", "CIDR Request Failed r-2 <nil> map[NetmaskLength:9]")
+	w.release(made)
+	expect("the end", "CIDR Released r-1 10.0.0.0/24 <nil>")
+}
+
 // The parts of a change that no act of today makes, or makes in one record.
 func TestEntries(t *testing.T) {
 	allocation := func(id string, k ipam.Kind) store.Image {
 		return store.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
+	}
+	leased := func(id, vpc string, until int64) store.Image {
+		i := allocation(id, ipam.KindVPC)
+		i.Allocation.ResourceID, i.Allocation.Lease = vpc, until
+		return i
+	}
+	within := func(i store.Image, deadline int64) store.Image {
+		i.Allocation.Deadline = deadline
+		return i
 	}
 	cidr := func(s ipam.CIDRState) store.Image {
 		return store.Image{PoolCIDR: &ipam.PoolCIDR{Pool: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), State: s}}
@@ -160,6 +222,12 @@ func TestEntries(t *testing.T) {
 		{"an allocation becomes a hold", allocation("a", ipam.KindCustom), allocation("h", ipam.KindHold), []events.Name{events.CIDRReleased}},
 		{"an allocation takes another's place", allocation("a", ipam.KindCustom), allocation("b", ipam.KindVPC), []events.Name{events.CIDRReleased, events.CIDRAllocated}},
 		{"a split becomes an allocation", allocation("s", ipam.KindSplit), allocation("a", ipam.KindCustom), []events.Name{events.CIDRAllocated}},
+		{"an allocation's kind changes", allocation("a", ipam.KindCustom), allocation("a", ipam.KindVPC), nil},
+		{"space is taken for a VPC that is being made", none, leased("a", "", 1), []events.Name{events.CIDRAllocated}},
+		{"it gets its id", leased("a", "", 1), leased("a", "vpc-1", 1), nil},
+		{"it is seen to live", leased("a", "vpc-1", 1), leased("a", "vpc-1", 0), nil},
+		{"it was never made", leased("a", "", 1), none, []events.Name{events.CIDRReleased}},
+		{"its block's deadline is taken away", within(allocation("a", ipam.KindVPC), 1), within(allocation("a", ipam.KindVPC), 0), nil},
 		{"a hold comes", none, allocation("h", ipam.KindHold), nil},
 		{"a child pool's block", none, allocation("a", ipam.KindPool), nil},
 		{"a child pool's block becomes a hold", allocation("a", ipam.KindPool), allocation("h", ipam.KindHold), nil},
