@@ -247,7 +247,7 @@ func final(err error) bool {
 	if !ok {
 		return false
 	}
-	switch ipam.Codes[e.Code].Label {
+	switch ipam.InfoOf(e.Code).Label {
 	case "conflict", "throttle", "internal":
 		return false
 	}

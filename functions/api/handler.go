@@ -100,10 +100,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.APIGatewayProxyRe
 	status, code := http.StatusOK, ipam.Code("")
 	if err != nil {
 		public := ipam.Public(err)
-		status, code = http.StatusInternalServerError, public.Code
-		if row, ok := ipam.Codes[public.Code]; ok {
-			status = row.Status
-		}
+		status, code = ipam.InfoOf(public.Code).Status, public.Code
 		body, contentType = r.encodeError(public)
 	}
 	h.log(ctx, r, status, code, err, start)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// Code is an EC2 API error code. The set is closed: Codes lists all of them,
-// and every code has an HTTP status and a metric label.
+// Code is an EC2 API error code. The set of our own is closed: Codes lists all of
+// them, and every code has an HTTP status and a metric label. Besides there are
+// those that EC2 refused a call with that was made for the caller.
 type Code string
 
 // The error codes that operations answer with. Names and statuses are those of
@@ -100,6 +101,15 @@ var Codes = map[Code]CodeInfo{
 	CodeUnavailable:                     {503, "internal"},
 	CodeUnknownParameter:                {400, "caller"},
 	CodeUnsupportedOperation:            {400, "caller"},
+}
+
+// InfoOf returns the row of a code. A code that is not in the table is one that EC2
+// refused a call with that was made for the caller.
+func InfoOf(code Code) CodeInfo {
+	if row, ok := Codes[code]; ok {
+		return row
+	}
+	return CodeInfo{400, "caller"}
 }
 
 // Error is the one error type whose text reaches a caller. Message tells what

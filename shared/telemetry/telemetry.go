@@ -59,16 +59,12 @@ func Work(at time.Time, operation, outcome string, took time.Duration) []slog.At
 // the fraction of whole microseconds.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// OutcomeOf returns OK for no code, and otherwise the code's label in
-// ipam.Codes; that of an internal error if it is not there.
+// OutcomeOf returns OK for no code, and otherwise the code's label.
 func OutcomeOf(code ipam.Code) string {
 	if code == "" {
 		return OK
 	}
-	if row, ok := ipam.Codes[code]; ok {
-		return row.Label
-	}
-	return ipam.Codes[ipam.CodeInternalError].Label
+	return ipam.InfoOf(code).Label
 }
 
 type metadata struct {

@@ -48,7 +48,7 @@ func TestRecordIsAMetric(t *testing.T) {
 
 func TestOutcome(t *testing.T) {
 	for code, want := range map[ipam.Code]string{
-		"": "ok", ipam.CodeUnauthorizedOperation: "auth", ipam.CodeInvalidParameterValue: "caller", ipam.CodeInternalError: "internal", "Odd": "internal",
+		"": "ok", ipam.CodeUnauthorizedOperation: "auth", ipam.CodeInvalidParameterValue: "caller", ipam.CodeInternalError: "internal", "VpcLimitExceeded": "caller",
 	} {
 		if got := OutcomeOf(code); got != want {
 			t.Errorf("OutcomeOf(%q) = %q, want %q", code, got, want)
