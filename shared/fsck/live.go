@@ -221,7 +221,9 @@ func (t *table) checkTarget(f *found, at target) {
 	case l == nil:
 		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, which has no row of it", at.Scope)
 	case l.discovery != f.discovery:
-		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, whose row of it is of %s", at.Scope, l.discovery)
+		if !t.purging[f.discovery] && !t.purging[f.discovery+"#"+f.Region+"#"+f.Owner] { // else that has taken it over
+			t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, whose row of it is of %s", at.Scope, l.discovery)
+		}
 	default:
 		l.matched = true
 		if l.doc != f.doc || l.ignored != at.Ignored {

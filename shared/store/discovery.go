@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -371,25 +372,30 @@ func (s *Store) purgeOneNote(discovery, region, account string) Write {
 // runPurge lays what a discovery found against the IPAMs that it has, and
 // removes all of it if the discovery is gone. It is begun again if it was noted
 // once more meanwhile. of is what the note is of: a discovery, and perhaps a
-// Region and an account.
+// Region and an account, of which all is removed if it is to be forgotten.
 func (s *Store) runPurge(ctx context.Context, of string) error {
 	id, place, single := strings.Cut(of, "#")
 	each := func(f func(*ipam.DiscoveredAccount) error) error { return s.eachAccount(ctx, id, f) }
+	note, k := workKey(purgeWork, of), DiscoveryKey(id)
+	keys := []Key{note, k}
+	var at ipam.DiscoveredAccount
+	var row Key
 	if single {
 		region, account, _ := strings.Cut(place, "#")
-		each = func(f func(*ipam.DiscoveredAccount) error) error {
-			return f(&ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account})
-		}
+		at = ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account}
+		each = func(f func(*ipam.DiscoveredAccount) error) error { return f(&at) }
+		row = discoveredAccountKey(id, region, account)
+		keys = append(keys, row)
 	}
-	note, k := workKey(purgeWork, of), DiscoveryKey(id)
 	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]Write, error) {
-		read, err := s.table.BatchGet(ctx, []Key{note, k})
+		read, err := s.table.BatchGet(ctx, keys)
 		if err != nil || read[note] == nil {
 			return nil, err
 		}
 		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
+		forgotten := read[row].str(attrLeft) == string(ipam.Forgotten)
 		var stays []string
-		if read[k] != nil {
+		if read[k] != nil && !forgotten {
 			d, err := decodeDiscovery(read[k])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", k, err)
@@ -419,8 +425,32 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		}); err != nil {
 			return nil, err
 		}
-		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
+		writes := []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}
+		if read[k] == nil || !forgotten {
+			return writes, nil
+		}
+		// What was laid anew meanwhile was not what forget was to forget. And one that
+		// is looked at again keeps its row, and what is found from then on.
+		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
+			return nil, cmp.Or(err, errLost)
+		}
+		return append(writes, Write{Op: OpDelete, Key: row, If: Cond{Equal: Item{attrLeft: read[row][attrLeft]}}}), nil
 	})
+}
+
+// keeps reports whether what a discovery found stands in an IPAM on its account:
+// it does not if they are not associated any more, or if it is being forgotten.
+func (s *Store) keeps(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
+	k, row := DiscoveryKey(discovery), discoveredAccountKey(discovery, r.Region, r.Owner)
+	read, err := s.table.BatchGet(ctx, []Key{k, row})
+	if err != nil || read[k] == nil || read[row].str(attrLeft) == string(ipam.Forgotten) {
+		return false, err
+	}
+	d, err := decodeDiscovery(read[k])
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", k, err)
+	}
+	return slices.Contains(d.IPAMs, id), nil
 }
 
 // handOver has other discoveries of the IPAMs that what was found leaves take it
@@ -527,6 +557,9 @@ func (s *Store) drop(ctx context.Context, k Key) error {
 // the one that was kept is left out, and so is a Succeeded that is older than
 // the one that was kept. Nothing is kept for a discovery that is gone.
 //
+// With a.Left, it keeps that the account is not looked at any more, unless that
+// is known, or a run has begun since. Any other look ends that.
+//
 // Save an account before observing what is in it: that it was looked at is how
 // what was found is found again when the discovery goes.
 func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error {
@@ -544,10 +577,16 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 				return nil, err
 			}
 			now.Succeeded = max(now.Succeeded, have.Succeeded)
-			if have.Attempted > now.Attempted || *have == now {
+			switch late := have.Attempted > now.Attempted; {
+			case late && have.Left == ipam.Stays, have.Left != ipam.Stays && now.Left != ipam.Stays:
+				return nil, nil
+			case late:
+				now = *have
+				now.Left = ipam.Stays
+			case *have == now:
 				return nil, nil
 			}
-			w.If = Cond{Equal: Item{attrAttempted: i[attrAttempted], attrSucceeded: i[attrSucceeded]}}
+			w.If = asItWas(have)
 		}
 		w.Item = encodeDiscoveredAccount(&now)
 		return []Write{w}, nil
@@ -561,6 +600,95 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 		return err
 	}
 	return s.drop(ctx, k)
+}
+
+// asItWas is the condition that how far the discovery of an account is was not
+// saved since it was read.
+func asItWas(a *ipam.DiscoveredAccount) Cond {
+	c := Cond{Equal: Item{attrAttempted: num(a.Attempted), attrSucceeded: num(a.Succeeded)}}
+	if a.Left == ipam.Stays {
+		c.Missing = []string{attrLeft}
+	} else {
+		c.Equal[attrLeft] = str(string(a.Left))
+	}
+	return c
+}
+
+// ForgetAccount has RunWork forget what a discovery found of an account in a
+// Region, or in every one (""), whose space is free then, and returns what is
+// known of the account there. may says whether the caller may. An account that
+// is still looked at is refused, as all would be found again; so is one that the
+// discovery does not know.
+func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region string, may func(*ipam.Discovery) error) ([]*ipam.DiscoveredAccount, error) {
+	var known []*ipam.DiscoveredAccount
+	err := s.commit(ctx, "forget "+account, nil, func(a attempt) ([]Write, error) {
+		d, err := one(ctx, s.Discoveries, discovery)
+		if err != nil {
+			return ended(a, known != nil, err)
+		}
+		if err := may(d); err != nil {
+			return nil, err
+		}
+		now, err := s.knownOf(ctx, discovery, account, region)
+		if err != nil {
+			return nil, err
+		}
+		if len(now) == 0 && known != nil && a.unsure {
+			return nil, nil // forgotten already
+		}
+		if known = now; len(known) == 0 {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource discovery %s knows nothing of the account %s in %s. GetIpamDiscoveredAccounts lists the accounts that it knows in a Region.", discovery, account, cmp.Or(region, "any Region"))
+		}
+		if most := MaxWrites / 2; len(known) > most {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource discovery %s knows the account %s in %d Regions, more than the %d that can be forgotten at once. Name a DiscoveryRegion.", discovery, account, len(known), most)
+		}
+		regions, err := s.operating(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		var writes []Write
+		for _, k := range known {
+			if k.Left == ipam.Stays || k.Left == ipam.LeftRegion && slices.Contains(regions, k.Region) {
+				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The account %s is still looked at in %s by %s, and what is forgotten would be found again. GetIpamDiscoveredAccounts tells when it has left; exclude its organizational unit, or remove the Region, to have it leave at the next run of the schedule.", account, k.Region, discovery)
+			}
+			if k.Left == ipam.Forgotten {
+				continue
+			}
+			w := Write{Op: OpUpdate, Key: discoveredAccountKey(discovery, k.Region, account), Set: Item{attrLeft: str(string(ipam.Forgotten))}, If: asItWas(k)}
+			writes = append(writes, w, s.purgeOneNote(discovery, k.Region, account))
+			k.Left = ipam.Forgotten
+		}
+		return writes, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return known, nil
+}
+
+// knownOf returns how far a discovery is in an account, in a Region or in all
+// ("").
+func (s *Store) knownOf(ctx context.Context, discovery, account, region string) (known []*ipam.DiscoveredAccount, err error) {
+	err = s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
+		if a.Account == account && (region == "" || a.Region == region) {
+			known = append(known, a)
+		}
+		return nil
+	})
+	return known, err
+}
+
+// operating returns the Regions that a discovery watches, which are its IPAM's
+// if it is the default one.
+func (s *Store) operating(ctx context.Context, d *ipam.Discovery) ([]string, error) {
+	if !d.Default() {
+		return d.OperatingRegions, nil
+	}
+	o, err := one(ctx, s.IPAMs, d.IPAM)
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	return o.OperatingRegions, nil
 }
 
 // DiscoveredAccounts returns how far a discovery is in the accounts that it has
@@ -593,5 +721,6 @@ func decodeDiscoveredAccount(r Row) (*ipam.DiscoveredAccount, error) {
 		Succeeded:   r.Item.num(attrSucceeded),
 		FailureCode: r.Item.str(attrFailureCode),
 		Failure:     r.Item.str(attrFailure),
+		Left:        ipam.Leave(r.Item.str(attrLeft)),
 	}, nil
 }

@@ -411,6 +411,16 @@ var operations = []operation{
 		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-west-2", Account: labAccount, Attempted: 1})
 	}},
 	{name: "save an account of a discovery that is gone", prepare: purged, do: saving(200)},
+	{name: "save that an account has left", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, gone(l))
+	}},
+	{name: "save that an account is back", prepare: left, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount})
+	}},
+	{name: "forget an account that left", prepare: left, do: forgetting},
+	{name: "finish forgetting an account", prepare: forgotten, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "purge#"+l.discovery+"#us-east-1#"+guestAccount)
+	}},
 	{name: "finish the end of a discovery", prepare: unwatched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "purge#"+l.discovery)
 	}},

@@ -153,8 +153,8 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 }
 
 // unclaimed returns the targets of what was found without those in which it
-// stands as found by another discovery of the IPAM. One that the IPAM does not
-// see any more has left it behind.
+// stands as found by another discovery of the IPAM. One that does not keep it any
+// more has left it behind.
 func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) ([]ipam.Target, error) {
 	keys := make([]Key, len(f.Targets))
 	for i, t := range f.Targets {
@@ -167,11 +167,9 @@ func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) ([]ipam.Target, er
 	targets := make([]ipam.Target, 0, len(f.Targets))
 	for i, t := range f.Targets {
 		if by := read[keys[i]].str(attrSource); by != "" && by != f.Discovery {
-			others, err := s.Discoveries(ctx, []string{by})
-			if err != nil {
+			if keeps, err := s.keeps(ctx, by, &f.Resource, t.IPAM); err != nil {
 				return nil, err
-			}
-			if len(others) > 0 && slices.Contains(others[0].IPAMs, t.IPAM) {
+			} else if keeps {
 				continue
 			}
 		}

@@ -1,0 +1,319 @@
+package store_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+)
+
+// gone is the guest's account, as watched has it looked at, having left.
+func gone(l *lab) *ipam.DiscoveredAccount {
+	return &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount, Attempted: 100, Succeeded: 90, Left: ipam.LeftAccount}
+}
+
+// left is watched with the guest's account having left, of which two VPCs are
+// known, one of them in a pool, and that one to another discovery too.
+func left(l *lab) {
+	watched(l)
+	s := l.store(l.table)
+	observe := func(discovery, id, cidr string) {
+		d := must(s.Discoveries(l.Context(), []string{discovery}))(l.T)[0]
+		ipams := must(s.IPAMs(l.Context(), d.IPAMs))(l.T)
+		r := ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: guestAccount, Region: "us-east-1"}
+		must(s.Observe(l.Context(), d, ipams, r, 90))(l.T)
+	}
+	observe(l.discovery, "vpc-1", "10.0.64.0/24")
+	observe(l.discovery, "vpc-2", "172.16.0.0/24")
+	standard := must(s.IPAMs(l.Context(), []string{l.ipam}))(l.T)[0].Discovery
+	must(0, s.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: standard, Region: "us-east-1", Account: guestAccount, Attempted: 1}))(l.T)
+	observe(standard, "vpc-1", "10.0.64.0/24")
+	must(0, s.SaveDiscoveredAccount(l.Context(), gone(l)))(l.T)
+}
+
+// forgotten is left with the account to be forgotten.
+func forgotten(l *lab) {
+	left(l)
+	must(forgetting(l.Context(), l, l.store(l.table)))(l.T)
+}
+
+func forgetting(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	return s.ForgetAccount(ctx, l.discovery, guestAccount, "", func(*ipam.Discovery) error { return nil })
+}
+
+// leaves keeps that the tenant's account is not looked at any more in the
+// landscape's Region, and returns what is known of it.
+func (l *landscape) leaves(d *ipam.Discovery, why ipam.Leave) *ipam.DiscoveredAccount {
+	l.Helper()
+	known, _, err := l.store.DiscoveredAccounts(l.Context(), d.ID, "eu-west-1", "", 0)
+	l.must(err)
+	known[0].Left = why
+	l.must(l.store.SaveDiscoveredAccount(l.Context(), known[0]))
+	return known[0]
+}
+
+func (l *landscape) forgets(d *ipam.Discovery) error {
+	_, err := l.store.ForgetAccount(l.Context(), d.ID, tenant, "eu-west-1", func(*ipam.Discovery) error { return nil })
+	return err
+}
+
+// An account that left keeps what it holds until it is forgotten: a hold, an
+// import with what is in it, and a place in a scope. Then all is free.
+func TestForgetAnAccountThatLeft(t *testing.T) {
+	l := newLandscape(t)
+	held, importing := l.pool("", false), l.pool("", true)
+	l.provision(held, "10.0.0.0/16")
+	l.provision(importing, "10.1.0.0/16")
+	l.observe(vpc("vpc-1", "10.0.0.0/24"))
+	l.observe(vpc("vpc-2", "10.1.0.0/24"))
+	l.observe(subnet("subnet-2", "vpc-2", "10.1.0.0/26"))
+	l.observe(vpc("vpc-3", "172.16.0.0/16"))
+	taken := func(pool *ipam.Pool) bool {
+		t.Helper()
+		_, err := l.allocate(watcher, pool, 0, strings.Replace("10.x.0.0/24", "x", map[string]string{held.ID: "0", importing.ID: "1"}[pool.ID], 1))
+		if err != nil && ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
+			t.Fatal(err)
+		}
+		return err != nil
+	}
+	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), tenant) || !strings.Contains(err.Error(), "eu-west-1") {
+		t.Errorf("while it is looked at: %v", err)
+	}
+	l.leaves(l.disco, ipam.LeftAccount)
+	fscktest.Clean(t, l.memory, l.now)
+	if !taken(held) || !taken(importing) {
+		t.Error("its space is given out, though it may live")
+	}
+	for range 2 { // once more is no error
+		l.must(l.forgets(l.disco))
+		fscktest.Clean(t, l.memory, l.now)
+	}
+	l.work()
+	fscktest.Clean(t, l.memory, l.now)
+	if taken(held) || taken(importing) {
+		t.Error("its space is not free")
+	}
+	known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "", "", 0)
+	l.must(err)
+	rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
+	l.must(err)
+	if len(known)+len(rows) > 0 {
+		t.Errorf("left are %+v and %+v", known, rows)
+	}
+	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), tenant) {
+		t.Errorf("once it is forgotten: %v", err)
+	}
+	l.now = l.now.Add(1)
+	fscktest.Clean(t, l.memory, l.now)
+}
+
+// What another discovery of the IPAM finds, too, goes on to be held all the
+// while, until that forgets it as well.
+func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
+	l := newLandscape(t)
+	pool := l.pool("", false)
+	l.provision(pool, "10.0.0.0/24")
+	other, _ := l.further(watcher)
+	r := vpc("vpc-1", "10.0.0.0/24")
+	l.observe(r)
+	_, err := l.store.Observe(t.Context(), other, []*ipam.IPAM{l.ipam}, r, 1)
+	l.must(err)
+	free := func() bool {
+		q := store.Allocate{Token: store.Token{Account: watcher}, Pool: pool.ID, Request: byLength(24), Preview: true, May: anyone}
+		_, err := l.on(l.memory).Allocate(context.Background(), q)
+		return err == nil
+	}
+	l.leaves(l.disco, ipam.LeftAccount)
+	l.must(l.forgets(l.disco))
+	l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+		if free() {
+			t.Error("the VPC's space is free")
+		}
+		return nil
+	}
+	l.work()
+	l.faulty.Inject = nil
+	fscktest.Clean(t, l.memory, l.now)
+	l.leaves(other, ipam.LeftRegion)
+	if err := l.forgets(other); ipam.CodeOf(err) != ipam.CodeIncorrectState {
+		t.Errorf("in a Region that is one of the discovery's again: %v", err)
+	}
+	_, err = l.store.ModifyDiscovery(t.Context(), other.ID, ipam.ActModify, func(d *ipam.Discovery) error { d.OperatingRegions = []string{"us-east-1"}; return nil })
+	l.must(err)
+	l.must(l.forgets(other))
+	l.work()
+	fscktest.Clean(t, l.memory, l.now)
+	if !free() {
+		t.Error("the VPC's space is not free")
+	}
+}
+
+// An account that is looked at again while it is being forgotten keeps what is
+// found from then on, whether a run or an event tells of it, and however late.
+func TestAccountThatComesBack(t *testing.T) {
+	for name, look := range map[string]ipam.DiscoveredAccount{
+		"a run":                   {Attempted: 200},
+		"an event":                {},
+		"a run that began before": {Attempted: 1, Succeeded: 1},
+	} {
+		for when, last := range map[string]bool{"before the first CIDR is forgotten": false, "before the account is": true} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				l := newLandscape(t)
+				l.provision(l.pool("", false), "10.0.0.0/24")
+				for _, cidr := range []string{"10.0.0.0/26", "10.0.0.64/26"} {
+					l.observe(vpc("vpc-"+cidr, cidr))
+				}
+				l.leaves(l.disco, ipam.LeftAccount)
+				l.must(l.forgets(l.disco))
+				seen, back := vpc("vpc-3", "10.0.0.128/26"), look
+				back.Discovery, back.Region, back.Account = l.disco.ID, "eu-west-1", tenant
+				row := store.Key{PK: store.DiscoveryKey(l.disco.ID).PK, SK: store.DiscoveredAccountAfter(&back)}
+				came := false
+				table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
+					ends := slices.ContainsFunc(c.Writes, func(w store.Write) bool { return w.Key == row })
+					if c.Kind == storetest.Transact && !came && (ends || !last) {
+						came = true
+						l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
+						l.observe(seen)
+					}
+					return nil
+				}}
+				l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant))
+				l.work()
+				fscktest.Clean(t, l.memory, l.now)
+				known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "", "", 0)
+				l.must(err)
+				if !came || len(known) != 1 || known[0].Left != ipam.Stays {
+					t.Errorf("the account, that came back: %t, is at %+v", came, known)
+				}
+				rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
+				l.must(err)
+				if !slices.ContainsFunc(rows, func(r *ipam.ResourceCIDR) bool { return r.ID == seen.ID }) {
+					t.Errorf("what was found is not among %+v", rows)
+				}
+			})
+		}
+	}
+}
+
+// What is laid anew while it is being forgotten is forgotten, too.
+func TestLaidWhileItIsForgotten(t *testing.T) {
+	l := newLandscape(t)
+	l.provision(l.pool("", false), "10.0.0.0/24")
+	r := vpc("vpc-1", "10.0.0.0/26")
+	l.observe(r)
+	l.leaves(l.disco, ipam.LeftAccount)
+	l.must(l.forgets(l.disco))
+	r.Name = "changed"
+	table := &overtaken{Table: l.memory, by: func() { l.observe(r) }}
+	l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant))
+	fscktest.Clean(t, l.memory, l.now)
+	if found, _, err := l.store.Found(t.Context(), l.disco.ID, "eu-west-1", tenant, "", 0); err != nil || len(found) > 0 {
+		t.Errorf("%+v is left, %v", found, err)
+	}
+}
+
+// An account that is forgotten while a second schedule's run marks it stays so.
+func TestMarkedWhileItIsForgotten(t *testing.T) {
+	l := newLandscape(t)
+	known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "eu-west-1", "", 0)
+	l.must(err)
+	table := &overtaken{Table: l.memory, by: func() {
+		l.leaves(l.disco, ipam.LeftAccount)
+		l.must(l.forgets(l.disco))
+	}}
+	known[0].Left = ipam.LeftAccount
+	l.must(l.on(table).SaveDiscoveredAccount(t.Context(), known[0]))
+	l.work()
+	fscktest.Clean(t, l.memory, l.now)
+	if known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "", "", 0); err != nil || len(known) > 0 {
+		t.Errorf("%+v is left, %v", known, err)
+	}
+}
+
+// That an account left is kept only of one that nothing has looked at since.
+func TestSaveThatAnAccountLeft(t *testing.T) {
+	l := newLab(t)
+	watched(l)
+	s := l.store(l.table)
+	at := func(attempted int64, why ipam.Leave) ipam.DiscoveredAccount {
+		a := *gone(l)
+		a.Attempted, a.Succeeded, a.Left = attempted, min(90, attempted), why
+		return a
+	}
+	for _, c := range []struct {
+		name string
+		save ipam.DiscoveredAccount
+		want ipam.DiscoveredAccount
+	}{
+		{"known from before the last run", at(99, ipam.LeftAccount), at(100, ipam.Stays)},
+		{"known from the last run", at(100, ipam.LeftAccount), at(100, ipam.LeftAccount)},
+		{"for another reason", at(100, ipam.LeftRegion), at(100, ipam.LeftAccount)},
+		{"a run from before", at(50, ipam.Stays), at(100, ipam.Stays)},
+		{"the same again", at(50, ipam.Stays), at(100, ipam.Stays)},
+		{"left again", at(100, ipam.LeftRegion), at(100, ipam.LeftRegion)},
+		{"a run", at(200, ipam.Stays), at(200, ipam.Stays)},
+	} {
+		must(0, s.SaveDiscoveredAccount(t.Context(), &c.save))(t)
+		found, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "us-east-1", "", 0)
+		must(0, err)(t)
+		if diff := cmp.Diff(&c.want, found[1]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+	l.fsck()
+}
+
+// An account is forgotten Region by Region, or in all Regions if it has left all.
+func TestForgetRegionByRegion(t *testing.T) {
+	l := newLab(t)
+	watched(l)
+	s := l.store(l.table)
+	save := func(region string, why ipam.Leave) {
+		t.Helper()
+		must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: region, Account: guestAccount, Attempted: 100, Left: why}))(t)
+	}
+	forget := func(region string) []string {
+		known, err := s.ForgetAccount(t.Context(), l.discovery, guestAccount, region, func(*ipam.Discovery) error { return nil })
+		var regions []string
+		for _, a := range known {
+			regions = append(regions, a.Region+" "+string(a.Left))
+		}
+		if err != nil {
+			regions = append(regions, string(ipam.CodeOf(err)))
+		}
+		return regions
+	}
+	save("us-west-1", ipam.LeftRegion)
+	save("us-west-2", ipam.LeftRegion)
+	for _, c := range []struct {
+		region string
+		want   []string
+	}{
+		{"", []string{"IncorrectState"}},
+		{"us-east-1", []string{"IncorrectState"}},
+		{"us-east", []string{"InvalidParameterValue"}},
+		{"us-west-1", []string{"us-west-1 forgotten"}},
+	} {
+		if got := forget(c.region); !slices.Equal(got, c.want) {
+			t.Errorf("in %q: %q, want %q", c.region, got, c.want)
+		}
+		l.fsck()
+	}
+	save("us-east-1", ipam.LeftAccount)
+	if got, want := forget(""), []string{"us-east-1 forgotten", "us-west-1 forgotten", "us-west-2 forgotten"}; !slices.Equal(got, want) {
+		t.Errorf("in all: %q, want %q", got, want)
+	}
+	l.work()
+	l.fsck()
+	if known, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "", "", 0); err != nil || len(known) != 1 || known[0].Account != labAccount {
+		t.Errorf("%+v, %v: want the other account alone", known, err)
+	}
+}
