@@ -260,7 +260,7 @@ func TestEvent(t *testing.T) {
 	w := newWorld(t)
 	scope, top := w.network()
 	w.must("Custom::IpamPool", "Dev", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Locale": "us-east-1", "Tags": tagsOf("environment", "dev"), "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
-	e.ResponseURL = w.bucket.URL
+	e.ResponseURL = "https://" + bucketHost
 	if a := w.send(e); a.Status != cfn.StatusSuccess || a.Data["Cidr"] != "10.0.16.0/24" {
 		t.Errorf("%+v", a)
 	}

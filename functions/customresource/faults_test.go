@@ -70,7 +70,88 @@ func acts() []act {
 		{"make a scope", none, func(w *world, _, _ string) string {
 			return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("a", "b")})
 		}},
+		{"allocate by a selector and a key", none, func(w *world, _, _ string) string {
+			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 24, "StableKey": "k"})
+		}},
+		{"change a pool in place", func(w *world, scope, top string) {
+			p := inline(scope, top, "10.0.16.0/22")
+			p["Tags"] = tagsOf("a", "1", "b", "2")
+			w.must("Custom::IpamPool", "X", p)
+		},
+			func(w *world, scope, top string) string {
+				p := inline(scope, top, "10.0.16.0/22")
+				p["Tags"], p["Description"] = tagsOf("a", "2", "c", "3"), "d"
+				return w.deploy("Custom::IpamPool", "X", p)
+			}},
+		{"change a scope", func(w *world, _, _ string) {
+			w.must("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("a", "b")})
+		},
+			func(w *world, _, _ string) string {
+				return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Description": "d", "Tags": tagsOf("c", "d")})
+			}},
+		{"make an IPAM", func(w *world, _, _ string) { w.remove("Top"); w.remove("Ipam") }, func(w *world, _, _ string) string {
+			return w.deploy("Custom::Ipam", "X", properties{"Description": "d"})
+		}},
+		{"change an IPAM", func(w *world, _, _ string) {
+			w.remove("Top")
+			w.remove("Ipam")
+			w.must("Custom::Ipam", "X", properties{"Description": "d", "OperatingRegions": []any{properties{"RegionName": "eu-west-1"}}})
+		},
+			func(w *world, _, _ string) string {
+				return w.deploy("Custom::Ipam", "X", properties{"OperatingRegions": []any{properties{"RegionName": "eu-west-2"}}, "Tags": tagsOf("a", "b")})
+			}},
+		{"release", allocation, func(w *world, _, _ string) string { return w.tryRemove("X") }},
+		{"deprovision", func(w *world, scope, top string) {
+			w.must("Custom::IpamPool", "P", inline(scope, top))
+			w.must("Custom::IpamPoolCidr", "X", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 22})
+		},
+			func(w *world, _, _ string) string { return w.tryRemove("X") }},
+		{"delete a pool", func(w *world, scope, top string) {
+			w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
+		},
+			func(w *world, _, _ string) string { return w.tryRemove("X") }},
+		{"delete a scope", func(w *world, _, _ string) {
+			w.must("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id})
+		},
+			func(w *world, _, _ string) string { return w.tryRemove("X") }},
+		{"delete an IPAM", func(w *world, _, _ string) {
+			w.remove("Top")
+			w.remove("Ipam")
+			w.must("Custom::Ipam", "X", properties{})
+		},
+			func(w *world, _, _ string) string { return w.tryRemove("X") }},
 	}
+}
+
+// tryRemove deletes a resource of the stack, which has it still if that fails.
+func (w *world) tryRemove(logical string) (reason string) {
+	w.Helper()
+	s := w.standing[logical]
+	e := w.event(cfn.RequestDelete, s.kind, logical, s.properties)
+	a := w.send(e)
+	if a.Status == cfn.StatusSuccess {
+		delete(w.standing, logical)
+		return ""
+	}
+	if a.PhysicalResourceID != s.id || a.Reason == "" {
+		w.Fatalf("the delete of %s is answered with %+v", s.id, a)
+	}
+	return a.Reason
+}
+
+// undo ends what an act has made, and fails the test unless there is what there
+// was at the start, or, if prepare has ended the network for good, nothing.
+func (w *world) undo(start string) {
+	w.Helper()
+	for _, logical := range []string{"X", "P"} {
+		if w.standing[logical] != nil {
+			w.remove(logical)
+		}
+	}
+	if w.standing["Top"] == nil {
+		start = newWorld(w.T).content()
+	}
+	w.same(start)
 }
 
 // faults is what goes wrong in a run: the calls of the table with these places,
@@ -119,12 +200,7 @@ func run(t *testing.T, a act, f faults) int {
 	if t.Failed() {
 		t.Fatalf("%s with faults at %s; the reason was %q", a.name, f, reason)
 	}
-	for _, logical := range []string{"X", "P"} {
-		if w.standing[logical] != nil {
-			w.remove(logical)
-		}
-	}
-	w.same(start)
+	w.undo(start)
 	if t.Failed() {
 		t.Fatalf("%s with faults at %s; the reason was %q", a.name, f, reason)
 	}

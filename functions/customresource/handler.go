@@ -39,7 +39,7 @@ const (
 	nothing = "nothing-was-made"
 	// unfinished, and the seed of the request's tokens behind it, is that of a
 	// create of which it could not be found out what it made. Its Delete finds
-	// that out by the same tokens.
+	// that out by the same tokens, and in the pool that was selected.
 	unfinished = "unfinished:"
 )
 
@@ -191,14 +191,15 @@ func (h *Handler) log(ctx context.Context, e *cfn.Event, id string, err, unsent 
 // request is a request of CloudFormation on its way.
 type request struct {
 	*cfn.Event
-	h    *Handler
-	seed string // of its tokens
+	h        *Handler
+	seed     string // of its tokens
+	selected string // by a selector: the pool and its scope, with a | between; "" if nothing is yet
 }
 
 func (h *Handler) newRequest(e *cfn.Event) *request {
 	r := &request{Event: e, h: h, seed: digest(e.StackID, e.LogicalResourceID, e.RequestID)}
-	if seed, ok := strings.CutPrefix(e.PhysicalResourceID, unfinished); ok && e.RequestType == cfn.RequestDelete {
-		r.seed = seed
+	if made, ok := strings.CutPrefix(e.PhysicalResourceID, unfinished); ok && e.RequestType == cfn.RequestDelete {
+		r.seed, r.selected, _ = strings.Cut(made, "|")
 	}
 	return r
 }
@@ -210,7 +211,12 @@ func (r *request) token(step ...string) *string {
 	return &t
 }
 
-func (r *request) unfinished() string { return unfinished + r.seed }
+func (r *request) unfinished() string {
+	if r.selected == "" {
+		return unfinished + r.seed
+	}
+	return unfinished + r.seed + "|" + r.selected
+}
 
 // standing returns the physical id that the stack has by now, or the other one
 // if it has none.

@@ -91,6 +91,10 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 	case id != "":
 		return ipam.Errorf(ipam.CodeInvalidParameterCombination, "The properties %s and IpamPoolSelector name a pool each. Give one of them.", property)
 	case s.pool != "":
+		r.selected = s.pool + "|" + s.scope
+		return nil
+	case r.selected != "":
+		s.pool, s.scope, _ = strings.Cut(r.selected, "|")
 		return nil
 	}
 	var pools []types.IpamPool
@@ -109,6 +113,7 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 		return ipam.Errorf(ipam.CodeInvalidParameterValue, "No pool meets the IpamPoolSelector %s. Ask for less, or give a pool what is asked for.", s.IpamPoolSelector)
 	case 1:
 		s.pool, s.scope = *pools[0].IpamPoolId, idOf(pools[0].IpamScopeArn)
+		r.selected = s.pool + "|" + s.scope
 		return nil
 	}
 	var names []string

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,7 +108,21 @@ func TestSelectionChanges(t *testing.T) {
 	first := pool("First", "dev")
 	a := *w.must("Custom::IpamAllocation", "A", selecting("dev", 26, ""))
 
-	pool("First", "old")
+	pool("First", "old") // now the selector selects nothing
+	if r := w.send(w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "A", selecting("dev", 26, ""))); r.PhysicalResourceID != a.id {
+		t.Errorf("%s is replaced by %s", a.id, r.PhysicalResourceID)
+	}
+	// A change that is refused cannot be taken back now, and moves nothing: it is
+	// not known any more that the selector is the one that the allocation came by.
+	before := w.content()
+	for _, environments := range [][2]string{{"dev", "test"}, {"test", "dev"}} {
+		e := w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "A", selecting(environments[1], 26, ""))
+		e.OldResourceProperties = asStrings(selecting(environments[0], 26, "")).(properties)
+		if r := w.send(e); r.Status != cfn.StatusFailed || r.PhysicalResourceID != a.id || !strings.Contains(r.Reason, `No pool meets the IpamPoolSelector tag:environment="`+environments[1]) {
+			t.Errorf("%+v", r)
+		}
+	}
+	w.same(before)
 	second := pool("Second", "dev") // what the selector selects now
 	e := w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "A", selecting("dev", 26, ""))
 	if r := w.send(e); r.PhysicalResourceID != a.id {
@@ -143,4 +159,76 @@ func TestSelectionChanges(t *testing.T) {
 	if b := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": second, "NetmaskLength": 27, "Description": "x"}); b.attributes["IpamPoolId"] != second {
 		t.Errorf("%+v", b)
 	}
+}
+
+// A create whose outcome is not known is undone in the pool that it selected,
+// whatever the selector selects by then.
+func TestSelectionOfWhatIsUnfinished(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then []string // environments of the first pool and of another
+	}{
+		{"it selects nothing", []string{"old", "old"}},
+		{"it selects two", []string{"dev", "dev"}},
+		{"it selects another pool", []string{"old", "dev"}},
+	} {
+		for _, applied := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, applied %t", c.name, applied), func(t *testing.T) {
+				w := newWorld(t)
+				scope, top := w.network()
+				pool := func(logical, environment string) {
+					w.must("Custom::IpamPool", logical, properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Tags": tagsOf("environment", environment)})
+				}
+				logicals := []string{"First", "Second"}
+				for i, logical := range logicals {
+					pool(logical, []string{"dev", "old"}[i])
+					w.must("Custom::IpamPoolCidr", "C"+logical, properties{"IpamPoolId": w.standing[logical].id, "NetmaskLength": 24})
+				}
+				for _, made := range []struct {
+					kind, operation string
+					p               properties
+				}{
+					{"Custom::IpamAllocation", "AllocateIpamPoolCidr", properties{"NetmaskLength": 26}},
+					{"Custom::IpamPool", "CreateIpamPool", properties{"AddressFamily": "ipv4"}},
+				} {
+					caller := w.h.caller
+					w.use(lost{caller, made.operation, applied})
+					made.p["IpamPoolSelector"] = properties{"Tags": tagsOf("environment", "dev")}
+					e := w.event(cfn.RequestCreate, made.kind, "X", made.p)
+					a := w.send(e)
+					if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, unfinished) {
+						t.Fatalf("%+v", a)
+					}
+					w.use(caller)
+					for i, logical := range logicals {
+						pool(logical, c.then[i])
+					}
+					w.end(made.kind, "X", a.PhysicalResourceID, e.ResourceProperties)
+					for i, logical := range logicals {
+						pool(logical, []string{"dev", "old"}[i])
+					}
+				}
+				for _, logical := range []string{"CFirst", "CSecond", "First", "Second", "Top", "Ipam"} {
+					w.remove(logical) // which they could not be if anything were left in them
+				}
+			})
+		}
+	}
+}
+
+// lost loses all answers of an operation, whether it is carried out or not.
+type lost struct {
+	Caller
+	operation string
+	applied   bool
+}
+
+func (c lost) Call(ctx context.Context, operation string, in any) (any, error) {
+	if operation != c.operation {
+		return c.Caller.Call(ctx, operation, in)
+	}
+	if c.applied {
+		_, _ = c.Caller.Call(ctx, operation, in)
+	}
+	return nil, errors.New("connection reset")
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -28,37 +28,37 @@ const account = "111122223333"
 
 var started = time.Unix(1_800_000_000, 0).UTC()
 
-// bucket is where CloudFormation waits for answers.
+// bucket is where CloudFormation waits for answers: the transport of a client.
 type bucket struct {
-	*httptest.Server
+	*testing.T
 	mu      sync.Mutex
 	answers []cfn.Response
-	bodies  []string
 	refuse  int // so many answers from now on are refused
 }
 
-func newBucket(t *testing.T) *bucket {
-	b := &bucket{}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		body, _ := io.ReadAll(r.Body)
-		switch {
-		case r.Method != http.MethodPut, r.Header["Content-Type"] != nil, len(body) > 4096, r.ContentLength != int64(len(body)):
-			t.Errorf("CloudFormation gets no such answer: %s %v, %d bytes", r.Method, r.Header, len(body))
-		case b.refuse > 0:
-			b.refuse--
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		var a cfn.Response
-		if err := json.Unmarshal(body, &a); err != nil {
-			t.Error(err)
-		}
-		b.answers, b.bodies = append(b.answers, a), append(b.bodies, string(body))
-	}))
-	t.Cleanup(b.Close)
-	return b
+const bucketHost = "cloudformation-custom-resource-response.example.com"
+
+// RoundTrip takes an answer. What goes elsewhere goes there.
+func (b *bucket) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != bucketHost {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	if r.Method != http.MethodPut || r.Header["Content-Type"] != nil || len(body) > 4096 || r.ContentLength != int64(len(body)) {
+		b.Errorf("CloudFormation gets no such answer: %s %v, %d bytes", r.Method, r.Header, len(body))
+	}
+	if b.refuse > 0 {
+		b.refuse--
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Status: "503 Service Unavailable", Body: http.NoBody, Request: r}, nil
+	}
+	var a cfn.Response
+	if err := json.Unmarshal(body, &a); err != nil {
+		b.Error(err)
+	}
+	b.answers = append(b.answers, a)
+	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Body: http.NoBody, Request: r}, nil
 }
 
 func (b *bucket) last() cfn.Response {
@@ -109,7 +109,7 @@ func (s spying) Call(ctx context.Context, operation string, in any) (any, error)
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, table: &storetest.Memory{}, bucket: newBucket(t), standing: map[string]*standing{},
+	w := &world{T: t, table: &storetest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
 		stack: "arn:aws:cloudformation:us-east-1:" + account + ":stack/network/6d2f7a30"}
 	w.faulty = &storetest.Faulty{Table: w.table}
 	ids := 0
@@ -131,7 +131,7 @@ func (w *world) use(c Caller) {
 		Logger: slog.New(slog.NewJSONHandler(&w.log, nil)),
 		Now:    func() time.Time { return started },
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Client: w.bucket.Client(),
+		Client: &http.Client{Transport: w.bucket},
 	})
 }
 
@@ -143,7 +143,7 @@ func (w *world) event(request cfn.RequestType, kind, logical string, p propertie
 	p = asStrings(p).(properties)
 	p["ServiceToken"] = "arn:aws:lambda:us-east-1:" + account + ":function:f"
 	e := cfn.Event{
-		RequestType: request, RequestID: fmt.Sprint("request-", w.requests), ResponseURL: w.bucket.URL + "/?X-Amz-Signature=secret",
+		RequestType: request, RequestID: fmt.Sprint("request-", w.requests), ResponseURL: "https://" + bucketHost + "/?X-Amz-Signature=secret",
 		ResourceType: kind, LogicalResourceID: logical, StackID: w.stack, ResourceProperties: p,
 	}
 	if s := w.standing[logical]; s != nil {
@@ -175,12 +175,31 @@ func asStrings(v any) any {
 	return fmt.Sprint(v)
 }
 
+// serve has the function serve a request as Lambda does: in the time that there
+// is, and again, at most twice, if it fails, or dies and says nothing.
+func (w *world) serve(e cfn.Event) {
+	w.Helper()
+	var err error
+	for range 3 {
+		err = errors.New("the function died")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
+			defer cancel()
+			err = w.h.Handle(ctx, e)
+		}()
+		if <-done; err == nil {
+			return
+		}
+	}
+	w.Fatalf("%s of %s: no answer: %v", e.RequestType, e.ResourceType, err)
+}
+
 // send has the function serve a request and returns its answer.
 func (w *world) send(e cfn.Event) cfn.Response {
 	w.Helper()
-	if err := w.h.Handle(w.Context(), e); err != nil {
-		w.Fatalf("no answer: %v", err)
-	}
+	w.serve(e)
 	a := w.bucket.last()
 	if a.RequestID != e.RequestID || a.StackID != e.StackID || a.LogicalResourceID != e.LogicalResourceID || a.PhysicalResourceID == "" || a.NoEcho {
 		w.Fatalf("an answer to another request, or without an id: %+v", a)
