@@ -3,7 +3,13 @@ package ops
 import "github.com/cadastre-ipam/cadastre/shared/store"
 
 // service is what the operations work on.
-type service struct{ store *store.Store }
+type service struct {
+	store        *store.Store
+	organization Organization // nil: is not asked
+}
+
+// Option adds what operations work on beside the store.
+type Option func(*service)
 
 // New returns the registry of all operations on a store, whose calls auth
 // decides on. New(nil, nil) can be listed, for the docs and the clients'
@@ -17,12 +23,16 @@ type service struct{ store *store.Store }
 // A resource discovery exists for the account that the deployment belongs to,
 // too, which reads every account with roles of its own anyway: it may associate
 // its IPAMs with it.
-func New(s *store.Store, auth Authorizer) *Registry {
+func New(s *store.Store, auth Authorizer, options ...Option) *Registry {
 	r := NewRegistry(auth)
 	if s != nil {
 		r.owner = s.Owner()
 	}
-	o := service{s}
+	o := service{store: s}
+	for _, option := range options {
+		option(&o)
+	}
+	r.managed, r.within = o.managed, o.withStanding
 
 	Define(r, "CreateIpam", Meta{Class: Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes and its default resource discovery."}, o.createIPAM)
 	Define(r, "ModifyIpam", Meta{Class: Administer, Mutates: true, Summary: "Changes an IPAM's description, operating Regions and settings."}, o.modifyIPAM)
@@ -53,7 +63,10 @@ func New(s *store.Store, auth Authorizer) *Registry {
 	Define(r, "DeleteIpamPool", Meta{Class: Administer, Mutates: true, Summary: "Deletes a pool; with Cascade, its CIDRs, allocations and child pools too."}, o.deletePool)
 	Define(r, "DescribeIpamPools", Meta{Class: Read, Paginated: true, Summary: "Lists pools."}, o.describePools)
 
-	Define(r, "PutIpamPoolShare", Meta{Class: Administer, Mutates: true, Summary: "Shares a pool with an account or an organisation, which then see it and allocate from it. An extension."}, o.putShare)
+	Define(r, "EnableIpamOrganizationAdminAccount", Meta{Class: Administer, Management: true, Mutates: true, Summary: "Declares that the account Cadastre is deployed in administers the organisation's addresses. For the management account."}, o.enableAdministrator)
+	Define(r, "DisableIpamOrganizationAdminAccount", Meta{Class: Administer, Management: true, Mutates: true, Summary: "Ends the declaration of EnableIpamOrganizationAdminAccount. For the management account."}, o.disableAdministrator)
+
+	Define(r, "PutIpamPoolShare", Meta{Class: Administer, Mutates: true, Summary: "Shares a pool with an account, an organisational unit or an organisation, which then see it and allocate from it. An extension."}, o.putShare)
 	Define(r, "DeleteIpamPoolShare", Meta{Class: Administer, Mutates: true, Summary: "Ends a share; what was allocated stays. An extension."}, o.deleteShare)
 	Define(r, "DescribeIpamPoolShares", Meta{Class: Read, Paginated: true, Summary: "Lists the shares of pools. An extension."}, o.describeShares)
 

@@ -54,6 +54,7 @@ type Meta struct {
 	Paginated  bool
 	Idempotent bool   // takes a ClientToken
 	Home       bool   // for callers of the owner account only: it concerns the deployment, not what an account owns
+	Management bool   // for callers of the organisation's management account only, whatever class they have
 	Summary    string // one line for the docs and OpenAPI
 }
 
@@ -113,6 +114,9 @@ type Registry struct {
 	auth       Authorizer
 	owner      string // the account that the deployment belongs to
 	operations map[string]*Operation
+
+	managed func(ctx context.Context, operation string) error // refuses who does not call from the management account
+	within  func(context.Context) context.Context             // in which an operation runs; nil: the door's
 }
 
 // NewRegistry returns an empty registry whose calls auth decides on. A registry
@@ -163,8 +167,9 @@ func (r *Registry) Operations() []*Operation {
 // Call carries out an operation for the context's caller. in is a pointer to
 // the operation's input type and out one to its output type. Before the
 // operation itself it refuses, in this order: an unknown action, a caller
-// without the operation's class, an input that lacks a required member or has a
-// value outside the API model's ranges and enumerations, and DryRun.
+// without the operation's class or of another account than it is for, an input
+// that lacks a required member or has a value outside the API model's ranges and
+// enumerations, and DryRun.
 func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err error) {
 	o, ok := r.operations[name]
 	if !ok {
@@ -184,6 +189,9 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if dryRun(in) {
 		return nil, ipam.Errorf(ipam.CodeDryRunOperation, "Request would have succeeded, but DryRun flag is set.")
 	}
+	if r.within != nil {
+		ctx = r.within(ctx)
+	}
 	return o.invoke(ctx, in)
 }
 
@@ -201,6 +209,9 @@ func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	if c.Account == "" || c.ARN == "" {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation,
 			"You are not authorized to perform this operation. %s came without a verified account and principal; sign the request with IAM credentials.", o.Name)
+	}
+	if o.Management {
+		return r.managed(ctx, o.Name)
 	}
 	err := r.auth.Authorize(ctx, c, o.Class)
 	if ipam.CodeOf(err) == ipam.CodeUnauthorizedOperation {

@@ -21,8 +21,8 @@ import (
 type (
 	// IpamPoolSharePermission is what a share allows.
 	IpamPoolSharePermission string
-	// IpamPoolShare is a pool's share with a principal: an account id or an
-	// organisation id.
+	// IpamPoolShare is a pool's share with a principal: the id of an account, an
+	// organizational unit or an organisation.
 	IpamPoolShare struct {
 		IpamPoolId, Principal *string
 		Permission            IpamPoolSharePermission
@@ -64,40 +64,46 @@ func newShare(pool, principal string) *IpamPoolShare {
 	return &IpamPoolShare{&pool, &principal, ShareAllocate}
 }
 
-// principals are what a pool may be shared with so that the caller sees it.
-func (c Caller) principals() []string {
-	if c.OrganizationID == "" {
-		return []string{c.Account}
-	}
-	return []string{c.Account, c.OrganizationID}
-}
-
-// reach refuses a pool that is neither the caller's nor shared with it as if
-// it did not exist.
+// reach refuses a pool that is neither the caller's nor shared with it as if it
+// did not exist.
 func reach(ctx context.Context, p *ipam.Pool) error {
-	if c := CallerFrom(ctx); p.SharedWith(c.principals()) {
+	c := CallerFrom(ctx)
+	if own(ctx, &p.Meta) == nil || p.SharedWith(c.told()) {
 		return nil
 	}
-	return own(ctx, &p.Meta)
+	// To find out the rest takes calls, so it is only for a pool that may be
+	// shared with that.
+	rest := func(principal string) bool {
+		return strings.HasPrefix(principal, unitPrefix) || c.OrganizationID == "" && organizID.MatchString(principal)
+	}
+	if slices.ContainsFunc(p.Shares, rest) && p.SharedWith(principals(ctx)) {
+		return nil
+	}
+	return ipam.NotFound(p.ID)
 }
 
+// As the Organizations API reference has them: the ids of accounts, organisations
+// and units, and the ARNs of the latter two.
+const organizationPattern, unitPattern = `o-[a-z0-9]{10,32}`, `ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}`
+
 var (
-	// As the Organizations API reference has them: AWS account id,
-	// organization id, and the path that aws:PrincipalOrgPaths is compared with.
 	accountID = regexp.MustCompile(`^\d{12}$`)
-	organizID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
-	orgPath   = regexp.MustCompile(`^o-[a-z0-9]{10,32}/r-`)
+	organizID = regexp.MustCompile(`^` + organizationPattern + `$`)
+	unitID    = regexp.MustCompile(`^` + unitPattern + `$`)
+	entityARN = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::\d{12}:(?:organization/(` + organizationPattern + `)|ou/` + organizationPattern + `/(` + unitPattern + `))$`)
 )
 
+// checkPrincipal returns the id of a principal, of which the ARN may be given in
+// its place.
 func checkPrincipal(p *string) (string, error) {
-	switch s := aws.ToString(p); {
-	case accountID.MatchString(s), organizID.MatchString(s):
-		return s, nil
-	case orgPath.MatchString(s):
-		return "", ipam.Errorf(ipam.CodeUnsupportedOperation, "The Principal %s is an organizational unit, with which pools cannot be shared yet: a request does not tell its caller's unit. Share with the unit's accounts, or with the organization %s.", schema.Excerpt(s), strings.SplitN(s, "/", 2)[0])
-	default:
-		return "", schema.Invalid("Principal", s, "Use an account id of 12 digits, or an organization id such as o-a1b2c3d4e5.")
+	s := aws.ToString(p)
+	if m := entityARN.FindStringSubmatch(s); m != nil {
+		return m[1] + m[2], nil // of which one is ""
 	}
+	if accountID.MatchString(s) || organizID.MatchString(s) || unitID.MatchString(s) {
+		return s, nil
+	}
+	return "", schema.Invalid("Principal", s, "Use an account id of 12 digits, the id of an organizational unit such as ou-f6g7-h8i9j0k1 or of an organization such as o-a1b2c3d4e5, or the ARN of either.")
 }
 
 // putShare is idempotent by nature: a share that is there stays.
@@ -112,6 +118,9 @@ func (o service) putShare(ctx context.Context, in *PutIpamPoolShareInput) (*PutI
 		}
 		if principal == p.Owner {
 			return schema.Invalid("Principal", principal, "It is the pool's owner, who needs no share.")
+		}
+		if strings.HasPrefix(principal, unitPrefix) {
+			return o.checkUnit(ctx, principal)
 		}
 		return nil
 	})
@@ -187,24 +196,26 @@ func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesI
 }
 
 // allPools lists the pools that the caller sees, from behind the id after in
-// the part via: its own, with via "", and then, principal by principal, those
+// the part via: its own, with via "", and then, by ascending principal, those
 // shared with it; each by ascending id, and once. The position of a shared
 // one tells the principal behind the id.
 func (o service) allPools(ctx context.Context, after, via string) list[ipam.Pool] {
 	return func(yield func(entry[ipam.Pool], error) bool) {
-		principals := CallerFrom(ctx).principals()
-		first := slices.Index(principals, via)
-		switch {
-		case via == "":
+		if via == "" {
 			for e, err := range o.pools().owned(ctx, after) {
 				if !yield(e, err) || err != nil {
 					return
 				}
 			}
-			first, after = 0, ""
-		case first < 0:
+		}
+		if _, err := checkPrincipal(&via); via != "" && err != nil {
 			yield(entry[ipam.Pool]{}, page{}.invalid())
 			return
+		}
+		principals := principals(ctx)
+		first, here := slices.BinarySearch(principals, via)
+		if !here {
+			after = "" // the caller has left that one, or begins
 		}
 		for i := first; i < len(principals); i++ {
 			for more := true; more; more = after != "" {
