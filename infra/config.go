@@ -15,6 +15,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
 // Config is what the deployer chooses, as members of the CDK context: in
@@ -39,6 +40,8 @@ type Config struct {
 	DiscoveryMinutes int
 	ResourceMetrics  bool
 	NotifyEmail      string
+	VendingRole      string // "" if no VPCs are made from pools
+	FromPoolsOnly    bool
 }
 
 var (
@@ -81,6 +84,9 @@ func (c *Config) fields() map[string]any {
 		"discoveryMinutes": &c.DiscoveryMinutes,
 		"resourceMetrics":  &c.ResourceMetrics,
 		"notifyEmail":      &c.NotifyEmail,
+
+		"vendingRole":       &c.VendingRole,
+		"vpcsFromPoolsOnly": &c.FromPoolsOnly,
 	}
 }
 
@@ -89,7 +95,7 @@ func (c *Config) fields() map[string]any {
 // leave open what was meant to be closed; CDK's own members have a colon or a
 // slash in their names, or a dash.
 func ParseConfig(context map[string]any) (Config, error) {
-	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5}
+	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, VendingRole: vending.DefaultRole}
 	var errs []error
 	fields := c.fields()
 	for _, name := range slices.Sorted(maps.Keys(context)) {
@@ -198,6 +204,15 @@ func (c *Config) check() (errs []error) {
 		matches("accounts", c.Accounts, accountList, "organization, or 111122223333,444455556666")
 	}
 	matches("readerRole", c.ReaderRole, roleName, "cadastre-reader: letters, digits and any of +=,.@_-, at most 64")
+	if c.VendingRole != "" {
+		matches("vendingRole", c.VendingRole, roleName, "CadastreVending: letters, digits and any of +=,.@_-, at most 64")
+	}
+	if c.VendingRole == c.ReaderRole {
+		errs = append(errs, fmt.Errorf("vendingRole: readerRole is %q too; one reads and the other makes VPCs, so they need two names", c.ReaderRole))
+	}
+	if c.FromPoolsOnly && c.VendingRole == "" {
+		errs = append(errs, errors.New("vpcsFromPoolsOnly: without a vendingRole no VPCs are made at all"))
+	}
 	if c.DiscoveryMinutes < 1 || c.DiscoveryMinutes > 24*60 {
 		errs = append(errs, fmt.Errorf("discoveryMinutes: %d is not from 1 to %d", c.DiscoveryMinutes, 24*60))
 	}

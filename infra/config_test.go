@@ -15,7 +15,7 @@ import (
 )
 
 func TestConfig(t *testing.T) {
-	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5}
+	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, VendingRole: "CadastreVending"}
 	with := func(change func(*Config)) Config {
 		c := defaults
 		change(&c)
@@ -28,6 +28,7 @@ func TestConfig(t *testing.T) {
 			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Architecture: "x86_64", LogRetentionDays: 30,
 			AlarmEmail: "network@example.com", Destroyable: true,
 			Accounts: "111122223333,444455556666", ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
+			VendingRole: "ipam-vending", FromPoolsOnly: true,
 		}
 	})
 	for _, c := range []struct {
@@ -42,6 +43,7 @@ func TestConfig(t *testing.T) {
 			"quotas": map[string]any{"pools_per_scope": 500.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
 			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
+			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": true,
 		}, all},
 		{"all, from the command line", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
@@ -49,10 +51,12 @@ func TestConfig(t *testing.T) {
 			"quotas": `{"pools_per_scope":500}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
 			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		}, all},
 		{"CDK's own members", map[string]any{
 			"@aws-cdk/core:defaultCrossStackReferences": "strong", "aws:cdk:enable-path-metadata": true, "acknowledged-issue-numbers": []any{1.0},
 		}, defaults},
+		{"no VPCs", map[string]any{"vendingRole": ""}, with(func(c *Config) { c.VendingRole = "" })},
 		{"a topic", map[string]any{"alarmTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:alarms"},
 			with(func(c *Config) { c.AlarmTopicARN = "arn:aws-cn:sns:cn-north-1:111122223333:alarms" })},
 	} {
@@ -100,6 +104,9 @@ func TestConfigErrors(t *testing.T) {
 		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is not such as arn:aws:sns:"},
 		{"accounts", "all", "accounts: \"all\" is not such as organization"},
 		{"readerRole", "a role", "readerRole: \"a role\" is not such as cadastre-reader"},
+		{"vendingRole", "a role", "vendingRole: \"a role\" is not such as CadastreVending"},
+		{"vendingRole", "cadastre-reader", "vendingRole: readerRole is \"cadastre-reader\" too"},
+		{"vpcsFromPoolsOnly", "always", "vpcsFromPoolsOnly: always is not true or false"},
 		{"discoveryMinutes", 0.0, "discoveryMinutes: 0 is not from 1 to 1440"},
 		{"notifyEmail", "network", "notifyEmail: \"network\" is not a mail address"},
 		{"destroyable", "yes", "destroyable: yes is not true or false"},
@@ -115,6 +122,12 @@ func TestConfigErrors(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no VPCs, and from pools only", func(t *testing.T) {
+		_, err := ParseConfig(map[string]any{"vendingRole": "", "vpcsFromPoolsOnly": true})
+		if err == nil || !strings.Contains(err.Error(), "vpcsFromPoolsOnly: without a vendingRole") {
+			t.Error(err)
+		}
+	})
 	t.Run("two errors", func(t *testing.T) {
 		_, err := ParseConfig(map[string]any{"alarmEmail": "a@example.com", "alarmTopicArn": "arn:aws:sns:eu-west-1:111122223333:alarms", "architecture": "arm"})
 		for _, want := range []string{"alarmEmail and alarmTopicArn: give one of them", `architecture: "arm"`} {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
 func diff(t *testing.T, want, got any) {
@@ -109,11 +110,12 @@ func TestFunctions(t *testing.T) {
 		architecture, account, region  string
 		grants, quotas, deletionPolicy string
 		retention                      float64
+		vending                        object
 	}{
-		{"plain", plain(), "arm64", account, region, "{}", "", "Retain", 90},
+		{"plain", plain(), "arm64", account, region, "{}", "", "Retain", 90, object{"CADASTRE_VENDING_ROLE": "CadastreVending", "CADASTRE_VPCS_FROM_POOLS_ONLY": "false"}},
 		{"closed", closed(), "arm64", "${AWS::AccountId}", "${AWS::Region}",
-			`{"administrators":["arn:aws:iam::111122223333:role/admin"],"allocators":["*"],"readers":["*"]}`, `{"pools_per_scope":500}`, "Retain", 30},
-		{"passing", passing(), "x86_64", "000000000000", "us-east-1", "{}", "", "Delete", 90},
+			`{"administrators":["arn:aws:iam::111122223333:role/admin"],"allocators":["*"],"readers":["*"]}`, `{"pools_per_scope":500}`, "Retain", 30, object{"CADASTRE_VENDING_ROLE": "ipam-vending", "CADASTRE_VPCS_FROM_POOLS_ONLY": "true"}},
+		{"passing", passing(), "x86_64", "000000000000", "us-east-1", "{}", "", "Delete", 90, nil},
 	} {
 		for _, f := range []struct {
 			id, description string
@@ -132,6 +134,9 @@ func TestFunctions(t *testing.T) {
 				}
 				if c.quotas != "" {
 					environment["CADASTRE_QUOTAS"] = c.quotas
+				}
+				if f.id == "ApiFunction" {
+					maps.Copy(environment, c.vending)
 				}
 				properties := maps.Clone(got.Properties)
 				delete(properties, "Code") // where the asset is uploaded to
@@ -176,7 +181,7 @@ func TestPolicies(t *testing.T) {
 		)
 	}
 	want := map[string][]string{
-		"ApiFunctionRole":            function(apiLogs),
+		"ApiFunctionRole":            slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole")),
 		"CustomResourceFunctionRole": function(resourceLogs),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
@@ -190,6 +195,10 @@ func TestPolicies(t *testing.T) {
 		// queue.
 		"ProvisioningSweepRole": slices.Concat(on("${"+worker+".Arn}", "lambda:InvokeFunction"), on("${"+queue+".Arn}", "sqs:SendMessage")),
 		"ApiCloudWatchRole":     nil, // AWS's own policy, see below
+		"Vending": slices.Concat(
+			on("*", vending.Actions...),
+			on("arn:${AWS::Partition}:ec2:*:"+account+":subnet/*", "ec2:CreateTags"), on("arn:${AWS::Partition}:ec2:*:"+account+":vpc/*", "ec2:CreateTags"),
+		),
 	}
 	got := map[string][]string{}
 	for _, id := range d.service.ids("AWS::IAM::Role") {
@@ -232,6 +241,41 @@ func TestPolicies(t *testing.T) {
 	}
 	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "scheduler.amazonaws.com"},
 		"Condition": object{"StringEquals": object{"aws:SourceAccount": account}}}}), trust("ProvisioningSweepRole"))
+}
+
+// The vending role trusts the api function and nobody else, and tags what it makes
+// only. Where none is asked for, there is none, and no role to assume.
+func TestVending(t *testing.T) {
+	d := plain().service
+	_, role := d.one(t, "AWS::IAM::Role", "Vending")
+	function, _ := d.one(t, "AWS::IAM::Role", "ApiFunctionRole")
+	diff(t, any("CadastreVending"), role.Properties["RoleName"])
+	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
+		"Principal": object{"AWS": "arn:${AWS::Partition}:iam::" + account + ":root"},
+		"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{"${" + function + ".Arn}", "arn:${AWS::Partition}:sts::" + account + ":assumed-role/${" + function + "}/*"}}},
+	}}), role.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
+	rows, create := "| action | on | if |\n|---|---|---|\n", object{"StringEquals": object{"ec2:CreateAction": list{"CreateSubnet", "CreateVpc"}}}
+	for _, s := range role.Properties["Policies"].([]any)[0].(object)["PolicyDocument"].(object)["Statement"].([]any) {
+		s := s.(object)
+		on, when := "all", ""
+		if s["Action"] == "ec2:CreateTags" {
+			diff(t, any(create), s["Condition"])
+			on, when = "VPCs and subnets", "the call that makes them gives the tags"
+		} else {
+			diff(t, nil, s["Condition"])
+		}
+		for _, a := range elements(s["Action"]) {
+			rows += fmt.Sprintf("| `%s` | %s | %s |\n", a, on, when)
+		}
+	}
+	readme(t, "vending", rows)
+	b, err := json.Marshal(passing().service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "iam::*") || strings.Contains(string(b), "ec2:CreateVpc") {
+		t.Error("a deployment without a vending role vends")
+	}
 }
 
 func elements(v any) []any {
@@ -548,7 +592,7 @@ func TestOutputs(t *testing.T) {
 	}
 	d := plain()
 	diff(t, []string{"TableName"}, own(d.data))
-	diff(t, []string{"ApiFunctionName", "ApiId", "ApiUrl", "CustomResourceFunctionArn", "ProvisioningFunctionName"}, own(d.service))
+	diff(t, []string{"ApiFunctionName", "ApiId", "ApiRoleArn", "ApiUrl", "CustomResourceFunctionArn", "ProvisioningFunctionName"}, own(d.service))
 	api, _ := d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "Api")
 	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}/"), d.service.Outputs["ApiUrl"].Value)

@@ -85,6 +85,8 @@ func build(app awscdk.App, functions string) error {
 		LogRetention:   retentions[c.LogRetentionDays],
 		Destroyable:    c.Destroyable,
 		Alarms:         alarms.Props{Email: c.AlarmEmail, TopicARN: c.AlarmTopicARN},
+		VendingRole:    c.VendingRole,
+		FromPoolsOnly:  c.FromPoolsOnly,
 
 		Accounts:         c.Accounts,
 		ReaderRole:       c.ReaderRole,

@@ -76,12 +76,14 @@ var (
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
 			"accounts": "organization", "readerRole": "ipam-reader", "discoveryMinutes": "40", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		})
 	})
 	// passing leaves nothing behind, as on the emulator.
 	passing = sync.OnceValue(func() deployment {
 		return synthesize("000000000000", "us-east-1", map[string]any{
 			"architecture": "x86_64", "destroyable": "true", "accounts": "111122223333,444455556666", "alarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms",
+			"vendingRole": "",
 		})
 	})
 	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing}

@@ -39,10 +39,10 @@ func written(t *testing.T, path string) (doc struct {
 			plain(c)
 		}
 		switch n.Tag {
-		case "!Ref", "!GetAtt":
+		case "!Ref", "!GetAtt", "!Condition":
 			n.Value = "${" + n.Value + "}"
 		case "!Sub":
-		case "!And", "!Equals", "!Or":
+		case "!And", "!Equals", "!Not", "!Or":
 			n.Content = append([]*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: n.Tag}}, n.Content...)
 			return
 		default:

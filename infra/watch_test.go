@@ -244,8 +244,8 @@ func TestWatchOutputs(t *testing.T) {
 		"HistoryFunctionName", "RequestsFunctionName"}, names)
 }
 
-// The members' template reads and forwards what the owner account's part of the
-// stack does.
+// The members' template reads, makes and forwards what the owner account's part
+// of the stacks does.
 func TestMember(t *testing.T) {
 	m := written(t, "templates/member.yaml")
 	diff(t, []string{"AWS::Events::Rule", "AWS::IAM::Role"}, kinds(m.template))
@@ -257,6 +257,16 @@ func TestMember(t *testing.T) {
 		return all
 	}
 	diff(t, grants(reader), grants(m.Resources["Reader"]))
+	_, vending := plain().service.one(t, "AWS::IAM::Role", "Vending")
+	b, err := json.Marshal(grants(vending))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vends []any
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(b), account, "${AWS::AccountId}")), &vends); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, vends, grants(m.Resources["Vending"]))
 	diff(t, []any{object{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${BusArn}"}}, grants(m.Resources["Forwarder"]))
 	_, forwarder := plain().watch.one(t, "AWS::IAM::Role", "ForwarderRole")
 	trust := func(r resource) any { return r.Properties["AssumeRolePolicyDocument"].(object)["Statement"] }
@@ -270,22 +280,30 @@ func TestMember(t *testing.T) {
 		"Description": "Forwards changes of the networks to Cadastre", "EventPattern": changes.Properties["EventPattern"],
 		"Targets": list{object{"Id": "Cadastre", "Arn": "${BusArn}", "RoleArn": "${Forwarder.Arn}"}},
 	}, m.Resources["Changes"].Properties)
-	// The account and the name are those of the discovery function's role.
-	owner := object{"Owner": list{4.0, list{":", "${DiscoveryRoleArn}"}}}
-	session := object{"Owner": owner["Owner"], "Name": list{1.0, list{"/", "${DiscoveryRoleArn}"}}}
-	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
-		"Principal": object{"AWS": list{"arn:${AWS::Partition}:iam::${Owner}:root", owner}},
-		"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{
-			"${DiscoveryRoleArn}", list{"arn:${AWS::Partition}:sts::${Owner}:assumed-role/${Name}/*", session},
-		}}},
-	}}), trust(m.Resources["Reader"]))
-	diff(t, any("${ReaderRoleName}"), m.Resources["Reader"].Properties["RoleName"])
-	// Roles are an account's: it is made in one Region.
-	diff(t, "MakesRole", m.Resources["Reader"].Condition)
-	diff(t, object{"MakesRole": list{"!Or",
-		list{"!Equals", "${ReaderRole}", "yes"},
-		list{"!And", list{"!Equals", "${ReaderRole}", "auto"}, list{"!Equals", "${AWS::Region}", "${HomeRegion}"}},
-	}}, m.Conditions)
+	// The account and the name are those of the function's role.
+	for _, c := range []struct{ role, name, trusted, condition string }{
+		{"Reader", "${ReaderRoleName}", "${DiscoveryRoleArn}", "MakesRole"},
+		{"Vending", "${VendingRoleName}", "${ApiRoleArn}", "MakesVending"},
+	} {
+		owner := object{"Owner": list{4.0, list{":", c.trusted}}}
+		session := object{"Owner": owner["Owner"], "Name": list{1.0, list{"/", c.trusted}}}
+		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
+			"Principal": object{"AWS": list{"arn:${AWS::Partition}:iam::${Owner}:root", owner}},
+			"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{
+				c.trusted, list{"arn:${AWS::Partition}:sts::${Owner}:assumed-role/${Name}/*", session},
+			}}},
+		}}), trust(m.Resources[c.role]))
+		diff(t, any(c.name), m.Resources[c.role].Properties["RoleName"])
+		diff(t, c.condition, m.Resources[c.role].Condition)
+	}
+	// Roles are an account's: they are made in one Region.
+	diff(t, object{
+		"MakesRole": list{"!Or",
+			list{"!Equals", "${ReaderRole}", "yes"},
+			list{"!And", list{"!Equals", "${ReaderRole}", "auto"}, list{"!Equals", "${AWS::Region}", "${HomeRegion}"}},
+		},
+		"MakesVending": list{"!And", "${MakesRole}", list{"!Not", list{"!Equals", "${ApiRoleArn}", ""}}},
+	}, m.Conditions)
 	diff(t, "", m.Resources["Forwarder"].Condition+m.Resources["Changes"].Condition)
 }
 
@@ -321,8 +339,8 @@ func TestWatchFunctions(t *testing.T) {
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
-				_, api := c.d.service.one(t, "AWS::Lambda::Function", "ApiFunction")
-				common := api.Properties["Environment"].(object)["Variables"].(object)
+				_, other := c.d.service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
+				common := other.Properties["Environment"].(object)["Variables"].(object)
 				environment := maps.Clone(got.Properties["Environment"].(object)["Variables"].(object))
 				for name, value := range common {
 					diff(t, value, environment[name])

@@ -3,6 +3,7 @@ package stacks
 import (
 	"maps"
 	"path/filepath"
+	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -11,9 +12,11 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/member"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/restapi"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/worker"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
@@ -33,6 +36,12 @@ const (
 	provisioningFunctionName   = "provisioning"
 )
 
+// The variables of the api function's environment, as it reads them.
+const (
+	envVendingRole   = "CADASTRE_VENDING_ROLE"
+	envFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY"
+)
+
 // ServiceProps are the service stack's, and the watch stack's.
 type ServiceProps struct {
 	awscdk.StackProps
@@ -48,6 +57,8 @@ type ServiceProps struct {
 	LogRetention   awslogs.RetentionDays
 	Destroyable    bool // logs and dead letters go with the stack
 	Alarms         alarms.Props
+	VendingRole    string // name of the role that makes VPCs in each account; "" for none
+	FromPoolsOnly  bool   // refuse VPCs that are not from pools
 
 	// Of the watch stack.
 	Accounts         string  // "organization" or account ids with commas between them; "" for the owner's
@@ -57,9 +68,9 @@ type ServiceProps struct {
 	NotifyEmail      string // is mailed when resources overlap
 }
 
-// NewService makes the stack of the functions and their doors. Its outputs are
-// ApiUrl, ApiId, ApiFunctionName, CustomResourceFunctionArn and
-// ProvisioningFunctionName.
+// NewService makes the stack of the functions and their doors, and the owner
+// account's vending role. Its outputs are ApiUrl, ApiId, ApiFunctionName,
+// ApiRoleArn, CustomResourceFunctionArn and ProvisioningFunctionName.
 func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	removal := props.removal()
@@ -69,7 +80,19 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	// API Gateway waits for 29 seconds; ending before lets the caller have the
 	// function's own answer.
 	apiProps := function(apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
+	if props.VendingRole != "" {
+		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
+		apiProps.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &[]*string{&role}})
+		apiProps.Environment[envVendingRole] = props.VendingRole
+		apiProps.Environment[envFromPoolsOnly] = strconv.FormatBool(props.FromPoolsOnly)
+	}
 	apiFunction := gofunction.NewFunction(stack, "ApiFunction", &apiProps)
+	if props.VendingRole != "" {
+		cdknag.NagSuppressions_AddResourceSuppressions(apiFunction.Role, &[]*cdknag.NagPackSuppression{{
+			Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("Any account's vending role may be assumed: which trust this function, they say."),
+		}}, nil)
+		member.NewVending(stack, "Vending", &member.VendingProps{Name: props.VendingRole, Trusted: apiFunction.Role})
+	}
 	api := restapi.NewAPI(stack, "Api", &restapi.Props{
 		Name:           props.Name,
 		Handler:        apiFunction.Lambda,
@@ -98,6 +121,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "ApiUrl", api.Url(), "The address of the API")
 	output(stack, "ApiId", api.RestApiId(), "The id of the API")
 	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
+	output(stack, "ApiRoleArn", apiFunction.Role.RoleArn(), "The role that members' vending roles trust")
 	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
 	return stack

@@ -40,6 +40,7 @@ print(f"CADASTRE_TABLE={outputs['TableName']}")
 print(f"CADASTRE_BUS={outputs['BusName']}")
 print(f"CADASTRE_BUS_ARN={outputs['BusArn']}")
 print(f"CADASTRE_DISCOVERY_ROLE={outputs['DiscoveryRoleArn']}")
-for name in ("Compliance", "Direct", "Discovery", "History", "Requests"):
+print(f"CADASTRE_API_ROLE={outputs['ApiRoleArn']}")
+for name in ("Api", "Compliance", "Direct", "Discovery", "History", "Requests"):
     print(f"CADASTRE_{name.upper()}_FUNCTION={outputs[name + 'FunctionName']}")
 PY

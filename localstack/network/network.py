@@ -82,11 +82,11 @@ def account(name):
 
 def enrol(id):
     """Deploys the members' template to an account, as a StackSet does: to the
-    home Region, where it makes the reader role, and to the members' Regions."""
+    home Region, where it makes the roles, and to the members' Regions."""
     for region in (HOME, *REGIONS):
         # The emulator does not know the Region in conditions.
         deploy(id, region, {"DiscoveryRoleArn": os.environ["CADASTRE_DISCOVERY_ROLE"], "BusArn": os.environ["CADASTRE_BUS_ARN"],
-                            "HomeRegion": HOME, "ReaderRole": "yes" if region == HOME else "no"})
+                            "ApiRoleArn": os.environ["CADASTRE_API_ROLE"], "HomeRegion": HOME, "ReaderRole": "yes" if region == HOME else "no"})
         bare(id, region)
 
 

@@ -24,6 +24,7 @@ var Actions = []string{
 	"ec2:AssociateVpcCidrBlock",
 	"ec2:CreateSubnet",
 	"ec2:CreateVpc",
+	"ec2:DescribeVpcs", // what tags a VPC has
 	"ec2:DisassociateVpcCidrBlock",
 }
 

@@ -1,7 +1,7 @@
-// Package member provides the constructs of what a watched account has: the role
-// by which discovery reads its networks, and in each operating Region the rule
-// that forwards EC2's changes to the home bus. templates/member.yaml is both for
-// StackSets.
+// Package member provides the constructs of what a member account has: the role
+// by which discovery reads its networks, the role by which its VPCs are made from
+// pools, and in each operating Region the rule that forwards EC2's changes to the
+// home bus. templates/member.yaml is all of them for StackSets.
 package member
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
 // ReaderProps are the reader role's.
@@ -28,16 +29,10 @@ type ReaderProps struct {
 // describe what discovery looks for and nothing else, and is assumed by the
 // discovery function alone.
 func NewReader(scope constructs.Construct, id string, props *ReaderProps) awsiam.Role {
-	owner := props.Trusted.PrincipalAccount()
-	// A role made anew has another identity and the same ARN: so it is known by
-	// that. Some tell the session's ARN there.
-	session := "arn:" + *awscdk.Aws_PARTITION() + ":sts::" + *owner + ":assumed-role/" + *props.Trusted.RoleName() + "/*"
 	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
 		RoleName:    &props.Name,
 		Description: jsii.String("Lets Cadastre find what lives in the account's networks"),
-		AssumedBy: awsiam.NewAccountPrincipal(owner).WithConditions(&map[string]any{
-			"ArnLike": map[string]any{"aws:PrincipalArn": []string{*props.Trusted.RoleArn(), session}},
-		}),
+		AssumedBy:   function(props.Trusted),
 		InlinePolicies: policy("Read", awsiam.PolicyStatementProps{
 			Actions: jsii.Strings(discover.ReaderActions...), Resources: jsii.Strings("*"),
 		}),
@@ -45,6 +40,49 @@ func NewReader(scope constructs.Construct, id string, props *ReaderProps) awsiam
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*"},
 		Reason: jsii.String("EC2's Describe actions know no resources: " + strings.Join(discover.ReaderActions, ", ") + "."),
+	}}, nil)
+	return role
+}
+
+// function returns the principal that a function's role is, in whatever session.
+// A role made anew has another identity and the same ARN: so it is known by that.
+// Some tell the session's ARN there.
+func function(role awsiam.IRole) awsiam.IPrincipal {
+	owner := role.PrincipalAccount()
+	session := "arn:" + *awscdk.Aws_PARTITION() + ":sts::" + *owner + ":assumed-role/" + *role.RoleName() + "/*"
+	return awsiam.NewAccountPrincipal(owner).WithConditions(&map[string]any{
+		"ArnLike": map[string]any{"aws:PrincipalArn": []string{*role.RoleArn(), session}},
+	})
+}
+
+// VendingProps are the vending role's.
+type VendingProps struct {
+	Name    string       // the same in every account
+	Trusted awsiam.IRole // the api function's; of another account, made by Role_FromRoleArn
+}
+
+// NewVending makes the role by which VPCs and subnets are made from pools, once in
+// an account. It may tag what it makes, and nothing that is there already, and is
+// assumed by the api function alone.
+func NewVending(scope constructs.Construct, id string, props *VendingProps) awsiam.Role {
+	var made []*string
+	for _, kind := range []string{"subnet", "vpc"} {
+		made = append(made, jsii.String("arn:"+*awscdk.Aws_PARTITION()+":ec2:*:"+*awscdk.Stack_Of(scope).Account()+":"+kind+"/*"))
+	}
+	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
+		RoleName:    &props.Name,
+		Description: jsii.String("Lets Cadastre make VPCs and subnets with CIDRs of its pools"),
+		AssumedBy:   function(props.Trusted),
+		InlinePolicies: policy("Vend",
+			awsiam.PolicyStatementProps{Actions: jsii.Strings(vending.Actions...), Resources: jsii.Strings("*")},
+			awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("ec2:CreateTags"), Resources: &made,
+				Conditions: &map[string]any{"StringEquals": map[string]any{"ec2:CreateAction": vending.TaggedActions}},
+			}),
+	})
+	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
+		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*", &cdknag.RegexAppliesTo{Regex: jsii.String(`/^Resource::arn:.*:ec2:\*:.*:(subnet|vpc)\/\*$/`)}},
+		Reason: jsii.String("Which VPCs and subnets there will be is not known; " + strings.Join(vending.Actions, ", ") + " are for those and for nothing else."),
 	}}, nil)
 	return role
 }
@@ -79,8 +117,10 @@ func NewForwarder(scope constructs.Construct, id string, home awsevents.IEventBu
 	})
 }
 
-func policy(name string, statement awsiam.PolicyStatementProps) *map[string]awsiam.PolicyDocument {
-	return &map[string]awsiam.PolicyDocument{name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
-		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&statement)},
-	})}
+func policy(name string, statements ...awsiam.PolicyStatementProps) *map[string]awsiam.PolicyDocument {
+	var all []awsiam.PolicyStatement
+	for _, s := range statements {
+		all = append(all, awsiam.NewPolicyStatement(&s))
+	}
+	return &map[string]awsiam.PolicyDocument{name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all})}
 }

@@ -19,13 +19,14 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// In a member account, the reader trusts the owner's function and the forwarder
+// In a member account, the roles trust the owner's functions and the forwarder
 // sends to the owner's bus.
 func TestMemberAccount(t *testing.T) {
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Member"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("444455556666"), Region: jsii.String("eu-north-1")}})
-	const function, bus = "arn:aws:iam::111122223333:role/discovery", "arn:aws:events:eu-west-1:111122223333:event-bus/cadastre"
+	const function, api, bus = "arn:aws:iam::111122223333:role/discovery", "arn:aws:iam::111122223333:role/api", "arn:aws:events:eu-west-1:111122223333:event-bus/cadastre"
 	NewReader(stack, "Reader", &ReaderProps{Name: "cadastre-reader", Trusted: awsiam.Role_FromRoleArn(stack, jsii.String("Function"), jsii.String(function), nil)})
+	NewVending(stack, "Vending", &VendingProps{Name: "CadastreVending", Trusted: awsiam.Role_FromRoleArn(stack, jsii.String("Api"), jsii.String(api), nil)})
 	NewForwarder(stack, "Forwarder", awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(bus)))
 
 	type object = map[string]any
@@ -33,12 +34,21 @@ func TestMemberAccount(t *testing.T) {
 	join := func(parts ...any) object { return object{"Fn::Join": list{"", parts}} }
 	partition := object{"Ref": "AWS::Partition"}
 	template := assertions.Template_FromStack(stack, nil)
-	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{
-		"RoleName": "cadastre-reader",
-		"AssumeRolePolicyDocument": object{"Statement": list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
+	trusts := func(function, name string) object {
+		return object{"Statement": list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
 			"Principal": object{"AWS": join("arn:", partition, ":iam::111122223333:root")},
-			"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{function, join("arn:", partition, ":sts::111122223333:assumed-role/discovery/*")}}},
-		}}},
+			"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{function, join("arn:", partition, ":sts::111122223333:assumed-role/"+name+"/*")}}},
+		}}}
+	}
+	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{"RoleName": "cadastre-reader", "AssumeRolePolicyDocument": trusts(function, "discovery")})
+	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{
+		"RoleName": "CadastreVending", "AssumeRolePolicyDocument": trusts(api, "api"),
+		"Policies": list{object{"PolicyName": "Vend", "PolicyDocument": object{"Statement": list{
+			object{"Effect": "Allow", "Action": list{"ec2:AssociateVpcCidrBlock", "ec2:CreateSubnet", "ec2:CreateVpc", "ec2:DescribeVpcs", "ec2:DisassociateVpcCidrBlock"}, "Resource": "*"},
+			object{"Effect": "Allow", "Action": "ec2:CreateTags",
+				"Resource":  list{join("arn:", partition, ":ec2:*:444455556666:subnet/*"), join("arn:", partition, ":ec2:*:444455556666:vpc/*")},
+				"Condition": object{"StringEquals": object{"ec2:CreateAction": list{"CreateSubnet", "CreateVpc"}}}},
+		}}}},
 	})
 	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{
 		"AssumeRolePolicyDocument": object{"Statement": list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
