@@ -2,7 +2,8 @@
 // and Regions that are watched. It is invoked
 //
 //   - by a schedule, with the event {"dispatch": true}: a message for each
-//     discovery, account and Region is put into the function's queue;
+//     discovery, account and Region is put into the function's queue, and who
+//     is not among them any more is marked as having left;
 //   - by that queue: all of the account's Region is read, and what differs from
 //     what is known is taken in or forgotten. An account that cannot be looked at
 //     keeps what is known of it, and says why;
@@ -36,6 +37,7 @@ const margin = 10 * time.Second
 // Store is the part of store.Store that discovery works on.
 type Store interface {
 	Objects
+	Accounts
 	Network
 }
 
@@ -47,13 +49,18 @@ type Objects interface {
 	Owner() string
 }
 
+// Accounts keeps how far the discovery of each account is.
+type Accounts interface {
+	DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error)
+	SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error
+}
+
 // Network keeps what was found.
 type Network interface {
 	Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error)
 	FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error)
 	Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (changed bool, err error)
 	Vanish(ctx context.Context, f *ipam.Found, before int64) (gone bool, err error)
-	SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error
 }
 
 // Queue is the function's own queue.
@@ -160,6 +167,7 @@ type result struct {
 	call          string // that an event told of
 	ignored       string // why nothing was to be done
 	sent          int    // messages
+	left          int    // accounts that are not looked at in a Region any more
 	seen          int    // CIDRs that EC2 has
 	changed, gone int    // of those that were taken in, or forgotten
 	failure       *discover.Failure
@@ -182,7 +190,7 @@ func (h *Handler) log(ctx context.Context, operation string, t task, work func(c
 	end := h.now()
 	attributes := append(telemetry.Work(end, operation, outcome, end.Sub(start)),
 		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.Int("seen", r.seen), slog.Int("changed", r.changed), slog.Int("gone", r.gone), slog.Int("sent", r.sent),
+		slog.Int("seen", r.seen), slog.Int("changed", r.changed), slog.Int("gone", r.gone), slog.Int("sent", r.sent), slog.Int("left", r.left),
 	)
 	for name, value := range map[string]string{"discovery": t.Discovery, "account": t.Account, "region": t.Region, "call": r.call, "ignored": r.ignored} {
 		if value != "" {

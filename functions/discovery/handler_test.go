@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/google/go-cmp/cmp"
@@ -45,7 +46,9 @@ type world struct {
 	discovery *ipam.Discovery
 	logs      bytes.Buffer
 	sent      []string
-	refuse    error // what the queue answers
+	refuse    error          // what the queue answers
+	queue     Queue          // nil: the world itself
+	client    aws.HTTPClient // nil: the cloud itself
 	slept     []time.Duration
 	onSleep   func()
 
@@ -117,8 +120,15 @@ func (w *world) Send(_ context.Context, bodies ...string) error {
 
 func (w *world) handler() *Handler {
 	w.Helper()
-	accounts := must(discover.NewDirectory(discover.EveryAccount, owner, organizations.NewFromConfig(w.cloud.Config()), w.time))(w)
-	return New(w.store(), w, accounts, discover.NewClients(w.cloud.Config(), discover.ReaderRole), Options{
+	cfg, queue := w.cloud.Config(), Queue(w)
+	if w.client != nil {
+		cfg.HTTPClient = w.client
+	}
+	if w.queue != nil {
+		queue = w.queue
+	}
+	accounts := must(discover.NewDirectory(discover.EveryAccount, owner, organizations.NewFromConfig(cfg), w.time))(w)
+	return New(w.store(), queue, accounts, discover.NewClients(cfg, discover.ReaderRole), Options{
 		Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: w.time,
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			w.slept = append(w.slept, d)
@@ -369,6 +379,88 @@ func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 		t.Errorf("sent %q", w.sent)
 	}
 	w.agrees(memberB)
+}
+
+// Who has left is marked, for its reason, and who comes back is not any more,
+// from the first look at it on. If nobody does either, nothing is written.
+func TestDispatchMarksWhoLeft(t *testing.T) {
+	const unit = "o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/"
+	exclude := func(paths ...string) func(*world) {
+		return func(w *world) {
+			must(w.store().ModifyDiscovery(w.Context(), w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error { d.Exclusions = paths; return nil }))(w)
+		}
+	}
+	operate := func(regions ...string) func(*world) {
+		return func(w *world) {
+			must(w.store().ModifyIPAM(w.Context(), w.ipam.ID, ipam.ActModify, func(o *ipam.IPAM) error { o.OperatingRegions = regions; return nil }))(w)
+		}
+	}
+	dispatch := func(w *world) {
+		w.Helper()
+		if _, err := w.handler().Handle(w.Context(), Event{Dispatch: true}); err != nil {
+			w.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name        string
+		leave, back func(*world)
+		a, b        ipam.Leave
+	}{
+		{"the organisation", func(w *world) { w.cloud.Members = w.cloud.Members[:2] },
+			func(w *world) {
+				w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: memberB, Paths: []string{unit + memberB + "/"}})
+			}, ipam.Stays, ipam.LeftAccount},
+		{"by being closed", func(w *world) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *world) { w.cloud.Members[2].State = "ACTIVE" }, ipam.Stays, ipam.LeftAccount},
+		{"with a unit that is left out", exclude(unit), exclude(), ipam.Stays, ipam.LeftAccount},
+		{"with a Region", operate(away), operate(home, away), ipam.LeftRegion, ipam.LeftRegion},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.run(t.Context(), memberA)
+			w.run(t.Context(), memberB)
+			is := func(a, b ipam.Leave) {
+				t.Helper()
+				if p, q := w.progress(memberA), w.progress(memberB); p.Left != a || q.Left != b || p.Succeeded == 0 || q.Succeeded == 0 {
+					t.Errorf("the accounts are at %+v and %+v, want %q and %q", p, q, a, b)
+				}
+			}
+			quiet := func() {
+				t.Helper()
+				before := w.table.Hash()
+				if dispatch(w); before != w.table.Hash() {
+					t.Error("it is written though nobody left or came back")
+				}
+			}
+			quiet()
+			is(ipam.Stays, ipam.Stays)
+			c.leave(w)
+			dispatch(w)
+			is(c.a, c.b)
+			quiet()
+			w.agrees(memberA, memberB)
+			c.back(w)
+			w.run(t.Context(), memberA)
+			w.run(t.Context(), memberB)
+			is(ipam.Stays, ipam.Stays)
+			quiet()
+		})
+	}
+}
+
+// An event of who has come back is as good as a run.
+func TestEventOfWhoCameBack(t *testing.T) {
+	w := newWorld(t)
+	w.run(t.Context(), memberA)
+	p := w.progress(memberA)
+	p.Left = ipam.LeftAccount
+	must(0, w.store().SaveDiscoveredAccount(t.Context(), p))(t)
+	n := w.cloud.Network(memberA, home)
+	n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+	must(0, w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`))(t)
+	if now := w.progress(memberA); now.Left != ipam.Stays || now.Attempted != p.Attempted {
+		t.Errorf("the account is at %+v", now)
+	}
+	w.agrees(memberA)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -13,14 +13,15 @@ import (
 )
 
 // dispatch sends a message for each account and Region of each discovery that an
-// IPAM sees. If the accounts of one cannot be listed, the others are sent all the
-// same.
+// IPAM sees, and marks those that it has looked at and does not any more. If the
+// accounts of one cannot be listed, the others are sent all the same.
 func (h *Handler) dispatch(ctx context.Context) (result, error) {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
 		return result{}, err
 	}
 	h.accounts.Renew() // who has joined is looked at now, and not a schedule later
+	var r result
 	var messages []string
 	var failed []error
 	for _, d := range discoveries {
@@ -34,8 +35,9 @@ func (h *Handler) dispatch(ctx context.Context) (result, error) {
 			failed = append(failed, fmt.Errorf("%s: %w", d.ID, err))
 			continue
 		}
+		regions := discover.Regions(d, ipams)
 		for _, a := range accounts {
-			for _, region := range discover.Regions(d, ipams) {
+			for _, region := range regions {
 				body, err := json.Marshal(task{Discovery: d.ID, Region: region, Account: a.ID, OU: a.OU})
 				if err != nil {
 					return result{}, err
@@ -43,8 +45,48 @@ func (h *Handler) dispatch(ctx context.Context) (result, error) {
 				messages = append(messages, string(body))
 			}
 		}
+		left, err := h.leave(ctx, d, accounts, regions)
+		r.left += left
+		failed = append(failed, err)
 	}
-	return result{sent: len(messages)}, errors.Join(errors.Join(failed...), h.queue.Send(ctx, messages...))
+	r.sent = len(messages)
+	return r, errors.Join(errors.Join(failed...), h.queue.Send(ctx, messages...))
+}
+
+// leave marks the accounts that a discovery knows in a Region and does not look
+// at any more, and returns how many it came on that were not marked. What was
+// found there stays, with its space: that an account left its organisation does
+// not say that its network is gone. If none left, this reads alone.
+func (h *Handler) leave(ctx context.Context, d *ipam.Discovery, accounts []discover.Account, regions []string) (left int, err error) {
+	watched := make(map[string]bool, len(accounts))
+	for _, a := range accounts {
+		watched[a.ID] = true
+	}
+	for after := ""; ; {
+		known, next, err := h.store.DiscoveredAccounts(ctx, d.ID, "", after, 0)
+		if err != nil {
+			return left, err
+		}
+		for _, a := range known {
+			switch {
+			case a.Left != ipam.Stays:
+				continue
+			case !watched[a.Account]:
+				a.Left = ipam.LeftAccount
+			case !slices.Contains(regions, a.Region):
+				a.Left = ipam.LeftRegion
+			default:
+				continue
+			}
+			if err := h.store.SaveDiscoveredAccount(ctx, a); err != nil {
+				return left, err
+			}
+			left++
+		}
+		if after = next; after == "" {
+			return left, nil
+		}
+	}
 }
 
 // ipams returns the IPAMs that see a discovery.
