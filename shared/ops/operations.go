@@ -6,6 +6,7 @@ import "github.com/cadastre-ipam/cadastre/shared/store"
 type service struct {
 	store        *store.Store
 	organization Organization // nil: is not asked
+	vending      vending
 }
 
 // Option adds what operations work on beside the store.
@@ -77,6 +78,11 @@ func New(s *store.Store, auth Authorizer, options ...Option) *Registry {
 	Define(r, "AllocateIpamPoolCidr", Meta{Class: Allocate, Mutates: true, Idempotent: true, Summary: "Takes a CIDR out of a pool, by length or a certain one; or previews the next."}, o.allocate)
 	Define(r, "ReleaseIpamPoolAllocation", Meta{Class: Allocate, Mutates: true, Summary: "Gives a custom allocation back to its pool."}, o.release)
 	Define(r, "ModifyIpamPoolAllocation", Meta{Class: Allocate, Mutates: true, Summary: "Changes an allocation's description."}, o.modifyAllocation)
+	Define(r, "CreateVpc", Meta{Class: Allocate, Mutates: true, Summary: "Makes a VPC with CIDRs out of pools, in the caller's account."}, o.createVPC)
+	Define(r, "AssociateVpcCidrBlock", Meta{Class: Allocate, Mutates: true, Summary: "Gives a VPC of the caller's account a further CIDR, out of a pool."}, o.associateVPC)
+	Define(r, "DisassociateVpcCidrBlock", Meta{Class: Allocate, Mutates: true, Summary: "Takes a CIDR from a VPC of the caller's account, which frees its space."}, o.disassociateVPC)
+	Define(r, "CreateSubnet", Meta{Class: Allocate, Mutates: true, Summary: "Makes a subnet with CIDRs out of a VPC's resource planning pools, in the caller's account."}, o.createSubnet)
+
 	Define(r, "GetIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists the allocations of a pool."}, o.getAllocations)
 	Define(r, "DescribeIpamPoolAllocations", Meta{Class: Read, Paginated: true, Summary: "Lists allocations of all pools."}, o.describeAllocations)
 

@@ -34,19 +34,20 @@ type world struct {
 	table    *storetest.Memory
 	store    *store.Store
 	registry *ops.Registry
+	cloud    *cloud // EC2 in every account and Region
 	now      time.Time
 	admin    context.Context // the account's administrator, calling from home
 }
 
 func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
 	t.Helper()
-	w := &world{t: t, table: &storetest.Memory{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	w := &world{t: t, table: &storetest.Memory{}, cloud: &cloud{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	q := ipam.DefaultQuotas()
 	if change != nil {
 		change(&q)
 	}
 	w.store = store.New(w.table, store.Options{Region: home, Owner: account, Quotas: &q, Now: func() time.Time { return w.now }, NewID: newIDs()})
-	w.registry = ops.New(w.store, grants())
+	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud.in, false))
 	w.admin = as(account, "admin", "")
 	t.Cleanup(func() { fscktest.Clean(t, w.table, w.now) })
 	return w
@@ -97,7 +98,7 @@ func (w *world) refused(t *testing.T, ctx context.Context, in any, code ipam.Cod
 		t.Errorf("%s: %v, want %s", operation(in), err, code)
 		return
 	}
-	if s := ipam.Codes[code].Status; s < 400 || s > 499 {
+	if s := ipam.InfoOf(code).Status; s < 400 || s > 499 {
 		t.Errorf("%s: %s has the status %d", operation(in), code, s)
 	}
 	message := ipam.Public(err).Message

@@ -26,6 +26,7 @@ type Resource struct {
 	Kind   ipam.Kind
 	ID     string // "" of one that has none yet
 	Region string
+	VPC    string    // that a subnet will be in
 	Tags   ipam.Tags // that it will have
 }
 

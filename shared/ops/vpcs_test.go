@@ -1,0 +1,322 @@
+package ops_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+)
+
+// cloud is EC2 as far as it makes VPCs. A call that fails with an error may have
+// been carried out before.
+type cloud struct {
+	who     []string // "<account> <Region> <principal>" of each session
+	calls   []string
+	vpcs    []string // "<id> <CIDR>"
+	tags    []types.Tag
+	noRole  error // of assuming the role
+	fails   error // of every call
+	applied bool  // what fails is done
+}
+
+func (c *cloud) in(_ context.Context, account, region, principal string) (ops.VPCs, error) {
+	c.who = append(c.who, account+" "+region+" "+principal)
+	return c, c.noRole
+}
+
+// make notes a call with what it gives of space, and what it makes.
+func (c *cloud) make(call string, space ...*string) (id string, err error) {
+	text := call
+	for _, s := range space {
+		text += " " + aws.ToString(s)
+	}
+	c.calls = append(c.calls, strings.TrimSpace(text))
+	id = fmt.Sprintf("vpc-%d", len(c.vpcs)+1)
+	if c.fails == nil || c.applied {
+		c.vpcs = append(c.vpcs, id+" "+aws.ToString(space[0]))
+	}
+	return id, c.fails
+}
+
+func (c *cloud) CreateVpc(_ context.Context, in *ec2.CreateVpcInput, _ ...func(*ec2.Options)) (*ec2.CreateVpcOutput, error) {
+	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
+		return nil, errors.New("EC2 knows none of these pools")
+	}
+	id, err := c.make("CreateVpc", in.CidrBlock, in.Ipv6CidrBlock, in.Ipv6Pool)
+	return &ec2.CreateVpcOutput{Vpc: &types.Vpc{VpcId: &id, CidrBlock: in.CidrBlock}}, err
+}
+
+func (c *cloud) DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error) {
+	return &ec2.DescribeVpcsOutput{Vpcs: []types.Vpc{{Tags: c.tags}}}, c.fails
+}
+
+func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.AssociateVpcCidrBlockOutput, error) {
+	_, err := c.make("AssociateVpcCidrBlock", in.CidrBlock, in.Ipv6CidrBlock)
+	return &ec2.AssociateVpcCidrBlockOutput{VpcId: in.VpcId}, err
+}
+
+func (c *cloud) DisassociateVpcCidrBlock(_ context.Context, in *ec2.DisassociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.DisassociateVpcCidrBlockOutput, error) {
+	c.calls = append(c.calls, "DisassociateVpcCidrBlock "+*in.AssociationId)
+	return &ec2.DisassociateVpcCidrBlockOutput{VpcId: aws.String("vpc-1")}, c.fails
+}
+
+func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error) {
+	_, err := c.make("CreateSubnet", in.CidrBlock, in.Ipv6CidrBlock)
+	return &ec2.CreateSubnetOutput{Subnet: &types.Subnet{SubnetId: aws.String("subnet-1"), CidrBlock: in.CidrBlock}}, err
+}
+
+// answered is an error that EC2 answers with.
+func answered(status int, code string) error {
+	return &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
+		Err:      &smithy.GenericAPIError{Code: code, Message: "EC2 says " + code},
+	}
+}
+
+// lands is an account's pool of home with 10.0.0.0/16, shared with the consumer,
+// and one for IPv6.
+func lands(w *world) (four, six string) {
+	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions(home, "eu-west-1")})
+	four = w.makePool(ec2.CreateIpamPoolInput{
+		IpamScopeId: m.PrivateDefaultScopeId, Locale: aws.String(home),
+		AllocationDefaultNetmaskLength: aws.Int32(24), AllocationMinNetmaskLength: aws.Int32(18), AllocationResourceTags: resourceTags("env", "prod"),
+	}, "10.0.0.0/16")
+	six = w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, Locale: aws.String(home), AddressFamily: types.AddressFamilyIpv6}, "fd80::/48")
+	for _, p := range []string{four, six} {
+		do[ops.PutIpamPoolShareOutput](w, w.admin, &ops.PutIpamPoolShareInput{IpamPoolId: &p, Principal: aws.String(consumer)})
+	}
+	return four, six
+}
+
+// allocated lists what is allocated in a pool: CIDR, type, resource, Region and
+// owner.
+func (w *world) allocated(pool string) string {
+	w.t.Helper()
+	var lines []string
+	for _, a := range do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}).IpamPoolAllocations {
+		lines = append(lines, strings.Join([]string{*a.Cidr, string(a.ResourceType), aws.ToString(a.ResourceId), aws.ToString(a.ResourceRegion), *a.ResourceOwner}, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+var prod = specify("vpc", "env", "prod")
+
+func TestCreateVPC(t *testing.T) {
+	w := newRealWorld(t, nil)
+	four, six := lands(w)
+	tenant := as(consumer, "allocator", home)
+	out := do[ec2.CreateVpcOutput](w, tenant, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod})
+	if *out.Vpc.VpcId != "vpc-1" || *out.Vpc.CidrBlock != "10.0.0.0/24" {
+		t.Errorf("the answer is %+v", out.Vpc)
+	}
+	do[ec2.CreateVpcOutput](w, tenant, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, CidrBlock: aws.String("10.0.64.0/20"), TagSpecifications: prod})
+	do[ec2.CreateVpcOutput](w, tenant, &ec2.CreateVpcInput{
+		Ipv4IpamPoolId: &four, Ipv4NetmaskLength: aws.Int32(20), Ipv6IpamPoolId: &six, Ipv6NetmaskLength: aws.Int32(56), Ipv6Pool: aws.String("ipv6pool-ec2-1"), TagSpecifications: prod,
+	})
+	if got, want := w.allocated(four), `10.0.0.0/24 vpc vpc-1 us-east-1 777788889999
+10.0.16.0/20 vpc vpc-3 us-east-1 777788889999
+10.0.64.0/20 vpc vpc-2 us-east-1 777788889999`; got != want {
+		t.Errorf("allocated:\n%s", got)
+	}
+	if got, want := w.allocated(six), "fd80::/56 vpc vpc-3 us-east-1 777788889999"; got != want {
+		t.Errorf("allocated:\n%s", got)
+	}
+	want := []string{"CreateVpc 10.0.0.0/24", "CreateVpc 10.0.64.0/20", "CreateVpc 10.0.16.0/20 fd80::/56 ipv6pool-ec2-1"}
+	if diff := cmp.Diff(w.cloud.calls, want); diff != "" {
+		t.Errorf("-calls +want:\n%s", diff)
+	}
+	if got := w.cloud.who[0]; got != consumer+" "+home+" arn:aws:iam::"+consumer+":user/allocator" {
+		t.Errorf("EC2 is called as %s", got)
+	}
+	// The owner of the pool may look it up, and the tenant its own.
+	if got := do[ec2.DescribeIpamPoolAllocationsOutput](w, tenant, &ec2.DescribeIpamPoolAllocationsInput{}).IpamPoolAllocations; len(got) != 4 {
+		t.Errorf("the tenant sees %d allocations", len(got))
+	}
+}
+
+// What the pool's rules refuse is not asked of EC2, and takes nothing.
+func TestVPCsUnderRules(t *testing.T) {
+	w := newRealWorld(t, nil)
+	four, six := lands(w)
+	nowhere := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams[0].PrivateDefaultScopeId}, "10.1.0.0/16")
+	byoip := aws.String("ipv6pool-ec2-1")
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		in     any
+		code   ipam.Code
+		phrase string
+	}{
+		{"without the tag", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four}, "InvalidParameterValue", "missing one or more of the resource tags"},
+		{"in another Region", as(account, "admin", "eu-west-1"), &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod}, "InvalidParameterValue", "is not in the current region eu-west-1"},
+		{"too large", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, Ipv4NetmaskLength: aws.Int32(17), TagSpecifications: prod}, "InvalidParameterValue", "shorter than the allocation minimum"},
+		{"by CIDR and length", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, CidrBlock: aws.String("10.0.0.0/24"), Ipv4NetmaskLength: aws.Int32(24)}, "InvalidParameterCombination", "'Ipv4NetmaskLength' may not be used in combination with 'CidrBlock'"},
+		{"a CIDR outside the pool", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, CidrBlock: aws.String("10.9.0.0/24"), TagSpecifications: prod}, "InvalidParameterValue", "not contained"},
+		{"from a pool without a locale", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &nowhere, Ipv4NetmaskLength: aws.Int32(24)}, "InvalidParameterValue", "has no locale"},
+		{"IPv4 from a pool of IPv6", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &six, Ipv4NetmaskLength: aws.Int32(24)}, "InvalidParameterValue", "Give it as Ipv6IpamPoolId"},
+		{"IPv6 without EC2's pool", w.admin, &ec2.CreateVpcInput{CidrBlock: aws.String("10.3.0.0/16"), Ipv6IpamPoolId: &six}, "UnsupportedOperation", "Ipv6Pool"},
+		{"a pool that is full, behind one that is not", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, Ipv6IpamPoolId: &six, Ipv6NetmaskLength: aws.Int32(40), Ipv6Pool: byoip, TagSpecifications: prod}, "InvalidParameterValue", "has no free /40"},
+		{"tags of something else", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: specify("subnet", "env", "prod")}, "InvalidParameterValue", "of type vpc"},
+		{"another's pool", as(stranger, "admin", ""), &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod}, "InvalidIpamPoolId.NotFound", four},
+		{"two CIDRs for a VPC that is there", w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-1"), Ipv4IpamPoolId: &four, Ipv6IpamPoolId: &six, Ipv6Pool: byoip}, "InvalidParameterCombination", "at a time"},
+		{"a CIDR for a VPC without the tag", w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-1"), Ipv4IpamPoolId: &four}, "InvalidParameterValue", "missing one or more of the resource tags"},
+		{"DryRun", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod, DryRun: aws.Bool(true)}, "DryRunOperation", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := w.registry.Call(c.ctx, operation(c.in), c.in)
+			if got := ipam.CodeOf(err); got != c.code || !strings.Contains(fmt.Sprint(err), c.phrase) {
+				t.Errorf("%v, want %s with %q", err, c.code, c.phrase)
+			}
+			if len(w.cloud.calls) > 0 {
+				t.Errorf("EC2 was asked: %v", w.cloud.calls)
+			}
+			if got := w.allocated(four) + w.allocated(six) + w.allocated(nowhere); got != "" {
+				t.Errorf("something is taken: %s", got)
+			}
+		})
+	}
+}
+
+// EC2's refusal is the answer, with its code, and nothing is taken.
+func TestWhatEC2Refuses(t *testing.T) {
+	for _, refusal := range []error{answered(400, "VpcLimitExceeded"), answered(403, "UnauthorizedOperation"), answered(503, "RequestLimitExceeded")} {
+		w := newRealWorld(t, nil)
+		four, _ := lands(w)
+		w.cloud.fails = refusal
+		_, err := w.registry.Call(w.admin, "CreateVpc", &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod})
+		api, _ := errors.AsType[smithy.APIError](refusal)
+		if ipam.CodeOf(err) != ipam.Code(api.ErrorCode()) || ipam.Public(err).Message != api.ErrorMessage() {
+			t.Errorf("%v: answered with %v", refusal, err)
+		}
+		if got := w.allocated(four); got != "" {
+			t.Errorf("%v: taken is %s", refusal, got)
+		}
+	}
+}
+
+// When nobody knows whether EC2 made the VPC, its space is kept until discovery
+// says: then it is the VPC's, or free.
+func TestWhatEC2DoesNotAnswer(t *testing.T) {
+	for _, lost := range []error{answered(500, "InternalError"), answered(503, "Unavailable"), context.DeadlineExceeded} {
+		for _, applied := range []bool{false, true} {
+			w := newRealWorld(t, nil)
+			four, _ := lands(w)
+			discovery := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams[0].DefaultResourceDiscoveryId
+			w.cloud.fails, w.cloud.applied = lost, applied
+			_, err := w.registry.Call(w.admin, "CreateVpc", &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod})
+			if ipam.CodeOf(err) != ipam.CodeUnavailable || !strings.Contains(err.Error(), "10.0.0.0/24") {
+				t.Errorf("%v: %v", lost, err)
+			}
+			if got := w.allocated(four); got != "10.0.0.0/24 vpc  us-east-1 111122223333" {
+				t.Errorf("%v: taken is %s", lost, got)
+			}
+			w.now = w.now.Add(time.Hour)
+			at := w.now.UnixMilli()
+			w.looked(*discovery, account, at)
+			want := ""
+			if applied {
+				cidr := netip.MustParsePrefix("10.0.0.0/24")
+				w.observe(*discovery, at, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", VPC: "vpc-1", CIDR: cidr, Owner: account, Tags: ipam.Tags{"env": "prod"}})
+				want = "10.0.0.0/24 vpc vpc-1 us-east-1 111122223333"
+			}
+			work, err := w.store.PendingWork(t.Context(), w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, sk := range work {
+				if err := w.store.RunWork(t.Context(), sk); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := w.allocated(four); got != want {
+				t.Errorf("%v, made %t: in the end taken is %q", lost, applied, got)
+			}
+		}
+	}
+}
+
+// Without a role in the caller's account nothing is taken.
+func TestVPCsWithoutARole(t *testing.T) {
+	w := newRealWorld(t, nil)
+	four, _ := lands(w)
+	in := &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod}
+	w.cloud.noRole = answered(403, "AccessDenied")
+	w.refused(t, w.admin, in, "UnauthorizedOperation", "no role by which to act in account "+account, "template for member accounts")
+	w.cloud.noRole = context.DeadlineExceeded
+	before := w.table.Hash()
+	if _, err := w.registry.Call(w.admin, "CreateVpc", in); ipam.CodeOf(err) != ipam.CodeUnavailable || w.table.Hash() != before {
+		t.Errorf("%v", err)
+	}
+	w.registry = ops.New(w.store, grants())
+	w.refused(t, w.admin, in, "UnsupportedOperation", "vendingRole")
+}
+
+// Calls without pools go to EC2 as they are, unless the deployment refuses CIDRs
+// of one's own choice.
+func TestCallsWithoutPools(t *testing.T) {
+	plain := []any{
+		&ec2.CreateVpcInput{CidrBlock: aws.String("10.9.0.0/16")},
+		&ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-1"), CidrBlock: aws.String("10.8.0.0/16")},
+		&ec2.CreateVpcInput{CidrBlock: aws.String("10.9.0.0/16"), Ipv6CidrBlock: aws.String("2001:db8::/56"), Ipv6Pool: aws.String("p")},
+	}
+	harmless := []any{
+		&ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-1"), AmazonProvidedIpv6CidrBlock: aws.Bool(true)},
+		&ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
+		&ec2.CreateSubnetInput{VpcId: aws.String("vpc-1"), CidrBlock: aws.String("10.9.1.0/24")},
+	}
+	w := newRealWorld(t, nil)
+	before := w.table.Hash()
+	for _, in := range slices.Concat(plain, harmless) {
+		if _, err := w.registry.Call(w.admin, operation(in), in); err != nil {
+			t.Errorf("%s: %v", operation(in), err)
+		}
+	}
+	want := []string{"CreateVpc 10.9.0.0/16", "AssociateVpcCidrBlock 10.8.0.0/16", "CreateVpc 10.9.0.0/16 2001:db8::/56 p", "AssociateVpcCidrBlock", "DisassociateVpcCidrBlock vpc-cidr-assoc-1", "CreateSubnet 10.9.1.0/24"}
+	if diff := cmp.Diff(w.cloud.calls, want); diff != "" || w.table.Hash() != before {
+		t.Errorf("-calls +want:\n%s", diff)
+	}
+	w.cloud.calls = nil
+	w.cloud.fails = answered(400, "InvalidVpc.Range")
+	w.refused(t, w.admin, plain[0], "InvalidVpc.Range", "EC2 says")
+	w.cloud.fails = nil
+	w.cloud.calls = nil
+	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud.in, true))
+	for _, in := range plain {
+		w.refused(t, w.admin, in, "UnauthorizedOperation", "take it from a pool")
+	}
+	if len(w.cloud.calls) > 0 {
+		t.Errorf("EC2 was asked: %v", w.cloud.calls)
+	}
+	for _, in := range harmless {
+		if _, err := w.registry.Call(w.admin, operation(in), in); err != nil {
+			t.Errorf("%s: %v", operation(in), err)
+		}
+	}
+}
+
+func TestAssociateVPC(t *testing.T) {
+	w := newRealWorld(t, nil)
+	four, _ := lands(w)
+	w.cloud.tags = tags("env", "prod", "Name", "x")
+	do[ec2.AssociateVpcCidrBlockOutput](w, w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-7"), Ipv4IpamPoolId: &four, Ipv4NetmaskLength: aws.Int32(24)})
+	if got := w.allocated(four); got != "10.0.0.0/24 vpc vpc-7 us-east-1 111122223333" {
+		t.Errorf("allocated: %s", got)
+	}
+	w.cloud.fails = answered(400, "InvalidVpcID.NotFound")
+	w.refused(t, w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-8"), Ipv4IpamPoolId: &four}, "InvalidVpcID.NotFound")
+}
