@@ -16,13 +16,17 @@ func Open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	organization, err := lambdakit.OpenOrganization(ctx)
+	if err != nil {
+		return nil, err
+	}
 	switch door := os.Getenv(EnvDoor); door {
 	case DoorDirect:
-		return NewDirect(func(a ops.Authorizer) Registry { return ops.New(store, a) }, store.Owner(), store.Region()), nil
+		return NewDirect(func(a ops.Authorizer) Registry { return ops.New(store, a, ops.WithOrganization(organization)) }, store.Owner(), store.Region()), nil
 	case DoorEvents:
 		deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
 		grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)
-		return NewEvents(ops.New(store, grants), store, store.Region()), err
+		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region()), err
 	default:
 		return nil, fmt.Errorf("%s is %q, and not %s or %s", EnvDoor, door, DoorEvents, DoorDirect)
 	}

@@ -32,5 +32,9 @@ func open(ctx context.Context) (*ops.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ops.New(store, ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)), nil
+	organization, err := lambdakit.OpenOrganization(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ops.New(store, ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now), ops.WithOrganization(organization)), nil
 }

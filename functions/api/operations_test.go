@@ -43,7 +43,20 @@ func realHandler(table *storetest.Memory, now func() time.Time) *Handler {
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
 	auth := ops.NewGrants([]ops.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer}}, nil, 0, nil)
-	return New(ops.New(s, auth), Options{Logger: slog.New(slog.DiscardHandler)})
+	return New(ops.New(s, auth, ops.WithOrganization(&organization{})), Options{Logger: slog.New(slog.DiscardHandler)})
+}
+
+// organization is one that the account manager manages, and owner is in.
+type organization struct{}
+
+const manager = "999900001111"
+
+func (*organization) Ancestors(context.Context, string) ([]string, error) {
+	return []string{"r-f6g7"}, nil
+}
+
+func (*organization) Management(context.Context) (id, account string, err error) {
+	return "o-a1b2c3d4e5", manager, nil
 }
 
 // adminEvent returns a request of the owner's administrator, as API Gateway hands
@@ -72,6 +85,9 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 		}
 		e := adminEvent(r.Method, r.URL.Path, string(body))
 		e.MultiValueHeaders = r.Header
+		if strings.Contains(string(body), "IpamOrganizationAdminAccount&") {
+			e.RequestContext.Identity.AccountID = manager
+		}
 		answer, err := handler.Handle(r.Context(), Event{APIGatewayProxyRequest: e})
 		if err != nil {
 			t.Error(err)
@@ -402,7 +418,12 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.DeleteIpamResourceDiscoveryOutput{IpamResourceDiscovery: &wantDiscovery},
 		must(c.DeleteIpamResourceDiscovery(ctx, &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: d.IpamResourceDiscoveryId}))(t))
 
+	same(t, &ec2.EnableIpamOrganizationAdminAccountOutput{Success: yes},
+		must(c.EnableIpamOrganizationAdminAccount(ctx, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
+
 	// And all of it back.
+	same(t, &ec2.DisableIpamOrganizationAdminAccountOutput{Success: yes},
+		must(c.DisableIpamOrganizationAdminAccount(ctx, &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
 	same(t, &ec2.ReleaseIpamPoolAllocationOutput{Success: yes},
 		must(c.ReleaseIpamPoolAllocation(ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: p.IpamPoolId, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}))(t))
 	must(c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: q.IpamPoolId, Cidr: str("10.0.0.0/16")}))(t)

@@ -50,8 +50,12 @@ func NewCaller(ctx context.Context) (Caller, error) {
 	if account == "" {
 		return nil, fmt.Errorf("%s is not set", lambdakit.EnvAccount)
 	}
+	organization, err := lambdakit.OpenOrganization(ctx)
+	if err != nil {
+		return nil, err
+	}
 	caller := ops.Root(account, store.Region())
-	return owner{ops.New(store, ops.OnlyTo(caller)), caller}, nil
+	return owner{ops.New(store, ops.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
 }
 
 // owner calls the registry as the owner account, whatever an event says: an

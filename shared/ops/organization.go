@@ -29,9 +29,17 @@ type Organization interface {
 }
 
 // WithOrganization has o asked which organizational units callers are in, so that
-// pools can be shared with units, and who manages the organisation.
-func WithOrganization(o Organization) Option {
-	return func(s *service) { s.organization = o }
+// pools can be shared with units, and who manages the organisation. If o is nil,
+// nobody is.
+func WithOrganization[T any, P interface {
+	*T
+	Organization
+}](o P) Option {
+	return func(s *service) {
+		if o != nil {
+			s.organization = o
+		}
+	}
 }
 
 const unitPrefix = "ou-"

@@ -1,0 +1,39 @@
+package lambdakit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+)
+
+// EnvOrganization tells, as "true", that the function may ask AWS Organizations
+// where accounts stand; it may be empty.
+const EnvOrganization = "CADASTRE_ORGANIZATION"
+
+// OpenOrganization returns what ops.WithOrganization takes: nil if the environment
+// does not say that Organizations may be asked. It makes no call to AWS.
+func OpenOrganization(ctx context.Context) (*discover.Hierarchy, error) {
+	setting := os.Getenv(EnvOrganization)
+	if setting == "" {
+		return nil, nil
+	}
+	ask, err := strconv.ParseBool(setting)
+	if err != nil {
+		return nil, fmt.Errorf("open the organisation: %s is %q, and not true or false", EnvOrganization, setting)
+	}
+	if !ask {
+		return nil, nil
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(os.Getenv(EnvHomeRegion)))
+	if err != nil {
+		return nil, fmt.Errorf("open the organisation: %w", err)
+	}
+	return discover.NewHierarchy(organizations.NewFromConfig(cfg), time.Now), nil
+}
