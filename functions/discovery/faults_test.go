@@ -2,18 +2,28 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
@@ -285,4 +295,301 @@ func TestDeadline(t *testing.T) {
 		w.finish()
 		w.agrees(memberA)
 	})
+}
+
+// lossy carries the cloud's calls out and loses the answers of some.
+type lossy struct {
+	*discovertest.Cloud
+	loses func(discovertest.Call) bool
+}
+
+func (l *lossy) Do(r *http.Request) (*http.Response, error) {
+	answer, err := l.Cloud.Do(r)
+	l.Lock()
+	call := l.Made[len(l.Made)-1]
+	l.Unlock()
+	if err == nil && l.loses(call) {
+		return nil, errors.New("connection reset by peer")
+	}
+	return answer, err
+}
+
+// dispatched is a world of which three accounts were looked at and one has left
+// since, whose units have to be asked for, and in which an account has an IPAM
+// of its own.
+func dispatched(t testing.TB) *world {
+	w := newWorld(t)
+	w.cloud.PageSize = 2
+	w.cloud.Parents = map[string]string{"ou-f6g7-aaaaaaaa": "r-f6g7"}
+	for i := range w.cloud.Members {
+		w.cloud.Members[i].Paths, w.cloud.Members[i].Parent = nil, "ou-f6g7-aaaaaaaa"
+	}
+	must(w.store().CreateIPAM(context.Background(), store.Token{Account: memberB, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: memberB}, OperatingRegions: []string{away}}))(t)
+	for _, account := range []string{memberA, memberB, departed} {
+		must(0, w.store().SaveDiscoveredAccount(context.Background(), &ipam.DiscoveredAccount{Discovery: w.discovery.ID, Region: home, Account: account, Attempted: 1, Succeeded: 1}))(t)
+	}
+	return w
+}
+
+const departed = "666677778888"
+
+// marks fails the test unless the departed account is marked, if it is to be,
+// and nobody else.
+func (w *world) marks(departedToo bool) {
+	w.Helper()
+	for _, account := range []string{memberA, memberB, departed} {
+		want := map[bool]ipam.Leave{true: ipam.LeftAccount}[departedToo && account == departed]
+		if p := w.progress(account); p.Left != want {
+			w.Errorf("%s is at %+v, want %q", account, p, want)
+		}
+	}
+}
+
+// Every call of Organizations that a dispatch makes: refused, throttled, broken,
+// silent, its answer lost. Then it is not known who has left, and nobody is
+// marked; what does not depend on it is sent, the dispatch fails, and the next
+// one makes up for it.
+func TestFaultsOfOrganizations(t *testing.T) {
+	trace := dispatched(t)
+	if _, err := trace.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
+		t.Fatal(err)
+	}
+	calls := trace.cloud.Made
+	if len(calls) < 5 {
+		t.Fatalf("a dispatch makes the calls %v", calls)
+	}
+	for n, fails := range calls {
+		for kind, f := range map[string]*discovertest.Fault{
+			"refused":         {Status: 400, Code: "AccessDeniedException"},
+			"throttled":       {Status: 400, Code: "TooManyRequestsException"},
+			"broken":          {Status: 500, Code: "ServiceException"},
+			"silent":          {Hang: true},
+			"its answer lost": nil,
+		} {
+			t.Run(fmt.Sprintf("%s page %d, call %d, %s", fails.Name, fails.Page, n, kind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := dispatched(t)
+					made := 0
+					w.cloud.Fault = func(discovertest.Call) *discovertest.Fault {
+						if made++; made-1 == n {
+							return f
+						}
+						return nil
+					}
+					w.client = &lossy{w.cloud, func(discovertest.Call) bool { return f == nil && made-1 == n }}
+					begin := time.Now()
+					if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err == nil || !strings.Contains(err.Error(), w.discovery.ID) {
+						t.Errorf("no failure: %v", err)
+					}
+					if took := time.Since(begin); took > time.Minute {
+						t.Errorf("answered after %s", took)
+					}
+					if len(w.sent) != 1 || strings.Contains(w.sent[0], w.discovery.ID) {
+						t.Errorf("sent %q, want what is due in the IPAM of %s", w.sent, memberB)
+					}
+					w.marks(false)
+					w.sent = nil
+					if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
+						t.Error(err)
+					}
+					slices.Sort(w.sent)
+					if diff := cmp.Diff(w.sent, slices.Sorted(slices.Values(trace.sent))); diff != "" {
+						t.Errorf("-sent +want:\n%s", diff)
+					}
+					w.marks(true)
+				})
+			})
+		}
+	}
+}
+
+// The end of the invocation while Organizations is silent ends the dispatch in
+// time, and marks nobody.
+func TestDispatchDeadline(t *testing.T) {
+	for _, at := range []string{"ListAccounts", "ListParents"} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := dispatched(t)
+				w.cloud.Fault = func(c discovertest.Call) *discovertest.Fault {
+					if c.Name == at {
+						return &discovertest.Fault{Hang: true}
+					}
+					return nil
+				}
+				begin := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), margin+10*time.Second)
+				defer cancel()
+				if _, err := w.handler().Handle(ctx, Event{Dispatch: true}); err == nil {
+					t.Error("no failure")
+				}
+				if took := time.Since(begin); took != 10*time.Second {
+					t.Errorf("answered after %s", took)
+				}
+				w.marks(false)
+				if log := w.logs.String(); !strings.Contains(log, `"Outcome":"remains"`) {
+					t.Errorf("the record is %s", log)
+				}
+			})
+		})
+	}
+}
+
+// sqsFake is SQS behind the functions' own queue: it takes messages, unless it
+// is told what else to do with a call.
+type sqsFake struct {
+	calls int
+	taken []string
+	fault func(call int) string // "" is none
+	done  chan struct{}         // closed when nobody waits any more
+}
+
+func (f *sqsFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Entries []struct{ Id, MessageBody string }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		panic(err)
+	}
+	f.calls++
+	kind := ""
+	if f.fault != nil {
+		kind = f.fault(f.calls - 1)
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	switch kind {
+	case "refused":
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "no"}`)
+		return
+	case "throttled":
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow down"}`)
+		return
+	case "broken":
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	case "silent":
+		<-f.done
+		return
+	}
+	ok, failed := []map[string]string{}, []map[string]any{}
+	for _, e := range in.Entries {
+		if kind == "partly refused" && e.Id == "1" {
+			failed = append(failed, map[string]any{"Id": e.Id, "Code": "InternalError", "SenderFault": false})
+			continue
+		}
+		f.taken = append(f.taken, e.MessageBody)
+		ok = append(ok, map[string]string{"Id": e.Id, "MessageId": "m", "MD5OfMessageBody": fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
+	}
+	if kind == "its answer lost" {
+		panic(http.ErrAbortHandler)
+	}
+	if err := json.NewEncoder(w).Encode(map[string]any{"Successful": ok, "Failed": failed}); err != nil {
+		panic(err)
+	}
+}
+
+// Every call of SQS that a dispatch makes: refused in whole or part, throttled,
+// broken, silent, its answer lost. The dispatch fails, in time, and the other
+// messages are sent; with the next one all are, and those that come twice change
+// nothing.
+func TestFaultsOfTheQueue(t *testing.T) {
+	for kind, taken := range map[string][2]int{ // of 14, when the first call fails, or the second
+		"refused": {4, 10}, "throttled": {4, 10}, "broken": {4, 10},
+		"partly refused":  {12, 13}, // one of each call, again and again
+		"silent":          {0, 10},  // until the invocation's end
+		"its answer lost": {14, 14},
+	} {
+		for fails, want := range taken {
+			t.Run(fmt.Sprintf("%s, call %d", kind, fails), func(t *testing.T) {
+				w := newWorld(t)
+				for i := range 4 {
+					w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: fmt.Sprintf("66667777888%d", i), Paths: []string{"o-a1b2c3d4e5/r-f6g7/"}})
+				}
+				fake := &sqsFake{done: make(chan struct{})}
+				server := httptest.NewServer(fake)
+				defer server.Close()
+				stop := sync.OnceFunc(func() { close(fake.done) })
+				defer stop()
+				for name, value := range map[string]string{
+					EnvQueue: "http://queue/1/work", "AWS_REGION": home, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL, "AWS_MAX_ATTEMPTS": "1",
+				} {
+					t.Setenv(name, value)
+				}
+				w.queue = must(lambdakit.OpenQueue(t.Context(), EnvQueue))(t)
+				fake.fault = func(call int) string {
+					if call >= fails && (kind == "partly refused" || call == fails) {
+						return kind
+					}
+					return ""
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), margin+time.Second)
+				defer cancel()
+				begin := time.Now()
+				if _, err := w.handler().Handle(ctx, Event{Dispatch: true}); err == nil {
+					t.Error("no failure")
+				}
+				if took := time.Since(begin); took > 5*time.Second {
+					t.Errorf("answered after %s", took)
+				}
+				stop()
+				first := fake.taken
+				fake.taken, fake.fault = nil, nil
+				if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
+					t.Fatal(err)
+				}
+				due := fake.taken
+				if len(due) != 14 {
+					t.Fatalf("%d messages are due", len(due))
+				}
+				if len(first) != want {
+					t.Errorf("%d messages were sent, want %d", len(first), want)
+				}
+				for _, body := range append(first, due...) {
+					answer, err := w.handler().Handle(t.Context(), Event{SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: body}}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if strings.Contains(body, memberA) && len(answer.BatchItemFailures) > 0 {
+						t.Errorf("%s is not done:\n%s", body, &w.logs)
+					}
+				}
+				w.agrees(memberA, memberB)
+			})
+		}
+	}
+}
+
+// Every call of the table that a dispatch makes, made in vain or with its answer
+// lost: nobody is marked who has not left, and the next one makes up for it.
+func TestFaultsOfTheTableAtDispatch(t *testing.T) {
+	trace := dispatched(t)
+	faulty := &storetest.Faulty{Table: trace.table}
+	trace.on = faulty
+	if _, err := trace.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
+		t.Fatal(err)
+	}
+	trace.marks(true)
+	for _, fails := range faulty.Trace() {
+		for _, applied := range []bool{false, true} {
+			w := dispatched(t)
+			w.on = &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
+				if c.Kind != fails.Kind || c.N != fails.N {
+					return nil
+				}
+				return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+			}}
+			_, err := w.handler().Handle(t.Context(), Event{Dispatch: true})
+			where := fmt.Sprintf("%s, applied %t", fails, applied)
+			if err == nil && len(w.sent) != len(trace.sent) {
+				t.Errorf("%s: no failure, and sent %q", where, w.sent)
+			}
+			w.marks(w.progress(departed).Left != ipam.Stays)
+			w.on, w.sent = w.table, nil
+			if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil || len(w.sent) != len(trace.sent) {
+				t.Errorf("%s: then sent %q, %v", where, w.sent, err)
+			}
+			w.marks(true)
+		}
+	}
 }

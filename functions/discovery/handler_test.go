@@ -427,8 +427,9 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 			quiet := func() {
 				t.Helper()
 				before := w.table.Hash()
-				if dispatch(w); before != w.table.Hash() {
-					t.Error("it is written though nobody left or came back")
+				w.logs.Reset()
+				if dispatch(w); before != w.table.Hash() || !strings.Contains(w.logs.String(), `"left":0`) {
+					t.Errorf("nobody left or came back, and it is written or told: %s", &w.logs)
 				}
 			}
 			quiet()
