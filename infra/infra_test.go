@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
@@ -138,6 +139,9 @@ func TestFunctions(t *testing.T) {
 				if f.id == "ApiFunction" {
 					maps.Copy(environment, c.vending)
 				}
+				if f.id != "ProvisioningWorker" {
+					asking(c.name, environment)
+				}
 				properties := maps.Clone(got.Properties)
 				delete(properties, "Code") // where the asset is uploaded to
 				diff(t, object{
@@ -155,6 +159,56 @@ func TestFunctions(t *testing.T) {
 				diff(t, resource{Type: group.Type, Properties: object{"RetentionInDays": c.retention}, DeletionPolicy: c.deletionPolicy, UpdateReplacePolicy: c.deletionPolicy}, group)
 			})
 		}
+	}
+}
+
+// asking adds to the environment of a function that carries out operations what
+// it has in a deployment for an organisation.
+func asking(deployment string, environment object) object {
+	if deployment == "closed" {
+		environment["CADASTRE_ORGANIZATION"] = "true"
+	}
+	return environment
+}
+
+// What carries out operations asks Organizations where accounts stand, in a
+// deployment for an organisation; nothing else does but discovery, which lists
+// them.
+func TestAskingOrganizations(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    deployment
+		want []string
+	}{
+		"plain": {plain(), nil}, "passing": {passing(), nil},
+		"closed": {closed(), []string{"ApiFunctionRole", "CustomResourceFunctionRole", "DirectRole", "DiscoveryWorkerRole", "RequestsRole"}},
+	} {
+		var got []string
+		for _, stack := range []template{c.d.service, c.d.watch} {
+			for _, id := range stack.ids("AWS::IAM::Role") {
+				b, err := json.Marshal(stack.Resources[id].Properties["Policies"])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(b), "organizations:") {
+					continue
+				}
+				got = append(got, id[:len(id)-8])
+				actions := discover.HierarchyActions
+				if strings.HasPrefix(id, "Discovery") {
+					actions = discover.OrganizationActions
+				}
+				for _, a := range actions {
+					if !strings.Contains(string(b), `"`+a+`"`) {
+						t.Errorf("%s: %s may not call %s", name, id, a)
+					}
+				}
+				if n := strings.Count(string(b), "organizations:"); n != len(actions) {
+					t.Errorf("%s: %s may make %d calls of Organizations", name, id, n)
+				}
+			}
+		}
+		slices.Sort(got)
+		diff(t, c.want, got)
 	}
 }
 

@@ -334,12 +334,12 @@ func TestWatchFunctions(t *testing.T) {
 			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
 			{"DiscoveryWorker", "Finds what lives in the accounts' networks", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
 			{"History", "Writes history and tells of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
-			{"Requests", "Answers requests on the event bus", 60, object{"CADASTRE_DOOR": "events"}},
-			{"Direct", "Carries out operations for who may invoke it", 60, object{"CADASTRE_DOOR": "direct"}},
+			{"Requests", "Answers requests on the event bus", 60, asking(c.name, object{"CADASTRE_DOOR": "events"})},
+			{"Direct", "Carries out operations for who may invoke it", 60, asking(c.name, object{"CADASTRE_DOOR": "direct"})},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
-				_, other := c.d.service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
+				_, other := c.d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
 				common := other.Properties["Environment"].(object)["Variables"].(object)
 				environment := maps.Clone(got.Properties["Environment"].(object)["Variables"].(object))
 				for name, value := range common {

@@ -19,6 +19,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/member"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/restapi"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/worker"
+	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
@@ -79,7 +80,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	}
 	// API Gateway waits for 29 seconds; ending before lets the caller have the
 	// function's own answer.
-	apiProps := function(apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
+	apiProps := operatorOf(stack, props, apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
 	if props.VendingRole != "" {
 		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
 		apiProps.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &[]*string{&role}})
@@ -108,7 +109,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 		Removal:  removal,
 	})
 	// A pool with many CIDRs takes the longest; CloudFormation waits for an hour.
-	customResourceProps := function(customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, awscdk.Duration_Minutes(jsii.Number(2)))
+	customResourceProps := operatorOf(stack, props, customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, awscdk.Duration_Minutes(jsii.Number(2)))
 	customResource := gofunction.NewFunction(stack, "CustomResourceFunction", &customResourceProps)
 	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
 	a.Function("ApiFunction", apiFunction)
@@ -133,6 +134,20 @@ func (p *ServiceProps) removal() awscdk.RemovalPolicy {
 		return awscdk.RemovalPolicy_DESTROY
 	}
 	return awscdk.RemovalPolicy_RETAIN
+}
+
+// operatorOf returns the properties of a function that carries out operations. If
+// the organisation's accounts may call, or are looked at, it may ask AWS
+// Organizations where they stand.
+func operatorOf(stack awscdk.Stack, props *ServiceProps, name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
+	p := functionOf(stack, props, name, description, memoryMB, timeout)
+	if props.OrganizationID != "" || props.Accounts == discover.EveryAccount {
+		p.Environment[lambdakit.EnvOrganization] = "true"
+		p.Statements["Organization"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions: jsii.Strings(discover.HierarchyActions...), Resources: jsii.Strings("*"),
+		})
+	}
+	return p
 }
 
 // functionOf returns the properties of a function on the table.

@@ -176,7 +176,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 
 // newDoor makes the allocation function as one of its doors.
 func newDoor(stack awscdk.Stack, id string, props *ServiceProps, door, description string, statements ...map[string]awsiam.PolicyStatement) *gofunction.Function {
-	p := functionOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
+	p := operatorOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
 	p.Environment = maps.Clone(p.Environment)
 	p.Environment[envDoor] = door
 	for _, s := range statements {

@@ -71,7 +71,7 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 	})
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*"},
-		Reason: jsii.String("Actions of X-Ray, and dynamodb:ListStreams where a stream is read, know no resources."),
+		Reason: jsii.String("Actions of X-Ray, and dynamodb:ListStreams where a stream is read, know no resources; Organizations is asked about any account."),
 	}}, nil)
 	environment := map[string]*string{}
 	for name, value := range props.Environment {
