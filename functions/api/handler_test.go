@@ -325,7 +325,7 @@ func TestOneRecordARequest(t *testing.T) {
 		{"refusal", ipam.Errorf(ipam.CodeInvalidParameterValue, "x"), nil, map[string]any{"level": "INFO", "operation": "AllocateIpamPoolCidr", "status": 400.0, "code": "InvalidParameterValue"}},
 		{"failure", errors.New("the driver's words"), nil,
 			map[string]any{"level": "ERROR", "operation": "AllocateIpamPoolCidr", "status": 500.0, "code": "InternalError", "error": "the driver's words"}},
-		{"a code of no table", &ipam.Error{Code: "Odd"}, nil, map[string]any{"level": "ERROR", "operation": "AllocateIpamPoolCidr", "status": 500.0, "code": "Odd", "error": "Odd: "}},
+		{"a code of EC2's", &ipam.Error{Code: "VpcLimitExceeded"}, nil, map[string]any{"level": "INFO", "operation": "AllocateIpamPoolCidr", "status": 400.0, "code": "VpcLimitExceeded"}},
 		{"JSON", nil, toJSON("DescribeIpams", `{}`), map[string]any{"level": "INFO", "operation": "DescribeIpams", "status": 200.0, "code": ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

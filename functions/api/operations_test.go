@@ -40,10 +40,15 @@ const (
 
 // realHandler is a handler for the real operations on a table in memory.
 func realHandler(table *storetest.Memory, now func() time.Time) *Handler {
+	return handlerWith(table, now, &cloud{})
+}
+
+// handlerWith returns one that makes VPCs in a cloud.
+func handlerWith(table *storetest.Memory, now func() time.Time, c *cloud) *Handler {
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
 	auth := ops.NewGrants([]ops.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer}}, nil, 0, nil)
-	return New(ops.New(s, auth, ops.WithOrganization(&organization{})), Options{Logger: slog.New(slog.DiscardHandler)})
+	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c.of, false)), Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
 // organization is one that the account manager manages, and owner is in.
@@ -76,7 +81,8 @@ func adminEvent(method, resource, body string) events.APIGatewayProxyRequest {
 func TestEveryOperationThroughTheSDK(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	table := &storetest.Memory{}
-	handler := realHandler(table, func() time.Time { return now })
+	vpcs := &cloud{}
+	handler := handlerWith(table, func() time.Time { return now }, vpcs)
 	t.Cleanup(func() { fscktest.Clean(t, table, now) })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -420,6 +426,9 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 
 	same(t, &ec2.EnableIpamOrganizationAdminAccountOutput{Success: yes},
 		must(c.EnableIpamOrganizationAdminAccount(ctx, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
+
+	// VPCs that take nothing from pools.
+	passVPCs(t, vpcs, c)
 
 	// And all of it back.
 	same(t, &ec2.DisableIpamOrganizationAdminAccountOutput{Success: yes},
