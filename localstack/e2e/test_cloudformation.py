@@ -11,7 +11,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+import network
 from conftest import ROOT, until
+from test_network import NEVER, bus, dispatch, now  # noqa: F401: bus is a fixture
 
 pytestmark = pytest.mark.emulator
 
@@ -106,59 +108,148 @@ def test_examples(api, stacks):
     assert api.call("DescribeIpams")["Ipams"] == []
 
 
+def test_a_stacks_vpc_is_compliant(api, stacks, bus):
+    """The VPC of a stack, on the CIDR of its allocation, is no conflict."""
+    pools = stacks.deploy("pools", (EXAMPLES / "pools.yaml").read_text())
+    ipam = api.call("DescribeIpams")["Ipams"][0]
+    vpc = stacks.deploy("vpc", (EXAMPLES / "vpc.yaml").read_text())
+    where = (network.OWNER, network.HOME)
+    discover(api, ipam["DefaultResourceDiscoveryId"], *where)
+    resources = lambda: api.call("GetIpamResourceCidrs", IpamScopeId=ipam["PrivateDefaultScopeId"])["IpamResourceCidrs"]
+    [shown] = resources()
+    assert {k: shown[k] for k in ("ResourceId", "ResourceCidr", "IpamPoolId", "ManagementState", "ComplianceStatus", "OverlapStatus")} == {
+        "ResourceId": vpc["VpcId"], "ResourceCidr": vpc["Cidr"], "IpamPoolId": pools["DevelopmentPoolId"],
+        "ManagementState": "managed", "ComplianceStatus": "compliant", "OverlapStatus": "nonoverlapping"}
+    # Of another VPC on the CIDR the bus does tell, and so it would have of this one.
+    other = network.client("ec2", *where).create_vpc(CidrBlock=vpc["Cidr"])["Vpc"]["VpcId"]
+    bus.wait("Resource Discovered", vpc["VpcId"])
+    assert bus.find("Overlap Detected") == []
+    discover(api, ipam["DefaultResourceDiscoveryId"], *where)
+    bus.wait("Overlap Detected", vpc["VpcId"], other)
+    assert all(other in json.dumps(e["detail"]) for e in bus.find("Overlap Detected"))
+    network.change(*where, "DeleteVpc", VpcId=other)
+
+    stacks.delete("vpc")
+    network.tell(*where, "DeleteVpc", {"VpcId": vpc["VpcId"]}, {})
+    until(lambda: resources() == [], "the VPCs to be gone", 20)
+    assert taken(api, pools["DevelopmentPoolId"]) == []
+    stacks.backend.fsck()
+    # What was the VPC's is free, all of it.
+    whole = api.call("AllocateIpamPoolCidr", IpamPoolId=pools["DevelopmentPoolId"], Cidr="10.0.0.0/20", PreviewNextCidr=True)
+    assert whole["IpamPoolAllocation"]["Cidr"] == "10.0.0.0/20"
+    stacks.delete("pools")
+    assert api.call("DescribeIpams")["Ipams"] == []
+
+
+def discover(api, discovery, account, region):
+    """Has an account looked at, and waits until that has succeeded."""
+    start = now()
+    dispatch()
+
+    def seen():
+        found = api.call("GetIpamDiscoveredAccounts", IpamResourceDiscoveryId=discovery, DiscoveryRegion=region)["IpamDiscoveredAccounts"]
+        return any(a["AccountId"] == account and a.get("LastSuccessfulDiscoveryTime", NEVER) > start for a in found)
+
+    until(seen, f"the discovery of {account} in {region}", 60)
+
+
 def template(**resources):
-    kinds = {"Pool": "Custom::IpamPool", "Cidr": "Custom::IpamPoolCidr"}
+    kinds = {"Pool": "Custom::IpamPool", "Cidr": "Custom::IpamPoolCidr", "Vpc": "AWS::EC2::VPC"}
+    token = lambda name: {} if name == "Vpc" else {"ServiceToken": {"Ref": "ServiceToken"}}
     return {
         "Parameters": {"ServiceToken": {"Type": "String"}},
         "Resources": {
-            name: {"Type": kinds.get(name, "Custom::IpamAllocation"), "Properties": {"ServiceToken": {"Ref": "ServiceToken"}, **properties}}
+            name: {"Type": kinds.get(name, "Custom::IpamAllocation"), "Properties": {**token(name), **properties}}
             for name, properties in resources.items()
         },
         "Outputs": {
             **{name: {"Value": {"Fn::GetAtt": [name, "Cidr"]}} for name in resources if name not in kinds},
-            "PoolId": {"Value": {"Ref": "Pool"}},
+            **{name + "Id": {"Value": {"Ref": name}} for name in ("Pool", "Vpc") if name in resources},
         },
     }
 
 
+USES_A = {"CidrBlock": {"Fn::GetAtt": ["A", "Cidr"]}}  # a VPC
+
+
+def vpcs(stacks):
+    return {v["VpcId"]: v["CidrBlock"] for v in stacks.of("ec2").describe_vpcs()["Vpcs"]}
+
+
 def test_life_of_a_stack(api, ipam, stacks):
-    """Made, changed in place and by replacement, rolled back, deleted."""
+    """Made, changed in place and by replacement, rolled back, deleted. What is
+    taken is what the stack says, and the table's checker adds the rest up."""
     pool = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "AddressFamily": "ipv4", "Description": "life", "Tags": [{"Key": "a", "Value": "1"}]}
     cidr = {"IpamPoolId": {"Ref": "Pool"}, "Cidr": "10.8.0.0/20"}
     # What an allocation takes has to be there first.
     allocation = lambda length, **p: {"IpamPoolId": {"Fn::GetAtt": ["Cidr", "IpamPoolId"]}, "NetmaskLength": length, **p}
+    life = lambda a, b=allocation(25, Description="b"), **more: template(Pool=pool, Cidr=cidr, A=a, B=b, Vpc=USES_A, **more)
 
-    made = stacks.deploy("life", template(Pool=pool, Cidr=cidr, A=allocation(24), B=allocation(25, Description="b")))
+    def stands(outputs):
+        """What is there is what a deployment's outputs tell."""
+        assert taken(api, outputs["PoolId"]) == sorted([outputs["A"], outputs["B"]])
+        assert vpcs(stacks) == {outputs["VpcId"]: outputs["A"]}
+
+    before = vpcs(stacks)
+    assert before == {}
+    made = stacks.deploy("life", life(allocation(24)))
     a = stacks.physical("life", "A")
     assert a.split("|")[::2] == [made["PoolId"], made["A"]]
-    assert taken(api, made["PoolId"]) == sorted([made["A"], made["B"]])
+    stands(made)
 
     pool = {**pool, "Description": "changed", "AutoImport": False, "AllocationDefaultNetmaskLength": 26, "Tags": [{"Key": "b", "Value": "2"}]}
-    assert stacks.deploy("life", template(Pool=pool, Cidr=cidr, A=allocation(24), B=allocation(25, Description="b"))) == made
+    assert stacks.deploy("life", life(allocation(24))) == made
     shown = api.call("DescribeIpamPools", IpamPoolIds=[made["PoolId"]])["IpamPools"][0]
     assert (shown["Description"], shown["AllocationDefaultNetmaskLength"], shown["Tags"]) == ("changed", 26, [{"Key": "b", "Value": "2"}])
     assert stacks.physical("life", "A") == a
+    stands(made)
 
-    replaced = stacks.deploy("life", template(Pool=pool, Cidr=cidr, A=allocation(23), B=allocation(25, Description="b")))
-    assert replaced["A"].endswith("/23") and replaced["B"] == made["B"]
-    assert taken(api, made["PoolId"]) == sorted([replaced["A"], made["B"]])
+    # A is replaced, and so is the VPC on it.
+    replaced = stacks.deploy("life", life(allocation(23)))
+    assert replaced["A"].endswith("/23") and replaced["B"] == made["B"] and replaced["VpcId"] != made["VpcId"]
+    stands(replaced)
     a = stacks.physical("life", "A")
 
     # B is replaced, then C cannot be: B is what it was, and nothing is lost.
-    stacks.deploy("life", template(Pool={**pool, "Description": "no"}, Cidr=cidr, A=allocation(23), B=allocation(24), C=allocation(16)), "UPDATE_ROLLBACK_COMPLETE")
+    changed, pool = pool, {**pool, "Description": "no"}
+    stacks.deploy("life", life(allocation(23), allocation(24), C=allocation(16)), "UPDATE_ROLLBACK_COMPLETE")
     assert any("InsufficientFreeAddresses" in r or "/16" in r for r in stacks.reasons("life")), stacks.reasons("life")
-    assert taken(api, made["PoolId"]) == sorted([replaced["A"], made["B"]])
+    stands(replaced)
     assert stacks.physical("life", "A") == a
     assert api.call("DescribeIpamPools", IpamPoolIds=[made["PoolId"]])["IpamPools"][0]["Description"] == "changed"
+    pool = changed
 
     # A itself cannot be replaced.
-    stacks.deploy("life", template(Pool=pool, Cidr=cidr, A=allocation(16), B=allocation(25, Description="b")), "UPDATE_ROLLBACK_COMPLETE")
+    stacks.deploy("life", life(allocation(16)), "UPDATE_ROLLBACK_COMPLETE")
+    stands(replaced)
+
+    # A and the VPC are replaced, then something else of the stack cannot be made.
+    stacks.deploy("life", failing(life(allocation(22)), "Vpc"), "UPDATE_ROLLBACK_COMPLETE")
     assert taken(api, made["PoolId"]) == sorted([replaced["A"], made["B"]])
+    assert list(vpcs(stacks).values()) == [replaced["A"]]
 
     assert stacks.deploy("life", template(Pool=pool, Cidr=cidr, B=allocation(25, Description="b")))["B"] == made["B"]
     assert taken(api, made["PoolId"]) == [made["B"]]
+    assert vpcs(stacks) == {}
     stacks.delete("life")
     assert api.call("DescribeIpamPools")["IpamPools"] == []
+
+
+def failing(body, behind):
+    """The template with a resource that cannot be made, behind another one."""
+    return {**body, "Resources": {**body["Resources"], "Fails": {
+        "Type": "Custom::IpamScope", "DependsOn": [behind], "Properties": {"ServiceToken": {"Ref": "ServiceToken"}, "IpamId": "ipam-0123456789abcdef0"}}}}
+
+
+def test_failed_stack_leaves_nothing(api, ipam, stacks):
+    """All is made, to the VPC, before the last resource fails."""
+    pool = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "AddressFamily": "ipv4"}
+    allocation = {"IpamPoolId": {"Fn::GetAtt": ["Cidr", "IpamPoolId"]}, "NetmaskLength": 24, "StableKey": "a"}
+    body = template(Pool=pool, Cidr={"IpamPoolId": {"Ref": "Pool"}, "Cidr": "10.8.0.0/20"}, A=allocation, B={**allocation, "StableKey": "b"}, Vpc=USES_A)
+    stacks.deploy("failing", failing(body, "Vpc"), "ROLLBACK_COMPLETE")
+    assert any("InvalidIpamId.NotFound" in r for r in stacks.reasons("failing")), stacks.reasons("failing")
+    assert api.call("DescribeIpamPools")["IpamPools"] == []
+    assert vpcs(stacks) == {}
 
 
 def test_failed_create_leaves_nothing(api, ipam, stacks):
@@ -166,6 +257,48 @@ def test_failed_create_leaves_nothing(api, ipam, stacks):
     stacks.deploy("failing", template(Pool=pool), "ROLLBACK_COMPLETE")
     assert any("10.8.1.0/24" in r for r in stacks.reasons("failing")), stacks.reasons("failing")
     assert api.call("DescribeIpamPools")["IpamPools"] == []
+
+
+def test_selector(api, make_pool, stacks):
+    """A selector selects one pool, or says why not; what stands stays where it is."""
+    tagged = lambda value: [{"Key": "environment", "Value": value}]
+    pool = lambda cidr, value: make_pool(cidr, TagSpecifications=[{"ResourceType": "ipam-pool", "Tags": tagged(value)}])
+    first, second = pool("10.0.0.0/16", "blue"), pool("10.1.0.0/16", "green")
+    selecting = lambda value, length=24: template(A={"IpamPoolSelector": {"Tags": tagged(value)}, "NetmaskLength": length})
+
+    made = stacks.deploy("chosen", selecting("blue"))
+    assert (made["A"], taken(api, first)) == ("10.0.0.0/24", ["10.0.0.0/24"])
+    stacks.deploy("empty", selecting("red"), "ROLLBACK_COMPLETE")
+    assert any('No pool meets the IpamPoolSelector tag:environment="red"' in r for r in stacks.reasons("empty")), stacks.reasons("empty")
+
+    # Both are blue: who comes now is told so, who is there stays, with another
+    # length too.
+    api.call("CreateTags", Resources=[second], Tags=tagged("blue"))
+    stacks.deploy("ambiguous", selecting("blue"), "ROLLBACK_COMPLETE")
+    assert any("More than one pool meets the IpamPoolSelector" in r and first in r and second in r for r in stacks.reasons("ambiguous")), stacks.reasons("ambiguous")
+    a = stacks.deploy("chosen", selecting("blue", 25))["A"]
+    assert taken(api, first) == [a] and taken(api, second) == []
+
+    # The first one is no more what is selected: nothing moves, until the selector
+    # itself changes.
+    api.call("CreateTags", Resources=[first], Tags=tagged("green"))
+    a = stacks.deploy("chosen", selecting("blue", 26))["A"]
+    assert taken(api, first) == [a] and taken(api, second) == []
+    assert stacks.deploy("chosen", selecting("green", 26))["A"] == a
+    a = stacks.deploy("chosen", selecting("blue", 26))["A"]
+    assert taken(api, first) == [] and taken(api, second) == [a]
+
+
+def test_stable_key(api, make_pool, stacks):
+    """A stack that is deleted and made anew has the CIDR that it had."""
+    pool = make_pool("10.0.0.0/16")
+    body = template(A={"IpamPoolId": pool, "NetmaskLength": 24, "StableKey": "stack/a"})
+    before = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=24)["IpamPoolAllocation"]
+    assert stacks.deploy("anew", body)["A"] == "10.0.1.0/24"
+    api.call("ReleaseIpamPoolAllocation", IpamPoolId=pool, Cidr=before["Cidr"], IpamPoolAllocationId=before["IpamPoolAllocationId"])
+    stacks.delete("anew")
+    assert taken(api, pool) == []
+    assert stacks.deploy("anew", body)["A"] == "10.0.1.0/24"
 
 
 def test_forwarder(api, make_pool, stacks):
