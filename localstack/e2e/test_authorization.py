@@ -26,6 +26,7 @@ ADMINISTER = {
     "PutIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"}, "DeleteIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"},
     "CreateIpamResourceDiscovery": {}, "ModifyIpamResourceDiscovery": {"IpamResourceDiscoveryId": "DISCOVERY", "Description": "x"},
     "DeleteIpamResourceDiscovery": {"IpamResourceDiscoveryId": "DISCOVERY"},
+    "DeleteIpamDiscoveredAccount": {"IpamResourceDiscoveryId": "DISCOVERY", "AccountId": "777788889999"},
     "AssociateIpamResourceDiscovery": {"IpamId": "IPAM", "IpamResourceDiscoveryId": "DISCOVERY"},
     "DisassociateIpamResourceDiscovery": {"IpamResourceDiscoveryAssociationId": "ASSOCIATION"},
     "ModifyIpamResourceCidr": {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/28", "ResourceRegion": "us-east-1",

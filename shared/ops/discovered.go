@@ -87,6 +87,56 @@ func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDisco
 	return &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: found, NextToken: next}, err
 }
 
+// The input and output of DeleteIpamDiscoveredAccount, which the EC2 API does not
+// have. shared/wire/model/extensions.json describes them to the doors.
+type (
+	// DeleteIpamDiscoveredAccountInput is the input of DeleteIpamDiscoveredAccount.
+	DeleteIpamDiscoveredAccountInput struct {
+		DryRun                             *bool
+		IpamResourceDiscoveryId, AccountId *string
+		DiscoveryRegion                    *string // every Region if nil
+	}
+	// DeleteIpamDiscoveredAccountOutput is the output of DeleteIpamDiscoveredAccount:
+	// what is being forgotten, Region by Region.
+	DeleteIpamDiscoveredAccountOutput struct {
+		IpamDiscoveredAccounts []types.IpamDiscoveredAccount
+	}
+)
+
+// deleteDiscoveredAccount has what was found in an account forgotten that is not
+// looked at any more: until then it holds its space, as it may well live. The
+// work is the provisioning function's, and once more is no error.
+func (o service) deleteDiscoveredAccount(ctx context.Context, in *DeleteIpamDiscoveredAccountInput) (*DeleteIpamDiscoveredAccountOutput, error) {
+	id, err := checkID(ipam.IDDiscovery, "IpamResourceDiscoveryId", in.IpamResourceDiscoveryId)
+	if err != nil {
+		return nil, err
+	}
+	account, region := aws.ToString(in.AccountId), aws.ToString(in.DiscoveryRegion)
+	if !accountID.MatchString(account) {
+		return nil, schema.Invalid("AccountId", account, "Use an account id of 12 digits.")
+	}
+	if in.DiscoveryRegion != nil && !ipam.IsRegion(region) {
+		return nil, schema.Invalid("DiscoveryRegion", region, "Use the name of a Region such as ap-northeast-1, or leave it out for every Region.")
+	}
+	known, err := o.store.ForgetAccount(ctx, id, account, region, func(d *ipam.Discovery) error { return own(ctx, &d.Meta) })
+	if err != nil {
+		return nil, err
+	}
+	out := new(DeleteIpamDiscoveredAccountOutput)
+	for _, a := range known {
+		out.IpamDiscoveredAccounts = append(out.IpamDiscoveredAccounts, showDiscoveredAccount(a))
+	}
+	return out, nil
+}
+
+// departures are what is told of accounts that are not looked at any more. The
+// API has no code for it; what comes closest is that nobody allows it.
+var departures = map[ipam.Leave]string{
+	ipam.LeftAccount: "The account is not looked at any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
+	ipam.LeftRegion:  "The Region is not looked at any more: it is no operating Region of the resource discovery. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
+	ipam.Forgotten:   "What was found there is being forgotten. The account is not listed any more once that is done.",
+}
+
 func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccount {
 	out := types.IpamDiscoveredAccount{
 		AccountId:                   &a.Account,
@@ -95,7 +145,9 @@ func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccoun
 		LastSuccessfulDiscoveryTime: showTime(a.Succeeded),
 		OrganizationalUnitId:        some(a.OU),
 	}
-	if a.FailureCode != "" {
+	if left, ok := departures[a.Left]; ok {
+		out.FailureReason = &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCodeUnauthorizedFailure, Message: &left}
+	} else if a.FailureCode != "" {
 		out.FailureReason = &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCode(a.FailureCode), Message: &a.Failure}
 	}
 	return out

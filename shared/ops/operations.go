@@ -48,6 +48,7 @@ func New(s *store.Store, auth Authorizer, options ...Option) *Registry {
 	Define(r, "DisassociateIpamResourceDiscovery", Meta{Class: Administer, Mutates: true, Summary: "Ends an association; what the discovery found leaves the IPAM."}, o.disassociateDiscovery)
 	Define(r, "DescribeIpamResourceDiscoveryAssociations", Meta{Class: Read, Paginated: true, Summary: "Lists the associations of IPAMs with resource discoveries."}, o.describeAssociations)
 	Define(r, "GetIpamDiscoveredAccounts", Meta{Class: Read, Paginated: true, Summary: "Lists the accounts that a resource discovery looks at in a Region, and how far it is."}, o.getDiscoveredAccounts)
+	Define(r, "DeleteIpamDiscoveredAccount", Meta{Class: Administer, Mutates: true, Summary: "Forgets what a resource discovery found in an account, or in its Region, that it does not look at any more; the space is free then. An extension."}, o.deleteDiscoveredAccount)
 	Define(r, "GetIpamDiscoveredResourceCidrs", Meta{Class: Read, Paginated: true, Summary: "Lists the CIDRs of resources that a resource discovery found in a Region."}, o.getDiscoveredResources)
 	Define(r, "GetIpamDiscoveredPublicAddresses", Meta{Class: Read, Paginated: true, Summary: "Lists the public IPv4 addresses that a resource discovery found in a Region."}, o.getDiscoveredAddresses)
 

@@ -119,6 +119,7 @@ func requests(o targets) []any {
 		&ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: &o.Association},
 		&ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{o.Association}},
 		&ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: &o.Discovery, DiscoveryRegion: aws.String(home)},
+		&ops.DeleteIpamDiscoveredAccountInput{IpamResourceDiscoveryId: &o.Discovery, AccountId: aws.String(stranger)},
 		&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: &o.Discovery, ResourceRegion: aws.String(home)},
 		&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: &o.Discovery, AddressRegion: aws.String(home)},
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope},
@@ -142,6 +143,7 @@ func (w *world) furnish() targets {
 	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24), TagSpecifications: specify("ipam-pool-allocation", "k", "v")})
 	d := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
 	with := do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: m.IpamId, IpamResourceDiscoveryId: d}).IpamResourceDiscoveryAssociation
+	w.left(*d, stranger, ipam.LeftAccount)
 	return targets{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
 }
 
@@ -151,7 +153,7 @@ func TestClassesAreHeldTo(t *testing.T) {
 	w := newRealWorld(t, nil)
 	byName := map[string]any{
 		"DisassociateVpcCidrBlock": &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
-		"CreateIpam": &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
+		"CreateIpam":               &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
 		"GetAccessGrants": &ops.GetAccessGrantsInput{}, "PutAccessGrants": &ops.PutAccessGrantsInput{Readers: []string{"*"}},
 		"EnableIpamOrganizationAdminAccount":  &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
 		"DisableIpamOrganizationAdminAccount": &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},

@@ -175,6 +175,14 @@ func (w *world) looked(discovery, account string, at int64) {
 	}
 }
 
+// left keeps a complete run in an account, and that it was left since.
+func (w *world) left(discovery, account string, why ipam.Leave) {
+	w.t.Helper()
+	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: 1, Succeeded: 1, Left: why}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) allocate(in ec2.AllocateIpamPoolCidrInput) *types.IpamPoolAllocation {
 	w.t.Helper()
 	return do[ec2.AllocateIpamPoolCidrOutput](w, w.admin, &in).IpamPoolAllocation
