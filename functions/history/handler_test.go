@@ -146,20 +146,6 @@ func TestAnswersToRequests(t *testing.T) {
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.deliver()
 	w.bus.take()
-	request := func(id, cidr string) (*ipam.Allocation, error) {
-		return w.store.Allocate(t.Context(), store.Allocate{
-			Token: store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id}, Pool: pool, Event: id,
-			Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil },
-		})
-	}
-	refuse := func(id, detail string) {
-		t.Helper()
-		err := w.store.Refuse(t.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
-			store.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	answers := func() (told []string) {
 		w.deliver()
 		for _, a := range w.bus.accepted {
@@ -174,19 +160,19 @@ func TestAnswersToRequests(t *testing.T) {
 			t.Errorf("%s: -got +want:\n%s", what, diff)
 		}
 	}
-	made := must(request("r-1", "10.0.0.0/24"))(t)
+	made := w.ask("r-1", pool, "10.0.0.0/24")
 	expect("a request", "CIDR Allocated r-1 10.0.0.0/24 <nil>")
-	must(request("r-1", "10.0.0.0/24"))(t)
-	refuse("r-1", "{}")
+	w.ask("r-1", pool, "10.0.0.0/24")
+	w.refuse("r-1", "{}")
 	expect("its repetition, and its refusal elsewhere")
-	refuse("r-2", `{"NetmaskLength":8}`)
+	w.refuse("r-2", `{"NetmaskLength":8}`)
 	expect("a refusal", "CIDR Request Failed r-2 <nil> map[NetmaskLength:8]")
-	refuse("r-2", `{"NetmaskLength":8}`)
+	w.refuse("r-2", `{"NetmaskLength":8}`)
 	expect("its repetition")
-	refuse("r-3", `{"Description":"`+strings.Repeat("x", 17<<10)+`"}`)
+	w.refuse("r-3", `{"Description":"`+strings.Repeat("x", 17<<10)+`"}`)
 	expect("the refusal of what is too long to tell", "CIDR Request Failed r-3 <nil> <nil>")
 	w.now = w.now.Add(25 * time.Hour)
-	refuse("r-2", `{"NetmaskLength":9}`)
+	w.refuse("r-2", `{"NetmaskLength":9}`)
 	expect("a request with the id of one that is forgotten", "CIDR Request Failed r-2 <nil> map[NetmaskLength:9]")
 	w.release(made)
 	expect("the end", "CIDR Released r-1 10.0.0.0/24 <nil>")
@@ -351,6 +337,8 @@ func newScenario(t *testing.T) *scenario {
 		func() { w.find(w.private, b) },
 		func() { w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
 		func() { w.release(w.allocate(pool, "10.9.0.0/16")) },
+		func() { w.ask("r-1", pool, "10.8.0.0/16") },
+		func() { w.refuse("r-2", "{}") },
 		func() { w.gone(w.private, a) },
 		func() { w.gone(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
 		func() { w.allocate(pool, "10.0.128.0/17") },
@@ -374,7 +362,7 @@ func newScenario(t *testing.T) *scenario {
 			}
 		}
 	}
-	if lines := strings.Count(s.history, "\n"); lines != 9 || len(s.events) != 7 {
+	if lines := strings.Count(s.history, "\n"); lines != 9 || len(s.events) != 9 {
 		t.Fatalf("the scenario leaves %d records and events of %d items:\n%s%v", lines, len(s.events), s.history, s.events)
 	}
 	return s

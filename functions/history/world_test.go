@@ -288,6 +288,25 @@ func (w *world) allocate(pool, cidr string) *ipam.Allocation {
 	}))(w)
 }
 
+// ask allocates as a request does that came as an event.
+func (w *world) ask(id, pool, cidr string) *ipam.Allocation {
+	w.Helper()
+	return must(w.store.Allocate(w.Context(), store.Allocate{
+		Token: store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id}, Pool: pool, Event: id,
+		Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil },
+	}))(w)
+}
+
+// refuse records that such a request was refused.
+func (w *world) refuse(id, detail string) {
+	w.Helper()
+	err := w.store.Refuse(w.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
+		store.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
 func (w *world) release(a *ipam.Allocation) {
 	w.Helper()
 	if err := w.store.Release(w.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}); err != nil {

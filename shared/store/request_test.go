@@ -1,0 +1,42 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// Whatever was asked, its refusal has room on the bus: what was asked is kept
+// whole or not at all, and of a message the beginning.
+func TestRefusalsAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		what, message, detail string
+		kept                  int // bytes of the message
+		whole                 bool
+	}{
+		{"short", "It is full.", "{}", 11, true},
+		{"as long as is kept", strings.Repeat("x", 1<<10), strings.Repeat("x", 16<<10), 1 << 10, true},
+		{"longer", strings.Repeat("x", 1<<10+1), strings.Repeat("x", 16<<10+1), 1<<10 + len("…"), false},
+		{"cut inside a character", strings.Repeat("x", 1<<10-1) + "ß", "{}", 1<<10 - 1 + len("…"), true},
+	} {
+		court := newCourt(t)
+		token := store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r"}
+		if err := court.store.Refuse(t.Context(), token, store.Refusal{Request: "r", Account: labAccount, Code: "InvalidParameterValue", Message: c.message, Detail: c.detail}); err != nil {
+			t.Fatal(err)
+		}
+		for k, i := range court.table.All() {
+			if !strings.HasPrefix(k.PK, store.RequestPrefix) {
+				continue
+			}
+			got, err := store.DecodeRefusal(store.Row{Key: k, Item: i})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Message) != c.kept || !utf8.ValidString(got.Message) || (got.Detail == c.detail) != c.whole || !c.whole && got.Detail != "" {
+				t.Errorf("%s: %d bytes of the message and %d of what was asked are kept", c.what, len(got.Message), len(got.Detail))
+			}
+		}
+	}
+}
