@@ -17,7 +17,9 @@ export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
 export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
 arch=x86_64
 [ "$(go env GOARCH)" != arm64 ] || arch=arm64
-context=(--context architecture="$arch" --context destroyable=true --context accounts=organization)
+# Members' roles of this name allocate; who administers is then to be said too.
+context=(--context architecture="$arch" --context destroyable=true --context accounts=organization
+    --context 'administrators=["arn:aws:*::000000000000:*"]' --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
 
 # cdk COMMAND ARGUMENTS… runs it quietly, and shows what it printed if it fails.
 cdk() {
