@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
 // recorded asks GetIpamAddressHistory, with the clock at now, and returns its
@@ -79,16 +80,17 @@ func networkInterface(id, address, instance, instanceOwner string) ipam.Resource
 // deleted at 5:00, and seen to be gone at 5:05.
 func TestStoryOfAVPC(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:05")
-	w.find(w.private, a)
+	w.sees(w.private, a)
 	w.deliver()
 	const active = "vpc vpc-a of 111122223333 in us-east-1, 03:05–now, unmanaged, nonoverlapping"
 	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", ""), active)
 	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-a"), active)
 	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-b"))
 	w.at("05:05")
-	w.gone(w.private, a)
+	w.loses(w.private, a)
 	w.deliver()
 	const ended = "vpc vpc-a of 111122223333 in us-east-1, 03:05–05:05, unmanaged, nonoverlapping"
 	for _, c := range []struct {
@@ -114,15 +116,16 @@ func TestStoryOfAVPC(t *testing.T) {
 // and when the instance is gone, of the interface alone.
 func TestStoryOfAnInstance(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	w.at("03:00")
-	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.at("03:10")
-	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
 	w.deliver()
 	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–now", "network-interface eni-1 of 111122223333 in us-east-1, 03:10–now")
 	w.at("04:00")
-	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.deliver()
 	w.expect(w.recorded("05:00", w.private, "10.0.0.5/32", "", "02:00"),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–04:00",
@@ -135,9 +138,10 @@ func TestStoryOfAnInstance(t *testing.T) {
 // address, in VPCs that overlap, are two records.
 func TestStoryOfAService(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	w.at("03:00")
-	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
-	w.find(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
+	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
+	w.sees(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
 	w.deliver()
 	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance  of amazon-aws in us-east-1, 03:00–now", "instance  of amazon-aws in us-east-1, 03:00–now",
@@ -148,9 +152,10 @@ func TestStoryOfAService(t *testing.T) {
 // shows no statuses.
 func TestStoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	w.at("03:00")
-	w.find(w.private, vpc("vpc-a", "10.0.0.0/24", region))
-	w.find(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
+	w.sees(w.private, vpc("vpc-a", "10.0.0.0/24", region))
+	w.sees(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
 	w.deliver()
 	w.expect(w.recorded("03:30", w.private, "10.0.0.0/24", ""),
 		"subnet subnet-a of 111122223333 in us-east-1, 03:00–now", "vpc vpc-a of 111122223333 in us-east-1, 03:00–now, unmanaged, nonoverlapping")
@@ -158,13 +163,14 @@ func TestStoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
 
 func TestStoryOfOverlappingVPCs(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	w.at("03:00")
-	w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.sees(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.at("03:20")
-	w.find(w.private, vpc("vpc-b", "10.0.0.0/16", "eu-west-1"))
+	w.sees(w.private, vpc("vpc-b", "10.0.0.0/16", "eu-west-1"))
 	w.deliver()
 	w.at("04:00")
-	w.gone(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.loses(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.deliver()
 	w.expect(w.recorded("03:30", w.private, "10.0.0.0/16", "", "03:30", "03:30"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping", "vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping")
@@ -178,13 +184,16 @@ func TestStoryOfOverlappingVPCs(t *testing.T) {
 // A VPC that is moved to another scope ends in the one and begins in the other.
 func TestStoryOfAMove(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	further := must(w.store.CreateScope(t.Context(), w.token("CreateIpamScope"), ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t).ID
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
-	w.find(w.private, a)
+	w.sees(w.private, a)
 	w.at("04:00")
-	w.gone(w.private, a)
-	w.find(further, a)
+	must(w.store.Monitor(t.Context(), store.Monitor{
+		Scope: w.private, ResourceID: a.ID, CIDR: a.CIDR, Region: region, Monitored: true, Destination: further, May: func(*ipam.Scope, *ipam.Scope) error { return nil },
+	}))(t)
+	w.sees(further, a) // where it stays
 	w.deliver()
 	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping")
 	w.expect(w.recorded("05:00", further, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping")
@@ -193,19 +202,43 @@ func TestStoryOfAMove(t *testing.T) {
 // Another name is another record; another tag is not.
 func TestStoryOfAName(t *testing.T) {
 	w := newWorld(t)
+	defer w.settled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
-	w.find(w.private, a)
+	w.sees(w.private, a)
 	w.deliver()
 	w.at("03:30")
 	a.Tags = ipam.Tags{"env": "prod"}
-	w.find(w.private, a)
+	w.sees(w.private, a)
 	w.deliver()
 	w.at("04:00")
 	a.Name = "payments"
-	w.find(w.private, a)
+	w.sees(w.private, a)
 	w.deliver()
 	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping",
 		"vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping, called payments")
+}
+
+// A VPC in a pool holds its space until its account allocates it, and claims the
+// allocation then; the record of how it stood before ends. Its own end leaves the
+// allocation.
+func TestStoryOfAClaim(t *testing.T) {
+	w := newWorld(t)
+	defer w.settled()
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.at("03:00")
+	w.sees(w.private, a)
+	w.deliver()
+	w.at("03:30")
+	taken := w.allocate(pool, "10.0.0.0/16")
+	w.deliver()
+	w.at("04:00")
+	w.loses(w.private, a)
+	w.deliver()
+	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
+		"vpc vpc-a of 111122223333 in us-east-1, 03:00–03:30, unmanaged, nonoverlapping",
+		"vpc vpc-a of 111122223333 in us-east-1, 03:30–04:00, compliant, nonoverlapping")
+	w.release(taken)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -19,6 +20,8 @@ import (
 	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/cadastre-ipam/cadastre/events/eventstest"
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -314,7 +317,44 @@ func (w *world) release(a *ipam.Allocation) {
 	}
 }
 
-// find puts the row of a resource's CIDR as discovery does, and judges it.
+// sees has the IPAM's discovery see a resource's CIDR, which stands in the scope
+// then.
+func (w *world) sees(scope string, r ipam.Resource) {
+	w.Helper()
+	ctx, at := w.Context(), w.now.UnixMilli()
+	d := must(w.store.Discoveries(ctx, []string{w.ipam.Discovery}))(w)[0]
+	must(0, w.store.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: d.ID, Region: r.Region, Account: r.Owner, Attempted: at, Succeeded: at}))(w)
+	must(w.store.Observe(ctx, d, []*ipam.IPAM{w.ipam}, r, at))(w)
+	if !w.stands(scope, r) {
+		w.Fatalf("%s does not stand in %s", r.ID, scope)
+	}
+}
+
+// loses has the discovery see that a resource's CIDR, which stands in the scope,
+// is not there any more.
+func (w *world) loses(scope string, r ipam.Resource) {
+	w.Helper()
+	if !w.stands(scope, r) {
+		w.Fatalf("%s does not stand in %s", r.ID, scope)
+	}
+	for _, f := range must(w.store.FoundOf(w.Context(), w.ipam.Discovery, r.Region, r.Owner, r.Type, r.ID))(w) {
+		if f.CIDR == r.CIDR {
+			must(w.store.Vanish(w.Context(), f, math.MaxInt64))(w)
+		}
+	}
+	if w.stands(scope, r) {
+		w.Fatalf("%s still stands in %s", r.ID, scope)
+	}
+}
+
+func (w *world) stands(scope string, r ipam.Resource) bool {
+	w.Helper()
+	k := rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope})
+	return must(w.table.BatchGet(w.Context(), []store.Key{k}))(w)[k] != nil
+}
+
+// find puts the row of a resource's CIDR, in one record of the stream, and judges
+// it.
 func (w *world) find(scope string, r ipam.Resource) {
 	w.Helper()
 	row := &ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: w.now.UnixMilli(), Since: w.now.UnixMilli(), Rev: 1}
@@ -339,7 +379,7 @@ func (w *world) find(scope string, r ipam.Resource) {
 	}
 }
 
-// gone removes a row as discovery does, and judges what it overlapped.
+// gone removes a row that find put, in one record, and judges what it overlapped.
 func (w *world) gone(scope string, r ipam.Resource) {
 	w.Helper()
 	w.write(store.Write{Op: store.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: store.Cond{Present: true}})
@@ -400,6 +440,16 @@ func (w *world) batch(records []lambdaevents.DynamoDBEventRecord) int {
 	}
 	w.Fatalf("the answer is %v", a)
 	return 0
+}
+
+// settled delivers what is left of the stream, and fails the test unless the
+// table is in order then, with history saying what the resources' rows say.
+func (w *world) settled() {
+	w.Helper()
+	w.deliver()
+	for _, p := range fsck.CheckSettled(fscktest.Items(w.table.Memory), w.now) {
+		w.Error(p)
+	}
 }
 
 // at sets the clock to a time of the day.
