@@ -5,6 +5,7 @@ The emulator's rules do not invoke a function again that failed, as EventBridge
 does: what has no answer yet is put on the bus again."""
 
 import json
+import pathlib
 import subprocess
 import uuid
 
@@ -12,9 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 import network
-from conftest import until
-from test_cloudformation import EXAMPLES, Stacks
+from conftest import ROOT, until
+from test_cloudformation import Stacks
 from test_network import Bus
+from test_readme import snippets
 
 pytestmark = pytest.mark.emulator
 
@@ -215,16 +217,18 @@ class Machine:
 
 
 @pytest.fixture
-def machine(backend, tmp_path):
-    """The example's stack, deployed as its README says."""
+def machine(backend):
+    """The example's stack, deployed as the README says."""
     stacks, bucket = Stacks(backend), f"e2e-{uuid.uuid4().hex}"
-    s3 = network.client("s3")
-    s3.create_bucket(Bucket=bucket)
-    subprocess.run([backend.aws, "cloudformation", "package", "--template-file", str(EXAMPLES / "vend-vpc.yaml"), "--s3-bucket", bucket,
-                    "--output-template-file", str(tmp_path / "packaged.yaml")],
-                   env={**backend.base_env(backend.principals["admin"], backend.region), "AWS_ENDPOINT_URL": backend.emulator}, check=True, capture_output=True)
-    outputs = stacks.deploy_with("vend-vpc", (tmp_path / "packaged.yaml").read_text(), DirectFunctionArn=stacks.output("cadastre-watch", "DirectFunctionArn"))
-    yield Machine(outputs["StateMachineArn"])
+    network.client("s3").create_bucket(Bucket=bucket)
+    [script] = snippets("Requests as events, and direct invocation", "sh")
+    env = {**backend.base_env(backend.principals["admin"], backend.region), "AWS_ENDPOINT_URL": backend.emulator, "BUCKET": bucket,
+           "DIRECT_FUNCTION_ARN": stacks.output("cadastre-watch", "DirectFunctionArn")}
+    env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
+    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stacks.names.append("vend-vpc")
+    yield Machine(stacks.output("vend-vpc", "StateMachineArn"))
     stacks.delete("vend-vpc")
     network.bare(network.OWNER, network.HOME)
 
