@@ -1,38 +1,167 @@
-"""What the README tells to copy and run."""
+"""What the README tells to copy and run, run as it stands there."""
 
+import functools
+import json
 import os
+import pathlib
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import uuid
 
 import pytest
 
-from conftest import ROOT
+import network
+from conftest import ROOT, until
 
-pytestmark = pytest.mark.front
+EXAMPLES = "An example for each caller"
 
 
-def snippets(section, language):
-    """The blocks of a language in a section of the README."""
+def snippets(section, language, part=None):
+    """The blocks of a language in a section of the README, or in a part of it."""
     text = (ROOT / "README.md").read_text()
     (body,) = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    if part:
+        (body,) = re.findall(rf"^### {re.escape(part)}\n(.*?)(?=^### |\Z)", body, re.DOTALL | re.MULTILINE)
     return re.findall(rf"^```{language}\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
 
 
-def run_python(backend, principal, script):
-    env = {k: v for k, v in backend.base_env(principal, "eu-west-1").items() if k != "AWS_DEFAULT_REGION"}
-    return subprocess.run([sys.executable, "-c", script], env={**env, "ENDPOINT": backend.endpoint, "PYTHONDONTWRITEBYTECODE": "1"},
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+@functools.cache
+def caches():
+    """Where Go keeps what it has built, which is not the CLI's home."""
+    names = ["GOCACHE", "GOMODCACHE", "GOPATH"]
+    found = subprocess.run(["go", "env", *names], capture_output=True, text=True, check=True).stdout
+    return dict(zip(names, found.splitlines()))
 
 
+def run(backend, principal, command, region=None, **variables):
+    """A command's status and what it prints. What it leaves running ends with it."""
+    env = {**backend.base_env(principal, region or backend.region), **caches(), "PYTHONDONTWRITEBYTECODE": "1",
+           "ENDPOINT": backend.endpoint, "REGION": backend.region, **variables}
+    env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
+    if backend.kind == "emulator":
+        env["AWS_ENDPOINT_URL"] = backend.emulator
+    with tempfile.TemporaryFile("w+") as out:  # and no pipe, which would be open as long as what is left running
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            status = process.wait(180)
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGTERM)  # the session of the command, which is ours
+            except ProcessLookupError:
+                pass
+        out.seek(0)
+        return status, out.read()
+
+
+def example(backend, api, part, **variables):
+    """Runs a part's shell block and returns what it prints."""
+    (script,) = snippets(EXAMPLES, "sh", part)
+    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script], **variables)
+    assert status == 0, printed
+    return printed
+
+
+def allocations(api, pool):
+    return {a["Cidr"]: a for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]}
+
+
+@pytest.mark.front
+def test_aws_cli(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16")
+    first = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=24)["IpamPoolAllocation"]
+    printed = example(backend, api, "AWS CLI", POOL=pool)
+    assert '"Cidr": "10.0.1.0/24"' in printed, printed
+    made = allocations(api, pool)["10.0.1.0/24"]
+    assert made["Tags"] == [{"Key": "cadastre:stable-key", "Value": "payments"}]
+
+    # What has the key gets the CIDR again, though another one is first.
+    for a in (first, made):
+        api.call("ReleaseIpamPoolAllocation", IpamPoolId=pool, Cidr=a["Cidr"], IpamPoolAllocationId=a["IpamPoolAllocationId"])
+    assert '"Cidr": "10.0.1.0/24"' in example(backend, api, "AWS CLI", POOL=pool)
+
+
+@pytest.mark.front
 def test_boto3(backend, api, make_pool):
     pool = make_pool("10.0.0.0/16", Locale="ap-northeast-1")
-    (script,) = snippets("Calling it on AWS", "python")
-    done = run_python(backend, api.principal, script)
-    assert (done.returncode, done.stdout) == (0, f"{pool} 10.0.0.0/24\n"), done.stderr
+    (script,) = snippets(EXAMPLES, "python", "boto3")
+    assert run(backend, api.principal, [sys.executable, "-c", script], region="eu-west-1") == (0, f"{pool} 10.0.0.0/24\n")
 
     # It is the header that makes the caller one of that Region.
     elsewhere = script.replace('"X-Cadastre-Region", "ap-northeast-1"', '"X-Cadastre-Region", "ap-northeast-3"')
     assert elsewhere != script
-    done = run_python(backend, api.principal, elsewhere)
-    assert done.returncode != 0 and "ap-northeast-3" in done.stderr, done.stdout + done.stderr
+    status, printed = run(backend, api.principal, [sys.executable, "-c", elsewhere], region="eu-west-1")
+    assert status != 0 and "ap-northeast-3" in printed, printed
+
+
+@pytest.mark.front
+def test_go(backend, api, make_pool, tmp_path):
+    pool = make_pool("10.0.0.0/16")
+    (program,) = snippets(EXAMPLES, "go", "Go")
+    (tmp_path / "main.go").write_text(program)
+    assert run(backend, api.principal, ["go", "run", str(tmp_path / "main.go")], POOL=pool) == (0, "10.0.0.0/24\n")
+    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+
+
+@pytest.mark.front
+def test_curl(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16")
+    made = json.loads(example(backend, api, "curl", POOL=pool))["IpamPoolAllocation"]
+    assert (made["Cidr"], made["Tags"]) == ("10.0.0.0/24", [{"Key": "cadastre:stable-key", "Value": "payments"}])
+    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+
+
+@pytest.mark.front
+def test_proxy(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16")
+    printed = example(backend, api, "Terraform, Pulumi, the plain AWS CLI and whatever else signs for EC2", POOL=pool)
+    assert '"Cidr": "10.0.0.0/24"' in printed, printed
+    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+
+
+@pytest.mark.emulator
+def test_cloudformation(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16", Locale=backend.region, AllocationDefaultNetmaskLength=24,
+                     TagSpecifications=[{"ResourceType": "ipam-pool", "Tags": [{"Key": "environment", "Value": "development"}]}])
+    cloudformation = network.client("cloudformation")
+    service = {o["OutputKey"]: o["OutputValue"] for o in cloudformation.describe_stacks(StackName="cadastre-service")["Stacks"][0]["Outputs"]}
+    example(backend, api, "CloudFormation", SERVICE_TOKEN=service["CustomResourceFunctionArn"])
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in cloudformation.describe_stacks(StackName="payments")["Stacks"][0]["Outputs"]}
+    assert (outputs["IpamPoolId"], outputs["Cidr"]) == (pool, "10.0.0.0/24")
+    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+    cloudformation.delete_stack(StackName="payments")
+    until(lambda: allocations(api, pool) == {}, "the stack to be deleted", 60)
+
+
+@pytest.mark.emulator
+def test_event(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16")
+    printed = example(backend, api, "An event", POOL=pool, BUS=network.bus(), REQUEST=uuid.uuid4().hex)
+    assert json.loads(printed)["FailedEntryCount"] == 0
+    until(lambda: list(allocations(api, pool)) == ["10.0.0.0/24"], "the allocation", 20)
+
+
+@pytest.mark.emulator
+def test_workflow(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16")
+    variables = {"POOL": pool, "DIRECT_FUNCTION": network.function("direct"), "REQUEST": uuid.uuid4().hex}
+    for _ in range(2):  # the same request
+        printed = example(backend, api, "A workflow", **variables)
+        assert '"IpamPoolAllocation"' in printed and '"10.0.0.0/24"' in printed, printed
+    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+
+
+@pytest.mark.emulator
+def test_vpc(backend, api, make_pool):
+    pool = make_pool("10.0.0.0/16", Locale=backend.region)
+    (cli,) = snippets(EXAMPLES, "sh", "AWS CLI")
+    install = "\n".join(line for line in cli.splitlines() if not line.startswith("aws cadastre"))
+    assert run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", install])[0] == 0
+    vpc = json.loads(example(backend, api, "A VPC from a pool", POOL=pool))["Vpc"]
+    assert vpc["CidrBlock"] == "10.0.0.0/24"
+    [made] = allocations(api, pool).values()
+    assert (made["Cidr"], made["ResourceType"], made["ResourceId"]) == ("10.0.0.0/24", "vpc", vpc["VpcId"])
+    network.change(network.OWNER, network.HOME, "DeleteVpc", VpcId=vpc["VpcId"])
+    until(lambda: allocations(api, pool) == {}, "the VPC to be gone", 20)
