@@ -71,6 +71,12 @@ def test_lists_of_what_is_found(api, ipam):
     api.refused("InvalidParameterValue", "GetIpamResourceCidrs", IpamScopeId=scope, Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
+def test_account_that_is_not_known(api, ipam):
+    for account, words in (("777788889999", "knows nothing of the account 777788889999"), ("dev", "12 digits")):
+        status, _, answer = api.json("DeleteIpamDiscoveredAccount", {"IpamResourceDiscoveryId": ipam["DefaultResourceDiscoveryId"], "AccountId": account})
+        assert (status, answer["Code"]) == (400, "InvalidParameterValue") and words in answer["Message"], answer
+
+
 def test_history_as_csv(api, ipam):
     status, headers, text = api.json("GetIpamAddressHistory", {"IpamScopeId": ipam["PrivateDefaultScopeId"], "Cidr": "10.0.0.0/24"}, headers={"Accept": "text/csv"})
     assert (status, headers.get_content_type()) == (200, "text/csv")

@@ -411,6 +411,35 @@ def test_what_is_deleted_is_free_in_seconds(world, bus, imported):
     bus.wait("CIDR Allocated", pool, "10.0.0.0/24")
 
 
+def test_region_that_is_left(world, bus):
+    """What was found in a Region that is watched no more holds its space until
+    it is forgotten, and not before."""
+    pool = world.pool("10.0.0.0/24")
+    vpc = world.vpc("10.0.0.0/26", region=TOKYO)
+    stays = world.vpc("10.0.0.128/26")
+    world.discover()
+
+    def forget(**where):
+        status, _, answer = world.api.json("DeleteIpamDiscoveredAccount", {"IpamResourceDiscoveryId": world.discovery, "AccountId": world.dev, **where})
+        return (status, answer.get("Code"), answer.get("Message")) if status != 200 else answer["IpamDiscoveredAccounts"]
+
+    assert forget(DiscoveryRegion=TOKYO)[:2] == (400, "IncorrectState")
+    world.api.call("ModifyIpam", IpamId=world.ipam["IpamId"], RemoveOperatingRegions=[{"RegionName": TOKYO}])
+    dispatch()
+    assert "DeleteIpamDiscoveredAccount" in world.accounts(TOKYO)[world.dev]["FailureReason"]["Message"]
+    assert "FailureReason" not in world.accounts(OSAKA)[world.dev]
+    assert vpc in world.api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/26")
+
+    status, code, message = forget()
+    assert (status, code) == (400, "IncorrectState") and TOKYO not in message  # it has not left all Regions
+    [gone] = forget(DiscoveryRegion=TOKYO)
+    assert (gone["AccountId"], gone["DiscoveryRegion"]) == (world.dev, TOKYO)
+    bus.wait("Resource Gone", vpc)
+    until(lambda: world.dev not in world.accounts(TOKYO), "the account to be forgotten")
+    assert [r["ResourceId"] for r in world.resources()] == [stays]
+    world.allocate(pool, "10.0.0.0/26", network.HOME)
+
+
 def test_brownfield(world):
     """Five VPCs live before the pools over them: three are imported, one is
     ignored, one is left alone; then all is taken down."""
