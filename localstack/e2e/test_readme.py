@@ -121,47 +121,54 @@ def test_proxy(backend, api, make_pool):
     assert list(allocations(api, pool)) == ["10.0.0.0/24"]
 
 
+# On the emulator each pool has a CIDR of its own: a schedule's discovery may find
+# the VPCs, and what it has found is held until it is seen to be gone.
+
+
 @pytest.mark.emulator
 def test_cloudformation(backend, api, make_pool):
-    pool = make_pool("10.0.0.0/16", Locale=backend.region, AllocationDefaultNetmaskLength=24,
+    pool = make_pool("10.1.0.0/16", Locale=backend.region, AllocationDefaultNetmaskLength=24,
                      TagSpecifications=[{"ResourceType": "ipam-pool", "Tags": [{"Key": "environment", "Value": "development"}]}])
     cloudformation = network.client("cloudformation")
     service = {o["OutputKey"]: o["OutputValue"] for o in cloudformation.describe_stacks(StackName="cadastre-service")["Stacks"][0]["Outputs"]}
     example(backend, api, "CloudFormation", SERVICE_TOKEN=service["CustomResourceFunctionArn"])
     outputs = {o["OutputKey"]: o["OutputValue"] for o in cloudformation.describe_stacks(StackName="payments")["Stacks"][0]["Outputs"]}
-    assert (outputs["IpamPoolId"], outputs["Cidr"]) == (pool, "10.0.0.0/24")
-    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+    assert (outputs["IpamPoolId"], outputs["Cidr"]) == (pool, "10.1.0.0/24")
+    assert list(allocations(api, pool)) == ["10.1.0.0/24"]
     cloudformation.delete_stack(StackName="payments")
     until(lambda: allocations(api, pool) == {}, "the stack to be deleted", 60)
 
 
 @pytest.mark.emulator
 def test_event(backend, api, make_pool):
-    pool = make_pool("10.0.0.0/16")
+    pool = make_pool("10.2.0.0/16")
     printed = example(backend, api, "An event", POOL=pool, BUS=network.bus(), REQUEST=uuid.uuid4().hex)
     assert json.loads(printed)["FailedEntryCount"] == 0
-    until(lambda: list(allocations(api, pool)) == ["10.0.0.0/24"], "the allocation", 20)
+    until(lambda: list(allocations(api, pool)) == ["10.2.0.0/24"], "the allocation", 20)
 
 
 @pytest.mark.emulator
 def test_workflow(backend, api, make_pool):
-    pool = make_pool("10.0.0.0/16")
+    pool = make_pool("10.3.0.0/16")
     variables = {"POOL": pool, "DIRECT_FUNCTION": network.function("direct"), "REQUEST": uuid.uuid4().hex}
     for _ in range(2):  # the same request
         printed = example(backend, api, "A workflow", **variables)
-        assert '"IpamPoolAllocation"' in printed and '"10.0.0.0/24"' in printed, printed
-    assert list(allocations(api, pool)) == ["10.0.0.0/24"]
+        assert '"IpamPoolAllocation"' in printed and '"10.3.0.0/24"' in printed, printed
+    assert list(allocations(api, pool)) == ["10.3.0.0/24"]
 
 
 @pytest.mark.emulator
-def test_vpc(backend, api, make_pool):
-    pool = make_pool("10.0.0.0/16", Locale=backend.region)
+def test_vpc(backend, api, ipam, make_pool):
+    pool = make_pool("10.4.0.0/16", Locale=backend.region)
     (cli,) = snippets(EXAMPLES, "sh", "AWS CLI")
     install = "\n".join(line for line in cli.splitlines() if not line.startswith("aws cadastre"))
     assert run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", install])[0] == 0
     vpc = json.loads(example(backend, api, "A VPC from a pool", POOL=pool))["Vpc"]
-    assert vpc["CidrBlock"] == "10.0.0.0/24"
+    assert vpc["CidrBlock"] == "10.4.0.0/24"
     [made] = allocations(api, pool).values()
-    assert (made["Cidr"], made["ResourceType"], made["ResourceId"]) == ("10.0.0.0/24", "vpc", vpc["VpcId"])
-    network.change(network.OWNER, network.HOME, "DeleteVpc", VpcId=vpc["VpcId"])
+    assert (made["Cidr"], made["ResourceType"], made["ResourceId"]) == ("10.4.0.0/24", "vpc", vpc["VpcId"])
+    where = (network.OWNER, network.HOME)
+    network.tell(*where, "CreateVpc", {}, {"Vpc": network.client("ec2", *where).describe_vpcs(VpcIds=[vpc["VpcId"]])["Vpcs"][0]})
+    until(lambda: api.call("GetIpamResourceCidrs", IpamScopeId=ipam["PrivateDefaultScopeId"], ResourceId=vpc["VpcId"])["IpamResourceCidrs"], "the VPC to be seen", 20)
+    network.change(*where, "DeleteVpc", VpcId=vpc["VpcId"])
     until(lambda: allocations(api, pool) == {}, "the VPC to be gone", 20)
