@@ -133,6 +133,8 @@ func (r remote) send(ctx context.Context, in any) (any, error) {
 		return sent(ctx, in, c.ModifyIpam)
 	case *ec2.ModifyIpamPoolInput:
 		return sent(ctx, in, c.ModifyIpamPool)
+	case *ec2.ModifyIpamResourceDiscoveryInput:
+		return sent(ctx, in, c.ModifyIpamResourceDiscovery)
 	case *ec2.ModifyIpamScopeInput:
 		return sent(ctx, in, c.ModifyIpamScope)
 	case *ec2.ProvisionIpamPoolCidrInput:

@@ -90,7 +90,7 @@ func acts() []act {
 				return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Description": "d", "Tags": tagsOf("c", "d")})
 			}},
 		{"make an IPAM", func(w *world, _, _ string) { w.remove("Top"); w.remove("Ipam") }, func(w *world, _, _ string) string {
-			return w.deploy("Custom::Ipam", "X", properties{"Description": "d"})
+			return w.deploy("Custom::Ipam", "X", properties{"Description": "d", "DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/"}}})
 		}},
 		{"change an IPAM", func(w *world, _, _ string) {
 			w.remove("Top")
@@ -98,7 +98,8 @@ func acts() []act {
 			w.must("Custom::Ipam", "X", properties{"Description": "d", "OperatingRegions": []any{properties{"RegionName": "eu-west-1"}}})
 		},
 			func(w *world, _, _ string) string {
-				return w.deploy("Custom::Ipam", "X", properties{"OperatingRegions": []any{properties{"RegionName": "eu-west-2"}}, "Tags": tagsOf("a", "b")})
+				return w.deploy("Custom::Ipam", "X", properties{"OperatingRegions": []any{properties{"RegionName": "eu-west-2"}}, "Tags": tagsOf("a", "b"),
+					"DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/"}}})
 			}},
 		{"release", allocation, func(w *world, _, _ string) string { return w.tryRemove("X") }},
 		{"deprovision", func(w *world, scope, top string) {

@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -276,9 +280,8 @@ func TestRefusals(t *testing.T) {
 		{"a pool whose last CIDR cannot be", "Custom::IpamPool", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}, properties{"Cidr": "10.0.1.0/24"}, properties{"Cidr": "10.0.0.0/16"}}}), "10.0.0.0/16"},
 		{"a CIDR twice", "Custom::IpamPool", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}, properties{"Cidr": "10.0.0.128/25"}}}), "10.0.0.128/25"},
 		{"no CIDR", "Custom::IpamPool", pool(properties{"ProvisionedCidrs": []any{properties{"Cidr": "ten"}}}), "InvalidParameterValue: |ten"},
-		{"resource planning", "Custom::IpamPool", pool(properties{"SourceResource": properties{"ResourceId": "vpc-1", "ResourceOwner": account, "ResourceRegion": "us-east-1", "ResourceType": "vpc"}}), "UnsupportedOperation: |SourceResource"},
+		{"resource planning", "Custom::IpamPool", pool(properties{"SourceResource": properties{"ResourceId": "vpc-1", "ResourceOwner": account, "ResourceRegion": "us-east-1", "ResourceType": "vpc"}}), "SourceResource"},
 		{"another authority", "Custom::IpamScope", properties{"IpamId": w.standing["Ipam"].id, "ExternalAuthorityConfiguration": properties{"ExternalResourceIdentifier": "x", "IpamScopeExternalAuthorityType": "infoblox"}}, "UnsupportedOperation: |ExternalAuthorityConfiguration"},
-		{"an exclusion", "Custom::Ipam", properties{"DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-1/r-1/"}}}, "UnsupportedOperation: "},
 		{"a CIDR that is too large", "Custom::IpamPoolCidr", properties{"IpamPoolId": top, "NetmaskLength": 8}, "InvalidParameterCombination: "},
 		{"an allocation that is too large", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 15}, "/15|/16"},
 		{"an allocation from no pool", "Custom::IpamAllocation", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24}, "InvalidIpamPoolId.NotFound: The ipam-pool ID 'ipam-pool-0123456789abcdef0' does not exist."},
@@ -362,6 +365,48 @@ func TestStays(t *testing.T) {
 	if b := w.must("Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "NetmaskLength": 24}); b.id == was {
 		t.Error("the description is left out and the allocation is the same")
 	}
+}
+
+// The default resource discovery of an IPAM leaves out the organizational units
+// that the template names, and what else it was told to leave out.
+func TestExclusions(t *testing.T) {
+	w := newWorld(t)
+	before := w.content()
+	excluding := func(units ...string) properties {
+		var list []any
+		for _, u := range units {
+			list = append(list, properties{"OrganizationsEntityPath": "o-a1b2c3d4e5/r-f6g7/ou-f6g7-" + u})
+		}
+		return properties{"DefaultResourceDiscoveryOrganizationalUnitExclusions": list}
+	}
+	left := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, m := range regexp.MustCompile(`"OrganizationsEntityPath":"o-a1b2c3d4e5/r-f6g7/ou-f6g7-([^"]*)"`).FindAllStringSubmatch(w.content(), -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q are left out, want %q", got, want)
+		}
+	}
+	w.refused("InvalidParameterValue: |nowhere|OrganizationsEntityPath", "Custom::Ipam", "X", excluding("11111111/", "nowhere"))
+	x := w.must("Custom::Ipam", "X", excluding("11111111/", "22222222/*"))
+	left("11111111/", "22222222/*")
+	other := "o-a1b2c3d4e5/r-f6g7/ou-f6g7-44444444/"
+	if _, err := w.h.caller.Call(t.Context(), "ModifyIpamResourceDiscovery", &ec2.ModifyIpamResourceDiscoveryInput{
+		IpamResourceDiscoveryId:         aws.String(x.attributes["DefaultResourceDiscoveryId"].(string)),
+		AddOrganizationalUnitExclusions: []types.AddIpamOrganizationalUnitExclusion{{OrganizationsEntityPath: &other}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.must("Custom::Ipam", "X", excluding("33333333/", "22222222/*"))
+	left("22222222/*", "33333333/", "44444444/")
+	w.refused("InvalidParameterValue: |cover the same", "Custom::Ipam", "X", excluding("33333333/*", "33333333/"))
+	left("22222222/*", "33333333/", "44444444/")
+	w.must("Custom::Ipam", "X", properties{})
+	left("44444444/")
+	w.remove("X")
+	w.same(before)
 }
 
 // A stack that is deleted and made anew has the CIDRs that it had, as far as

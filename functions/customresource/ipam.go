@@ -27,6 +27,16 @@ type ipamProperties struct {
 	Tier string
 }
 
+// exclusions returns the organizational units that the template has the default
+// resource discovery leave out.
+func (p *ipamProperties) exclusions() []string {
+	var paths []string
+	for _, e := range p.DefaultResourceDiscoveryOrganizationalUnitExclusions {
+		paths = append(paths, e.OrganizationsEntityPath)
+	}
+	return paths
+}
+
 // regions returns the operating Regions that the template names.
 func (p *ipamProperties) regions() []string {
 	var names []string
@@ -37,12 +47,6 @@ func (p *ipamProperties) regions() []string {
 }
 
 var ipamKind = kind[ipamProperties, types.Ipam]{
-	settle: func(_ context.Context, _ *request, p *ipamProperties) error {
-		if p.DefaultResourceDiscoveryOrganizationalUnitExclusions != nil {
-			return ipam.Errorf(ipam.CodeUnsupportedOperation, "The property DefaultResourceDiscoveryOrganizationalUnitExclusions is one of AWS::EC2::IPAM but is not built here yet. Leave it out.")
-		}
-		return nil
-	},
 	make: func(ctx context.Context, r *request, p *ipamProperties) (*types.Ipam, error) {
 		in := &ec2.CreateIpamInput{
 			ClientToken:       r.token(),
@@ -58,6 +62,15 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 		out, err := call[ec2.CreateIpamOutput](ctx, r, "CreateIpam", in)
 		if err != nil {
 			return nil, err
+		}
+		if p.exclusions() == nil {
+			return out.Ipam, nil
+		}
+		if err := exclude(ctx, r, out.Ipam, nil, p.exclusions()); err != nil {
+			if gone(err) { // an earlier run of this request has taken the IPAM back
+				err = ipam.Errorf(ipam.CodeIncorrectState, "The IPAM could not be given its exclusions when this request came the first time, and is deleted. Try the stack operation again.")
+			}
+			return out.Ipam, err
 		}
 		return out.Ipam, nil
 	},
@@ -128,5 +141,26 @@ func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamP
 	if err := changeTags(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags); err != nil {
 		return nil, err
 	}
+	if !slices.Equal(old.exclusions(), wish.exclusions()) {
+		if err := exclude(ctx, r, o, old.exclusions(), wish.exclusions()); err != nil {
+			return nil, err
+		}
+	}
 	return found(findIPAM(ctx, r, *o.IpamId))
+}
+
+// exclude has an IPAM's default resource discovery leave out the organizational
+// units that are wished for, and look at those again that were left out before.
+// Others that it leaves out stay left out.
+func exclude(ctx context.Context, r *request, o *types.Ipam, old, wish []string) error {
+	in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: o.DefaultResourceDiscoveryId}
+	for _, path := range wish {
+		in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+	}
+	// What is wished for may be there already, and cannot be added to itself.
+	for _, path := range slices.Concat(old, wish) {
+		in.RemoveOrganizationalUnitExclusions = append(in.RemoveOrganizationalUnitExclusions, types.RemoveIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+	}
+	_, err := call[ec2.ModifyIpamResourceDiscoveryOutput](ctx, r, "ModifyIpamResourceDiscovery", in)
+	return err
 }

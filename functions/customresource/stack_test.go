@@ -281,7 +281,7 @@ func (w *world) refused(words string, kind, logical string, p properties) {
 }
 
 // content is what the table holds of objects: the pools with their CIDRs and
-// allocations, IPAMs and scopes, as the API shows them.
+// allocations, IPAMs, resource discoveries and scopes, as the API shows them.
 func (w *world) content() string {
 	w.Helper()
 	fscktest.Clean(w, w.table, started)
@@ -300,6 +300,7 @@ func (w *world) content() string {
 		return out
 	}
 	show("DescribeIpams", &ec2.DescribeIpamsInput{})
+	show("DescribeIpamResourceDiscoveries", &ec2.DescribeIpamResourceDiscoveriesInput{})
 	show("DescribeIpamScopes", &ec2.DescribeIpamScopesInput{})
 	for _, p := range show("DescribeIpamPools", &ec2.DescribeIpamPoolsInput{}).(*ec2.DescribeIpamPoolsOutput).IpamPools {
 		for _, a := range show("GetIpamPoolAllocations", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: p.IpamPoolId}).(*ec2.GetIpamPoolAllocationsOutput).IpamPoolAllocations {
