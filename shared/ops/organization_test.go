@@ -20,8 +20,8 @@ import (
 const (
 	management   = "999900001111"
 	root         = "r-f6g7"
-	outer, inner = "ou-f6g7-outer000", "ou-f6g7-inner000" // inner is in outer
-	beside       = "ou-f6g7-beside00"
+	outer, inner = "ou-f6g7-aa000000", "ou-f6g7-zz000000" // inner is in outer
+	beside       = "ou-f6g7-mm000000"
 	anUnit       = "arn:aws:organizations::" + management + ":ou/" + organization + "/" + inner
 	anOrg        = "arn:aws:organizations::" + management + ":organization/" + organization
 )
@@ -157,8 +157,11 @@ func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
 	do[ec2.EnableIpamOrganizationAdminAccountOutput](w, master, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: admin})
 	reaches("declared", untold, true)
 	reaches("declared, of an account outside", outside, false)
+	// What the one that the account has left declared says nothing of the next.
 	tree.id = "o-z9y8x7w6v5"
+	w.share(o.Pool, tree.id)
 	reaches("declared for an organisation that the account has left", untold, false)
+	w.unshare(o.Pool, tree.id)
 	tree.id = organization
 	do[ec2.DisableIpamOrganizationAdminAccountOutput](w, master, &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: admin})
 	reaches("not declared any more", untold, false)
@@ -254,12 +257,23 @@ func TestUnitsAreAskedForOnce(t *testing.T) {
 	asks(0, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool}})
 	asks(1, member(consumer), &ec2.DescribeIpamPoolsInput{})
 	asks(1, member(consumer), &ec2.DescribeIpamPoolAllocationsInput{})
+	w.unshare(o.Pool, consumer)
+	w.share(o.Pool, "o-z9y8x7w6v5")
+	before := tree.asked
+	w.refused(t, member(consumer), allocate, "InvalidIpamPoolId.NotFound")
+	if tree.asked != before {
+		t.Error("it is asked which organisation a caller is in that is told")
+	}
+	w.share(o.Pool, consumer)
 	w.share(o.Pool, outer)
 	asks(0, w.admin, allocate)
 	asks(0, member(consumer), allocate)
 	w.unshare(o.Pool, consumer)
 	asks(1, member(consumer), allocate)
 	asks(1, member(consumer), &ec2.DescribeIpamPoolAllocationsInput{})
+	second := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope}, "12.0.0.0/16")
+	w.share(second, inner)
+	asks(1, member(consumer), &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool, second}})
 }
 
 // Units' pools are listed behind the others, each once, in pages; a list goes on
@@ -271,7 +285,7 @@ func TestListOfUnitsPools(t *testing.T) {
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	guest := member(consumer)
 	var want [4][]string
-	principals := []string{consumer, organization, inner, outer}
+	principals := []string{consumer, organization, outer, inner}
 	for i := range 24 {
 		pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, fmt.Sprintf("10.%d.0.0/16", i))
 		w.share(pool, beside)
@@ -300,14 +314,14 @@ func TestListOfUnitsPools(t *testing.T) {
 	if diff := cmp.Diff(whole, parts, exported); diff != "" {
 		t.Errorf("the pages are not the list:\n%.2000s", diff)
 	}
-	// The third page ends in inner, at its third pool.
-	tree.above[consumer] = []string{outer, root}
+	// The third page ends in outer, at its third pool.
+	tree.above[consumer] = []string{inner, root}
 	rest := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(100), NextToken: &tokens[2]})
 	var got []string
 	for _, p := range rest.IpamPools {
 		got = append(got, *p.IpamPoolId)
 	}
-	// What was shared with inner and outer was not all listed; now outer's is.
+	// What is shared with outer is shared with inner too, and was not all listed.
 	left := slices.Concat(want[2], want[3])
 	slices.Sort(left)
 	if !slices.Equal(got, left) {
