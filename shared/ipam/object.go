@@ -85,7 +85,7 @@ type Pool struct {
 	Rules                Rules
 	CIDRCount            int64    // CIDRs provisioned
 	ChildCount           int64    // pools whose source this is
-	Shares               []string `json:",omitempty"` // principals that the pool is shared with, sorted: account ids and organisation ids
+	Shares               []string `json:",omitempty"` // principals that the pool is shared with, sorted: ids of accounts, units and organisations
 }
 
 // SharedWith reports whether the pool is shared with any of the principals.
