@@ -11,4 +11,8 @@ def test_every_operation_was_called_with_success(api, backend):
     without_network = {"ModifyIpamResourceCidr", "DeleteIpamDiscoveredAccount"} if backend.kind == "front" else set()
     # They need an organisation that another account manages: see test_sharing.
     unmanaged = {"EnableIpamOrganizationAdminAccount", "DisableIpamOrganizationAdminAccount"}
-    assert have - CALLED == without_network | unmanaged
+    # The emulator's EC2 does not have them; the front has no EC2 to make VPCs in.
+    without_ec2 = {"AssociateVpcCidrBlock", "DisassociateVpcCidrBlock"}
+    if backend.kind == "front":
+        without_ec2 |= {"CreateSubnet", "CreateVpc"}
+    assert have - CALLED == without_network | unmanaged | without_ec2
