@@ -87,7 +87,7 @@ type troubledTransport struct {
 
 func (t troubledTransport) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	err = t.call(r.Context(), "PUT", func() (err error) {
-		answer, err = t.RoundTripper.RoundTrip(r)
+		answer, err = t.RoundTripper.RoundTrip(r) //nolint:bodyclose // the client closes it
 		return err
 	})
 	if err != nil {
