@@ -12,7 +12,7 @@ import (
 var labAdministrator = store.Administrator{Account: labAccount, Organization: "o-a1b2c3d4e5", Management: "999900001111"}
 
 func declared(l *lab) {
-	must(0, l.store(l.table).PutAdministrator(l.T.Context(), labAdministrator))(l.T)
+	must(0, l.store(l.table).PutAdministrator(l.Context(), labAdministrator))(l.T)
 }
 
 func TestAdministrator(t *testing.T) {
