@@ -36,7 +36,7 @@ const (
 	Reference = "reference" // what an item names exists
 	Partition = "partition" // under every root, free and taken blocks are exactly the root, nothing overlaps, and every block has its root
 	Cover     = "cover"     // no two free buddies stand side by side under one root
-	Child     = "child"     // the blocks of kind ipam-pool are the roots of child pools, ids included, and no others
+	Child     = "child"     // the blocks of kind ipam-pool, and those of VPCs with a plan, are the roots of child pools, ids included, and no others
 	Record    = "record"    // the blocks that callers see are the active by-id items and no others; released ones expire
 	TopLevel  = "top-level" // no two roots of pools at the top level of a scope overlap
 	Chain     = "chain"     // depth, locale, family, scope, IPAM and owner agree from every pool up to its IPAM
@@ -354,6 +354,9 @@ func (t *table) checkTaken() {
 				t.problem(Record, b.pk(), b.sk, "the allocation %s has kind %s and owner %s, and %s and %s in its by-id item", b.id, b.kind, b.owner, r.kind, r.owner)
 			}
 		}
+		if b.plan != "" {
+			t.checkPlan(b)
+		}
 		if b.kind == "ipam-pool" {
 			t.checkChild(b)
 		} else if strings.Contains(b.space, "#") {
@@ -367,7 +370,7 @@ func (t *table) checkTaken() {
 	}
 	for i := range t.cidrs {
 		if c := &t.cidrs[i]; c.of != nil && !c.matched {
-			t.problem(Child, c.pk(), c.sk, "no block %s of kind ipam-pool is taken out of %s for it", c.cidr, c.source)
+			t.problem(Child, c.pk(), c.sk, "no block %s of %s is for it", c.cidr, c.source)
 		}
 	}
 }
@@ -382,6 +385,20 @@ func (t *table) checkChild(b *taken) {
 	if c.allocation != b.id || b.owner != c.owner || b.region != c.of.Locale {
 		t.problem(Child, b.pk(), b.sk, "the block %s has allocation %s, owner %s and Region %q; the root of %s that it is has %s, %s and %q",
 			b.cidr, b.id, b.owner, b.region, b.resource, c.allocation, c.owner, c.of.Locale)
+	}
+}
+
+// checkPlan matches the block of a VPC with the root of the resource planning pool
+// over it.
+func (t *table) checkPlan(b *taken) {
+	c := t.cidrAt[place{b.plan, b.cidr}]
+	if c == nil || c.source != b.space || c.allocation != b.id {
+		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block %s, and has no such root from %s with the allocation %s", b.plan, b.cidr, b.space, b.id)
+		return
+	}
+	c.matched = true
+	if r := c.of.SourceResource; r == nil || r.ID != b.resource {
+		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block of %s, which is not its source", b.plan, b.resource)
 	}
 }
 

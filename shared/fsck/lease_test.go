@@ -14,7 +14,7 @@ func TestLeaseMutations(t *testing.T) {
 	s := store.New(&w.memory, store.Options{Region: "us-east-1", Now: func() time.Time { return now }})
 	a, err := s.Allocate(t.Context(), store.Allocate{
 		Token: store.Token{Account: consumer, Operation: "CreateVpc"}, Pool: w.tokyo.ID,
-		For:     &store.Resource{Kind: ipam.KindVPC, Region: "ap-northeast-1"},
+		For:     &ipam.Resource{Type: ipam.ResourceVPC, Region: "ap-northeast-1"},
 		Request: ipam.AllocateRequest{Length: new(28)}, May: func(*ipam.Pool) error { return nil },
 	})
 	if err != nil {

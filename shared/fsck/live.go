@@ -235,14 +235,14 @@ func (t *table) checkTarget(f *found, at target) {
 // checkLive lays the free blocks and the holds of the pools against the
 // resources that live in their scopes.
 func (t *table) checkLive() {
-	outer := t.outermost()
+	lives := t.lives()
 	for i := range t.blocks {
 		b := &t.blocks[i]
 		pool := t.index[ref{kindPool, b.space}]
 		if pool == nil || !b.free() {
 			continue
 		}
-		for _, l := range overlapping(outer[pool.Scope], b.cidr) {
+		for _, l := range lives(pool, b.cidr) {
 			both := b.cidr
 			if within(l.CIDR, both) {
 				both = l.CIDR
@@ -265,15 +265,52 @@ func (t *table) checkLive() {
 		if b.owner != pool.owner {
 			t.problem(Hold, b.pk(), b.sk, "the hold %s has owner %s, and its pool %s", b.cidr, b.owner, pool.owner)
 		}
-		if gap := uncovered(b.cidr, overlapping(outer[pool.Scope], b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
+		if gap := uncovered(b.cidr, lives(pool, b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
 			t.problem(Hold, b.pk(), b.sk, "%s is held, and nothing lives at %s", b.cidr, gap)
 		}
 	}
 }
 
-// outermost returns, by scope, the rows that take space and that no other holds,
-// by ascending address.
-func (t *table) outermost() map[string][]*liveRow {
+// lives returns what finds the rows that make space of a pool unfit to be given to
+// another: those at p that no other of them holds, by ascending address. The VPC
+// that a pool is laid over is none of them.
+func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
+	rows := t.sorted()
+	outer, at := outermost(rows), make(map[place][]*liveRow)
+	for _, l := range rows {
+		k := place{l.scope, l.CIDR}
+		at[k] = append(at[k], l)
+	}
+	return func(pool *object, p netip.Prefix) []*liveRow {
+		if pool.SourceResource == nil {
+			return overlapping(outer[pool.Scope], p)
+		}
+		for bits := range p.Bits() {
+			for _, l := range at[place{pool.Scope, netip.PrefixFrom(p.Addr(), bits).Masked()}] {
+				if l.ID != pool.SourceResource.ID {
+					return []*liveRow{l}
+				}
+			}
+		}
+		first := sort.Search(len(rows), func(i int) bool {
+			return cmp.Or(strings.Compare(rows[i].scope, pool.Scope), rows[i].CIDR.Addr().Compare(p.Addr()), cmp.Compare(rows[i].CIDR.Bits(), p.Bits())) >= 0
+		})
+		var in []*liveRow
+		for _, l := range rows[first:] {
+			if l.scope != pool.Scope || !within(l.CIDR, p) {
+				break
+			}
+			if l.ID != pool.SourceResource.ID {
+				in = append(in, l)
+			}
+		}
+		return outermost(in)[pool.Scope]
+	}
+}
+
+// sorted returns the rows that take space, by scope, by ascending address, the
+// larger first.
+func (t *table) sorted() []*liveRow {
 	rows := make([]*liveRow, 0, len(t.live))
 	for i := range t.live {
 		if l := &t.live[i]; l.takesSpace() {
@@ -283,6 +320,11 @@ func (t *table) outermost() map[string][]*liveRow {
 	slices.SortFunc(rows, func(a, b *liveRow) int {
 		return cmp.Or(strings.Compare(a.scope, b.scope), a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), strings.Compare(a.ID, b.ID))
 	})
+	return rows
+}
+
+// outermost returns, by scope, those of sorted rows that no other holds.
+func outermost(rows []*liveRow) map[string][]*liveRow {
 	outer := make(map[string][]*liveRow)
 	for _, l := range rows {
 		if have := outer[l.scope]; len(have) == 0 || !within(l.CIDR, have[len(have)-1].CIDR) {

@@ -80,7 +80,7 @@ type taken struct {
 	space, sk                         string
 	cidr                              netip.Prefix
 	id, kind, owner, resource, region string
-	request                           string
+	request, plan                     string
 	deadline, lease                   int64 // Unix seconds
 }
 
@@ -184,19 +184,20 @@ type object struct {
 // document is what the checks need of an object's document.
 type document struct {
 	ID, Owner, IPAM           string
-	PublicScope, PrivateScope string   // of an IPAM
-	Discovery                 string   // of an IPAM, its default one; of an association
-	DiscoveryAssociation      string   // of an IPAM, its default one
-	DiscoveryAssociations     int64    // of an IPAM
-	Type                      string   // of a scope
-	Default                   bool     // of a scope and an association
-	NotFound                  bool     // of an association: its discovery is gone
-	IPAMs                     []string // of a discovery
-	Scope, ScopeType          string   // of a pool
-	SourcePool, Family        string   // of a pool
-	Locale                    string   // of a pool
-	Shares                    []string // of a pool
-	Depth                     int      // of a pool
+	PublicScope, PrivateScope string               // of an IPAM
+	Discovery                 string               // of an IPAM, its default one; of an association
+	DiscoveryAssociation      string               // of an IPAM, its default one
+	DiscoveryAssociations     int64                // of an IPAM
+	Type                      string               // of a scope
+	Default                   bool                 // of a scope and an association
+	NotFound                  bool                 // of an association: its discovery is gone
+	IPAMs                     []string             // of a discovery
+	Scope, ScopeType          string               // of a pool
+	SourcePool, Family        string               // of a pool
+	Locale                    string               // of a pool
+	SourceResource            *struct{ ID string } // of a resource planning pool
+	Shares                    []string             // of a pool
+	Depth                     int                  // of a pool
 }
 
 // listing is a row of an account that lists what it owns.
@@ -481,6 +482,11 @@ func (t *table) addTaken(r *row, space string) {
 	if r.has("Lease") {
 		if b.lease = r.number("Lease"); b.lease <= 0 || typeOf[b.kind] == "" {
 			r.fail("a block of kind %s is on lease until %d", b.kind, b.lease)
+		}
+	}
+	if r.has("Plan") {
+		if b.plan = r.text("Plan"); b.kind != "vpc" {
+			r.fail("the pool %s is laid over a block of kind %s", b.plan, b.kind)
 		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {

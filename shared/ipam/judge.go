@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -16,19 +17,25 @@ type Verdict struct {
 	// another pass over the resources and allocations that follow After in
 	// the order of CompareBlocks finds what this one would go on to find.
 	After netip.Prefix
+	// Unheld says that a part of the CIDR, which is Live, seems to be free in a
+	// pool. Judge does not know; who reads the table for it does.
+	Unheld bool
 }
 
 // Judge yields the status of each of rows, the resources' CIDRs of one family
 // in a scope, with the meanings of the VPC IPAM User Guide, "Monitor CIDR usage
-// by resource". allocations are those of all pools of the scope. Both come in
-// the order of CompareBlocks and may be a part of the scope that is closed under
-// overlap. pool returns the pool that an allocation is in; nil if it is gone,
+// by resource". allocations are those of all pools of the scope; holds may be among
+// them, and say nothing. Both come in the order of CompareBlocks and may be a part
+// of the scope that is closed under overlap. Of allocations one is read ahead. pool returns the pool that an allocation is in; nil if it is gone,
 // and the allocation with it.
 //
 // Overlap is a matter between groups: a VPC and its subnets are one, and so are
 // a public IPv4 pool and its Elastic IPs; any other CIDR, and each custom
 // allocation, is one of its own. A CIDR overlaps when one of another group
 // intersects it. An allocation to a resource is no group: the resource is.
+//
+// What is taken of a resource planning pool is of the group of the VPC that this
+// is laid over: the block of that VPC, which stands around it.
 //
 // A VPC or subnet claims the custom allocation of its account that has its
 // CIDR: it is managed, and the allocation is no group either. What else
@@ -42,7 +49,7 @@ func Judge(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocati
 	return func(yield func(Verdict, error) bool) {
 		next, stop := iter.Pull2(allocations)
 		defer stop()
-		p := &pass{pool: pool, yield: yield, next: next}
+		p := &pass{pool: pool, yield: yield, next: next, planned: map[string]netip.Prefix{}}
 		p.advance()
 		var level []*ResourceCIDR // with one CIDR
 		for r, err := range rows {
@@ -74,7 +81,8 @@ type pass struct {
 	pool       func(string) *Pool
 	yield      func(Verdict, error) bool
 	next       func() (*Allocation, error, bool)
-	allocation *Allocation // the next one, nil at the end
+	allocation *Allocation             // the next one, nil at the end
+	planned    map[string]netip.Prefix // of VPCs: the last CIDR over which a planning pool is laid
 	open       []opened
 	last       Verdict // found, and not yielded before it is known what follows; none if Resource is nil
 	done       bool    // nobody wants more, or an error was yielded
@@ -104,7 +112,7 @@ func (p *pass) advance() {
 		case err != nil:
 			p.fail(err)
 		case !ok:
-		case a.Kind == KindPool || !a.Kind.Visible() || p.pool(a.Pool) == nil:
+		case a.Kind == KindPool || p.pool(a.Pool) == nil:
 			continue
 		default:
 			p.allocation = a
@@ -119,26 +127,32 @@ func (p *pass) advance() {
 func (p *pass) alone() {
 	a := p.allocation
 	if a.Kind == KindCustom {
-		p.push(opened{party: party{a.AllocationID, a.AllocationID, a.CIDR}})
+		p.push(opened{party: party{cmp.Or(p.pool(a.Pool).Around(), a.AllocationID), a.AllocationID, a.CIDR}})
 	}
 	p.advance()
 }
 
-// level takes all rows of one CIDR, and the allocation of that CIDR if there is
-// one; allocations do not overlap.
+// level takes all rows of one CIDR, and the allocations of that CIDR. There is one
+// at most, but for a VPC's and one of the planning pool over it.
 func (p *pass) level(rows []*ResourceCIDR) {
 	cidr := rows[0].CIDR
 	for p.allocation != nil && CompareBlocks(p.allocation.CIDR, cidr) < 0 {
 		p.alone()
 	}
-	var own *Allocation
-	if a := p.allocation; a != nil && a.CIDR == cidr {
-		own = a
-		claimed := slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && a.claimedBy(r) })
+	var own []*Allocation
+	for p.allocation != nil && p.allocation.CIDR == cidr {
+		a := p.allocation
+		own = append(own, a)
+		claimed := slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && p.claimed(a, r) })
 		if a.Kind == KindCustom && !claimed {
 			p.alone()
 		} else {
 			p.advance()
+		}
+	}
+	for _, a := range own {
+		if a.Plan != "" && slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && r.ID == a.ResourceID }) {
+			p.planned[a.ResourceID] = cidr
 		}
 	}
 	p.close(&cidr)
@@ -168,22 +182,24 @@ func groupOf(r *Resource) string {
 	return r.ID
 }
 
-func (a *Allocation) claimedBy(r *ResourceCIDR) bool {
-	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet)
+func (p *pass) claimed(a *Allocation, r *ResourceCIDR) bool {
+	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet) && p.pool(a.Pool).Around() != r.ID
 }
 
-// management judges a row but for overlap; own is the allocation of its CIDR,
-// or nil.
-func (p *pass) management(r *ResourceCIDR, own *Allocation) Status {
-	switch {
-	case own != nil && (own.claimedBy(r) || own.Kind == r.Type.Kind() && own.ResourceID == r.ID):
-		s := Status{Management: Managed, Compliance: Compliant, Pool: own.Pool, Allocation: own.AllocationID}
-		if s.Reason = p.pool(own.Pool).breach(&r.Resource); s.Reason != "" {
+// management judges a row but for overlap; own are the allocations of its CIDR.
+func (p *pass) management(r *ResourceCIDR, own []*Allocation) Status {
+	for _, a := range own {
+		if !p.claimed(a, r) && (a.Kind != r.Type.Kind() || a.ResourceID != r.ID) {
+			continue
+		}
+		s := Status{Management: Managed, Compliance: Compliant, Pool: a.Pool, Allocation: a.AllocationID}
+		if s.Reason = p.pool(a.Pool).breach(&r.Resource); s.Reason != "" {
 			s.Compliance = Noncompliant
 		}
 		return s
-	case r.Type == ResourceSubnet:
-		return Status{} // no pool takes subnets in
+	}
+	if plan, ok := p.planned[r.VPC]; r.Type == ResourceSubnet && (!ok || !Within(r.CIDR, plan)) {
+		return Status{} // no pool takes its subnets in
 	}
 	return Status{Management: Unmanaged, Compliance: ComplianceUnmanaged}
 }

@@ -332,6 +332,31 @@ func networks() *rapid.Generator[*network] {
 				n.allocations = append(n.allocations, a)
 			}
 		}
+		for _, a := range slices.Clone(n.allocations) {
+			if a.Kind != ipam.KindVPC || rapid.Bool().Draw(t, "planned") {
+				continue
+			}
+			plan := "plan of " + a.ResourceID + " " + a.CIDR.String()
+			a.Plan = plan
+			n.pools[plan] = &ipam.Pool{Meta: ipam.Meta{ID: plan}, Family: f, Rules: ipam.Rules{Min: length(f)}, SourceResource: &ipam.SourceResource{ID: a.ResourceID}}
+			var in []*ipam.Allocation
+			for i := range rapid.IntRange(0, 3).Draw(t, "in the plan") {
+				b := reserved(fmt.Sprint(plan, " alloc-", i), ipamtest.Inside(a.CIDR).Draw(t, "in the plan").String())
+				b.Pool, b.Owner = plan, pick("holder", us, them)
+				if len(n.rows) > 0 && rapid.Bool().Draw(t, "of a subnet") {
+					if r := rapid.SampledFrom(n.rows).Draw(t, "subnet"); r.Type == ipam.ResourceSubnet && r.VPC == a.ResourceID && ipam.Within(r.CIDR, a.CIDR) {
+						b.CIDR = r.CIDR
+						if rapid.Bool().Draw(t, "to the subnet") {
+							b.Kind, b.ResourceID = ipam.KindSubnet, r.ID
+						}
+					}
+				}
+				if !slices.ContainsFunc(in, func(c *ipam.Allocation) bool { return c.CIDR.Overlaps(b.CIDR) }) {
+					in = append(in, b)
+				}
+			}
+			n.allocations = append(n.allocations, in...)
+		}
 		n.sort()
 		return n
 	})

@@ -83,9 +83,28 @@ type Pool struct {
 	AWSService           string
 	PublicIPSource       string
 	Rules                Rules
-	CIDRCount            int64    // CIDRs provisioned
-	ChildCount           int64    // pools whose source this is
-	Shares               []string `json:",omitempty"` // principals that the pool is shared with, sorted: ids of accounts, units and organisations
+	CIDRCount            int64           // CIDRs provisioned
+	ChildCount           int64           // pools whose source this is
+	SourceResource       *SourceResource `json:",omitempty"` // of a resource planning pool: what it is laid over
+	Shares               []string        `json:",omitempty"` // principals that the pool is shared with, sorted: ids of accounts, units and organisations
+}
+
+// SourceResource is the VPC whose CIDRs a resource planning pool gives to its
+// subnets (Amazon VPC IPAM User Guide, "Plan VPC IP address space for subnet IP
+// allocations").
+type SourceResource struct {
+	ID     string // vpc-…
+	Owner  string // account
+	Region string
+}
+
+// Around returns the id of the VPC that the pool is laid over, "" for any other
+// pool. That VPC takes none of the pool's space, as it is the space.
+func (p *Pool) Around() string {
+	if p.SourceResource == nil {
+		return ""
+	}
+	return p.SourceResource.ID
 }
 
 // SharedWith reports whether the pool is shared with any of the principals.

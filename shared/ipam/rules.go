@@ -118,11 +118,20 @@ func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 	return w, nil
 }
 
-// CheckResource refuses a resource that is about to be made in a Region, with
-// tags, out of the pool, if it would break the pool's rules. Its length DecideWant
-// checks. The Region of what takes the space is the locale, always (Amazon VPC
+// CheckResource refuses a resource that is about to be made out of the pool, if it
+// would break the pool's rules. Its length DecideWant checks. A subnet comes from a
+// resource planning pool over its VPC, and a VPC from any other. The Region of what takes the space is the locale, always (Amazon VPC
 // IPAM User Guide, "Create a VPC that uses an IPAM pool CIDR").
-func (p *Pool) CheckResource(region string, tags Tags) error {
+func (p *Pool) CheckResource(r *Resource) error {
+	region, tags := r.Region, r.Tags
+	switch around := p.Around(); {
+	case r.Type == ResourceSubnet && around == "":
+		return Errorf(CodeInvalidParameterValue, "The pool %s gives no CIDRs to subnets. Use a resource planning pool whose SourceResource is %s.", p.ID, r.VPC)
+	case r.Type == ResourceSubnet && around != r.VPC:
+		return Errorf(CodeInvalidParameterValue, "The pool %s gives CIDRs to the subnets of %s, and not of %s.", p.ID, around, r.VPC)
+	case r.Type != ResourceSubnet && around != "":
+		return Errorf(CodeInvalidParameterValue, "The pool %s gives CIDRs to the subnets of %s alone.", p.ID, around)
+	}
 	if p.Locale == "" {
 		return Errorf(CodeInvalidParameterValue, "The pool %s has no locale, and only a pool with one gives CIDRs to resources. Use a pool whose locale is %s.", p.ID, region)
 	}

@@ -96,6 +96,19 @@ type Taken struct {
 	// Lease, of a kind of resources, is until when EC2 may still be asked for the
 	// resource, Unix seconds; 0 once it was seen to live there.
 	Lease int64
+
+	// Plan, of kind vpc, is the resource planning pool that the VPC's CIDR is
+	// provisioned to; what is taken there stands in the block.
+	Plan string
+}
+
+// Below returns the pool whose CIDR the block is: the child pool of kind
+// ipam-pool, the resource planning pool over a VPC; "" if there is none.
+func (t Taken) Below() string {
+	if t.Kind == KindPool {
+		return t.ResourceID
+	}
+	return t.Plan
 }
 
 // ChangeOp is what a Change does.

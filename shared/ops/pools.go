@@ -37,9 +37,6 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	if err != nil {
 		return nil, err
 	}
-	if in.SourceResource != nil {
-		return nil, notBuilt("SourceResource")
-	}
 	p := ipam.Pool{
 		Family:               ipam.ParseFamily(string(in.AddressFamily)),
 		AutoImport:           aws.ToBool(in.AutoImport),
@@ -63,6 +60,9 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	if l := aws.ToString(in.Locale); l != noLocale {
 		p.Locale = l
 	}
+	if p.SourceResource, err = o.sourceResource(ctx, in); err != nil {
+		return nil, err
+	}
 	if p.Description, err = description(in.Description); err != nil {
 		return nil, err
 	}
@@ -84,6 +84,9 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 			if err := inherit(ctx, source, p); err != nil {
 				return err
 			}
+			if err := o.checkPlanning(ctx, source, p); err != nil {
+				return err
+			}
 		}
 		if err := checkLocale(above, p); err != nil {
 			return err
@@ -100,6 +103,59 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 		return nil, err
 	}
 	return &ec2.CreateIpamPoolOutput{IpamPool: ptr(showPool(made))}, nil
+}
+
+// sourceResource reads what a resource planning pool is laid over; nil for any
+// other pool. Without an owner it is the caller's, and without a Region it is in
+// the pool's locale or the caller's Region.
+func (o service) sourceResource(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ipam.SourceResource, error) {
+	r := in.SourceResource
+	if r == nil {
+		return nil, nil
+	}
+	if in.SourceIpamPoolId == nil {
+		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter SourceIpamPoolId with SourceResource: the pool that the VPC has its CIDR from.")
+	}
+	at := &ipam.SourceResource{ID: aws.ToString(r.ResourceId), Owner: aws.ToString(r.ResourceOwner), Region: aws.ToString(r.ResourceRegion)}
+	if at.Owner == "" {
+		at.Owner = CallerFrom(ctx).Account
+	}
+	if at.Region == "" {
+		if at.Region = aws.ToString(in.Locale); at.Region == "" || at.Region == noLocale {
+			at.Region = o.region(ctx)
+		}
+	}
+	switch {
+	case at.ID == "" || r.ResourceType == "":
+		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain SourceResource with ResourceId and ResourceType.")
+	case r.ResourceType != types.IpamPoolSourceResourceTypeVpc:
+		return nil, schema.Invalid("SourceResource.ResourceType", string(r.ResourceType), "It is vpc.")
+	}
+	return at, nil
+}
+
+// checkPlanning refuses a resource planning pool over anything but a VPC that has
+// a CIDR from the source pool, and any pool under a planning pool.
+func (o service) checkPlanning(ctx context.Context, source, p *ipam.Pool) error {
+	if source.Around() != "" {
+		return schema.Invalid("SourceIpamPoolId", source.ID, "It is a resource planning pool, whose space goes to the subnets of %s. Use another source.", source.Around())
+	}
+	r := p.SourceResource
+	if r == nil {
+		return nil
+	}
+	switch p.Locale {
+	case "":
+		p.Locale = r.Region
+	case r.Region:
+	default:
+		return schema.Invalid("SourceResource.ResourceRegion", r.Region, "The locale of the pool is %s. A resource planning pool has the Region of its VPC.", p.Locale)
+	}
+	has, err := o.store.HasFrom(ctx, source, p.Family, *r)
+	if err == nil && !has {
+		return schema.Invalid("SourceResource.ResourceId", r.ID, "The pool %s has given it no %s CIDR, as far as discovery has seen account %s in %s. Name the pool that the VPC has its CIDR from, and wait until discovery has seen it.", source.ID, p.Family, r.Owner, r.Region)
+	}
+	return err
 }
 
 // inherit gives a pool what comes from its source, nil if there is none with
@@ -337,6 +393,9 @@ func showPool(p *ipam.Pool) types.IpamPool {
 	}
 	if p.Locale != "" {
 		out.Locale = &p.Locale
+	}
+	if r := p.SourceResource; r != nil {
+		out.SourceResource = &types.IpamPoolSourceResource{ResourceId: &r.ID, ResourceOwner: &r.Owner, ResourceRegion: &r.Region, ResourceType: types.IpamPoolSourceResourceTypeVpc}
 	}
 	return out
 }

@@ -368,9 +368,9 @@ func TestRefusals(t *testing.T) {
 		{"public space by length", provisionLength(advertised, 28), "UnsupportedOperation", []string{*advertised}},
 		{"a proof for private space", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: top, Cidr: aws.String("11.0.0.0/8"), CidrAuthorizationContext: &types.IpamCidrAuthorizationContext{Message: short, Signature: short}}, "InvalidParameterCombination", []string{"CidrAuthorizationContext", *top}},
 		{"a method of proof for private space", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: top, Cidr: aws.String("11.0.0.0/8"), VerificationMethod: types.VerificationMethodDnsToken}, "InvalidParameterCombination", []string{"VerificationMethod"}},
-		{"a resource planning pool", create(func(in *ec2.CreateIpamPoolInput) {
+		{"a resource planning pool without a source", create(func(in *ec2.CreateIpamPoolInput) {
 			in.SourceResource = &types.IpamPoolSourceResourceRequest{ResourceId: aws.String("vpc-1"), ResourceType: "vpc", ResourceRegion: aws.String(home), ResourceOwner: aws.String(account)}
-		}), "UnsupportedOperation", []string{"SourceResource"}},
+		}), "MissingParameter", []string{"SourceIpamPoolId"}},
 		{"an external authority", &ec2.CreateIpamScopeInput{IpamId: manager.IpamId, ExternalAuthorityConfiguration: &types.ExternalAuthorityConfiguration{}}, "UnsupportedOperation", []string{"ExternalAuthorityConfiguration"}},
 		{"an external authority, later", &ec2.ModifyIpamScopeInput{IpamScopeId: second, ExternalAuthorityConfiguration: &types.ExternalAuthorityConfiguration{}}, "UnsupportedOperation", []string{"ExternalAuthorityConfiguration"}},
 		{"an external authority removed", &ec2.ModifyIpamScopeInput{IpamScopeId: second, RemoveExternalAuthorityConfiguration: yes}, "UnsupportedOperation", []string{"RemoveExternalAuthorityConfiguration"}},

@@ -74,7 +74,7 @@ func (a ask) cidrParameter() string {
 }
 
 // request returns the request for the space, for a resource.
-func (o service) request(ctx context.Context, operation string, a ask, r store.Resource) (q store.Allocate, err error) {
+func (o service) request(ctx context.Context, operation string, a ask, r ipam.Resource) (q store.Allocate, err error) {
 	if q.Pool, err = checkID(ipam.IDPool, a.parameter("IpamPoolId"), a.pool); err != nil {
 		return q, err
 	}
@@ -218,7 +218,7 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 	if err != nil {
 		return nil, err
 	}
-	r := store.Resource{Kind: ipam.KindVPC, Region: o.region(ctx), Tags: tags}
+	r := ipam.Resource{Type: ipam.ResourceVPC, Region: o.region(ctx), Tags: tags}
 	requests, err := o.requestsOf(ctx, "CreateVpc", vpcSpace{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, in.Ipv6Pool}, r)
 	if err != nil {
 		return nil, err
@@ -239,7 +239,7 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 }
 
 func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
-	r := store.Resource{Kind: ipam.KindVPC, ID: aws.ToString(in.VpcId), Region: o.region(ctx)}
+	r := ipam.Resource{Type: ipam.ResourceVPC, ID: aws.ToString(in.VpcId), Region: o.region(ctx)}
 	requests, err := o.requestsOf(ctx, "AssociateVpcCidrBlock", vpcSpace{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, in.Ipv6Pool}, r)
 	if err != nil {
 		return nil, err
@@ -287,7 +287,7 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 	if err != nil {
 		return nil, err
 	}
-	r := store.Resource{Kind: ipam.KindSubnet, VPC: aws.ToString(in.VpcId), Region: o.region(ctx), Tags: tags}
+	r := ipam.Resource{Type: ipam.ResourceSubnet, VPC: aws.ToString(in.VpcId), Region: o.region(ctx), Tags: tags}
 	var requests []store.Allocate
 	for _, a := range []ask{{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, ipam.IPv4}, {in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, ipam.IPv6}} {
 		if a.pool == nil {
@@ -328,7 +328,7 @@ type vpcSpace struct {
 //
 // EC2 lets one choose a VPC's IPv6 CIDR out of a BYOIP pool of one's own only
 // (API reference, CreateVpc, Ipv6CidrBlock); so Ipv6IpamPoolId comes with Ipv6Pool.
-func (o service) requestsOf(ctx context.Context, operation string, s vpcSpace, r store.Resource) (requests []store.Allocate, err error) {
+func (o service) requestsOf(ctx context.Context, operation string, s vpcSpace, r ipam.Resource) (requests []store.Allocate, err error) {
 	if err := o.poolsOnly(s.pool4, s.cidr4, "Ipv4IpamPoolId"); err != nil {
 		return nil, err
 	}

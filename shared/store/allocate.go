@@ -24,7 +24,9 @@ type Allocate struct {
 
 	// For, if not nil, has the block taken for a resource that EC2 is about to be
 	// asked for: it is on lease until that is seen.
-	For *Resource
+	// Of it, only Type, ID if it has one, Region, Tags and, of a subnet, VPC are
+	// looked at.
+	For *ipam.Resource
 
 	// May says whether the caller may allocate from the pool; its error is
 	// the answer. It is asked after the record of the token was read.
@@ -54,7 +56,7 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		Request:      q.Event,
 	}
 	if q.For != nil {
-		want.Kind, want.ResourceID, want.ResourceRegion = q.For.Kind, q.For.ID, q.For.Region
+		want.Kind, want.ResourceID, want.ResourceRegion = q.For.Type.Kind(), q.For.ID, q.For.Region
 		want.Lease = s.now() + leaseLife
 	}
 	space := ipam.SpaceID(q.Pool)
@@ -112,10 +114,10 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, around: pool.Around()}
 	if q.For == nil {
 		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
-	} else if err := pool.CheckResource(q.For.Region, q.For.Tags); err != nil {
+	} else if err := pool.CheckResource(q.For); err != nil {
 		return nil, err
 	}
 	from, chosen, err := s.pickStable(ctx, t, snap, q)

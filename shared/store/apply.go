@@ -29,6 +29,12 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []Write {
 			} else {
 				w.If.Equal[attrSeen] = str(c.Taken.Seen)
 			}
+			// What is planned in it goes nowhere with it.
+			if c.Taken.Plan == "" {
+				w.If.Missing = append(w.If.Missing, attrPlan)
+			} else {
+				w.If.Equal[attrPlan] = str(c.Taken.Plan)
+			}
 		case ipam.AddTaken:
 			w = Write{Op: OpPut, Key: TakenKey(space, c.Taken.CIDR), Item: encodeTaken(c.Taken), If: Cond{Absent: true}}
 		case ipam.CheckNoFree:

@@ -506,6 +506,7 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 }
 
 // releaseIf is releaseBlock if the block, as it is now, is still to be given back.
+// One over which a planning pool is laid goes to that pool.
 func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, still func(ipam.Taken) bool) error {
 	space := pool.Space()
 	var rest *ipam.Taken
@@ -520,6 +521,10 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		now, ok, err := takenAt(k, b.read)
 		if err != nil || !ok || now.AllocationID != t.AllocationID || now.Kind != t.Kind || !still(now) {
 			return nil, err
+		}
+		rest, held = nil, false
+		if now.Plan != "" {
+			return handOn(pool, now), nil
 		}
 		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
 		if err != nil {
@@ -536,7 +541,7 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		return err
 	}
 	if held {
-		_, err := s.shrink(ctx, pool.Scope, space, t.CIDR)
+		_, err := s.shrink(ctx, pool.Scope, space, pool.Around(), t.CIDR)
 		return err
 	}
 	if rest == nil {

@@ -44,6 +44,7 @@ const (
 	attrToken        = "Token" // of a note: new with each reason for it
 	attrRequest      = "Request"
 	attrLease        = "Lease" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
+	attrPlan         = "Plan"  // of a VPC's block: the planning pool over it
 	attrScope        = "Scope"
 	attrIPAM         = "Ipam"
 
@@ -155,6 +156,7 @@ func encodeTaken(t ipam.Taken) Item {
 	if t.Lease != 0 {
 		i[attrLease] = num(t.Lease)
 	}
+	i.put(attrPlan, t.Plan)
 	return i
 }
 
@@ -178,6 +180,7 @@ func decodeTaken(r Row) (ipam.Taken, error) {
 		Request:        r.Item.str(attrRequest),
 		Deadline:       r.Item.num(attrDeadline),
 		Lease:          r.Item.num(attrLease),
+		Plan:           r.Item.str(attrPlan),
 	}, err
 }
 

@@ -71,10 +71,10 @@ func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([
 }
 
 // liveIn returns the CIDRs in a scope that overlap p and must not be given to
-// another.
-func (s *Store) liveIn(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+// another out of a pool: around is the VPC that this is laid over, "" for none.
+func (s *Store) liveIn(ctx context.Context, scope, around string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.Overlapping(ctx, scope, p)
-	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() }), err
+	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || r.ID == around }), err
 }
 
 func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
@@ -112,7 +112,7 @@ func turn(from, to ipam.Taken) []ipam.Change {
 // shrink makes a hold as small as what lives in it: gone, if nothing does. It
 // reports false and does nothing if the hold is no longer there: whoever else
 // shrank it, or divided it and left parts of it.
-func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p netip.Prefix) (was bool, err error) {
+func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around string, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
 	var rest *ipam.Taken     // of a merge
 	err = s.commit(ctx, "shrink "+p.String(), nil, func(a attempt) ([]Write, error) {
@@ -127,7 +127,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 			return nil, err // if by an earlier try of ours, parts and rest are what it left
 		}
 		parts, rest = nil, nil
-		live, err := s.liveIn(ctx, scope, p)
+		live, err := s.liveIn(ctx, scope, around, p)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +162,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, p 
 		return was, err
 	}
 	for _, part := range parts {
-		whole, err := s.shrink(ctx, scope, space, part)
+		whole, err := s.shrink(ctx, scope, space, around, part)
 		if err != nil {
 			return was, err
 		}
@@ -338,16 +338,16 @@ func (s *Store) lives(ctx context.Context, row Key) (Write, error) {
 	return Write{Op: OpCheck, Key: row, If: Cond{Present: true, Missing: []string{attrIgnored}}}, err
 }
 
-// cover keeps p, in which the resource of the scope with the row lives, from being
+// cover keeps p, in which the resource r of the scope lives, from being
 // given to another: in each pool, what is free of it becomes holds, and what is
 // taken is marked as seen. It returns errGone if the resource goes meanwhile.
-func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, row Key) error {
+func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam.Resource) error {
 	marked := map[string]bool{} // by allocation id
 	for {
 		var marking []string
 		wrote := false
 		err := s.commit(ctx, "cover "+p.String(), nil, func(attempt) ([]Write, error) {
-			c := covering{s: s, marked: marked}
+			c := covering{s: s, marked: marked, of: r.ID}
 			err := c.space(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, "")
 			if err != nil && !errors.Is(err, errEnough) {
 				return nil, err
@@ -355,7 +355,7 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, row Key
 			if marking, wrote = c.marking, len(c.writes) > 0; !wrote {
 				return nil, nil
 			}
-			lives, err := s.lives(ctx, row)
+			lives, err := s.lives(ctx, liveKey(scope, r))
 			return append(c.writes, lives), err
 		})
 		if err != nil || !wrote {
@@ -370,6 +370,7 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, row Key
 // covering collects the writes of one transaction of cover.
 type covering struct {
 	s       *Store
+	of      string // the resource
 	marked  map[string]bool
 	marking []string
 	writes  []Write
@@ -383,14 +384,20 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			return err
 		}
 		taken = append(taken, t.CIDR)
-		if t.Kind == ipam.KindPool {
+		if below := t.Below(); below != "" && aroundOf(t) != c.of {
 			in := p
 			if ipam.Within(t.CIDR, in) {
 				in = t.CIDR
 			}
-			if err := c.space(ctx, ipam.SpaceID(t.ResourceID), in, t.Owner); err != nil {
+			of := t.Owner
+			if t.Plan != "" {
+				of = owner // the VPC's block is the VPC's account's
+			}
+			if err := c.space(ctx, ipam.SpaceID(below), in, of); err != nil {
 				return err
 			}
+		}
+		if t.Kind == ipam.KindPool {
 			continue
 		}
 		if !c.marked[t.AllocationID] {
@@ -488,7 +495,7 @@ func clip(blocks []netip.Prefix, p netip.Prefix) []netip.Prefix {
 // it into a hold if resources live in it: then held is true, and Reconcile is to
 // follow. rest is the split that they leave behind, if any.
 func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []Write, rest *ipam.Taken, held bool, err error) {
-	live, err := s.liveIn(ctx, pool.Scope, t.CIDR)
+	live, err := s.liveIn(ctx, pool.Scope, pool.Around(), t.CIDR)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -500,20 +507,20 @@ func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.T
 	return writes, rest, false, err
 }
 
-// overHold makes the hold that is in the way of p one of exactly p, for a caller
-// whom may lets have the space of what lives there.
-func (s *Store) overHold(ctx context.Context, scope string, space ipam.SpaceID, owner string, p netip.Prefix, may func([]*ipam.ResourceCIDR) error) (*ipam.Taken, error) {
+// overHold makes the hold that is in the way of the CIDR one of exactly that, for a
+// caller whom t.may lets have the space of what lives there.
+func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
 	allowed := func() error {
-		live, err := s.liveIn(ctx, scope, p)
+		live, err := s.liveIn(ctx, t.scope, t.around, t.want.CIDR)
 		if err != nil {
 			return err
 		}
-		return may(live)
+		return t.may(live)
 	}
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	t, err := s.gathered(ctx, space, owner, p, s.noting(scope, p))
+	hold, err := s.gathered(ctx, t.space, t.owner, t.want.CIDR, s.noting(t.scope, t.want.CIDR))
 	if err != nil {
 		return nil, err
 	}
@@ -521,7 +528,7 @@ func (s *Store) overHold(ctx context.Context, scope string, space ipam.SpaceID, 
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	return &t, nil
+	return &hold, nil
 }
 
 // errNothingLives says that a hold is in the way of space in which nothing lives

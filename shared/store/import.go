@@ -49,9 +49,13 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 // larger first, and of equal ones the one with the least id. What overlaps an
 // allocation is left out. A pool's rules decide whether the resource is compliant
 // and not whether it is imported (VPC IPAM User Guide, "Create a Regional pool":
-// automatic import). Subnets are of their VPCs.
+// automatic import). Subnets are of their VPCs, or of planning pools over these.
 func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
-	live, err := s.liveIn(ctx, scope, p)
+	live, err := s.liveIn(ctx, scope, "", p)
+	if err != nil || len(live) == 0 {
+		return err
+	}
+	planned, err := s.planned(ctx, scope, p)
 	if err != nil {
 		return err
 	}
@@ -60,10 +64,10 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	})
 	pools := map[ipam.SpaceID]*ipam.Pool{}
 	for _, r := range live {
-		if r.Type == ipam.ResourceSubnet {
+		if r.Type == ipam.ResourceSubnet && !planned[r.VPC] {
 			continue
 		}
-		space, free, err := s.deepest(ctx, scope, r.CIDR)
+		space, free, err := s.deepest(ctx, scope, r)
 		if err != nil {
 			return err
 		}
@@ -77,7 +81,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 			}
 			pools[space] = pool
 		}
-		if pool == nil || !pool.AutoImport || pool.Locale == "" {
+		if pool == nil || !pool.AutoImport || pool.Locale == "" || pool.Around() != plannedIn(r) {
 			continue
 		}
 		if _, is := pool.State.After(ipam.ActUse); !is {
@@ -90,9 +94,11 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	return nil
 }
 
-// deepest returns the deepest pool with a CIDR that holds p, and whether p is
-// free there but for holds; false if there is no such pool.
-func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (space ipam.SpaceID, free bool, err error) {
+// deepest returns the deepest pool that could take a resource in: with a CIDR that
+// holds the resource's, for a subnet the planning pool over its VPC. It reports
+// whether the CIDR is free there but for holds; false if there is no such pool.
+func (s *Store) deepest(ctx context.Context, scope string, r *ipam.ResourceCIDR) (space ipam.SpaceID, free bool, err error) {
+	p, around := r.CIDR, plannedIn(r)
 	for at := ipam.ScopeSpace(scope, ipam.FamilyOf(p)); ; {
 		child := ipam.SpaceID("")
 		free = true
@@ -100,8 +106,8 @@ func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (spac
 			if err != nil {
 				return "", false, err
 			}
-			if t.Kind == ipam.KindPool && ipam.Within(p, t.CIDR) {
-				child = ipam.SpaceID(t.ResourceID)
+			if ipam.Within(p, t.CIDR) && (t.Kind == ipam.KindPool || t.Plan != "" && t.ResourceID == around) {
+				child = ipam.SpaceID(t.Below())
 				break
 			}
 			if t.Kind != ipam.KindHold {
@@ -114,6 +120,15 @@ func (s *Store) deepest(ctx context.Context, scope string, p netip.Prefix) (spac
 		}
 		space, at = child, child
 	}
+}
+
+// plannedIn returns the VPC of a subnet, which a planning pool over that VPC takes
+// in; "" of any other resource.
+func plannedIn(r *ipam.ResourceCIDR) string {
+	if r.Type == ipam.ResourceSubnet {
+		return r.VPC
+	}
+	return ""
 }
 
 // importOne makes an allocation to a resource of what it holds.

@@ -30,11 +30,16 @@ func (s *Store) Judge(ctx context.Context, scope string, cidr netip.Prefix) erro
 // JudgeAll judges the resources' CIDRs of one family in a scope from behind
 // after on, which is an earlier verdict's After, or the zero Prefix for all. Of
 // each it yields what is right, as ipam.Judge does, having called Judge if that
-// is not what the table said. So a scope in order costs reads alone.
+// is not what the table said; and Unheld, which the blocks that it reads anyway
+// tell. So a scope in order costs reads alone.
 func (s *Store) JudgeAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.Verdict, error] {
 	return func(yield func(ipam.Verdict, error) bool) {
 		var judged netip.Prefix // what was put right in passing
-		for v, err := range s.verdicts(ctx, scope, f.All(), after) {
+		m := new(meeting)
+		for v, err := range s.verdicts(ctx, scope, f.All(), after, m) {
+			if err == nil {
+				v.Unheld = m.unheld(v.Resource)
+			}
 			if err == nil && v.Status != v.Resource.Status && (!judged.IsValid() || !ipam.Within(v.Resource.CIDR, judged)) {
 				judged, err = s.judge(ctx, scope, v.Resource.CIDR)
 			}
@@ -91,7 +96,7 @@ func (s *Store) look(ctx context.Context, scope string, region netip.Prefix) (wr
 		}
 		return lost == nil
 	}
-	for v, err := range s.verdicts(ctx, scope, region, netip.Prefix{}) {
+	for v, err := range s.verdicts(ctx, scope, region, netip.Prefix{}, nil) {
 		if err != nil {
 			return wrote, lost, err
 		}
@@ -124,15 +129,16 @@ func (s *Store) statusWrite(v ipam.Verdict) Write {
 }
 
 // verdicts judges what overlaps a region, which must be closed under overlap,
-// from behind after on, if that is valid.
-func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[ipam.Verdict, error] {
+// from behind after on, if that is valid. m, if not nil, is told of all rows and
+// of all that is free.
+func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.Prefix, m *meeting) iter.Seq2[ipam.Verdict, error] {
 	pools := map[string]*ipam.Pool{}
 	allocations := func(yield func(*ipam.Allocation, error) bool) {
 		from := region.Addr()
 		if after.IsValid() {
 			from = after.Addr()
 		}
-		for a, err := range s.allocationsIn(ctx, scope, region, from) {
+		for a, err := range s.blocksIn(ctx, scope, region, from, m) {
 			if err == nil && pools[a.Pool] == nil {
 				var p *ipam.Pool
 				if p, err = one(ctx, s.Pools, a.Pool); isNotFound(err) {
@@ -145,7 +151,17 @@ func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.
 			}
 		}
 	}
-	return ipam.Judge(s.rowsIn(ctx, scope, region, after), allocations, func(id string) *ipam.Pool { return pools[id] })
+	rows := func(yield func(*ipam.ResourceCIDR, error) bool) {
+		for r, err := range s.rowsIn(ctx, scope, region, after) {
+			if err == nil && m != nil {
+				m.row(r)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	return ipam.Judge(rows, allocations, func(id string) *ipam.Pool { return pools[id] })
 }
 
 // rowsIn yields the resources' CIDRs in region in their order, from behind
@@ -186,18 +202,26 @@ func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) 
 
 // AllocationsIn yields the allocations that overlap cidr of all pools of a
 // scope, but those to child pools: in address order. They do not overlap one
-// another. With the whole family for cidr, they are all.
+// another, but those of planning pools, which stand in their VPCs'. With the whole family for cidr, they are all.
 func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Prefix) iter.Seq2[*ipam.Allocation, error] {
-	return s.allocationsIn(ctx, scope, cidr, cidr.Addr())
+	return func(yield func(*ipam.Allocation, error) bool) {
+		for a, err := range s.blocksIn(ctx, scope, cidr, cidr.Addr(), nil) {
+			if (err != nil || a.Kind.Visible()) && !yield(a, err) {
+				return
+			}
+		}
+	}
 }
 
-// allocationsIn is AllocationsIn without what ends before from, an address in
-// cidr.
-func (s *Store) allocationsIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr) iter.Seq2[*ipam.Allocation, error] {
+// blocksIn is AllocationsIn with what is held, and without what ends before from,
+// an address in cidr. m, if not nil, is told of what is free.
+func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, m *meeting) iter.Seq2[*ipam.Allocation, error] {
 	return func(yield func(*ipam.Allocation, error) bool) {
-		err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(cidr)), cidr, from, func(space ipam.SpaceID, t ipam.Taken) bool {
-			return !t.Kind.Visible() || yield(&ipam.Allocation{Taken: t, Pool: string(space)}, nil)
-		})
+		w := walk{visit: func(b poolBlock) bool { return yield(&ipam.Allocation{Taken: b.Taken, Pool: string(b.space)}, nil) }}
+		if m != nil {
+			w.free = m.free
+		}
+		err := s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, w)
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(nil, err)
 		}
@@ -207,30 +231,80 @@ func (s *Store) allocationsIn(ctx context.Context, scope string, cidr netip.Pref
 // errEnough ends a descent that nobody wants more of.
 var errEnough = errors.New("enough")
 
-// descend calls visit for the taken blocks of a space that overlap cidr and do
+// walk is what comes of a descent.
+type walk struct {
+	visit func(poolBlock) bool // a taken block; false ends the descent
+	free  func(gap)            // between taken blocks of a pool; nil: nobody asks
+}
+
+// place is what a descent is in.
+type place struct {
+	space  ipam.SpaceID
+	pool   bool   // and not the scope
+	around string // the VPC that the pool is laid over
+}
+
+// gap is what no block of a pool takes, from one address to another.
+type gap struct {
+	first, last netip.Addr
+	around      string // the VPC that the pool is laid over, which does not take it
+}
+
+func (g gap) overlaps(p netip.Prefix) bool {
+	return p.IsValid() && !g.last.Less(p.Addr()) && !lastAddr(p).Less(g.first)
+}
+
+// descend calls visit for the taken blocks of a scope that overlap cidr and do
 // not end before from, in address order; for a child pool's block, for what is
-// taken in the child instead.
-func (s *Store) descend(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr, visit func(ipam.SpaceID, ipam.Taken) bool) error {
-	for t, err := range s.takenIn(ctx, space, cidr, from) {
-		switch {
-		case err != nil:
-			return err
-		case t.Kind == ipam.KindPool:
-			in, at := t.CIDR, from
-			if ipam.Within(cidr, in) {
-				in = cidr
-			}
-			if at.Less(in.Addr()) {
-				at = in.Addr()
-			}
-			if err := s.descend(ctx, ipam.SpaceID(t.ResourceID), in, at, visit); err != nil {
-				return err
-			}
-		case !visit(space, t):
-			return errEnough
+// taken in the child instead; behind a VPC's block, for what is taken in the
+// planning pool over it.
+func (s *Store) descend(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
+	return s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, walk{visit: visit})
+}
+
+func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, from netip.Addr, w walk) error {
+	next := from // the first address of which nothing is known yet
+	free := func(before netip.Addr) {
+		if at.pool && w.free != nil && next.IsValid() && next.Less(before) {
+			w.free(gap{next, before.Prev(), at.around})
 		}
 	}
+	for t, err := range s.takenIn(ctx, at.space, cidr, from) {
+		if err != nil {
+			return err
+		}
+		free(t.CIDR.Addr())
+		next = lastAddr(t.CIDR).Next()
+		if t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.around}) {
+			return errEnough
+		}
+		if t.Below() == "" {
+			continue
+		}
+		in, begin := t.CIDR, from
+		if ipam.Within(cidr, in) {
+			in = cidr
+		}
+		if begin.Less(in.Addr()) {
+			begin = in.Addr()
+		}
+		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.Below()), true, aroundOf(t)}, in, begin, w); err != nil {
+			return err
+		}
+	}
+	if last := lastAddr(cidr); at.pool && w.free != nil && next.IsValid() && !last.Less(next) {
+		w.free(gap{next, last, at.around})
+	}
 	return nil
+}
+
+// aroundOf returns the VPC that the pool below a block is laid over, "" if it is
+// laid over none.
+func aroundOf(t ipam.Taken) string {
+	if t.Plan == "" {
+		return ""
+	}
+	return t.ResourceID
 }
 
 // takenIn yields the taken blocks of one space that overlap cidr and do not end

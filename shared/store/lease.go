@@ -21,15 +21,6 @@ import (
 //     deleted before it was seen: once nobody can be asking EC2 any more, and the
 //     account and Region were looked at as a whole since, RunWork gives it back.
 
-// Resource is one that space is taken for.
-type Resource struct {
-	Kind   ipam.Kind
-	ID     string // "" of one that has none yet
-	Region string
-	VPC    string    // that a subnet will be in
-	Tags   ipam.Tags // that it will have
-}
-
 // leaseLife is how long EC2 may be asked for a resource after its space was taken,
 // in seconds: far longer than any door waits.
 const leaseLife = 15 * 60
@@ -138,9 +129,9 @@ func (s *Store) releasable(t ipam.Taken) error {
 // resources that were seen to live there.
 func (s *Store) bindLeases(ctx context.Context, scope string, p netip.Prefix) error {
 	var leased []poolBlock
-	err := s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
-		if t.Lease != 0 {
-			leased = append(leased, poolBlock{t, space})
+	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+		if b.Lease != 0 {
+			leased = append(leased, b)
 		}
 		return true
 	})
@@ -168,7 +159,7 @@ func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error 
 		if err != nil || !ok || t.AllocationID != b.AllocationID || t.Lease == 0 {
 			return nil, err
 		}
-		live, err := s.liveIn(ctx, scope, t.CIDR)
+		live, err := s.liveIn(ctx, scope, b.around, t.CIDR)
 		if err != nil {
 			return nil, err
 		}

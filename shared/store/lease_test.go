@@ -14,7 +14,7 @@ import (
 // leasing is the request for a block for a VPC of the tenant that is yet to be
 // made: of a length, or, with a CIDR, that one.
 func (l *landscape) leasing(pool *ipam.Pool, length int, cidr string) store.Allocate {
-	q := store.Allocate{Token: l.fresh("CreateVpc"), Pool: pool.ID, May: anyone, For: &store.Resource{Kind: ipam.KindVPC, Region: "eu-west-1"}}
+	q := store.Allocate{Token: l.fresh("CreateVpc"), Pool: pool.ID, May: anyone, For: &ipam.Resource{Type: ipam.ResourceVPC, Region: "eu-west-1"}}
 	q.Token.Account = tenant
 	if cidr != "" {
 		q.Request.CIDR = netip.MustParsePrefix(cidr)

@@ -347,7 +347,11 @@ func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) err
 // coverListed is one pass of coverLive. It reports whether each resource was
 // still there.
 func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
-	live, err := s.liveIn(ctx, scope, p)
+	live, err := s.liveIn(ctx, scope, "", p)
+	if err != nil || len(live) == 0 {
+		return true, err
+	}
+	planned, err := s.planned(ctx, scope, p)
 	if err != nil {
 		return false, err
 	}
@@ -355,14 +359,17 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	var outer netip.Prefix
 	for _, r := range live {
 		if outer.IsValid() && ipam.Within(r.CIDR, outer) {
-			continue
+			if len(planned) == 0 {
+				continue // what covers that covers it, but in no planning pool over it
+			}
+		} else {
+			outer = r.CIDR
 		}
-		outer = r.CIDR
 		in := p
 		if ipam.Within(r.CIDR, p) {
 			in = r.CIDR
 		}
-		switch err := s.cover(ctx, scope, in, liveKey(scope, &r.Resource)); {
+		switch err := s.cover(ctx, scope, in, &r.Resource); {
 		case errors.Is(err, errGone):
 			still = false
 		case err != nil:
@@ -375,7 +382,20 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 // poolBlock is a taken block of a pool.
 type poolBlock struct {
 	ipam.Taken
-	space ipam.SpaceID
+	space  ipam.SpaceID
+	around string // the VPC that the pool is laid over
+}
+
+// planned returns the VPCs at p in a scope over which planning pools are laid.
+func (s *Store) planned(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
+	vpcs := map[string]bool{}
+	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+		if b.Plan != "" {
+			vpcs[b.ResourceID] = true
+		}
+		return true
+	})
+	return vpcs, err
 }
 
 // settleHolds shrinks the holds at p to what lives in them, and gives back
@@ -395,12 +415,12 @@ func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) e
 // still there.
 func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	var holds, allocated []poolBlock
-	err = s.descend(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, p.Addr(), func(space ipam.SpaceID, t ipam.Taken) bool {
+	err = s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		switch {
-		case t.Kind == ipam.KindHold:
-			holds = append(holds, poolBlock{t, space})
-		case t.Kind.OfResource() && t.Lease == 0:
-			allocated = append(allocated, poolBlock{t, space})
+		case b.Kind == ipam.KindHold:
+			holds = append(holds, b)
+		case b.Kind.OfResource() && b.Lease == 0:
+			allocated = append(allocated, b)
 		}
 		return true
 	})
@@ -414,7 +434,7 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 	}
 	still = true
 	for _, b := range holds {
-		was, err := s.shrink(ctx, scope, b.space, b.CIDR)
+		was, err := s.shrink(ctx, scope, b.space, b.around, b.CIDR)
 		if err != nil {
 			return false, err
 		}

@@ -675,6 +675,38 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
+		{"provision a plan", func(l *landscape) func() error {
+			source := l.pool("", true)
+			l.provision(source, "10.0.0.0/16")
+			l.observe(vpc("vpc-1", "10.0.0.0/20"))
+			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+			p := l.planning(source, "vpc-1", true)
+			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/20"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+			return func() error { _, err := l.store.Provision(l.Context(), q); return err }
+		}},
+		{"deprovision a plan", func(l *landscape) func() error {
+			_, p, _, _ := planned(l, false)
+			return func() error {
+				_, err := l.store.Deprovision(l.Context(), store.Deprovision{Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/20"), May: anyone})
+				if ipam.CodeOf(err) == ipam.CodeIncorrectState {
+					return nil // done before
+				}
+				return err
+			}
+		}},
+		{"vanish under a plan", func(l *landscape) func() error {
+			_, _, v, _ := planned(l, false)
+			l.now = l.now.Add(time.Second)
+			f := l.found(v)
+			return func() error { _, err := l.store.Vanish(l.Context(), f, l.now.UnixMilli()); return err }
+		}},
+		{"observe under a plan", func(l *landscape) func() error {
+			planned(l, true)
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, subnet("subnet-9", "vpc-1", "10.0.4.0/24"), l.now.UnixMilli())
+				return err
+			}
+		}},
 		{"give up a lease", func(l *landscape) func() error {
 			_, a := leased(l)
 			l.now = l.now.Add(time.Hour)
@@ -756,7 +788,8 @@ func TestLiveRandomly(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		top := l.pool("", r.IntN(2) == 0)
 		var child *ipam.Pool
-		live := map[string]ipam.Resource{}
+		live, subnets := map[string]ipam.Resource{}, map[string]ipam.Resource{}
+		var plans []*ipam.Pool
 		var given, leased []*ipam.Allocation
 		block := func(least, most int) string {
 			length := least + r.IntN(most-least+1)
@@ -764,7 +797,46 @@ func TestLiveRandomly(t *testing.T) {
 			return netip.PrefixFrom(a, length).Masked().String()
 		}
 		for step := range 60 {
-			switch r.IntN(10) {
+			switch r.IntN(13) {
+			case 10: // a subnet comes or goes
+				for id, s := range subnets {
+					if r.IntN(3) == 0 {
+						l.vanish(s)
+						delete(subnets, id)
+					}
+					break
+				}
+				for _, v := range live {
+					s := subnet(fmt.Sprintf("subnet-%d", step), v.ID, netip.PrefixFrom(v.CIDR.Addr(), min(28, v.CIDR.Bits()+r.IntN(4))).String())
+					l.observe(s)
+					subnets[s.ID] = s
+					break
+				}
+			case 11: // a plan is made, and has its VPC's CIDR
+				for _, v := range live {
+					p := l.planning(top, v.ID, r.IntN(2) == 0)
+					_, _ = l.store.Provision(t.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: v.CIDR, May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
+					plans = append(plans, p)
+					break
+				}
+			case 12: // a plan gives, or goes
+				if len(plans) == 0 {
+					continue
+				}
+				p := plans[r.IntN(len(plans))]
+				if r.IntN(2) == 0 {
+					if a, err := l.allocate(watcher, p, 24+r.IntN(5), ""); err == nil {
+						given = append(given, a)
+						for _, s := range subnets {
+							if s.CIDR.Overlaps(a.CIDR) {
+								t.Fatalf("seed %d, step %d: %s was given, and %s lives at %s", seed, step, a.CIDR, s.ID, s.CIDR)
+							}
+						}
+					}
+				} else if cidrs, err := l.store.PoolCIDRs(t.Context(), p.ID); err != nil || len(cidrs) > 0 && cidrs[0].State.Holds() {
+					l.must(err)
+					l.deprovision(p, cidrs[0].CIDR.String())
+				}
 			case 8:
 				length := 18 + r.IntN(7)
 				if a, err := l.store.Allocate(t.Context(), l.leasing(top, length, "")); err == nil {
@@ -802,6 +874,12 @@ func TestLiveRandomly(t *testing.T) {
 				live[v.ID] = v
 			case 2:
 				for id, v := range live {
+					for sid, s := range subnets {
+						if s.VPC == id {
+							l.vanish(s)
+							delete(subnets, sid)
+						}
+					}
 					l.vanish(v)
 					delete(live, id)
 					break

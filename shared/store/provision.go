@@ -33,7 +33,8 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	q.Token = s.settle(q.Token)
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
-	scope := "" // of a CIDR that is pending
+	scope := ""  // of a CIDR that is pending
+	around := "" // the VPC that the pool is laid over
 	made := func(t Token) Key { return AllocationKey(s.derive(ipam.IDAllocation, t)) }
 	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
 	decide := func(item Item) ([]Write, error) { // on a request that was not carried out yet
@@ -58,11 +59,15 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			return nil, ipam.LimitExceeded("CIDRs in pool "+pool.ID, pool.CIDRCount, s.o.Quotas.CIDRsPerPool)
 		}
 		source = pool.SourceSpace()
+		if pool.SourceResource != nil {
+			scope, around = pool.Scope, pool.Around()
+			return s.plan(ctx, pool, wish.CIDR, cidr, record)
+		}
 		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1}
 		if pool.SourcePool == "" {
 			t.name = pool.Scope
 		} else {
-			t.scope, t.owner = pool.Scope, pool.Owner
+			t.scope, t.owner = pool.Scope, pool.Owner               // and laid over no VPC: a planning pool has no children
 			t.may = func([]*ipam.ResourceCIDR) error { return nil } // what lives there goes on living in the child
 		}
 		snap, err := s.readForProvision(ctx, pool, t)
@@ -79,13 +84,9 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			}
 			t.cidrs = above.CIDRCount
 		}
-		if at := wish.CIDR; at.IsValid() && snap.items[CIDRKey(q.Pool, at)] != nil {
-			have, err := decodePoolCIDR(q.Pool, Row{CIDRKey(q.Pool, at), snap.items[CIDRKey(q.Pool, at)]})
-			if err != nil {
+		if at := wish.CIDR; at.IsValid() {
+			if err := notProvisioned(q.Pool, at, snap.items); err != nil {
 				return nil, err
-			}
-			if have.State != ipam.CIDRDeprovisioned {
-				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s already.", q.Pool, at, have.State)
 			}
 		}
 		from, chosen, err := s.pick(ctx, t, snap)
@@ -120,20 +121,8 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		} else {
 			writes = append(writes, Write{Op: OpPut, Key: FreeKey(pool.Space(), chosen), Item: encodeFree(ipam.Free{CIDR: chosen, Root: root}), If: Cond{Absent: true}})
 		}
-		return append(writes,
-			s.recordAllocation(source, want, ""),
-			Write{Op: OpPut, Key: CIDRKey(q.Pool, chosen), Item: encodePoolCIDR(cidr), If: Cond{Absent: true, ExpiredBefore: maxExpiry}},
-			Write{
-				Op:  OpUpdate,
-				Key: PoolKey(q.Pool),
-				Add: map[string]int64{attrCIDRCount: 1},
-				If: Cond{
-					In:    map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
-					Below: map[string]int64{attrCIDRCount: s.o.Quotas.CIDRsPerPool},
-				},
-			},
-			record.write(&answer),
-		), nil
+		writes = append(writes, s.recordAllocation(source, want, ""), record.write(&answer))
+		return append(writes, s.addCIDR(cidr)...), nil
 	}
 	err := s.commit(ctx, "provision to "+q.Pool, func() { s.window.conflict(source, s.o.Now()) }, func(attempt) ([]Write, error) {
 		read, err := s.table.BatchGet(ctx, []Key{record.key, PoolKey(q.Pool), made(q.Token)})
@@ -160,16 +149,48 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	}
 	// It is provisioned as soon as what lives in it is held, and that is done
 	// whatever becomes of this request: its note tells.
-	if err := s.finishProvision(ctx, cidr.Pool, scope, cidr.CIDR); err == nil {
+	if err := s.finishProvision(ctx, cidr.Pool, around, scope, cidr.CIDR); err == nil {
 		cidr.State = ipam.CIDRProvisioned
 		_ = s.Reconcile(ctx, scope, cidr.CIDR)
 	}
 	return cidr, nil
 }
 
+// addCIDR returns the writes that list a CIDR under its pool and count it there.
+func (s *Store) addCIDR(c *ipam.PoolCIDR) []Write {
+	return []Write{
+		{Op: OpPut, Key: CIDRKey(c.Pool, c.CIDR), Item: encodePoolCIDR(c), If: Cond{Absent: true, ExpiredBefore: maxExpiry}},
+		{
+			Op:  OpUpdate,
+			Key: PoolKey(c.Pool),
+			Add: map[string]int64{attrCIDRCount: 1},
+			If: Cond{
+				In:    map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
+				Below: map[string]int64{attrCIDRCount: s.o.Quotas.CIDRsPerPool},
+			},
+		},
+	}
+}
+
+// notProvisioned refuses a CIDR that a pool has, among what was read.
+func notProvisioned(pool string, p netip.Prefix, read map[Key]Item) error {
+	k := CIDRKey(pool, p)
+	if read[k] == nil {
+		return nil
+	}
+	have, err := decodePoolCIDR(pool, Row{k, read[k]})
+	if err != nil {
+		return err
+	}
+	if have.State != ipam.CIDRDeprovisioned {
+		return ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s already.", pool, p, have.State)
+	}
+	return nil
+}
+
 // finishProvision has the root of a pool that is pending make room for what lives
 // in it, and then says that it is provisioned. Once more is no error.
-func (s *Store) finishProvision(ctx context.Context, pool, scope string, p netip.Prefix) error {
+func (s *Store) finishProvision(ctx context.Context, pool, around, scope string, p netip.Prefix) error {
 	space, k := ipam.SpaceID(pool), CIDRKey(pool, p)
 	return s.commit(ctx, "provision "+p.String(), nil, func(attempt) ([]Write, error) {
 		hold := TakenKey(space, p)
@@ -191,7 +212,7 @@ func (s *Store) finishProvision(ctx context.Context, pool, scope string, p netip
 		if !ok || t.Kind != ipam.KindHold { // it is shrunk, and perhaps some of it allocated since
 			return []Write{done}, nil
 		}
-		live, err := s.liveIn(ctx, scope, p)
+		live, err := s.liveIn(ctx, scope, around, p)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +220,7 @@ func (s *Store) finishProvision(ctx context.Context, pool, scope string, p netip
 			free := ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: p, Root: t.Root}}
 			return append(blockWrites(space, []ipam.Change{{Op: ipam.DropTaken, Taken: t}, free}), done), nil
 		}
-		if _, err := s.shrink(ctx, scope, space, p); err != nil {
+		if _, err := s.shrink(ctx, scope, space, around, p); err != nil {
 			return nil, err
 		}
 		return []Write{done}, nil
@@ -217,7 +238,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 		if err != nil {
 			return err
 		}
-		if t.Kind == ipam.KindPool {
+		if t.Below() != "" {
 			children = append(children, t)
 		}
 	}
@@ -226,7 +247,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 	}
 	keys := make([]Key, len(children))
 	for i, t := range children {
-		keys[i] = CIDRKey(t.ResourceID, t.CIDR)
+		keys[i] = CIDRKey(t.Below(), t.CIDR)
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	if err != nil {
@@ -234,7 +255,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 	}
 	for i, t := range children {
 		if ipam.CIDRState(read[keys[i]].str(attrState)) == ipam.CIDRPendingProvision {
-			if err := s.finishProvision(ctx, t.ResourceID, scope, t.CIDR); err != nil {
+			if err := s.finishProvision(ctx, t.Below(), aroundOf(t), scope, t.CIDR); err != nil {
 				return err
 			}
 		}
@@ -242,7 +263,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 		if ipam.Within(t.CIDR, in) {
 			in = t.CIDR
 		}
-		if err := s.finishIn(ctx, ipam.SpaceID(t.ResourceID), scope, in); err != nil {
+		if err := s.finishIn(ctx, ipam.SpaceID(t.Below()), scope, in); err != nil {
 			return err
 		}
 	}
@@ -341,7 +362,18 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), TakenKey(cidr.Source, q.CIDR))); err != nil {
 			return nil, err
 		}
-		if scope != "" && pool.SourcePool != "" {
+		planned := false
+		if pool.SourceResource != nil {
+			t, err := b.taken(cidr.AllocationID, q.CIDR)
+			if err != nil {
+				return nil, err
+			}
+			planned = t.Plan != "" // else the VPC is gone, and the block the pool's
+		}
+		if planned {
+			writes = append(writes, unplan(pool, cidr))
+			rest = nil
+		} else if scope != "" && pool.SourcePool != "" {
 			// What lives there is the source's now.
 			t, err := b.taken(cidr.AllocationID, q.CIDR)
 			if err != nil {
@@ -359,8 +391,10 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		}
 		cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
 		tried = cidr
+		if !planned {
+			writes = append(writes, Write{Op: OpDelete, Key: AllocationKey(cidr.AllocationID)})
+		}
 		return append(writes,
-			Write{Op: OpDelete, Key: AllocationKey(cidr.AllocationID)},
 			Write{Op: OpPut, Key: cidrKey, Item: encodePoolCIDR(cidr), If: Cond{
 				Equal: Item{attrID: str(cidr.ID)},
 				In:    map[string][]string{attrState: {string(ipam.CIDRProvisioned), string(ipam.CIDRFailedDeprovision)}},

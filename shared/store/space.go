@@ -22,9 +22,10 @@ type taking struct {
 
 	// may lets a certain CIDR be had although there is a hold in the way, for
 	// what lives in it; nil never does. scope and owner are the space's.
-	may   func(live []*ipam.ResourceCIDR) error
-	scope string
-	owner string
+	may    func(live []*ipam.ResourceCIDR) error
+	scope  string
+	owner  string
+	around string // the VPC that the pool is laid over
 }
 
 // windowFor returns among how many positions to choose.
@@ -187,13 +188,13 @@ func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
 				return holding{}, ipam.NotFree(t.want.CIDR, t.name, b)
 			}
 		}
-		live, err := s.liveIn(ctx, t.scope, t.want.CIDR)
+		live, err := s.liveIn(ctx, t.scope, t.around, t.want.CIDR)
 		if err != nil {
 			return holding{}, err
 		}
 		return holding{}, t.may(live)
 	}
-	hold, err := s.overHold(ctx, t.scope, t.space, t.owner, t.want.CIDR, t.may)
+	hold, err := s.overHold(ctx, t)
 	if taken, is := errors.AsType[*takenError](err); is {
 		return holding{}, ipam.NotFree(t.want.CIDR, t.name, taken.by)
 	}
@@ -361,7 +362,7 @@ func (s *Store) heldSplit(ctx context.Context, space ipam.SpaceID, split ipam.Ta
 	if err != nil {
 		return nil, lostIfGone(err)
 	}
-	live, err := s.liveIn(ctx, pool.Scope, split.CIDR)
+	live, err := s.liveIn(ctx, pool.Scope, pool.Around(), split.CIDR)
 	if err != nil || len(live) == 0 {
 		return nil, err
 	}

@@ -17,7 +17,14 @@ type Judged struct {
 // any order; what it returns is in theirs.
 func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[string]*ipam.Pool) []Judged {
 	claims := func(r *ipam.ResourceCIDR, a *ipam.Allocation) bool {
-		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner
+		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner && pools[a.Pool].Around() != r.ID
+	}
+	planned := func(r *ipam.ResourceCIDR) bool {
+		return slices.ContainsFunc(allocations, func(a *ipam.Allocation) bool {
+			return a.Plan != "" && a.ResourceID == r.VPC && ipam.Within(r.CIDR, a.CIDR) && slices.ContainsFunc(rows, func(v *ipam.ResourceCIDR) bool {
+				return !v.Ignored && v.ID == a.ResourceID && v.CIDR == a.CIDR
+			})
+		})
 	}
 	judged := make([]Judged, len(rows))
 	for i, r := range rows {
@@ -27,7 +34,7 @@ func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[
 			continue
 		}
 		j.Overlap = "nonoverlapping"
-		if r.Type != "subnet" {
+		if r.Type != "subnet" || planned(r) {
 			j.Management, j.Compliance = "unmanaged", "unmanaged"
 		}
 		for _, a := range allocations {
@@ -38,7 +45,8 @@ func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[
 				}
 			}
 			claimed := slices.ContainsFunc(rows, func(r *ipam.ResourceCIDR) bool { return claims(r, a) })
-			if a.Kind == "custom" && !claimed && a.CIDR.Overlaps(r.CIDR) {
+			around := pools[a.Pool].Around()
+			if a.Kind == "custom" && !claimed && a.CIDR.Overlaps(r.CIDR) && (around == "" || around != r.VPC) {
 				j.Overlaps = append(j.Overlaps, a.AllocationID+" "+a.CIDR.String())
 			}
 		}

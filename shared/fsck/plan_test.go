@@ -1,0 +1,78 @@
+package fsck_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+func TestPlanMutations(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	s := store.New(&w.memory, store.Options{Region: "us-east-1", Now: func() time.Time { return now }})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan, err := s.CreatePool(ctx, store.Token{Account: owner, Operation: "CreateIpamPool"}, ipam.Pool{
+		Scope: w.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: w.top.ID,
+		SourceResource: &ipam.SourceResource{ID: w.imported.ID, Owner: consumer, Region: "us-east-1"},
+	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	must(err)
+	_, err = s.Provision(ctx, store.Provision{
+		Token: store.Token{Account: owner, Operation: "ProvisionIpamPoolCidr"}, Pool: plan.ID, CIDR: w.imported.CIDR,
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil },
+	})
+	must(err)
+	subnet := ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-2", CIDR: netip.MustParsePrefix("10.9.0.0/26"), Owner: consumer, Region: "us-east-1", VPC: w.imported.ID, Subnet: "subnet-2"}
+	found, err := s.Discoveries(ctx, []string{w.discovery})
+	must(err)
+	ipams, err := s.IPAMs(ctx, found[0].IPAMs)
+	must(err)
+	_, err = s.Observe(ctx, found[0], ipams, subnet, seen+1000)
+	must(err)
+	if problems := w.items().check(); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	root := store.CIDRKey(plan.ID, w.imported.CIDR)
+	hold := store.TakenKey(plan.Space(), subnet.CIDR)
+	freed := store.FreeKey(plan.Space(), subnet.CIDR)
+	beside := store.FreeKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))
+	other := store.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
+	w.run(t, []mutation{
+		{"a plan that is taken off", fsck.Child, root, func(m items) { m.set(w.importedAt, "Plan", nil) }},
+		{"a plan of another pool", fsck.Child, w.importedAt, func(m items) { m.set(w.importedAt, "Plan", str(w.tokyo.ID)) }},
+		{"a plan without a root", fsck.Child, w.importedAt, func(m items) { delete(m, root) }},
+		{"a plan of another allocation", fsck.Child, w.importedAt, func(m items) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
+		{"a plan over another VPC", fsck.Child, w.importedAt, func(m items) {
+			m.edit(store.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
+		}},
+		{"a plan over an allocation", fsck.Form, other, func(m items) { m.set(other, "Plan", str(plan.ID)) }},
+		{"a subnet whose space is free", fsck.Live, freed, func(m items) {
+			m[freed] = m[beside]
+			delete(m, hold)
+		}},
+		{"a hold for the VPC itself", fsck.Hold, store.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25")), func(m items) {
+			m[store.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))] = m[hold]
+			delete(m, beside)
+		}},
+		{"another VPC around the plan", fsck.Live, beside, func(m items) { // as of another id, it is in the way
+			for k := range m {
+				if k.SK == strings.Replace(w.liveKey(w.imported).SK, w.imported.ID, "vpc-8", 1) {
+					t.Fatal("there is one")
+				}
+			}
+			r := w.imported
+			r.ID, r.VPC = "vpc-8", "vpc-8"
+			i := m[w.liveKey(w.imported)]
+			m[w.liveKey(r)] = store.Item{"Object": doc(r), "Status": i["Status"], "Source": i["Source"], "Sampled": i["Sampled"], "Since": i["Since"], "Rev": i["Rev"]}
+		}},
+	})
+}

@@ -1,0 +1,262 @@
+package store_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+)
+
+// planning makes a resource planning pool over a VPC.
+func (l *landscape) planning(source *ipam.Pool, vpc string, importing bool) *ipam.Pool {
+	l.Helper()
+	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source.ID, Locale: "eu-west-1", AutoImport: importing,
+		SourceResource: &ipam.SourceResource{ID: vpc, Owner: tenant, Region: "eu-west-1"}}
+	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	return p
+}
+
+// planned is a VPC, imported to a pool, with two subnets, and a planning pool
+// with its CIDR.
+func planned(l *landscape, importing bool) (source, plan *ipam.Pool, v ipam.Resource, subnets []ipam.Resource) {
+	l.Helper()
+	source = l.pool("", true)
+	l.provision(source, "10.0.0.0/16")
+	v = vpc("vpc-1", "10.0.0.0/20")
+	subnets = []ipam.Resource{subnet("subnet-1", "vpc-1", "10.0.0.0/24"), subnet("subnet-2", "vpc-1", "10.0.8.0/22")}
+	for _, r := range append([]ipam.Resource{v}, subnets...) {
+		l.observe(r)
+	}
+	l.settled()
+	plan = l.planning(source, v.ID, importing)
+	l.provision(plan, "10.0.0.0/20")
+	l.settled()
+	return source, plan, v, subnets
+}
+
+// The subnets of a VPC are taken in by the planning pool over it, and what is
+// given out of it is none of theirs.
+func TestPlanning(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, subnets := planned(l, true)
+	if got := l.allocations(source); got != "10.0.0.0/20 vpc" {
+		t.Errorf("of the source: %s", got)
+	}
+	if got := l.allocations(plan); got != "10.0.0.0/24 subnet, 10.0.8.0/22 subnet" {
+		t.Errorf("of the plan: %s", got)
+	}
+	for _, r := range append(subnets, v) {
+		l.status(r, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	}
+	a, err := l.allocate(tenant, plan, 24, "")
+	l.must(err)
+	if a.CIDR.String() != "10.0.1.0/24" {
+		t.Errorf("given was %s", a.CIDR)
+	}
+	l.settled()
+	// What is reserved for the VPC overlaps neither it nor the subnet that it is for.
+	s := subnet("subnet-3", "vpc-1", "10.0.1.0/24")
+	l.observe(s)
+	l.settled()
+	for _, r := range append(subnets, v, s) {
+		l.status(r, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	}
+	if row := l.row(s, l.ipam.PrivateScope); row.Status.Pool != plan.ID || row.Status.Allocation != a.AllocationID {
+		t.Errorf("the subnet's status is %+v", row.Status)
+	}
+	// A new subnet is imported, one that goes frees its space.
+	s4 := subnet("subnet-4", "vpc-1", "10.0.4.0/23")
+	l.observe(s4)
+	l.vanish(subnets[1])
+	l.settled()
+	if got := l.allocations(plan); got != "10.0.0.0/24 subnet, 10.0.1.0/24 custom, 10.0.4.0/23 subnet" {
+		t.Errorf("of the plan: %s", got)
+	}
+	if a, err := l.allocate(tenant, plan, 21, ""); err != nil || a.CIDR.String() != "10.0.8.0/21" {
+		t.Errorf("given was %v, %v", a, err)
+	}
+}
+
+// A planning pool that imports nothing holds what lives there.
+func TestPlanningWithoutImport(t *testing.T) {
+	l := newLandscape(t)
+	_, plan, v, subnets := planned(l, false)
+	if got := l.allocations(plan); got != "" {
+		t.Errorf("of the plan: %s", got)
+	}
+	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	l.status(subnets[0], ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+	if _, err := l.allocate(watcher, plan, 0, "10.0.0.0/25"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "subnet-1") {
+		t.Errorf("within a subnet: %v", err)
+	}
+	for {
+		a, err := l.allocate(watcher, plan, 24, "")
+		if err != nil {
+			break
+		}
+		for _, s := range subnets {
+			if s.CIDR.Overlaps(a.CIDR) {
+				t.Errorf("%s was given, where %s lives", a.CIDR, s.ID)
+			}
+		}
+	}
+	l.settled()
+	l.vanish(subnets[0])
+	l.settled()
+	if a, err := l.allocate(watcher, plan, 24, ""); err != nil || a.CIDR.String() != "10.0.0.0/24" {
+		t.Errorf("behind the subnet's end: %v, %v", a, err)
+	}
+	// A stranger's VPC in the VPC's space is held there too.
+	other := vpc("vpc-9", "10.0.0.0/20")
+	other.Owner = watcher
+	l.observe(other)
+	l.settled()
+	l.status(other, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
+	if got := l.allocations(plan); strings.Contains(got, "vpc") {
+		t.Errorf("of the plan: %s", got)
+	}
+}
+
+// A subnet's space is on lease until the subnet is seen.
+func TestPlanningOfANewSubnet(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, _, _ := planned(l, false)
+	ask := func(p *ipam.Pool, vpc string) (*ipam.Allocation, error) {
+		q := l.leasing(p, 24, "")
+		q.For = &ipam.Resource{Type: ipam.ResourceSubnet, Region: "eu-west-1", VPC: vpc}
+		return l.store.Allocate(t.Context(), q)
+	}
+	for _, c := range []struct {
+		pool *ipam.Pool
+		vpc  string
+		want string
+	}{{source, "vpc-1", "gives no CIDRs to subnets"}, {plan, "vpc-2", "to the subnets of vpc-1, and not of vpc-2"}} {
+		if _, err := ask(c.pool, c.vpc); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+	if _, err := l.store.Allocate(t.Context(), l.leasing(plan, 24, "")); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "subnets of vpc-1 alone") {
+		t.Errorf("a VPC out of a planning pool: %v", err)
+	}
+	a, err := ask(plan, "vpc-1")
+	l.must(err)
+	fscktest.Clean(t, l.memory, l.now)
+	l.must(l.store.Bind(t.Context(), a, "subnet-7"))
+	l.settled()
+	s := subnet("subnet-7", "vpc-1", a.CIDR.String())
+	l.observe(s)
+	l.settled()
+	l.status(s, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	l.vanish(s)
+	l.settled()
+	if got := l.allocations(plan); got != "" {
+		t.Errorf("behind the subnet's end: %s", got)
+	}
+}
+
+// The CIDR of a planning pool is its VPC's, and is taken off it again.
+func TestPlanningTakenBack(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, _ := planned(l, true)
+	if c := l.deprovision(plan, "10.0.0.0/20"); c.State != ipam.CIDRFailedDeprovision {
+		t.Errorf("with subnets in it: %s", c.State)
+	}
+	l.settled()
+	plan2 := l.planning(source, v.ID, false)
+	provision := func(p *ipam.Pool, cidr string) error {
+		q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+		_, err := l.store.Provision(t.Context(), q)
+		return err
+	}
+	for cidr, want := range map[string]string{"10.0.0.0/20": "provisioned to the pool " + plan.ID, "10.0.0.0/21": "is none that vpc-1 has", "10.0.16.0/20": "is none that vpc-1 has"} {
+		if err := provision(plan2, cidr); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", cidr, err, want)
+		}
+	}
+	if err := provision(plan, "10.0.0.0/20"); ipam.CodeOf(err) != ipam.CodeIncorrectState {
+		t.Errorf("once more: %v", err)
+	}
+	_, err := l.store.DeletePool(t.Context(), plan.ID, true, anyone)
+	l.must(err)
+	l.settled()
+	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	l.must(provision(plan2, "10.0.0.0/20"))
+	l.settled()
+	if c := l.deprovision(plan2, "10.0.0.0/20"); c.State != ipam.CIDRDeprovisioned {
+		t.Errorf("with held subnets in it: %s: %s", c.State, c.Failure)
+	}
+	l.settled()
+	if got := l.allocations(source); got != "10.0.0.0/20 vpc" {
+		t.Errorf("of the source: %s", got)
+	}
+	l.vanish(v)
+	l.settled()
+	if got := l.allocations(source); got != "" {
+		t.Errorf("behind the VPC's end: %s", got)
+	}
+}
+
+// The VPC goes before its planning pool: the space is the pool's, and free when
+// that gives it back.
+func TestPlanningOutlivesTheVPC(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, subnets := planned(l, true)
+	a, err := l.allocate(tenant, plan, 24, "")
+	l.must(err)
+	for _, r := range append(subnets, v) {
+		l.vanish(r)
+	}
+	l.settled()
+	if got := l.allocations(source); got != "10.0.0.0/20 ipam-pool" {
+		t.Errorf("of the source: %s", got)
+	}
+	if got := l.allocations(plan); got != "10.0.1.0/24 custom" {
+		t.Errorf("of the plan: %s", got)
+	}
+	if c := l.deprovision(plan, "10.0.0.0/20"); c.State != ipam.CIDRFailedDeprovision {
+		t.Errorf("with an allocation in it: %s", c.State)
+	}
+	other := vpc("vpc-2", "10.0.8.0/24")
+	l.observe(other)
+	l.settled()
+	if got := l.allocations(plan); got != "10.0.1.0/24 custom" {
+		t.Errorf("another VPC is imported to the plan: %s", got)
+	}
+	l.release(a)
+	l.settled()
+	if c := l.deprovision(plan, "10.0.0.0/20"); c.State != ipam.CIDRDeprovisioned {
+		t.Errorf("in the end: %s: %s", c.State, c.Failure)
+	}
+	l.settled()
+	if got := l.allocations(source); got != "10.0.8.0/24 vpc" {
+		t.Errorf("of the source: %s", got)
+	}
+	l.vanish(other)
+	l.settled()
+	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the source is not in one piece: %v, %v", a, err)
+	}
+}
+
+// Ending the source ends the plan first.
+func TestEndOfAPlannedPool(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, _, _ := planned(l, true)
+	_, err := l.allocate(tenant, plan, 24, "")
+	l.must(err)
+	_, err = l.store.DeletePool(t.Context(), source.ID, true, anyone)
+	l.must(err)
+	l.settled()
+	pools, err := l.store.OwnedPools(t.Context(), watcher)
+	l.must(err)
+	if len(pools) > 0 {
+		t.Errorf("left are %d pools", len(pools))
+	}
+	l.now = l.now.Add(time.Hour)
+	l.settled()
+}
