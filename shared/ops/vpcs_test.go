@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
 // cloud is EC2 as far as it makes VPCs. A call that fails with an error may have
@@ -29,18 +32,27 @@ type cloud struct {
 	calls   []string
 	vpcs    []string // "<id> <CIDR>"
 	tags    []types.Tag
-	noRole  error // of assuming the role
-	fails   error // of every call
-	applied bool  // what fails is done
+	noRole  error  // of assuming the role
+	fails   error  // of every call
+	applied bool   // what fails is done
+	before  func() // each call, if not nil
+}
+
+func (c *cloud) called() {
+	if c.before != nil {
+		c.before()
+	}
 }
 
 func (c *cloud) in(_ context.Context, account, region, principal string) (ops.VPCs, error) {
+	c.called()
 	c.who = append(c.who, account+" "+region+" "+principal)
 	return c, c.noRole
 }
 
 // make notes a call with what it gives of space, and what it makes.
 func (c *cloud) make(call string, space ...*string) (id string, err error) {
+	c.called()
 	text := call
 	for _, s := range space {
 		text += " " + aws.ToString(s)
@@ -48,7 +60,7 @@ func (c *cloud) make(call string, space ...*string) (id string, err error) {
 	c.calls = append(c.calls, strings.TrimSpace(text))
 	id = fmt.Sprintf("vpc-%d", len(c.vpcs)+1)
 	if c.fails == nil || c.applied {
-		c.vpcs = append(c.vpcs, id+" "+aws.ToString(space[0]))
+		c.vpcs = append(c.vpcs, strings.TrimSpace(id+" "+aws.ToString(space[0])+" "+aws.ToString(space[1])))
 	}
 	return id, c.fails
 }
@@ -319,4 +331,85 @@ func TestAssociateVPC(t *testing.T) {
 	}
 	w.cloud.fails = answered(400, "InvalidVpcID.NotFound")
 	w.refused(t, w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-8"), Ipv4IpamPoolId: &four}, "InvalidVpcID.NotFound")
+}
+
+// Whatever call fails while a VPC is made, of the table, of EC2 or for the role,
+// carried out or not, alone or with all behind it: the caller has one answer, and
+// when discovery has looked, what is taken is what was made.
+func TestEveryCallOfAVPCFails(t *testing.T) {
+	in := func(four, six string) *ec2.CreateVpcInput {
+		return &ec2.CreateVpcInput{
+			Ipv4IpamPoolId: &four, Ipv6IpamPoolId: &six, Ipv6NetmaskLength: aws.Int32(56), Ipv6Pool: aws.String("ipv6pool-ec2-1"), TagSpecifications: prod,
+		}
+	}
+	faulted := func(t *testing.T, inject func(n int, cloud *cloud, table bool) *storetest.Fault) (calls int) {
+		w := newRealWorld(t, nil)
+		four, six := lands(w)
+		var n atomic.Int64
+		faulty := &storetest.Faulty{Table: w.table}
+		faulty.Inject = func(storetest.Call) *storetest.Fault { return inject(int(n.Add(1)-1), w.cloud, true) }
+		w.cloud.before = func() { inject(int(n.Add(1)-1), w.cloud, false) }
+		s := store.New(faulty, store.Options{Region: home, Owner: account, Now: func() time.Time { return w.now }, NewID: newIDs(), Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+		out, err := ops.New(s, grants(), ops.WithVending(w.cloud.in, false)).Call(w.admin, "CreateVpc", in(four, six))
+		if (out == nil) == (err == nil) {
+			t.Fatalf("the answer is %v, and the error %v", out, err)
+		}
+		if err == nil && len(w.cloud.vpcs) == 0 {
+			t.Fatal("an answer, and no VPC")
+		}
+		if len(w.cloud.vpcs) > 1 {
+			t.Fatalf("made are %v", w.cloud.vpcs)
+		}
+		calls = int(n.Load())
+		// Discovery looks, and work is done.
+		w.cloud.before, w.now = nil, w.now.Add(time.Hour)
+		discovery := *do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams[0].DefaultResourceDiscoveryId
+		w.looked(discovery, account, w.now.UnixMilli())
+		var wants [2]string
+		for _, v := range w.cloud.vpcs {
+			for i, text := range strings.Fields(v)[1:] {
+				w.observe(discovery, w.now.UnixMilli(), ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", VPC: "vpc-1", CIDR: netip.MustParsePrefix(text), Owner: account, Tags: ipam.Tags{"env": "prod"}, Source: "byoip"})
+				wants[i] = text + " vpc vpc-1 us-east-1 " + account
+			}
+		}
+		work, err := w.store.PendingWork(t.Context(), w.now.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sk := range work {
+			if err := w.store.RunWork(t.Context(), sk); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, p := range []string{four, six} {
+			if got := w.allocated(p); got != wants[i] {
+				t.Errorf("taken is %q, want %q", got, wants[i])
+			}
+		}
+		return calls
+	}
+	clean := faulted(t, func(int, *cloud, bool) *storetest.Fault { return nil })
+	if clean < 10 {
+		t.Fatalf("%d calls, which is not all", clean)
+	}
+	for at := range clean {
+		for _, scheme := range []string{"fails", "loses its answer", "and all behind it fail"} {
+			t.Run(fmt.Sprintf("call %d %s", at, scheme), func(t *testing.T) {
+				faulted(t, func(n int, c *cloud, table bool) *storetest.Fault {
+					if n != at && (n < at || scheme != "and all behind it fail") {
+						return nil
+					}
+					applied := scheme == "loses its answer"
+					if !table {
+						c.noRole, c.fails, c.applied = context.DeadlineExceeded, context.DeadlineExceeded, applied
+						if len(c.who) > 0 {
+							c.noRole = nil // that was before
+						}
+						return nil
+					}
+					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+				})
+			})
+		}
+	}
 }
