@@ -1,7 +1,8 @@
 // Command compliance is the Lambda function that proves whole scopes: it judges
-// every resource's CIDR, puts right what the table says wrongly, takes up
-// imports that were left undone, and measures. Changes are judged as they come, by the function
-// that reads the table's stream; this is the backstop. It is invoked
+// every resource's CIDR, puts right what the table says wrongly, takes up imports
+// that were left undone, has live space held that is not, and measures. Changes are
+// judged as they come, by the function that reads the table's stream; this is the
+// backstop. It is invoked
 //
 //   - by a schedule, with the event {"dispatch": true}: what is to be scanned is
 //     put into the function's queue, a message for each address family of each
@@ -45,6 +46,7 @@ type Store interface {
 	OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error)
 	PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error)
 	JudgeAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.Verdict, error]
+	Unheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error)
 	Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Usage(ctx context.Context, pool string) (ipam.Usage, error)
@@ -62,7 +64,8 @@ type Options struct {
 	Now             func() time.Time // time.Now if nil
 	ResourceMetrics bool
 	// Reconcile brings the space of a scope's pools at cidr in line with the
-	// resources there; if nil, imports that were left undone are not taken up.
+	// resources there; if nil, imports that were left undone are not taken up, and
+	// live space that is not held is only told of.
 	Reconcile func(ctx context.Context, scope string, cidr netip.Prefix) error
 }
 

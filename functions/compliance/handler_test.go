@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -167,7 +168,7 @@ func (w *world) usualMetrics() map[string][]float64 {
 	return map[string][]float64{
 		"CompliantResourceCidrs" + scope: {1}, "NoncompliantResourceCidrs" + scope: {1}, "ManagedResourceCidrs" + scope: {2}, "UnmanagedResourceCidrs" + scope: {4}, "OverlappingResourceCidrs" + scope: {2},
 		"CompliantResourceCidrs" + pool: {1}, "NoncompliantResourceCidrs" + pool: {1}, "PercentAllocated" + pool: {0}, "PercentAssigned" + pool: {31.25}, "PercentAvailable" + pool: {68.75},
-		"OverlappingResourceCidrsTotal": {2}, "PoolsOverThreshold": {0},
+		"OverlappingResourceCidrsTotal": {2}, "PoolsOverThreshold": {0}, "UnheldResourceCidrsTotal": {0},
 	}
 }
 
@@ -203,7 +204,7 @@ func TestScanOfNothing(t *testing.T) {
 	if failed := w.invoke(t.Context(), w.store, batch(fmt.Sprintf(`{"scope": %q, "family": "ipv6"}`, w.ipam.PublicScope))); failed != nil {
 		t.Errorf("failed: %q", failed)
 	}
-	if d := cmp.Diff(map[string][]float64{"OverlappingResourceCidrsTotal": {0}, "PoolsOverThreshold": {0}}, w.metrics()); d != "" {
+	if d := cmp.Diff(map[string][]float64{"OverlappingResourceCidrsTotal": {0}, "PoolsOverThreshold": {0}, "UnheldResourceCidrsTotal": {0}}, w.metrics()); d != "" {
 		t.Errorf("metrics (-want +got):\n%s", d)
 	}
 	if failed := w.invoke(t.Context(), w.store, batch(`{"scope": "ipam-scope-0123456789abcdef0", "family": "ipv4"}`)); failed != nil || len(w.metrics()) > 0 {
@@ -290,7 +291,17 @@ func TestScanUnderFaults(t *testing.T) {
 func TestImportsLeftUndone(t *testing.T) {
 	w := newWorld(t)
 	w.usualNetwork()
-	w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30"))
+	importing := func(is bool) {
+		must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = is; return nil }))(t)
+	}
+	importing(false)
+	for _, r := range []ipam.Resource{vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30")} {
+		w.put(w.ipam.PrivateScope, r)
+		if err := w.store.Reconcile(t.Context(), w.ipam.PrivateScope, r.CIDR); err != nil {
+			t.Fatal(err)
+		}
+	}
+	importing(true)
 	var asked []string
 	w.options.Reconcile = func(_ context.Context, scope string, cidr netip.Prefix) error {
 		asked = append(asked, strings.TrimPrefix(scope, w.ipam.PrivateScope)+cidr.String())
@@ -302,6 +313,63 @@ func TestImportsLeftUndone(t *testing.T) {
 	w.options.Reconcile = func(context.Context, string, netip.Prefix) error { return errors.New("away") }
 	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); !slices.Equal(failed, []string{"message 0"}) {
 		t.Errorf("failed: %q", failed)
+	}
+}
+
+// What lives in a pool and is not taken there is told of, counted and taken, all
+// of it and nothing else; what is being seen to is left to whoever sees to it.
+func TestUnheld(t *testing.T) {
+	w := newWorld(t)
+	w.usualNetwork()
+	w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30"), vpc(9, "10.4.0.0/16"))
+	w.options.Reconcile = w.store.Reconcile
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - margin + time.Second) } // each in an invocation of its own
+	count := func() []float64 {
+		for next := w.scanTask(); next != ""; {
+			if failed := w.invoke(ctx, w.store, batch(next)); failed != nil {
+				t.Fatalf("failed: %q", failed)
+			}
+			next, w.sent = strings.Join(w.sent, ""), nil
+		}
+		return w.metrics()["UnheldResourceCidrsTotal"]
+	}
+	note := store.Key{PK: store.WorkPK, SK: "live#" + w.ipam.PrivateScope + "#10.0.0.0/24"}
+	write := func(s store.Write) {
+		t.Helper()
+		if err := w.table.Transact(t.Context(), []store.Write{s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	importing := func(is bool) {
+		must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = is; return nil }))(t)
+	}
+	importing(false)
+	write(store.Write{Op: store.OpPut, Key: note, Item: store.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}})
+	if got := count(); !slices.Equal(got, []float64{0}) {
+		t.Errorf("under way: %v", got)
+	}
+	write(store.Write{Op: store.OpDelete, Key: note})
+	importing(true)
+	w.options.Reconcile = nil
+	w.invoke(t.Context(), w.store, batch(w.scanTask()))
+	if n := strings.Count(w.logs.String(), "was free in a pool"); n != 3 {
+		t.Errorf("%d are told of, want 3:\n%s", n, &w.logs)
+	}
+	w.metrics()
+	w.options.Reconcile = w.store.Reconcile
+	for i, want := range []float64{2, 0} { // seeing to the inner one of two that nest imports the outer one
+		if got := count(); !slices.Equal(got, []float64{want}) {
+			t.Errorf("scan %d: %v, want %v", i, got, want)
+		}
+	}
+	for _, cidr := range []string{"10.0.0.32/28", "10.0.0.48/29"} {
+		_, err := w.store.Allocate(t.Context(), store.Allocate{Token: store.Token{Account: "444455556666"}, Pool: w.pool,
+			Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }})
+		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
+			t.Errorf("%s: %v", cidr, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"net/netip"
@@ -21,6 +22,7 @@ type totals struct {
 	Managed      int                    `json:"managed"`
 	Unmanaged    int                    `json:"unmanaged"`
 	Overlapping  int                    `json:"overlapping"`
+	Unheld       int                    `json:"unheld,omitempty"`
 	Pools        map[string]*poolTotals `json:"pools,omitempty"`
 	VPCs         usages                 `json:"vpcs,omitempty"`
 	Subnets      usages                 `json:"subnets,omitempty"`
@@ -162,8 +164,9 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	return nil
 }
 
-// judge judges the resources' CIDRs from behind t.After on, and takes up imports
-// that were left undone. It is not done if the invocation comes to its end.
+// judge judges the resources' CIDRs from behind t.After on, takes up imports that
+// were left undone, and has live space held that is not. It is not done if the
+// invocation comes to its end.
 func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
 	if t.Totals.Judged {
 		return true, nil
@@ -187,7 +190,15 @@ func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool,
 		if h.single {
 			t.Totals.measure(v.Resource)
 		}
-		if undone(v, importing) {
+		amiss := undone(v, importing)
+		if v.Unheld {
+			free, err := h.unheld(ctx, t, v.Resource)
+			if err != nil {
+				return false, err
+			}
+			amiss = amiss || free
+		}
+		if amiss && h.reconcile != nil {
 			if err := h.reconcile(ctx, t.Scope, v.Resource.CIDR); err != nil {
 				return false, err
 			}
@@ -226,6 +237,18 @@ func (h *Handler) importing(ctx context.Context, pools []*ipam.Pool) (roots []ne
 func undone(v ipam.Verdict, importing []netip.Prefix) bool {
 	return v.Status.Management == ipam.Unmanaged && v.Status.Overlap == ipam.Nonoverlapping &&
 		slices.ContainsFunc(importing, func(root netip.Prefix) bool { return ipam.Within(v.Resource.CIDR, root) })
+}
+
+// unheld reports whether a live CIDR's space is free in a pool, and counts it and
+// logs an error if so: somebody might have been given it.
+func (h *Handler) unheld(ctx context.Context, t *task, r *ipam.ResourceCIDR) (bool, error) {
+	free, err := h.store.Unheld(ctx, r)
+	if free {
+		t.Totals.Unheld++
+		h.logger.LogAttrs(ctx, slog.LevelError, "the space of a live resource was free in a pool", slog.String("scope", r.Scope), slog.String("resource", r.ID),
+			slog.String("cidr", r.CIDR.String()), slog.String("account", r.Owner), slog.String("region", r.Region))
+	}
+	return free, err
 }
 
 // addUp adds up the usage of the pools that have none yet.
@@ -269,7 +292,7 @@ func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
 			"OverlappingResourceCidrs": float64(all.Overlapping),
 		})
 	}
-	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over)})
+	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over), "UnheldResourceCidrsTotal": float64(all.Unheld)})
 	for _, kind := range []struct {
 		group *telemetry.Group
 		of    usages

@@ -88,11 +88,17 @@ func blockSK(p netip.Prefix) string {
 // blocksThrough is the greatest sort key of blocks that begin at or before the
 // last address of p.
 func blocksThrough(p netip.Prefix) string {
+	return hex.EncodeToString(lastAddr(p).AsSlice()) + "#~"
+}
+
+// lastAddr returns the last address of p.
+func lastAddr(p netip.Prefix) netip.Addr {
 	last := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(last)*8; i++ {
 		last[i/8] |= 0x80 >> (i % 8)
 	}
-	return hex.EncodeToString(last) + "#~"
+	a, _ := netip.AddrFromSlice(last)
+	return a
 }
 
 func parseBlockSK(sk string) (netip.Prefix, error) {

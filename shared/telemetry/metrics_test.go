@@ -103,9 +103,9 @@ func TestPrice(t *testing.T) {
 			t.Errorf("%d metrics cost %v, want %v", n, got, want)
 		}
 	}
-	// 3 outcomes, 6 of them by operation, 2 durations, 3 of the deployment, 5, 10, 9, 50, 50 and 1.
+	// 3 outcomes, 6 of them by operation, 2 durations, 4 of the deployment, 5, 10, 9, 50, 50 and 1.
 	d := Deployment{Operations: 2, Outcomes: 3, ScopeFamilies: 1, Pools: 2, PublicRegions: 1, VPCs: 50, Subnets: 50, PublicPools: 1}
-	if got := d.Metrics(); got != 3+6+2+3+5+10+9+50+50+1 {
+	if got := d.Metrics(); got != 3+6+2+4+5+10+9+50+50+1 {
 		t.Errorf("%d metrics", got)
 	}
 }
