@@ -53,16 +53,22 @@ func (o service) withStanding(ctx context.Context) context.Context {
 	if o.organization == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, standingKey{}, sync.OnceValue(func() []string { return o.standing(ctx) }))
+	return context.WithValue(ctx, standingKey{}, sync.OnceValues(func() ([]string, error) { return o.standing(ctx) }))
 }
 
 // principals are what a pool may be shared with so that the caller sees it: its
 // account, its organisation, and the units that it is in, ascending.
 func principals(ctx context.Context) []string {
-	if standing, ok := ctx.Value(standingKey{}).(func() []string); ok {
-		return standing()
+	found, _ := standing(ctx)
+	return found
+}
+
+// standing is principals, and an error if there may be more.
+func standing(ctx context.Context) ([]string, error) {
+	if find, ok := ctx.Value(standingKey{}).(func() ([]string, error)); ok {
+		return find()
 	}
-	return CallerFrom(ctx).told()
+	return CallerFrom(ctx).told(), nil
 }
 
 // told are those of the principals that the door tells.
@@ -76,16 +82,17 @@ func (c Caller) told() []string {
 // standing finds the principals. An account whose units cannot be read is in
 // none: it does without what is shared with them, rather than keep what it may
 // have lost.
-func (o service) standing(ctx context.Context) []string {
+func (o service) standing(ctx context.Context) ([]string, error) {
 	c := CallerFrom(ctx)
 	found := c.told()
 	above, err := o.organization.Ancestors(ctx, c.Account)
 	if err != nil {
 		slog.ErrorContext(ctx, "the caller's organizational units are not known, and what is shared with them is not shown", "account", c.Account, "error", err.Error())
-		return found
+		return found, err
 	}
 	if c.OrganizationID == "" && len(above) > 0 { // the door tells the account only
-		if id := o.administered(ctx); id != "" {
+		var id string
+		if id, err = o.administered(ctx); id != "" {
 			found = append(found, id)
 		}
 	}
@@ -95,12 +102,12 @@ func (o service) standing(ctx context.Context) []string {
 		}
 	}
 	slices.Sort(found)
-	return found
+	return found, err
 }
 
 // administered returns the id of the organisation that the deployment's account
 // is in, if it manages it or is declared to administer its addresses, and else "".
-func (o service) administered(ctx context.Context) string {
+func (o service) administered(ctx context.Context) (string, error) {
 	id, management, err := o.organization.Management(ctx)
 	if err == nil && id != "" && management != o.store.Owner() {
 		var declared *store.Administrator
@@ -111,9 +118,9 @@ func (o service) administered(ctx context.Context) string {
 	}
 	if err != nil {
 		slog.ErrorContext(ctx, "the organisation is not known, and what is shared with it is not shown", "account", CallerFrom(ctx).Account, "error", err.Error())
-		return ""
+		return "", err
 	}
-	return id
+	return id, nil
 }
 
 // checkUnit refuses a unit that pools cannot be shared with.

@@ -188,6 +188,13 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 		t.Errorf("sees %v, want %v", got, others)
 	}
 	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
+	// An event is answered for good, so it waits.
+	waits := ops.CallerFrom(guest)
+	waits.Request = "r-1"
+	_, err := w.registry.Call(ops.WithCaller(t.Context(), waits), "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)})
+	if ipam.CodeOf(err) != ipam.CodeUnavailable {
+		t.Errorf("an event is answered %v", err)
+	}
 	take(w, guest, second)
 	take(w, guest, third)
 	if got := w.seen(w.admin); len(got) != 3 {

@@ -76,8 +76,16 @@ func reach(ctx context.Context, p *ipam.Pool) error {
 	rest := func(principal string) bool {
 		return strings.HasPrefix(principal, unitPrefix) || c.OrganizationID == "" && organizID.MatchString(principal)
 	}
-	if slices.ContainsFunc(p.Shares, rest) && p.SharedWith(principals(ctx)) {
+	if !slices.ContainsFunc(p.Shares, rest) {
+		return ipam.NotFound(p.ID)
+	}
+	found, err := standing(ctx)
+	switch {
+	case p.SharedWith(found):
 		return nil
+	case err != nil && c.Request != "":
+		// The answer to an event is for good, so it waits until it is known.
+		return ipam.Errorf(ipam.CodeUnavailable, "Whether %s is shared with account %s cannot be found out at the moment.", p.ID, c.Account)
 	}
 	return ipam.NotFound(p.ID)
 }
