@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/netip"
 	"os"
 	"reflect"
 	"regexp"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
 // network makes an IPAM and two pools that the tests use.
@@ -405,6 +408,50 @@ func TestExclusions(t *testing.T) {
 	left("22222222/*", "33333333/", "44444444/")
 	w.must("Custom::Ipam", "X", properties{})
 	left("44444444/")
+	w.remove("X")
+	w.same(before)
+}
+
+// A resource planning pool over a VPC is made once discovery has seen the VPC, is
+// changed in place, and is replaced by one over another VPC.
+func TestResourcePlanning(t *testing.T) {
+	w := newWorld(t)
+	scope, top := w.network()
+	source := w.must("Custom::IpamPool", "Source", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Locale": "us-east-1", "AutoImport": true,
+		"ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
+	before := w.content()
+	over := func(vpc, cidr, description string) properties {
+		return properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": source.id, "Description": description, "ProvisionedCidrs": []any{properties{"Cidr": cidr}},
+			"SourceResource": properties{"ResourceId": vpc, "ResourceOwner": account, "ResourceRegion": "us-east-1", "ResourceType": "vpc"}}
+	}
+	w.refused("InvalidParameterValue: |vpc-1|discovery has seen it", "Custom::IpamPool", "X", over("vpc-1", "10.0.16.0/24", ""))
+	found, err := w.store.Discoveries(t.Context(), []string{w.standing["Ipam"].attributes["DefaultResourceDiscoveryId"].(string)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ipams, err := w.store.IPAMs(t.Context(), found[0].IPAMs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for vpc, cidr := range map[string]string{"vpc-1": "10.0.16.0/24", "vpc-2": "10.0.17.0/24"} {
+		r := ipam.Resource{Type: ipam.ResourceVPC, ID: vpc, VPC: vpc, CIDR: netip.MustParsePrefix(cidr), Owner: account, Region: "us-east-1"}
+		if _, err := w.store.Observe(t.Context(), found[0], ipams, r, started.Unix()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.content() == before {
+		t.Fatal("the VPCs are not imported")
+	}
+	before = w.content()
+	x := *w.must("Custom::IpamPool", "X", over("vpc-1", "10.0.16.0/24", ""))
+	w.contains(`"SourceResource":{"ResourceId":"vpc-1","ResourceOwner":"` + account + `","ResourceRegion":"us-east-1","ResourceType":"vpc"}`)
+	if y := w.must("Custom::IpamPool", "X", over("vpc-1", "10.0.16.0/24", "d")); y.id != x.id {
+		t.Error("another description, and another pool")
+	}
+	w.refused("vpc-3", "Custom::IpamPool", "X", over("vpc-3", "10.0.16.0/24", "d"))
+	if y := w.must("Custom::IpamPool", "X", over("vpc-2", "10.0.17.0/24", "d")); y.id == x.id {
+		t.Error("another VPC, and the same pool")
+	}
 	w.remove("X")
 	w.same(before)
 }

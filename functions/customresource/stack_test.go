@@ -74,6 +74,7 @@ func (b *bucket) last() cfn.Response {
 type world struct {
 	*testing.T
 	table  *storetest.Memory
+	store  *store.Store
 	faulty *storetest.Faulty
 	h      *Handler
 	bucket *bucket
@@ -113,7 +114,7 @@ func newWorld(t *testing.T) *world {
 		stack: "arn:aws:cloudformation:us-east-1:" + account + ":stack/network/6d2f7a30"}
 	w.faulty = &storetest.Faulty{Table: w.table}
 	ids := 0
-	s := store.New(w.faulty, store.Options{
+	w.store = store.New(w.faulty, store.Options{
 		Region: "us-east-1",
 		Now:    func() time.Time { return started },
 		Pick:   func(int) int { return 0 },
@@ -121,7 +122,7 @@ func newWorld(t *testing.T) *world {
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  3,
 	})
-	w.as = func(c ops.Caller) Caller { return owner{ops.New(s, ops.OnlyTo(c)), c} }
+	w.as = func(c ops.Caller) Caller { return owner{ops.New(w.store, ops.OnlyTo(c)), c} }
 	w.use(w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	return w
 }
