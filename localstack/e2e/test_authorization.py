@@ -32,6 +32,7 @@ ADMINISTER = {
     "ModifyIpamResourceCidr": {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/28", "ResourceRegion": "us-east-1",
                                "CurrentIpamScopeId": "SCOPE", "Monitored": False},
     "GetAccessGrants": {}, "PutAccessGrants": {"Readers": ["*"]},
+    "EnableIpamOrganizationAdminAccount": {"DelegatedAdminAccountId": "111122223333"}, "DisableIpamOrganizationAdminAccount": {"DelegatedAdminAccountId": "111122223333"},
 }
 
 pytestmark = pytest.mark.front
@@ -97,7 +98,7 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
         status, _, answer = stranger.json(operation, parameters)
         if status == 200:
             assert not [v for v in answer.values() if v not in ([], None)], (operation, answer)
-        elif operation.endswith("AccessGrants"):  # of the deployment, and not for its accounts to say
+        elif operation.endswith(("AccessGrants", "OrganizationAdminAccount")):  # of the deployment, and not for its accounts to say
             assert (status, answer["Code"]) == (403, "UnauthorizedOperation"), (operation, answer)
         else:
             assert status == 400 and "NotFound" in answer["Code"], (operation, answer)
