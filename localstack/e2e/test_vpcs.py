@@ -8,6 +8,7 @@ that change the CIDRs of a VPC, so what EC2 refuses is tried with those too."""
 import json
 import urllib.parse
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import botocore.parsers
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.emulator
 PROD = [{"Key": "environment", "Value": "prod"}]
 VENDING = "CadastreVending"
 MODEL = boto3.client("ec2", region_name=network.HOME).meta.service_model
+
+
+FINE = ("managed", "compliant", "nonoverlapping")
 
 
 def tagged(tags):
@@ -131,7 +135,7 @@ def test_the_owner_makes_a_vpc(world):
     world.api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", OSAKA, IpamPoolId=pool, Cidr=cidr)
 
     world.discover()
-    assert world.status(vpc) == ("managed", "compliant", "nonoverlapping")
+    assert world.status(vpc) == FINE
     assert world.allocations(pool) == before
     world.discover()
     assert world.allocations(pool) == before
@@ -159,7 +163,7 @@ def test_a_member_makes_a_vpc(world):
     Member(world.dev, "reader").refused("UnauthorizedOperation", "CreateVpc", TOKYO, Ipv4IpamPoolId=pool)
     assert len(vpcs(world.dev, TOKYO)) == len(world.allocations(pool)) == 3
     world.discover()
-    assert {world.status(v) for v in vpcs(world.dev, TOKYO)} == {("managed", "compliant", "nonoverlapping")}
+    assert {world.status(v) for v in vpcs(world.dev, TOKYO)} == {FINE}
     assert len(world.allocations(pool)) == 3
 
 
@@ -219,10 +223,38 @@ def test_what_takes_nothing_from_pools_is_ec2s(world):
     assert [v["CidrBlock"] for v in vpcs(network.OWNER, TOKYO).values()] == ["172.16.1.0/24"]
 
 
+def test_subnets_of_a_vpc(world):
+    """Out of a pool that is laid over the VPC, until both are gone."""
+    source = shared(world, "10.7.0.0/16", OSAKA)
+    vpc = world.member.call("CreateVpc", OSAKA, Ipv4IpamPoolId=source, Ipv4NetmaskLength=20)["Vpc"]
+    world.discover()
+    over = {"ResourceId": vpc["VpcId"], "ResourceType": "vpc", "ResourceRegion": OSAKA, "ResourceOwner": world.dev}
+    plan = world.pool(vpc["CidrBlock"], source, SourceResource=over)
+    ask = {"VpcId": vpc["VpcId"], "Ipv4IpamPoolId": plan, "Ipv4NetmaskLength": 24}
+    world.member.refused("InvalidIpamPoolId.NotFound", "CreateSubnet", OSAKA, **ask)
+    share(world, plan, world.dev)
+    made = [world.member.call("CreateSubnet", OSAKA, **ask)["Subnet"] for _ in range(2)]
+    ec2 = network.client("ec2", world.dev, OSAKA)
+    there = {s["SubnetId"]: (s["VpcId"], s["CidrBlock"]) for s in ec2.describe_subnets()["Subnets"]}
+    assert there == {s["SubnetId"]: (vpc["VpcId"], cidr) for s, cidr in zip(made, ("10.7.0.0/24", "10.7.1.0/24"))}
+    assert {c: (a["ResourceType"], a["ResourceId"]) for c, a in world.allocations(plan).items()} == {s["CidrBlock"]: ("subnet", s["SubnetId"]) for s in made}
+    other = world.vpc("192.168.0.0/24")
+    world.member.refused("InvalidParameterValue", "CreateSubnet", OSAKA, **{**ask, "VpcId": other})
+    assert len(world.allocations(plan)) == 2
+
+    before = world.allocations(plan)
+    world.discover()
+    assert world.allocations(plan) == before
+    assert {world.status(id) for id in (vpc["VpcId"], *there)} == {FINE}
+    for id in there:
+        network.change(world.dev, OSAKA, "DeleteSubnet", SubnetId=id)
+    until(lambda: world.allocations(plan) == {}, "the space of the subnets to be free", 20)
+    world.api.call("DeprovisionIpamPoolCidr", IpamPoolId=plan, Cidr=vpc["CidrBlock"])
+    gone(world, world.dev, OSAKA, vpc["VpcId"], source)
+
+
 def test_many_at_once(world):
     """Callers of one pool never get the same CIDR."""
-    from concurrent.futures import ThreadPoolExecutor
-
     pool = shared(world, "10.6.0.0/24", OSAKA)
     with ThreadPoolExecutor(4) as callers:
         made = list(callers.map(lambda _: world.member.call("CreateVpc", OSAKA, Ipv4IpamPoolId=pool, Ipv4NetmaskLength=28)["Vpc"], range(16)))
