@@ -411,7 +411,7 @@ func TestWatchAlarms(t *testing.T) {
 	}
 	diff(t, want, got)
 	// They bear a scan or a run that is late.
-	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "DiscoveryFailures": 4800} {
+	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "UnheldResourceCidrsTotal": 1800, "DiscoveryFailures": 4800} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Period"])
 	}
@@ -429,7 +429,7 @@ func TestDashboard(t *testing.T) {
 			return "Sum 300"
 		case "Duration":
 			return "p95 300"
-		case "OverlappingResourceCidrsTotal", "PoolsOverThreshold", "DiscoveryFailures":
+		case "OverlappingResourceCidrsTotal", "PoolsOverThreshold", "UnheldResourceCidrsTotal", "DiscoveryFailures":
 			return "Sum 900"
 		}
 		return "Maximum 900"

@@ -194,3 +194,35 @@ func TestUnheldIsCertain(t *testing.T) {
 		})
 	}
 }
+
+// In a planning pool a VPC's subnets are to be taken, and the VPC itself, over which
+// it is laid, is not.
+func TestUnheldInAPlanningPool(t *testing.T) {
+	l := newLandscape(t)
+	_, plan, _, subnets := planned(l, false)
+	unheld := func() (all []string) {
+		for v, err := range l.store.JudgeAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
+			l.must(err)
+			second, err := l.store.Unheld(t.Context(), v.Resource)
+			l.must(err)
+			if v.Unheld != second {
+				t.Errorf("%s: at first %t, then %t", v.Resource.ID, v.Unheld, second)
+			}
+			if second {
+				all = append(all, v.Resource.ID)
+			}
+		}
+		return all
+	}
+	if got := unheld(); got != nil {
+		t.Errorf("all is held, and unheld are %q", got)
+	}
+	for _, b := range l.taken(plan.ID) {
+		if b.cidr == subnets[1].CIDR {
+			l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: b.key}}))
+		}
+	}
+	if got := unheld(); len(got) != 1 || got[0] != subnets[1].ID {
+		t.Errorf("unheld are %q, want %s", got, subnets[1].ID)
+	}
+}

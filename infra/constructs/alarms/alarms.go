@@ -107,7 +107,8 @@ func (a *Alarms) Stream(name string, f awslambda.IFunction) {
 }
 
 // Network adds the alarms on what the watching functions measure: pools that are
-// nearly full, resources that overlap, and discovery that fails. These are the
+// nearly full, resources that overlap or whose space was free, and discovery that
+// fails. These are the
 // minutes between scans and between runs of discovery.
 func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 	for _, m := range []struct {
@@ -116,6 +117,7 @@ func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 	}{
 		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which.", scanMinutes},
 		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which.", scanMinutes},
+		{"UnheldResourceCidrsTotal", "The space of live resources was free in pools; the log of the compliance function tells of which. It is taken now: see whether somebody was given it.", scanMinutes},
 		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why.", max(scanMinutes, discoveryMinutes)},
 	} {
 		// Twice the time between: one that is late is no end of what the last one found.
