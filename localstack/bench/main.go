@@ -99,3 +99,17 @@ func flat(what string, limit float64, values []float64) error {
 	}
 	return nil
 }
+
+// growth prints by how much a row exceeds one of fewer at most, and fails beyond
+// the limit: what is spent once for all weighs more where there is little.
+func growth(what string, limit float64, values []float64) error {
+	ratio, least := 0., values[0]
+	for _, v := range values[1:] {
+		ratio, least = max(ratio, v/least), min(least, v)
+	}
+	fmt.Printf("%s: at most %.2f× what it takes among fewer, limit %g×\n", what, ratio, limit)
+	if ratio > limit {
+		return fmt.Errorf("%s grows %.2f× with the number held, more than %g×", what, ratio, limit)
+	}
+	return nil
+}

@@ -128,7 +128,7 @@ func scan(_ context.Context, _ *settings) error {
 		return err
 	}
 	fmt.Printf("memory held halfway through a million, a page of 1,024 rows included: %d KB, limit 1024 KB\n", held>>10)
-	err = flat("a CIDR", 1.3, each)
+	err = growth("a CIDR", 1.3, each)
 	if last > 1 {
 		err = errors.Join(err, fmt.Errorf("a million CIDRs take %.2f s, more than 1 s", last))
 	}
