@@ -52,10 +52,6 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 // automatic import). Subnets are of their VPCs, or of planning pools over these.
 func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
 	live, err := s.liveIn(ctx, scope, "", p)
-	if err != nil || len(live) == 0 {
-		return err
-	}
-	planned, err := s.planned(ctx, scope, p)
 	if err != nil {
 		return err
 	}
@@ -63,9 +59,17 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 		return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
 	})
 	pools := map[ipam.SpaceID]*ipam.Pool{}
+	var planned map[string]bool // once it matters
 	for _, r := range live {
-		if r.Type == ipam.ResourceSubnet && !planned[r.VPC] {
-			continue
+		if r.Type == ipam.ResourceSubnet {
+			if planned == nil {
+				if planned, err = s.planned(ctx, scope, p); err != nil {
+					return err
+				}
+			}
+			if !planned[r.VPC] {
+				continue
+			}
 		}
 		space, free, err := s.deepest(ctx, scope, r)
 		if err != nil {

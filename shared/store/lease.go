@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -106,7 +105,7 @@ func (s *Store) EndLease(ctx context.Context, a *ipam.Allocation) error {
 }
 
 func (s *Store) releaseLease(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
-	if err := s.bindLeases(ctx, pool.Scope, t.CIDR); err != nil {
+	if err := s.bindLease(ctx, pool.Scope, poolBlock{t, pool.Space(), pool.Around()}); err != nil {
 		return err
 	}
 	return s.releaseIf(ctx, pool, t, func(now ipam.Taken) bool { return now.Lease != 0 })
@@ -125,28 +124,8 @@ func (s *Store) releasable(t ipam.Taken) error {
 	return nil // no discovery looks where it would be
 }
 
-// bindLeases makes blocks on lease at p in a scope the allocations of the
-// resources that were seen to live there.
-func (s *Store) bindLeases(ctx context.Context, scope string, p netip.Prefix) error {
-	var leased []poolBlock
-	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
-		if b.Lease != 0 {
-			leased = append(leased, b)
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	for _, b := range leased {
-		if err := s.bindLease(ctx, scope, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bindLease is bindLeases for one block. Of several resources that could be the
+// bindLease makes a block on lease the allocation of the resource that was seen to
+// live there, if one was. Of several resources that could be the
 // one that was asked for, the first is: the others overlap it.
 func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error {
 	k := TakenKey(b.space, b.CIDR)

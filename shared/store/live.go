@@ -322,7 +322,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.bindLeases, s.settleHolds, s.importLive, s.Judge} {
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.Judge} {
 		if err := step(ctx, scope, p); err != nil {
 			return err
 		}
@@ -348,17 +348,19 @@ func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) err
 // still there.
 func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	live, err := s.liveIn(ctx, scope, "", p)
-	if err != nil || len(live) == 0 {
-		return true, err
-	}
-	planned, err := s.planned(ctx, scope, p)
 	if err != nil {
 		return false, err
 	}
 	still = true
+	var planned map[string]bool // once it matters
 	var outer netip.Prefix
 	for _, r := range live {
 		if outer.IsValid() && ipam.Within(r.CIDR, outer) {
+			if planned == nil {
+				if planned, err = s.planned(ctx, scope, p); err != nil {
+					return false, err
+				}
+			}
 			if len(planned) == 0 {
 				continue // what covers that covers it, but in no planning pool over it
 			}
@@ -398,8 +400,8 @@ func (s *Store) planned(ctx context.Context, scope string, p netip.Prefix) (map[
 	return vpcs, err
 }
 
-// settleHolds shrinks the holds at p to what lives in them, and gives back
-// allocations to resources that are gone, or ignored. It is done when it has come
+// settleHolds ends the leases at p of what was seen, shrinks the holds to what lives
+// in them, and gives back allocations to resources that are gone, or ignored. It is done when it has come
 // on each hold as it was listed: one that somebody divided meanwhile has left
 // parts, of which nothing else may be lived in.
 func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) error {
@@ -414,18 +416,25 @@ func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) e
 // settleListed is one pass of settleHolds. It reports whether each hold was
 // still there.
 func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
-	var holds, allocated []poolBlock
+	var leased, holds, allocated []poolBlock
 	err = s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		switch {
 		case b.Kind == ipam.KindHold:
 			holds = append(holds, b)
-		case b.Kind.OfResource() && b.Lease == 0:
+		case b.Lease != 0:
+			leased = append(leased, b)
+		case b.Kind.OfResource():
 			allocated = append(allocated, b)
 		}
 		return true
 	})
 	if err != nil {
 		return false, err
+	}
+	for _, b := range leased {
+		if err := s.bindLease(ctx, scope, b); err != nil {
+			return false, err
+		}
 	}
 	for _, b := range allocated {
 		if err := s.releaseUnused(ctx, scope, b); err != nil {

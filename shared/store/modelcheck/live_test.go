@@ -183,11 +183,50 @@ var liveScenarios = []scenario{
 		e.lives(own("vpc-1", "10.0.0.0/30"))
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
+	{name: "a lease ends where its resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {left(endLease(a))}}
+	}},
+	{name: "a lease ends where another's resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {endLease(a)}}
+	}},
+	{name: "a lease is given up where its resource appears", past: "B", begin: func(e *estate) [][]act {
+		e.leased("10.0.0.0/31")
+		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {reconcileAll()}}
+	}},
+	{name: "a lease ends twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{endLease(a)}, {endLease(a), allocate("b", e.right, at("10.0.0.0/30"))}}
+	}},
 	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{vanish(o)}, {reconcileAll()}}
 	}},
+}
+
+// leased is a block for a VPC of the account of all requests that EC2 is being
+// asked for. Whoever looks, looked at the account just before the end of time.
+func (e *estate) leased(c string) *ipam.Allocation {
+	e.Helper()
+	e.has(e.top, "10.0.0.0/29")
+	if err := e.store.SaveDiscoveredAccount(e.Context(), &ipam.DiscoveredAccount{Discovery: e.discovery.ID, Region: region, Account: Account, Attempted: 1 << 50, Succeeded: 1 << 50}); err != nil {
+		e.Fatal(err)
+	}
+	ok(e.store.ModifyPool(e.Context(), e.right, ipam.ActModify, func(p *ipam.Pool) error {
+		p.Locale = region
+		return nil
+	}))(e.T)
+	e.has(e.right, "10.0.0.0/30")
+	return ok(e.store.Allocate(e.Context(), store.Allocate{
+		Token: token("CreateVpc", c), Pool: e.right, Request: at(c), May: func(*ipam.Pool) error { return nil },
+		For: &ipam.Resource{Type: ipam.ResourceVPC, Region: region},
+	}))(e.T)
+}
+
+func endLease(a *ipam.Allocation) act {
+	return func(ctx context.Context, c *Client) { c.EndLease(ctx, a) }
 }
 
 func isLive(k store.Key) bool { return strings.HasPrefix(k.PK, "LIVE#") }
@@ -246,6 +285,12 @@ var liveRules = []rule{
 		scenario: "a resource appears where a block is released",
 		finds:    "is free, and vpc vpc-1",
 		broken:   func() *broken { return unmarked("custom") },
+	},
+	{
+		name:     "a lease goes only if nobody has found a resource in the block",
+		scenario: "a lease ends where its resource appears",
+		finds:    "is free, and vpc vpc-1",
+		broken:   func() *broken { return unmarked("vpc") },
 	},
 	{
 		name:     "a hold goes only if nobody has found a resource in it",

@@ -361,9 +361,9 @@ func (w *world) rows(pk string) []store.Row {
 	return rows
 }
 
-// past is behind the deadline of a split that a process with a clock in time
-// makes.
-const past = 10 * time.Minute
+// past is behind the deadline of a split or lease that a process with a clock in
+// time makes.
+const past = 20 * time.Minute
 
 func reconcile(ctx context.Context, s *store.Store, now time.Time) error {
 	work, err := s.PendingWork(ctx, now)
