@@ -123,6 +123,7 @@ func TestFunctions(t *testing.T) {
 			seconds, memory float64
 		}{
 			{"ApiFunction", "Answers the IPAM API", 28, 1024},
+			{"Direct", "Carries out operations for who may invoke it", 60, 512},
 			{"CustomResourceFunction", "Makes the IPAM resources of CloudFormation stacks", 120, 512},
 			{"ProvisioningWorker", "Finishes what one transaction cannot", 600, 512},
 		} {
@@ -136,7 +137,10 @@ func TestFunctions(t *testing.T) {
 				if c.quotas != "" {
 					environment["CADASTRE_QUOTAS"] = c.quotas
 				}
-				if f.id == "ApiFunction" {
+				if f.id == "Direct" {
+					environment["CADASTRE_DOOR"] = "direct"
+				}
+				if f.id == "ApiFunction" || f.id == "Direct" {
 					maps.Copy(environment, c.vending)
 				}
 				if f.id != "ProvisioningWorker" {
@@ -220,6 +224,7 @@ func TestPolicies(t *testing.T) {
 	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
 	apiLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ApiFunction")
 	resourceLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "CustomResourceFunction")
+	directLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "Direct")
 	workerLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ProvisioningWorker")
 	on := func(resource string, actions ...string) (grants []string) {
 		for _, a := range actions {
@@ -236,6 +241,7 @@ func TestPolicies(t *testing.T) {
 	}
 	want := map[string][]string{
 		"ApiFunctionRole":            slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole")),
+		"DirectRole":                 slices.Concat(function(directLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole")),
 		"CustomResourceFunctionRole": function(resourceLogs),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
@@ -290,23 +296,27 @@ func TestPolicies(t *testing.T) {
 		_, r := d.service.one(t, "AWS::IAM::Role", role)
 		return r.Properties["AssumeRolePolicyDocument"].(object)["Statement"]
 	}
-	for _, role := range []string{"ApiFunctionRole", "CustomResourceFunctionRole", "ProvisioningWorkerRole"} {
+	for _, role := range []string{"ApiFunctionRole", "CustomResourceFunctionRole", "DirectRole", "ProvisioningWorkerRole"} {
 		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}}}), trust(role))
 	}
 	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "scheduler.amazonaws.com"},
 		"Condition": object{"StringEquals": object{"aws:SourceAccount": account}}}}), trust("ProvisioningSweepRole"))
 }
 
-// The vending role trusts the api function and nobody else, and tags what it makes
+// The vending role trusts the functions that make VPCs and nobody else, and tags what it makes
 // only. Where none is asked for, there is none, and no role to assume.
 func TestVending(t *testing.T) {
 	d := plain().service
 	_, role := d.one(t, "AWS::IAM::Role", "Vending")
-	function, _ := d.one(t, "AWS::IAM::Role", "ApiFunctionRole")
+	var trusted list
+	for _, name := range []string{"ApiFunctionRole", "DirectRole"} {
+		function, _ := d.one(t, "AWS::IAM::Role", name)
+		trusted = append(trusted, "${"+function+".Arn}", "arn:${AWS::Partition}:sts::"+account+":assumed-role/${"+function+"}/*")
+	}
 	diff(t, any("CadastreVending"), role.Properties["RoleName"])
 	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
 		"Principal": object{"AWS": "arn:${AWS::Partition}:iam::" + account + ":root"},
-		"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{"${" + function + ".Arn}", "arn:${AWS::Partition}:sts::" + account + ":assumed-role/${" + function + "}/*"}}},
+		"Condition": object{"ArnLike": object{"aws:PrincipalArn": trusted}},
 	}}), role.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
 	rows, create := "| action | on | if |\n|---|---|---|\n", object{"StringEquals": object{"ec2:CreateAction": list{"CreateSubnet", "CreateVpc"}}}
 	for _, s := range role.Properties["Policies"].([]any)[0].(object)["PolicyDocument"].(object)["Statement"].([]any) {
@@ -574,6 +584,7 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 	queue, _ := d.service.one(t, "AWS::SQS::Queue", "")
 	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "")
+	direct, _ := d.service.one(t, "AWS::Lambda::Function", "Direct")
 	want := map[string]object{
 		"ApiFunctionErrors":               {"FunctionName": "${" + apiFunction + "}"},
 		"ApiFunctionThrottles":            {"FunctionName": "${" + apiFunction + "}"},
@@ -584,6 +595,8 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 		"ProvisioningErrors":              {"FunctionName": "${" + worker + "}"},
 		"ProvisioningThrottles":           {"FunctionName": "${" + worker + "}"},
 		"ProvisioningDuration":            {"FunctionName": "${" + worker + "}"},
+		"DirectThrottles":                 {"FunctionName": "${" + direct + "}"}, // its errors are answers
+		"DirectDuration":                  {"FunctionName": "${" + direct + "}"},
 		"StreamAge":                       {"FunctionName": "${" + worker + "}"},
 		"ApiServerErrors":                 {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
 		"DeadLetters":                     {"QueueName": "${" + queue + ".QueueName}"},
@@ -646,7 +659,7 @@ func TestOutputs(t *testing.T) {
 	}
 	d := plain()
 	diff(t, []string{"TableName"}, own(d.data))
-	diff(t, []string{"ApiFunctionName", "ApiId", "ApiRoleArn", "ApiUrl", "CustomResourceFunctionArn", "ProvisioningFunctionName"}, own(d.service))
+	diff(t, []string{"ApiFunctionName", "ApiId", "ApiRoleArn", "ApiUrl", "CustomResourceFunctionArn", "DirectFunctionArn", "DirectFunctionName", "ProvisioningFunctionName"}, own(d.service))
 	api, _ := d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "Api")
 	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}/"), d.service.Outputs["ApiUrl"].Value)

@@ -53,7 +53,6 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
 		"RequestsRole":  function("Requests", on("${"+id("AWS::SQS::Queue", "RequestsDeadLetters")+".Arn}", "sqs:SendMessage")), // Lambda sends what is given up
-		"DirectRole":    function("Direct"),
 		"Reader":        on("*", discover.ReaderActions...),
 		"ForwarderRole": on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents"),
 	}
@@ -240,7 +239,7 @@ func TestWatchOutputs(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DirectFunctionArn", "DirectFunctionName", "DiscoveryFunctionName", "DiscoveryQueueUrl", "DiscoveryRoleArn",
+	diff(t, []string{"BusArn", "BusName", "ComplianceFunctionName", "DiscoveryFunctionName", "DiscoveryQueueUrl", "DiscoveryRoleArn",
 		"HistoryFunctionName", "RequestsFunctionName"}, names)
 }
 
@@ -335,7 +334,6 @@ func TestWatchFunctions(t *testing.T) {
 			{"DiscoveryWorker", "Finds what lives in the accounts' networks", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
 			{"History", "Writes history and tells of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
 			{"Requests", "Answers requests on the event bus", 60, asking(c.name, object{"CADASTRE_DOOR": "events"})},
-			{"Direct", "Carries out operations for who may invoke it", 60, asking(c.name, object{"CADASTRE_DOOR": "direct"})},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
@@ -390,10 +388,6 @@ func TestWatchAlarms(t *testing.T) {
 		want[name+"DeadLetters"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
 	want["HistoryStreamAge"] = want["HistoryErrors"]
-	direct, _ := d.one(t, "AWS::Lambda::Function", "Direct")
-	for _, of := range []string{"Throttles", "Duration"} { // its errors are answers
-		want["Direct"+of] = object{"FunctionName": "${" + direct + "}"}
-	}
 	for _, g := range []*telemetry.Group{telemetry.Totals, telemetry.Discoveries} {
 		for _, m := range g.Metrics {
 			want[m.Name] = object{}

@@ -22,7 +22,13 @@ func Open(ctx context.Context) (*Handler, error) {
 	}
 	switch door := os.Getenv(EnvDoor); door {
 	case DoorDirect:
-		return NewDirect(func(a ops.Authorizer) Registry { return ops.New(store, a, ops.WithOrganization(organization)) }, store.Owner(), store.Region()), nil
+		vending, fromPoolsOnly, err := lambdakit.OpenVending(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return NewDirect(func(a ops.Authorizer) Registry {
+			return ops.New(store, a, ops.WithOrganization(organization), ops.WithVending(vending, fromPoolsOnly))
+		}, store.Owner(), store.Region()), nil
 	case DoorEvents:
 		deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
 		grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)

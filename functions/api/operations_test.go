@@ -48,7 +48,7 @@ func handlerWith(table *storetest.Memory, now func() time.Time, c *cloud) *Handl
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
 	auth := ops.NewGrants([]ops.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer}}, nil, 0, nil)
-	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c.of, false)), Options{Logger: slog.New(slog.DiscardHandler)})
+	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c, false)), Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
 // organization is one that the account manager manages, and owner is in.

@@ -11,15 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
-	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
 // cloud is EC2 in every account: it answers with all members that an answer has,
 // and keeps what it was asked and what it answered last.
 type cloud struct{ in, out any }
 
-func (c *cloud) of(context.Context, string, string, string) (ops.VPCs, error) { return c, nil }
+func (c *cloud) EC2(context.Context, string, string, string) (*cloud, error) { return c, nil }
 
 // answered returns an answer with every member set.
 func answered[Out any](c *cloud, in any) (*Out, error) {

@@ -37,11 +37,7 @@ const (
 	provisioningFunctionName   = "provisioning"
 )
 
-// The variables of the api function's environment, as it reads them.
-const (
-	envVendingRole   = "CADASTRE_VENDING_ROLE"
-	envFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY"
-)
+const envDoor = "CADASTRE_DOOR" // of the allocation function, as it reads it
 
 // ServiceProps are the service stack's, and the watch stack's.
 type ServiceProps struct {
@@ -71,7 +67,8 @@ type ServiceProps struct {
 
 // NewService makes the stack of the functions and their doors, and the owner
 // account's vending role. Its outputs are ApiUrl, ApiId, ApiFunctionName,
-// ApiRoleArn, CustomResourceFunctionArn and ProvisioningFunctionName.
+// ApiRoleArn, CustomResourceFunctionArn, DirectFunctionArn, DirectFunctionName and
+// ProvisioningFunctionName.
 func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	removal := props.removal()
@@ -81,18 +78,17 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	// API Gateway waits for 29 seconds; ending before lets the caller have the
 	// function's own answer.
 	apiProps := operatorOf(stack, props, apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
+	apiFunction := gofunction.NewFunction(stack, "ApiFunction", vendorOf(stack, props, &apiProps))
+	// Who may invoke it administers the deployment: nobody is granted that here.
+	directProps := doorOf(stack, props, "direct", "Carries out operations for who may invoke it")
+	direct := gofunction.NewFunction(stack, "Direct", vendorOf(stack, props, &directProps))
 	if props.VendingRole != "" {
-		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
-		apiProps.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &[]*string{&role}})
-		apiProps.Environment[envVendingRole] = props.VendingRole
-		apiProps.Environment[envFromPoolsOnly] = strconv.FormatBool(props.FromPoolsOnly)
-	}
-	apiFunction := gofunction.NewFunction(stack, "ApiFunction", &apiProps)
-	if props.VendingRole != "" {
-		cdknag.NagSuppressions_AddResourceSuppressions(apiFunction.Role, &[]*cdknag.NagPackSuppression{{
-			Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("Any account's vending role may be assumed: which trust this function, they say."),
-		}}, nil)
-		member.NewVending(stack, "Vending", &member.VendingProps{Name: props.VendingRole, Trusted: apiFunction.Role})
+		for _, f := range []*gofunction.Function{apiFunction, direct} {
+			cdknag.NagSuppressions_AddResourceSuppressions(f.Role, &[]*cdknag.NagPackSuppression{{
+				Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("Any account's vending role may be assumed: which trust this function, they say."),
+			}}, nil)
+		}
+		member.NewVending(stack, "Vending", &member.VendingProps{Name: props.VendingRole, Trusted: []awsiam.IRole{apiFunction.Role, direct.Role}})
 	}
 	api := restapi.NewAPI(stack, "Api", &restapi.Props{
 		Name:           props.Name,
@@ -114,6 +110,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
 	a.Function("ApiFunction", apiFunction)
 	a.Function("CustomResourceFunction", customResource)
+	a.Answering("Direct", direct)
 	a.Function("Provisioning", provisioning.Function)
 	a.API(api)
 	a.DeadLetters("", provisioning.DeadLetters)
@@ -124,6 +121,8 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
 	output(stack, "ApiRoleArn", apiFunction.Role.RoleArn(), "The role that members' vending roles trust")
 	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
+	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "What workflows invoke to have an operation carried out")
+	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "Its name")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
 	return stack
 }
@@ -146,6 +145,24 @@ func operatorOf(stack awscdk.Stack, props *ServiceProps, name, description strin
 		p.Statements["Organization"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Actions: jsii.Strings(discover.HierarchyActions...), Resources: jsii.Strings("*"),
 		})
+	}
+	return p
+}
+
+// doorOf returns the properties of the allocation function as one of its doors.
+func doorOf(stack awscdk.Stack, props *ServiceProps, door, description string) gofunction.Props {
+	p := operatorOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
+	p.Environment[envDoor] = door
+	return p
+}
+
+// vendorOf lets a function make VPCs, if the deployment makes any.
+func vendorOf(stack awscdk.Stack, props *ServiceProps, p *gofunction.Props) *gofunction.Props {
+	if props.VendingRole != "" {
+		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
+		p.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &[]*string{&role}})
+		p.Environment[lambdakit.EnvVendingRole] = props.VendingRole
+		p.Environment[lambdakit.EnvFromPoolsOnly] = strconv.FormatBool(props.FromPoolsOnly)
 	}
 	return p
 }

@@ -35,7 +35,6 @@ const (
 	envBus             = "CADASTRE_BUS"
 	envComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE"
 	envDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"
-	envDoor            = "CADASTRE_DOOR" // of the allocation function
 	envReaderRole      = "CADASTRE_READER_ROLE"
 	envResourceMetrics = "CADASTRE_RESOURCE_METRICS"
 )
@@ -44,10 +43,10 @@ const (
 const scanMinutes = 15
 
 // NewWatch makes the stack of what watches the live network: discovery,
-// compliance, history, the event bus that tells of it, and the doors for those who
-// ask on the bus or invoke. Its outputs are BusName, BusArn, ComplianceFunctionName,
-// DirectFunctionArn, DirectFunctionName, DiscoveryFunctionName, DiscoveryQueueUrl,
-// DiscoveryRoleArn, HistoryFunctionName and RequestsFunctionName.
+// compliance, history, the event bus that tells of it, and the door for those who
+// ask on the bus. Its outputs are BusName, BusArn, ComplianceFunctionName,
+// DiscoveryFunctionName, DiscoveryQueueUrl, DiscoveryRoleArn, HistoryFunctionName
+// and RequestsFunctionName.
 func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	allow := func(resource string, actions ...string) awsiam.PolicyStatement {
@@ -117,8 +116,6 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	}))
 
 	requests, unanswered := newRequests(stack, props, bus)
-	// Who may invoke it administers the deployment: nobody is granted that here.
-	direct := newDoor(stack, "Direct", props, "direct", "Carries out operations for who may invoke it")
 
 	if props.NotifyEmail != "" {
 		topic := awssns.NewTopic(stack, jsii.String("Overlaps"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
@@ -136,7 +133,6 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	a.Function("Discovery", discovery.Function)
 	a.Function("History", history)
 	a.Function("Requests", requests)
-	a.Answering("Direct", direct)
 	a.DeadLetters("Compliance", compliance.DeadLetters)
 	a.DeadLetters("Discovery", discovery.DeadLetters)
 	a.DeadLetters("History", given)
@@ -151,7 +147,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 		Health: []dashboard.Graph{
 			{Title: "Errors of the functions", Metrics: []awscloudwatch.IMetric{
 				compliance.Function.Lambda.MetricErrors(sum), discovery.Function.Lambda.MetricErrors(sum), history.Lambda.MetricErrors(sum),
-				requests.Lambda.MetricErrors(sum), direct.Lambda.MetricErrors(sum),
+				requests.Lambda.MetricErrors(sum),
 			}},
 			{Title: "Age of the stream's records", Metrics: []awscloudwatch.IMetric{history.Lambda.Metric(jsii.String("IteratorAge"), maximum)}},
 			{Title: "Messages that wait, and that were given up", Metrics: []awscloudwatch.IMetric{
@@ -164,8 +160,6 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	output(stack, "BusName", bus.EventBusName(), "The bus that tells of changes")
 	output(stack, "BusArn", bus.EventBusArn(), "Where member accounts forward EC2's events to")
 	output(stack, "ComplianceFunctionName", compliance.Function.Lambda.FunctionName(), "The function that scans scopes")
-	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "What workflows invoke to have an operation carried out")
-	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "Its name")
 	output(stack, "DiscoveryFunctionName", discovery.Function.Lambda.FunctionName(), "The function that finds what lives in networks")
 	output(stack, "DiscoveryQueueUrl", discovery.Queue.QueueUrl(), "Where the accounts and Regions wait that are to be looked at")
 	output(stack, "DiscoveryRoleArn", discovery.Function.Role.RoleArn(), "The role that members' reader roles trust")
@@ -174,25 +168,14 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	return stack
 }
 
-// newDoor makes the allocation function as one of its doors.
-func newDoor(stack awscdk.Stack, id string, props *ServiceProps, door, description string, statements ...map[string]awsiam.PolicyStatement) *gofunction.Function {
-	p := operatorOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
-	p.Environment = maps.Clone(p.Environment)
-	p.Environment[envDoor] = door
-	for _, s := range statements {
-		maps.Copy(p.Statements, s)
-	}
-	return gofunction.NewFunction(stack, id, &p)
-}
-
 // newRequests makes the function that carries out what "CIDR Requested" events
 // ask for, its rule on the bus, and the queue for requests that have no answer.
 // What is told on the bus asks for nothing.
 func newRequests(stack awscdk.Stack, props *ServiceProps, bus awsevents.EventBus) (*gofunction.Function, awssqs.Queue) {
 	dead := schedule.NewDeadLetters(stack, "RequestsDeadLetters", props.removal())
-	requests := newDoor(stack, "Requests", props, "events", "Answers requests on the event bus", map[string]awsiam.PolicyStatement{
-		"DeadLetters": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sqs:SendMessage"), Resources: &[]*string{dead.QueueArn()}}),
-	})
+	p := doorOf(stack, props, "events", "Answers requests on the event bus")
+	p.Statements["DeadLetters"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sqs:SendMessage"), Resources: &[]*string{dead.QueueArn()}})
+	requests := gofunction.NewFunction(stack, "Requests", &p)
 	// Together they end well before a request's id is forgotten, after 24 hours.
 	patience := awscdk.Duration_Hours(jsii.Number(1))
 	requests.Lambda.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{

@@ -223,7 +223,7 @@ def machine(backend):
     network.client("s3").create_bucket(Bucket=bucket)
     [script] = snippets("Requests as events, and direct invocation", "sh")
     env = {**backend.base_env(backend.principals["admin"], backend.region), "AWS_ENDPOINT_URL": backend.emulator, "BUCKET": bucket,
-           "DIRECT_FUNCTION_ARN": stacks.output("cadastre-watch", "DirectFunctionArn")}
+           "DIRECT_FUNCTION_ARN": stacks.output("cadastre-service", "DirectFunctionArn")}
     env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
     done = subprocess.run(["bash", "-euc", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

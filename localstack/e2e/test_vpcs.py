@@ -167,6 +167,16 @@ def test_a_member_makes_a_vpc(world):
     assert len(world.allocations(pool)) == 3
 
 
+def test_a_workflow_makes_a_vpc(world):
+    """In the owner account, by direct invocation."""
+    pool = world.pool("10.12.0.0/16", Locale=OSAKA)
+    answer = network.client("lambda").invoke(FunctionName=network.function("direct"), Payload=json.dumps(
+        {"operation": "CreateVpc", "region": OSAKA, "input": {"Ipv4IpamPoolId": pool, "Ipv4NetmaskLength": 24}}))
+    vpc = json.load(answer["Payload"])["Vpc"]["VpcId"]
+    assert vpcs(network.OWNER, OSAKA)[vpc]["CidrBlock"] == "10.12.0.0/24"
+    assert {c: a["ResourceId"] for c, a in world.allocations(pool).items()} == {"10.12.0.0/24": vpc}
+
+
 def test_rules_refuse_before_anything_is_made(world):
     pool = shared(world, "10.3.0.0/16", OSAKA, AllocationResourceTags=PROD, AllocationMinNetmaskLength=20, AllocationMaxNetmaskLength=28)
     taken = world.vpc("10.3.8.0/24")

@@ -31,18 +31,30 @@ type VPCs interface {
 
 // Vending returns EC2 in an account and Region, by the account's vending role, for
 // a principal of that account. An error says that nothing was asked of EC2.
-type Vending func(ctx context.Context, account, region, principal string) (VPCs, error)
+type Vending[C VPCs] interface {
+	EC2(ctx context.Context, account, region, principal string) (C, error)
+}
 
 // vending makes what takes space from pools.
 type vending struct {
-	ec2       Vending // nil: the deployment has no vending role
-	poolsOnly bool    // what would take space from no pool is refused
+	ec2       func(ctx context.Context, account, region, principal string) (VPCs, error) // nil: the deployment has no vending role
+	poolsOnly bool                                                                       // what would take space from no pool is refused
 }
 
-// WithVending has the operations that make VPCs and subnets make them. With
-// poolsOnly, they refuse a CIDR that comes from no pool.
-func WithVending(ec2 Vending, poolsOnly bool) Option {
-	return func(o *service) { o.vending = vending{ec2, poolsOnly} }
+// WithVending has the operations that make VPCs and subnets make them; if v is nil,
+// they make none. With poolsOnly, they refuse a CIDR that comes from no pool.
+func WithVending[C VPCs, T any, P interface {
+	*T
+	Vending[C]
+}](v P, poolsOnly bool) Option {
+	return func(o *service) {
+		o.vending.poolsOnly = poolsOnly
+		if v != nil {
+			o.vending.ec2 = func(ctx context.Context, account, region, principal string) (VPCs, error) {
+				return v.EC2(ctx, account, region, principal)
+			}
+		}
+	}
 }
 
 // The operations of this file take space for a resource, ask EC2 for it in the

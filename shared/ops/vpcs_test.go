@@ -44,7 +44,7 @@ func (c *cloud) called() {
 	}
 }
 
-func (c *cloud) in(_ context.Context, account, region, principal string) (ops.VPCs, error) {
+func (c *cloud) EC2(_ context.Context, account, region, principal string) (*cloud, error) {
 	c.called()
 	c.who = append(c.who, account+" "+region+" "+principal)
 	return c, c.noRole
@@ -307,7 +307,7 @@ func TestCallsWithoutPools(t *testing.T) {
 	w.refused(t, w.admin, plain[0], "InvalidVpc.Range", "EC2 says")
 	w.cloud.fails = nil
 	w.cloud.calls = nil
-	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud.in, true))
+	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud, true))
 	for _, in := range plain {
 		w.refused(t, w.admin, in, "UnauthorizedOperation", "take it from a pool")
 	}
@@ -350,7 +350,7 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 		faulty.Inject = func(storetest.Call) *storetest.Fault { return inject(int(n.Add(1)-1), w.cloud, true) }
 		w.cloud.before = func() { inject(int(n.Add(1)-1), w.cloud, false) }
 		s := store.New(faulty, store.Options{Region: home, Owner: account, Now: func() time.Time { return w.now }, NewID: newIDs(), Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
-		out, err := ops.New(s, grants(), ops.WithVending(w.cloud.in, false)).Call(w.admin, "CreateVpc", in(four, six))
+		out, err := ops.New(s, grants(), ops.WithVending(w.cloud, false)).Call(w.admin, "CreateVpc", in(four, six))
 		if (out == nil) == (err == nil) {
 			t.Fatalf("the answer is %v, and the error %v", out, err)
 		}

@@ -47,7 +47,7 @@ func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
 		change(&q)
 	}
 	w.store = store.New(w.table, store.Options{Region: home, Owner: account, Quotas: &q, Now: func() time.Time { return w.now }, NewID: newIDs()})
-	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud.in, false))
+	w.registry = ops.New(w.store, grants(), ops.WithVending(w.cloud, false))
 	w.admin = as(account, "admin", "")
 	t.Cleanup(func() { fscktest.Clean(t, w.table, w.now) })
 	return w

@@ -44,26 +44,30 @@ func NewReader(scope constructs.Construct, id string, props *ReaderProps) awsiam
 	return role
 }
 
-// function returns the principal that a function's role is, in whatever session.
+// function returns the principal that roles of functions of one account are, in
+// whatever session.
 // A role made anew has another identity and the same ARN: so it is known by that.
 // Some tell the session's ARN there.
-func function(role awsiam.IRole) awsiam.IPrincipal {
-	owner := role.PrincipalAccount()
-	session := "arn:" + *awscdk.Aws_PARTITION() + ":sts::" + *owner + ":assumed-role/" + *role.RoleName() + "/*"
+func function(roles ...awsiam.IRole) awsiam.IPrincipal {
+	owner := roles[0].PrincipalAccount()
+	var arns []string
+	for _, role := range roles {
+		arns = append(arns, *role.RoleArn(), "arn:"+*awscdk.Aws_PARTITION()+":sts::"+*owner+":assumed-role/"+*role.RoleName()+"/*")
+	}
 	return awsiam.NewAccountPrincipal(owner).WithConditions(&map[string]any{
-		"ArnLike": map[string]any{"aws:PrincipalArn": []string{*role.RoleArn(), session}},
+		"ArnLike": map[string]any{"aws:PrincipalArn": arns},
 	})
 }
 
 // VendingProps are the vending role's.
 type VendingProps struct {
-	Name    string       // the same in every account
-	Trusted awsiam.IRole // the api function's; of another account, made by Role_FromRoleArn
+	Name    string         // the same in every account
+	Trusted []awsiam.IRole // of the functions that make VPCs, all of one account; of another one, made by Role_FromRoleArn
 }
 
 // NewVending makes the role by which VPCs and subnets are made from pools, once in
 // an account. It may tag what it makes, and nothing that is there already, and is
-// assumed by the api function alone.
+// assumed by the functions alone that make them.
 func NewVending(scope constructs.Construct, id string, props *VendingProps) awsiam.Role {
 	var made []*string
 	for _, kind := range []string{"subnet", "vpc"} {
@@ -72,7 +76,7 @@ func NewVending(scope constructs.Construct, id string, props *VendingProps) awsi
 	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
 		RoleName:    &props.Name,
 		Description: jsii.String("Lets Cadastre make VPCs and subnets with CIDRs of its pools"),
-		AssumedBy:   function(props.Trusted),
+		AssumedBy:   function(props.Trusted...),
 		InlinePolicies: policy("Vend",
 			awsiam.PolicyStatementProps{Actions: jsii.Strings(vending.Actions...), Resources: jsii.Strings("*")},
 			awsiam.PolicyStatementProps{

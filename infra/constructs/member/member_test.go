@@ -26,7 +26,7 @@ func TestMemberAccount(t *testing.T) {
 	stack := awscdk.NewStack(app, jsii.String("Member"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("444455556666"), Region: jsii.String("eu-north-1")}})
 	const function, api, bus = "arn:aws:iam::111122223333:role/discovery", "arn:aws:iam::111122223333:role/api", "arn:aws:events:eu-west-1:111122223333:event-bus/cadastre"
 	NewReader(stack, "Reader", &ReaderProps{Name: "cadastre-reader", Trusted: awsiam.Role_FromRoleArn(stack, jsii.String("Function"), jsii.String(function), nil)})
-	NewVending(stack, "Vending", &VendingProps{Name: "CadastreVending", Trusted: awsiam.Role_FromRoleArn(stack, jsii.String("Api"), jsii.String(api), nil)})
+	NewVending(stack, "Vending", &VendingProps{Name: "CadastreVending", Trusted: []awsiam.IRole{awsiam.Role_FromRoleArn(stack, jsii.String("Api"), jsii.String(api), nil)}})
 	NewForwarder(stack, "Forwarder", awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(bus)))
 
 	type object = map[string]any

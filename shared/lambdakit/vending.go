@@ -1,0 +1,37 @@
+package lambdakit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/cadastre-ipam/cadastre/shared/vending"
+)
+
+// The environment of the functions that make VPCs.
+const (
+	EnvVendingRole   = "CADASTRE_VENDING_ROLE"         // the name of the role that makes VPCs in each account; "" if none are made
+	EnvFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY" // true or false: whether CIDRs of VPCs must be from pools; "" is false
+)
+
+// OpenVending returns what makes VPCs, nil if the environment names no role for
+// it, and whether their CIDRs must be from pools. It makes no call to AWS.
+func OpenVending(ctx context.Context) (v *vending.Vending, fromPoolsOnly bool, err error) {
+	if text := os.Getenv(EnvFromPoolsOnly); text != "" {
+		if fromPoolsOnly, err = strconv.ParseBool(text); err != nil {
+			return nil, false, fmt.Errorf("open the vending: %s is %q, and not true or false", EnvFromPoolsOnly, text)
+		}
+	}
+	role := os.Getenv(EnvVendingRole)
+	if role == "" {
+		return nil, fromPoolsOnly, nil
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(os.Getenv(EnvHomeRegion)))
+	if err != nil {
+		return nil, false, fmt.Errorf("open the vending: %w", err)
+	}
+	return vending.New(cfg, role), fromPoolsOnly, nil
+}
