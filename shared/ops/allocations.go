@@ -15,9 +15,7 @@ import (
 )
 
 func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "AllocateIpamPoolCidr", in.ClientToken, given)
+	t, err := token(ctx, "AllocateIpamPoolCidr", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +162,7 @@ var allocationFilters = derived[types.IpamPoolAllocation]{
 }
 
 func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamPoolAllocations", given, in.MaxResults, in.NextToken, maxScan)
+	p, err := newPage(ctx, "GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, maxScan)
 	if err != nil {
 		return nil, err
 	}
@@ -202,9 +198,7 @@ func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocati
 }
 
 func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPoolAllocationsInput) (*ec2.DescribeIpamPoolAllocationsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamPoolAllocations", given, in.MaxResults, in.NextToken, maxScan)
+	p, err := newPage(ctx, "DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, maxScan)
 	if err != nil {
 		return nil, err
 	}

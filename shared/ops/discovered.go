@@ -63,9 +63,7 @@ func (o service) discoveredAccounts(ctx context.Context, discovery, region, afte
 }
 
 func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDiscoveredAccountsInput) (*ec2.GetIpamDiscoveredAccountsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamDiscoveredAccounts", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamDiscoveredAccounts", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -218,9 +216,7 @@ func (o service) samples(ctx context.Context, p page, discovery, region string) 
 }
 
 func (o service) getDiscoveredResources(ctx context.Context, in *ec2.GetIpamDiscoveredResourceCidrsInput) (*ec2.GetIpamDiscoveredResourceCidrsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamDiscoveredResourceCidrs", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamDiscoveredResourceCidrs", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -270,9 +266,7 @@ func showDiscoveredResource(s *sample) types.IpamDiscoveredResourceCidr {
 // it shows of the Region's oldest sample is the oldest last complete run of an
 // account that has had one.
 func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDiscoveredPublicAddressesInput) (*ec2.GetIpamDiscoveredPublicAddressesOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamDiscoveredPublicAddresses", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamDiscoveredPublicAddresses", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

@@ -85,9 +85,7 @@ func (o service) follow(ctx context.Context, discoveries ...*ipam.Discovery) err
 }
 
 func (o service) createDiscovery(ctx context.Context, in *ec2.CreateIpamResourceDiscoveryInput) (*ec2.CreateIpamResourceDiscoveryOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "CreateIpamResourceDiscovery", in.ClientToken, given)
+	t, err := token(ctx, "CreateIpamResourceDiscovery", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -221,9 +219,7 @@ func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResource
 }
 
 func (o service) describeDiscoveries(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveriesInput) (*ec2.DescribeIpamResourceDiscoveriesOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamResourceDiscoveries", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpamResourceDiscoveries", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -267,9 +263,7 @@ func (o service) associations() kind[ipam.DiscoveryAssociation] {
 // shared, so it is one of the IPAM's own account; only an IPAM of the account
 // that the deployment belongs to may have those of others.
 func (o service) associateDiscovery(ctx context.Context, in *ec2.AssociateIpamResourceDiscoveryInput) (*ec2.AssociateIpamResourceDiscoveryOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "AssociateIpamResourceDiscovery", in.ClientToken, given)
+	t, err := token(ctx, "AssociateIpamResourceDiscovery", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -317,9 +311,7 @@ func (o service) disassociateDiscovery(ctx context.Context, in *ec2.Disassociate
 }
 
 func (o service) describeAssociations(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveryAssociationsInput) (*ec2.DescribeIpamResourceDiscoveryAssociationsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamResourceDiscoveryAssociations", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpamResourceDiscoveryAssociations", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

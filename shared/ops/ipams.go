@@ -22,9 +22,7 @@ func (o service) ipams() kind[ipam.IPAM] {
 }
 
 func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.CreateIpamOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "CreateIpam", in.ClientToken, given)
+	t, err := token(ctx, "CreateIpam", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +188,7 @@ func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.
 }
 
 func (o service) describeIPAMs(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpams", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpams", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

@@ -309,6 +309,12 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 	if digest(same[0]) != digest(same[1]) {
 		t.Error("no list and an empty one differ")
 	}
+	if digest(same[0]) != digest(&ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), ClientToken: text("t"), DryRun: new(bool)}) {
+		t.Error("a pointer, a ClientToken or a DryRun tells requests apart")
+	}
+	if digest(ec2.DescribeIpamsInput{}) != digest(ec2.DescribeIpamsInput{MaxResults: new(int32), NextToken: text("t"), DryRun: new(bool)}) {
+		t.Error("pages of a list are told apart")
+	}
 	different := []any{
 		same[0],
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), Description: text("")},

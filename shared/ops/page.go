@@ -42,10 +42,10 @@ type page struct {
 }
 
 // newPage reads MaxResults and NextToken. size is the number of outputs of a
-// page if MaxResults is not given. in is the operation's input without these
-// two and DryRun: a token goes on with the request that it was given for and
-// with no other. It names the caller's own objects only, and where it leads is
-// checked like any input, so it needs no secret.
+// page if MaxResults is not given. in is the operation's input: a token goes on
+// with the request that it was given for and with no other, but for MaxResults.
+// It names the caller's own objects only, and where it leads is checked like any
+// input, so it needs no secret.
 func newPage(ctx context.Context, operation string, in any, maxResults *int32, nextToken *string, size int) (page, error) {
 	p := page{size: size, bound: digest(operation, CallerFrom(ctx).Account, in)[:32]}
 	if maxResults != nil {

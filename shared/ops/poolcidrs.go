@@ -24,9 +24,7 @@ var (
 const uniqueLocalMin, uniqueLocalMax = 9, 60
 
 func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoolCidrInput) (*ec2.ProvisionIpamPoolCidrOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "ProvisionIpamPoolCidr", in.ClientToken, given)
+	t, err := token(ctx, "ProvisionIpamPoolCidr", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +125,7 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 }
 
 func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput) (*ec2.GetIpamPoolCidrsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamPoolCidrs", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

@@ -31,9 +31,7 @@ func (o service) reachablePools() kind[ipam.Pool] {
 }
 
 func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ec2.CreateIpamPoolOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "CreateIpamPool", in.ClientToken, given)
+	t, err := token(ctx, "CreateIpamPool", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -323,9 +321,7 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 }
 
 func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamPools", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpamPools", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

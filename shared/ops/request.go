@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,9 +34,8 @@ func own(ctx context.Context, m *ipam.Meta) error {
 	return nil
 }
 
-// token returns what makes the request idempotent. in is the operation's input
-// without ClientToken and DryRun: the rest is what has to be the same when the
-// token is.
+// token returns what makes the request idempotent. in is the operation's input,
+// which has to be the same when the token is.
 func token(ctx context.Context, operation string, clientToken *string, in any) (store.Token, error) {
 	value := aws.ToString(clientToken)
 	if len(value) > maxClientToken || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -44,8 +44,13 @@ func token(ctx context.Context, operation string, clientToken *string, in any) (
 	return store.Token{Account: CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
 }
 
-// digest returns a digest of what is given in the structs and strings. It is
-// the same for the same members and values, whatever protocol they came by.
+// aside are the members of inputs that are no part of what is asked for: they
+// say which page of it, which attempt, or whether to do it at all.
+var aside = []string{"ClientToken", "DryRun", "MaxResults", "NextToken"}
+
+// digest returns a digest of what is asked for in the structs and strings. It is
+// the same for the same members and values but those aside, whatever protocol
+// they came by.
 func digest(parts ...any) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -62,7 +67,7 @@ func canonical(w io.Writer, v reflect.Value) {
 		canonical(w, v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && !missing(v.Field(i)) {
+			if f := v.Type().Field(i); f.IsExported() && !missing(v.Field(i)) && !slices.Contains(aside, f.Name) {
 				fmt.Fprintf(w, "%s{", f.Name)
 				canonical(w, v.Field(i))
 				io.WriteString(w, "}")

@@ -19,9 +19,7 @@ import (
 // among them: GetIpamDiscoveredResourceCidrs lists those. A CIDR that was not
 // checked yet, or a status that does not apply to it, shows no status.
 func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "GetIpamResourceCidrs", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,7 @@ func (o service) scopes() kind[ipam.Scope] {
 }
 
 func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) (*ec2.CreateIpamScopeOutput, error) {
-	given := *in
-	given.ClientToken, given.DryRun = nil, nil
-	t, err := token(ctx, "CreateIpamScope", in.ClientToken, given)
+	t, err := token(ctx, "CreateIpamScope", in.ClientToken, in)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +88,7 @@ func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) 
 }
 
 func (o service) describeScopes(ctx context.Context, in *ec2.DescribeIpamScopesInput) (*ec2.DescribeIpamScopesOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamScopes", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpamScopes", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

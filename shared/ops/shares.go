@@ -162,9 +162,7 @@ func shareOf(id, to *string) (pool, principal string, err error) {
 // describeShares lists the shares of the caller's pools, by ascending pool and
 // principal.
 func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesInput) (*DescribeIpamPoolSharesOutput, error) {
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeIpamPoolShares", given, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "DescribeIpamPoolShares", in, in.MaxResults, in.NextToken, 1000)
 	if err != nil {
 		return nil, err
 	}

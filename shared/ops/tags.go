@@ -242,9 +242,7 @@ func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*
 	if n := in.MaxResults; n != nil && (*n < fewest || *n > most) {
 		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, most)
 	}
-	given := *in
-	given.MaxResults, given.NextToken, given.DryRun = nil, nil, nil
-	p, err := newPage(ctx, "DescribeTags", given, in.MaxResults, in.NextToken, most)
+	p, err := newPage(ctx, "DescribeTags", in, in.MaxResults, in.NextToken, most)
 	if err != nil {
 		return nil, err
 	}
