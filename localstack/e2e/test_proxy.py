@@ -1,0 +1,69 @@
+"""The plain AWS CLI through the proxy that signs anew, against the deployment:
+VPCs out of pools, which Cadastre makes, and others, which EC2 does. With IAM
+enforced. How the proxy signs and what else it routes is proxy_test.go's."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+import network
+from conftest import build
+from test_network import OSAKA, members  # noqa: F401: a fixture
+from test_vpcs import PROD, gone, vpcs, world  # noqa: F401: a fixture
+
+pytestmark = pytest.mark.emulator
+
+
+class Proxy:
+    """The program, as the README starts it."""
+
+    def __init__(self, backend, log):
+        self.backend, self.principal, self.log = backend, backend.principals["admin"], log
+        self.process = subprocess.Popen(
+            [str(build("cadastre-proxy", "./shared/resign/cmd/cadastre-proxy")), "-endpoint", backend.endpoint, "-region", backend.region,
+             "-listen", "127.0.0.1:0", "-ec2-endpoint", backend.emulator],
+            env=backend.base_env(self.principal, backend.region), stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
+        name, _, self.address = self.process.stdout.readline().strip().partition("=")
+        assert name == "export AWS_ENDPOINT_URL_EC2", log.read_text()
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(40) == 0, self.log.read_text()
+
+    def cli(self, *arguments, region=OSAKA):
+        """What `aws ec2` prints, as JSON or the text of its failure."""
+        env = {**self.backend.base_env(self.principal, region), "AWS_ENDPOINT_URL_EC2": self.address}
+        done = subprocess.run([self.backend.aws, "ec2", *arguments, "--output", "json"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+    def calls(self):
+        """The calls so far, each with where it went."""
+        return re.findall(r"action=(\S+) target=(\S+)", self.log.read_text())
+
+
+@pytest.fixture
+def proxy(backend, tmp_path):
+    p = Proxy(backend, tmp_path / "proxy.log")
+    yield p
+    p.stop()
+
+
+def test_vpcs_by_the_plain_cli(world, proxy):  # noqa: F811
+    pool = world.pool("10.13.0.0/16", Locale=OSAKA, AllocationResourceTags=PROD)
+    tags = ("--tag-specifications", "ResourceType=vpc,Tags=[{Key=environment,Value=prod}]")
+    made = proxy.cli("create-vpc", "--ipv4-ipam-pool-id", pool, "--ipv4-netmask-length", "24", *tags)["Vpc"]
+    assert made["CidrBlock"] == "10.13.0.0/24"
+    refusal = proxy.cli("create-vpc", "--ipv4-ipam-pool-id", pool, "--ipv4-netmask-length", "24")
+    assert "(InvalidParameterValue)" in refusal and "environment=prod" in refusal
+    plain = proxy.cli("create-vpc", "--cidr-block", "172.16.0.0/24")["Vpc"]
+    assert plain["CidrBlock"] == "172.16.0.0/24"
+    listed = proxy.cli("describe-vpcs")["Vpcs"]
+    assert proxy.calls() == [("CreateVpc", "cadastre"), ("CreateVpc", "cadastre"), ("CreateVpc", "ec2"), ("DescribeVpcs", "ec2")]
+
+    assert {v["VpcId"]: v["CidrBlock"] for v in listed} == {made["VpcId"]: "10.13.0.0/24", plain["VpcId"]: "172.16.0.0/24"}
+    assert vpcs(network.OWNER, OSAKA).keys() == {made["VpcId"], plain["VpcId"]}
+    assert {c: (a["ResourceType"], a["ResourceId"]) for c, a in world.allocations(pool).items()} == {"10.13.0.0/24": ("vpc", made["VpcId"])}
+    world.discover()
+    gone(world, network.OWNER, OSAKA, made["VpcId"], pool)
