@@ -32,6 +32,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
@@ -46,6 +47,10 @@ const (
 )
 
 const allocate = "AllocateIpamPoolCidr"
+
+// margin is how long before the end of the invocation work stops, to answer and
+// to leave a record.
+const margin = time.Second
 
 // Registry carries out operations for the context's caller.
 type Registry interface {
@@ -85,7 +90,9 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.Raw
 	if h.refuser == nil {
 		door, name = h.invoke, telemetry.Unknown
 	}
-	answer, operation, err := door(ctx, payload)
+	work, cancel := lambdakit.BeforeEnd(ctx, margin)
+	defer cancel()
+	answer, operation, err := door(work, payload)
 	if operation != "" {
 		name = operation
 	}

@@ -455,6 +455,38 @@ func TestStableKeyByEvent(t *testing.T) {
 	w.clean()
 }
 
+// hanging answers nothing until its context ends.
+type hanging struct{ Registry }
+
+func (h hanging) Call(ctx context.Context, _ string, _ any) (any, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// What hangs is given up while there is time to say so, and a request that hangs
+// is no refusal: it comes again.
+func TestAnswersBeforeTheEnd(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		door    *Handler
+		payload json.RawMessage
+	}{
+		{NewDirect(func(ops.Authorizer) Registry { return hanging{w.direct.registry} }, owner, home), json.RawMessage(`{"operation": "DescribeIpams"}`)},
+		{NewEvents(hanging{}, w.events.refuser, home), event("hangs", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)
+		_, err := c.door.Handle(ctx, c.payload)
+		if e, ok := errors.AsType[messages.InvokeResponse_Error](err); !ok || e.Type != string(ipam.CodeInternalError) {
+			t.Errorf("%s: answered %v", c.payload, err)
+		}
+		if end, _ := ctx.Deadline(); time.Until(end) < margin/2 {
+			t.Errorf("%s: answered with %v left", c.payload, time.Until(end))
+		}
+		cancel()
+	}
+	w.expect("hangs")
+}
+
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
@@ -40,6 +41,10 @@ const description = "openapi.json"
 // maxAnswer is what an answer's body may take of the 6 MB that Lambda admits
 // for the whole answer, as it is escaped there.
 const maxAnswer = 6<<20 - 64<<10
+
+// margin is how long before the end of the invocation work stops: who called is
+// told that it failed, and with which request id, rather than nothing.
+const margin = time.Second
 
 // Options are the handler's dependencies. The zero value is complete.
 type Options struct {
@@ -137,7 +142,8 @@ func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentTy
 	if r.caller, err = caller(&r.event); err != nil {
 		return nil, "", err
 	}
-	ctx = ops.WithCaller(ctx, r.caller)
+	ctx, cancel := lambdakit.BeforeEnd(ops.WithCaller(ctx, r.caller), margin)
+	defer cancel()
 	switch r.event.HTTPMethod + " " + r.event.Resource {
 	case "POST /", "GET /":
 		return h.query(ctx, r)

@@ -34,6 +34,7 @@ type world struct {
 	log     bytes.Buffer
 	fail    error
 	many    int
+	hang    bool
 }
 
 func newWorld() *world {
@@ -53,6 +54,10 @@ func newWorld() *world {
 		})
 	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read, Paginated: true, Summary: "Lists IPAMs"},
 		func(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+			if w.hang { // as a call of the table that is not answered
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
 			out := &ec2.DescribeIpamsOutput{}
 			for range w.many {
 				out.Ipams = append(out.Ipams, types.Ipam{Description: aws.String(strings.Repeat(`"`, 1000))})
@@ -108,6 +113,27 @@ func (w *world) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) ev
 		t.Fatal(err)
 	}
 	return a
+}
+
+// What hangs is given up while there is time to say so: Lambda would end the
+// function, and API Gateway answer something that no SDK knows.
+func TestAnswersBeforeTheEnd(t *testing.T) {
+	w := newWorld()
+	w.hang = true
+	ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)
+	defer cancel()
+	e := event(t, form("Action=DescribeIpams"))
+	e.RequestContext.Identity.UserArn = "arn:aws:iam::111122223333:user/reader"
+	a, err := w.Handle(ctx, Event{APIGatewayProxyRequest: e})
+	if end, _ := ctx.Deadline(); err != nil || time.Until(end) < margin/2 {
+		t.Fatalf("answered %v with %v left", err, time.Until(end))
+	}
+	if a.StatusCode != 500 || !strings.Contains(a.Body, "<Code>InternalError</Code>") || !strings.Contains(a.Body, e.RequestContext.RequestID) {
+		t.Errorf("answered %d %s", a.StatusCode, a.Body)
+	}
+	if !strings.Contains(w.log.String(), "context deadline exceeded") {
+		t.Errorf("logged %s", &w.log)
+	}
 }
 
 // The answers to good and bad requests of both protocols, whole.

@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -239,11 +240,7 @@ func digest(parts ...string) string {
 // before returns a context that ends so many reserves before the invocation
 // does.
 func (r *request) before(ctx context.Context, reserves int) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, deadline.Add(-time.Duration(reserves)*r.h.o.Reserve))
+	return lambdakit.BeforeEnd(ctx, time.Duration(reserves)*r.h.o.Reserve)
 }
 
 // call carries out an operation, again and again while it may succeed later.

@@ -131,11 +131,8 @@ type task struct {
 
 // Handle works on an event and logs one record for each piece of work.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
-		defer cancel()
-	}
+	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
+	defer cancel()
 	switch {
 	case len(e.Records) > 0:
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil

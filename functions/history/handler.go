@@ -98,11 +98,8 @@ func New(s Store, scans Scans, bus *Bus, o Options) *Handler {
 // they come in order.
 func (h *Handler) Handle(ctx context.Context, e lambdaevents.DynamoDBEvent) (lambdaevents.DynamoDBEventResponse, error) {
 	start := h.now()
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
-		defer cancel()
-	}
+	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
+	defer cancel()
 	failed, told := make([]error, len(e.Records)), make([][]message, len(e.Records))
 	var g errgroup.Group
 	g.SetLimit(sideBySide)

@@ -1,7 +1,8 @@
 // Command provisioning is the Lambda function that finishes what one
 // transaction cannot: cascading deletes, what is left of resource discoveries
-// and their associations, and splits that their request abandoned. Work is noted in the table's partition store.WorkPK, in the same
-// transaction that begins it. The function is invoked
+// and their associations, and splits that their request abandoned. Work is noted
+// in the table's partition store.WorkPK, in the same transaction that begins it.
+// The function is invoked
 //
 //   - by the table's stream, with the notes that were inserted: the work is
 //     begun at once. What is not finished is a partial-batch failure, and comes
@@ -82,11 +83,8 @@ type Event struct {
 // piece. A batch is answered with the record to retry from. A sweep fails if
 // any work failed; what merely remains is the next sweep's.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
-		defer cancel()
-	}
+	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
+	defer cancel()
 	switch {
 	case len(e.Records) > 0:
 		return lambdakit.Stream(ctx, e.DynamoDBEvent, h.record), nil
