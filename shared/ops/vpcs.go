@@ -93,7 +93,8 @@ func (o service) request(ctx context.Context, operation string, a ask, r ipam.Re
 	if a.cidr != nil && a.length != nil {
 		return q, combination("The parameter '%s' may not be used in combination with '%s'.", a.parameter("NetmaskLength"), a.cidrParameter())
 	}
-	q.Request = ipam.AllocateRequest{Length: parseLength(a.length), Region: r.Region, HomeRegion: o.store.Region()}
+	// Not the caller's Region: the resource's must be the locale, which says more.
+	q.Request = ipam.AllocateRequest{Length: parseLength(a.length)}
 	if q.Request.CIDR, err = parseCIDR(a.cidrParameter(), a.cidr); err != nil {
 		return q, err
 	}

@@ -175,7 +175,7 @@ func TestVPCsUnderRules(t *testing.T) {
 		phrase string
 	}{
 		{"without the tag", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four}, "InvalidParameterValue", "missing one or more of the resource tags"},
-		{"in another Region", as(account, "admin", "eu-west-1"), &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod}, "InvalidParameterValue", "is not in the current region eu-west-1"},
+		{"in another Region", as(account, "admin", "eu-west-1"), &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod}, "InvalidParameterValue", "is not in the current region eu-west-1. Its locale is "},
 		{"too large", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, Ipv4NetmaskLength: aws.Int32(17), TagSpecifications: prod}, "InvalidParameterValue", "shorter than the allocation minimum"},
 		{"by CIDR and length", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, CidrBlock: aws.String("10.0.0.0/24"), Ipv4NetmaskLength: aws.Int32(24)}, "InvalidParameterCombination", "'Ipv4NetmaskLength' may not be used in combination with 'CidrBlock'"},
 		{"a CIDR outside the pool", w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, CidrBlock: aws.String("10.9.0.0/24"), TagSpecifications: prod}, "InvalidParameterValue", "not contained"},
