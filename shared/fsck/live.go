@@ -273,21 +273,22 @@ func (t *table) checkLive() {
 
 // lives returns what finds the rows that make space of a pool unfit to be given to
 // another: those at p that no other of them holds, by ascending address. The VPC
-// that a pool is laid over is none of them.
+// that a pool is laid over there is none of them.
 func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
-	rows := t.sorted()
+	rows, laid := t.sorted(), t.laid()
 	outer, at := outermost(rows), make(map[place][]*liveRow)
 	for _, l := range rows {
 		k := place{l.scope, l.CIDR}
 		at[k] = append(at[k], l)
 	}
 	return func(pool *object, p netip.Prefix) []*liveRow {
-		if pool.SourceResource == nil {
+		around := laid(pool, p)
+		if around == "" {
 			return overlapping(outer[pool.Scope], p)
 		}
 		for bits := range p.Bits() {
 			for _, l := range at[place{pool.Scope, netip.PrefixFrom(p.Addr(), bits).Masked()}] {
-				if l.ID != pool.SourceResource.ID {
+				if l.ID != around {
 					return []*liveRow{l}
 				}
 			}
@@ -300,11 +301,33 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 			if l.scope != pool.Scope || !within(l.CIDR, p) {
 				break
 			}
-			if l.ID != pool.SourceResource.ID {
+			if l.ID != around {
 				in = append(in, l)
 			}
 		}
 		return outermost(in)[pool.Scope]
+	}
+}
+
+// laid returns what finds the VPC that a pool is laid over at p, "" if it is laid
+// over none there: a VPC that is gone has left its block to the pool.
+func (t *table) laid() func(pool *object, p netip.Prefix) string {
+	over := make(map[place]string)
+	for i := range t.taken {
+		if b := &t.taken[i]; b.plan != "" {
+			over[place{b.plan, b.cidr}] = b.resource
+		}
+	}
+	return func(pool *object, p netip.Prefix) string {
+		if pool.SourceResource == nil {
+			return ""
+		}
+		for bits := range p.Bits() + 1 {
+			if vpc := over[place{pool.id, netip.PrefixFrom(p.Addr(), bits).Masked()}]; vpc != "" {
+				return vpc
+			}
+		}
+		return ""
 	}
 }
 

@@ -114,7 +114,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, around: pool.Around()}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool}
 	if q.For == nil {
 		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
 	} else if err := pool.CheckResource(q.For); err != nil {

@@ -506,7 +506,7 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 }
 
 // releaseIf is releaseBlock if the block, as it is now, is still to be given back.
-// One over which a planning pool is laid goes to that pool.
+// One over which a planning pool is laid goes to that pool, once its VPC is gone.
 func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, still func(ipam.Taken) bool) error {
 	space := pool.Space()
 	var rest *ipam.Taken
@@ -524,7 +524,7 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		}
 		rest, held = nil, false
 		if now.Plan != "" {
-			return handOn(pool, now), nil
+			return s.handOn(ctx, pool, now)
 		}
 		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
 		if err != nil {
@@ -541,7 +541,10 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		return err
 	}
 	if held {
-		_, err := s.shrink(ctx, pool.Scope, space, pool.Around(), t.CIDR)
+		around, err := s.laidOver(ctx, pool, t.CIDR)
+		if err == nil {
+			_, err = s.shrink(ctx, pool.Scope, space, around, t.CIDR)
+		}
 		return err
 	}
 	if rest == nil {

@@ -347,7 +347,7 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam
 		var marking []string
 		wrote := false
 		err := s.commit(ctx, "cover "+p.String(), nil, func(attempt) ([]Write, error) {
-			c := covering{s: s, marked: marked, of: r.ID}
+			c := covering{s: s, scope: scope, marked: marked, of: r}
 			err := c.space(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, "")
 			if err != nil && !errors.Is(err, errEnough) {
 				return nil, err
@@ -370,7 +370,8 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam
 // covering collects the writes of one transaction of cover.
 type covering struct {
 	s       *Store
-	of      string // the resource
+	scope   string
+	of      *ipam.Resource
 	marked  map[string]bool
 	marking []string
 	writes  []Write
@@ -384,7 +385,15 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			return err
 		}
 		taken = append(taken, t.CIDR)
-		if below := t.Below(); below != "" && aroundOf(t) != c.of {
+		if back, err := c.s.handBack(ctx, c.scope, space, owner, t, c.of); err != nil {
+			return err
+		} else if back != nil {
+			if err := c.add(back...); err != nil {
+				return err
+			}
+			continue // the pool is laid over the resource
+		}
+		if below := t.Below(); below != "" && aroundOf(t) != c.of.ID {
 			in := p
 			if ipam.Within(t.CIDR, in) {
 				in = t.CIDR
@@ -495,7 +504,7 @@ func clip(blocks []netip.Prefix, p netip.Prefix) []netip.Prefix {
 // it into a hold if resources live in it: then held is true, and Reconcile is to
 // follow. rest is the split that they leave behind, if any.
 func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []Write, rest *ipam.Taken, held bool, err error) {
-	live, err := s.liveIn(ctx, pool.Scope, pool.Around(), t.CIDR)
+	live, err := s.liveInPool(ctx, pool, t.CIDR)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -511,7 +520,7 @@ func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.T
 // caller whom t.may lets have the space of what lives there.
 func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
 	allowed := func() error {
-		live, err := s.liveIn(ctx, t.scope, t.around, t.want.CIDR)
+		live, err := s.liveFor(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -529,6 +538,15 @@ func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
 		return nil, err
 	}
 	return &hold, nil
+}
+
+// liveFor returns what lives in the CIDR that is wanted.
+func (s *Store) liveFor(ctx context.Context, t taking) ([]*ipam.ResourceCIDR, error) {
+	around, err := s.laidOver(ctx, t.planning, t.want.CIDR)
+	if err != nil {
+		return nil, err
+	}
+	return s.liveIn(ctx, t.scope, around, t.want.CIDR)
 }
 
 // errNothingLives says that a hold is in the way of space in which nothing lives

@@ -15,7 +15,10 @@ import (
 // stands in no one's way there.
 //
 // When the VPC goes and the pool still has the CIDR, the block becomes the pool's,
-// as that of any child pool is: then deprovisioning gives it back.
+// as that of any child pool is: then deprovisioning gives it back, and whatever comes
+// to live there is in the way. When the very VPC comes back with the very CIDR, the
+// block is its again. So it is the block that says whether the pool is laid over the
+// VPC, and the pool only over which it may be.
 
 // plan returns the writes that provision a CIDR of its VPC to a planning pool,
 // pending until what lives there is held. c is the CIDR to be, and is filled in.
@@ -50,6 +53,8 @@ func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ip
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.Plan)
 	}
 	c.CIDR, c.Owner, c.Source, c.AllocationID, c.State = p, pool.Owner, source, t.AllocationID, ipam.CIDRProvisioned
+	// The allocation is the VPC's: it does not tell that the token has made a root before.
+	c.ID = ipam.DeriveID(ipam.IDPoolCIDR, s.o.NewID())
 	answer := *c
 	c.State = ipam.CIDRPendingProvision
 	root := ipam.Root{ID: c.ID, Bits: p.Bits()}
@@ -71,16 +76,69 @@ func unplan(pool *ipam.Pool, c *ipam.PoolCIDR) Write {
 	}}
 }
 
+// laidOver returns the VPC that a pool is laid over at p, "" if it is laid over none
+// there.
+func (s *Store) laidOver(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (string, error) {
+	if pool == nil || pool.SourceResource == nil {
+		return "", nil
+	}
+	t, ok, err := s.blocker(ctx, pool.SourceSpace(), p)
+	if err != nil || !ok || t.Plan != pool.ID {
+		return "", err
+	}
+	return t.ResourceID, nil
+}
+
+// liveInPool is liveIn for a pool.
+func (s *Store) liveInPool(ctx context.Context, pool *ipam.Pool, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+	around, err := s.laidOver(ctx, pool, p)
+	if err != nil {
+		return nil, err
+	}
+	return s.liveIn(ctx, pool.Scope, around, p)
+}
+
 // handOn returns the writes that make the block of a VPC that is gone that of the
-// planning pool over it; pool is the one that the block is in.
-func handOn(pool *ipam.Pool, t ipam.Taken) []Write {
+// planning pool over it; pool is the one that the block is in. There are none while
+// the VPC lives. Whether it does is read behind the block, as ever: who finds it
+// later marks the block, or finds it handed on.
+func (s *Store) handOn(ctx context.Context, pool *ipam.Pool, t ipam.Taken) ([]Write, error) {
+	row := liveKey(pool.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: t.ResourceID, CIDR: t.CIDR})
+	read, err := s.table.BatchGet(ctx, []Key{row})
+	if err != nil || read[row] != nil && read[row].num(attrIgnored) == 0 {
+		return nil, err
+	}
 	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindPool, Owner: pool.Owner, ResourceID: t.Plan, ResourceRegion: pool.Locale}
 	writes := append(blockWrites(pool.Space(), turn(t, to)), Write{
 		Op: OpUpdate, Key: AllocationKey(t.AllocationID),
 		Set: Item{attrKind: str(string(to.Kind)), attrOwner: str(to.Owner)}, Remove: []string{attrDigest},
 		If: Cond{Equal: Item{attrState: str(allocationActive)}},
 	})
-	return append(writes, listForeign(OpDelete, pool, t)...)
+	return append(writes, listForeign(OpDelete, pool, t)...), nil
+}
+
+// handBack returns the writes that undo handOn, once the VPC with a row in the scope
+// has come back; none if the block t of a pool is not one that was handed on by that.
+// space and owner are those that the block is in.
+func (s *Store) handBack(ctx context.Context, scope string, space ipam.SpaceID, owner string, t ipam.Taken, vpc *ipam.Resource) ([]Write, error) {
+	if t.Kind != ipam.KindPool || t.CIDR != vpc.CIDR || vpc.Type != ipam.ResourceVPC {
+		return nil, nil
+	}
+	plan, err := one(ctx, s.Pools, t.ResourceID)
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	if r := plan.SourceResource; r == nil || *r != (ipam.SourceResource{ID: vpc.ID, Owner: vpc.Owner, Region: vpc.Region}) {
+		return nil, nil
+	}
+	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindVPC, Owner: vpc.Owner, ResourceID: vpc.ID, ResourceRegion: vpc.Region, Plan: plan.ID}
+	writes := append(blockWrites(space, turn(t, to)),
+		Write{
+			Op: OpUpdate, Key: AllocationKey(t.AllocationID), Set: Item{attrKind: str(string(to.Kind)), attrOwner: str(to.Owner)},
+			If: Cond{Equal: Item{attrState: str(allocationActive)}},
+		},
+		s.noteLive(scope, t.CIDR)) // what was held for it in the pool is too much now
+	return append(writes, listForeign(OpPut, &ipam.Pool{Meta: ipam.Meta{ID: string(space), Owner: owner}}, to)...), nil
 }
 
 // HasFrom reports whether a VPC has a CIDR of the family from a pool, as far as

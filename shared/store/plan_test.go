@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
 // planning makes a resource planning pool over a VPC.
@@ -258,5 +260,139 @@ func TestEndOfAPlannedPool(t *testing.T) {
 		t.Errorf("left are %d pools", len(pools))
 	}
 	l.now = l.now.Add(time.Hour)
+	l.settled()
+}
+
+// monitor has a VPC's CIDR watched or ignored.
+func (l *landscape) monitor(v ipam.Resource, watched bool, from, to string) {
+	l.Helper()
+	l.now = l.now.Add(time.Second)
+	_, err := l.store.Monitor(l.Context(), store.Monitor{Scope: from, Destination: to, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: watched, May: func(_, _ *ipam.Scope) error { return nil }})
+	l.must(err)
+}
+
+// A VPC under a planning pool goes and comes back, and has its space again.
+func TestPlanningOfAVPCThatComesBack(t *testing.T) {
+	for name, away := range map[string]func(l *landscape, v ipam.Resource, subnets []ipam.Resource) (back func()){
+		"gone": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
+			l.vanish(v)
+			return func() { l.observe(v) }
+		},
+		"gone with its subnets": func(l *landscape, v ipam.Resource, subnets []ipam.Resource) func() {
+			for _, s := range subnets {
+				l.vanish(s)
+			}
+			l.vanish(v)
+			return func() {
+				l.observe(v)
+				for _, s := range subnets {
+					l.observe(s)
+				}
+			}
+		},
+		"ignored": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
+			l.monitor(v, false, l.ipam.PrivateScope, "")
+			return func() { l.monitor(v, true, l.ipam.PrivateScope, "") }
+		},
+		"moved": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
+			scope, _ := l.lab()
+			l.monitor(v, true, l.ipam.PrivateScope, scope.ID)
+			return func() { l.monitor(v, true, scope.ID, l.ipam.PrivateScope) }
+		},
+	} {
+		for _, importing := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				l := newLandscape(t)
+				_, _, v, subnets := planned(l, importing)
+				before := taken(l)
+				back := away(l, v, subnets)
+				l.settled()
+				back()
+				l.settled()
+				if have := taken(l); have != before {
+					t.Errorf("taken is\n%s\nwant\n%s", have, before)
+				}
+				l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+			})
+		}
+	}
+}
+
+// The VPC is back with a larger CIDR around that of the planning pool.
+func TestPlanningOfAVPCThatComesBackLarger(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, subnets := planned(l, false)
+	for _, r := range append(subnets, v) {
+		l.vanish(r)
+	}
+	l.settled()
+	v.CIDR = netip.MustParsePrefix("10.0.0.0/19")
+	l.observe(v)
+	l.settled()
+	c := l.deprovision(plan, "10.0.0.0/20")
+	fscktest.Clean(t, l.memory, l.now)
+	if c.State != ipam.CIDRDeprovisioned {
+		t.Errorf("%s: %s", c.State, c.Failure)
+	}
+	if a, err := l.allocate(watcher, source, 0, "10.0.0.0/24"); err == nil {
+		t.Errorf("%s was given", a.CIDR)
+	}
+	l.settled()
+}
+
+// A VPC that is seen again while its block is given to the planning pool.
+func TestPlanningOfAVPCThatComesBackMeanwhile(t *testing.T) {
+	l := newLandscape(t)
+	_, _, v, _ := planned(l, false)
+	before := taken(l)
+	f := l.found(v)
+	l.now = l.now.Add(time.Second)
+	came := false
+	table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
+		if !came && slices.ContainsFunc(c.Writes, func(w store.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
+			came = true
+			l.observe(v)
+		}
+		return nil
+	}}
+	_, err := l.on(table).Vanish(t.Context(), f, l.now.UnixMilli())
+	l.must(err)
+	if !came {
+		t.Error("nothing was given to the pool")
+	}
+	fscktest.Clean(t, l.memory, l.now)
+	l.settled()
+	if have := taken(l); have != before {
+		t.Errorf("taken is\n%s\nwant\n%s", have, before)
+	}
+	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+}
+
+// A token that is used again once its record has gone makes a root with an id of
+// its own.
+func TestPlanningTokenUsedAgain(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, _, _ := planned(l, false)
+	other := vpc("vpc-2", "10.0.64.0/20")
+	l.observe(other)
+	second := l.planning(source, other.ID, false)
+	l.deprovision(plan, "10.0.0.0/20")
+	ids := map[string]bool{}
+	for _, c := range []struct {
+		p    *ipam.Pool
+		cidr string
+	}{{plan, "10.0.0.0/20"}, {second, "10.0.64.0/20"}} {
+		q := store.Provision{Token: store.Token{Account: watcher, Operation: "ProvisionIpamPoolCidr", Value: "again", Digest: c.cidr}, Pool: c.p.ID, CIDR: netip.MustParsePrefix(c.cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+		made, err := l.store.Provision(t.Context(), q)
+		l.must(err)
+		if again, err := l.store.Provision(t.Context(), q); err != nil || again.ID != made.ID {
+			t.Errorf("%+v, %v; want %+v", again, err, made)
+		}
+		if ids[made.ID] {
+			t.Errorf("a second root has the id %s", made.ID)
+		}
+		ids[made.ID] = true
+		l.now = l.now.Add(25 * time.Hour)
+	}
 	l.settled()
 }

@@ -33,8 +33,8 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	q.Token = s.settle(q.Token)
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
-	scope := ""  // of a CIDR that is pending
-	around := "" // the VPC that the pool is laid over
+	scope := ""             // of a CIDR that is pending
+	var planning *ipam.Pool // that it is provisioned to
 	made := func(t Token) Key { return AllocationKey(s.derive(ipam.IDAllocation, t)) }
 	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
 	decide := func(item Item) ([]Write, error) { // on a request that was not carried out yet
@@ -60,7 +60,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		}
 		source = pool.SourceSpace()
 		if pool.SourceResource != nil {
-			scope, around = pool.Scope, pool.Around()
+			scope, planning = pool.Scope, pool
 			return s.plan(ctx, pool, wish.CIDR, cidr, record)
 		}
 		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1}
@@ -149,7 +149,11 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	}
 	// It is provisioned as soon as what lives in it is held, and that is done
 	// whatever becomes of this request: its note tells.
-	if err := s.finishProvision(ctx, cidr.Pool, around, scope, cidr.CIDR); err == nil {
+	around, err := s.laidOver(ctx, planning, cidr.CIDR)
+	if err == nil {
+		err = s.finishProvision(ctx, cidr.Pool, around, scope, cidr.CIDR)
+	}
+	if err == nil {
 		cidr.State = ipam.CIDRProvisioned
 		_ = s.Reconcile(ctx, scope, cidr.CIDR)
 	}

@@ -22,10 +22,10 @@ type taking struct {
 
 	// may lets a certain CIDR be had although there is a hold in the way, for
 	// what lives in it; nil never does. scope and owner are the space's.
-	may    func(live []*ipam.ResourceCIDR) error
-	scope  string
-	owner  string
-	around string // the VPC that the pool is laid over
+	may      func(live []*ipam.ResourceCIDR) error
+	scope    string
+	owner    string
+	planning *ipam.Pool // the space's pool, if it is a resource planning pool
 }
 
 // windowFor returns among how many positions to choose.
@@ -188,7 +188,7 @@ func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
 				return holding{}, ipam.NotFree(t.want.CIDR, t.name, b)
 			}
 		}
-		live, err := s.liveIn(ctx, t.scope, t.around, t.want.CIDR)
+		live, err := s.liveFor(ctx, t)
 		if err != nil {
 			return holding{}, err
 		}
@@ -362,7 +362,7 @@ func (s *Store) heldSplit(ctx context.Context, space ipam.SpaceID, split ipam.Ta
 	if err != nil {
 		return nil, lostIfGone(err)
 	}
-	live, err := s.liveIn(ctx, pool.Scope, pool.Around(), split.CIDR)
+	live, err := s.liveInPool(ctx, pool, split.CIDR)
 	if err != nil || len(live) == 0 {
 		return nil, err
 	}
