@@ -2,14 +2,14 @@ package fsck
 
 // lease is the row by which discovery finds a block on lease.
 type lease struct {
-	account, sk               string
-	scope, ipam, region, kind string
+	account, sk                         string
+	scope, ipam, region, kind, resource string
 }
 
 func (l *lease) pk() string { return "LEASE#" + l.account }
 
 func (t *table) addLease(r *row, account string) {
-	l := lease{account: account, sk: r.sk, scope: r.text("Scope"), ipam: r.text("Ipam"), region: r.text("ResourceRegion"), kind: r.text("Kind")}
+	l := lease{account: account, sk: r.sk, scope: r.text("Scope"), ipam: r.text("Ipam"), region: r.text("ResourceRegion"), kind: r.text("Kind"), resource: r.maybe("ResourceId")}
 	if r.ok() {
 		t.leases = append(t.leases, l)
 	}
@@ -34,8 +34,8 @@ func (t *table) checkLeases() {
 		switch pool := t.index[ref{kindPool, b.space}]; {
 		case l == nil:
 			t.problem(Lease, pk, sk, "%s is on lease, and there is no row of it", b.cidr)
-		case l.region != b.region || l.kind != b.kind:
-			t.problem(Lease, pk, sk, "the row is of a %s in %q, and the block of a %s in %q", l.kind, l.region, b.kind, b.region)
+		case l.region != b.region || l.kind != b.kind || l.resource != b.resource:
+			t.problem(Lease, pk, sk, "the row is of a %s in %q, %q, and the block of a %s in %q, %q", l.kind, l.region, l.resource, b.kind, b.region, b.resource)
 		case pool != nil && (l.scope != pool.Scope || l.ipam != pool.IPAM):
 			t.problem(Lease, pk, sk, "the row is of the scope %s of %s, and the block of %s of %s", l.scope, l.ipam, pool.Scope, pool.IPAM)
 		}

@@ -33,10 +33,10 @@ func (s *Store) beginLease(pool *ipam.Pool, t ipam.Taken) []Write {
 	if t.Lease == 0 {
 		return nil
 	}
+	row := Item{attrScope: str(pool.Scope), attrIPAM: str(pool.IPAM), attrRegion: str(t.ResourceRegion), attrKind: str(string(t.Kind))}
+	row.put(attrResourceID, t.ResourceID)
 	return []Write{
-		{Op: OpPut, Key: leaseKey(t.Owner, t.CIDR, t.AllocationID), Item: Item{
-			attrScope: str(pool.Scope), attrIPAM: str(pool.IPAM), attrRegion: str(t.ResourceRegion), attrKind: str(string(t.Kind)),
-		}},
+		{Op: OpPut, Key: leaseKey(t.Owner, t.CIDR, t.AllocationID), Item: row},
 		s.again(leaseWork, t.AllocationID),
 	}
 }
@@ -51,19 +51,22 @@ func endLease(t ipam.Taken) []Write {
 }
 
 // leasedFor returns the scope in each IPAM for which an account has the CIDR of a
-// resource on lease in its Region, by IPAM.
+// resource on lease in its Region, by IPAM. A CIDR may be on lease in several scopes:
+// then what is bound to the resource tells, and what is bound to another does not.
 func (s *Store) leasedFor(ctx context.Context, r *ipam.Resource) (map[string]string, error) {
 	prefix := leaseKey(r.Owner, r.CIDR, "")
-	scopes := map[string]string{}
+	scopes, bound := map[string]string{}, map[string]bool{}
 	for q := (Query{PK: prefix.PK, From: prefix.SK, To: prefix.SK + "~"}); ; {
 		rows, next, err := s.table.Query(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			if row.Item.str(attrRegion) == r.Region && row.Item.str(attrKind) == string(r.Type.Kind()) {
-				scopes[row.Item.str(attrIPAM)] = row.Item.str(attrScope)
+			at, id := row.Item.str(attrIPAM), row.Item.str(attrResourceID)
+			if row.Item.str(attrRegion) != r.Region || row.Item.str(attrKind) != string(r.Type.Kind()) || id != "" && id != r.ID || bound[at] {
+				continue
 			}
+			scopes[at], bound[at] = row.Item.str(attrScope), id != ""
 		}
 		if q.After = next; next == "" {
 			return scopes, nil
@@ -84,10 +87,13 @@ func (s *Store) Bind(ctx context.Context, a *ipam.Allocation, resource string) e
 		if err != nil || !ok || t.AllocationID != a.AllocationID || t.Lease == 0 || t.ResourceID != "" {
 			return nil, err
 		}
-		return []Write{{
-			Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(resource)},
-			If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}, Missing: []string{attrResourceID}},
-		}}, nil
+		return []Write{
+			{
+				Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(resource)},
+				If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}, Missing: []string{attrResourceID}},
+			},
+			{Op: OpUpdate, Key: leaseKey(t.Owner, t.CIDR, t.AllocationID), Set: Item{attrResourceID: str(resource)}, If: Cond{Present: true}},
+		}, nil
 	})
 }
 
@@ -105,7 +111,7 @@ func (s *Store) EndLease(ctx context.Context, a *ipam.Allocation) error {
 }
 
 func (s *Store) releaseLease(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
-	if err := s.bindLease(ctx, pool.Scope, poolBlock{t, pool.Space(), pool.Around()}); err != nil {
+	if err := s.bindLease(ctx, pool.Scope, poolBlock{Taken: t, space: pool.Space()}); err != nil {
 		return err
 	}
 	return s.releaseIf(ctx, pool, t, func(now ipam.Taken) bool { return now.Lease != 0 })
@@ -138,7 +144,7 @@ func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error 
 		if err != nil || !ok || t.AllocationID != b.AllocationID || t.Lease == 0 {
 			return nil, err
 		}
-		live, err := s.liveIn(ctx, scope, b.around, t.CIDR)
+		live, err := s.liveIn(ctx, scope, "", t.CIDR)
 		if err != nil {
 			return nil, err
 		}
@@ -155,11 +161,16 @@ func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error 
 		if err != nil {
 			return nil, err
 		}
-		return append(endLease(t),
-			Write{
-				Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(live[i].ID)}, Remove: []string{attrLease},
-				If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}},
-			}, lives), nil
+		bound := Write{
+			Op: OpUpdate, Key: k, Set: Item{attrResourceID: str(live[i].ID)}, Remove: []string{attrLease},
+			If: Cond{Equal: Item{attrAllocationID: str(t.AllocationID), attrLease: num(t.Lease)}},
+		}
+		if t.ResourceID != "" {
+			bound.If.Equal[attrResourceID] = str(t.ResourceID)
+		} else {
+			bound.If.Missing = []string{attrResourceID} // nor was written down meanwhile which it is
+		}
+		return append(endLease(t), bound, lives), nil
 	})
 }
 

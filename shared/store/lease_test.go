@@ -280,3 +280,119 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 	l.settled()
 }
+
+// Two leases of one CIDR in two scopes: each VPC stands in the scope of its own.
+func TestLeasesOfOneCIDRInTwoScopes(t *testing.T) {
+	for _, labFirst := range []bool{true, false} {
+		l := newLandscape(t)
+		p := l.pool("", false)
+		l.provision(p, "10.0.0.0/16")
+		scope, lab := l.lab()
+		a, b := l.lease(p, 20), l.lease(lab, 20)
+		if a.CIDR != b.CIDR {
+			t.Fatal(a, b)
+		}
+		l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+		l.must(l.store.Bind(t.Context(), b, "vpc-2"))
+		v1, v2 := vpc("vpc-1", a.CIDR.String()), vpc("vpc-2", a.CIDR.String())
+		if labFirst {
+			l.observe(v2)
+		}
+		l.observe(v1)
+		l.observe(v2)
+		l.settled()
+		if l.row(v1, l.ipam.PrivateScope) == nil || l.row(v2, scope.ID) == nil {
+			t.Error("they stand in the wrong scopes")
+		}
+		l.now = l.now.Add(time.Hour)
+		l.looked()
+		l.settled()
+		for _, p := range []*ipam.Pool{p, lab} {
+			if got := l.allocations(p); got != a.CIDR.String()+" vpc" {
+				t.Errorf("%q", got)
+			}
+		}
+	}
+}
+
+// The scope of a lease goes while its VPC is being written there.
+func TestEndOfTheScopeOfALease(t *testing.T) {
+	l := newLandscape(t)
+	scope, p := l.lab()
+	a := l.lease(p, 20)
+	v := vpc("vpc-1", a.CIDR.String())
+	other := l.on(l.memory)
+	table := &overtaken{Table: l.memory, by: func() {
+		l.must(other.EndLease(t.Context(), a))
+		l.deprovision(p, "10.0.0.0/16")
+		_, err := other.DeletePool(t.Context(), p.ID, false, anyone)
+		l.must(err)
+		_, err = other.DeleteScope(t.Context(), scope.ID, func(*ipam.Scope) error { return nil })
+		l.must(err)
+	}}
+	_, err := l.on(table).Observe(t.Context(), l.disco, []*ipam.IPAM{l.ipam}, v, l.now.UnixMilli())
+	l.must(err)
+	l.settled()
+	if l.row(v, l.ipam.PrivateScope) == nil {
+		t.Error("the VPC stands nowhere")
+	}
+}
+
+// What EC2 says that it made is not taken for another that discovery saw first.
+func TestBindMeanwhile(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	a := l.lease(p, 20)
+	one, two := vpc("vpc-1", a.CIDR.String()), vpc("vpc-2", a.CIDR.String())
+	table := &overtaken{Table: l.memory}
+	table.by = func() { // row
+		table.by = func() { // mark
+			table.by = func() { l.must(l.on(l.memory).Bind(t.Context(), a, two.ID)) }
+		}
+	}
+	_, err := l.on(table).Observe(t.Context(), l.disco, []*ipam.IPAM{l.ipam}, one, l.now.UnixMilli())
+	l.must(err)
+	if table.by != nil {
+		t.Fatal("not overtaken")
+	}
+	l.settled()
+	l.observe(two)
+	l.settled()
+	l.status(two, ipam.Managed, ipam.Compliant, ipam.Overlapping)
+	l.status(one, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
+}
+
+// Two discoveries find the VPC of a lease: it stands once, in the scope of its pool,
+// whichever goes on to find it.
+func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
+	l := newLandscape(t)
+	scope, p := l.lab()
+	other, _ := l.further(tenant)
+	ipams, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID})
+	l.must(err)
+	l.ipam = ipams[0] // which counts two associations
+	a := l.lease(p, 20)
+	v, s := vpc("vpc-1", a.CIDR.String()), subnet("subnet-1", "vpc-1", "10.0.0.0/24")
+	l.observe(v)
+	l.observe(s)
+	l.disco, other = other, l.disco
+	l.observe(v)
+	l.observe(s)
+	l.settled()
+	for _, r := range []ipam.Resource{v, s} {
+		if l.row(r, scope.ID) == nil || l.row(r, l.ipam.PrivateScope) != nil {
+			t.Errorf("%s is not in the scope of the pool alone", r.ID)
+		}
+	}
+	l.disco, other = other, l.disco
+	l.leaves(l.disco, ipam.LeftAccount)
+	l.must(l.forgets(l.disco))
+	l.settled()
+	if l.row(v, scope.ID) == nil || l.row(v, l.ipam.PrivateScope) != nil {
+		t.Error("found by the other discovery alone, it is not in the scope of the pool alone")
+	}
+	if got := l.allocations(p); got != a.CIDR.String()+" vpc" {
+		t.Errorf("the allocations: %q", got)
+	}
+}

@@ -71,7 +71,8 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 			return nil, nil
 		}
 		now.Resource, now.Sampled = seen, at
-		if now.Targets, err = s.targets(ctx, now, ipams); err != nil {
+		var led []string
+		if now.Targets, led, err = s.targets(ctx, now, ipams); err != nil {
 			return nil, err
 		}
 		var with []Write
@@ -79,6 +80,9 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 			if with, err = move(now.Targets); err != nil {
 				return nil, err
 			}
+		}
+		for _, scope := range led {
+			with = append(with, comesTo(scope))
 		}
 		same := func() bool {
 			return have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets)
@@ -114,27 +118,46 @@ func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) e
 	return nil
 }
 
-// targets returns where a CIDR stands in each of the IPAMs.
-func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) ([]ipam.Target, error) {
+// comesTo is the write that goes with what comes to a scope that is no default one:
+// none ends meanwhile.
+func comesTo(scope string) Write {
+	return Write{Op: OpUpdate, Key: ScopeKey(scope), Add: map[string]int64{attrRev: 1}, If: Cond{
+		Present: true, In: map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
+	}}
+}
+
+// targets returns where a CIDR stands in each of the IPAMs, and the scopes to which
+// it comes by a lease.
+func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, err error) {
 	before := map[string]ipam.Target{}
 	for _, t := range f.Targets {
 		before[t.IPAM] = t
 	}
-	if around, err := s.around(ctx, f); err != nil {
-		return nil, err
-	} else if around != nil {
+	around, err := s.around(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if around != nil {
 		for _, t := range around.Targets {
 			before[t.IPAM] = t
 		}
 	}
+	isNew := func(o *ipam.IPAM) bool { return before[o.ID].Scope == "" }
+	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return isNew(o) && o.DiscoveryAssociations > 1 }) {
+		others, err := s.asOthersFound(ctx, f, around)
+		if err != nil {
+			return nil, nil, err
+		}
+		maps.DeleteFunc(others, func(id string, _ ipam.Target) bool { return before[id].Scope != "" })
+		maps.Copy(before, others)
+	}
 	leased := map[string]string{}
-	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return before[o.ID].Scope == "" }) {
-		var err error
+	if slices.ContainsFunc(ipams, isNew) {
 		if leased, err = s.leasedFor(ctx, &f.Resource); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	targets := make([]ipam.Target, 0, len(ipams))
+	targets = make([]ipam.Target, 0, len(ipams))
 	for _, o := range ipams {
 		t, ok := before[o.ID]
 		if !ok {
@@ -144,12 +167,50 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 			}
 			if scope, ok := leased[o.ID]; ok {
 				t.Scope = scope // that of the pool it is from
+				if scope != o.PrivateScope && scope != o.PublicScope {
+					led = append(led, scope)
+				}
 			}
 		}
 		targets = append(targets, t)
 	}
 	slices.SortFunc(targets, func(a, b ipam.Target) int { return strings.Compare(a.IPAM, b.IPAM) })
-	return targets, nil
+	return targets, led, nil
+}
+
+// asOthersFound returns where a CIDR stands as found by other discoveries, by IPAM:
+// where the VPC's CIDR around it does, if that is not nil and they found it.
+func (s *Store) asOthersFound(ctx context.Context, f, around *ipam.Found) (map[string]ipam.Target, error) {
+	all, err := s.AllDiscoveries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key // the VPC's behind its own
+	for _, r := range []*ipam.Found{f, around} {
+		for _, d := range all {
+			if r != nil && d.ID != f.Discovery {
+				keys = append(keys, Key{foundPK(d.ID, r.Region, r.Owner), foundSK(&r.Resource)})
+			}
+		}
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]ipam.Target{}
+	for _, k := range keys {
+		if read[k] == nil {
+			continue
+		}
+		other, err := decodeFound(Row{k, read[k]})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range other.Targets {
+			at[t.IPAM] = t
+		}
+	}
+	return at, nil
 }
 
 // unclaimed returns the targets of what was found without those in which it

@@ -86,10 +86,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 		targets[i].Scope, targets[i].Ignored = at, !q.Monitored
 		writes := []Write{s.purgeOneNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
 		if moved && dest != nil && !dest.Default {
-			// No scope ends while a resource comes to it.
-			writes = append(writes, Write{Op: OpUpdate, Key: ScopeKey(at), Add: map[string]int64{attrRev: 1}, If: Cond{
-				Present: true, In: map[string][]string{attrState: ipam.Admitting(ipam.ActUse)},
-			}})
+			writes = append(writes, comesTo(at))
 		}
 		return writes, nil
 	}
