@@ -1,4 +1,4 @@
-"""What the README tells to copy and run, run as it stands there."""
+"""What the READMEs tell to copy and run, run as it stands there."""
 
 import functools
 import json
@@ -19,9 +19,9 @@ from conftest import ROOT, until
 EXAMPLES = "An example for each caller"
 
 
-def snippets(section, language, part=None):
-    """The blocks of a language in a section of the README, or in a part of it."""
-    text = (ROOT / "README.md").read_text()
+def snippets(section, language, part=None, readme="README.md"):
+    """The blocks of a language in a section of a README, or in a part of it."""
+    text = (ROOT / readme).read_text()
     (body,) = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if part:
         (body,) = re.findall(rf"^### {re.escape(part)}\n(.*?)(?=^### |\Z)", body, re.DOTALL | re.MULTILINE)
@@ -66,6 +66,19 @@ def example(backend, api, part, **variables):
 
 def allocations(api, pool):
     return {a["Cidr"]: a for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]}
+
+
+@pytest.mark.emulator
+def test_main_job(backend, api):
+    """Which makes its own IPAM, so before the module's."""
+    (script,) = snippets("The main job", "sh")
+    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script])
+    assert status == 0, printed
+    assert [json.loads(f"[{out}]")[0] for out in re.findall(r'"(?:Cidr|State|Success)": (.+?),?$', printed, re.MULTILINE)] == [
+        "10.0.0.0/12", "provisioned", "10.0.0.0/14", "provisioned", "10.0.0.0/24", True]
+    (ipam,) = api.call("DescribeIpams")["Ipams"]
+    api.call("DeleteIpam", IpamId=ipam["IpamId"], Cascade=True)
+    until(lambda: api.call("DescribeIpams")["Ipams"] == [], "the IPAM to be gone")
 
 
 @pytest.mark.front

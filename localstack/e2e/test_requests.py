@@ -221,7 +221,7 @@ def machine(backend):
     """The example's stack, deployed as the README says."""
     stacks, bucket = Stacks(backend), f"e2e-{uuid.uuid4().hex}"
     network.client("s3").create_bucket(Bucket=bucket)
-    [script] = snippets("Requests as events, and direct invocation", "sh")
+    [script] = snippets("Direct invocation and state machines", "sh", readme="infra/README.md")
     env = {**backend.base_env(backend.principals["admin"], backend.region), "AWS_ENDPOINT_URL": backend.emulator, "BUCKET": bucket,
            "DIRECT_FUNCTION_ARN": stacks.output("cadastre-service", "DirectFunctionArn")}
     env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"

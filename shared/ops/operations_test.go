@@ -47,7 +47,7 @@ func TestMetaAgreesWithTheModel(t *testing.T) {
 }
 
 func TestREADMEListsTheOperations(t *testing.T) {
-	const path, begin, end = "../../README.md", "-update` -->\n", "<!-- /operations -->"
+	const path, begin, end = "README.md", "-update` -->\n", "<!-- /operations -->"
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
