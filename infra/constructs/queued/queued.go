@@ -44,6 +44,13 @@ type Queued struct {
 // are; the emulator takes the call's name for the action.
 var SendActions = []string{"sqs:SendMessage", "sqs:SendMessageBatch"}
 
+// sideBySide is how many messages of a queue are worked on at once. All accounts
+// and Regions of an organisation fall due together; without a limit they would take
+// the account's concurrency, 1,000 by default, from the function behind the API
+// (Lambda Developer Guide, "Configuring maximum concurrency for Amazon SQS event
+// sources").
+const sideBySide = 100
+
 // NewQueued makes the function, its queue and its schedule. A message is tried
 // five times, each for as long as the function may run.
 func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
@@ -80,7 +87,7 @@ func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 		}}, nil)
 	}
 	q.Function.Lambda.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
-		BatchSize: jsii.Number(1), ReportBatchItemFailures: jsii.Bool(true),
+		BatchSize: jsii.Number(1), ReportBatchItemFailures: jsii.Bool(true), MaxConcurrency: jsii.Number(sideBySide),
 	}))
 	schedule.NewSchedule(scope, "Dispatch", &schedule.Props{
 		Description: props.Description, Function: q.Function.Lambda, Input: map[string]any{"dispatch": true}, Every: props.Every, DeadLetters: dead,
