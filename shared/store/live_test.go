@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -789,6 +790,31 @@ func TestLiveRandomly(t *testing.T) {
 		top := l.pool("", r.IntN(2) == 0)
 		var child *ipam.Pool
 		live, subnets := map[string]ipam.Resource{}, map[string]ipam.Resource{}
+		lab, labPool := l.lab()
+		stands := func(v ipam.Resource) (*ipam.ResourceCIDR, string) { // where, and the other scope
+			if at := l.row(v, lab.ID); at != nil {
+				return at, l.ipam.PrivateScope
+			}
+			return l.row(v, l.ipam.PrivateScope), lab.ID
+		}
+		lives := func(v ipam.Resource) bool { // where most is taken
+			at := l.row(v, l.ipam.PrivateScope)
+			return at != nil && at.Live()
+		}
+		inTheWay := func(of netip.Prefix) string { // the VPC that must not be given away
+			for id, v := range live {
+				if v.CIDR.Overlaps(of) && lives(v) {
+					return fmt.Sprintf("%s lives at %s", id, v.CIDR)
+				}
+			}
+			return ""
+		}
+		one := func(of map[string]ipam.Resource) []ipam.Resource { // one of them, if there are any
+			if len(of) == 0 {
+				return nil
+			}
+			return []ipam.Resource{of[slices.Sorted(maps.Keys(of))[r.IntN(len(of))]]}
+		}
 		var plans []*ipam.Pool
 		var given, leased []*ipam.Allocation
 		block := func(least, most int) string {
@@ -797,27 +823,47 @@ func TestLiveRandomly(t *testing.T) {
 			return netip.PrefixFrom(a, length).Masked().String()
 		}
 		for step := range 60 {
-			switch r.IntN(13) {
+			switch r.IntN(17) {
+			case 13: // a VPC is ignored, or watched again
+				for _, v := range one(live) {
+					at, _ := stands(v)
+					l.monitor(v, at.Ignored, at.Scope, "")
+				}
+			case 14: // a VPC is moved
+				for _, v := range one(live) {
+					at, other := stands(v)
+					l.monitor(v, true, at.Scope, other)
+				}
+			case 15: // a VPC is not seen for a while
+				for _, v := range one(live) {
+					l.vanish(v)
+					fscktest.Clean(t, l.memory, l.now)
+					if r.IntN(2) == 0 {
+						l.work()
+					}
+					l.observe(v)
+				}
+			case 16: // in the other scope a VPC is made, or what it was made of is given back
+				if a, err := l.store.Allocate(t.Context(), l.leasing(labPool, 18+r.IntN(7), "")); err == nil {
+					leased = append(leased, a)
+				}
 			case 10: // a subnet comes or goes
-				for id, s := range subnets {
+				for _, s := range one(subnets) {
 					if r.IntN(3) == 0 {
 						l.vanish(s)
-						delete(subnets, id)
+						delete(subnets, s.ID)
 					}
-					break
 				}
-				for _, v := range live {
+				for _, v := range one(live) {
 					s := subnet(fmt.Sprintf("subnet-%d", step), v.ID, netip.PrefixFrom(v.CIDR.Addr(), min(28, v.CIDR.Bits()+r.IntN(4))).String())
 					l.observe(s)
 					subnets[s.ID] = s
-					break
 				}
 			case 11: // a plan is made, and has its VPC's CIDR
-				for _, v := range live {
+				for _, v := range one(live) {
 					p := l.planning(top, v.ID, r.IntN(2) == 0)
 					_, _ = l.store.Provision(t.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: v.CIDR, May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 					plans = append(plans, p)
-					break
 				}
 			case 12: // a plan gives, or goes
 				if len(plans) == 0 {
@@ -828,7 +874,7 @@ func TestLiveRandomly(t *testing.T) {
 					if a, err := l.allocate(watcher, p, 24+r.IntN(5), ""); err == nil {
 						given = append(given, a)
 						for _, s := range subnets {
-							if s.CIDR.Overlaps(a.CIDR) {
+							if s.CIDR.Overlaps(a.CIDR) && lives(s) {
 								t.Fatalf("seed %d, step %d: %s was given, and %s lives at %s", seed, step, a.CIDR, s.ID, s.CIDR)
 							}
 						}
@@ -841,10 +887,8 @@ func TestLiveRandomly(t *testing.T) {
 				length := 18 + r.IntN(7)
 				if a, err := l.store.Allocate(t.Context(), l.leasing(top, length, "")); err == nil {
 					leased = append(leased, a)
-					for _, v := range live {
-						if v.CIDR.Overlaps(a.CIDR) {
-							t.Fatalf("seed %d, step %d: %s was leased, and %s lives at %s", seed, step, a.CIDR, v.ID, v.CIDR)
-						}
+					if by := inTheWay(a.CIDR); by != "" {
+						t.Fatalf("seed %d, step %d: %s was leased, and %s", seed, step, a.CIDR, by)
 					}
 				}
 			case 9:
@@ -873,16 +917,15 @@ func TestLiveRandomly(t *testing.T) {
 				l.observe(v)
 				live[v.ID] = v
 			case 2:
-				for id, v := range live {
-					for sid, s := range subnets {
-						if s.VPC == id {
+				for _, v := range one(live) {
+					for _, sid := range slices.Sorted(maps.Keys(subnets)) {
+						if s := subnets[sid]; s.VPC == v.ID {
 							l.vanish(s)
 							delete(subnets, sid)
 						}
 					}
 					l.vanish(v)
-					delete(live, id)
-					break
+					delete(live, v.ID)
 				}
 			case 3:
 				if step%2 == 0 {
@@ -903,10 +946,8 @@ func TestLiveRandomly(t *testing.T) {
 					continue
 				}
 				given = append(given, a)
-				for _, v := range live {
-					if v.CIDR.Overlaps(a.CIDR) {
-						t.Fatalf("seed %d, step %d: %s was given, and %s lives at %s", seed, step, a.CIDR, v.ID, v.CIDR)
-					}
+				if by := inTheWay(a.CIDR); by != "" {
+					t.Fatalf("seed %d, step %d: %s was given, and %s", seed, step, a.CIDR, by)
 				}
 			case 6:
 				if len(given) > 0 {
