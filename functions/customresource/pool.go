@@ -164,11 +164,8 @@ func findPool(ctx context.Context, r *request, id string) (*types.IpamPool, erro
 		return nil, nil
 	}
 	out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{id}})
-	if gone(err) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, unlessGone(err)
 	}
 	return &out.IpamPools[0], nil
 }

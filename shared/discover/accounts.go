@@ -162,7 +162,8 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 }
 
 // Accounts returns the accounts by ascending id, as they were at most five
-// minutes ago and not before Renew. Where they are listed, their organisational units are not known.
+// minutes ago and not before Renew. Where they are listed, their organisational
+// units are not known.
 func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	if d.organizations == nil {
 		return d.listed, nil

@@ -108,8 +108,7 @@ func (a *Alarms) Stream(name string, f awslambda.IFunction) {
 
 // Network adds the alarms on what the watching functions measure: pools that are
 // nearly full, resources that overlap or whose space was free, and discovery that
-// fails. These are the
-// minutes between scans and between runs of discovery.
+// fails. Its arguments are the minutes between scans and between runs of discovery.
 func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 	for _, m := range []struct {
 		name, description string

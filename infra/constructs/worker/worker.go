@@ -37,7 +37,7 @@ type Worker struct {
 	DeadLetters awssqs.Queue
 }
 
-// SweepInterval is how often the function looks for work that no stream record
+// sweepInterval is how often the function looks for work that no stream record
 // has told of, or that was left behind.
 func sweepInterval() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }
 
