@@ -161,25 +161,38 @@ var allocationFilters = derived[types.IpamPoolAllocation]{
 	"allocation-id": func(a *types.IpamPoolAllocation) (string, bool) { return *a.IpamPoolAllocationId, true },
 }
 
-func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
-	p, err := newPage(ctx, "GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, maxScan)
+// answerAllocations is answer for allocations. A page of them is as long as it
+// can be, and the place to go on from is read before the filters.
+func answerAllocations(ctx context.Context, q request, objects func(page, place) (list[ipam.Allocation], error)) ([]types.IpamPoolAllocation, *string, error) {
+	p, err := newPage(ctx, q.operation, q.in, q.maxResults, q.nextToken, maxScan)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	after, err := p.afterAllocation()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	match, err := allocationFilters.filter(in.Filters)
+	match, err := allocationFilters.filter(q.filters)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pool, err := o.visiblePool(ctx, in.IpamPoolId)
+	all, err := objects(p, after)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	objects := o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters))
-	if in.IpamPoolAllocationId != nil {
+	return collect(p, all, showAllocation, match)
+}
+
+func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
+	q := request{"GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answerAllocations(ctx, q, func(p page, after place) (list[ipam.Allocation], error) {
+		pool, err := o.visiblePool(ctx, in.IpamPoolId)
+		if err != nil {
+			return nil, err
+		}
+		if in.IpamPoolAllocationId == nil {
+			return o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters)), nil
+		}
 		id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
 		if err != nil {
 			return nil, err
@@ -191,38 +204,24 @@ func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocati
 		if len(found) == 0 || found[0].Pool != pool {
 			return nil, ipam.NotFound(id)
 		}
-		objects = allocations(found).behind(after)
-	}
-	out, next, err := collect(p, objects, showAllocation, match)
-	return &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: out, NextToken: next}, err
+		return allocations(found).behind(after), nil
+	})
+	return &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: found, NextToken: next}, err
 }
 
 func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPoolAllocationsInput) (*ec2.DescribeIpamPoolAllocationsOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, maxScan)
-	if err != nil {
-		return nil, err
-	}
-	after, err := p.afterAllocation()
-	if err != nil {
-		return nil, err
-	}
-	match, err := allocationFilters.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects := o.allAllocations(ctx, after, p.readAhead(in.Filters))
-	if len(in.IpamPoolAllocationIds) > 0 {
-		if in.MaxResults != nil {
+	q := request{"DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answerAllocations(ctx, q, func(p page, after place) (list[ipam.Allocation], error) {
+		if len(in.IpamPoolAllocationIds) == 0 {
+			return o.allAllocations(ctx, after, p.readAhead(in.Filters)), nil
+		}
+		if p.limited {
 			return nil, idsWithMaxResults("IpamPoolAllocationIds")
 		}
 		found, err := o.findAllocations(ctx, "IpamPoolAllocationIds", in.IpamPoolAllocationIds)
-		if err != nil {
-			return nil, err
-		}
-		objects = found.behind(after)
-	}
-	out, next, err := collect(p, objects, showAllocation, match)
-	return &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: out, NextToken: next}, err
+		return found.behind(after), err
+	})
+	return &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: found, NextToken: next}, err
 }
 
 // place is a position in a list of allocations. Its zero value is the
@@ -283,34 +282,19 @@ func (p page) readAhead(filters []types.Filter) int {
 // behind at, reading about ahead of them at once: all, or only the caller's if
 // the pool is listed by a principal that it is shared with.
 func (o service) allocationsOf(ctx context.Context, at place, ahead int) list[ipam.Allocation] {
-	read := o.store.Allocations
+	next := o.store.Allocations
 	if at.via != "" {
-		read = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
+		next = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
 			return o.store.ForeignAllocations(ctx, CallerFrom(ctx).Account, pool, after, limit)
 		}
 	}
-	return func(yield func(entry[ipam.Allocation], error) bool) {
-		from := ""
-		if at.cidr.IsValid() {
-			from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
-		}
-		for {
-			found, next, err := read(ctx, at.pool, from, ahead)
-			if err != nil {
-				yield(entry[ipam.Allocation]{}, err)
-				return
-			}
-			for _, a := range found {
-				if !yield(entry[ipam.Allocation]{a, place{a.Pool, a.CIDR, at.via}.position()}, nil) {
-					return
-				}
-			}
-			if next == "" {
-				return
-			}
-			from = next
-		}
+	from := ""
+	if at.cidr.IsValid() {
+		from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
 	}
+	return read(from, func(after string) ([]*ipam.Allocation, string, error) {
+		return next(ctx, at.pool, after, ahead)
+	}, func(a *ipam.Allocation) []string { return place{a.Pool, a.CIDR, at.via}.position() })
 }
 
 // allAllocations lists the allocations that exist for the caller, by pool, in

@@ -16,28 +16,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// read lists what a method of the store returns page by page, from behind the
-// text after. at tells the position behind an object.
-func read[T any](after string, next func(after string) ([]*T, string, error), at func(*T) []string) list[T] {
-	return func(yield func(entry[T], error) bool) {
-		for {
-			objects, more, err := next(after)
-			if err != nil {
-				yield(entry[T]{}, err)
-				return
-			}
-			for _, o := range objects {
-				if !yield(entry[T]{o, at(o)}, nil) {
-					return
-				}
-			}
-			if after = more; after == "" {
-				return
-			}
-		}
-	}
-}
-
 // watched returns the id of a discovery that exists for the caller, and the name
 // of a Region.
 func (o service) watched(ctx context.Context, id *string, parameter string, region *string) (discovery, name string, err error) {
@@ -63,7 +41,7 @@ func (o service) discoveredAccounts(ctx context.Context, discovery, region, afte
 }
 
 func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDiscoveredAccountsInput) (*ec2.GetIpamDiscoveredAccountsOutput, error) {
-	p, err := newPage(ctx, "GetIpamDiscoveredAccounts", in, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamDiscoveredAccounts", in, in.MaxResults, in.NextToken, maxOutputs)
 	if err != nil {
 		return nil, err
 	}
@@ -216,23 +194,14 @@ func (o service) samples(ctx context.Context, p page, discovery, region string) 
 }
 
 func (o service) getDiscoveredResources(ctx context.Context, in *ec2.GetIpamDiscoveredResourceCidrsInput) (*ec2.GetIpamDiscoveredResourceCidrsOutput, error) {
-	p, err := newPage(ctx, "GetIpamDiscoveredResourceCidrs", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamDiscoveredResourceCidr]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "ResourceRegion", in.ResourceRegion)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.samples(ctx, p, discovery, region)
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showDiscoveredResource, match)
+	q := request{"GetIpamDiscoveredResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showDiscoveredResource, func(p page) (list[sample], error) {
+		discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "ResourceRegion", in.ResourceRegion)
+		if err != nil {
+			return nil, err
+		}
+		return o.samples(ctx, p, discovery, region)
+	})
 	return &ec2.GetIpamDiscoveredResourceCidrsOutput{IpamDiscoveredResourceCidrs: found, NextToken: next}, err
 }
 
@@ -266,41 +235,27 @@ func showDiscoveredResource(s *sample) types.IpamDiscoveredResourceCidr {
 // it shows of the Region's oldest sample is the oldest last complete run of an
 // account that has had one.
 func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDiscoveredPublicAddressesInput) (*ec2.GetIpamDiscoveredPublicAddressesOutput, error) {
-	p, err := newPage(ctx, "GetIpamDiscoveredPublicAddresses", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamDiscoveredPublicAddress]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "AddressRegion", in.AddressRegion)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.samples(ctx, p, discovery, region)
-	if err != nil {
-		return nil, err
-	}
 	oldest := int64(0)
-	for e, err := range o.discoveredAccounts(ctx, discovery, region, "") {
+	q := request{"GetIpamDiscoveredPublicAddresses", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showDiscoveredAddress, func(p page) (list[sample], error) {
+		discovery, region, err := o.watched(ctx, in.IpamResourceDiscoveryId, "AddressRegion", in.AddressRegion)
 		if err != nil {
 			return nil, err
 		}
-		if at := e.object.Succeeded; at != 0 && (oldest == 0 || at < oldest) {
-			oldest = at
+		objects, err := o.samples(ctx, p, discovery, region)
+		if err != nil {
+			return nil, err
 		}
-	}
-	found, next, err := collect(p, func(yield func(entry[sample], error) bool) {
-		for e, err := range objects {
-			if err == nil && e.object.Public == nil {
-				e.object = nil
+		for e, err := range o.discoveredAccounts(ctx, discovery, region, "") {
+			if err != nil {
+				return nil, err
 			}
-			if !yield(e, err) || err != nil {
-				return
+			if at := e.object.Succeeded; at != 0 && (oldest == 0 || at < oldest) {
+				oldest = at
 			}
 		}
-	}, showDiscoveredAddress, match)
+		return only(objects, func(s *sample) bool { return s.Public != nil }), nil
+	})
 	return &ec2.GetIpamDiscoveredPublicAddressesOutput{IpamDiscoveredPublicAddresses: found, NextToken: next, OldestSampleTime: showTime(oldest)}, err
 }
 

@@ -219,19 +219,10 @@ func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResource
 }
 
 func (o service) describeDiscoveries(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveriesInput) (*ec2.DescribeIpamResourceDiscoveriesOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamResourceDiscoveries", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamResourceDiscovery]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.visibleDiscoveries().list(ctx, p, request{"IpamResourceDiscoveryIds", in.IpamResourceDiscoveryIds, in.MaxResults})
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showDiscovery, match)
+	q := request{"DescribeIpamResourceDiscoveries", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showDiscovery, func(p page) (list[ipam.Discovery], error) {
+		return o.visibleDiscoveries().list(ctx, p, "IpamResourceDiscoveryIds", in.IpamResourceDiscoveryIds)
+	})
 	return &ec2.DescribeIpamResourceDiscoveriesOutput{IpamResourceDiscoveries: found, NextToken: next}, err
 }
 
@@ -311,19 +302,10 @@ func (o service) disassociateDiscovery(ctx context.Context, in *ec2.Disassociate
 }
 
 func (o service) describeAssociations(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveryAssociationsInput) (*ec2.DescribeIpamResourceDiscoveryAssociationsOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamResourceDiscoveryAssociations", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamResourceDiscoveryAssociation]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.associations().list(ctx, p, request{"IpamResourceDiscoveryAssociationIds", in.IpamResourceDiscoveryAssociationIds, in.MaxResults})
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showAssociation, match)
+	q := request{"DescribeIpamResourceDiscoveryAssociations", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showAssociation, func(p page) (list[ipam.DiscoveryAssociation], error) {
+		return o.associations().list(ctx, p, "IpamResourceDiscoveryAssociationIds", in.IpamResourceDiscoveryAssociationIds)
+	})
 	return &ec2.DescribeIpamResourceDiscoveryAssociationsOutput{IpamResourceDiscoveryAssociations: found, NextToken: next}, err
 }
 

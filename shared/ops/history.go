@@ -64,28 +64,13 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	if len(above) > 0 && above[0].Tier == string(types.IpamTierFree) {
 		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "The history of addresses is not part of the free tier. Change %s to the advanced tier with ModifyIpam.", above[0].ID)
 	}
-	records := func(yield func(entry[ipam.HistoryRecord], error) bool) {
-		for {
-			some, next, err := o.store.History(ctx, scopes[0].ID, cidr, after, 0)
-			if err != nil {
-				yield(entry[ipam.HistoryRecord]{}, err)
-				return
-			}
-			for _, r := range some {
-				e := entry[ipam.HistoryRecord]{at: []string{store.HistoryAfter(r)}}
-				if r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId) {
-					e.object = r
-				}
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if after = next; after == "" {
-				return
-			}
-		}
-	}
-	found, next, err := collect(p, records, showHistory, func(*types.IpamAddressHistoryRecord) bool { return true })
+	records := read(after, func(after string) ([]*ipam.HistoryRecord, string, error) {
+		return o.store.History(ctx, scopes[0].ID, cidr, after, 0)
+	}, func(r *ipam.HistoryRecord) []string { return []string{store.HistoryAfter(r)} })
+	used := only(records, func(r *ipam.HistoryRecord) bool {
+		return r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId)
+	})
+	found, next, err := collect(p, used, showHistory, func(*types.IpamAddressHistoryRecord) bool { return true })
 	return &ec2.GetIpamAddressHistoryOutput{HistoryRecords: found, NextToken: next}, err
 }
 

@@ -188,19 +188,10 @@ func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.
 }
 
 func (o service) describeIPAMs(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
-	p, err := newPage(ctx, "DescribeIpams", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.Ipam]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.ipams().list(ctx, p, request{"IpamIds", in.IpamIds, in.MaxResults})
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showIPAM, match)
+	q := request{"DescribeIpams", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showIPAM, func(p page) (list[ipam.IPAM], error) {
+		return o.ipams().list(ctx, p, "IpamIds", in.IpamIds)
+	})
 	return &ec2.DescribeIpamsOutput{Ipams: found, NextToken: next}, err
 }
 

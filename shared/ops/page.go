@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
 const (
+	// maxOutputs is how many outputs a page has if MaxResults is not given: as
+	// many as it may ask for.
+	maxOutputs = 1000
 	// maxPage is where a page of an answer ends, in bytes as encodedSize
 	// counts them: a buffered answer of Lambda stops at 6 MB.
 	maxPage = 5 << 20
@@ -36,9 +40,10 @@ type list[T any] = iter.Seq2[entry[T], error]
 
 // page is a request for a page of a list.
 type page struct {
-	size  int      // at most so many outputs
-	after []string // the position to go on from; none at the beginning
-	bound string   // digest of the request that the position belongs to
+	size    int      // at most so many outputs
+	limited bool     // by MaxResults
+	after   []string // the position to go on from; none at the beginning
+	bound   string   // digest of the request that the position belongs to
 }
 
 // newPage reads MaxResults and NextToken. size is the number of outputs of a
@@ -49,7 +54,7 @@ type page struct {
 func newPage(ctx context.Context, operation string, in any, maxResults *int32, nextToken *string, size int) (page, error) {
 	p := page{size: size, bound: digest(operation, CallerFrom(ctx).Account, in)[:32]}
 	if maxResults != nil {
-		p.size = int(*maxResults)
+		p.size, p.limited = int(*maxResults), true
 	}
 	if nextToken == nil {
 		return p, nil
@@ -112,6 +117,71 @@ func collect[T, Out any](p page, objects list[T], show func(*T) Out, match func(
 		at = e.at
 	}
 	return outs, nil, nil
+}
+
+// request is what every request for a list gives, whatever is listed.
+type request struct {
+	operation  string
+	in         any // the operation's input
+	maxResults *int32
+	nextToken  *string
+	filters    []types.Filter
+}
+
+// answer returns the page that is asked for of the objects' outputs that the
+// filters admit, and the token that leads on. It refuses, in this order, a token
+// of another request, filters that are none, and what objects refuses: the
+// position to go on from, and all that the operation alone asks for.
+func answer[T, Out any](ctx context.Context, q request, filters derived[Out], show func(*T) Out, objects func(page) (list[T], error)) ([]Out, *string, error) {
+	p, err := newPage(ctx, q.operation, q.in, q.maxResults, q.nextToken, maxOutputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	match, err := filters.filter(q.filters)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := objects(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return collect(p, all, show, match)
+}
+
+// read lists what a method of the store returns page by page, from behind the
+// text after. at tells the position behind an object.
+func read[T any](after string, next func(after string) ([]*T, string, error), at func(*T) []string) list[T] {
+	return func(yield func(entry[T], error) bool) {
+		for {
+			objects, more, err := next(after)
+			if err != nil {
+				yield(entry[T]{}, err)
+				return
+			}
+			for _, o := range objects {
+				if !yield(entry[T]{o, at(o)}, nil) {
+					return
+				}
+			}
+			if after = more; after == "" {
+				return
+			}
+		}
+	}
+}
+
+// only hides those objects of a list that keep does not keep.
+func only[T any](objects list[T], keep func(*T) bool) list[T] {
+	return func(yield func(entry[T], error) bool) {
+		for e, err := range objects {
+			if err == nil && !keep(e.object) {
+				e.object = nil
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // encodedSize returns at least the number of bytes that an output takes in an
@@ -210,46 +280,25 @@ const batch = 100
 // owned lists the caller's objects of the kind, by ascending id from behind
 // after.
 func (k kind[T]) owned(ctx context.Context, after string) list[T] {
-	return func(yield func(entry[T], error) bool) {
-		for {
-			objects, next, err := k.after(ctx, CallerFrom(ctx).Account, after, batch)
-			if err != nil {
-				yield(entry[T]{}, err)
-				return
-			}
-			for _, o := range objects {
-				if !yield(entry[T]{o, []string{k.meta(o).ID}}, nil) {
-					return
-				}
-			}
-			if next == "" {
-				return
-			}
-			after = next
-		}
-	}
+	return read(after, func(after string) ([]*T, string, error) {
+		return k.after(ctx, CallerFrom(ctx).Account, after, batch)
+	}, func(o *T) []string { return []string{k.meta(o).ID} })
 }
 
-// request is what the operations that list a kind are given.
-type request struct {
-	parameter  string // name of the list of ids
-	ids        []string
-	maxResults *int32
-}
-
-// list lists the caller's objects, or those with the ids that are asked for.
-func (k kind[T]) list(ctx context.Context, p page, q request) (list[T], error) {
+// list lists the caller's objects, or those with the ids that are asked for
+// under the parameter's name.
+func (k kind[T]) list(ctx context.Context, p page, parameter string, ids []string) (list[T], error) {
 	after, err := p.afterID(k.id)
 	if err != nil {
 		return nil, err
 	}
-	if len(q.ids) == 0 {
+	if len(ids) == 0 {
 		return k.owned(ctx, after), nil
 	}
-	if q.maxResults != nil {
-		return nil, idsWithMaxResults(q.parameter)
+	if p.limited {
+		return nil, idsWithMaxResults(parameter)
 	}
-	objects, err := k.find(ctx, q.parameter, q.ids)
+	objects, err := k.find(ctx, parameter, ids)
 	return k.behind(after, objects), err
 }
 

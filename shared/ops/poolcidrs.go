@@ -125,7 +125,7 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 }
 
 func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput) (*ec2.GetIpamPoolCidrsOutput, error) {
-	p, err := newPage(ctx, "GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, 1000)
+	p, err := newPage(ctx, "GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, maxOutputs)
 	if err != nil {
 		return nil, err
 	}

@@ -321,34 +321,22 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 }
 
 func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamPools", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamPool]{
+	filters := derived[types.IpamPool]{
 		"ipam-id":       func(p *types.IpamPool) (string, bool) { return idOf(p.IpamArn), true },
 		"ipam-scope-id": func(p *types.IpamPool) (string, bool) { return idOf(p.IpamScopeArn), true },
-	}.filter(in.Filters)
-	if err != nil {
-		return nil, err
 	}
-	var objects list[ipam.Pool]
-	if len(in.IpamPoolIds) > 0 {
-		objects, err = o.reachablePools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
-	} else {
+	q := request{"DescribeIpamPools", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, filters, showPool, func(p page) (list[ipam.Pool], error) {
+		if len(in.IpamPoolIds) > 0 {
+			return o.reachablePools().list(ctx, p, "IpamPoolIds", in.IpamPoolIds)
+		}
 		via := ""
 		if len(p.after) == 2 {
 			p.after, via = p.after[:1], p.after[1]
 		}
-		var after string
-		if after, err = p.afterID(ipam.IDPool); err == nil {
-			objects = o.allPools(ctx, after, via)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showPool, match)
+		after, err := p.afterID(ipam.IDPool)
+		return o.allPools(ctx, after, via), err
+	})
 	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
 }
 

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"net/netip"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -19,50 +18,50 @@ import (
 // among them: GetIpamDiscoveredResourceCidrs lists those. A CIDR that was not
 // checked yet, or a status that does not apply to it, shows no status.
 func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
-	p, err := newPage(ctx, "GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamResourceCidr]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	if in.ResourceTag != nil && in.ResourceTag.Key == nil {
-		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
-	}
-	scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
-	if err != nil {
-		return nil, err
-	}
-	scope, families := scopes[0], []ipam.Family{ipam.IPv4, ipam.IPv6}
-	if in.IpamPoolId != nil {
-		pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
+	var scope *ipam.Scope // known by the time that something is shown
+	q := request{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
+	show := func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) }
+	found, next, err := answer(ctx, q, nil, show, func(p page) (list[ipam.ResourceCIDR], error) {
+		if in.ResourceTag != nil && in.ResourceTag.Key == nil {
+			return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+		}
+		scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
 		if err != nil {
 			return nil, err
 		}
-		if pools[0].Scope != scope.ID {
-			return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
+		scope = scopes[0]
+		families := []ipam.Family{ipam.IPv4, ipam.IPv6}
+		if in.IpamPoolId != nil {
+			pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
+			if err != nil {
+				return nil, err
+			}
+			if pools[0].Scope != scope.ID {
+				return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
+			}
+			families = []ipam.Family{pools[0].Family}
 		}
-		families = []ipam.Family{pools[0].Family}
-	}
-	after, err := p.afterResource(scope.ID)
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, o.resources(ctx, scope.ID, families, after, p.readAhead(in.Filters)),
-		func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) },
-		func(r *types.IpamResourceCidr) bool { return asked(in, r) && match(r) })
+		after, err := p.afterResource(scope.ID)
+		if err != nil {
+			return nil, err
+		}
+		all := o.resources(ctx, scope.ID, families, after, p.readAhead(in.Filters))
+		return only(all, func(r *ipam.ResourceCIDR) bool { return asked(in, r) }), nil
+	})
 	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
 }
 
 // asked reports whether a resource is what a request asks for besides filters.
-func asked(in *ec2.GetIpamResourceCidrsInput, r *types.IpamResourceCidr) bool {
-	is := func(want, have *string) bool { return want == nil || *want == aws.ToString(have) }
-	if !is(in.IpamPoolId, r.IpamPoolId) || !is(in.ResourceId, r.ResourceId) || !is(in.ResourceOwner, r.ResourceOwnerId) || in.ResourceType != "" && in.ResourceType != r.ResourceType {
+func asked(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
+	is := func(want *string, have string) bool { return want == nil || *want == have }
+	if !is(in.IpamPoolId, r.Status.Pool) || !is(in.ResourceId, r.ID) || !is(in.ResourceOwner, r.Owner) || in.ResourceType != "" && string(in.ResourceType) != string(r.Type) {
 		return false
 	}
-	tag := in.ResourceTag
-	return tag == nil || slices.ContainsFunc(r.ResourceTags, func(t types.IpamResourceTag) bool { return is(tag.Key, t.Key) && is(tag.Value, t.Value) })
+	if in.ResourceTag == nil {
+		return true
+	}
+	value, ok := r.Tags[*in.ResourceTag.Key]
+	return ok && is(in.ResourceTag.Value, value)
 }
 
 // afterResource returns the CIDR in a scope to go on from, nil at the beginning.

@@ -88,19 +88,11 @@ func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) 
 }
 
 func (o service) describeScopes(ctx context.Context, in *ec2.DescribeIpamScopesInput) (*ec2.DescribeIpamScopesOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamScopes", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	match, err := derived[types.IpamScope]{"ipam-id": func(s *types.IpamScope) (string, bool) { return idOf(s.IpamArn), true }}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.scopes().list(ctx, p, request{"IpamScopeIds", in.IpamScopeIds, in.MaxResults})
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, showScope, match)
+	filters := derived[types.IpamScope]{"ipam-id": func(s *types.IpamScope) (string, bool) { return idOf(s.IpamArn), true }}
+	q := request{"DescribeIpamScopes", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, filters, showScope, func(p page) (list[ipam.Scope], error) {
+		return o.scopes().list(ctx, p, "IpamScopeIds", in.IpamScopeIds)
+	})
 	return &ec2.DescribeIpamScopesOutput{IpamScopes: found, NextToken: next}, err
 }
 

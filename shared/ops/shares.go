@@ -162,26 +162,25 @@ func shareOf(id, to *string) (pool, principal string, err error) {
 // describeShares lists the shares of the caller's pools, by ascending pool and
 // principal.
 func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesInput) (*DescribeIpamPoolSharesOutput, error) {
-	p, err := newPage(ctx, "DescribeIpamPoolShares", in, in.MaxResults, in.NextToken, 1000)
-	if err != nil {
-		return nil, err
-	}
-	// A position is a pool, of which all was listed, or the pool before, the
-	// pool, and the last of its principals.
-	var last [2]string
-	if n := len(p.after); n >= 2 {
-		p.after, last = p.after[:n-2], [2]string(p.after[n-2:])
-	}
-	match, err := derived[IpamPoolShare]{}.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	pools, err := o.pools().list(ctx, p, request{"IpamPoolIds", in.IpamPoolIds, in.MaxResults})
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, func(yield func(entry[IpamPoolShare], error) bool) {
-		before := p.after
+	q := request{"DescribeIpamPoolShares", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, func(s *IpamPoolShare) IpamPoolShare { return *s }, func(p page) (list[IpamPoolShare], error) {
+		// A position is a pool, of which all was listed, or the pool before, the
+		// pool, and the last of its principals.
+		var last [2]string
+		if n := len(p.after); n >= 2 {
+			p.after, last = p.after[:n-2], [2]string(p.after[n-2:])
+		}
+		pools, err := o.pools().list(ctx, p, "IpamPoolIds", in.IpamPoolIds)
+		return sharesOf(pools, p.after, last), err
+	})
+	return &DescribeIpamPoolSharesOutput{IpamPoolShares: found, NextToken: next}, err
+}
+
+// sharesOf lists the shares of pools that are listed from behind a position: of
+// the pool that last names first, those behind the principal that it names
+// second.
+func sharesOf(pools list[ipam.Pool], before []string, last [2]string) list[IpamPoolShare] {
+	return func(yield func(entry[IpamPoolShare], error) bool) {
 		for e, err := range pools {
 			if err != nil {
 				yield(entry[IpamPoolShare]{}, err)
@@ -197,8 +196,7 @@ func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesI
 			}
 			before = e.at
 		}
-	}, func(s *IpamPoolShare) IpamPoolShare { return *s }, match)
-	return &DescribeIpamPoolSharesOutput{IpamPoolShares: found, NextToken: next}, err
+	}
 }
 
 // allPools lists the pools that the caller sees, from behind the id after in

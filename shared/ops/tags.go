@@ -238,13 +238,9 @@ func (o service) retagAllocations(ctx context.Context, ids []string, change func
 }
 
 func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
-	const fewest, most = 5, 1000 // the API model has no bounds; its text has these
-	if n := in.MaxResults; n != nil && (*n < fewest || *n > most) {
-		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, most)
-	}
-	p, err := newPage(ctx, "DescribeTags", in, in.MaxResults, in.NextToken, most)
-	if err != nil {
-		return nil, err
+	const fewest = 5 // the API model has no bounds; its text has this one and maxOutputs
+	if n := in.MaxResults; n != nil && (*n < fewest || *n > maxOutputs) {
+		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, maxOutputs)
 	}
 	// tag:KEY has the value of the tags with that key, and no other tag.
 	byKey := derived[types.TagDescription]{}
@@ -255,15 +251,10 @@ func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*
 			}
 		}
 	}
-	match, err := byKey.filter(in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := o.tags(ctx, p, in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := collect(p, objects, func(t *types.TagDescription) types.TagDescription { return *t }, match)
+	q := request{"DescribeTags", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, byKey, func(t *types.TagDescription) types.TagDescription { return *t }, func(p page) (list[types.TagDescription], error) {
+		return o.tags(ctx, p, in.Filters)
+	})
 	return &ec2.DescribeTagsOutput{Tags: found, NextToken: next}, err
 }
 
