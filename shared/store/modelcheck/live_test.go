@@ -199,6 +199,32 @@ var liveScenarios = []scenario{
 		a := e.leased("10.0.0.0/31")
 		return [][]act{{endLease(a)}, {endLease(a), allocate("b", e.right, at("10.0.0.0/30"))}}
 	}},
+	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *estate) [][]act {
+		e.planned()
+		return [][]act{{observe(subnet("10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "a VPC goes while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		return [][]act{{vanish(v)}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "a VPC goes while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		return [][]act{{left(vanish(v))}, {deprovision(e.plan, "10.0.0.0/30")}, {allocate("a", e.top, of(30)), allocate("b", e.top, of(30))}}
+	}},
+	{name: "a VPC comes back while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		e.goes(v)
+		return [][]act{{observe(v)}, {deprovision(e.plan, "10.0.0.0/30"), allocate("a", e.top, at("10.0.0.0/31"))}}
+	}},
+	{name: "a VPC comes back while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		e.goes(v)
+		return [][]act{{observe(v)}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "another's resource appears where the pool over a VPC gives", faults: 1, begin: func(e *estate) [][]act {
+		e.planned()
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
+	}},
 	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *estate) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
@@ -223,6 +249,33 @@ func (e *estate) leased(c string) *ipam.Allocation {
 		Token: token("CreateVpc", c), Pool: e.right, Request: at(c), May: func(*ipam.Pool) error { return nil },
 		For: &ipam.Resource{Type: ipam.ResourceVPC, Region: region},
 	}))(e.T)
+}
+
+// planned is a VPC of the account of all requests, imported, and a pool laid over it.
+func (e *estate) planned() ipam.Resource {
+	e.Helper()
+	for _, pool := range []string{e.left, e.right, e.top} { // of one locale
+		e.imports(pool)
+	}
+	e.has(e.top, "10.0.0.0/29")
+	v := e.lives(own("vpc-1", "10.0.0.0/30"))
+	e.plan = ok(e.store.CreatePool(e.Context(), token("CreateIpamPool", "plan"), ipam.Pool{
+		Scope: e.ipam.PrivateScope, SourcePool: e.top, Family: ipam.IPv4, Locale: region,
+		SourceResource: &ipam.SourceResource{ID: v.ID, Owner: v.Owner, Region: v.Region},
+	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(e.T).ID
+	e.has(e.plan, "10.0.0.0/30")
+	return v
+}
+
+// subnet is one of the VPC of planned.
+func subnet(at string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", VPC: "vpc-1", Subnet: "subnet-1", CIDR: cidr(at), Owner: Account, Region: region}
+}
+
+// goes has a resource be gone before the start.
+func (e *estate) goes(o ipam.Resource) {
+	e.Helper()
+	ok(e.store.Vanish(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
 }
 
 func endLease(a *ipam.Allocation) act {

@@ -24,6 +24,7 @@ type estate struct {
 	now              time.Time
 	all              netip.Prefix
 	top, left, right string
+	plan             string // a resource planning pool, if there is one
 	ipam             *ipam.IPAM
 	discovery        *ipam.Discovery // the IPAM's
 }
@@ -167,6 +168,9 @@ func (s scenario) search(t *testing.T) *Search {
 		Start: e.table, Universe: e.all, Pools: []string{e.top, e.left, e.right},
 		Faults: s.faults, Now: e.now.Add(s.later), Tries: 3, Room: s.room, CIDRsPerPool: s.quota,
 		Discovery: e.discovery, IPAMs: []*ipam.IPAM{e.ipam}, Scope: e.ipam.PrivateScope,
+	}
+	if e.plan != "" {
+		search.Pools = append(search.Pools, e.plan)
 	}
 	for i, acts := range processes {
 		p := Process{Name: names[i], Run: func(ctx context.Context, c *Client) {

@@ -42,6 +42,7 @@ type block struct {
 	root     string // "<id>/<bits>"
 	id, kind string // "" if it is free
 	resource string
+	plan     string // the pool that is laid over it
 }
 
 func (b block) free() bool { return b.kind == "" }
@@ -131,7 +132,7 @@ func (w *world) space(pool string) []block {
 			found = append(found, block{cidr: p, root: text(i, "Root")})
 		}
 		if i := w.item(takenKey(pool, p)); i != nil {
-			found = append(found, block{p, text(i, "Root"), text(i, "AllocationId"), text(i, "Kind"), text(i, "ResourceId")})
+			found = append(found, block{p, text(i, "Root"), text(i, "AllocationId"), text(i, "Kind"), text(i, "ResourceId"), text(i, "Plan")})
 		}
 	}
 	if w.spaces == nil {
@@ -313,13 +314,23 @@ func (w *world) wrongAfter(after *world) string {
 				continue
 			}
 			for _, r := range w.living() {
-				if r.CIDR.Overlaps(b.cidr) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
+				if r.CIDR.Overlaps(b.cidr) && !w.laidOver(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
 					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}
 		}
 	}
 	return ""
+}
+
+// laidOver reports whether a pool is laid over a resource's CIDR.
+func (w *world) laidOver(pool string, r *ipam.ResourceCIDR) bool {
+	for _, source := range w.search.Pools {
+		if slices.ContainsFunc(w.space(source), func(b block) bool { return b.plan == pool && b.cidr == r.CIDR && b.resource == r.ID }) {
+			return true
+		}
+	}
+	return false
 }
 
 // living returns the CIDRs of resources that live in the scope.
