@@ -318,6 +318,37 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 	}
 }
 
+// Of all that is wrong with a request for a list, the token is refused first,
+// then the filters, and then what the operation alone asks for.
+func TestListsRefuseInOneOrder(t *testing.T) {
+	w := newRealWorld(t, nil)
+	for _, c := range []struct {
+		in   any // has an id that is none
+		code ipam.Code
+	}{
+		{&ec2.DescribeIpamsInput{IpamIds: []string{"ipam-0"}}, "InvalidIpamId.Malformed"},
+		{&ec2.DescribeIpamScopesInput{IpamScopeIds: []string{"ipam-scope-0"}}, "InvalidIpamScopeId.Malformed"},
+		{&ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{"ipam-pool-0"}}, "InvalidIpamPoolId.Malformed"},
+		{&ops.DescribeIpamPoolSharesInput{IpamPoolIds: []string{"ipam-pool-0"}}, "InvalidIpamPoolId.Malformed"},
+		{&ec2.GetIpamPoolCidrsInput{IpamPoolId: aws.String("ipam-pool-0")}, "InvalidIpamPoolId.Malformed"},
+		{&ec2.GetIpamPoolAllocationsInput{IpamPoolId: aws.String("ipam-pool-0")}, "InvalidIpamPoolId.Malformed"},
+		{&ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{"ipam-pool-alloc-0"}}, "InvalidIpamPoolAllocationId.Malformed"},
+		{&ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{"ipam-res-disco-0"}}, "InvalidIpamResourceDiscoveryId.Malformed"},
+		{&ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{"ipam-res-disco-assoc-0"}}, "InvalidIpamResourceDiscoveryAssociationId.Malformed"},
+		{&ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), DiscoveryRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
+		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), ResourceRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
+		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), AddressRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
+		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0")}, "InvalidIpamScopeId.Malformed"},
+	} {
+		w.refused(t, w.admin, c.in, c.code)
+		v := reflect.ValueOf(c.in).Elem()
+		v.FieldByName("Filters").Set(reflect.ValueOf([]types.Filter{where("color", "blue")}))
+		w.refused(t, w.admin, c.in, "InvalidParameterValue", "'color'")
+		v.FieldByName("NextToken").Set(reflect.ValueOf(aws.String("x")))
+		w.refused(t, w.admin, c.in, "InvalidNextToken")
+	}
+}
+
 // 5 MB end a page, in either protocol, whatever texts the allocations have.
 func TestPagesStayUnderLambdasLimit(t *testing.T) {
 	const most = 6<<20 - 64<<10
