@@ -53,14 +53,19 @@ start() {
 
 Cadastre is at $CADASTRE_ENDPOINT until \`make stop\`. Any AWS CLI can call it:
 
-  export AWS_ENDPOINT_URL_EC2=$CADASTRE_ENDPOINT
+  export ENDPOINT=$CADASTRE_ENDPOINT REGION=us-east-1
+  export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_EC2=\$ENDPOINT
   export AWS_ACCESS_KEY_ID=000000000000 AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
 
   aws ec2 describe-ipam-pools
   aws ec2 allocate-ipam-pool-cidr --region ap-northeast-1 --netmask-length 24 --ipam-pool-id \\
       \$(aws ec2 describe-ipam-pools --filters 'Name=description,Values=tokyo dev' --query 'IpamPools[0].IpamPoolId' --output text)
-  curl -X POST $CADASTRE_ENDPOINT/v1/DescribeIpamPoolAllocations \\
+  curl -X POST \$ENDPOINT/v1/DescribeIpamPoolAllocations \\
       --aws-sigv4 aws:amz:us-east-1:execute-api --user 000000000000:test -d '{}'
+
+For the other examples of the README:
+
+  export BUS=$CADASTRE_BUS DIRECT_FUNCTION=$CADASTRE_DIRECT_FUNCTION SERVICE_TOKEN=$CADASTRE_SERVICE_TOKEN
 
 The AWS CLI that this run used is .tools/clients/bin/aws.
 TEXT

@@ -43,6 +43,7 @@ print(f"CADASTRE_BUS={outputs['BusName']}")
 print(f"CADASTRE_BUS_ARN={outputs['BusArn']}")
 print(f"CADASTRE_DISCOVERY_ROLE={outputs['DiscoveryRoleArn']}")
 print(f"CADASTRE_API_ROLE={outputs['ApiRoleArn']}")
+print(f"CADASTRE_SERVICE_TOKEN={outputs['CustomResourceFunctionArn']}")
 for name in ("Api", "Compliance", "Direct", "Discovery", "History", "Requests"):
     print(f"CADASTRE_{name.upper()}_FUNCTION={outputs[name + 'FunctionName']}")
 PY

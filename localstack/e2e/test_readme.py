@@ -70,12 +70,12 @@ def allocations(api, pool):
 
 @pytest.mark.emulator
 def test_main_job(backend, api):
-    """Which makes its own IPAM, so before the module's."""
+    """And the pool for the examples. It makes its own IPAM, so before the module's."""
     (script,) = snippets("The main job", "sh")
-    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script])
+    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script + snippets(EXAMPLES, "sh")[0]])
     assert status == 0, printed
     assert [json.loads(f"[{out}]")[0] for out in re.findall(r'"(?:Cidr|State|Success)": (.+?),?$', printed, re.MULTILINE)] == [
-        "10.0.0.0/12", "provisioned", "10.0.0.0/14", "provisioned", "10.0.0.0/24", True]
+        "10.0.0.0/12", "provisioned", "10.0.0.0/14", "provisioned", "10.0.0.0/24", True, "10.16.0.0/16", "provisioned"]
     (ipam,) = api.call("DescribeIpams")["Ipams"]
     api.call("DeleteIpam", IpamId=ipam["IpamId"], Cascade=True)
     until(lambda: api.call("DescribeIpams")["Ipams"] == [], "the IPAM to be gone")
