@@ -396,3 +396,19 @@ func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 		t.Errorf("the allocations: %q", got)
 	}
 }
+
+// The VPC is seen just before its lease is given up: it keeps what is its.
+func TestLeaseGivenUpWhileItsVPCIsSeen(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	a := l.lease(p, 20)
+	v := vpc("vpc-1", a.CIDR.String())
+	table := &overtaken{Table: l.memory, by: func() { l.observe(v) }}
+	l.must(l.on(table).EndLease(t.Context(), a))
+	l.settled()
+	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
+		t.Errorf("the allocations: %q", got)
+	}
+}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -395,4 +396,85 @@ func TestPlanningTokenUsedAgain(t *testing.T) {
 		l.now = l.now.Add(25 * time.Hour)
 	}
 	l.settled()
+}
+
+// Two planning pools are given the CIDR of one VPC at once: one has it.
+func TestPlanningTwiceAtOnce(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, _ := planned(l, false)
+	l.deprovision(plan, "10.0.0.0/20")
+	other := l.planning(source, v.ID, false)
+	table := &overtaken{Table: l.memory, by: func() { l.provision(other, "10.0.0.0/20") }}
+	q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: plan.ID, CIDR: v.CIDR, May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+	if _, err := l.on(table).Provision(t.Context(), q); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), other.ID) {
+		t.Errorf("%v; want that %s has it", err, other.ID)
+	}
+	l.settled()
+}
+
+// A VPC is gone, and its block has a planning pool laid over it before it is given
+// back: so it goes to that pool.
+func TestPlanningOverABlockThatIsReleased(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, subnets := planned(l, false)
+	l.deprovision(plan, "10.0.0.0/20")
+	for _, s := range subnets {
+		l.vanish(s)
+	}
+	l.now = l.now.Add(time.Second)
+	came := false
+	table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
+		if !came && slices.ContainsFunc(c.Writes, func(w store.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
+			came = true
+			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: plan.ID, CIDR: v.CIDR, May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+			_, err := l.on(&failing{Table: l.memory, after: 1}).Provision(t.Context(), q) // and nothing behind that
+			l.must(err)
+		}
+		return nil
+	}}
+	_, err := l.on(table).Vanish(t.Context(), l.found(v), l.now.UnixMilli())
+	l.must(err)
+	l.settled()
+	if got := l.allocations(source); !came || got != "10.0.0.0/20 ipam-pool" {
+		t.Errorf("of the source: %q, came %t", got, came)
+	}
+	if c := l.deprovision(plan, "10.0.0.0/20"); c.State != ipam.CIDRDeprovisioned {
+		t.Errorf("%s: %s", c.State, c.Failure)
+	}
+	l.settled()
+	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the source is not in one piece: %v, %v", a, err)
+	}
+}
+
+// failing is a table that carries out so many transactions and no more.
+type failing struct {
+	store.Table
+	after int
+}
+
+func (f *failing) Transact(ctx context.Context, writes []store.Write) error {
+	if f.after == 0 {
+		return storetest.ErrInjected
+	}
+	f.after--
+	return f.Table.Transact(ctx, writes)
+}
+
+// A VPC goes while its CIDR is taken back from the planning pool.
+func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
+	l := newLandscape(t)
+	source, plan, v, subnets := planned(l, false)
+	for _, s := range subnets {
+		l.vanish(s)
+	}
+	table := &overtaken{Table: l.memory, by: func() { l.vanish(v) }}
+	c, err := l.on(table).Deprovision(t.Context(), store.Deprovision{Pool: plan.ID, CIDR: v.CIDR, May: anyone})
+	if err != nil || c.State != ipam.CIDRDeprovisioned {
+		t.Errorf("%+v, %v", c, err)
+	}
+	l.settled()
+	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+		t.Errorf("the source is not in one piece: %v, %v", a, err)
+	}
 }
