@@ -397,6 +397,9 @@ func (t *table) checkPlan(b *taken) {
 		return
 	}
 	c.matched = true
+	if b.lease != 0 {
+		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block %s, whose VPC nobody has seen yet", b.plan, b.cidr)
+	}
 	if r := c.of.SourceResource; r == nil || r.ID != b.resource {
 		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block of %s, which is not its source", b.plan, b.resource)
 	}

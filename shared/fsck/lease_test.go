@@ -36,6 +36,12 @@ func TestLeaseMutations(t *testing.T) {
 		{"a lease that is over, with its note", fsck.Work, note, func(m items) { m.set(taken, "Lease", nil) }},
 		{"a block of nobody's VPC", fsck.Import, taken, func(m items) { m.set(taken, "Lease", nil); delete(m, row); delete(m, note) }},
 		{"a row of another Region", fsck.Lease, row, func(m items) { m.set(row, "ResourceRegion", str("us-east-1")) }},
+		{"a row of another resource", fsck.Lease, row, func(m items) { m.set(row, "ResourceId", str("vpc-9")) }},
+		{"a lease for a subnet of no planning pool", fsck.Import, taken, func(m items) {
+			m.set(taken, "Kind", str("subnet"))
+			m.set(row, "Kind", str("subnet"))
+			m.set(store.AllocationKey(a.AllocationID), "Kind", str("subnet"))
+		}},
 		{"a row of another kind", fsck.Lease, row, func(m items) { m.set(row, "Kind", str("subnet")) }},
 		{"a row of another scope", fsck.Lease, row, func(m items) { m.set(row, "Scope", str(w.ipam.PublicScope)) }},
 		{"a row without an IPAM", fsck.Form, row, func(m items) { m.set(row, "Ipam", nil) }},

@@ -405,7 +405,13 @@ func (t *table) checkImports() {
 	for i := range t.taken {
 		b := &t.taken[i]
 		pool := t.index[ref{kindPool, b.space}]
-		if pool == nil || typeOf[b.kind] == "" || b.lease != 0 || t.excused(pool.Scope, b.cidr) {
+		if pool == nil || typeOf[b.kind] == "" {
+			continue
+		}
+		if planning := pool.SourceResource != nil; planning != (b.kind == "subnet") {
+			t.problem(Import, b.pk(), b.sk, "the block %s is of kind %s, and that %s is a resource planning pool: %t", b.cidr, b.kind, pool.id, planning)
+		}
+		if b.lease != 0 || t.excused(pool.Scope, b.cidr) {
 			continue
 		}
 		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, false}]; {

@@ -54,6 +54,12 @@ func TestPlanMutations(t *testing.T) {
 		{"a plan over another VPC", fsck.Child, w.importedAt, func(m items) {
 			m.edit(store.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
+		{"a plan over what is on lease", fsck.Child, w.importedAt, func(m items) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
+		{"a VPC under a pool that has its block", fsck.Live, beside, func(m items) {
+			m.set(w.importedAt, "Plan", nil)
+			m.set(w.importedAt, "Kind", str("ipam-pool"))
+			m.set(w.importedAt, "ResourceId", str(plan.ID))
+		}},
 		{"a plan over an allocation", fsck.Form, other, func(m items) { m.set(other, "Plan", str(plan.ID)) }},
 		{"a subnet whose space is free", fsck.Live, freed, func(m items) {
 			m[freed] = m[beside]

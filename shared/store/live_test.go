@@ -701,6 +701,15 @@ func TestLiveFaults(t *testing.T) {
 			f := l.found(v)
 			return func() error { _, err := l.store.Vanish(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
+		{"come back under a plan", func(l *landscape) func() error {
+			_, _, v, _ := planned(l, false)
+			l.vanish(v)
+			l.now = l.now.Add(time.Second)
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, v, l.now.UnixMilli())
+				return err
+			}
+		}},
 		{"observe under a plan", func(l *landscape) func() error {
 			planned(l, true)
 			return func() error {
