@@ -39,9 +39,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 )
 
-// EnvDoor says which door the function is.
+// The doors that lambdakit.EnvDoor names.
 const (
-	EnvDoor    = "CADASTRE_DOOR"
 	DoorEvents = "events"
 	DoorDirect = "direct"
 )

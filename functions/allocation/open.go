@@ -20,7 +20,7 @@ func Open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch door := os.Getenv(EnvDoor); door {
+	switch door := os.Getenv(lambdakit.EnvDoor); door {
 	case DoorDirect:
 		vending, fromPoolsOnly, err := lambdakit.OpenVending(ctx)
 		if err != nil {
@@ -34,6 +34,6 @@ func Open(ctx context.Context) (*Handler, error) {
 		grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)
 		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region()), err
 	default:
-		return nil, fmt.Errorf("%s is %q, and not %s or %s", EnvDoor, door, DoorEvents, DoorDirect)
+		return nil, fmt.Errorf("%s is %q, and not %s or %s", lambdakit.EnvDoor, door, DoorEvents, DoorDirect)
 	}
 }

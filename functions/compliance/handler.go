@@ -29,12 +29,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// The function's own environment, beside that of every function.
-const (
-	EnvQueue           = "CADASTRE_COMPLIANCE_QUEUE" // the URL of its own queue
-	EnvResourceMetrics = "CADASTRE_RESOURCE_METRICS" // "true": write the optional metrics, which are of single resources
-)
-
 // margin is how long before the end of the invocation a scan sends the rest on.
 const margin = 30 * time.Second
 

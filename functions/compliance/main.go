@@ -26,9 +26,9 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue, err := lambdakit.OpenQueue(ctx, EnvQueue)
+	queue, err := lambdakit.OpenQueue(ctx, lambdakit.EnvComplianceQueue)
 	if err != nil {
 		return nil, err
 	}
-	return New(store, queue, Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(EnvResourceMetrics) == "true"}), nil
+	return New(store, queue, Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}), nil
 }

@@ -512,11 +512,11 @@ func TestFaultsOfTheQueue(t *testing.T) {
 				stop := sync.OnceFunc(func() { close(fake.done) })
 				defer stop()
 				for name, value := range map[string]string{
-					EnvQueue: "http://queue/1/work", "AWS_REGION": home, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL, "AWS_MAX_ATTEMPTS": "1",
+					lambdakit.EnvDiscoveryQueue: "http://queue/1/work", "AWS_REGION": home, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL, "AWS_MAX_ATTEMPTS": "1",
 				} {
 					t.Setenv(name, value)
 				}
-				w.queue = must(lambdakit.OpenQueue(t.Context(), EnvQueue))(t)
+				w.queue = must(lambdakit.OpenQueue(t.Context(), lambdakit.EnvDiscoveryQueue))(t)
 				fake.fault = func(call int) string {
 					if call >= fails && (kind == "partly refused" || call == fails) {
 						return kind

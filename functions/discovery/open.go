@@ -13,20 +13,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
-// The function's own environment, beside that of every function.
-const (
-	EnvQueue      = "CADASTRE_DISCOVERY_QUEUE" // the URL of its own queue
-	EnvReaderRole = "CADASTRE_READER_ROLE"     // the name of the role in each account; default discover.ReaderRole
-	EnvAccounts   = "CADASTRE_ACCOUNTS"        // see discover.NewDirectory
-)
-
 // open returns the handler that the environment names.
 func open(ctx context.Context) (*Handler, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	queue, err := lambdakit.OpenQueue(ctx, EnvQueue)
+	queue, err := lambdakit.OpenQueue(ctx, lambdakit.EnvDiscoveryQueue)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +27,10 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := discover.NewDirectory(os.Getenv(EnvAccounts), store.Owner(), organizations.NewFromConfig(cfg), time.Now)
+	accounts, err := discover.NewDirectory(os.Getenv(lambdakit.EnvAccounts), store.Owner(), organizations.NewFromConfig(cfg), time.Now)
 	if err != nil {
 		return nil, err
 	}
-	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(EnvReaderRole), discover.ReaderRole))
+	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole))
 	return New(store, queue, accounts, clients, Options{}), nil
 }

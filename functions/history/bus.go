@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/cadastre-ipam/cadastre/events"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
 // A call of PutEvents takes so many events, and so many bytes, counted as the
@@ -54,9 +55,9 @@ type Bus struct {
 
 // OpenBus returns the bus that the environment names. It makes no call to AWS.
 func OpenBus(ctx context.Context) (*Bus, error) {
-	name := os.Getenv(EnvBus)
+	name := os.Getenv(lambdakit.EnvBus)
 	if name == "" {
-		return nil, fmt.Errorf("open the event bus: %s is not set", EnvBus)
+		return nil, fmt.Errorf("open the event bus: %s is not set", lambdakit.EnvBus)
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {

@@ -34,12 +34,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// The function's own environment, beside that of every function.
-const (
-	EnvBus             = "CADASTRE_BUS"              // the name of the event bus
-	EnvComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE" // the URL of the compliance function's queue
-)
-
 const (
 	// sideBySide is how many records are worked on at once. They need no order
 	// but that of their events.

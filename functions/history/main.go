@@ -26,7 +26,7 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	scans, err := lambdakit.OpenQueue(ctx, EnvComplianceQueue)
+	scans, err := lambdakit.OpenQueue(ctx, lambdakit.EnvComplianceQueue)
 	if err != nil {
 		return nil, err
 	}

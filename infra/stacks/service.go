@@ -37,8 +37,6 @@ const (
 	provisioningFunctionName   = "provisioning"
 )
 
-const envDoor = "CADASTRE_DOOR" // of the allocation function, as it reads it
-
 // ServiceProps are the service stack's, and the watch stack's.
 type ServiceProps struct {
 	awscdk.StackProps
@@ -152,7 +150,7 @@ func operatorOf(stack awscdk.Stack, props *ServiceProps, name, description strin
 // doorOf returns the properties of the allocation function as one of its doors.
 func doorOf(stack awscdk.Stack, props *ServiceProps, door, description string) gofunction.Props {
 	p := operatorOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
-	p.Environment[envDoor] = door
+	p.Environment[lambdakit.EnvDoor] = door
 	return p
 }
 

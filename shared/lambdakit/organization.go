@@ -13,10 +13,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 )
 
-// EnvOrganization tells, as "true", that the function may ask AWS Organizations
-// where accounts stand; it may be empty.
-const EnvOrganization = "CADASTRE_ORGANIZATION"
-
 // OpenOrganization returns what ops.WithOrganization takes: nil if the environment
 // does not say that Organizations may be asked. It makes no call to AWS.
 func OpenOrganization(ctx context.Context) (*discover.Hierarchy, error) {

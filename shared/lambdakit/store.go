@@ -18,15 +18,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// The environment of every function, beside AWS's own.
-const (
-	EnvTable      = "CADASTRE_TABLE"       // the table's name
-	EnvHomeRegion = "CADASTRE_HOME_REGION" // the Region that the table is in and the store writes in
-	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
-	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see ops.ParseGrants; may be empty
-	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
-)
-
 // OpenStore returns the store that the environment names. It makes no call to
 // AWS, so whether the table can be reached is not known then.
 func OpenStore(ctx context.Context) (*store.Store, error) {

@@ -11,12 +11,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
-// The environment of the functions that make VPCs.
-const (
-	EnvVendingRole   = "CADASTRE_VENDING_ROLE"         // the name of the role that makes VPCs in each account; "" if none are made
-	EnvFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY" // true or false: whether CIDRs of VPCs must be from pools; "" is false
-)
-
 // OpenVending returns what makes VPCs, nil if the environment names no role for
 // it, and whether their CIDRs must be from pools. It makes no call to AWS.
 func OpenVending(ctx context.Context) (v *vending.Vending, fromPoolsOnly bool, err error) {

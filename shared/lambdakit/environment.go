@@ -1,0 +1,28 @@
+package lambdakit
+
+// The environment of every function, beside AWS's own.
+const (
+	EnvTable      = "CADASTRE_TABLE"       // the table's name
+	EnvHomeRegion = "CADASTRE_HOME_REGION" // the Region that the table is in and the store writes in
+	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
+	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see ops.ParseGrants; may be empty
+	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
+)
+
+// The environment of the functions that carry out operations.
+const (
+	EnvDoor          = "CADASTRE_DOOR"                 // of the allocation function: events or direct
+	EnvOrganization  = "CADASTRE_ORGANIZATION"         // true or false: whether AWS Organizations may be asked where accounts stand; "" is false
+	EnvVendingRole   = "CADASTRE_VENDING_ROLE"         // the name of the role that makes VPCs in each account; "" if none are made
+	EnvFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY" // true or false: whether CIDRs of VPCs must be from pools; "" is false
+)
+
+// The environment of the functions that watch the network.
+const (
+	EnvAccounts        = "CADASTRE_ACCOUNTS"         // see discover.NewDirectory
+	EnvBus             = "CADASTRE_BUS"              // the name of the event bus
+	EnvComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE" // the URL of the compliance function's queue
+	EnvDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"  // the URL of the discovery function's queue
+	EnvReaderRole      = "CADASTRE_READER_ROLE"      // the name of the role that is read by in each account; default discover.ReaderRole
+	EnvResourceMetrics = "CADASTRE_RESOURCE_METRICS" // true or false: whether the optional metrics, of single resources, are written
+)
