@@ -388,6 +388,10 @@ func TestWatchAlarms(t *testing.T) {
 		want[name+"DeadLetters"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
 	want["HistoryStreamAge"] = want["HistoryErrors"]
+	for _, name := range []string{"Compliance", "Discovery"} {
+		queue, _ := d.one(t, "AWS::SQS::Queue", name+"Queue")
+		want[name+"Backlog"] = object{"QueueName": "${" + queue + ".QueueName}"}
+	}
 	for _, g := range []*telemetry.Group{telemetry.Totals, telemetry.Discoveries} {
 		for _, m := range g.Metrics {
 			want[m.Name] = object{}
@@ -404,6 +408,10 @@ func TestWatchAlarms(t *testing.T) {
 		got[strings.TrimPrefix(id[:len(id)-8], "Alarms")] = dimensions
 	}
 	diff(t, want, got)
+	for name, seconds := range map[string]float64{"ComplianceBacklog": 900, "DiscoveryBacklog": 2400} {
+		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
+		diff(t, any(seconds), alarm.Properties["Threshold"])
+	}
 	// They bear a scan or a run that is late.
 	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "UnheldResourceCidrsTotal": 1800, "DiscoveryFailures": 4800} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)

@@ -26,17 +26,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/queued"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-)
-
-// The variables of the watching functions' environments, as they read them.
-const (
-	envAccounts        = "CADASTRE_ACCOUNTS"
-	envBus             = "CADASTRE_BUS"
-	envComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE"
-	envDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"
-	envReaderRole      = "CADASTRE_READER_ROLE"
-	envResourceMetrics = "CADASTRE_RESOURCE_METRICS"
 )
 
 // scanMinutes is the time between scans of every scope.
@@ -58,10 +49,10 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 
 	compliance := queued.NewQueued(stack, "Compliance", &queued.Props{
 		Function:    functionOf(stack, props, complianceFunctionName, "Scans scopes and writes their metrics", 512, minutes(10)),
-		Variable:    envComplianceQueue,
+		Variable:    lambdakit.EnvComplianceQueue,
 		Every:       minutes(scanMinutes),
 		Description: "Has every scope scanned",
-		Environment: map[string]string{envResourceMetrics: map[bool]string{true: "true", false: "false"}[props.ResourceMetrics]},
+		Environment: map[string]string{lambdakit.EnvResourceMetrics: map[bool]string{true: "true", false: "false"}[props.ResourceMetrics]},
 		Removal:     props.removal(),
 	})
 
@@ -72,10 +63,10 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	}
 	discovery := queued.NewQueued(stack, "Discovery", &queued.Props{
 		Function:    functionOf(stack, props, discoveryFunctionName, "Finds what lives in the accounts' networks", 512, minutes(5)),
-		Variable:    envDiscoveryQueue,
+		Variable:    lambdakit.EnvDiscoveryQueue,
 		Every:       minutes(props.DiscoveryMinutes),
 		Description: "Has every account and Region looked at",
-		Environment: map[string]string{envAccounts: props.Accounts, envReaderRole: props.ReaderRole},
+		Environment: map[string]string{lambdakit.EnvAccounts: props.Accounts, lambdakit.EnvReaderRole: props.ReaderRole},
 		Statements:  statements,
 		Wildcard:    "Any account's reader role may be assumed: which trust this function, they say.",
 		Removal:     props.removal(),
@@ -94,7 +85,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	given := schedule.NewDeadLetters(stack, "HistoryDeadLetters", props.removal())
 	historyProps := functionOf(stack, props, historyFunctionName, "Writes history and tells of changes", 512, minutes(2))
 	historyProps.Environment = maps.Clone(historyProps.Environment)
-	historyProps.Environment[envBus], historyProps.Environment[envComplianceQueue] = *bus.EventBusName(), *compliance.Queue.QueueUrl()
+	historyProps.Environment[lambdakit.EnvBus], historyProps.Environment[lambdakit.EnvComplianceQueue] = *bus.EventBusName(), *compliance.Queue.QueueUrl()
 	historyProps.Statements["Bus"] = allow(*bus.EventBusArn(), "events:PutEvents")
 	historyProps.Statements["Compliance"] = allow(*compliance.Queue.QueueArn(), queued.SendActions...)
 	historyProps.Statements["DeadLetters"] = allow(*given.QueueArn(), "sqs:SendMessage")
@@ -133,6 +124,8 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	a.Function("Discovery", discovery.Function)
 	a.Function("History", history)
 	a.Function("Requests", requests)
+	a.Backlog("Compliance", compliance.Queue, scanMinutes)
+	a.Backlog("Discovery", discovery.Queue, props.DiscoveryMinutes)
 	a.DeadLetters("Compliance", compliance.DeadLetters)
 	a.DeadLetters("Discovery", discovery.DeadLetters)
 	a.DeadLetters("History", given)

@@ -187,6 +187,10 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 		}
 		leases, cidrs = append(leases, a), append(cidrs, a.CIDR)
 	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < enough {
+		giveBack()
+		return nil, ipam.Errorf(ipam.CodeUnavailable, "There was no time left to ask EC2. Nothing was made; try again.")
+	}
 	out, err := call(cidrs)
 	if err != nil {
 		if e := refused(err); e != nil {
@@ -204,8 +208,12 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 	return out, nil
 }
 
-// bookkeeping is how long what follows EC2's answer may take.
-const bookkeeping = 25 * time.Second
+// EC2 is asked only if so much time is left, of which it has a part; and what
+// follows its answer may take so long.
+const (
+	enough      = 12 * time.Second
+	bookkeeping = 25 * time.Second
+)
 
 func inWords(cidrs []netip.Prefix) string {
 	text := ""

@@ -262,6 +262,21 @@ func TestWhatEC2DoesNotAnswer(t *testing.T) {
 	}
 }
 
+// When there is no time left for EC2's answer, EC2 is not asked.
+func TestNoTimeForEC2(t *testing.T) {
+	w := newRealWorld(t, nil)
+	four, _ := lands(w)
+	ctx, cancel := context.WithTimeout(w.admin, 10*time.Second)
+	defer cancel()
+	_, err := w.registry.Call(ctx, "CreateVpc", &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod})
+	if ipam.CodeOf(err) != ipam.CodeUnavailable || !strings.Contains(err.Error(), "Nothing was made") || len(w.cloud.calls) > 0 {
+		t.Errorf("%v, and EC2 was asked %v", err, w.cloud.calls)
+	}
+	if got := w.allocated(four); got != "" {
+		t.Errorf("taken is %s", got)
+	}
+}
+
 // Without a role in the caller's account nothing is taken.
 func TestVPCsWithoutARole(t *testing.T) {
 	w := newRealWorld(t, nil)

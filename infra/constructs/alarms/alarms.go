@@ -100,6 +100,13 @@ func (a *Alarms) DeadLetters(name string, queue awssqs.Queue) {
 	a.add(alarm{name + "DeadLetters", "Work was given up; the queue tells which.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
 }
 
+// Backlog adds the alarm <name>Backlog, on messages that wait for longer than the
+// minutes in which new ones come.
+func (a *Alarms) Backlog(name string, queue awssqs.Queue, everyMinutes float64) {
+	age := awscdk.Duration_Minutes(&everyMinutes).ToSeconds(nil)
+	a.add(alarm{name + "Backlog", "Work comes faster than it is done; the queue grows.", queue.MetricApproximateAgeOfOldestMessage(statistic("Maximum")), *age, 2})
+}
+
 // Stream adds the alarm <name>StreamAge, on the age of the stream records that the
 // function reads.
 func (a *Alarms) Stream(name string, f awslambda.IFunction) {
