@@ -368,7 +368,8 @@ func TestBindMeanwhile(t *testing.T) {
 func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 	l := newLandscape(t)
 	scope, p := l.lab()
-	other, _ := l.further(tenant)
+	first := l.disco
+	second, _ := l.further(tenant)
 	ipams, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID})
 	l.must(err)
 	l.ipam = ipams[0] // which counts two associations
@@ -376,7 +377,7 @@ func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 	v, s := vpc("vpc-1", a.CIDR.String()), subnet("subnet-1", "vpc-1", "10.0.0.0/24")
 	l.observe(v)
 	l.observe(s)
-	l.disco, other = other, l.disco
+	l.disco = second
 	l.observe(v)
 	l.observe(s)
 	l.settled()
@@ -385,7 +386,7 @@ func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 			t.Errorf("%s is not in the scope of the pool alone", r.ID)
 		}
 	}
-	l.disco, other = other, l.disco
+	l.disco = first
 	l.leaves(l.disco, ipam.LeftAccount)
 	l.must(l.forgets(l.disco))
 	l.settled()
