@@ -102,7 +102,7 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		return append(append(writes, put), with...), nil
 	})
 	if err != nil {
-		return changed, err
+		return false, err
 	}
 	return changed, s.followUp(ctx, scopes, r.CIDR)
 }

@@ -444,6 +444,61 @@ func TestMove(t *testing.T) {
 	l.settled()
 }
 
+// A change of monitoring is answered as it was written: whatever call fails, an
+// error says that nothing has changed.
+func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
+	v := vpc("vpc-1", "10.0.0.0/20")
+	prepared := func() *landscape {
+		l := newLandscape(t)
+		l.provision(l.pool("", true), "10.0.0.0/16")
+		l.observe(v)
+		l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+		l.work()
+		return l
+	}
+	ignore := func(l *landscape) error {
+		o, err := l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
+		if err == nil && !o.Ignored {
+			t.Errorf("the answer is %+v", o)
+		}
+		return err
+	}
+	clean := prepared()
+	from := len(clean.faulty.Trace())
+	clean.must(ignore(clean))
+	answered := 0
+	for at := range len(clean.faulty.Trace()) - from {
+		for _, applied := range []bool{false, true} {
+			for _, all := range []bool{false, true} { // and all behind it
+				l := prepared()
+				n := 0
+				l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+					n++
+					if n-1 == at || n > at && all {
+						return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					}
+					return nil
+				}
+				err := ignore(l)
+				l.faulty.Inject = nil
+				ignored := l.row(v, l.ipam.PrivateScope).Ignored
+				switch {
+				case err == nil && !ignored:
+					t.Errorf("call %d, applied %t: an answer, and nothing has changed", at, applied)
+				case err != nil && ignored && !(applied && all): // then nobody can find out
+					t.Errorf("call %d, applied %t, all %t: it is ignored, and the answer is %v", at, applied, all, err)
+				case err == nil:
+					answered++
+				}
+				l.settled()
+			}
+		}
+	}
+	if answered == 0 {
+		t.Error("none was answered")
+	}
+}
+
 // What is in a VPC that is ignored or moved follows by the work of its account
 // and Region alone; and of a discovery that is gone nothing is ignored or moved.
 func TestMonitorTouchesOneAccount(t *testing.T) {

@@ -94,7 +94,11 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 		return nil, err
 	}
 	q.Scope = at
-	return s.monitored(ctx, q)
+	if now, err := s.monitored(ctx, q); err == nil {
+		return now, nil
+	}
+	row.Scope, row.Ignored = at, !q.Monitored // it is written, whatever can be read
+	return row, nil
 }
 
 // redirect has move change the targets of what was found, and then has what is
@@ -107,10 +111,16 @@ func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.I
 		}
 		return have.Resource, max(have.Sampled, now), true
 	}, move)
-	if err != nil || !changed {
+	if !changed {
 		return err
 	}
-	// The note would have this done too, later.
+	// It is written. What follows the notes have done too, if this does not.
+	_ = s.redirectInside(ctx, d, ipams, r)
+	return nil
+}
+
+// redirectInside has what is in a VPC's CIDR stand where that does.
+func (s *Store) redirectInside(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource) error {
 	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
 	for _, t := range inside {
 		q := Query{PK: foundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
