@@ -327,7 +327,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.releasable(t); err != nil {
+		if err := s.releasable(ctx, pool, t); err != nil {
 			return nil, err
 		}
 		writes, left, held, err := s.freed(ctx, pool, b, t)

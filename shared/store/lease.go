@@ -118,7 +118,7 @@ func (s *Store) releaseLease(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 }
 
 // releasable refuses the release of a block that is not for its taker to release.
-func (s *Store) releasable(t ipam.Taken) error {
+func (s *Store) releasable(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
 	switch {
 	case t.Kind == ipam.KindCustom:
 		return nil
@@ -127,7 +127,11 @@ func (s *Store) releasable(t ipam.Taken) error {
 	case t.Lease > s.now():
 		return ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: EC2 is being asked for the resource. It goes by itself once discovery has looked and found none.", t.AllocationID, t.Kind)
 	}
-	return nil // no discovery looks where it would be
+	looks, looked, err := s.lookedAt(ctx, pool.IPAM, t)
+	if err == nil && looks && !looked {
+		err = ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: discovery has not looked at account %s in %s since EC2 was asked for the resource. GetIpamDiscoveredAccounts tells why; once it has looked and found none, the allocation goes by itself.", t.AllocationID, t.Kind, t.Owner, t.ResourceRegion)
+	}
+	return err // nil where nobody looks: then whoever took it knows best
 }
 
 // bindLease makes a block on lease the allocation of the resource that was seen to
@@ -207,34 +211,31 @@ func (s *Store) runLease(ctx context.Context, allocation string) error {
 		}
 		return err
 	}
-	looked, err := s.lookedAt(ctx, pool.IPAM, t.Owner, t.ResourceRegion, t.Lease*1000)
+	_, looked, err := s.lookedAt(ctx, pool.IPAM, t)
 	if err != nil || !looked {
 		return err
 	}
 	return s.releaseLease(ctx, pool, t)
 }
 
-// lookedAt reports whether a discovery of an IPAM has looked at an account and
-// Region as a whole, beginning behind a time, Unix milliseconds.
-func (s *Store) lookedAt(ctx context.Context, ipamID, account, region string, since int64) (bool, error) {
+// lookedAt reports whether a discovery of an IPAM looks at the account and Region
+// of a block on lease, and whether one has looked there as a whole, beginning when
+// EC2 could not be asked any more.
+func (s *Store) lookedAt(ctx context.Context, ipamID string, t ipam.Taken) (looks, looked bool, err error) {
 	discoveries, err := s.AllDiscoveries(ctx)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	var keys []Key
 	for _, d := range discoveries {
 		if slices.Contains(d.IPAMs, ipamID) {
-			keys = append(keys, discoveredAccountKey(d.ID, region, account))
+			keys = append(keys, discoveredAccountKey(d.ID, t.ResourceRegion, t.Owner))
 		}
 	}
 	read, err := s.table.BatchGet(ctx, keys)
-	if err != nil {
-		return false, err
-	}
 	for _, i := range read {
-		if i.num(attrSucceeded) > since {
-			return true, nil
-		}
+		looks = looks || i.str(attrLeft) == ""
+		looked = looked || i.num(attrSucceeded) > t.Lease*1000
 	}
-	return false, nil
+	return looks, looked, err
 }

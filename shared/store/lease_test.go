@@ -201,8 +201,8 @@ func TestLeaseOfWhatLives(t *testing.T) {
 	l.settled()
 }
 
-// A lease can be released by hand once EC2 cannot be asked any more: no discovery
-// may be looking where its resource would be.
+// A lease can be released by hand once EC2 cannot be asked any more, and whoever
+// looks where its resource would be has looked.
 func TestReleaseOfLease(t *testing.T) {
 	l := newLandscape(t)
 	_, p := l.lab()
@@ -214,7 +214,19 @@ func TestReleaseOfLease(t *testing.T) {
 		t.Errorf("at once: %v", err)
 	}
 	l.now = l.now.Add(16 * time.Minute)
+	if err := release(); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), "GetIpamDiscoveredAccounts") {
+		t.Errorf("before discovery has looked: %v", err)
+	}
+	l.looked()
 	l.must(release())
+	l.must(release())
+	l.settled()
+	q := l.leasing(p, 20, "") // where nobody looks
+	q.For.Region, q.Token.Account = "eu-west-1", "777788889999"
+	var err error
+	a, err = l.store.Allocate(t.Context(), q)
+	l.must(err)
+	l.now = l.now.Add(16 * time.Minute)
 	l.must(release())
 	l.settled()
 	if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
