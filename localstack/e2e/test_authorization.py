@@ -11,7 +11,15 @@ READ = {
     "GetIpamDiscoveredPublicAddresses": {"IpamResourceDiscoveryId": "DISCOVERY", "AddressRegion": "us-east-1"},
     "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
+# These act in the caller's account, by a role that there is none of here.
+VPCS = {
+    "CreateVpc": {"Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28}, "CreateSubnet": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
+    "AssociateVpcCidrBlock": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
+    "DisassociateVpcCidrBlock": {"AssociationId": "vpc-cidr-assoc-0123456789abcdef0"},
+}
+UNTRIED = ("AssociateVpcCidrBlock", "DisassociateVpcCidrBlock")  # have no DryRun
 ALLOCATE = {
+    **VPCS,
     "AllocateIpamPoolCidr": {"IpamPoolId": "POOL", "NetmaskLength": 28},
     "ReleaseIpamPoolAllocation": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/28", "IpamPoolAllocationId": "ALLOCATION"},
     "ModifyIpamPoolAllocation": {"IpamPoolAllocationId": "ALLOCATION", "Description": "x"},
@@ -69,7 +77,7 @@ def test_refused_by_both_doors_with_and_without_dry_run(api, as_principal, ids, 
     before = everything(api, ids)
     caller = as_principal(who)
     for operation, parameters in operations.items():
-        for extra in ({}, {"DryRun": True}):
+        for extra in ({},) if operation in UNTRIED else ({}, {"DryRun": True}):
             message = caller.refused("UnauthorizedOperation", operation, **filled(parameters, ids), **extra)
             assert message.startswith("You are not authorized to perform this operation.") and operation in message
             status, _, answer = caller.json(operation, {**filled(parameters, ids), **extra})
@@ -100,6 +108,8 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
             assert not [v for v in answer.values() if v not in ([], None)], (operation, answer)
         elif operation.endswith(("AccessGrants", "OrganizationAdminAccount")):  # of the deployment, and not for its accounts to say
             assert (status, answer["Code"]) == (403, "UnauthorizedOperation"), (operation, answer)
+        elif operation in VPCS:
+            assert (status, answer["Code"]) == (400, "UnsupportedOperation"), (operation, answer)
         else:
             assert status == 400 and "NotFound" in answer["Code"], (operation, answer)
     assert everything(api, ids) == before
