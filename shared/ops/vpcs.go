@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -83,6 +84,30 @@ func (a ask) cidrParameter() string {
 		return "Ipv6CidrBlock"
 	}
 	return "CidrBlock"
+}
+
+// asks is the space of a resource, IPv4 and IPv6, as the calls name it.
+type asks [2]ask
+
+func asking(pool4, cidr4 *string, length4 *int32, pool6, cidr6 *string, length6 *int32) asks {
+	return asks{{pool4, cidr4, length4, ipam.IPv4}, {pool6, cidr6, length6, ipam.IPv6}}
+}
+
+// requests returns those for the space that a resource takes from pools, none if it
+// takes none.
+func (o service) requests(ctx context.Context, operation string, space asks, r ipam.Resource) ([]store.Allocate, error) {
+	var all []store.Allocate
+	for _, a := range space {
+		if a.pool == nil {
+			continue
+		}
+		q, err := o.request(ctx, operation, a, r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, q)
+	}
+	return all, nil
 }
 
 // request returns the request for the space, for a resource.
@@ -197,7 +222,11 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 			giveBack()
 			return nil, e
 		}
-		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", inWords(cidrs)), err)
+		texts := make([]string, len(cidrs))
+		for i, c := range cidrs {
+			texts[i] = c.String()
+		}
+		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", strings.Join(texts, " and ")), err)
 	}
 	for _, a := range leases {
 		// It is made, whatever is written down: discovery does that else.
@@ -215,32 +244,17 @@ const (
 	bookkeeping = 25 * time.Second
 )
 
-func inWords(cidrs []netip.Prefix) string {
-	text := ""
-	for i, c := range cidrs {
-		if i > 0 {
-			text += " and "
-		}
-		text += c.String()
-	}
-	return text
-}
-
-// poolsOnly refuses a CIDR that comes from no pool, if the deployment wants that.
-func (o service) poolsOnly(pool, cidr *string, parameter string) error {
-	if !o.vending.poolsOnly || pool != nil || cidr == nil {
-		return nil
-	}
-	return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. This deployment makes nothing with a CIDR of your own choice: take it from a pool, with %s.", parameter)
-}
-
 func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.CreateVpcOutput, error) {
 	tags, err := resourceTags(in.TagSpecifications, types.ResourceTypeVpc)
 	if err != nil {
 		return nil, err
 	}
 	r := ipam.Resource{Type: ipam.ResourceVPC, Region: o.region(ctx), Tags: tags}
-	requests, err := o.requestsOf(ctx, "CreateVpc", vpcSpace{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, in.Ipv6Pool}, r)
+	space := asking(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
+	if err := o.checkVPC(space, in.Ipv6Pool); err != nil {
+		return nil, err
+	}
+	requests, err := o.requests(ctx, "CreateVpc", space, r)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +267,7 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 	}
 	return vend(ctx, o, requests, func(taken []netip.Prefix) (*ec2.CreateVpcOutput, error) {
 		given := *in
-		given.CidrBlock, given.Ipv6CidrBlock = chosen(requests, taken, in.CidrBlock, in.Ipv6CidrBlock)
+		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.CreateVpc(ctx, &given)
 	}, func(out *ec2.CreateVpcOutput) string { return aws.ToString(out.Vpc.VpcId) })
@@ -261,7 +275,11 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 
 func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
 	r := ipam.Resource{Type: ipam.ResourceVPC, ID: aws.ToString(in.VpcId), Region: o.region(ctx)}
-	requests, err := o.requestsOf(ctx, "AssociateVpcCidrBlock", vpcSpace{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, in.Ipv6Pool}, r)
+	space := asking(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
+	if err := o.checkVPC(space, in.Ipv6Pool); err != nil {
+		return nil, err
+	}
+	requests, err := o.requests(ctx, "AssociateVpcCidrBlock", space, r)
 	if err != nil {
 		return nil, err
 	}
@@ -287,7 +305,7 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 	}
 	return vend(ctx, o, requests, func(taken []netip.Prefix) (*ec2.AssociateVpcCidrBlockOutput, error) {
 		given := *in
-		given.CidrBlock, given.Ipv6CidrBlock = chosen(requests, taken, in.CidrBlock, in.Ipv6CidrBlock)
+		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.AssociateVpcCidrBlock(ctx, &given)
 	}, func(*ec2.AssociateVpcCidrBlockOutput) string { return r.ID })
@@ -309,16 +327,10 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 		return nil, err
 	}
 	r := ipam.Resource{Type: ipam.ResourceSubnet, VPC: aws.ToString(in.VpcId), Region: o.region(ctx), Tags: tags}
-	var requests []store.Allocate
-	for _, a := range []ask{{in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, ipam.IPv4}, {in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength, ipam.IPv6}} {
-		if a.pool == nil {
-			continue // the space is the VPC's
-		}
-		q, err := o.request(ctx, "CreateSubnet", a, r)
-		if err != nil {
-			return nil, err
-		}
-		requests = append(requests, q)
+	space := asking(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
+	requests, err := o.requests(ctx, "CreateSubnet", space, r) // else the space is the VPC's
+	if err != nil {
+		return nil, err
 	}
 	cloud, err := o.cloud(ctx)
 	if err != nil {
@@ -329,58 +341,38 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 	}
 	return vend(ctx, o, requests, func(taken []netip.Prefix) (*ec2.CreateSubnetOutput, error) {
 		given := *in
-		given.CidrBlock, given.Ipv6CidrBlock = chosen(requests, taken, in.CidrBlock, in.Ipv6CidrBlock)
+		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.CreateSubnet(ctx, &given)
 	}, func(out *ec2.CreateSubnetOutput) string { return aws.ToString(out.Subnet.SubnetId) })
 }
 
-// vpcSpace is what the calls for VPCs have in common.
-type vpcSpace struct {
-	pool4, cidr4 *string
-	length4      *int32
-	pool6, cidr6 *string
-	length6      *int32
-	byoip        *string
-}
-
-// requestsOf returns the requests for the space that a VPC takes from pools, none
-// if it takes none.
+// checkVPC refuses what a VPC cannot have. byoip is the address pool of EC2's that it
+// names.
 //
 // EC2 lets one choose a VPC's IPv6 CIDR out of a BYOIP pool of one's own only
 // (API reference, CreateVpc, Ipv6CidrBlock); so Ipv6IpamPoolId comes with Ipv6Pool.
-func (o service) requestsOf(ctx context.Context, operation string, s vpcSpace, r ipam.Resource) (requests []store.Allocate, err error) {
-	if err := o.poolsOnly(s.pool4, s.cidr4, "Ipv4IpamPoolId"); err != nil {
-		return nil, err
-	}
-	if err := o.poolsOnly(s.pool6, s.cidr6, "Ipv6IpamPoolId"); err != nil {
-		return nil, err
-	}
-	if s.pool6 != nil && s.byoip == nil {
-		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "EC2 takes a certain IPv6 CIDR for a VPC only out of an address pool of your own. Name that pool of EC2's in Ipv6Pool, or leave Ipv6IpamPoolId out and use AmazonProvidedIpv6CidrBlock.")
-	}
-	for _, a := range []ask{{s.pool4, s.cidr4, s.length4, ipam.IPv4}, {s.pool6, s.cidr6, s.length6, ipam.IPv6}} {
-		if a.pool == nil {
-			continue
+func (o service) checkVPC(space asks, byoip *string) error {
+	for _, a := range space {
+		if o.vending.poolsOnly && a.pool == nil && a.cidr != nil {
+			return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. This deployment makes nothing with a CIDR of your own choice: take it from a pool, with %s.", a.parameter("IpamPoolId"))
 		}
-		q, err := o.request(ctx, operation, a, r)
-		if err != nil {
-			return nil, err
+		if a.family == ipam.IPv6 && a.pool != nil && byoip == nil {
+			return ipam.Errorf(ipam.CodeUnsupportedOperation, "EC2 takes a certain IPv6 CIDR for a VPC only out of an address pool of your own. Name that pool of EC2's in Ipv6Pool, or leave Ipv6IpamPoolId out and use AmazonProvidedIpv6CidrBlock.")
 		}
-		requests = append(requests, q)
 	}
-	return requests, nil
+	return nil
 }
 
-// chosen returns the CIDRs to ask EC2 for: those that were taken, and else those
-// that were given.
-func chosen(requests []store.Allocate, taken []netip.Prefix, cidr4, cidr6 *string) (*string, *string) {
-	for i := range requests {
-		text := taken[i].String()
-		if ipam.FamilyOf(taken[i]) == ipam.IPv4 {
-			cidr4 = &text
+// with returns the CIDRs to ask EC2 for: those that were taken, and else those that
+// were given.
+func (s asks) with(taken []netip.Prefix) (cidr4, cidr6 *string) {
+	cidr4, cidr6 = s[0].cidr, s[1].cidr
+	for _, p := range taken {
+		if ipam.FamilyOf(p) == ipam.IPv4 {
+			cidr4 = aws.String(p.String())
 		} else {
-			cidr6 = &text
+			cidr6 = aws.String(p.String())
 		}
 	}
 	return cidr4, cidr6

@@ -135,8 +135,8 @@ func (s *Store) releasable(ctx context.Context, pool *ipam.Pool, t ipam.Taken) e
 }
 
 // bindLease makes a block on lease the allocation of the resource that was seen to
-// live there, if one was. Of several resources that could be the
-// one that was asked for, the first is: the others overlap it.
+// live there, if one was. Of several resources that could be the one that was asked
+// for, the first is: the others overlap it.
 func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error {
 	k := TakenKey(b.space, b.CIDR)
 	return s.commit(ctx, "end the lease of "+b.AllocationID, nil, func(attempt) ([]Write, error) {
