@@ -2,8 +2,8 @@ package storetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -53,7 +53,7 @@ func NewService(t testing.TB, variable string) *Service {
 	}
 	s := &Service{
 		Client: store.NewClient(cfg),
-		Name:   fmt.Sprintf("storetest-%d", time.Now().UnixNano()),
+		Name:   "storetest-" + rand.Text(),
 	}
 	_, err := s.Client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName:   &s.Name,
@@ -67,7 +67,9 @@ func NewService(t testing.TB, variable string) *Service {
 			{AttributeName: aws.String(store.AttrSK), KeyType: types.KeyTypeRange},
 		},
 	})
-	if err != nil {
+	// No other has this name: a table that is there was made by a try whose
+	// answer was lost.
+	if _, made := errors.AsType[*types.ResourceInUseException](err); err != nil && !made {
 		t.Fatalf("create table on %s: %v", url, err)
 	}
 	t.Cleanup(func() {
