@@ -68,23 +68,11 @@ func m(kv ...string) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: v}
 }
 
-// write demands that a transaction is applied. A service may lose an answer,
-// MiniStack does with large requests: then the writes are sent again, if it is
-// the same to send them twice.
+// write demands that a transaction is applied.
 func (c *contract) write(writes ...store.Write) {
 	c.Helper()
-	again := !slices.ContainsFunc(writes, func(w store.Write) bool {
-		return w.Op == store.OpUpdate || w.If.Absent || w.If.Present || len(w.If.Equal)+len(w.If.Missing)+len(w.If.In)+len(w.If.Below) > 0
-	})
-	for try := 1; ; try++ {
-		err := c.table.Transact(c.Context(), writes)
-		if err == nil {
-			return
-		}
-		if !again || try == 3 || lost(err) || errors.Is(err, store.ErrThrottled) {
-			c.Fatalf("transaction: %v", err)
-		}
-		c.Logf("sent again: %v", err)
+	if err := c.table.Transact(c.Context(), writes); err != nil {
+		c.Fatalf("transaction: %v", err)
 	}
 }
 
