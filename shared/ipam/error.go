@@ -45,6 +45,7 @@ const (
 	CodeMalformedRequest                Code = "MalformedRequest"
 	CodeMissingParameter                Code = "MissingParameter"
 	CodeOperationNotPermitted           Code = "OperationNotPermitted"
+	CodeOutcomeUnknown                  Code = "OutcomeUnknown" // of a call without a client token; EC2 has no code for it
 	CodeRequestLimitExceeded            Code = "RequestLimitExceeded"
 	CodeResourceLimitExceeded           Code = "ResourceLimitExceeded"
 	CodeTagLimitExceeded                Code = "TagLimitExceeded"
@@ -57,7 +58,7 @@ const (
 // CodeInfo is the row of a code in the one table of codes.
 type CodeInfo struct {
 	Status int    // HTTP status of the answer, 4xx or 5xx
-	Label  string // value of the metric dimension that counts it: caller, auth, conflict, quota, dry_run, throttle, internal
+	Label  string // value of the metric dimension that counts it: caller, auth, conflict, quota, dry_run, throttle, internal, unknown
 }
 
 // Codes maps every code to its HTTP status and metric label.
@@ -94,6 +95,7 @@ var Codes = map[Code]CodeInfo{
 	CodeMalformedRequest:                {400, "caller"},
 	CodeMissingParameter:                {400, "caller"},
 	CodeOperationNotPermitted:           {400, "caller"},
+	CodeOutcomeUnknown:                  {400, "unknown"}, // not 5xx: the SDKs would call again by themselves
 	CodeRequestLimitExceeded:            {503, "throttle"},
 	CodeResourceLimitExceeded:           {400, "quota"},
 	CodeTagLimitExceeded:                {400, "quota"},

@@ -50,7 +50,7 @@ func TestEveryCodeHasItsRow(t *testing.T) {
 	if len(declared) < 30 {
 		t.Fatalf("found %d codes in the source", len(declared))
 	}
-	labels := []string{"caller", "auth", "conflict", "quota", "dry_run", "throttle", "internal"}
+	labels := []string{"caller", "auth", "conflict", "quota", "dry_run", "throttle", "internal", "unknown"}
 	for code, name := range declared {
 		row, ok := ipam.Codes[code]
 		if !ok {

@@ -185,7 +185,7 @@ func passed[Out any](out *Out, err error) (*Out, error) {
 	if e := refused(err); e != nil {
 		return nil, e
 	}
-	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say what became of the call. Look whether it was carried out before you try again."), err)
+	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say what became of the call. Look whether it was carried out before you try again."), err)
 }
 
 // vend takes the space that is asked for, has EC2 make what takes it, and returns
@@ -226,7 +226,7 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 		for i, c := range cidrs {
 			texts[i] = c.String()
 		}
-		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", strings.Join(texts, " and ")), err)
+		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", strings.Join(texts, " and ")), err)
 	}
 	for _, a := range leases {
 		// It is made, whatever is written down: discovery does that else.
@@ -293,9 +293,12 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 	if len(requests) == 0 {
 		return passed(cloud.AssociateVpcCidrBlock(ctx, in))
 	}
-	vpc, err := passed(cloud.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{r.ID}}))
+	vpc, err := cloud.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{r.ID}})
 	if err != nil {
-		return nil, err
+		if e := refused(err); e != nil {
+			return nil, e
+		}
+		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say what tags %s has, by which the pool's rules decide. Nothing was changed; try again.", r.ID), err)
 	}
 	for _, v := range vpc.Vpcs { // the rules bind it as it is
 		requests[0].For.Tags = ipam.Tags{}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -231,9 +232,10 @@ func TestWhatEC2DoesNotAnswer(t *testing.T) {
 			discovery := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams[0].DefaultResourceDiscoveryId
 			w.cloud.fails, w.cloud.applied = lost, applied
 			_, err := w.registry.Call(w.admin, "CreateVpc", &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, TagSpecifications: prod})
-			if ipam.CodeOf(err) != ipam.CodeUnavailable || !strings.Contains(err.Error(), "10.0.0.0/24") {
+			if ipam.CodeOf(err) != ipam.CodeOutcomeUnknown || !strings.Contains(err.Error(), "10.0.0.0/24") {
 				t.Errorf("%v: %v", lost, err)
 			}
+			notSentAgain(t, err)
 			if got := w.allocated(four); got != "10.0.0.0/24 vpc  us-east-1 111122223333" {
 				t.Errorf("%v: taken is %s", lost, got)
 			}
@@ -259,6 +261,33 @@ func TestWhatEC2DoesNotAnswer(t *testing.T) {
 				t.Errorf("%v, made %t: in the end taken is %q", lost, applied, got)
 			}
 		}
+	}
+}
+
+// notSentAgain fails the test if the callers' SDKs send the call of an error again
+// by themselves. That would make another VPC.
+func notSentAgain(t *testing.T, err error) {
+	t.Helper()
+	code := ipam.CodeOf(err)
+	if retry.NewStandard().IsErrorRetryable(answered(ipam.InfoOf(code).Status, string(code))) {
+		t.Errorf("the SDK calls again, behind %v", err)
+	}
+}
+
+// A call without a pool may have been carried out as well.
+func TestWhatEC2DoesNotAnswerWithoutAPool(t *testing.T) {
+	w := newRealWorld(t, nil)
+	w.cloud.fails = context.DeadlineExceeded
+	for _, in := range []any{
+		&ec2.CreateVpcInput{CidrBlock: aws.String("10.9.0.0/16")},
+		&ec2.CreateSubnetInput{VpcId: aws.String("vpc-1"), CidrBlock: aws.String("10.9.1.0/24")},
+		&ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
+	} {
+		_, err := w.registry.Call(w.admin, operation(in), in)
+		if ipam.CodeOf(err) != ipam.CodeOutcomeUnknown {
+			t.Errorf("%s: %v", operation(in), err)
+		}
+		notSentAgain(t, err)
 	}
 }
 
@@ -344,8 +373,14 @@ func TestAssociateVPC(t *testing.T) {
 	if got := w.allocated(four); got != "10.0.0.0/24 vpc vpc-7 us-east-1 111122223333" {
 		t.Errorf("allocated: %s", got)
 	}
+	unread := &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-8"), Ipv4IpamPoolId: &four}
 	w.cloud.fails = answered(400, "InvalidVpcID.NotFound")
-	w.refused(t, w.admin, &ec2.AssociateVpcCidrBlockInput{VpcId: aws.String("vpc-8"), Ipv4IpamPoolId: &four}, "InvalidVpcID.NotFound")
+	w.refused(t, w.admin, unread, "InvalidVpcID.NotFound")
+	w.cloud.fails = context.DeadlineExceeded
+	before := w.table.Hash()
+	if _, err := w.registry.Call(w.admin, "AssociateVpcCidrBlock", unread); ipam.CodeOf(err) != ipam.CodeUnavailable || w.table.Hash() != before {
+		t.Errorf("the VPC's tags are not told: %v", err)
+	}
 }
 
 // Whatever call fails while a VPC is made, of the table, of EC2 or for the role,
