@@ -646,6 +646,37 @@ func TestAlarmActions(t *testing.T) {
 	}
 }
 
+// What a topic's policy does not admit does not get through: alarms and mails are
+// lost, and nothing tells of it.
+func TestTopicsAdmitTheirPublishers(t *testing.T) {
+	statements := func(d template, id string) []any {
+		for _, policy := range d.ids("AWS::SNS::TopicPolicy") {
+			if p := d.Resources[policy].Properties; slices.Contains(elements(p["Topics"]), any("${"+id+"}")) {
+				return p["PolicyDocument"].(object)["Statement"].([]any)
+			}
+		}
+		t.Errorf("%s has no policy", id)
+		return nil
+	}
+	tls := func(id string) object {
+		return object{"Sid": "AllowPublishThroughSSLOnly", "Effect": "Deny", "Action": "sns:Publish", "Principal": "*", "Resource": "${" + id + "}",
+			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}}}
+	}
+	for _, d := range []template{closed().service, closed().watch} {
+		id, _ := d.one(t, "AWS::SNS::Topic", "Alarms")
+		diff(t, []any{tls(id), object{
+			"Sid": "Alarms", "Effect": "Allow", "Action": "sns:Publish", "Resource": "${" + id + "}", "Principal": object{"Service": "cloudwatch.amazonaws.com"},
+			"Condition": object{"ArnLike": object{"aws:SourceArn": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}},
+		}}, statements(d, id))
+	}
+	// EventBridge tells SNS of no rule and no account, so there is nothing to
+	// ask for.
+	id, _ := closed().watch.one(t, "AWS::SNS::Topic", "Overlaps")
+	diff(t, []any{tls(id), object{
+		"Sid": "1", "Effect": "Allow", "Action": "sns:Publish", "Resource": "${" + id + "}", "Principal": object{"Service": "events.amazonaws.com"},
+	}}, statements(closed().watch, id))
+}
+
 // What scripts and people read of a deployment.
 func TestOutputs(t *testing.T) {
 	own := func(tmpl template) (names []string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
@@ -41,12 +42,30 @@ func NewAlarms(scope constructs.Construct, id string, props *Props) *Alarms {
 	case props.Email != "":
 		own := awssns.NewTopic(a.scope, jsii.String("Topic"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
 		own.AddSubscription(awssnssubscriptions.NewEmailSubscription(&props.Email, nil))
+		admitAlarms(own)
 		topic = own
 	default:
 		return a
 	}
 	a.actions = append(a.actions, awscloudwatchactions.NewSnsAction(topic))
 	return a
+}
+
+// admitAlarms lets the account's alarms publish to a topic. A topic without a
+// policy admits all of its account; one with a policy, such as that which asks for
+// TLS, admits whom that names (Amazon SNS Developer Guide, "Example cases for
+// Amazon SNS access control").
+func admitAlarms(topic awssns.Topic) {
+	alarms := awscdk.Stack_Of(topic).FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"), ResourceName: jsii.String("*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+	})
+	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("Alarms"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sns:Publish"),
+		Resources:  &[]*string{topic.TopicArn()},
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": alarms}},
+	}))
 }
 
 // period of all metrics.
