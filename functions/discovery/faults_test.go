@@ -34,18 +34,21 @@ func TestFaultsOfAWS(t *testing.T) {
 	trace := newWorld(t)
 	trace.cloud.PageSize = 2
 	trace.run(t.Context(), memberA)
+	deleteVPC(trace.cloud.Network(memberA, home))
+	trace.cloud.Made = nil
+	trace.run(t.Context(), memberA)
 	calls := trace.cloud.Made
 	if len(calls) < 9 || calls[0].Name != "AssumeRole" {
 		t.Fatalf("a run makes the calls %v", calls)
 	}
-	for _, fails := range calls {
+	for i, fails := range calls {
 		for kind, f := range map[string]discovertest.Fault{
 			"refused":   {Status: 403, Code: "UnauthorizedOperation"},
 			"throttled": {Status: 503, Code: "Throttling"},
 			"broken":    {Status: 500, Code: "InternalFailure"},
 			"silent":    {Hang: true},
 		} {
-			t.Run(fmt.Sprintf("%s page %d %s", fails.Name, fails.Page, kind), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d %s page %d %s", i, fails.Name, fails.Page, kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
 					w.cloud.PageSize = 2
@@ -55,18 +58,24 @@ func TestFaultsOfAWS(t *testing.T) {
 					known := w.known(memberA)
 					deleteVPC(w.cloud.Network(memberA, home))
 					deleteVPC(w.cloud.Network(memberB, home))
-					struck := false
+					struck, from := false, len(w.cloud.Made)
 					w.cloud.Fault = func(c discovertest.Call) *discovertest.Fault {
-						if struck || c != fails {
+						if struck || len(w.cloud.Made) != from+i+1 {
 							return nil
 						}
 						struck = true
+						if c != fails {
+							t.Errorf("the call is %v, and was %v", c, fails)
+						}
 						return &f
 					}
 					if !w.run(t.Context(), memberA) {
 						t.Error("the message comes again, though the account has the failure")
 					}
-					if diff := cmp.Diff(w.known(memberA), known); struck && diff != "" {
+					if !struck {
+						t.Error("the call was not made")
+					}
+					if diff := cmp.Diff(w.known(memberA), known); diff != "" {
 						t.Errorf("-known +before:\n%s", diff)
 					}
 					after := w.progress(memberA)
@@ -74,7 +83,7 @@ func TestFaultsOfAWS(t *testing.T) {
 					if kind == "refused" && fails.Name == "AssumeRole" {
 						code = discover.AssumeRoleFailure
 					}
-					if struck && (after.FailureCode != code || after.Failure == "" || after.Succeeded != before.Succeeded || after.Attempted <= before.Attempted) {
+					if after.FailureCode != code || after.Failure == "" || after.Succeeded != before.Succeeded || after.Attempted <= before.Attempted {
 						t.Errorf("the account is at %+v", after)
 					}
 					w.cloud.Lock() // of what is silent, something may still be under way

@@ -381,6 +381,37 @@ func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 	w.agrees(memberB)
 }
 
+// What one VPC's deletion between two pages moves out of both is not gone, and its
+// space stays held; what is gone is forgotten.
+func TestRunMissesWhatMovesBetweenPages(t *testing.T) {
+	w := newWorld(t)
+	n := w.cloud.Network(memberA, home)
+	n.VPCs = []types.Vpc{vpc("vpc-one", "10.96.0.0/16"), vpc("vpc-two", "10.97.0.0/16"), vpc("vpc-three", "10.98.0.0/16")}
+	n.Subnets, n.Addresses, n.Interfaces, n.Pools = nil, nil, nil, nil
+	w.cloud.PageSize = 1
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	w.cloud.Answer = func(c discovertest.Call) {
+		if c.Name == "DescribeVpcs" && c.Page == 0 {
+			w.cloud.Answer, n.VPCs = nil, n.VPCs[1:]
+		}
+	}
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	if got, want := w.known(memberA), []string{"vpc-one 10.96.0.0/16", "vpc-three 10.98.0.0/16", "vpc-two 10.97.0.0/16"}; !slices.Equal(got, want) {
+		t.Errorf("known are %q, want %q", got, want)
+	}
+	if !w.run(t.Context(), memberA) {
+		t.Fatal("the message is not done")
+	}
+	if got, want := w.known(memberA), []string{"vpc-three 10.98.0.0/16", "vpc-two 10.97.0.0/16"}; !slices.Equal(got, want) {
+		t.Errorf("then known are %q, want %q", got, want)
+	}
+	w.agrees(memberA)
+}
+
 // Who has left is marked, for its reason, and who comes back is not any more,
 // from the first look at it on. If nobody does either, nothing is written.
 func TestDispatchMarksWhoLeft(t *testing.T) {

@@ -98,8 +98,9 @@ func (h *Handler) ipams(ctx context.Context, d *ipam.Discovery) ([]*ipam.IPAM, e
 }
 
 // run looks at an account in a Region. All is read before anything is written,
-// so that what could not be read is not taken to be gone. If nothing differs, one
-// item is written, which says how far the discovery of the account is.
+// so that what could not be read is not taken to be gone, and what seems gone is
+// asked for once more. If nothing differs, one item is written, which says how far
+// the discovery of the account is.
 func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	discoveries, err := h.store.Discoveries(ctx, []string{t.Discovery})
 	if err != nil {
@@ -119,10 +120,13 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 
 	start := h.now().UnixMilli()
 	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
-	seen, failure, err := h.read(ctx, t)
+	refused := func(f *discover.Failure) (result, error) {
+		account.FailureCode, account.Failure = f.Code, f.Message
+		return result{failure: f}, h.store.SaveDiscoveredAccount(ctx, &account)
+	}
+	resources, failure, err := h.read(ctx, t)
 	if failure != nil {
-		account.FailureCode, account.Failure = failure.Code, failure.Message
-		return result{failure: failure}, h.store.SaveDiscoveredAccount(ctx, &account)
+		return refused(failure)
 	}
 	if err != nil {
 		return result{}, err
@@ -138,8 +142,13 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 			break
 		}
 	}
-	resources := seen.Resources(t.Account, t.Region)
 	changed, gone := discover.Diff(found, resources, ids(ipams))
+	if gone, failure, err = h.missing(ctx, t, gone); failure != nil {
+		return refused(failure)
+	}
+	if err != nil {
+		return result{}, err
+	}
 	r, err := h.apply(ctx, d, ipams, account, changed, gone, start, discover.Selection{})
 	r.seen = len(resources)
 	if err != nil {
@@ -157,13 +166,49 @@ func ids(ipams []*ipam.IPAM) []string {
 	return all
 }
 
-// read reads all of an account's Region. failure is the account's own.
-func (h *Handler) read(ctx context.Context, t task) (seen *discover.Seen, failure *discover.Failure, err error) {
+// read reads all of an account's Region. failure is the account's own. What EC2
+// answered is let go of before more is read: in a large account it is most of the
+// memory that the function has.
+func (h *Handler) read(ctx context.Context, t task) (all []ipam.Resource, failure *discover.Failure, err error) {
 	c, err := h.clients.EC2(ctx, t.Account, t.Region)
+	var seen *discover.Seen
 	if err == nil {
 		seen, err = discover.Read(ctx, c)
 	}
-	return seen, h.failure(t, err), err
+	if err != nil {
+		return nil, h.failure(t, err), err
+	}
+	return seen.Resources(t.Account, t.Region), nil, nil
+}
+
+// missing returns those of gone that EC2 does not have when it is asked for them
+// by their ids either. A page's token is EC2's own affair: what is made or deleted
+// between two pages may move what stands behind it out of all of them, and the
+// space of what was missed would be given out. If nothing is gone, this reads
+// nothing.
+func (h *Handler) missing(ctx context.Context, t task, gone []*ipam.Found) ([]*ipam.Found, *discover.Failure, error) {
+	if len(gone) == 0 {
+		return nil, nil, nil
+	}
+	of := map[ipam.ResourceType][]string{}
+	for _, f := range gone {
+		of[f.Type] = append(of[f.Type], f.ID)
+	}
+	for kind, ids := range of {
+		slices.Sort(ids)
+		of[kind] = slices.Compact(ids)
+	}
+	there, _, err := h.readSelected(ctx, t, discover.Selection{
+		VPCs: of[ipam.ResourceVPC], Subnets: of[ipam.ResourceSubnet], Addresses: of[ipam.ResourceEIP],
+		Pools: of[ipam.ResourcePublicIPv4Pool], Interfaces: of[ipam.ResourceInterface],
+	})
+	if err != nil {
+		return nil, h.failure(t, err), err
+	}
+	return slices.DeleteFunc(gone, func(f *ipam.Found) bool {
+		_, is := slices.BinarySearchFunc(there, &f.Resource, func(r ipam.Resource, f *ipam.Resource) int { return discover.Compare(&r, f) })
+		return is
+	}), nil, nil
 }
 
 // failure returns what an error says of an account. The account's credentials
