@@ -240,7 +240,8 @@ func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter)
 			return nil, err
 		}
 		for _, n := range out.Subnets {
-			if !read[aws.ToString(n.SubnetId)] {
+			if id := aws.ToString(n.SubnetId); !read[id] {
+				read[id] = true // a page may repeat what another had
 				s.Subnets = append(s.Subnets, n)
 			}
 		}

@@ -58,6 +58,39 @@ func TestReadReadsAllPages(t *testing.T) {
 	}
 }
 
+// What is made between two pages moves what stands behind it, so that a page begins
+// with what ended the one before. It counts once, in what it is counted in too.
+func TestReadCountsOnceWhatPagesRepeat(t *testing.T) {
+	c := cloud()
+	c.PageSize = 1
+	want, err := discover.Read(t.Context(), client(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, repeated := c.Network(account, region), map[string]bool{}
+	c.Answer = func(m discovertest.Call) {
+		if m.Page > 0 || repeated[m.Name] {
+			return
+		}
+		repeated[m.Name] = true
+		switch m.Name { // what is put in front is another account's, and no resource of this one
+		case "DescribeVpcs":
+			n.VPCs = slices.Insert(n.VPCs, 0, n.VPCs[2])
+		case "DescribeSubnets":
+			n.Subnets = slices.Insert(n.Subnets, 0, n.Subnets[2])
+		case "DescribeNetworkInterfaces":
+			n.Interfaces = slices.Insert(n.Interfaces, 0, types.NetworkInterface{OwnerId: aws.String("999900009999")})
+		}
+	}
+	seen, err := discover.Read(t.Context(), client(t, c))
+	if err != nil || len(seen.VPCs) != 4 || len(seen.Interfaces) != 4 {
+		t.Fatalf("%d VPCs, %d interfaces, %v", len(seen.VPCs), len(seen.Interfaces), err)
+	}
+	if diff := cmp.Diff(seen.Resources(account, region), want.Resources(account, region), resources); diff != "" {
+		t.Errorf("-got +want:\n%s", diff)
+	}
+}
+
 // An account with more than a page of everything: the sizes that are asked for
 // are those that EC2 allows.
 func TestReadAsksForPagesOfTheAllowedSize(t *testing.T) {
