@@ -15,6 +15,10 @@ import (
 
 // open returns the handler that the environment names.
 func open(ctx context.Context) (*Handler, error) {
+	// An account's network is in memory as a whole, twice while it is compared.
+	if err := lambdakit.LimitMemory(); err != nil {
+		return nil, err
+	}
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err

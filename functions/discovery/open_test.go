@@ -1,0 +1,27 @@
+package main
+
+import (
+	"runtime/debug"
+	"testing"
+
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+)
+
+// An account with 100,000 interfaces takes more than the function has, unless the
+// collector knows how much that is.
+func TestOpenLimitsTheMemory(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for name, value := range map[string]string{
+		lambdakit.EnvTable: "table", lambdakit.EnvHomeRegion: home, lambdakit.EnvAccount: owner, lambdakit.EnvDiscoveryQueue: "https://queue",
+		"AWS_REGION": home, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+	} {
+		t.Setenv(name, value)
+	}
+	if _, err := open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := debug.SetMemoryLimit(-1); got >= 512<<20 {
+		t.Errorf("the limit is %d", got)
+	}
+}
