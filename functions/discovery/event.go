@@ -111,14 +111,19 @@ func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selecti
 // kinds are the types that a selection has ids of.
 var kinds = []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceSubnet, ipam.ResourcePublicIPv4Pool, ipam.ResourceEIP, ipam.ResourceInterface}
 
-// shows reports whether EC2 shows what a call did: what it made is there, what
-// it deleted is not.
+// shows reports whether EC2 shows what a call did: what it made is there, what it
+// deleted is not, and what it associated is with what it names.
 func shows(call *discover.Call, seen []ipam.Resource) bool {
 	for _, t := range kinds {
 		for _, id := range call.Selected.IDs(t) {
 			there := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id })
 			if call.Effect == discover.Creates && !there || call.Effect == discover.Deletes && there {
 				return false
+			}
+			for _, c := range call.CIDRs {
+				if !slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id && r.CIDR == c }) {
+					return false
+				}
 			}
 		}
 	}

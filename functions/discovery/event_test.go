@@ -258,6 +258,32 @@ func TestEventsWaitForEC2(t *testing.T) {
 			t.Errorf("%v: what a call made was forgotten", err)
 		}
 	})
+	t.Run("associated, shown late", func(t *testing.T) {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		w.onSleep = func() {
+			n := w.cloud.Network(memberA, home)
+			n.VPCs[1].CidrBlockAssociationSet = append(n.VPCs[1].CidrBlockAssociationSet, types.VpcCidrBlockAssociation{
+				CidrBlock: ptr("10.99.0.0/16"), CidrBlockState: &types.VpcCidrBlockState{State: types.VpcCidrBlockStateCodeAssociating},
+			})
+		}
+		err := w.event(memberA, "AssociateVpcCidrBlock", `{"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-012", "CidrBlock": "10.99.0.0/16"}}`,
+			`{"AssociateVpcCidrBlockResponse": {"vpcId": "vpc-012", "cidrBlockAssociation": {"cidrBlock": "10.99.0.0/16", "cidrBlockState": {"state": "associating"}}}}`)
+		if err != nil || len(w.slept) != 1 || w.found(memberA, "vpc-012", "10.99.0.0/16") == nil {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+		w.agrees(memberA)
+	})
+	t.Run("associated and disassociated, not shown", func(t *testing.T) {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		err := w.event(memberA, "AssociateSubnetCidrBlock", `{"subnetId": "subnet-011"}`,
+			`{"subnetId": "subnet-011", "ipv6CidrBlockAssociation": {"ipv6CidrBlock": "2001:db8:99::/64", "ipv6CidrBlockState": {"state": "associating"}}}`)
+		if err != nil || !slices.Equal(w.slept, settling) {
+			t.Errorf("%v, waited %v", err, w.slept)
+		}
+		w.agrees(memberA)
+	})
 	t.Run("deleted, shown for a while", func(t *testing.T) {
 		w := newWorld(t)
 		w.run(t.Context(), memberA)

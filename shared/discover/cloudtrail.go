@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -18,13 +19,15 @@ const (
 	Changes Effect = iota
 	Creates
 	Deletes
+	Associates // CIDRs with them
 )
 
 // Call is a successful EC2 call that changed something that is watched.
 type Call struct {
 	Name     string
 	Effect   Effect
-	Selected Selection // what it touched
+	Selected Selection      // what it touched
+	CIDRs    []netip.Prefix // that it associated
 }
 
 // calls says, of each call that is watched, what it does and where its event
@@ -44,13 +47,13 @@ var calls = map[string]struct {
 	"CreateVpc":                {effect: Creates, response: []string{"vpc.vpcId"}},
 	"CreateDefaultVpc":         {effect: Creates, response: []string{"vpc.vpcId"}, all: Selection{Contents: true}},
 	"DeleteVpc":                {effect: Deletes, request: []string{"vpcId"}},
-	"AssociateVpcCidrBlock":    {request: []string{"vpcId"}},
+	"AssociateVpcCidrBlock":    {effect: Associates, request: []string{"vpcId"}},
 	"DisassociateVpcCidrBlock": {response: []string{"vpcId"}},
 
 	"CreateSubnet":                {effect: Creates, response: []string{"subnet.subnetId"}},
 	"CreateDefaultSubnet":         {effect: Creates, response: []string{"subnet.subnetId"}},
 	"DeleteSubnet":                {effect: Deletes, request: []string{"subnetId"}},
-	"AssociateSubnetCidrBlock":    {request: []string{"subnetId"}},
+	"AssociateSubnetCidrBlock":    {effect: Associates, request: []string{"subnetId"}},
 	"DisassociateSubnetCidrBlock": {response: []string{"subnetId"}},
 
 	"AllocateAddress":     {effect: Creates, response: []string{"allocationId"}},
@@ -78,6 +81,9 @@ var calls = map[string]struct {
 	"CreateTags": {request: []string{"resourcesSet.items.resourceId"}},
 	"DeleteTags": {request: []string{"resourcesSet.items.resourceId"}},
 }
+
+// associated are the paths into responseElements of what a call associates.
+var associated = []string{"cidrBlockAssociation.cidrBlock", "ipv6CidrBlockAssociation.ipv6CidrBlock"}
 
 // CallSource and CallDetailType are the source and the detail type that
 // EventBridge gives to EC2's calls (Amazon EventBridge User Guide, "AWS service
@@ -125,6 +131,15 @@ func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 	}
 	for _, path := range call.response {
 		c.Selected.addAll(find(unwrap(d.ResponseElements, d.EventName+"Response"), strings.Split(path, ".")))
+	}
+	if call.effect == Associates {
+		for _, path := range associated {
+			for _, text := range find(unwrap(d.ResponseElements, d.EventName+"Response"), strings.Split(path, ".")) {
+				if p, ok := cidr(&text); ok {
+					c.CIDRs = append(c.CIDRs, p)
+				}
+			}
+		}
 	}
 	if c.Selected.empty() {
 		return nil, "it names nothing that is watched", nil

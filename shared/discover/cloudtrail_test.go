@@ -3,6 +3,7 @@ package discover_test
 import (
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,12 +54,12 @@ func selected() map[string]discover.Call {
 		"CreateVpc":                     of(discover.Creates, vpc),
 		"CreateDefaultVpc":              of(discover.Creates, discover.Selection{VPCs: []string{vpcID}, Contents: true}),
 		"DeleteVpc":                     of(discover.Deletes, vpc),
-		"AssociateVpcCidrBlock":         of(discover.Changes, vpc),
+		"AssociateVpcCidrBlock":         {Effect: discover.Associates, Selected: vpc, CIDRs: []netip.Prefix{netip.MustParsePrefix("100.64.20.0/24")}},
 		"DisassociateVpcCidrBlock":      of(discover.Changes, vpc),
 		"CreateSubnet":                  of(discover.Creates, subnet),
 		"CreateDefaultSubnet":           of(discover.Creates, subnet),
 		"DeleteSubnet":                  of(discover.Deletes, subnet),
-		"AssociateSubnetCidrBlock":      of(discover.Changes, subnet),
+		"AssociateSubnetCidrBlock":      {Effect: discover.Associates, Selected: subnet, CIDRs: []netip.Prefix{netip.MustParsePrefix("2001:db8:20:1::/64")}},
 		"DisassociateSubnetCidrBlock":   of(discover.Changes, subnet),
 		"AllocateAddress":               of(discover.Creates, eip),
 		"MoveAddressToVpc":              of(discover.Creates, eip),
@@ -94,7 +95,7 @@ func TestParseCallReadsWhatIsNamed(t *testing.T) {
 		got, ignored, err := discover.ParseCall(detail(t, "testdata/cloudtrail/"+name+".json"))
 		if err != nil || ignored != "" {
 			t.Errorf("%s: %q, %v", name, ignored, err)
-		} else if diff := cmp.Diff(got, &want); diff != "" {
+		} else if diff := cmp.Diff(got, &want, resources); diff != "" {
 			t.Errorf("%s, -got +want:\n%s", name, diff)
 		}
 	}
