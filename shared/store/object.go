@@ -527,7 +527,7 @@ func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ip
 		if a.unsure && o != nil && now.Description == o.Description && maps.Equal(now.Tags, o.Tags) {
 			return nil, nil // changed by an earlier try
 		}
-		before := now.Tags
+		tags, description := now.Tags, now.Description
 		if err := change(now); err != nil {
 			return nil, err
 		}
@@ -536,7 +536,12 @@ func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ip
 			Op:  OpUpdate,
 			Key: TakenKey(ipam.SpaceID(o.Pool), o.CIDR),
 			Set: Item{attrTags: tagMap(o.Tags)},
-			If:  Cond{Equal: Item{attrAllocationID: str(id), attrTags: tagMap(before)}},
+			If:  Cond{Equal: Item{attrAllocationID: str(id), attrTags: tagMap(tags)}},
+		}
+		if description != "" {
+			w.If.Equal[attrDescription] = str(description)
+		} else {
+			w.If.Missing = []string{attrDescription}
 		}
 		if o.Description != "" {
 			w.Set[attrDescription] = str(o.Description)
