@@ -85,9 +85,17 @@ climodel: ## Write the service model by which the AWS CLI and boto3 call a deplo
 	go run ./shared/wire/climodel/cmd/climodel -o build/cadastre-service-2.json
 	@echo "aws configure add-model --service-name cadastre --service-model file://build/cadastre-service-2.json"
 
+# What AWS runs is not what this host does, unless it is said.
+DEPLOY_ARCH = $(if $(filter command environment,$(firstword $(origin ARCH))),$(ARCH),arm64)
+
+.PHONY: bootstrap
+bootstrap: .tools/node.done ## Prepare the account and Region of the environment's credentials for CDK, once (CDK=… for arguments)
+	@$(MAKE) build ARCH=$(DEPLOY_ARCH)
+	.tools/node/node_modules/.bin/cdk bootstrap $(CDK)
+
 .PHONY: deploy
 deploy: .tools/node.done ## Deploy to the AWS account of the environment's credentials (CDK=… for arguments)
-	@$(MAKE) build ARCH=arm64
+	@$(MAKE) build ARCH=$(DEPLOY_ARCH)
 	.tools/node/node_modules/.bin/cdk deploy --all $(CDK)
 
 .PHONY: proxy

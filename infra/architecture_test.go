@@ -5,7 +5,9 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -51,5 +53,38 @@ func TestArchitecture(t *testing.T) {
 				t.Errorf("%v, want … %s …", err, c.want)
 			}
 		})
+	}
+}
+
+// What is deployed is built for arm64, whatever the host is, and for another
+// architecture where that is asked for.
+func TestMakeDeployBuildsFor(t *testing.T) {
+	environment := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "ARCH=") || strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=")
+	})
+	for _, target := range []string{"deploy", "bootstrap"} {
+		for _, c := range []struct {
+			name         string
+			environment  []string
+			arguments    []string
+			architecture string
+		}{
+			{"by default", nil, nil, "arm64"},
+			{"as the command line says", nil, []string{"ARCH=amd64"}, "amd64"},
+			{"as the environment says", []string{"ARCH=amd64"}, nil, "amd64"},
+		} {
+			t.Run(target+" "+c.name, func(t *testing.T) {
+				cmd := exec.Command("make", append([]string{"-C", "..", "--dry-run", "--always-make", target}, c.arguments...)...)
+				cmd.Env = append(slices.Clone(environment), c.environment...)
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				built, called := strings.Count(string(out), "GOARCH="+c.architecture+" go build"), strings.Count(string(out), ".bin/cdk "+target)
+				if all := strings.Count(string(out), "GOARCH="); built == 0 || built != all || called != 1 {
+					t.Errorf("%d of %d functions are built for %s, and cdk %s is called %d times", built, all, c.architecture, target, called)
+				}
+			})
+		}
 	}
 }

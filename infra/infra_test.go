@@ -552,6 +552,28 @@ func TestAlarms(t *testing.T) {
 	readme(t, "alarms", rows)
 }
 
+// The README tells what whoever deploys must be allowed to make, by service.
+func TestREADMEListsTheResources(t *testing.T) {
+	kinds := map[string]map[string]bool{}
+	for _, d := range []deployment{plain(), closed()} {
+		for _, s := range []template{d.data, d.service, d.watch} {
+			for _, r := range s.Resources {
+				_, kind, _ := strings.Cut(r.Type, "::")
+				service, kind, _ := strings.Cut(kind, "::")
+				if kinds[service] == nil {
+					kinds[service] = map[string]bool{}
+				}
+				kinds[service][kind] = true
+			}
+		}
+	}
+	rows := "| service | resources |\n|---|---|\n"
+	for _, service := range slices.Sorted(maps.Keys(kinds)) {
+		rows += fmt.Sprintf("| %s | %s |\n", service, strings.Join(slices.Sorted(maps.Keys(kinds[service])), ", "))
+	}
+	readme(t, "resources", rows)
+}
+
 // readme compares the README between two marks with what is made here.
 func readme(t *testing.T, mark, got string) {
 	t.Helper()
