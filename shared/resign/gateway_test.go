@@ -1,6 +1,7 @@
 package resign_test
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strings"
@@ -14,13 +15,18 @@ func TestGatewayRefusals(t *testing.T) {
 		name, kind, body string
 		status, want     int
 		code, words      string
+		action           string // DescribeIpams if ""
 	}{
-		{"IAM says no", "AccessDeniedException", `{"Message":"User: arn:aws:iam::111122223333:user/x is not authorized"}`, 403, 403, "UnauthorizedOperation", "user/x is not authorized"},
-		{"a signature that does not hold", "InvalidSignatureException", `{"message":"The request signature we calculated does not match."}`, 403, 403, "UnauthorizedOperation", "does not match"},
-		{"throttled", "TooManyRequestsException", `{"message":"Too Many Requests"}`, 429, 503, "RequestLimitExceeded", "Too Many Requests"},
-		{"the integration failed", "InternalServerErrorException", `{"message":"Internal server error"}`, 502, 503, "Unavailable", "same ClientToken"},
-		{"another API", "", `{"message":"Not Found"}`, 404, 400, "InvalidAction", "-endpoint"},
-		{"no JSON at all", "", `<html>`, 403, 403, "UnauthorizedOperation", "403"},
+		{"IAM says no", "AccessDeniedException", `{"Message":"User: arn:aws:iam::111122223333:user/x is not authorized"}`, 403, 403, "UnauthorizedOperation", "user/x is not authorized", ""},
+		{"a signature that does not hold", "InvalidSignatureException", `{"message":"The request signature we calculated does not match."}`, 403, 403, "UnauthorizedOperation", "does not match", ""},
+		{"throttled", "TooManyRequestsException", `{"message":"Too Many Requests"}`, 429, 503, "RequestLimitExceeded", "Too Many Requests", ""},
+		{"the integration failed", "InternalServerErrorException", `{"message":"Internal server error"}`, 502, 503, "Unavailable", "same ClientToken", ""},
+		{"the integration failed, and made a VPC maybe", "InternalServerErrorException", `{"message":"Internal server error"}`, 502, 400, "OutcomeUnknown", "Look whether it was made", "CreateVpc&Ipv4IpamPoolId=ipam-pool-1"},
+		{"no time for a subnet", "IntegrationTimeoutException", `{"message":"Endpoint request timed out"}`, 504, 400, "OutcomeUnknown", "Look whether it was made", "CreateSubnet&Ipv4IpamPoolId=ipam-pool-1"},
+		{"a VPC that is throttled", "TooManyRequestsException", `{"message":"Too Many Requests"}`, 429, 503, "RequestLimitExceeded", "Too Many Requests", "CreateVpc&Ipv4IpamPoolId=ipam-pool-1"},
+		{"tags, as often as one likes", "InternalServerErrorException", `{"message":"Internal server error"}`, 502, 503, "Unavailable", "Retry", "CreateTags&ResourceId.1=ipam-pool-1"},
+		{"another API", "", `{"message":"Not Found"}`, 404, 400, "InvalidAction", "-endpoint", ""},
+		{"no JSON at all", "", `<html>`, 403, 403, "UnauthorizedOperation", "403", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -30,7 +36,8 @@ func TestGatewayRefusals(t *testing.T) {
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
 			}
-			status, code, body, header := r.post(t, "Action=DescribeIpams", nil)
+			action := cmp.Or(c.action, "DescribeIpams")
+			status, code, body, header := r.post(t, "Action="+action, nil)
 			if status != c.want || code != c.code || !strings.Contains(body, c.words) || !strings.HasPrefix(header.Get("Content-Type"), "text/xml") {
 				t.Errorf("got %d %s: %s", status, code, body)
 			}

@@ -180,15 +180,33 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 	}
 	answer, err := p.transport.RoundTrip(out)
 	if err != nil {
-		public := ipam.Errorf(ipam.CodeUnavailable, "The proxy got no answer from %s at %s; its log tells why. Whether the request was carried out is unknown: retry it with the same ClientToken.", c.target, out.URL.Host)
-		return nil, fmt.Errorf("%w: %w", public, err)
+		return nil, fmt.Errorf("%w: %w", unanswered(c, form, out.URL.Host, err), err)
 	}
 	if c.target == Cadastre {
-		if err := gatewayRefusal(answer); err != nil {
+		if err := gatewayRefusal(answer, once(c, form)); err != nil {
 			return nil, err
 		}
 	}
 	return answer, nil
+}
+
+// unanswered returns what the caller is told when a call is not answered. The SDKs
+// retry what is Unavailable by themselves.
+func unanswered(c *call, form url.Values, host string, err error) *ipam.Error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return ipam.Errorf(ipam.CodeUnavailable, "The proxy cannot reach %s at %s; its log tells why. Nothing was carried out.", c.target, host)
+	}
+	if once(c, form) {
+		return ipam.Errorf(ipam.CodeOutcomeUnknown, "The proxy got no answer from %s at %s; its log tells why. "+lookFirst, c.target, host)
+	}
+	return ipam.Errorf(ipam.CodeUnavailable, "The proxy got no answer from %s at %s; its log tells why. Whether the request was carried out is unknown: retry it with the same ClientToken.", c.target, host)
+}
+
+// once tells whether a call makes something each time it comes: a VPC, a CIDR of
+// one or a subnet out of a pool. All other calls of Cadastre have a client token, or
+// change nothing the second time.
+func once(c *call, form url.Values) bool {
+	return c.target == Cadastre && !strings.Contains(c.action, "Ipam") && namesPool(form)
 }
 
 // passed are the headers of a request that go to the target. The others belong

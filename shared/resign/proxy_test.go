@@ -448,13 +448,39 @@ func TestUnreachable(t *testing.T) {
 			r.ec2.Close()
 			r.cadastre.Close()
 			status, code, body, _ := r.post(t, "Action="+c.action, nil)
-			if status != 503 || code != "Unavailable" || !strings.Contains(body, "no answer from "+c.names) || strings.Contains(body, "refused") {
+			if status != 503 || code != "Unavailable" || !strings.Contains(body, "cannot reach "+c.names) || strings.Contains(body, "refused") {
 				t.Errorf("got %d %s", status, body)
 			}
 			if !strings.Contains(r.log.String(), "connection refused") {
 				t.Errorf("the log does not tell why: %s", r.log)
 			}
 		})
+	}
+}
+
+// Behind an answer that is lost, a call may come again, unless it would make
+// another VPC.
+func TestLostAnswers(t *testing.T) {
+	for _, c := range []struct {
+		call   string
+		status int
+		code   string
+	}{
+		{"DescribeVpcs", 503, "Unavailable"},
+		{"CreateVpc&CidrBlock=10.0.0.0/24", 503, "Unavailable"}, // as without the proxy
+		{"AllocateIpamPoolCidr&IpamPoolId=ipam-pool-1&ClientToken=t", 503, "Unavailable"},
+		{"CreateVpc&Ipv4IpamPoolId=ipam-pool-1", 400, "OutcomeUnknown"},
+		{"AssociateVpcCidrBlock&VpcId=vpc-1&Ipv6IpamPoolId=ipam-pool-1", 400, "OutcomeUnknown"},
+	} {
+		r := newRig(t, nil)
+		r.cadastre.handler = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+		r.ec2.handler = r.cadastre.handler
+		if status, code, body, _ := r.post(t, "Action="+c.call, nil); status != c.status || code != c.code || !strings.Contains(body, "no answer from") {
+			t.Errorf("%s: got %d %s", c.call, status, body)
+		}
+		if n := r.ec2.calls() + r.cadastre.calls(); n != 1 {
+			t.Errorf("%s: sent %d times", c.call, n)
+		}
 	}
 }
 
