@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go/middleware"
@@ -45,6 +46,10 @@ func Options(endpoint, apiRegion string) func(*ec2.Options) {
 	}
 	return func(o *ec2.Options) {
 		o.BaseEndpoint = &endpoint
+		// These ask for another host name of EC2's. Beside an endpoint, EC2's rules
+		// refuse them, as AWS_USE_FIPS_ENDPOINT sets them for all services.
+		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		ec2.WithSigV4SigningName(SigningName)(o)
 		if apiRegion != "" {
 			ec2.WithSigV4SigningRegion(apiRegion)(o)

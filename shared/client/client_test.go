@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -54,6 +55,26 @@ func TestScopeAndRegion(t *testing.T) {
 			}
 			if path != "/prod" {
 				t.Errorf("the path is %s", path)
+			}
+		})
+	}
+}
+
+// Settings of the environment that are about AWS's own endpoints are in nobody's way.
+func TestEnvironmentForOtherEndpoints(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`<DescribeIpamsResponse><ipamSet/></DescribeIpamsResponse>`))
+	}))
+	t.Cleanup(s.Close)
+	for _, name := range []string{"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "true")
+			cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-gov-west-1"), config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("AKID", "secret", "")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ec2.NewFromConfig(cfg, client.Options(s.URL, "us-gov-west-1")).DescribeIpams(t.Context(), nil); err != nil {
+				t.Error(err)
 			}
 		})
 	}

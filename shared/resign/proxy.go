@@ -32,6 +32,8 @@ type Config struct {
 	Endpoint    string                  // Cadastre's URL, with the stage
 	Region      string                  // the API's own; default: the one that the endpoint's host tells
 	EC2Endpoint string                  // URL of EC2 for all Regions; default: AWS's, of the Region of the call
+	FIPS        bool                    // EC2's endpoints are the FIPS ones of AWS
+	DualStack   bool                    // they are those for IPv4 and IPv6
 	Credentials aws.CredentialsProvider // asked for each call, so it should cache
 	AnyKey      bool                    // lend to callers with other access keys too; see the package's comment
 	Logger      *slog.Logger            // slog.Default() if nil
@@ -219,7 +221,7 @@ func (p *Proxy) request(ctx context.Context, c *call, r *http.Request, body stri
 	if c.target == EC2 {
 		endpoint = p.config.EC2Endpoint
 		if endpoint == "" {
-			e, err := p.resolver.ResolveEndpoint(ctx, ec2.EndpointParameters{Region: &c.region})
+			e, err := p.resolver.ResolveEndpoint(ctx, ec2.EndpointParameters{Region: &c.region, UseFIPS: &p.config.FIPS, UseDualStack: &p.config.DualStack})
 			if err != nil {
 				return nil, fmt.Errorf("resolve EC2's endpoint in %s: %w", c.region, err)
 			}

@@ -531,15 +531,22 @@ func TestEC2OfTheRegion(t *testing.T) {
 		called, signature = q.URL.String(), q.Header.Get("Authorization")
 		return nil, errors.New("not in a test")
 	}))
-	for region, want := range map[string]string{
-		"ap-northeast-3": "https://ec2.ap-northeast-3.amazonaws.com/",
-		"cn-north-1":     "https://ec2.cn-north-1.amazonaws.com.cn/",
+	for _, c := range []struct {
+		region, want    string
+		fips, dualStack bool
+	}{
+		{"ap-northeast-3", "https://ec2.ap-northeast-3.amazonaws.com/", false, false},
+		{"cn-north-1", "https://ec2.cn-north-1.amazonaws.com.cn/", false, false},
+		{"us-gov-west-1", "https://ec2.us-gov-west-1.amazonaws.com/", true, false},
+		{"us-east-2", "https://ec2-fips.us-east-2.amazonaws.com/", true, false},
+		{"us-east-2", "https://ec2.us-east-2.api.aws/", false, true},
 	} {
+		r.proxy.SetEndpoints(c.fips, c.dualStack)
 		r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
-			q.Header.Set("Authorization", strings.Replace(authorization, "ap-northeast-3", region, 1))
+			q.Header.Set("Authorization", strings.Replace(authorization, "ap-northeast-3", c.region, 1))
 		})
-		if called != want || !strings.Contains(signature, "/"+region+"/ec2/aws4_request") {
-			t.Errorf("%s: called %s, signed %s", region, called, signature)
+		if called != c.want || !strings.Contains(signature, "/"+c.region+"/ec2/aws4_request") {
+			t.Errorf("%s: called %s, signed %s", c.region, called, signature)
 		}
 	}
 }

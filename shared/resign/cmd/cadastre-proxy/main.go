@@ -9,7 +9,8 @@
 // others from using the proxy, is told in the comment of package resign.
 //
 // It signs with the credentials that the AWS CLI would use, renewed as they
-// expire; it does not read AWS_ENDPOINT_URL_EC2. One record of each call goes to
+// expire, and calls the FIPS or dual-stack endpoints of EC2 where the AWS CLI would;
+// it does not read AWS_ENDPOINT_URL_EC2. One record of each call goes to
 // standard error. Its exit status is 0 when it was stopped, 1 if it could not
 // serve, and 2 for wrong arguments.
 package main
@@ -28,7 +29,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/resign"
@@ -72,6 +75,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return stopped
 }
 
+// endpoints tells which of EC2's endpoints the environment or the profile asks for,
+// as AWS_USE_FIPS_ENDPOINT does. Tools in Go cannot have them asked for: their SDK
+// refuses that beside the proxy's address.
+func endpoints(cfg aws.Config) (fips, dualStack bool) {
+	o := ec2.NewFromConfig(cfg).Options().EndpointOptions
+	return o.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled, o.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled
+}
+
 // grace is how long calls under way may take once the proxy is to stop.
 const grace = 30 * time.Second
 
@@ -82,6 +93,7 @@ func serve(ctx context.Context, listen string, c resign.Config, stdout io.Writer
 		return err
 	}
 	c.Credentials = cfg.Credentials
+	c.FIPS, c.DualStack = endpoints(cfg)
 	proxy, err := resign.New(c)
 	if err != nil {
 		return err

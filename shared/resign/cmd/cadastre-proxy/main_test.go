@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
@@ -19,7 +20,7 @@ import (
 // environment leaves nothing of the user's to the program.
 func environment(t *testing.T, key string) {
 	t.Helper()
-	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"} {
+	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"} {
 		t.Setenv(name, "")
 	}
 	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
@@ -116,6 +117,25 @@ func TestDoesNotStart(t *testing.T) {
 			}
 			if !strings.Contains(stderr.String(), c.words) || stdout.Len() > 0 {
 				t.Errorf("it wrote %q and %q, want %q", &stdout, &stderr, c.words)
+			}
+		})
+	}
+}
+
+func TestEndpointsOfTheEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		fips, dualStack bool
+	}{{"AWS_NOTHING", false, false}, {"AWS_USE_FIPS_ENDPOINT", true, false}, {"AWS_USE_DUALSTACK_ENDPOINT", false, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			environment(t, "AKIDOWN")
+			t.Setenv(c.name, "true")
+			cfg, err := config.LoadDefaultConfig(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fips, dualStack := endpoints(cfg); fips != c.fips || dualStack != c.dualStack {
+				t.Errorf("FIPS %t, dual-stack %t", fips, dualStack)
 			}
 		})
 	}
