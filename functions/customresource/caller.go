@@ -26,7 +26,8 @@ const (
 
 // Caller carries out operations of the API as one principal. in points to the
 // operation's input and out to its output. An error that says what the API
-// answered holds an *ipam.Error; after any other one the outcome is unknown.
+// answered holds an *ipam.Error; after any other one, and after one that transient
+// admits, the outcome is unknown.
 type Caller interface {
 	Call(ctx context.Context, operation string, in any) (out any, err error)
 }
@@ -92,7 +93,8 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 		return nil, ipam.Errorf(ipam.CodeUnauthorizedOperation,
 			"The API at %s does not let this function call it. The function's role must be allowed execute-api:Invoke on it, and the API's resource policy must admit the account or its organization.", r.endpoint)
 	}
-	return nil, fmt.Errorf("call %s at %s: %w", operation, r.endpoint, err)
+	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable,
+		"The API at %s gave no answer to %s. The forwarder's log tells why. See that the forwarder's parameter ApiEndpoint is the API's address, and that the function reaches it.", r.endpoint, operation), err)
 }
 
 // send calls the operation that the input belongs to.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -163,7 +165,7 @@ func TestForwarderIsRefused(t *testing.T) {
 	}{
 		{"by API Gateway", 403, `{"Message":"User: arn:aws:sts::444455556666:assumed-role/f/f is not authorized to perform: execute-api:Invoke"}`, "UnauthorizedOperation: The API at |execute-api:Invoke|resource policy"},
 		{"by the API", 403, string(ec2query.EncodeError("r", ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized."))), "UnauthorizedOperation: You are not authorized."},
-		{"by something else", 502, "<html>secret</html>", "InternalError: "},
+		{"by something else", 502, "<html>secret</html>", "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -180,6 +182,29 @@ func TestForwarderIsRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A forwarder that does not reach the API says so, when it has no time left to go
+// on trying too.
+func TestForwarderReachesNothing(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body) // only then it is seen that the client has gone
+		<-r.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	for _, endpoint := range []string{"http://127.0.0.1:1/prod", s.URL} {
+		w := newWorld(t)
+		w.use(forwarder(endpoint))
+		w.h.o.Reserve = 100 * time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		if err := w.h.Handle(ctx, w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24})); err != nil {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+		cancel()
+		if a := w.bucket.last(); !strings.HasPrefix(a.Reason, "Unavailable: ") || !strings.Contains(a.Reason, "The API at "+endpoint+" gave no answer to AllocateIpamPoolCidr") {
+			t.Errorf("%s: the reason is %q", endpoint, a.Reason)
+		}
 	}
 }
 

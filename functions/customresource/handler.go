@@ -254,18 +254,27 @@ func call[Out any](ctx context.Context, r *request, operation string, in any) (*
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%w (%s: %w)", errTime, operation, err)
+			return nil, outOfTime(operation, err)
 		case n == tries || !transient(err):
 			return nil, fmt.Errorf("%s: %w", operation, err)
 		}
 		if r.h.o.Sleep(ctx, wait/2+rand.N(wait/2)) != nil {
-			return nil, fmt.Errorf("%w (%s: %w)", errTime, operation, err)
+			return nil, outOfTime(operation, err)
 		}
 		wait *= 2
 	}
 }
 
 var errTime = ipam.Errorf(ipam.CodeUnavailable, "The work could not be done in the time that the function has. What was begun is undone or will be. Try the stack operation again.")
+
+// outOfTime returns errTime, with what the API said last, if it said anything.
+func outOfTime(operation string, err error) error {
+	public := errTime
+	if said, ok := errors.AsType[*ipam.Error](err); ok {
+		public = ipam.Errorf(errTime.Code, "%s %s", errTime.Message, said.Message)
+	}
+	return fmt.Errorf("%w (%s: %w)", public, operation, err)
+}
 
 // transient reports whether a call with this error may succeed later.
 func transient(err error) bool {
