@@ -23,7 +23,7 @@ say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##--- the two commands
 
@@ -99,8 +99,9 @@ deploy: .tools/node.done ## Deploy to the AWS account of the environment's crede
 	.tools/node/node_modules/.bin/cdk deploy --all $(CDK)
 
 .PHONY: proxy
-proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, PROXY=… for flags)
-	go run ./shared/resign/cmd/cadastre-proxy -endpoint "$(ENDPOINT)" -listen 127.0.0.1:8181 $(PROXY)
+proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, REGION=…; PROXY=… for flags)
+	@: $(if $(ENDPOINT),,$(error ENDPOINT=… names the API: the output ApiUrl of the service stack))
+	go run ./shared/resign/cmd/cadastre-proxy -endpoint "$(ENDPOINT)" $(if $(REGION),-region "$(REGION)") -listen 127.0.0.1:8181 $(PROXY)
 
 ##--- checking
 
@@ -134,8 +135,9 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	done
 
 .PHONY: fsck
-fsck: ## Check the invariants of the table TABLE, at ENDPOINT if it is not on AWS
-	go run ./shared/fsck/cmd/fsck -table "$(TABLE)" $(if $(ENDPOINT),-endpoint "$(ENDPOINT)")
+fsck: ## Check the invariants of the table TABLE (FSCK=… for flags)
+	@: $(if $(TABLE),,$(error TABLE=… names the table: the output TableName of the data stack))
+	go run ./shared/fsck/cmd/fsck -table "$(TABLE)" $(FSCK)
 
 ##--- tools
 

@@ -67,6 +67,11 @@ For the other examples of the README:
 
   export BUS=$CADASTRE_BUS DIRECT_FUNCTION=$CADASTRE_DIRECT_FUNCTION SERVICE_TOKEN=$CADASTRE_SERVICE_TOKEN
 
+Other tools by the proxy, and the check of the table, in the same environment:
+
+  make proxy PROXY="-ec2-endpoint \$AWS_ENDPOINT_URL"
+  make fsck TABLE=$CADASTRE_TABLE
+
 The AWS CLI that this run used is .tools/clients/bin/aws.
 TEXT
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -153,18 +154,50 @@ func TestTopLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string]bool{}
-	for _, name := range strings.Fields("functions infra shared events localstack go.mod go.sum Makefile cdk.json README.md LICENSE") {
+	for _, name := range strings.Fields("functions infra shared events localstack go.mod go.sum Makefile cdk.json README.md LICENSE .ci .gitignore .golangci.yml") {
 		allowed[name] = true
 	}
 	seen := 0
 	for f := range strings.Lines(string(out)) {
 		top, _, _ := strings.Cut(strings.TrimSpace(f), "/")
 		seen++
-		if !allowed[top] && !strings.HasPrefix(top, ".") {
+		if !allowed[top] {
 			t.Errorf("%s stands at the top level", top)
 		}
 	}
 	if seen == 0 {
 		t.Fatal("git lists no files")
+	}
+}
+
+// What `make` is asked for in the environment of the README's examples, where
+// ENDPOINT is the API's address.
+func TestMake(t *testing.T) {
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "make", append([]string{"--no-print-directory"}, args...)...)
+		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "ENDPOINT=https://api.example", "REGION=eu-west-1")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("make %s: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := run("help")
+	for _, target := range regexp.MustCompile(`(?m)^(\S+):.*## `).FindAllStringSubmatch(string(makefile), -1) {
+		if !strings.Contains(help, "  "+target[1]+" ") {
+			t.Errorf("`make help` does not list %s", target[1])
+		}
+	}
+	if fsck := run("-n", "fsck", "TABLE=cadastre-table"); !strings.Contains(fsck, `-table "cadastre-table"`) || strings.Contains(fsck, "api.example") {
+		t.Errorf("the table is looked for at the API: %s", fsck)
+	}
+	if proxy := run("-n", "proxy"); !strings.Contains(proxy, `-endpoint "https://api.example" -region "eu-west-1"`) {
+		t.Errorf("the proxy is started by %s", proxy)
 	}
 }
