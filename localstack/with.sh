@@ -9,12 +9,20 @@
 # emulator    CADASTRE_MINISTACK_URL: the emulator, empty
 # deployment  AWS_ENDPOINT_URL: the emulator with the CDK app deployed and IAM
 #             enforced; CADASTRE_ENDPOINT, CADASTRE_TABLE and the other outputs
+#
+# If a service does not start or the command fails, the services' logs are left
+# in the folder CADASTRE_LOGS, if that is set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 pids=()
 
 finish() {
+    local status=$?
+    if [ "$status" != 0 ] && [ -n "${CADASTRE_LOGS:-}" ]; then
+        mkdir -p "$CADASTRE_LOGS"
+        cp "$scratch"/*.log "$CADASTRE_LOGS" || true
+    fi
     for pid in "${pids[@]}"; do
         "$here/services/stop.sh" "$pid" || true
     done
@@ -23,37 +31,61 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+# free_port prints a port that is free, and none of those that the system gives
+# to outgoing connections: such a one may be gone when the service takes it.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - <<'PY'
+import random, socket
+while True:
+    port = random.randrange(10240, 32768)
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break
+PY
 }
 
-# start NAME URL COMMAND… leaves the process's id in $started.
+# start NAME PATH SCRIPT ARGUMENT… runs a service at $url, which answers at PATH,
+# and leaves the process's id in $started.
 start() {
-    local name=$1 url=$2
-    shift 2
-    "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
+    local name=$1 path=$2 script=$3
+    shift 3
+    "$here/services/$script" "${url##*:}" "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
     started=$!
     pids+=("$started")
-    "$here/services/wait.sh" "$name" "$url" "$started" "$scratch/$name.log"
+    "$here/services/wait.sh" "$name" "$url$path" "$started" "$scratch/$name.log"
+}
+
+# serve is start at a port of its own choice, which it leaves in $url.
+serve() {
+    local status
+    for _ in 1 2 3; do
+        url=http://127.0.0.1:$(free_port)
+        status=0
+        start "$@" || status=$?
+        [ "$status" = 3 ] || break # else another process was faster
+    done
+    return "$status"
 }
 
 while [ "${1:?"SERVICE… -- COMMAND…"}" != -- ]; do
-    port=$(free_port)
-    url=http://127.0.0.1:$port
     case $1 in
         dynamodb)
-            start dynamodb "$url" "$here/services/dynamodb.sh" "$port"
+            serve dynamodb / dynamodb.sh
             export CADASTRE_DYNAMODB_LOCAL_URL=$url
             ;;
         emulator)
-            start emulator "$url/_ministack/health" "$here/services/emulator.sh" "$port" "$scratch/empty"
+            serve emulator /_ministack/health emulator.sh "$scratch/empty"
             export CADASTRE_MINISTACK_URL=$url
             ;;
         deployment)
-            start deployment "$url/_ministack/health" "$here/services/emulator.sh" "$port" "$scratch/deployed" open
+            serve deployment /_ministack/health emulator.sh "$scratch/deployed" open
             "$here/deploy/deploy.sh" "$url" "$scratch/outputs.env"
             "$here/services/stop.sh" "$started"
-            start deployment "$url/_ministack/health" "$here/services/emulator.sh" "$port" "$scratch/deployed" enforce
+            start deployment /_ministack/health emulator.sh "$scratch/deployed" enforce
             set -a
             # shellcheck source=/dev/null
             . "$scratch/outputs.env"
@@ -69,10 +101,4 @@ while [ "${1:?"SERVICE… -- COMMAND…"}" != -- ]; do
 done
 shift
 
-status=0
-"$@" || status=$?
-if [ "$status" != 0 ] && [ -n "${CADASTRE_LOGS:-}" ]; then
-    mkdir -p "$CADASTRE_LOGS"
-    cp "$scratch"/*.log "$CADASTRE_LOGS"
-fi
-exit "$status"
+"$@"

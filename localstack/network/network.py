@@ -97,7 +97,7 @@ def deploy(id, region, parameters):
     if not any(s["StackName"] == STACK and s["StackStatus"] == "CREATE_COMPLETE" for s in stacks):
         cloudformation.create_stack(StackName=STACK, TemplateBody=TEMPLATE.read_text(), Capabilities=["CAPABILITY_NAMED_IAM"],
                                     Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while (status := cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]) == "CREATE_IN_PROGRESS":
         assert time.monotonic() < end, f"{STACK} in {id}, {region} is {status}"
         time.sleep(0.2)

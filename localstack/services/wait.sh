@@ -1,16 +1,37 @@
 #!/usr/bin/env bash
-# Waits until a service answers over HTTP, whatever it answers:
+# Waits until a service that was started answers over HTTP, whatever it answers:
 #
 #   localstack/services/wait.sh NAME URL PID LOG
 #
-# Fails when the process PID ends or after a minute, showing the end of LOG.
+# Fails with status 3 when another process has the port, with 1 when the process
+# PID ends otherwise or has not answered after two minutes; then it shows the end
+# of LOG.
 set -euo pipefail
 name=$1 url=$2 pid=$3 log=$4
-for _ in $(seq 300); do
+port=${url##*:}
+port=${port%%/*}
+
+# ours reports whether it is the process itself that listens at the port, as far
+# as the system tells who does.
+ours() {
+    local sockets socket
+    sockets=$(awk -v port="$(printf ':%04X$' "$port")" '$2 ~ port && $4 == "0A" { print $10 }' /proc/net/tcp* 2>/dev/null || true)
+    [ -n "$sockets" ] || return 0
+    for socket in $sockets; do
+        [ -z "$(find "/proc/$pid/fd" -lname "socket:\[$socket\]" 2>/dev/null)" ] || return 0
+    done
+    return 1
+}
+
+end=$((SECONDS + 120))
+while [ "$SECONDS" -lt "$end" ]; do
+    answers=
     if curl --silent --output /dev/null --max-time 2 "$url"; then
-        exit 0
+        answers=yes
+        ! ours || exit 0
     fi
     if ! kill -0 "$pid" 2>/dev/null; then
+        [ -z "$answers" ] || { echo "$name does not get port $port, which another process has" >&2; exit 3; }
         break
     fi
     sleep 0.2
