@@ -6,7 +6,9 @@
 //     is not among them any more is marked as having left;
 //   - by that queue: all of the account's Region is read, and what differs from
 //     what is known is taken in or forgotten. An account that cannot be looked at
-//     keeps what is known of it, and says why;
+//     keeps what is known of it, and says why. One look does for all messages that
+//     were sent before it: where more falls due than can be looked at, what waits
+//     does not grow;
 //   - by EventBridge, with EC2's calls as CloudTrail tells of them: what a call
 //     touched is read and taken in at once. What an event misses, the schedule
 //     finds.
@@ -20,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -51,6 +54,7 @@ type Objects interface {
 
 // Accounts keeps how far the discovery of each account is.
 type Accounts interface {
+	DiscoveredAccount(ctx context.Context, discovery, region, account string) (*ipam.DiscoveredAccount, error)
 	DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error)
 	SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error
 }
@@ -127,6 +131,8 @@ type task struct {
 	Region    string `json:"region"`
 	Account   string `json:"account"`
 	OU        string `json:"ou,omitempty"`
+
+	sent int64 // the message, Unix milliseconds; 0 if that is not known
 }
 
 // Handle works on an event and logs one record for each piece of work.
@@ -145,11 +151,18 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
 }
 
+// sentAt is the attribute that SQS gives a message for when it was sent, Unix
+// milliseconds (Amazon SQS API reference, "ReceiveMessage").
+const sentAt = "SentTimestamp"
+
 func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 	var t task
 	err := json.Unmarshal([]byte(m.Body), &t)
 	if err == nil && (t.Discovery == "" || t.Region == "" || t.Account == "") {
 		err = errors.New("it names no discovery, Region and account")
+	}
+	if sent := m.Attributes[sentAt]; sent != "" && err == nil {
+		t.sent, err = strconv.ParseInt(sent, 10, 64)
 	}
 	return h.log(ctx, "run", t, func(ctx context.Context) (result, error) {
 		if err != nil {

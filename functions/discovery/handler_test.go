@@ -517,6 +517,65 @@ func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
 	w.agrees(memberA)
 }
 
+// Where more falls due than can be looked at, the messages of several schedules
+// wait: the first of them is a look, and stands for all that were sent before it.
+func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
+	w := newWorld(t)
+	sent := func() Event {
+		e := w.message(memberA, home)
+		e.Records[0].Attributes = map[string]string{"SentTimestamp": fmt.Sprint(w.time().UnixMilli())}
+		return e
+	}
+	// looks reports whether a message has EC2 looked at, and is done.
+	looks := func(e Event) bool {
+		t.Helper()
+		before := len(w.cloud.Made)
+		if a, err := w.handler().Handle(t.Context(), e); err != nil || len(a.BatchItemFailures) > 0 {
+			t.Fatalf("%v, %v", a, err)
+		}
+		return len(w.cloud.Made) > before
+	}
+	first, second, third := sent(), sent(), sent()
+	if !looks(first) || looks(second) || looks(third) || looks(first) {
+		t.Errorf("the looks are at\n%v", w.cloud.Made)
+	}
+	w.agrees(memberA)
+	if !strings.Contains(w.logs.String(), "it was looked at since") {
+		t.Errorf("the records are\n%s", &w.logs)
+	}
+	if next := sent(); !looks(next) || looks(next) {
+		t.Error("the next schedule's message is not one look")
+	}
+
+	// An account that cannot be looked at has its answer, too.
+	refused, again := sent(), sent()
+	w.cloud.Roles = nil
+	if !looks(refused) || looks(again) || w.progress(memberA).FailureCode == "" {
+		t.Errorf("the account is at %+v", w.progress(memberA))
+	}
+	w.cloud.Roles = map[string]string{memberA: discover.ReaderRole}
+
+	// A run that did not come to its end has not.
+	broken, again := sent(), sent()
+	w.cloud.Network(memberA, home).VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: ptr("renamed")}}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.table.OnCommit = func(context.Context, []store.Write) { cancel() }
+	if a, err := w.handler().Handle(ctx, broken); err != nil || len(a.BatchItemFailures) != 1 {
+		t.Fatalf("%v, %v", a, err)
+	}
+	w.table.OnCommit = nil
+	if !looks(again) || looks(broken) {
+		t.Error("a run that was broken off stands for others")
+	}
+	w.agrees(memberA)
+
+	e := sent()
+	e.Records[0].Attributes["SentTimestamp"] = "yesterday"
+	if a, err := w.handler().Handle(t.Context(), e); err != nil || len(a.BatchItemFailures) != 1 {
+		t.Errorf("a time of another form: %v, %v", a, err)
+	}
+}
+
 // What one transaction of the account's row may not stand before: a discovery's
 // end finds what was found by the account's row.
 func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {

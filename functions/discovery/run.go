@@ -118,6 +118,10 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 		return result{ignored: "the Region is not watched any more"}, nil
 	}
 
+	if done, err := h.done(ctx, t); err != nil || done {
+		return result{ignored: "it was looked at since the message was sent"}, err
+	}
+
 	start := h.now().UnixMilli()
 	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
 	refused := func(f *discover.Failure) (result, error) {
@@ -156,6 +160,19 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	}
 	account.Succeeded = start
 	return r, h.store.SaveDiscoveredAccount(ctx, &account)
+}
+
+// done reports whether a run that began after a task was sent has come to its end,
+// be it that the account could not be looked at.
+func (h *Handler) done(ctx context.Context, t task) (bool, error) {
+	if t.sent == 0 {
+		return false, nil
+	}
+	a, err := h.store.DiscoveredAccount(ctx, t.Discovery, t.Region, t.Account)
+	if err != nil || a == nil {
+		return false, err
+	}
+	return a.Succeeded >= t.sent || a.FailureCode != "" && a.Attempted >= t.sent, nil
 }
 
 func ids(ipams []*ipam.IPAM) []string {

@@ -701,6 +701,17 @@ func (s *Store) DiscoveredAccounts(ctx context.Context, discovery, region, after
 	return decoded(ctx, s, Query{PK: DiscoveryKey(discovery).PK, From: from, To: from + "~", After: after, Limit: limit}, decodeDiscoveredAccount)
 }
 
+// DiscoveredAccount returns how far a discovery is in an account in a Region, nil
+// if it has not looked there.
+func (s *Store) DiscoveredAccount(ctx context.Context, discovery, region, account string) (*ipam.DiscoveredAccount, error) {
+	k := discoveredAccountKey(discovery, region, account)
+	read, err := s.table.BatchGet(ctx, []Key{k})
+	if err != nil || read[k] == nil {
+		return nil, err
+	}
+	return decodeDiscoveredAccount(Row{k, read[k]})
+}
+
 // DiscoveredAccountAfter returns the text to go on from behind what
 // DiscoveredAccounts returned.
 func DiscoveredAccountAfter(a *ipam.DiscoveredAccount) string {
