@@ -33,8 +33,9 @@ type Config struct {
 	LogRetentionDays int
 	AlarmEmail       string
 	AlarmTopicARN    string
-	CreateAPILogRole bool // set the account's role by which API Gateway writes logs
-	Destroyable      bool // nothing is kept when the stacks are deleted
+	CreateAPILogRole bool   // set the account's role by which API Gateway writes logs
+	Destroyable      bool   // nothing is kept when the stacks are deleted
+	TableStreamARN   string // of a table in place of the data stack's; "" for none
 	Accounts         string
 	ReaderRole       string
 	DiscoveryMinutes int
@@ -50,6 +51,7 @@ var (
 	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	accountList    = regexp.MustCompile(`^(organization|\d{12}(,\d{12})*)$`)
 	roleName       = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+	streamARN      = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+$`)
 	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
 )
 
@@ -79,6 +81,7 @@ func (c *Config) fields() map[string]any {
 		"alarmTopicArn":    &c.AlarmTopicARN,
 		"createApiLogRole": &c.CreateAPILogRole,
 		"destroyable":      &c.Destroyable,
+		"tableStreamArn":   &c.TableStreamARN,
 		"accounts":         &c.Accounts,
 		"readerRole":       &c.ReaderRole,
 		"discoveryMinutes": &c.DiscoveryMinutes,
@@ -175,6 +178,9 @@ func (c *Config) check() (errs []error) {
 	}
 	if c.AlarmTopicARN != "" {
 		matches("alarmTopicArn", c.AlarmTopicARN, topicARN, "arn:aws:sns:eu-west-1:111122223333:alarms")
+	}
+	if c.TableStreamARN != "" {
+		matches("tableStreamArn", c.TableStreamARN, streamARN, "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-01-31T12:00:00.000")
 	}
 	for _, l := range []struct {
 		name     string

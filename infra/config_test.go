@@ -14,6 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
+const restoredStream = "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-11-28T12:00:00.000"
+
 func TestConfig(t *testing.T) {
 	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, VendingRole: "CadastreVending"}
 	with := func(change func(*Config)) Config {
@@ -56,6 +58,7 @@ func TestConfig(t *testing.T) {
 		{"CDK's own members", map[string]any{
 			"@aws-cdk/core:defaultCrossStackReferences": "strong", "aws:cdk:enable-path-metadata": true, "acknowledged-issue-numbers": []any{1.0},
 		}, defaults},
+		{"a table", map[string]any{"tableStreamArn": restoredStream}, with(func(c *Config) { c.TableStreamARN = restoredStream })},
 		{"no VPCs", map[string]any{"vendingRole": ""}, with(func(c *Config) { c.VendingRole = "" })},
 		{"a topic", map[string]any{"alarmTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:alarms"},
 			with(func(c *Config) { c.AlarmTopicARN = "arn:aws-cn:sns:cn-north-1:111122223333:alarms" })},
@@ -102,6 +105,7 @@ func TestConfigErrors(t *testing.T) {
 		{"logRetentionDays", "month", "logRetentionDays: month is not a whole number"},
 		{"alarmEmail", "Network <network@example.com>", "alarmEmail: \"Network <network@example.com>\" is not a mail address"},
 		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is not such as arn:aws:sns:"},
+		{"tableStreamArn", "arn:aws:dynamodb:eu-west-1:111122223333:table/restored", "tableStreamArn: \"arn:aws:dynamodb:eu-west-1:111122223333:table/restored\" is not such as arn:aws:dynamodb:"},
 		{"accounts", "all", "accounts: \"all\" is not such as organization"},
 		{"readerRole", "a role", "readerRole: \"a role\" is not such as cadastre-reader"},
 		{"vendingRole", "a role", "vendingRole: \"a role\" is not such as CadastreVending"},

@@ -103,6 +103,56 @@ func TestTable(t *testing.T) {
 	diff(t, resource{Type: gone.Type, Properties: want("us-east-1", false), DeletionPolicy: "Delete", UpdateReplacePolicy: "Delete"}, gone)
 }
 
+// A deployment can turn to a restored table, and back: all of the functions,
+// streams, permissions and alarms do, while the stack's own table stays as it was,
+// with the exports that CloudFormation would not let go while the others import
+// them.
+func TestRestoredTable(t *testing.T) {
+	d := restored()
+	table, own := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	_, before := plain().data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	diff(t, before, own)
+	diff(t, any("cadastre-restored"), d.data.Outputs["TableName"].Value)
+	exports := func(d template) map[string]any {
+		all := map[string]any{}
+		for _, o := range d.Outputs {
+			if o.Export.Name != "" {
+				all[o.Export.Name] = o.Value
+			}
+		}
+		return all
+	}
+	exported := map[string]any{
+		"cadastre-data:ExportsOutputRefTableCD117FA1D18A8047":               "${" + table + "}",
+		"cadastre-data:ExportsOutputFnGetAttTableCD117FA1ArnE2C8C204":       "${" + table + ".Arn}",
+		"cadastre-data:ExportsOutputFnGetAttTableCD117FA1StreamArnB270E65B": "${" + table + ".StreamArn}",
+	}
+	diff(t, exported, exports(plain().data))
+	diff(t, exported, exports(d.data))
+	on := func(of, is template) {
+		b, err := json.Marshal(of.Resources)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A stream's source cannot be changed: there is another for another table.
+		source := regexp.MustCompile(`(EventSourceData)[A-Za-z]+[0-9A-F]{16}`)
+		b = source.ReplaceAll(b, []byte("$1"))
+		want := strings.NewReplacer("${"+table+".StreamArn}", restoredStream, "${"+table+".Arn}", strings.TrimSuffix(restoredStream, "/stream/2026-11-28T12:00:00.000"),
+			"${"+table+"}", "cadastre-restored").Replace(string(b))
+		var resources map[string]resource
+		if err := json.Unmarshal([]byte(want), &resources); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]resource{}
+		for id, r := range is.Resources {
+			got[source.ReplaceAllString(id, "$1")] = r
+		}
+		diff(t, resources, got)
+	}
+	on(plain().service, d.service)
+	on(plain().watch, d.watch)
+}
+
 func TestFunctions(t *testing.T) {
 	table, _ := plain().data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
 	for _, c := range []struct {

@@ -71,6 +71,7 @@ func build(app awscdk.App, functions string) error {
 	data := stacks.NewData(app, "Data", &stacks.DataProps{
 		StackProps:  props("data", "Cadastre: the table that holds all state"),
 		Destroyable: c.Destroyable,
+		StreamARN:   c.TableStreamARN,
 	})
 	service := stacks.ServiceProps{
 		StackProps:     props("service", "Cadastre: the API and its functions"),

@@ -86,7 +86,11 @@ var (
 			"vendingRole": "",
 		})
 	})
-	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing}
+	// restored works on a table that was restored from a backup.
+	restored = sync.OnceValue(func() deployment {
+		return synthesize(account, region, map[string]any{"tableStreamArn": restoredStream})
+	})
+	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing, "restored": restored}
 )
 
 // synthesize runs the app as the CDK CLI would, on functions that stand in for
