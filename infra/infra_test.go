@@ -690,12 +690,40 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 	diff(t, want, got)
 }
 
+// Logs and messages outlive their stack, and logs their configured time only;
+// of a trial nothing stays.
+func TestWhatStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		d      deployment
+		policy string
+		days   float64
+	}{"plain": {plain(), "Retain", 90}, "closed": {closed(), "Retain", 30}, "passing": {passing(), "Delete", 90}} {
+		for _, d := range []template{c.d.service, c.d.watch} {
+			for _, id := range slices.Concat(d.ids("AWS::Logs::LogGroup"), d.ids("AWS::SQS::Queue")) {
+				r := d.Resources[id]
+				if r.DeletionPolicy != c.policy || r.UpdateReplacePolicy != c.policy {
+					t.Errorf("%s: %s: %s, and %s when it is replaced, want %s", name, id, r.DeletionPolicy, r.UpdateReplacePolicy, c.policy)
+				}
+				if r.Type == "AWS::Logs::LogGroup" {
+					diff(t, any(c.days), r.Properties["RetentionInDays"])
+				}
+				if strings.Contains(id, "DeadLetters") {
+					diff(t, any(1209600.0), r.Properties["MessageRetentionPeriod"])
+				}
+			}
+		}
+	}
+}
+
 func TestAlarmActions(t *testing.T) {
-	topic, made := closed().service.one(t, "AWS::SNS::Topic", "Alarms")
-	_, subscription := closed().service.one(t, "AWS::SNS::Subscription", "Alarms")
-	diff(t, object{"Protocol": "email", "Endpoint": "network@example.com", "TopicArn": "${" + topic + "}"}, subscription.Properties)
-	if len(made.Properties) > 0 {
-		t.Errorf("the topic has %v", made.Properties)
+	topic, _ := closed().service.one(t, "AWS::SNS::Topic", "Alarms") // of the same name in both stacks
+	for _, d := range []template{closed().service, closed().watch} {
+		_, made := d.one(t, "AWS::SNS::Topic", "Alarms")
+		_, subscription := d.one(t, "AWS::SNS::Subscription", "Alarms")
+		diff(t, object{"Protocol": "email", "Endpoint": "network@example.com", "TopicArn": "${" + topic + "}"}, subscription.Properties)
+		if len(made.Properties) > 0 {
+			t.Errorf("the topic has %v", made.Properties)
+		}
 	}
 	for _, c := range []struct {
 		name string
@@ -706,14 +734,16 @@ func TestAlarmActions(t *testing.T) {
 		{"a mail address", closed(), list{"${" + topic + "}"}},
 		{"a topic", passing(), list{"arn:aws:sns:us-east-1:000000000000:alarms"}},
 	} {
-		ids := c.d.service.ids("AWS::CloudWatch::Alarm")
-		if len(ids) == 0 {
-			t.Fatalf("%s: there are no alarms", c.name)
-		}
-		for _, id := range ids {
-			p := c.d.service.Resources[id].Properties
-			diff(t, c.want, p["AlarmActions"])
-			diff(t, c.want, p["OKActions"])
+		for _, s := range []template{c.d.service, c.d.watch} {
+			ids := s.ids("AWS::CloudWatch::Alarm")
+			if len(ids) == 0 {
+				t.Fatalf("%s: there are no alarms", c.name)
+			}
+			for _, id := range ids {
+				p := s.Resources[id].Properties
+				diff(t, c.want, p["AlarmActions"])
+				diff(t, c.want, p["OKActions"])
+			}
 		}
 	}
 }

@@ -165,6 +165,8 @@ func TestWatchRules(t *testing.T) {
 	topic, _ := d.one(t, "AWS::SNS::Topic", "Overlaps")
 	diff(t, any(object{"source": list{"cadastre.ipam"}, "detail-type": list{"Overlap Detected"}}), overlap.Properties["EventPattern"])
 	diff(t, any(list{object{"Id": "Target0", "Arn": "${" + topic + "}"}}), overlap.Properties["Targets"])
+	_, subscription := d.one(t, "AWS::SNS::Subscription", "Overlaps")
+	diff(t, object{"Protocol": "email", "Endpoint": "network@example.com", "TopicArn": "${" + topic + "}"}, subscription.Properties)
 	if ids := plain().watch.ids("AWS::SNS::Topic"); len(ids) > 0 {
 		t.Errorf("topics without an address: %v", ids)
 	}
@@ -203,6 +205,7 @@ func TestWatchStream(t *testing.T) {
 	d := plain()
 	function, _ := d.watch.one(t, "AWS::Lambda::Function", "History")
 	dead, _ := d.watch.one(t, "AWS::SQS::Queue", "HistoryDeadLetters")
+	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
 	for _, id := range d.watch.ids("AWS::Lambda::EventSourceMapping") {
 		p := d.watch.Resources[id].Properties
 		if p["FunctionName"] != "${"+function+"}" {
@@ -218,9 +221,19 @@ func TestWatchStream(t *testing.T) {
 			}
 			patterns = append(patterns, object{"Pattern": string(b)})
 		}
-		diff(t, any(object{"Filters": patterns}), p["FilterCriteria"])
-		diff(t, any(object{"OnFailure": object{"Destination": "${" + dead + ".Arn}"}}), p["DestinationConfig"])
-		diff(t, any(true), p["BisectBatchOnFunctionError"])
+		// What is given up is missing from history: so it is tried for as long as
+		// the stream has it, and nothing but what failed.
+		diff(t, object{
+			"EventSourceArn":             "${" + table + ".StreamArn}",
+			"FunctionName":               "${" + function + "}",
+			"StartingPosition":           "TRIM_HORIZON",
+			"BatchSize":                  100.0,
+			"FilterCriteria":             object{"Filters": patterns},
+			"FunctionResponseTypes":      list{"ReportBatchItemFailures"},
+			"BisectBatchOnFunctionError": true,
+			"MaximumRetryAttempts":       100.0,
+			"DestinationConfig":          object{"OnFailure": object{"Destination": "${" + dead + ".Arn}"}},
+		}, p)
 	}
 	for _, id := range d.watch.ids("AWS::SQS::Queue") {
 		p := d.watch.Resources[id].Properties
