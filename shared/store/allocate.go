@@ -115,10 +115,12 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 		return nil, err
 	}
 	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool}
-	if q.For == nil {
-		t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
-	} else if err := pool.CheckResource(q.For); err != nil {
-		return nil, err
+	t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
+	if q.For != nil {
+		if err := pool.CheckResource(q.For); err != nil {
+			return nil, err
+		}
+		t.may = onlyOf("", pool.ID, wish.CIDR) // a resource that is yet to be made has none to live in
 	}
 	from, chosen, err := s.pickStable(ctx, t, snap, q)
 	if err != nil {

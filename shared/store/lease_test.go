@@ -195,8 +195,11 @@ func TestLeaseOfWhatLives(t *testing.T) {
 	l.provision(p, "10.0.0.0/16")
 	l.observe(vpc("vpc-1", "10.0.0.0/20"))
 	l.settled()
-	if _, err := l.store.Allocate(t.Context(), l.leasing(p, 0, "10.0.0.0/20")); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
-		t.Errorf("%v", err)
+	for _, cidr := range []string{"10.0.0.0/20", "10.0.0.0/19", "10.0.0.0/24"} {
+		_, err := l.store.Allocate(t.Context(), l.leasing(p, 0, cidr))
+		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "vpc vpc-1 of account") {
+			t.Errorf("%s: %v", cidr, err)
+		}
 	}
 	l.settled()
 }

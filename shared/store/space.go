@@ -21,7 +21,8 @@ type taking struct {
 	alone bool   // choose as a writer does that nobody contends with, and write nothing: a preview
 
 	// may lets a certain CIDR be had although there is a hold in the way, for
-	// what lives in it; nil never does. scope and owner are the space's.
+	// what lives in it, or says what is in the way; nil in a scope, which has no
+	// holds. scope and owner are the space's.
 	may      func(live []*ipam.ResourceCIDR) error
 	scope    string
 	owner    string
