@@ -77,6 +77,7 @@ func TestDecideWant(t *testing.T) {
 		{"the longest length", bare, length(32), 32, "", ""},
 		{"neither size nor default", bare, ipam.AllocateRequest{}, 0, ipam.CodeInvalidParameterCombination, "Exactly one of them should be provided"},
 		{"CIDR and length", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Length: ptr(24)}, 0, ipam.CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'"},
+		{"CIDR and what is disallowed", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: ipam.Filter{Disallowed: narrow.Disallowed}}, 0, ipam.CodeInvalidParameterCombination, "may not be used in combination with 'Cidr'"},
 		{"CIDR and filter", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: narrow}, 0, ipam.CodeInvalidParameterCombination, "'AllowedCidr' and 'DisallowedCidr' may not be used in combination with 'Cidr'"},
 		{"shorter than the minimum", nil, length(19), 0, ipam.CodeInvalidParameterValue, "/19 is shorter than the allocation minimum netmask length /20 of ipam-pool-1. Ask for a block of /20 to /28."},
 		{"longer than the maximum", nil, length(29), 0, ipam.CodeInvalidParameterValue, "/29 is longer than the allocation maximum netmask length /28 of ipam-pool-1. Ask for a block of /20 to /28."},
