@@ -210,6 +210,11 @@ func TestReleaseOfLease(t *testing.T) {
 	l := newLandscape(t)
 	_, p := l.lab()
 	a := l.lease(p, 20)
+	for _, c := range must(l.store.PoolCIDRs(t.Context(), p.ID))(t) {
+		if got := l.deprovision(p, c.CIDR.String()); !strings.Contains(got.Failure, a.CIDR.String()+" is taken for a vpc that is being made in account "+tenant) {
+			t.Errorf("%s is %s: %s", got.CIDR, got.State, got.Failure)
+		}
+	}
 	release := func() error {
 		return l.store.Release(t.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 	}

@@ -274,8 +274,10 @@ func TestBrownfield(t *testing.T) {
 	l.must(err)
 	l.settled()
 	l.status(vpcs[0], ipam.ManagementIgnored, ipam.ComplianceIgnored, ipam.OverlapIgnored)
-	if c := l.deprovision(low, "10.0.0.0/16"); c.State != ipam.CIDRFailedDeprovision {
-		t.Errorf("a CIDR with imported VPCs is %s", c.State)
+	blocked := l.deprovision(low, "10.0.0.0/16")
+	says := "10.0.16.0/20 is used by vpc vpc-2 in account " + vpcs[1].Owner + ", eu-west-1: delete that, or have it ignored with ModifyIpamResourceCidr"
+	if blocked.State != ipam.CIDRFailedDeprovision || !strings.Contains(blocked.Failure, says) {
+		t.Errorf("a CIDR with imported VPCs is %s: %s", blocked.State, blocked.Failure)
 	}
 	for _, v := range vpcs[1:3] {
 		l.vanish(v)

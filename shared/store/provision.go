@@ -452,11 +452,15 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []Write {
 	cidr.State = ipam.CIDRFailedDeprovision
 	why := fmt.Sprintf("The CIDR has one or more allocations. %s is taken by %s (%s): release it, then deprovision again.", by.CIDR, by.AllocationID, by.Kind)
 	switch by.Kind {
+	case ipam.KindVPC:
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s: delete that, or have it ignored with ModifyIpamResourceCidr, then deprovision again.", by.CIDR, usedBy(by))
+	case ipam.KindSubnet, ipam.KindEIP, ipam.KindPublicIPv4Pool:
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s: delete that, then deprovision again.", by.CIDR, usedBy(by))
 	case ipam.KindPool:
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is provisioned to pool %s: deprovision it there first.", by.CIDR, by.ResourceID)
 	case ipam.KindSplit:
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
-	default: // an allocation, whatever uses it
+	default: // a custom allocation
 	}
 	if before == cidr.State && cidr.Failure == why {
 		return nil
@@ -468,6 +472,15 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []Write {
 		Set: Item{attrState: str(string(cidr.State)), attrFailure: str(why)},
 		If:  Cond{Equal: Item{attrID: str(cidr.ID), attrState: str(string(before))}},
 	}}
+}
+
+// usedBy says for messages what resource a block is allocated to, or is taken for.
+func usedBy(t ipam.Taken) string {
+	what := fmt.Sprintf("used by %s %s", t.Kind, t.ResourceID)
+	if t.ResourceID == "" {
+		what = "taken for a " + string(t.Kind) + " that is being made"
+	}
+	return fmt.Sprintf("%s in account %s, %s", what, t.Owner, t.ResourceRegion)
 }
 
 // record is the answer to a token, kept so that a retry of the request gets it
