@@ -137,7 +137,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
 	writes = append(writes, s.notRefused(q)...)
 	writes = append(writes, s.beginLease(pool, *want)...)
-	writes = append(writes, remember(q, chosen)...)
+	writes = append(writes, remember(&ipam.Allocation{Taken: *want, Pool: q.Pool})...)
 	return append(writes, listForeign(OpPut, pool, *want)...), nil
 }
 

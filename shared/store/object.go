@@ -548,7 +548,11 @@ func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ip
 		} else {
 			w.Remove = []string{attrDescription}
 		}
-		return []Write{w}, nil
+		writes := []Write{w}
+		if o.Tags[ipam.StableKeyTag] != tags[ipam.StableKeyTag] {
+			writes = append(writes, remember(o)...)
+		}
+		return writes, nil
 	})
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func furtherKeys(q Allocate) []Key {
 	if q.Event != "" {
 		keys = append(keys, requestKey(q.Token.Account, q.Event))
 	}
-	if k, ok := stableKey(q); ok {
+	if k, ok := stableKey(q.Token.Account, q.Pool, q.Tags); ok {
 		keys = append(keys, k)
 	}
 	return keys

@@ -8,18 +8,19 @@ import (
 )
 
 // An allocation with the tag ipam.StableKeyTag gets, as long as it is free, the
-// CIDR that the last allocation of the account with that key in the pool had.
+// CIDR that the last allocation of the account with that key in the pool had, or
+// the last one that was given the tag.
 // The row of a key outlives its allocations: that is what it is for.
 
-func stableKey(q Allocate) (Key, bool) {
-	key := q.Tags[ipam.StableKeyTag]
-	return Key{"STABLE#" + q.Token.Account + "#" + q.Pool, key}, key != ""
+func stableKey(account, pool string, tags ipam.Tags) (Key, bool) {
+	key := tags[ipam.StableKeyTag]
+	return Key{"STABLE#" + account + "#" + pool, key}, key != ""
 }
 
 // pickStable is pick, but for the CIDR of the request's stable key if that is
 // free and is what the request asks for.
 func (s *Store) pickStable(ctx context.Context, t taking, snap snapshot, q Allocate) (holding, netip.Prefix, error) {
-	k, ok := stableKey(q)
+	k, ok := stableKey(q.Token.Account, q.Pool, q.Tags)
 	if !ok || t.want.CIDR.IsValid() || snap.items[k] == nil {
 		return s.pick(ctx, t, snap)
 	}
@@ -41,11 +42,12 @@ func (s *Store) pickStable(ctx context.Context, t taking, snap snapshot, q Alloc
 	return s.pick(ctx, t, snap)
 }
 
-// remember is the write by which a stable key's next allocation finds its CIDR.
-func remember(q Allocate, p netip.Prefix) []Write {
-	k, ok := stableKey(q)
+// remember is the write by which the next allocation with the stable key of a, if
+// it has one, finds its CIDR.
+func remember(a *ipam.Allocation) []Write {
+	k, ok := stableKey(a.Owner, a.Pool, a.Tags)
 	if !ok {
 		return nil
 	}
-	return []Write{{Op: OpPut, Key: k, Item: Item{attrCIDR: str(p.String())}}}
+	return []Write{{Op: OpPut, Key: k, Item: Item{attrCIDR: str(a.CIDR.String())}}}
 }

@@ -36,6 +36,20 @@ func TestStableKey(t *testing.T) {
 			must(s.Allocate(l.Context(), keyed(l.top, byCIDR("10.0.64.0/24"))))(l.T)
 			must(0, s.Release(l.Context(), release(must(s.Allocate(l.Context(), keyed(l.top, byCIDR("10.0.66.0/24"))))(l.T))))(l.T)
 		}, func(l *lab) store.Allocate { return keyed(l.top, byLength(24)) }, "10.0.66.0/24"},
+		{"the last that was given the key", func(l *lab, s *store.Store) {
+			a := must(s.Allocate(l.Context(), allocation(l.top, "", byCIDR("10.0.66.0/24"))))(l.T)
+			must(s.ModifyAllocation(l.Context(), a.AllocationID, func(a *ipam.Allocation) error {
+				a.Tags = ipam.Tags{"k": "v", ipam.StableKeyTag: "key"}
+				return nil
+			}))(l.T)
+			must(0, s.Release(l.Context(), release(a)))(l.T)
+		}, func(l *lab) store.Allocate { return keyed(l.top, byLength(24)) }, "10.0.66.0/24"},
+		{"one that was described has been given none", func(l *lab, s *store.Store) {
+			a := must(s.Allocate(l.Context(), keyed(l.top, byCIDR("10.0.66.0/24"))))(l.T)
+			must(0, s.Release(l.Context(), release(must(s.Allocate(l.Context(), keyed(l.top, byCIDR("10.0.67.0/24"))))(l.T))))(l.T)
+			must(s.ModifyAllocation(l.Context(), a.AllocationID, func(a *ipam.Allocation) error { a.Description = "new"; return nil }))(l.T)
+			must(0, s.Release(l.Context(), release(a)))(l.T)
+		}, func(l *lab) store.Allocate { return keyed(l.top, byLength(24)) }, "10.0.67.0/24"},
 		{"a preview", nil, func(l *lab) store.Allocate {
 			q := keyed(l.top, byLength(24))
 			q.Preview = true
