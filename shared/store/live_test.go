@@ -333,7 +333,10 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 	l.provision(p, "10.0.0.0/16")
 	_, err := l.allocate(watcher, p, 0, "10.0.32.0/20")
 	l.must(err)
+	_, err = l.allocate(tenant, p, 0, "10.0.64.0/20")
+	l.must(err)
 	l.observe(vpc("vpc-1", "10.0.16.0/20"))
+	l.observe(vpc("vpc-2", "10.0.80.0/20"))
 	l.settled()
 	before := l.memory.Dump()
 	for _, c := range []struct {
@@ -345,6 +348,7 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 		{tenant, "10.0.16.0/21", "vpc-1"},
 		{watcher, "10.0.0.0/19", "vpc-1"},
 		{tenant, "10.0.0.0/18", "ipam-pool-alloc-"},
+		{tenant, "10.0.64.0/19", "ipam-pool-alloc-"},
 	} {
 		ask := func(preview bool) (*ipam.Allocation, error) {
 			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Preview: preview, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(c.cidr)}}
