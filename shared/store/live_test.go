@@ -331,12 +331,14 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
+	l.provision(p, "10.2.0.0/16")
 	_, err := l.allocate(watcher, p, 0, "10.0.32.0/20")
 	l.must(err)
 	_, err = l.allocate(tenant, p, 0, "10.0.64.0/20")
 	l.must(err)
 	l.observe(vpc("vpc-1", "10.0.16.0/20"))
 	l.observe(vpc("vpc-2", "10.0.80.0/20"))
+	l.observe(vpc("vpc-3", "10.2.0.0/20"))
 	l.settled()
 	before := l.memory.Dump()
 	for _, c := range []struct {
@@ -349,6 +351,7 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 		{watcher, "10.0.0.0/19", "vpc-1"},
 		{tenant, "10.0.0.0/18", "ipam-pool-alloc-"},
 		{tenant, "10.0.64.0/19", "ipam-pool-alloc-"},
+		{tenant, "10.2.0.0/15", "not contained in a CIDR that is provisioned"},
 	} {
 		ask := func(preview bool) (*ipam.Allocation, error) {
 			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Preview: preview, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(c.cidr)}}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
 // Deprovisioning once more what is in use writes nothing, and a reason that has
@@ -60,6 +61,39 @@ func TestDeprovisionOfWhatIsForgotten(t *testing.T) {
 		if got := len(must(s.PoolCIDRs(t.Context(), l.child))(t)); got != c.listed {
 			t.Errorf("after %s: %d CIDRs are listed, want %d", c.after, got, c.listed)
 		}
+	}
+}
+
+// What is begun to be deleted between the reading and the writing gets no CIDR and no
+// pool any more, and nothing stays behind.
+func TestProvisionOvertaken(t *testing.T) {
+	for name, first := range map[string]func(*lab, *store.Store) error{
+		"provision by CIDR": func(l *lab, s *store.Store) error {
+			_, err := s.Provision(t.Context(), provision(l.child, "", "10.0.192.0/20", 0))
+			return err
+		},
+		"provision by length": func(l *lab, s *store.Store) error {
+			_, err := s.Provision(t.Context(), provision(l.child, "", "", 22))
+			return err
+		},
+		"create a pool": func(l *lab, s *store.Store) error {
+			_, err := s.CreatePool(t.Context(), token("CreateIpamPool", ""), ipam.Pool{Scope: l.scope, SourcePool: l.child, Family: ipam.IPv4}, buildPool)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			table := &overtaken{Table: l.table, by: func() { must(l.store(l.table).DeletePool(t.Context(), l.child, true, anyPool))(t) }}
+			if err := first(l, l.store(table)); ipam.CodeOf(err) != ipam.CodeIncorrectState {
+				t.Errorf("%v, want %s", err, ipam.CodeIncorrectState)
+			}
+			l.fsck()
+			l.work()
+			if left := must(l.store(l.table).Pools(t.Context(), []string{l.child}))(t); len(left) > 0 {
+				t.Errorf("the pool is still there: %+v", left[0])
+			}
+			l.fsck()
+		})
 	}
 }
 
