@@ -97,6 +97,21 @@ func TestProvisionOvertaken(t *testing.T) {
 	}
 }
 
+// A pool that is being deleted gives no CIDRs to those below it.
+func TestProvisionOutOfAPoolThatEnds(t *testing.T) {
+	l := newLab(t)
+	cascade(l)
+	before := l.table.Dump()
+	for _, q := range []store.Provision{provision(l.empty, "", "10.0.192.0/20", 0), provision(l.empty, "", "", 22)} {
+		if _, err := l.store(l.table).Provision(t.Context(), q); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), l.top) {
+			t.Errorf("%v, want %s", err, ipam.CodeIncorrectState)
+		}
+	}
+	if l.table.Dump() != before {
+		t.Error("a refusal was written")
+	}
+}
+
 // A pool without CIDRs is told from one that is full.
 func TestProvisionOutOfAPoolWithoutCIDRs(t *testing.T) {
 	l := newLab(t)
