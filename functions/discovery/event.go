@@ -20,7 +20,10 @@ type watch struct {
 	ou    string
 }
 
-// watching returns the discoveries that watch an account in a Region.
+// watching returns the discoveries that watch an account in a Region. One that has
+// looked at the account there does, until the schedule finds that it has left; of
+// others the accounts are asked for. An organisation is hundreds of calls to list,
+// and Organizations throttles, when many functions begin with an event each.
 func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
@@ -33,6 +36,14 @@ func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 			return nil, err
 		}
 		if len(ipams) == 0 || !slices.Contains(discover.Regions(d, ipams), t.Region) {
+			continue
+		}
+		a, err := h.store.DiscoveredAccount(ctx, d.ID, t.Region, t.Account)
+		if err != nil {
+			return nil, err
+		}
+		if a != nil && a.Left == ipam.Stays {
+			all = append(all, watch{d, ipams, a.OU})
 			continue
 		}
 		accounts, err := discover.Watched(ctx, d, h.store.Owner(), h.accounts)

@@ -408,6 +408,11 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.run(t.Context(), memberA)
+		if c.service == "organizations" { // is asked about whom the table does not know, or knows to have left
+			p := w.progress(memberA)
+			p.Left = ipam.LeftAccount
+			must(0, w.store().SaveDiscoveredAccount(t.Context(), p))(t)
+		}
 		deleteVPC(w.cloud.Network(memberA, home))
 		known := w.known(memberA)
 		if c.fault == nil {
@@ -430,6 +435,30 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 		w.run(t.Context(), memberA)
 		w.agrees(memberA)
 	}
+}
+
+// Functions begin with an event each, at once. Of an account that was looked at they
+// do not ask Organizations, which would throttle them, and whose list takes longer
+// than the event may.
+func TestEventsOfKnownAccountsAskTheTable(t *testing.T) {
+	w := newWorld(t)
+	const unit = "ou-f6g7-aaaaaaaa"
+	e := w.message(memberA, home)
+	e.Records[0].Body = strings.Replace(e.Records[0].Body, "}", `,"ou":"`+unit+`"}`, 1)
+	must(w.handler().Handle(t.Context(), e))(t)
+	w.cloud.Members, w.cloud.Made = nil, nil
+	n := w.cloud.Network(memberA, home)
+	n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+	must(0, w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`))(t)
+	for _, m := range w.cloud.Made {
+		if m.Service == "organizations" {
+			t.Errorf("%s was made", m)
+		}
+	}
+	if p := w.progress(memberA); p.OU != unit {
+		t.Errorf("the account is at %+v", p)
+	}
+	w.agrees(memberA)
 }
 
 // Networks change at random; events come late, twice, in any order or never, as
