@@ -316,6 +316,50 @@ func TestImportsLeftUndone(t *testing.T) {
 	}
 }
 
+// One CIDR whose space cannot be seen to keeps up no other, in the invocations that
+// follow either: all the rest is taken, the metrics are written, and then the scan
+// fails.
+func TestOneThatCannotBeSeenTo(t *testing.T) {
+	for name, end := range map[string]time.Duration{"at once": 0, "in parts": time.Hour - margin + time.Second} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.usualNetwork()
+			w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"))
+			must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil }))(t)
+			w.options.Reconcile = func(ctx context.Context, scope string, cidr netip.Prefix) error {
+				if cidr.String() == "10.0.0.32/28" {
+					return errors.New("there is something about it")
+				}
+				return w.store.Reconcile(ctx, scope, cidr)
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+			defer cancel()
+			w.options.Now = func() time.Time { return time.Now().Add(end) }
+			var failed []string
+			for next := w.scanTask(); next != ""; {
+				if failed != nil {
+					t.Fatalf("failed before the end: %q", failed)
+				}
+				failed = w.invoke(ctx, w.store, batch(next))
+				next, w.sent = strings.Join(w.sent, ""), nil
+			}
+			if !slices.Equal(failed, []string{"message 0"}) {
+				t.Errorf("failed: %q", failed)
+			}
+			if log := w.logs.String(); !strings.Contains(log, "there is something about it") || !strings.Contains(log, "the space of 1 CIDRs could not be seen to") {
+				t.Errorf("the records are\n%s", log)
+			}
+			if got := w.metrics()["UnheldResourceCidrsTotal"]; !slices.Equal(got, []float64{2}) {
+				t.Errorf("%v are unheld", got)
+			}
+			allocations, _, err := w.store.Allocations(t.Context(), w.pool, "", 0)
+			if err != nil || !slices.ContainsFunc(allocations, func(a *ipam.Allocation) bool { return a.CIDR.String() == "10.0.0.48/29" }) {
+				t.Errorf("the other CIDR is not taken: %v", err)
+			}
+		})
+	}
+}
+
 // What lives in a pool and is not taken there is told of, counted and taken, all
 // of it and nothing else; what is being seen to is left to whoever sees to it.
 func TestUnheld(t *testing.T) {

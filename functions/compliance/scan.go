@@ -23,6 +23,7 @@ type totals struct {
 	Unmanaged    int                    `json:"unmanaged"`
 	Overlapping  int                    `json:"overlapping"`
 	Unheld       int                    `json:"unheld,omitempty"`
+	Undone       int                    `json:"undone,omitempty"` // CIDRs whose space could not be seen to
 	Pools        map[string]*poolTotals `json:"pools,omitempty"`
 	VPCs         usages                 `json:"vpcs,omitempty"`
 	Subnets      usages                 `json:"subnets,omitempty"`
@@ -139,7 +140,8 @@ func (t *totals) measure(r *ipam.ResourceCIDR) {
 }
 
 // scan judges a family of a scope, then adds up its pools, and writes the
-// metrics when all is done. A scope that is gone has none.
+// metrics when all is done. A scope that is gone has none. A CIDR whose space
+// cannot be seen to does not keep up the others: it fails the scan at its end.
 func (h *Handler) scan(ctx context.Context, t task) error {
 	scopes, err := h.store.Scopes(ctx, []string{t.Scope})
 	if err != nil || len(scopes) == 0 {
@@ -161,6 +163,9 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 		}
 	}
 	h.report(ctx, t, pools)
+	if n := t.Totals.Undone; n > 0 {
+		return fmt.Errorf("the space of %d CIDRs could not be seen to; each has a record of its own", n)
+	}
 	return nil
 }
 
@@ -200,7 +205,12 @@ func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool,
 		}
 		if amiss && h.reconcile != nil {
 			if err := h.reconcile(ctx, t.Scope, v.Resource.CIDR); err != nil {
-				return false, err
+				if ctx.Err() != nil {
+					return false, err
+				}
+				t.Totals.Undone++
+				h.logger.LogAttrs(ctx, slog.LevelError, "the space of a live resource could not be seen to", slog.String("scope", t.Scope), slog.String("resource", v.Resource.ID),
+					slog.String("cidr", v.Resource.CIDR.String()), slog.String("error", err.Error()))
 			}
 		}
 		if v.After.IsValid() && h.late(ctx) {
