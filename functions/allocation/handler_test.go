@@ -307,6 +307,43 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// refusing is a registry that answers all with an error, and keeps what is refused
+// for good.
+type refusing struct {
+	err     error
+	refused []store.Refusal
+}
+
+func (r *refusing) Lookup(string) (*ops.Operation, bool)           { return nil, false }
+func (r *refusing) Call(context.Context, string, any) (any, error) { return nil, r.err }
+func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal store.Refusal) error {
+	r.refused = append(r.refused, refusal)
+	return nil
+}
+
+// A refusal for load, for others in the way, or for a failure of our own is none:
+// the event comes again. Every other is the request's answer.
+func TestWhatIsFinal(t *testing.T) {
+	again := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true}
+	for code := range ipam.Codes {
+		r := &refusing{err: ipam.Errorf(code, "told")}
+		_, err := NewEvents(r, r, home).Handle(t.Context(), event("e", owner, home, requested, `{"IpamPoolId": "ipam-pool-1", "NetmaskLength": 24}`))
+		if again[code] {
+			if err == nil || len(r.refused) > 0 {
+				t.Errorf("%s: %v, refused %v", code, err, r.refused)
+			}
+		} else if err != nil || len(r.refused) != 1 || r.refused[0].Code != string(code) || r.refused[0].Message != "told" {
+			t.Errorf("%s: %v, refused %v", code, err, r.refused)
+		}
+	}
+	for _, e := range []json.RawMessage{event("", owner, home, requested, `{}`), event("e", "", home, requested, `{}`), json.RawMessage(`{}`)} {
+		r := &refusing{}
+		if _, err := NewEvents(r, r, home).Handle(t.Context(), e); err == nil || len(r.refused) > 0 {
+			t.Errorf("%s: %v, refused %v", e, err, r.refused)
+		}
+	}
+}
+
 // A request that is refused by one delivery while another one carries it out has
 // the one answer or the other.
 func TestRefusedAndCarriedOut(t *testing.T) {

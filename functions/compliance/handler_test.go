@@ -417,6 +417,35 @@ func TestUnheld(t *testing.T) {
 	}
 }
 
+// What a scan sends on fits a message of SQS, 1 MiB, however much it has counted,
+// and keeps the most used.
+func TestWhatIsSentOnFits(t *testing.T) {
+	usage := 0.0
+	all := totals{Judged: true}
+	for i := range 20_000 {
+		usage = float64((i*7919)%20_000) / 20_000 // each once
+		r := ipam.ResourceCIDR{Scope: fmt.Sprintf("ipam-scope-%017x", 0)}
+		r.Owner, r.Region, r.VPC, r.Usage = account, "ap-southeast-1", fmt.Sprintf("vpc-%017x", i), &usage
+		for kind, id := range map[ipam.ResourceType]string{ipam.ResourceVPC: "vpc-%017x", ipam.ResourceSubnet: "subnet-%017x", ipam.ResourcePublicIPv4Pool: "ipv4pool-ec2-%017x"} {
+			r.Type, r.ID, r.CIDR = kind, fmt.Sprintf(id, i), netip.MustParsePrefix("10.0.0.0/24")
+			all.measure(&r)
+		}
+		if i%997 != 0 {
+			continue
+		}
+		if b := must(json.Marshal(task{Scope: r.Scope, Family: ipam.IPv4, Totals: &all}))(t); len(b) > 1<<20 {
+			t.Fatalf("%d bytes behind %d resources", len(b), i)
+		}
+	}
+	for _, u := range []usages{all.VPCs, all.Subnets, all.PublicPools} {
+		for i, id := range u.most(mostUsed) {
+			if want := float64(20_000-1-i) / 20_000; u[id].share() != want {
+				t.Fatalf("%d: %s is used to %v, want %v", i, id, u[id].share(), want)
+			}
+		}
+	}
+}
+
 // Of resources the 50 most used have metrics, where they are asked for; all
 // CIDRs of a VPC count.
 func TestResourceMetrics(t *testing.T) {
