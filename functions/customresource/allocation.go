@@ -24,12 +24,19 @@ type allocationProperties struct {
 	selection
 }
 
-// tags are those that the template asks for.
-func (p *allocationProperties) tags() map[string]string {
-	if p.StableKey == "" {
-		return nil
+// The tags of an allocation say which resource of which stack it is for.
+const (
+	stackTag   = "cadastre:stack-id"
+	logicalTag = "cadastre:logical-id"
+)
+
+// tags are those of an allocation that a request makes.
+func (p *allocationProperties) tags(r *request) map[string]string {
+	tags := map[string]string{stackTag: r.StackID, logicalTag: r.LogicalResourceID}
+	if p.StableKey != "" {
+		tags[ipam.StableKeyTag] = p.StableKey
 	}
-	return map[string]string{ipam.StableKeyTag: p.StableKey}
+	return tags
 }
 
 // allocation is an allocation of a pool. Its physical id is pool|id|CIDR.
@@ -50,7 +57,7 @@ var allocationKind = kind[allocationProperties, allocation]{
 			Description:       some(p.Description),
 			IpamPoolId:        &p.pool,
 			NetmaskLength:     p.NetmaskLength,
-			TagSpecifications: tagSpecifications(types.ResourceTypeIpamPoolAllocation, p.tags()),
+			TagSpecifications: tagSpecifications(types.ResourceTypeIpamPoolAllocation, p.tags(r)),
 		})
 		if err != nil {
 			return nil, err
@@ -83,6 +90,24 @@ var allocationKind = kind[allocationProperties, allocation]{
 			}
 		}
 		return m
+	},
+	made: func(ctx context.Context, r *request, p *allocationProperties) (made []*allocation, err error) {
+		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.pool, Filters: []types.Filter{
+			{Name: aws.String("tag:" + stackTag), Values: []string{literal.Replace(r.StackID)}},
+			{Name: aws.String("tag:" + logicalTag), Values: []string{literal.Replace(r.LogicalResourceID)}},
+		}}
+		for {
+			out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", in)
+			if err != nil {
+				return made, unlessGone(err)
+			}
+			for _, a := range out.IpamPoolAllocations {
+				made = append(made, &allocation{p.pool, a})
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				return made, nil
+			}
+		}
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *allocationProperties) error {
 		pool, allocated, cidr, ok := splitAllocation(id)
