@@ -294,5 +294,5 @@ func maybeDone(err error) bool {
 // gone reports whether the error says that the object does not exist.
 func gone(err error) bool {
 	e, ok := errors.AsType[*ipam.Error](err)
-	return ok && strings.HasSuffix(string(e.Code), ".NotFound")
+	return ok && (strings.HasSuffix(string(e.Code), ".NotFound") || strings.HasPrefix(e.Message, ipam.NoAllocation))
 }

@@ -535,6 +535,8 @@ func TestDelete(t *testing.T) {
 			t.Errorf("%s: %+v", c.logical, r)
 		}
 	}
+	// Nobody knows any more that it was released.
+	w.end("Custom::IpamAllocation", "Long", top+"|ipam-pool-alloc-"+strings.Repeat("0", 32)+"|10.0.9.0/24", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
 	w.must("Custom::IpamPoolCidr", "C", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 24})
 	w.must("Custom::IpamScope", "S", properties{"IpamId": w.standing["Ipam"].id})

@@ -137,7 +137,7 @@ def test_release(api, make_pool):
     good = {"IpamPoolId": pool, "Cidr": a["Cidr"], "IpamPoolAllocationId": a["IpamPoolAllocationId"]}
     for change, code in [
         ({"Cidr": "10.0.0.64/26"}, "InvalidParameterValue"), ({"IpamPoolId": other}, "InvalidParameterValue"), ({"Cidr": None}, "MissingParameter"),
-        ({"IpamPoolAllocationId": "ipam-pool-alloc-" + "0" * 32}, "InvalidIpamPoolAllocationId.NotFound"), ({"IpamPoolAllocationId": "x"}, "InvalidIpamPoolAllocationId.Malformed"),
+        ({"IpamPoolAllocationId": "ipam-pool-alloc-" + "0" * 32}, "InvalidParameterCombination"), ({"IpamPoolAllocationId": "x"}, "InvalidIpamPoolAllocationId.Malformed"),
     ]:
         api.refused(code, "ReleaseIpamPoolAllocation", **{k: v for k, v in {**good, **change}.items() if v})
     assert api.call("ReleaseIpamPoolAllocation", **good)["Success"] is True

@@ -75,6 +75,11 @@ func NotFound(id string) error {
 	}
 }
 
+// NoAllocation is how the message of a release begins that finds no allocation. EC2
+// answers it with InvalidParameterCombination, which says other things too, so
+// clients know by this text that there is nothing to release any more.
+const NoAllocation = "No allocation found"
+
 // CheckID returns a Malformed error unless id has the form of kind's ids.
 func CheckID(kind IDKind, parameter, id string) error {
 	if IDKindOf(id) == kind {

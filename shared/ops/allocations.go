@@ -71,7 +71,11 @@ func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationI
 		}
 		return own(ctx, &ipam.Meta{ID: q.Allocation, Owner: owner})
 	}
-	if err := o.store.Release(ctx, q); err != nil {
+	err = o.store.Release(ctx, q)
+	if ipam.CodeOf(err) == ipam.CodeInvalidAllocationIDNotFound {
+		return nil, combination(ipam.NoAllocation+" in %s with the ID %s. GetIpamPoolAllocations lists those of a pool.", q.Pool, q.Allocation)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &ec2.ReleaseIpamPoolAllocationOutput{Success: aws.Bool(true)}, nil

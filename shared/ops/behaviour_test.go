@@ -289,7 +289,7 @@ func TestAllocationLifecycle(t *testing.T) {
 	}
 	w.refused(t, ctx, &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: a.IpamPoolAllocationId, Description: aws.String("x")}, "InvalidIpamPoolAllocationId.NotFound")
 	w.now = w.now.Add(25 * time.Hour)
-	w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}, "InvalidIpamPoolAllocationId.NotFound")
+	w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}, "InvalidParameterCombination", ipam.NoAllocation)
 }
 
 // A pool's blocks as its source shows them, and as its own list does.

@@ -231,7 +231,7 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 	own := do[ec2.CreateIpamOutput](w, ctx, &ec2.CreateIpamInput{}).Ipam
 	pool := do[ec2.CreateIpamPoolOutput](w, ctx, &ec2.CreateIpamPoolInput{IpamScopeId: own.PrivateDefaultScopeId, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
 	for _, id := range []string{have.Allocation, none.Allocation} {
-		w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: pool, Cidr: &have.CIDR, IpamPoolAllocationId: &id}, "InvalidIpamPoolAllocationId.NotFound", id)
+		w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: pool, Cidr: &have.CIDR, IpamPoolAllocationId: &id}, "InvalidParameterCombination", ipam.NoAllocation, id)
 	}
 	for _, id := range []string{have.IPAM, have.Allocation} {
 		out := do[ec2.DescribeTagsOutput](w, ctx, &ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-id", id)}})

@@ -113,7 +113,7 @@ func TestSharesWithMembers(t *testing.T) {
 			if n := len(do[ec2.GetIpamPoolAllocationsOutput](w, guest, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool}).IpamPoolAllocations); n != 2 {
 				t.Errorf("sees %d allocations of the pool, want 2", n)
 			}
-			w.refused(t, guest, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &o.Pool, Cidr: &o.CIDR, IpamPoolAllocationId: &o.Allocation}, "InvalidIpamPoolAllocationId.NotFound")
+			w.refused(t, guest, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &o.Pool, Cidr: &o.CIDR, IpamPoolAllocationId: &o.Allocation}, "InvalidParameterCombination", ipam.NoAllocation)
 			locked(hidden)
 			// Of others, it is for the organisation's alone.
 			if sees := len(w.seen(member(stranger))) == 1; sees != (c.kept == organization) {

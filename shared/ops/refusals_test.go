@@ -141,7 +141,7 @@ func TestRefusals(t *testing.T) {
 		{"allocation of another pool: get", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: tokyo, IpamPoolAllocationId: taken.IpamPoolAllocationId}, "InvalidIpamPoolAllocationId.NotFound", []string{*taken.IpamPoolAllocationId}},
 		{"allocation unknown: describe", &ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{*taken.IpamPoolAllocationId, *noAllocation}}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
 		{"allocation unknown: modify", &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: noAllocation, Description: short}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
-		{"allocation unknown: release", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: full, Cidr: taken.Cidr, IpamPoolAllocationId: noAllocation}, "InvalidIpamPoolAllocationId.NotFound", []string{*noAllocation}},
+		{"allocation unknown: release", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: full, Cidr: taken.Cidr, IpamPoolAllocationId: noAllocation}, "InvalidParameterCombination", []string{ipam.NoAllocation, *full, *noAllocation, "GetIpamPoolAllocations"}},
 		{"discovery unknown: describe", &ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{*watcher, *noDiscovery}}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery, "DescribeIpamResourceDiscoveries"}},
 		{"discovery unknown: modify", exclude(noDiscovery, units(1)...), "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
 		{"discovery unknown: delete", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: noDiscovery}, "InvalidIpamResourceDiscoveryId.NotFound", []string{*noDiscovery}},
