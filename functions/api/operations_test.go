@@ -226,7 +226,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	// CIDRs.
 	provisioned := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: p.IpamPoolId, Cidr: str("10.0.0.0/8")}))(t)
 	ids("ipam-pool-cidr-[0-9a-f]{32}", provisioned.IpamPoolCidr.IpamPoolCidrId)
-	wantCIDR := types.IpamPoolCidr{Cidr: str("10.0.0.0/8"), State: types.IpamPoolCidrStateProvisioned, IpamPoolCidrId: provisioned.IpamPoolCidr.IpamPoolCidrId, NetmaskLength: num(8)}
+	wantCIDR := types.IpamPoolCidr{Cidr: str("10.0.0.0/8"), State: types.IpamPoolCidrStateProvisioned, IpamPoolCidrId: provisioned.IpamPoolCidr.IpamPoolCidrId}
 	same(t, &ec2.ProvisionIpamPoolCidrOutput{IpamPoolCidr: &wantCIDR}, provisioned)
 	same(t, &ec2.GetIpamPoolCidrsOutput{IpamPoolCidrs: []types.IpamPoolCidr{wantCIDR}}, must(c.GetIpamPoolCidrs(ctx, &ec2.GetIpamPoolCidrsInput{IpamPoolId: p.IpamPoolId}))(t))
 	below := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: q.IpamPoolId, NetmaskLength: num(16)}))(t).IpamPoolCidr

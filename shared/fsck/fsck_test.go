@@ -250,7 +250,7 @@ func TestMissingItem(t *testing.T) {
 // else depends on.
 var (
 	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "End", "Percent", "Threshold", "Token"}
-	optional = []string{"Description", "Digest", "Seen", "OrganizationalUnitId", "Token"}
+	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token"}
 	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of what is only remembered
 	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split
 )

@@ -513,6 +513,9 @@ func (t *table) addCIDR(r *row, pool string) {
 		source:     r.text("Source"),
 		allocation: r.text("AllocationId"),
 	}
+	if r.has("Chosen") && r.number("Chosen") != 1 {
+		r.fail("it was chosen %d times", r.number("Chosen"))
+	}
 	r.maybe("FailureCode")
 	if why := r.maybe("Failure"); (why != "") != (state == "failed-deprovision") {
 		r.fail("it is %s, and its failure is %q", state, why)

@@ -149,6 +149,7 @@ type PoolCIDR struct {
 	Pool         string
 	Owner        string
 	CIDR         netip.Prefix
+	Chosen       bool // by its length, and not asked for as it is
 	State        CIDRState
 	FailureCode  string // cidr-not-available or limit-exceeded, or ""
 	Failure      string // what stands in the way and what to do, or ""

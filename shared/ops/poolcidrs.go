@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -124,6 +125,15 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 	return &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: ptr(showPoolCIDR(left))}, nil
 }
 
+// cidrFilters are the filters of pools' CIDRs besides those of their members. Every
+// CIDR has a length, whether it is shown or not.
+var cidrFilters = derived[types.IpamPoolCidr]{
+	"netmask-length": func(c *types.IpamPoolCidr) (string, bool) {
+		_, length, ok := strings.Cut(*c.Cidr, "/")
+		return length, ok
+	},
+}
+
 func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput) (*ec2.GetIpamPoolCidrsOutput, error) {
 	p, err := newPage(ctx, "GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, maxOutputs)
 	if err != nil {
@@ -133,7 +143,7 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	if err != nil {
 		return nil, err
 	}
-	match, err := derived[types.IpamPoolCidr]{}.filter(in.Filters)
+	match, err := cidrFilters.filter(in.Filters)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +182,17 @@ func (p page) afterCIDR() (netip.Prefix, error) {
 	return netip.Prefix{}, p.invalid()
 }
 
+// showPoolCIDR shows a length only of a CIDR that was asked for by it: Terraform
+// takes a change of an aws_vpc_ipam_pool_cidr with a length for none, whatever CIDR
+// its configuration has.
 func showPoolCIDR(c *ipam.PoolCIDR) types.IpamPoolCidr {
 	out := types.IpamPoolCidr{
 		Cidr:           aws.String(c.CIDR.String()),
 		State:          types.IpamPoolCidrState(c.State),
 		IpamPoolCidrId: &c.ID,
-		NetmaskLength:  aws.Int32(int32(c.CIDR.Bits())),
+	}
+	if c.Chosen {
+		out.NetmaskLength = aws.Int32(int32(c.CIDR.Bits()))
 	}
 	if c.Failure != "" {
 		out.FailureReason = &types.IpamPoolCidrFailureReason{Code: types.IpamPoolCidrFailureCode(c.FailureCode), Message: &c.Failure}

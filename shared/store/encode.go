@@ -57,6 +57,7 @@ const (
 	attrID             = "Id"
 	attrSource         = "Source"
 	attrFailureCode    = "FailureCode"
+	attrChosen         = "Chosen"
 	attrFailure        = "Failure"
 )
 
@@ -334,6 +335,9 @@ func encodePoolCIDR(c *ipam.PoolCIDR) Item {
 	}
 	i.put(attrFailureCode, c.FailureCode)
 	i.put(attrFailure, c.Failure)
+	if c.Chosen {
+		i[attrChosen] = num(1)
+	}
 	if c.Expires != 0 {
 		i[AttrExpires] = num(c.Expires)
 	}
@@ -347,6 +351,7 @@ func decodePoolCIDR(pool string, r Row) (*ipam.PoolCIDR, error) {
 		Pool:         pool,
 		Owner:        r.Item.str(attrOwner),
 		CIDR:         p,
+		Chosen:       r.Item.num(attrChosen) != 0,
 		State:        ipam.CIDRState(r.Item.str(attrState)),
 		FailureCode:  r.Item.str(attrFailureCode),
 		Failure:      r.Item.str(attrFailure),

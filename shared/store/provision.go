@@ -105,7 +105,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		if err != nil {
 			return nil, err
 		}
-		cidr.CIDR, cidr.Owner, cidr.Source = chosen, pool.Owner, source
+		cidr.CIDR, cidr.Owner, cidr.Source, cidr.Chosen = chosen, pool.Owner, source, !q.CIDR.IsValid()
 		answer := *cidr
 		answer.State = ipam.CIDRProvisioned
 		cidr.State = ipam.CIDRProvisioned
