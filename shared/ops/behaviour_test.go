@@ -158,6 +158,11 @@ func TestChildPoolInherits(t *testing.T) {
 	if *top.Locale != "None" || top.SourceIpamPoolId != nil || *top.PoolDepth != 1 {
 		t.Errorf("top level: %+v", top)
 	}
+	// As in EC2, whoever has no locale may ask for what needs one.
+	top = do[ec2.ModifyIpamPoolOutput](w, w.admin, &ec2.ModifyIpamPoolInput{IpamPoolId: top.IpamPoolId, AutoImport: aws.Bool(true)}).IpamPool
+	if importing := pool(ec2.CreateIpamPoolInput{AutoImport: aws.Bool(true)}); !*top.AutoImport || !*importing.AutoImport || *importing.Locale != "None" {
+		t.Errorf("importing without a locale: %+v, %+v", top, importing)
+	}
 	local := pool(ec2.CreateIpamPoolInput{SourceIpamPoolId: top.IpamPoolId, Locale: aws.String("eu-west-1")})
 	below := pool(ec2.CreateIpamPoolInput{SourceIpamPoolId: local.IpamPoolId, AutoImport: aws.Bool(true)})
 	if *below.Locale != "eu-west-1" || *below.PoolDepth != 3 || *below.SourceIpamPoolId != *local.IpamPoolId || below.AllocationMinNetmaskLength != nil {

@@ -225,13 +225,11 @@ func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
 	return nil
 }
 
+// checkAutoImport refuses it in public scopes. A pool without a locale may have it,
+// as in EC2, and imports nothing.
 func checkAutoImport(p *ipam.Pool) error {
-	switch {
-	case !p.AutoImport:
-	case p.ScopeType == ipam.ScopePublic:
+	if p.AutoImport && p.ScopeType == ipam.ScopePublic {
 		return combination("AutoImport is for pools in private scopes, and %s is public. Leave it out.", p.Scope)
-	case p.Locale == "":
-		return combination("AutoImport needs a pool with a Locale. Give one, or leave AutoImport out.")
 	}
 	return nil
 }

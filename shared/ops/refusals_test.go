@@ -307,8 +307,6 @@ func TestRefusals(t *testing.T) {
 		{"automatic import into a public scope", create(func(in *ec2.CreateIpamPoolInput) {
 			in.IpamScopeId, in.Locale, in.AutoImport = public, aws.String(home), yes
 		}), "InvalidParameterCombination", []string{"AutoImport", "public"}},
-		{"automatic import without a locale", create(func(in *ec2.CreateIpamPoolInput) { in.AutoImport = yes }), "InvalidParameterCombination", []string{"AutoImport", "Locale"}},
-		{"automatic import without a locale, later", &ec2.ModifyIpamPoolInput{IpamPoolId: top, AutoImport: yes}, "InvalidParameterCombination", []string{"AutoImport", "Locale"}},
 		{"malformed ids", &ec2.DeleteIpamInput{IpamId: aws.String("ipam-scope-00000000000000000")}, "InvalidIpamId.Malformed", []string{"ipam-scope-", `"ipam-...`}},
 		{"a malformed id of a megabyte", &ec2.DeleteIpamScopeInput{IpamScopeId: aws.String(strings.Repeat("1", 1<<20))}, "InvalidIpamScopeId.Malformed", []string{"…"}},
 		{"a malformed source", create(func(in *ec2.CreateIpamPoolInput) { in.SourceIpamPoolId = aws.String("x") }), "InvalidIpamPoolId.Malformed", []string{"SourceIpamPoolId"}},
