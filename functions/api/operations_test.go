@@ -76,14 +76,9 @@ func adminEvent(method, resource, body string) events.APIGatewayProxyRequest {
 	}
 }
 
-// Every operation through the SDK's own client over HTTP, with every member of
-// every answer.
-func TestEveryOperationThroughTheSDK(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	table := &storetest.Memory{}
-	vpcs := &cloud{}
-	handler := handlerWith(table, func() time.Time { return now }, vpcs)
-	t.Cleanup(func() { fscktest.Clean(t, table, now) })
+// sdk returns the SDK's client of a handler behind HTTP, for the owner's
+// administrator. What the management account alone may call is called by it.
+func sdk(t *testing.T, handler *Handler, options ...func(*middleware.Stack) error) *ec2.Client {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -105,16 +100,27 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 		io.WriteString(w, answer.Body)
 	}))
 	t.Cleanup(server.Close)
-	called := map[string]bool{}
-	c := ec2.NewFromConfig(aws.Config{
+	return ec2.NewFromConfig(aws.Config{
 		Region:           homeRegion,
 		Credentials:      credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),
 		RetryMaxAttempts: 1,
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			called[s.ID()] = true
-			return nil
-		}},
+		APIOptions:       options,
 	}, func(o *ec2.Options) { o.BaseEndpoint = &server.URL })
+}
+
+// Every operation through the SDK's own client over HTTP, with every member of
+// every answer.
+func TestEveryOperationThroughTheSDK(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	table := &storetest.Memory{}
+	vpcs := &cloud{}
+	handler := handlerWith(table, func() time.Time { return now }, vpcs)
+	t.Cleanup(func() { fscktest.Clean(t, table, now) })
+	called := map[string]bool{}
+	c := sdk(t, handler, func(s *middleware.Stack) error {
+		called[s.ID()] = true
+		return nil
+	})
 	ctx := t.Context()
 
 	ids := func(form string, values ...*string) {
