@@ -123,3 +123,25 @@ func TestHistoryShowsWhatThereIs(t *testing.T) {
 		t.Errorf("-got +want:\n%s", diff)
 	}
 }
+
+// At the moment at which an address changes hands, it is the next one's.
+func TestHistoryAtTheMomentOfAChange(t *testing.T) {
+	w := newRealWorld(t, nil)
+	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId
+	change := w.now.Add(-time.Hour)
+	for _, r := range []ipam.HistoryRecord{
+		{ID: "vpc-before", Start: change.Add(-time.Hour).UnixMilli(), End: change.UnixMilli()},
+		{ID: "vpc-after", Start: change.UnixMilli()},
+	} {
+		r.Type, r.Owner, r.Region, r.CIDR = ipam.HistoryVPC, account, home, netip.MustParsePrefix("10.0.0.0/24")
+		if err := w.store.PutHistory(t.Context(), *scope, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at, want := range map[time.Duration]string{-time.Millisecond: "vpc-before", 0: "vpc-after"} {
+		out := w.history(ec2.GetIpamAddressHistoryInput{IpamScopeId: scope, EndTime: aws.Time(change.Add(at))})
+		if len(out.HistoryRecords) != 1 || *out.HistoryRecords[0].ResourceId != want {
+			t.Errorf("%s from the change: %+v, want %s", at, out.HistoryRecords, want)
+		}
+	}
+}
