@@ -66,9 +66,17 @@ func (c *cloud) make(call string, space ...*string) (id string, err error) {
 	return id, c.fails
 }
 
+// unpooled refuses what a call of EC2 must not have: EC2 knows none of the pools.
+func unpooled(pool4, pool6 *string, length4, length6 *int32) error {
+	if pool4 != nil || pool6 != nil || length4 != nil || length6 != nil {
+		return errors.New("EC2 knows none of these pools")
+	}
+	return nil
+}
+
 func (c *cloud) CreateVpc(_ context.Context, in *ec2.CreateVpcInput, _ ...func(*ec2.Options)) (*ec2.CreateVpcOutput, error) {
-	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
-		return nil, errors.New("EC2 knows none of these pools")
+	if err := unpooled(in.Ipv4IpamPoolId, in.Ipv6IpamPoolId, in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
 	}
 	id, err := c.make("CreateVpc", in.CidrBlock, in.Ipv6CidrBlock, in.Ipv6Pool)
 	return &ec2.CreateVpcOutput{Vpc: &types.Vpc{VpcId: &id, CidrBlock: in.CidrBlock}}, err
@@ -79,6 +87,9 @@ func (c *cloud) DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*e
 }
 
 func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.AssociateVpcCidrBlockOutput, error) {
+	if err := unpooled(in.Ipv4IpamPoolId, in.Ipv6IpamPoolId, in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
+	}
 	_, err := c.make("AssociateVpcCidrBlock", in.CidrBlock, in.Ipv6CidrBlock)
 	return &ec2.AssociateVpcCidrBlockOutput{VpcId: in.VpcId}, err
 }
@@ -89,6 +100,9 @@ func (c *cloud) DisassociateVpcCidrBlock(_ context.Context, in *ec2.Disassociate
 }
 
 func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error) {
+	if err := unpooled(in.Ipv4IpamPoolId, in.Ipv6IpamPoolId, in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
+	}
 	_, err := c.make("CreateSubnet", in.CidrBlock, in.Ipv6CidrBlock)
 	return &ec2.CreateSubnetOutput{Subnet: &types.Subnet{SubnetId: aws.String("subnet-1"), CidrBlock: in.CidrBlock}}, err
 }
