@@ -42,7 +42,7 @@ func written(t *testing.T, path string) (doc struct {
 		case "!Ref", "!GetAtt", "!Condition":
 			n.Value = "${" + n.Value + "}"
 		case "!Sub":
-		case "!And", "!Equals", "!Not", "!Or":
+		case "!And", "!Equals", "!If", "!Not", "!Or":
 			n.Content = append([]*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: n.Tag}}, n.Content...)
 			return
 		default:
@@ -77,7 +77,11 @@ func TestForwarder(t *testing.T) {
 	diff(t, any(object{"Version": "2012-10-17", "Statement": list{
 		object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}},
 	}}), role["AssumeRolePolicyDocument"])
-	diff(t, nil, role["ManagedPolicyArns"])
+	// Where the API is private, it stands in a VPC, and Lambda makes its network
+	// interfaces with its role.
+	diff(t, object{"InVpc": list{"!Not", list{"!Equals", "${SubnetIds}", ""}}}, f.Conditions)
+	diff(t, any(list{"!If", "InVpc", list{"arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"}, "${AWS::NoValue}"}), role["ManagedPolicyArns"])
+	diff(t, any(list{"!If", "InVpc", object{"SubnetIds": list{",", "${SubnetIds}"}, "SecurityGroupIds": list{",", "${SecurityGroupIds}"}}, "${AWS::NoValue}"}), function["VpcConfig"])
 
 	// It is the function of the service stack, but for where it works.
 	_, same := plain().service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
