@@ -217,11 +217,14 @@ func (t *table) checkTarget(f *found, at target) {
 		t.problem(Found, f.pk(), f.sk, "it stands in %s, with which its discovery is not associated", at.IPAM)
 	}
 	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.isInterface()}]
+	follows := t.purging[f.discovery] || t.purging[f.discovery+"#"+f.Region+"#"+f.Owner] // another may have taken it over, and forgotten it since
 	switch {
 	case l == nil:
-		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, which has no row of it", at.Scope)
+		if !follows {
+			t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, which has no row of it", at.Scope)
+		}
 	case l.discovery != f.discovery:
-		if !t.purging[f.discovery] && !t.purging[f.discovery+"#"+f.Region+"#"+f.Owner] { // else that has taken it over
+		if !follows {
 			t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, whose row of it is of %s", at.Scope, l.discovery)
 		}
 	default:

@@ -387,6 +387,37 @@ func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 	next("10.0.0.0/24")
 }
 
+// An association ends and begins again, and meanwhile another discovery has taken
+// over what was found: it stands once, and goes on to when the other ends.
+func TestAssociationThatBeginsAgain(t *testing.T) {
+	l := newLandscape(t)
+	pool := l.pool("", false)
+	l.provision(pool, "10.0.0.0/16")
+	a, association := l.further(watcher)
+	b, _ := l.further(tenant)
+	r := vpc("vpc-1", "10.0.0.0/24")
+	for _, d := range []*ipam.Discovery{a, b} {
+		_, err := l.store.Observe(t.Context(), d, []*ipam.IPAM{l.ipam}, r, 10)
+		l.must(err)
+	}
+	_, err := l.store.Disassociate(t.Context(), association.ID, func(*ipam.DiscoveryAssociation) error { return nil })
+	l.must(err)
+	_, err = l.store.Observe(t.Context(), b, []*ipam.IPAM{l.ipam}, r, 20)
+	l.must(err)
+	if at := l.row(r, l.ipam.PrivateScope); at.Discovery != b.ID {
+		t.Fatalf("the row is by %s", at.Discovery)
+	}
+	_, err = l.store.Associate(t.Context(), l.fresh("AssociateIpamResourceDiscovery"), ipam.DiscoveryAssociation{IPAM: l.ipam.ID, Discovery: a.ID}, mayAssociate)
+	l.must(err)
+	l.settled()
+	_, err = l.store.DeleteDiscovery(t.Context(), b.ID, func(*ipam.Discovery) error { return nil })
+	l.must(err)
+	l.settled()
+	if got, err := l.allocate(watcher, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
+		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
+	}
+}
+
 // forgetAll has a discovery see nothing any more.
 func (l *landscape) forgetAll(d *ipam.Discovery) error {
 	found, _, err := l.store.Found(l.Context(), d.ID, "eu-west-1", tenant, "", 0)

@@ -155,6 +155,35 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 	}
 }
 
+// Two discoveries are to forget an account; the first has handed over what it found
+// and gets no further, the second is done. Then the first looks at the account again:
+// its space is not free.
+func TestForgottenByTwoAndFoundAgain(t *testing.T) {
+	l := newLandscape(t)
+	pool := l.pool("", false)
+	l.provision(pool, "10.0.0.0/16")
+	other, _ := l.further(watcher)
+	r := vpc("vpc-1", "10.0.0.0/24")
+	l.observe(r)
+	_, err := l.store.Observe(t.Context(), other, []*ipam.IPAM{l.ipam}, r, 1)
+	l.must(err)
+	back := *l.leaves(l.disco, ipam.LeftAccount)
+	l.leaves(other, ipam.LeftAccount)
+	l.must(l.forgets(l.disco))
+	l.must(l.forgets(other))
+	if err := l.on(&failing{Table: l.memory, after: 1}).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant); err == nil {
+		t.Fatal("the work was not left")
+	}
+	l.must(l.store.RunWork(t.Context(), "purge#"+other.ID+"#eu-west-1#"+tenant))
+	fscktest.Clean(t, l.memory, l.now)
+	back.Left, back.Attempted = ipam.Stays, l.now.UnixMilli()
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
+	l.settled()
+	if got, err := l.allocate(watcher, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
+		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
+	}
+}
+
 // An account that is looked at again while it is being forgotten keeps what is
 // found from then on, whether a run or an event tells of it, and however late.
 func TestAccountThatComesBack(t *testing.T) {

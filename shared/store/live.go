@@ -84,20 +84,20 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		for _, scope := range led {
 			with = append(with, comesTo(scope))
 		}
-		same := func() bool {
-			return have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets)
-		}
-		if same() {
-			return nil, nil
-		}
-		if now.Targets, err = s.unclaimed(ctx, now); err != nil || same() {
-			return nil, err
-		}
-		put.Item = encodeFound(now)
-		writes, follow, err := s.standing(ctx, have, now)
+		rows, err := s.unclaimed(ctx, now)
 		if err != nil {
 			return nil, err
 		}
+		writes, follow, err := s.standing(ctx, have, now, rows)
+		if err != nil {
+			return nil, err
+		}
+		// What was found as it is may yet lack its rows: while its discovery did not
+		// keep it, another may have taken them over, and forgotten them since.
+		if len(writes) == 0 && have != nil && document(have.Resource) == document(now.Resource) && slices.Equal(have.Targets, now.Targets) {
+			return nil, nil
+		}
+		put.Item = encodeFound(now)
 		changed, scopes = true, follow
 		return append(append(writes, put), with...), nil
 	})
@@ -213,21 +213,20 @@ func (s *Store) asOthersFound(ctx context.Context, f, around *ipam.Found) (map[s
 	return at, nil
 }
 
-// unclaimed returns the targets of what was found without those in which it
-// stands as found by another discovery of the IPAM. One that does not keep it any
-// more has left it behind.
-func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) ([]ipam.Target, error) {
+// unclaimed takes those targets off what was found in which it stands as found by
+// another discovery of the IPAM, and returns the rows that there are at the others.
+// A discovery that does not keep it any more has left it behind.
+func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) (rows map[Key]Item, err error) {
 	keys := make([]Key, len(f.Targets))
 	for i, t := range f.Targets {
 		keys[i] = liveKey(t.Scope, &f.Resource)
 	}
-	read, err := s.table.BatchGet(ctx, keys)
-	if err != nil {
+	if rows, err = s.table.BatchGet(ctx, keys); err != nil {
 		return nil, err
 	}
 	targets := make([]ipam.Target, 0, len(f.Targets))
 	for i, t := range f.Targets {
-		if by := read[keys[i]].str(attrSource); by != "" && by != f.Discovery {
+		if by := rows[keys[i]].str(attrSource); by != "" && by != f.Discovery {
 			if keeps, err := s.keeps(ctx, by, &f.Resource, t.IPAM); err != nil {
 				return nil, err
 			} else if keeps {
@@ -236,7 +235,8 @@ func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) ([]ipam.Target, er
 		}
 		targets = append(targets, t)
 	}
-	return targets, nil
+	f.Targets = targets
+	return rows, nil
 }
 
 // around returns the VPC's CIDR that a subnet's or interface's is in, as the same
@@ -262,29 +262,26 @@ func vpcQuery(discovery, region, account, vpc string) Query {
 
 // standing returns the writes that have the rows in scopes say what was found,
 // before have and now now, either nil for nothing, and the scopes in which the
-// space is to follow.
-func (s *Store) standing(ctx context.Context, have, now *ipam.Found) (writes []Write, follow []string, err error) {
+// space is to follow. read is the rows that now has.
+func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[Key]Item) (writes []Write, follow []string, err error) {
 	old, next := map[string]Key{}, map[string]ipam.Target{} // by scope
-	var keys []Key
-	if have != nil {
-		for _, t := range have.Targets {
-			old[t.Scope] = liveKey(t.Scope, &have.Resource)
-			keys = append(keys, old[t.Scope])
-		}
-	}
 	if now != nil {
 		for _, t := range now.Targets {
 			next[t.Scope] = t
-			if _, ok := old[t.Scope]; !ok {
-				keys = append(keys, liveKey(t.Scope, &now.Resource))
+		}
+	}
+	var left []Key
+	if have != nil {
+		for _, t := range have.Targets {
+			old[t.Scope] = liveKey(t.Scope, &have.Resource)
+			if _, stays := next[t.Scope]; !stays {
+				left = append(left, old[t.Scope])
 			}
 		}
 	}
-	read := map[Key]Item{}
-	if len(keys) > 0 {
-		if read, err = s.table.BatchGet(ctx, keys); err != nil {
-			return nil, nil, err
-		}
+	before, err := s.table.BatchGet(ctx, left)
+	if err != nil {
+		return nil, nil, err
 	}
 	note := func(scope string, r *ipam.Resource) {
 		if r.Type.TakesSpace() {
@@ -294,10 +291,10 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found) (writes []W
 	}
 	for _, scope := range slices.Sorted(maps.Keys(old)) {
 		k := old[scope]
-		if _, stays := next[scope]; stays || read[k].str(attrSource) != have.Discovery {
+		if _, stays := next[scope]; stays || before[k].str(attrSource) != have.Discovery {
 			continue // gone, or taken over by another discovery
 		}
-		writes = append(writes, Write{Op: OpDelete, Key: k, If: Cond{Equal: Item{attrRev: read[k][attrRev]}}})
+		writes = append(writes, Write{Op: OpDelete, Key: k, If: Cond{Equal: Item{attrRev: before[k][attrRev]}}})
 		note(scope, &have.Resource)
 	}
 	for _, scope := range slices.Sorted(maps.Keys(next)) {
@@ -353,7 +350,7 @@ func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, 
 		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
 			return nil, nil
 		}
-		writes, follow, err := s.standing(ctx, have, nil)
+		writes, follow, err := s.standing(ctx, have, nil, nil)
 		if err != nil {
 			return nil, err
 		}
