@@ -257,7 +257,7 @@ func (g gap) overlaps(p netip.Prefix) bool {
 // descend calls visit for the taken blocks of a scope that overlap cidr and do
 // not end before from, in address order; for a child pool's block, for what is
 // taken in the child instead; behind a VPC's block, for what is taken in the
-// planning pool over it.
+// planning pool over it. A split of the scope itself is in no pool and left out.
 func (s *Store) descend(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
 	return s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, walk{visit: visit})
 }
@@ -275,7 +275,7 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		}
 		free(t.CIDR.Addr())
 		next = lastAddr(t.CIDR).Next()
-		if t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.around}) {
+		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.around}) {
 			return errEnough
 		}
 		if t.Below() == "" {

@@ -564,6 +564,22 @@ func TestEndOfAnInhabitedIPAM(t *testing.T) {
 	}
 }
 
+// A top-level CIDR that was given up half taken, a split in the scope, keeps no
+// resource there from being taken in.
+func TestLiveInASplitOfTheScope(t *testing.T) {
+	l := newLandscape(t)
+	l.narrow(5)
+	q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: l.pool("", false).ID, CIDR: netip.MustParsePrefix("10.0.0.0/24"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+	if _, err := l.on(&failing{Table: l.memory, after: 1}).Provision(t.Context(), q); err == nil {
+		t.Fatal("it was provisioned")
+	}
+	v := vpc("vpc-1", "10.0.0.0/16")
+	l.observe(v)
+	l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
+	l.now = l.now.Add(time.Hour)
+	l.settled()
+}
+
 // What is seen again as it was costs no write, and what is seen late changes
 // nothing.
 func TestObserveUnchanged(t *testing.T) {
