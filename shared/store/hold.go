@@ -188,6 +188,11 @@ type takenError struct{ by ipam.Taken }
 
 func (e *takenError) Error() string { return "taken by " + e.by.AllocationID }
 
+// errNoRoot says that nothing at a place is free or taken: by the time that it was
+// read, the root was given back, or what is free there was joined or divided. The
+// caller is to decide again whether it wants anything there.
+var errNoRoot = errors.New("nothing is free or taken there")
+
 // gather makes p one hold: of what is free in it, and of the holds in it or
 // around it. It returns a *takenError if anything else is in p. p must lie in a
 // root of the space. with makes what goes with each transaction: a new note that
@@ -232,15 +237,15 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 				if err != nil {
 					return nil, err
 				}
-				if ok {
-					further, err := with(ctx)
-					if err != nil {
-						return nil, err
-					}
-					writes, err := s.takeOut(ctx, space, holding{free: free}, s.newHold(p, free.Root, owner))
-					return append(writes, further), err
+				if !ok {
+					return nil, errNoRoot
 				}
-				fallthrough // nothing but smaller free blocks: not minimal, so torn
+				further, err := with(ctx)
+				if err != nil {
+					return nil, err
+				}
+				writes, err := s.takeOut(ctx, space, holding{free: free}, s.newHold(p, free.Root, owner))
+				return append(writes, further), err
 			default:
 				blocks := make([]netip.Prefix, len(parts))
 				for i, t := range parts {
@@ -293,9 +298,12 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 	}
 }
 
-// gathered is gather and returns the hold.
+// gathered is gather and returns the hold; errLost if the root went meanwhile.
 func (s *Store) gathered(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (Write, error)) (ipam.Taken, error) {
 	if err := s.gather(ctx, space, owner, p, with); err != nil {
+		if errors.Is(err, errNoRoot) {
+			err = errLost
+		}
 		return ipam.Taken{}, err
 	}
 	k := TakenKey(space, p)

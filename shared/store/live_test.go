@@ -580,6 +580,20 @@ func TestLiveInASplitOfTheScope(t *testing.T) {
 	l.settled()
 }
 
+// Two deprovision a CIDR with holds at once: the second learns that it is done.
+func TestDeprovisionWhatLivesTwiceAtOnce(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	l.observe(vpc("vpc-1", "10.0.0.0/24"))
+	table := &overtaken{Table: l.memory, by: func() { l.deprovision(p, "10.0.0.0/16") }}
+	_, err := l.on(table).Deprovision(t.Context(), store.Deprovision{Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone})
+	if ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), "it is deprovisioned") {
+		t.Errorf("%v", err)
+	}
+	l.settled()
+}
+
 // What is seen again as it was costs no write, and what is seen late changes
 // nothing.
 func TestObserveUnchanged(t *testing.T) {
