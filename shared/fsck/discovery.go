@@ -47,10 +47,11 @@ func (t *table) addEverywhere(r *row) {
 // these are with against one another.
 func (t *table) checkWatch() {
 	for _, p := range t.progress {
-		if t.index[ref{kindDiscovery, p.discovery}] == nil && !t.purging[p.discovery] {
+		note := p.discovery + strings.TrimPrefix(p.sk, "ACCOUNT")
+		if t.index[ref{kindDiscovery, p.discovery}] == nil && !t.purging[p.discovery] && !t.purging[note] {
 			t.problem(Reference, p.pk(), p.sk, "its discovery does not exist")
 		}
-		if note := p.discovery + strings.TrimPrefix(p.sk, "ACCOUNT"); p.forgotten && !t.purging[note] {
+		if p.forgotten && !t.purging[note] {
 			t.problem(Work, p.pk(), p.sk, "it is being forgotten, and there is no note purge#%s", note)
 		}
 	}

@@ -180,19 +180,25 @@ func (t *table) excused(scope string, p netip.Prefix) bool {
 	return slices.ContainsFunc(t.waiting[scope], p.Overlaps)
 }
 
+// follows reports whether a note says that what a discovery found of a resource is
+// still to follow the discovery.
+func (t *table) follows(discovery string, o *resource) bool {
+	return t.purging[discovery] || t.purging[discovery+"#"+o.Region+"#"+o.Owner]
+}
+
 // checkFound matches what discoveries found with the rows in scopes.
 func (t *table) checkFound() {
 	t.liveAt = make(map[livePlace]*liveRow, len(t.live))
 	for i := range t.live {
 		l := &t.live[i]
 		t.liveAt[livePlace{l.scope, l.CIDR, l.ID, l.isInterface()}] = l
-		if t.index[ref{kindScope, l.scope}] == nil && !t.purging[l.discovery] {
+		if t.index[ref{kindScope, l.scope}] == nil && !t.follows(l.discovery, &l.resource) {
 			t.problem(Reference, l.pk(), l.sk, "the scope %s does not exist", l.scope)
 		}
 	}
 	for i := range t.found {
 		f := &t.found[i]
-		if t.index[ref{kindDiscovery, f.discovery}] == nil && !t.purging[f.discovery] {
+		if t.index[ref{kindDiscovery, f.discovery}] == nil && !t.follows(f.discovery, &f.resource) {
 			t.problem(Reference, f.pk(), f.sk, "the discovery %s does not exist", f.discovery)
 		}
 		for n, at := range f.targets {
@@ -210,14 +216,14 @@ func (t *table) checkFound() {
 }
 
 func (t *table) checkTarget(f *found, at target) {
+	follows := t.follows(f.discovery, &f.resource) // and another may have taken it over, and forgotten it since
 	if scope := t.index[ref{kindScope, at.Scope}]; scope != nil && scope.IPAM != at.IPAM {
 		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s of %s, which is one of %s", at.Scope, at.IPAM, scope.IPAM)
 	}
-	if d := t.index[ref{kindDiscovery, f.discovery}]; d != nil && !slices.Contains(d.IPAMs, at.IPAM) && !t.purging[f.discovery] {
+	if d := t.index[ref{kindDiscovery, f.discovery}]; d != nil && !slices.Contains(d.IPAMs, at.IPAM) && !follows {
 		t.problem(Found, f.pk(), f.sk, "it stands in %s, with which its discovery is not associated", at.IPAM)
 	}
 	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.isInterface()}]
-	follows := t.purging[f.discovery] || t.purging[f.discovery+"#"+f.Region+"#"+f.Owner] // another may have taken it over, and forgotten it since
 	switch {
 	case l == nil:
 		if !follows {

@@ -330,6 +330,20 @@ func TestNotesExcuse(t *testing.T) {
 	note := func(sk string) store.Key { return store.Key{PK: "WORK", SK: sk} }
 	live := func(scope, cidr string) store.Key { return note("live#" + scope + "#" + cidr) }
 	here, aside := live(w.ipam.PrivateScope, "10.8.0.0/16"), live(w.ipam.PrivateScope, "10.7.0.0/16")
+	account, elsewhere := note("purge#"+w.discovery+"#us-east-1#"+consumer), note("purge#"+w.discovery+"#us-west-2#"+consumer)
+	gone := func(m items) {
+		delete(m, store.DiscoveryKey(w.discovery))
+		delete(m, store.Key{PK: "DISCOVERIES", SK: w.discovery})
+		delete(m, store.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
+		m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
+		m.set(store.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
+	}
+	apart := func(m items) {
+		m.edit(store.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
+		delete(m, store.AssociationKey(w.association))
+		delete(m, store.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
+		m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
+	}
 	for _, c := range []struct {
 		name      string
 		change    func(items)
@@ -358,19 +372,11 @@ func TestNotesExcuse(t *testing.T) {
 			delete(m, w.liveKey(w.held))
 			m.set(store.CIDRKey(w.top.ID, w.topCIDR.CIDR), "State", str("pending-provision"))
 		}, live(w.ipam.PrivateScope, w.topCIDR.CIDR.String()), live(w.ipam.PrivateScope, "10.16.0.0/12")},
-		{"discovery gone", func(m items) {
-			delete(m, store.DiscoveryKey(w.discovery))
-			delete(m, store.Key{PK: "DISCOVERIES", SK: w.discovery})
-			delete(m, store.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
-			m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
-			m.set(store.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
-		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
-		{"discovery not with the IPAM any more", func(m items) {
-			m.edit(store.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
-			delete(m, store.AssociationKey(w.association))
-			delete(m, store.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
-			m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
-		}, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
+		{"discovery gone", gone, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
+		{"discovery gone, an account of it", gone, account, elsewhere},
+		{"discovery not with the IPAM any more", apart, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
+		{"discovery not with the IPAM any more, an account of it", apart, account, elsewhere},
+		{"row that another discovery took over and forgot", func(m items) { delete(m, w.liveKey(w.iface)) }, account, elsewhere},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := w.items()

@@ -41,7 +41,7 @@ type table struct {
 	roots   []root
 	liveAt  map[livePlace]*liveRow
 	waiting map[string][]netip.Prefix // by scope: where a note says that the space is still to be laid against the resources
-	purging map[string]bool           // discoveries of which a note says that what they found is still to follow them
+	purging map[string]bool           // discoveries, and their accounts in Regions, of which a note says that what was found is still to follow
 }
 
 const (

@@ -350,7 +350,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		return err
 	}
 	if scope != "" {
-		_ = s.Reconcile(ctx, scope, q.CIDR) // what this leaves undone, its note has done
+		s.reconcileSoon(ctx, scope, q.CIDR)
 	}
 	if rest == nil {
 		return nil

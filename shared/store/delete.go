@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -255,15 +256,39 @@ func (s *Store) again(what, id string) Write {
 	return Write{Op: OpPut, Key: workKey(what, id), Item: Item{attrSince: num(s.now()), attrToken: str(s.o.NewID())}}
 }
 
-// endNote removes a note of work as it was read before the work was done. One that
-// was put since stays.
-func (s *Store) endNote(ctx context.Context, note Key, was Item) error {
+// putNotes puts notes of work, as many as there are; some of them twice, if an
+// answer was lost.
+func (s *Store) putNotes(ctx context.Context, act string, notes []Write) error {
+	for some := range slices.Chunk(notes, s.o.Room) {
+		keys := make([]Key, len(some))
+		for i, w := range some {
+			keys[i] = w.Key
+		}
+		if err := s.commit(ctx, act, nil, func(a attempt) ([]Write, error) {
+			if !a.unsure {
+				return some, nil
+			}
+			there, err := s.table.BatchGet(ctx, keys)
+			if err != nil || !slices.ContainsFunc(some, func(w Write) bool { return there[w.Key].str(attrToken) != w.Item.str(attrToken) }) {
+				return nil, err
+			}
+			return some, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endNote removes a note of work as it was read before the work was done, with what
+// is written in its place. One that was put since stays.
+func (s *Store) endNote(ctx context.Context, note Key, was Item, instead ...Write) error {
 	return s.commit(ctx, "end the note "+note.SK, nil, func(attempt) ([]Write, error) {
 		now, err := s.table.BatchGet(ctx, []Key{note})
 		if err != nil || now[note] == nil || now[note].str(attrToken) != was.str(attrToken) {
 			return nil, err
 		}
-		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: was[attrToken]}}}}, nil
+		return append([]Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: was[attrToken]}}}}, instead...), nil
 	})
 }
 
@@ -332,14 +357,23 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 }
 
 // runLive is Reconcile, if it is noted: whoever wrote the note will have run it,
-// as a rule.
+// as a rule. Where it is crowded, it leaves the work to notes of its halves, so
+// that each is done in the time that there is, and none again that was done.
 func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error {
 	note := workKey(liveWork, scope+"#"+p.String())
 	read, err := s.table.BatchGet(ctx, []Key{note})
 	if err != nil || read[note] == nil {
 		return err
 	}
-	return s.Reconcile(ctx, scope, p)
+	crowded, err := s.crowded(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	if !crowded {
+		return s.Reconcile(ctx, scope, p)
+	}
+	lower, upper := ipam.Halves(p)
+	return s.endNote(ctx, note, read[note], s.noteLive(scope, lower), s.noteLive(scope, upper))
 }
 
 // runSplit gives an abandoned split back once its deadline has passed.

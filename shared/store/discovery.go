@@ -371,22 +371,19 @@ func (s *Store) purgeOneNote(discovery, region, account string) Write {
 
 // runPurge lays what a discovery found against the IPAMs that it has, and
 // removes all of it if the discovery is gone. It is begun again if it was noted
-// once more meanwhile. of is what the note is of: a discovery, and perhaps a
-// Region and an account, of which all is removed if it is to be forgotten.
+// once more meanwhile. of is what the note is of: a discovery, whose accounts get
+// notes of their own, as all may be more than there is time for; or one account in a
+// Region, of which all is removed if it is to be forgotten.
 func (s *Store) runPurge(ctx context.Context, of string) error {
 	id, place, single := strings.Cut(of, "#")
-	each := func(f func(*ipam.DiscoveredAccount) error) error { return s.eachAccount(ctx, id, f) }
-	note, k := workKey(purgeWork, of), DiscoveryKey(id)
-	keys := []Key{note, k}
-	var at ipam.DiscoveredAccount
-	var row Key
-	if single {
-		region, account, _ := strings.Cut(place, "#")
-		at = ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account}
-		each = func(f func(*ipam.DiscoveredAccount) error) error { return f(&at) }
-		row = discoveredAccountKey(id, region, account)
-		keys = append(keys, row)
+	if !single {
+		return s.dividePurge(ctx, id)
 	}
+	note, k := workKey(purgeWork, of), DiscoveryKey(id)
+	region, account, _ := strings.Cut(place, "#")
+	at := ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account}
+	row := discoveredAccountKey(id, region, account)
+	keys := []Key{note, k, row}
 	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]Write, error) {
 		read, err := s.table.BatchGet(ctx, keys)
 		if err != nil || read[note] == nil {
@@ -411,18 +408,16 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := each(func(a *ipam.DiscoveredAccount) error {
-			err := s.eachFound(ctx, a, func(f *ipam.Found) error {
-				if err := s.handOver(ctx, f, stays, others); err != nil {
-					return err
-				}
-				return follow(f)
-			})
-			if err != nil || read[k] != nil {
+		err = s.eachFound(ctx, &at, func(f *ipam.Found) error {
+			if err := s.handOver(ctx, f, stays, others); err != nil {
 				return err
 			}
-			return s.drop(ctx, discoveredAccountKey(id, a.Region, a.Account))
-		}); err != nil {
+			return follow(f)
+		})
+		if err == nil && read[k] == nil {
+			err = s.drop(ctx, row)
+		}
+		if err != nil {
 			return nil, err
 		}
 		writes := []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}
@@ -435,6 +430,29 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 			return nil, cmp.Or(err, errLost)
 		}
 		return append(writes, Write{Op: OpDelete, Key: row, If: Cond{Equal: Item{attrLeft: read[row][attrLeft]}}}), nil
+	})
+}
+
+// dividePurge leaves notes of the accounts and Regions of a discovery in the place of
+// the one of all.
+func (s *Store) dividePurge(ctx context.Context, discovery string) error {
+	note := workKey(purgeWork, discovery)
+	return s.commit(ctx, "purge "+discovery, nil, func(attempt) ([]Write, error) {
+		read, err := s.table.BatchGet(ctx, []Key{note})
+		if err != nil || read[note] == nil {
+			return nil, err
+		}
+		var notes []Write
+		if err := s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
+			notes = append(notes, s.purgeOneNote(discovery, a.Region, a.Account))
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		if err := s.putNotes(ctx, "purge "+discovery, notes); err != nil {
+			return nil, err
+		}
+		return []Write{{Op: OpDelete, Key: note, If: Cond{Equal: Item{attrToken: read[note][attrToken]}}}}, nil
 	})
 }
 

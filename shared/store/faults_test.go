@@ -140,9 +140,16 @@ func (l *lab) work() {
 	later := l.with(l.table)
 	later.now = l.now.Add(10 * time.Minute)
 	s := later.store(l.table)
-	for _, sk := range must(s.PendingWork(l.Context(), later.now))(l.T) {
-		if err := s.RunWork(l.Context(), sk); err != nil {
-			l.Errorf("work %s: %v", sk, err)
+	done := map[string]bool{}
+	for range 2 { // some leaves further work
+		for _, sk := range must(s.PendingWork(l.Context(), later.now.Add(time.Second)))(l.T) {
+			if done[sk] {
+				continue
+			}
+			done[sk] = true
+			if err := s.RunWork(l.Context(), sk); err != nil {
+				l.Errorf("work %s: %v", sk, err)
+			}
 		}
 	}
 }

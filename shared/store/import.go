@@ -18,7 +18,7 @@ func (s *Store) noteImport(pool string) Write {
 	return s.again(importWork, pool)
 }
 
-// runImport takes in what lives in a pool.
+// runImport leaves a note for each CIDR of a pool, to take in what lives there.
 func (s *Store) runImport(ctx context.Context, id string) error {
 	note := workKey(importWork, id)
 	read, err := s.table.BatchGet(ctx, []Key{note})
@@ -29,6 +29,7 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 	if err != nil && !isNotFound(err) {
 		return err
 	}
+	var notes []Write
 	if pool != nil {
 		cidrs, err := s.poolCIDRs(ctx, id)
 		if err != nil {
@@ -36,11 +37,12 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 		}
 		for _, c := range cidrs {
 			if c.State.Holds() {
-				if err := s.Reconcile(ctx, pool.Scope, c.CIDR); err != nil {
-					return err
-				}
+				notes = append(notes, s.noteLive(pool.Scope, c.CIDR))
 			}
 		}
+	}
+	if err := s.putNotes(ctx, "import to "+id, notes); err != nil {
+		return err
 	}
 	return s.endNote(ctx, note, read[note])
 }

@@ -391,6 +391,37 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	return s.endNote(ctx, note, read[note])
 }
 
+// crowd is in how many CIDRs inside one resources may live for all of it to be
+// reconciled at once: that takes some twenty calls of the table for each.
+const crowd = 500
+
+// crowded reports whether it takes too long to reconcile a place at once. One that
+// is, has two halves.
+func (s *Store) crowded(ctx context.Context, scope string, p netip.Prefix) (bool, error) {
+	last, n := p, 0
+	for r, err := range s.rowsIn(ctx, scope, p, netip.Prefix{}) {
+		if err != nil {
+			return false, err
+		}
+		if r.CIDR != last {
+			last = r.CIDR
+			n++
+		}
+		if n > crowd {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// reconcileSoon is Reconcile for who has left a note of it and answers somebody:
+// what is crowded, or fails, the note has done.
+func (s *Store) reconcileSoon(ctx context.Context, scope string, p netip.Prefix) {
+	if crowded, err := s.crowded(ctx, scope, p); err == nil && !crowded {
+		_ = s.Reconcile(ctx, scope, p)
+	}
+}
+
 // coverLive covers what lives at p. When a resource goes meanwhile, it looks again
 // for what lives in that one's CIDR.
 func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) error {

@@ -155,7 +155,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	}
 	if err == nil {
 		cidr.State = ipam.CIDRProvisioned
-		_ = s.Reconcile(ctx, scope, cidr.CIDR)
+		s.reconcileSoon(ctx, scope, cidr.CIDR)
 	}
 	return cidr, nil
 }
@@ -413,7 +413,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		_ = s.mergeSplit(ctx, cidr.Source, *rest) // what this leaves undone, the reconciler does
 	}
 	if scope != "" {
-		_ = s.Reconcile(ctx, scope, q.CIDR) // and this, its note has done
+		s.reconcileSoon(ctx, scope, q.CIDR)
 	}
 	return cidr, nil
 }
