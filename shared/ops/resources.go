@@ -78,7 +78,8 @@ func (p page) afterResource(scope string) (*ipam.ResourceCIDR, error) {
 }
 
 // resources lists the CIDRs of live resources of the families in a scope, from
-// behind one, reading about ahead of them at once.
+// behind one, reading about ahead of them at first, and if that is not enough, as the
+// request asks for few of them, as many as the table gives at once.
 func (o service) resources(ctx context.Context, scope string, families []ipam.Family, after *ipam.ResourceCIDR, ahead int) list[ipam.ResourceCIDR] {
 	return func(yield func(entry[ipam.ResourceCIDR], error) bool) {
 		for _, f := range families {
@@ -91,7 +92,9 @@ func (o service) resources(ctx context.Context, scope string, families []ipam.Fa
 				from = store.ResourceAfter(after)
 			}
 			for e, err := range read(from, func(after string) ([]*ipam.ResourceCIDR, string, error) {
-				return o.store.Resources(ctx, scope, f, after, ahead)
+				limit := ahead
+				ahead = 0
+				return o.store.Resources(ctx, scope, f, after, limit)
 			}, func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID} }) {
 				if !yield(e, err) || err != nil {
 					return
