@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -249,6 +252,38 @@ const tooMany = 5
 // a later run does not see it either.
 const lag = 2 * time.Minute
 
+// atOnce is how many CIDRs that are apart are taken in at once. It takes some fifty
+// calls of the table each, one after the other, and an account that is looked at for
+// the first time has thousands; but a hundred accounts may be, and all write to the
+// same scope.
+const atOnce = 4
+
+// stages divides CIDRs, in the order of discover.Compare, such that only what is in
+// different nests of one stage may be taken in at once: what overlaps is in one nest
+// and stays in its order. Interfaces follow when all that they may be in is there;
+// they take no space, and each is on its own.
+func stages(changed []ipam.Resource) [2][][]ipam.Resource {
+	var space []ipam.Resource
+	var all [2][][]ipam.Resource
+	for _, c := range changed {
+		if c.Type.TakesSpace() {
+			space = append(space, c)
+		} else {
+			all[1] = append(all[1], []ipam.Resource{c})
+		}
+	}
+	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
+	for i, begin := 1, 0; i <= len(space); i++ {
+		if i == len(space) || !ipam.Within(space[i].CIDR, space[begin].CIDR) {
+			nest := space[begin:i:i]
+			slices.SortFunc(nest, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
+			all[0] = append(all[0], nest)
+			begin = i
+		}
+	}
+	return all
+}
+
 // apply takes in what changed and then forgets what is gone, as seen at a time,
 // Unix milliseconds; of that at once only what is known to be deleted, and the
 // rest if it was taken in longer ago than lag. account is kept first, if there is
@@ -263,16 +298,35 @@ func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 		return r, err
 	}
 	var failed []error
-	for _, c := range changed {
-		if ctx.Err() != nil || len(failed) == tooMany {
-			break
+	var mu sync.Mutex // guards failed and r
+	takeIn := func(c ipam.Resource) {
+		mu.Lock()
+		enough := ctx.Err() != nil || len(failed) >= tooMany
+		mu.Unlock()
+		if enough {
+			return
 		}
 		did, err := h.store.Observe(ctx, d, ipams, c, at)
+		mu.Lock()
+		defer mu.Unlock()
 		if err != nil {
 			failed = append(failed, fmt.Errorf("take in %s %s: %w", c.ID, c.CIDR, err))
 		} else if did {
 			r.changed++
 		}
+	}
+	for _, stage := range stages(changed) {
+		var g errgroup.Group
+		g.SetLimit(atOnce)
+		for _, nest := range stage {
+			g.Go(func() error {
+				for _, c := range nest {
+					takeIn(c)
+				}
+				return nil // the others go on
+			})
+		}
+		_ = g.Wait()
 	}
 	for _, f := range gone {
 		if ctx.Err() != nil || len(failed) > 0 {
