@@ -114,19 +114,24 @@ func turn(from, to ipam.Taken) []ipam.Change {
 // shrank it, or divided it and left parts of it.
 func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around string, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
+	var notes []Write        // that tell of the parts, but those that others had put
 	var rest *ipam.Taken     // of a merge
 	err = s.commit(ctx, "shrink "+p.String(), nil, func(a attempt) ([]Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(p)}
 		k := TakenKey(space, p)
+		keys := append(b.keys(firstBuddies), k)
+		for _, half := range halves(p) {
+			keys = append(keys, s.noteLive(scope, half).Key)
+		}
 		var err error
-		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), k)); err != nil {
+		if b.read, err = s.table.BatchGet(ctx, keys); err != nil {
 			return nil, err
 		}
 		t, ok, err := takenAt(k, b.read)
 		if was = ok && t.Kind == ipam.KindHold; err != nil || !was {
 			return nil, err // if by an earlier try of ours, parts and rest are what it left
 		}
-		parts, rest = nil, nil
+		parts, notes, rest = nil, nil, nil
 		live, err := s.liveIn(ctx, scope, around, p)
 		if err != nil {
 			return nil, err
@@ -141,8 +146,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 			return nil, nil
 		}
 		if len(held)+len(free)+1 > s.o.Room {
-			lower, upper := ipam.Halves(p)
-			held, free = []netip.Prefix{lower, upper}, nil
+			held, free = halves(p), nil
 			parts = held
 		}
 		changes := []ipam.Change{{Op: ipam.DropTaken, Taken: t}}
@@ -153,8 +157,13 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 			changes = append(changes, ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: f, Root: t.Root}})
 		}
 		writes := blockWrites(space, changes)
-		if parts != nil {
-			writes = append(writes, s.noteLive(scope, p)) // they are still larger than what lives in them
+		for _, part := range parts { // it is still larger than what lives in it
+			note := s.noteLive(scope, part)
+			if b.read[note.Key] == nil {
+				note.If.Absent = true
+				notes = append(notes, note)
+			}
+			writes = append(writes, note)
 		}
 		return writes, nil
 	})
@@ -168,10 +177,26 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 		}
 		was = was && whole
 	}
+	if was { // else others are at it, and have not told how far they are
+		for _, note := range notes {
+			if err := s.endNote(ctx, note.Key, note.Item); err != nil {
+				return was, err
+			}
+		}
+	}
 	if rest != nil {
 		return was, s.mergeSplit(ctx, space, *rest)
 	}
 	return was, nil
+}
+
+// halves returns the two blocks that a block falls into, none for a single address.
+func halves(p netip.Prefix) []netip.Prefix {
+	if p.IsSingleIP() {
+		return nil
+	}
+	lower, upper := ipam.Halves(p)
+	return []netip.Prefix{lower, upper}
 }
 
 func takenAt(k Key, read map[Key]Item) (ipam.Taken, bool, error) {
@@ -454,6 +479,9 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 		return c.add(blockWrites(space, changes)...)
 	}
 	gaps := ipam.Gaps(p, clip(taken, p))
+	if len(gaps) == 0 {
+		return nil
+	}
 	keys := make([]Key, len(gaps))
 	for i, g := range gaps {
 		keys[i] = FreeKey(space, g)

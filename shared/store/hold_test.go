@@ -1,9 +1,14 @@
 package store_test
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -167,4 +172,34 @@ func (c *quarter) copy(t *testing.T) *quarter {
 	d := *c
 	d.landscape = &l
 	return &d
+}
+
+// Who shrinks a hold in parts ends the notes of the parts that are its own: one that
+// somebody else puts meanwhile asks for more than that, and stays.
+func TestShrinkLeavesTheNotesOfOthers(t *testing.T) {
+	l := newLandscape(t)
+	l.narrow(5)
+	for i := range 4 {
+		l.observe(vpc(fmt.Sprintf("vpc-%d", i), fmt.Sprintf("10.%d.0.0/24", 80*i)))
+	}
+	l.settled()
+	pool := l.pool("", false)
+	other := store.Write{Op: store.OpPut, Key: store.Key{PK: store.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/9"}, Item: store.Item{
+		"Since": &types.AttributeValueMemberN{Value: "1"}, "Token": &types.AttributeValueMemberS{Value: "other"},
+	}}
+	put := false
+	l.memory.OnCommit = func(ctx context.Context, writes []store.Write) {
+		if !put && slices.ContainsFunc(writes, func(w store.Write) bool { return w.Key == other.Key }) {
+			put = true
+			l.must(l.memory.Transact(ctx, []store.Write{other}))
+		}
+	}
+	l.provision(pool, "10.0.0.0/8")
+	l.memory.OnCommit = nil
+	work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
+	l.must(err)
+	if !put || !slices.Contains(work, other.Key.SK) {
+		t.Errorf("put %t; %q is left to be done", put, work)
+	}
+	l.settled()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -53,51 +54,81 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 // and not whether it is imported (VPC IPAM User Guide, "Create a Regional pool":
 // automatic import). Subnets are of their VPCs, or of planning pools over these.
 func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
+	held, pools, err := s.heldToImport(ctx, scope, p)
+	if err != nil || len(held) == 0 {
+		return err
+	}
 	live, err := s.liveIn(ctx, scope, "", p)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(live, func(a, b *ipam.ResourceCIDR) int {
-		return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+	live = slices.DeleteFunc(live, func(r *ipam.ResourceCIDR) bool {
+		i, _ := slices.BinarySearchFunc(held, r.CIDR.Addr(), func(h netip.Prefix, from netip.Addr) int { return lastAddr(h).Compare(from) })
+		return i == len(held) || !held[i].Overlaps(r.CIDR)
 	})
-	pools := map[ipam.SpaceID]*ipam.Pool{}
-	var planned map[string]bool // once it matters
-	for _, r := range live {
-		if r.Type == ipam.ResourceSubnet {
-			if planned == nil {
-				if planned, err = s.planned(ctx, scope, p); err != nil {
-					return err
-				}
-			}
-			if !planned[r.VPC] {
-				continue
-			}
-		}
-		space, free, err := s.deepest(ctx, scope, r)
-		if err != nil {
-			return err
-		}
-		if !free {
-			continue
-		}
-		pool, known := pools[space]
-		if !known {
-			if pool, err = one(ctx, s.Pools, string(space)); err != nil && !isNotFound(err) {
-				return err
-			}
-			pools[space] = pool
-		}
-		if pool == nil || !pool.AutoImport || pool.Locale == "" || pool.Around() != plannedIn(r) {
-			continue
-		}
-		if _, is := pool.State.After(ipam.ActUse); !is {
-			continue
-		}
-		if err := s.importOne(ctx, pool, r); err != nil {
+	var planned map[string]bool
+	if slices.ContainsFunc(live, func(r *ipam.ResourceCIDR) bool { return r.Type == ipam.ResourceSubnet }) {
+		if planned, err = s.planned(ctx, scope, p); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.sideBySide(ctx, nests(live), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+		slices.SortStableFunc(nest, func(a, b *ipam.ResourceCIDR) int {
+			return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+		})
+		for _, r := range nest {
+			if r.Type == ipam.ResourceSubnet && !planned[r.VPC] {
+				continue
+			}
+			space, free, err := s.deepest(ctx, scope, r)
+			if err != nil {
+				return err
+			}
+			pool := pools[space]
+			if !free || pool == nil || pool.Around() != plannedIn(r) {
+				continue
+			}
+			if err := s.importOne(ctx, pool, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// heldToImport returns what is held at p in pools that import what lives in them,
+// by ascending address, and these pools. What lives in no such hold, there is no pool
+// to import: it has its space already, or who noted it since has it taken in.
+func (s *Store) heldToImport(ctx context.Context, scope string, p netip.Prefix) ([]netip.Prefix, map[ipam.SpaceID]*ipam.Pool, error) {
+	var holds []poolBlock
+	in := map[string]bool{}
+	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+		if b.Kind == ipam.KindHold {
+			holds = append(holds, b)
+			in[string(b.space)] = true
+		}
+		return true
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := s.Pools(ctx, slices.Sorted(maps.Keys(in)))
+	if err != nil {
+		return nil, nil, err
+	}
+	pools := map[ipam.SpaceID]*ipam.Pool{}
+	for _, pool := range all {
+		if _, is := pool.State.After(ipam.ActUse); is && pool.AutoImport && pool.Locale != "" {
+			pools[pool.Space()] = pool
+		}
+	}
+	var held []netip.Prefix
+	for _, b := range holds {
+		if pools[b.space] != nil {
+			held = append(held, b.CIDR)
+		}
+	}
+	return held, pools, nil
 }
 
 // deepest returns the deepest pool that could take a resource in: with a CIDR that

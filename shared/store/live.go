@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -440,34 +443,62 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	if err != nil {
 		return false, err
 	}
-	still = true
-	var planned map[string]bool // once it matters
-	var outer netip.Prefix
-	for _, r := range live {
-		if outer.IsValid() && ipam.Within(r.CIDR, outer) {
-			if planned == nil {
-				if planned, err = s.planned(ctx, scope, p); err != nil {
-					return false, err
-				}
-			}
-			if len(planned) == 0 {
-				continue // what covers that covers it, but in no planning pool over it
-			}
-		} else {
-			outer = r.CIDR
-		}
-		in := p
-		if ipam.Within(r.CIDR, p) {
-			in = r.CIDR
-		}
-		switch err := s.cover(ctx, scope, in, &r.Resource); {
-		case errors.Is(err, errGone):
-			still = false
-		case err != nil:
+	all := nests(live)
+	if len(all) < len(live) {
+		planned, err := s.planned(ctx, scope, p)
+		if err != nil {
 			return false, err
 		}
+		if len(planned) == 0 { // what covers the outermost covers the others
+			for i := range all {
+				all[i] = all[i][:1]
+			}
+		}
 	}
-	return still, nil
+	var gone atomic.Bool
+	err = s.sideBySide(ctx, all, func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+		for _, r := range nest {
+			in := p
+			if ipam.Within(r.CIDR, p) {
+				in = r.CIDR
+			}
+			switch err := s.cover(ctx, scope, in, &r.Resource); {
+			case errors.Is(err, errGone):
+				gone.Store(true)
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+	return !gone.Load(), err
+}
+
+// nests divides rows, in their order, into those that lie in one another: the first
+// of each nest holds the others. Nests are apart.
+func nests(rows []*ipam.ResourceCIDR) (all [][]*ipam.ResourceCIDR) {
+	for i, begin := 1, 0; i <= len(rows); i++ {
+		if i == len(rows) || !ipam.Within(rows[i].CIDR, rows[begin].CIDR) {
+			all = append(all, rows[begin:i:i])
+			begin = i
+		}
+	}
+	return all
+}
+
+// sideBySide works on nests until one fails.
+func (s *Store) sideBySide(ctx context.Context, all [][]*ipam.ResourceCIDR, work func(context.Context, []*ipam.ResourceCIDR) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.o.AtOnce)
+	for _, nest := range all {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil { // another failed
+				return err
+			}
+			return work(ctx, nest)
+		})
+	}
+	return g.Wait()
 }
 
 // poolBlock is a taken block of a pool.
@@ -525,8 +556,11 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 			return false, err
 		}
 	}
-	for _, b := range allocated {
-		if err := s.releaseUnused(ctx, scope, b); err != nil {
+	if err := s.releaseUnused(ctx, scope, allocated); err != nil {
+		return false, err
+	}
+	if len(holds) > 1 { // else it takes as many reads to find that it is filled as to shrink it
+		if holds, err = s.wide(ctx, scope, p, holds); err != nil {
 			return false, err
 		}
 	}
@@ -541,21 +575,56 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 	return still, nil
 }
 
-// releaseUnused gives an allocation to a resource back if that does not live
-// there.
-func (s *Store) releaseUnused(ctx context.Context, scope string, b poolBlock) error {
-	r := ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, CIDR: b.CIDR}
-	row := liveKey(scope, &r)
-	read, err := s.table.BatchGet(ctx, []Key{row})
-	if err != nil || read[row] != nil && read[row].num(attrIgnored) == 0 {
-		return err
-	}
-	pool, err := one(ctx, s.Pools, string(b.space))
+// wide returns the holds at p without those that a resource fills: of these, shrink
+// would find nothing to give back. What lives there is read behind the holds, as
+// shrink reads it.
+func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
+	live, err := s.liveIn(ctx, scope, "", p)
 	if err != nil {
-		if isNotFound(err) {
-			return nil // gone, with its allocations
-		}
+		return nil, err
+	}
+	lives := make(map[netip.Prefix]bool, len(live))
+	for _, r := range live {
+		lives[r.CIDR] = true
+	}
+	return slices.DeleteFunc(holds, func(b poolBlock) bool {
+		return b.around == "" && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
+	}), nil
+}
+
+// releaseUnused gives those of the allocations to resources back that do not live
+// there.
+func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poolBlock) error {
+	rows := make([]Key, len(allocated))
+	for i, b := range allocated {
+		rows[i] = liveKey(scope, &ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, CIDR: b.CIDR})
+	}
+	gone := func(read map[Key]Item, row Key) bool { return read[row] == nil || read[row].num(attrIgnored) != 0 }
+	all, err := s.table.BatchGet(ctx, rows)
+	if err != nil {
 		return err
 	}
-	return s.releaseBlock(ctx, pool, b.Taken)
+	for i, row := range rows {
+		if !gone(all, row) {
+			continue
+		}
+		now, err := s.table.BatchGet(ctx, []Key{row}) // those before it may have taken their time
+		if err != nil {
+			return err
+		}
+		if !gone(now, row) {
+			continue
+		}
+		pool, err := one(ctx, s.Pools, string(allocated[i].space))
+		if isNotFound(err) {
+			continue // gone, with its allocations
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.releaseBlock(ctx, pool, allocated[i].Taken); err != nil {
+			return err
+		}
+	}
+	return nil
 }

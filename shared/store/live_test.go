@@ -1080,3 +1080,17 @@ func TestLiveRandomly(t *testing.T) {
 		l.settled()
 	}
 }
+
+// A pool without a locale is for no Region's resources, and imports none.
+func TestPoolWithoutLocaleImportsNothing(t *testing.T) {
+	l := newLandscape(t)
+	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, AutoImport: true}
+	pool, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
+	l.must(err)
+	l.provision(pool, "10.0.0.0/8")
+	l.observe(vpc("vpc-1", "10.0.0.0/16"))
+	l.settled()
+	if got := l.allocations(pool); got != "" {
+		t.Errorf("imported: %s", got)
+	}
+}

@@ -478,3 +478,19 @@ func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
 		t.Errorf("the source is not in one piece: %v, %v", a, err)
 	}
 }
+
+// What is held in a planning pool for subnets that are gone is given back, however
+// many they are: the VPC around them, which lives, does not fill it.
+func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
+	l := newLandscape(t)
+	_, plan, v, subnets := planned(l, false)
+	for _, s := range subnets { // gone, and nobody came to follow
+		row, found := store.EncodeResource(l.row(s, l.ipam.PrivateScope)), store.EncodeFound(l.found(s))
+		l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: row.Key}, {Op: store.OpDelete, Key: found.Key}}))
+	}
+	l.must(l.store.Reconcile(t.Context(), l.ipam.PrivateScope, v.CIDR))
+	l.settled()
+	if a, err := l.allocate(tenant, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
+		t.Errorf("given was %v, %v", a, err)
+	}
+}

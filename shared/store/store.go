@@ -31,6 +31,7 @@ type Options struct {
 	Sleep  func(ctx context.Context, d time.Duration) error // default: sleeps, or returns the context's error
 	Tries  int                                              // transactions tried before giving up, default 16
 	Room   int                                              // block changes in one transaction, default 88, at least 5
+	AtOnce int                                              // resources whose space is followed at once, default 8: more would write more than a partition of the table bears
 }
 
 // Store is the state of one deployment.
@@ -67,6 +68,9 @@ func New(t Table, o Options) *Store {
 	}
 	if o.Room == 0 {
 		o.Room = 88 // leaves 12 of MaxWrites for what goes with the blocks
+	}
+	if o.AtOnce == 0 {
+		o.AtOnce = 8
 	}
 	return &Store{table: t, o: o}
 }

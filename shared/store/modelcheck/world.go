@@ -410,5 +410,6 @@ func (s *Search) store(name string, t store.Table, later time.Duration, choose f
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  s.Tries,
 		Room:   s.Room,
+		AtOnce: 1, // calls of one kind never run side by side
 	})
 }

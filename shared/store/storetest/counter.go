@@ -45,9 +45,11 @@ func (c *Counter) add(f func(*Cost)) {
 	f(&c.cost)
 }
 
-// BatchGet implements store.Table.
+// BatchGet implements store.Table. One of no keys is no call.
 func (c *Counter) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
-	c.add(func(cost *Cost) { cost.BatchGets++; cost.Keys += len(keys) })
+	if len(keys) > 0 {
+		c.add(func(cost *Cost) { cost.BatchGets++; cost.Keys += len(keys) })
+	}
 	return c.Table.BatchGet(ctx, keys)
 }
 
