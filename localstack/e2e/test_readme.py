@@ -14,7 +14,7 @@ import uuid
 import pytest
 
 import network
-from conftest import ROOT, until
+from conftest import ROOT, remove_pool, until
 
 EXAMPLES = "An example for each caller"
 
@@ -79,6 +79,26 @@ def test_main_job(backend, api):
     (ipam,) = api.call("DescribeIpams")["Ipams"]
     api.call("DeleteIpam", IpamId=ipam["IpamId"], Cascade=True)
     until(lambda: api.call("DescribeIpams")["Ipams"] == [], "the IPAM to be gone")
+
+
+@pytest.mark.front
+def test_main_job_on_aws(backend, api):
+    """As the README changes it for AWS, where a signature for another Region than
+    the API's is refused. It makes its own IPAM as well."""
+    (script,) = snippets("The main job", "sh")
+    changed = script.replace("aws ec2 ", "aws cadastre ").replace(" --region ap-northeast-1", "")
+    where = {"AWS_ENDPOINT_URL_CADASTRE": backend.endpoint}
+    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", changed], **where)
+    assert status == 0, printed
+    assert re.findall(r'"Cidr": "(.+?)"', printed) == ["10.0.0.0/12", "10.0.0.0/14", "10.0.0.0/24"]
+    pools = {p["Locale"]: p["IpamPoolId"] for p in api.call("DescribeIpamPools")["IpamPools"]}
+    elsewhere = ["aws", "cadastre", "allocate-ipam-pool-cidr", "--region", "ap-northeast-1", "--ipam-pool-id", pools["ap-northeast-1"]]
+    status, printed = run(backend, api.principal, elsewhere, **where)
+    assert status != 0 and "Credential should be scoped to a valid region" in printed, printed
+    for locale in ("ap-northeast-1", "None"):
+        remove_pool(api, pools[locale])
+    (ipam,) = api.call("DescribeIpams")["Ipams"]
+    api.call("DeleteIpam", IpamId=ipam["IpamId"])
 
 
 @pytest.mark.front
