@@ -38,7 +38,6 @@ const (
 	CodeInvalidScopeIDNotFound          Code = "InvalidIpamScopeId.NotFound"
 	CodeInvalidMaxResults               Code = "InvalidMaxResults"
 	CodeInvalidNextToken                Code = "InvalidNextToken"
-	CodeInvalidParameter                Code = "InvalidParameter"
 	CodeInvalidParameterCombination     Code = "InvalidParameterCombination"
 	CodeInvalidParameterValue           Code = "InvalidParameterValue"
 	CodeAccountNotRegistered            Code = "IpamOrganizationAccountNotRegistered"
@@ -88,7 +87,6 @@ var Codes = map[Code]CodeInfo{
 	CodeInvalidScopeIDNotFound:          {400, "caller"},
 	CodeInvalidMaxResults:               {400, "caller"},
 	CodeInvalidNextToken:                {400, "caller"},
-	CodeInvalidParameter:                {400, "caller"},
 	CodeInvalidParameterCombination:     {400, "caller"},
 	CodeInvalidParameterValue:           {400, "caller"},
 	CodeAccountNotRegistered:            {400, "caller"},

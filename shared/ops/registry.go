@@ -37,16 +37,6 @@ func (c Class) String() string {
 	return fmt.Sprintf("Class(%d)", uint8(c))
 }
 
-// ParseClass is the reverse of String for the three classes.
-func ParseClass(s string) (Class, error) {
-	for c := Read; c <= Administer; c++ {
-		if s == classNames[c] {
-			return c, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no class; the classes are read, allocate, administer", s)
-}
-
 // Meta is what the doors and the docs need to know of an operation.
 type Meta struct {
 	Class      Class

@@ -177,14 +177,4 @@ func TestClasses(t *testing.T) {
 	if ops.Read >= ops.Allocate || ops.Allocate >= ops.Administer {
 		t.Error("the classes are not ordered")
 	}
-	for _, c := range []ops.Class{ops.Read, ops.Allocate, ops.Administer} {
-		if got, err := ops.ParseClass(c.String()); got != c || err != nil {
-			t.Errorf("ParseClass(%s) = %s, %v", c, got, err)
-		}
-	}
-	for _, s := range []string{"", "none", "Read", "admin"} {
-		if c, err := ops.ParseClass(s); err == nil {
-			t.Errorf("ParseClass(%q) = %s, want an error", s, c)
-		}
-	}
 }

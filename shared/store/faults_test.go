@@ -371,7 +371,6 @@ var operations = []operation{
 	}},
 	{name: "administrator", prepare: declared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Administrator(ctx) }},
 	{name: "grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Grants(ctx) }},
-	{name: "list IPAMs", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.OwnedIPAMs(ctx, labAccount) }},
 	{name: "list scopes", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
 		return s.OwnedScopes(ctx, labAccount)
 	}},

@@ -87,16 +87,7 @@ func (s *Store) Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error) {
 	return load(ctx, s, ids, PoolKey, decodePool)
 }
 
-// OwnedIPAMs returns the IPAMs of an account, by ascending id.
-func (s *Store) OwnedIPAMs(ctx context.Context, owner string) ([]*ipam.IPAM, error) {
-	ids, err := s.list(ctx, owner, "IPAM")
-	if err != nil {
-		return nil, err
-	}
-	return s.IPAMs(ctx, ids)
-}
-
-// OwnedScopes is OwnedIPAMs for scopes.
+// OwnedScopes returns the scopes of an account, by ascending id.
 func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, error) {
 	ids, err := s.list(ctx, owner, "SCOPE")
 	if err != nil {
@@ -105,7 +96,7 @@ func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, e
 	return s.Scopes(ctx, ids)
 }
 
-// OwnedPools is OwnedIPAMs for pools.
+// OwnedPools is OwnedScopes for pools.
 func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error) {
 	ids, err := s.list(ctx, owner, "POOL")
 	if err != nil {
