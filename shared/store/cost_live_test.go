@@ -13,12 +13,13 @@ import (
 )
 
 // What a provision over live resources costs is so much for each of them, however
-// many they are, and nothing is left to be done again by who takes up the notes.
+// many they are, with the work that it leaves where they are a crowd: nothing is done
+// again by who takes up the notes.
 func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 	for _, importing := range []bool{false, true} {
-		each := 7.2 // calls: its space is read and marked, and read once more
+		each := 7.4 // calls: its space is read and marked, and read once more
 		if importing {
-			each = 13.2 // an allocation made besides
+			each = 13.4 // an allocation made besides
 		}
 		for _, n := range []int{100, 400, 1600} {
 			l := newLandscape(t)
@@ -36,16 +37,19 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 			calls := &storetest.Counter{Table: l.memory}
 			l.store = l.on(calls)
 			l.provision(pool, "10.0.0.0/8")
+			for left := true; left; { // a crowd is left to notes of its halves, and these perhaps to theirs
+				work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
+				l.must(err)
+				for _, sk := range work {
+					l.must(l.store.RunWork(t.Context(), sk))
+				}
+				left = len(work) > 0
+			}
 			cost := calls.Take()
 			made := float64(cost.BatchGets + cost.Queries + cost.Transactions)
 			t.Logf("%5d live, imported %-5t: %.2f calls for each, %.2f write units", n, importing, made/float64(n), float64(cost.WriteUnits)/float64(n))
 			if most := 100 + each*float64(n); made > most {
 				t.Errorf("%d live, imported %t: %g calls, want at most %g", n, importing, made, most)
-			}
-			work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
-			l.must(err)
-			if len(work) > 0 {
-				t.Errorf("%d live: %d notes of work are left, of %s", n, len(work), work[0])
 			}
 			fscktest.Clean(t, l.memory, l.now)
 		}
@@ -70,13 +74,13 @@ func TestCostOfObserving(t *testing.T) {
 		r    ipam.Resource
 		most int // calls
 	}{
-		{"a VPC in no pool", vpc("vpc-1", "172.16.0.0/16"), 28},
-		{"its subnet", subnet("subnet-1", "vpc-1", "172.16.0.0/24"), 33},
-		{"a VPC in a child pool", vpc("vpc-2", "10.0.0.0/16"), 50},
-		{"its subnet", subnet("subnet-2", "vpc-2", "10.0.0.0/24"), 53},
-		{"an imported VPC", vpc("vpc-3", "10.16.0.0/16"), 64},
-		{"its subnet", subnet("subnet-3", "vpc-3", "10.16.0.0/24"), 53},
-		{"its interface", address, 6},
+		{"a VPC in no pool", vpc("vpc-1", "172.16.0.0/16"), 27},
+		{"its subnet", subnet("subnet-1", "vpc-1", "172.16.0.0/24"), 32},
+		{"a VPC in a child pool", vpc("vpc-2", "10.0.0.0/16"), 49},
+		{"its subnet", subnet("subnet-2", "vpc-2", "10.0.0.0/24"), 52},
+		{"an imported VPC", vpc("vpc-3", "10.16.0.0/16"), 63},
+		{"its subnet", subnet("subnet-3", "vpc-3", "10.16.0.0/24"), 52},
+		{"its interface", address, 5},
 	} {
 		calls.Take()
 		l.observe(c.r)

@@ -395,7 +395,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 }
 
 // crowd is in how many CIDRs inside one resources may live for all of it to be
-// reconciled at once: that takes some twenty calls of the table for each.
+// reconciled at once: that takes some ten calls of the table for each.
 const crowd = 500
 
 // crowded reports whether it takes too long to reconcile a place at once. One that
