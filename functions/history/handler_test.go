@@ -599,6 +599,32 @@ func TestCallsOfTheBus(t *testing.T) {
 	}
 }
 
+// An allocation with as many tags as can be, each as long as can be and of
+// characters that JSON escapes, has room in an event.
+func TestTheLargestEvent(t *testing.T) {
+	w := newWorld(t)
+	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
+	tags := ipam.Tags{}
+	for i := range ipam.MaxTags {
+		tags[fmt.Sprintf("%03d", i)+strings.Repeat("<", 125)] = strings.Repeat("&", 256)
+	}
+	made := must(w.store.Allocate(t.Context(), store.Allocate{
+		Token: w.token("AllocateIpamPoolCidr"), Pool: pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.0.0.0/24")}, Tags: tags,
+		Description: strings.Repeat(">", 255), May: func(*ipam.Pool) error { return nil },
+	}))(t)
+	w.release(made)
+	w.deliver()
+	told := w.bus.accepted[1:]
+	if len(told) != 2 || told[0].name != "CIDR Allocated" || told[1].name != "CIDR Released" {
+		t.Fatalf("told %q", w.bus.take())
+	}
+	for _, e := range told {
+		if n := len(e.detail["tags"].(map[string]any)); n != ipam.MaxTags {
+			t.Errorf("%s has %d tags", e.name, n)
+		}
+	}
+}
+
 // counting is a bus that counts.
 type counting struct {
 	calls []int

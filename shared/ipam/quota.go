@@ -10,7 +10,7 @@ type Quotas struct {
 	PoolDepth           int64 `json:"pool_depth"`
 	CIDRsPerPool        int64 `json:"cidrs_per_pool"`
 	SharesPerPool       int64 `json:"shares_per_pool"`       // at most MaxSharesPerPool
-	Tags                int64 `json:"tags"`                  // tags per object
+	Tags                int64 `json:"tags"`                  // tags per object, at most MaxTags
 	Discoveries         int64 `json:"discoveries"`           // resource discoveries per account besides the default ones
 	AssociationsPerIPAM int64 `json:"associations_per_ipam"` // of resource discoveries, the default one included; at most MaxAssociationsPerIPAM
 }
@@ -22,6 +22,11 @@ const MaxSharesPerPool = 90
 // MaxAssociationsPerIPAM is how many associations an IPAM may have at most:
 // they end with it, in one transaction.
 const MaxAssociationsPerIPAM = 20
+
+// MaxTags is how many tags an object may have at most: an allocation is told of on
+// the event bus with all of them, and an event has 256 KB. In JSON each may take
+// 2.3 KB, of 384 characters that are six bytes each.
+const MaxTags = 100
 
 // DefaultQuotas returns the documented limits, and for shares, which AWS limits
 // in another service, a limit of our own.

@@ -71,11 +71,17 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the least is %d", document, l.name, l.value, l.least)
 		}
 	}
-	if q.SharesPerPool > ipam.MaxSharesPerPool {
-		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: shares_per_pool is %d, and the most is %d", document, q.SharesPerPool, ipam.MaxSharesPerPool)
-	}
-	if q.AssociationsPerIPAM > ipam.MaxAssociationsPerIPAM {
-		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: associations_per_ipam is %d, and the most is %d", document, q.AssociationsPerIPAM, ipam.MaxAssociationsPerIPAM)
+	for _, l := range []struct {
+		name        string
+		value, most int64
+	}{
+		{"shares_per_pool", q.SharesPerPool, ipam.MaxSharesPerPool},
+		{"tags", q.Tags, ipam.MaxTags},
+		{"associations_per_ipam", q.AssociationsPerIPAM, ipam.MaxAssociationsPerIPAM},
+	} {
+		if l.value > l.most {
+			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the most is %d", document, l.name, l.value, l.most)
+		}
 	}
 	return q, nil
 }

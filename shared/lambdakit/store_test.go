@@ -33,6 +33,7 @@ func TestParseQuotas(t *testing.T) {
 		{`{"associations_per_ipam": 21}`, ipam.Quotas{}, "associations_per_ipam is 21, and the most is 20"},
 		{`{"associations_per_ipam": 0}`, ipam.Quotas{}, "associations_per_ipam is 0, and the least is 1"},
 		{`{"discoveries": -1}`, ipam.Quotas{}, "discoveries is -1, and the least is 0"},
+		{`{"tags": 101}`, ipam.Quotas{}, "tags is 101, and the most is 100"},
 		{`{"tags": -1}`, ipam.Quotas{}, "tags is -1, and the least is 0"},
 		{`{"ipams": 2} {}`, ipam.Quotas{}, "something follows"},
 		{`{"ipams": 2}]`, ipam.Quotas{}, "something follows"},
