@@ -170,6 +170,9 @@ func (c *Config) check() (errs []error) {
 		}
 	}
 	matches("name", c.Name, stackName, "cadastre: a letter, then up to 63 letters, digits and dashes")
+	if strings.EqualFold(c.Name, "default") {
+		errs = append(errs, fmt.Errorf("name: %q is the name of the event bus that every account has; choose another, such as cadastre", c.Name))
+	}
 	if c.OrganizationID != "" {
 		matches("organizationId", c.OrganizationID, organizationID, "o-a1b2c3d4e5")
 	}

@@ -85,6 +85,7 @@ func TestConfigErrors(t *testing.T) {
 		{"name", "1st", `name: "1st" is not such as cadastre`},
 		{"name", strings.Repeat("a", 65), "is not such as cadastre"},
 		{"name", "", `name: "" is not such as cadastre`},
+		{"name", "default", `name: "default" is the name of the event bus that every account has`},
 		{"name", 7.0, "name: 7 is not a string"},
 		{"organizationId", "r-ab12", `organizationId: "r-ab12" is not such as o-a1b2c3d4e5`},
 		{"organizationId", "*", `organizationId: "*" is not`},
