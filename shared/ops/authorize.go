@@ -38,7 +38,8 @@ func ParseGrants(document, owner string) ([]Grant, error) {
 	if owner == "" {
 		return nil, fmt.Errorf("no grants, and no owner account to grant to")
 	}
-	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+	// One pattern for all would be somebody else's too, whose path has colons.
+	for _, partition := range ipam.Partitions() {
 		for _, service := range []string{"iam", "sts"} {
 			grants = append(grants, Grant{"arn:" + partition + ":" + service + "::" + owner + ":*", Administer})
 		}

@@ -135,7 +135,12 @@ func TestParseGrants(t *testing.T) {
 		{"none: the owner account administers", "", map[string]ops.Class{
 			"arn:aws:iam::111122223333:root": ops.Administer, "arn:aws:iam::111122223333:user/a": ops.Administer, "arn:aws-cn:iam::111122223333:user/a": ops.Administer,
 			"arn:aws:sts::111122223333:assumed-role/r/s": ops.Administer, "arn:aws:sts::111122223333:federated-user/f": ops.Administer,
-			"arn:aws:iam::444455556666:user/a": 0, "arn:aws:sts::444455556666:assumed-role/r/111122223333": 0,
+			"arn:aws-us-gov:iam::111122223333:user/a": ops.Administer, "arn:aws-eusc:sts::111122223333:assumed-role/r/s": ops.Administer,
+			ops.Root(owner, "eu-isoe-west-1").ARN: ops.Administer, ops.Root(owner, "us-iso-east-1").ARN: ops.Administer,
+			ops.Root(owner, "us-isob-east-1").ARN: ops.Administer, ops.Root(owner, "us-isof-south-1").ARN: ops.Administer,
+			// A user's path may have colons (IAM API Reference, "CreateUser").
+			"arn:aws:iam::444455556666:user/:iam::111122223333:/a": 0,
+			"arn:aws:iam::444455556666:user/a":                     0, "arn:aws:sts::444455556666:assumed-role/r/111122223333": 0,
 		}},
 		{"empty lists are none", `{"administrators": [], "readers": null}`, map[string]ops.Class{"arn:aws:iam::111122223333:root": ops.Administer}},
 		{"any pattern replaces the default", `{"allocators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]ops.Class{
