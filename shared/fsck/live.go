@@ -281,8 +281,8 @@ func (t *table) checkLive() {
 }
 
 // lives returns what finds the rows that make space of a pool unfit to be given to
-// another: those at p that no other of them holds, by ascending address. The VPC
-// that a pool is laid over there is none of them.
+// another: those at p that no other of them holds, by ascending address. The CIDR
+// of a VPC that a pool is laid over there is none of them.
 func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	rows, laid := t.sorted(), t.laid()
 	outer, at := outermost(rows), make(map[place][]*liveRow)
@@ -292,12 +292,12 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	}
 	return func(pool *object, p netip.Prefix) []*liveRow {
 		around := laid(pool, p)
-		if around == "" {
+		if around == (vpcCIDR{}) {
 			return overlapping(outer[pool.Scope], p)
 		}
 		for bits := range p.Bits() {
 			for _, l := range at[place{pool.Scope, netip.PrefixFrom(p.Addr(), bits).Masked()}] {
-				if l.ID != around {
+				if around != (vpcCIDR{l.ID, l.CIDR}) {
 					return []*liveRow{l}
 				}
 			}
@@ -310,7 +310,7 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 			if l.scope != pool.Scope || !within(l.CIDR, p) {
 				break
 			}
-			if l.ID != around {
+			if around != (vpcCIDR{l.ID, l.CIDR}) {
 				in = append(in, l)
 			}
 		}
@@ -318,25 +318,31 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	}
 }
 
-// laid returns what finds the VPC that a pool is laid over at p, "" if it is laid
-// over none there: a VPC that is gone has left its block to the pool.
-func (t *table) laid() func(pool *object, p netip.Prefix) string {
-	over := make(map[place]string)
+// vpcCIDR is the CIDR of a VPC that a pool is laid over; the zero value is none.
+type vpcCIDR struct {
+	vpc  string
+	cidr netip.Prefix
+}
+
+// laid returns what finds the CIDR that a pool is laid over at p, none where it is
+// laid over none: a VPC that is gone has left its block to the pool.
+func (t *table) laid() func(pool *object, p netip.Prefix) vpcCIDR {
+	over := make(map[place]vpcCIDR)
 	for i := range t.taken {
 		if b := &t.taken[i]; b.plan != "" {
-			over[place{b.plan, b.cidr}] = b.resource
+			over[place{b.plan, b.cidr}] = vpcCIDR{b.resource, b.cidr}
 		}
 	}
-	return func(pool *object, p netip.Prefix) string {
+	return func(pool *object, p netip.Prefix) vpcCIDR {
 		if pool.SourceResource == nil {
-			return ""
+			return vpcCIDR{}
 		}
 		for bits := range p.Bits() + 1 {
-			if vpc := over[place{pool.id, netip.PrefixFrom(p.Addr(), bits).Masked()}]; vpc != "" {
-				return vpc
+			if around, ok := over[place{pool.id, netip.PrefixFrom(p.Addr(), bits).Masked()}]; ok {
+				return around
 			}
 		}
-		return ""
+		return vpcCIDR{}
 	}
 }
 

@@ -71,10 +71,10 @@ func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([
 }
 
 // liveIn returns the CIDRs in a scope that overlap p and must not be given to
-// another out of a pool: around is the VPC that this is laid over, "" for none.
-func (s *Store) liveIn(ctx context.Context, scope, around string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+// another out of a pool that is laid over what around says.
+func (s *Store) liveIn(ctx context.Context, scope string, around laid, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.Overlapping(ctx, scope, p)
-	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || r.ID == around }), err
+	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.is(&r.Resource) }), err
 }
 
 func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
@@ -112,7 +112,7 @@ func turn(from, to ipam.Taken) []ipam.Change {
 // shrink makes a hold as small as what lives in it: gone, if nothing does. It
 // reports false and does nothing if the hold is no longer there: whoever else
 // shrank it, or divided it and left parts of it.
-func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around string, p netip.Prefix) (was bool, err error) {
+func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around laid, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
 	var notes []Write        // that tell of the parts, but those that others had put
 	var rest *ipam.Taken     // of a merge
@@ -426,7 +426,7 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			}
 			continue // the pool is laid over the resource
 		}
-		if below := t.Below(); below != "" && aroundOf(t) != c.of.ID {
+		if child := t.Below(); child != "" && !below(t).is(c.of) {
 			in := p
 			if ipam.Within(t.CIDR, in) {
 				in = t.CIDR
@@ -435,7 +435,7 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			if t.Plan != "" {
 				of = owner // the VPC's block is the VPC's account's
 			}
-			if err := c.space(ctx, ipam.SpaceID(below), in, of); err != nil {
+			if err := c.space(ctx, ipam.SpaceID(child), in, of); err != nil {
 				return err
 			}
 		}

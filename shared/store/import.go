@@ -58,7 +58,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	if err != nil || len(held) == 0 {
 		return err
 	}
-	live, err := s.liveIn(ctx, scope, "", p)
+	live, err := s.liveIn(ctx, scope, laid{}, p)
 	if err != nil {
 		return err
 	}

@@ -240,14 +240,14 @@ type walk struct {
 // place is what a descent is in.
 type place struct {
 	space  ipam.SpaceID
-	pool   bool   // and not the scope
-	around string // the VPC that the pool is laid over
+	pool   bool // and not the scope
+	around laid
 }
 
 // gap is what no block of a pool takes, from one address to another.
 type gap struct {
 	first, last netip.Addr
-	around      string // the VPC that the pool is laid over, which does not take it
+	around      laid // does not take it
 }
 
 func (g gap) overlaps(p netip.Prefix) bool {
@@ -288,7 +288,7 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		if begin.Less(in.Addr()) {
 			begin = in.Addr()
 		}
-		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.Below()), true, aroundOf(t)}, in, begin, w); err != nil {
+		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.Below()), true, below(t)}, in, begin, w); err != nil {
 			return err
 		}
 	}
@@ -296,15 +296,6 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		w.free(gap{next, last, at.around})
 	}
 	return nil
-}
-
-// aroundOf returns the VPC that the pool below a block is laid over, "" if it is
-// laid over none.
-func aroundOf(t ipam.Taken) string {
-	if t.Plan == "" {
-		return ""
-	}
-	return t.ResourceID
 }
 
 // takenIn yields the taken blocks of one space that overlap cidr and do not end

@@ -148,7 +148,7 @@ func (s *Store) bindLease(ctx context.Context, scope string, b poolBlock) error 
 		if err != nil || !ok || t.AllocationID != b.AllocationID || t.Lease == 0 {
 			return nil, err
 		}
-		live, err := s.liveIn(ctx, scope, "", t.CIDR)
+		live, err := s.liveIn(ctx, scope, laid{}, t.CIDR)
 		if err != nil {
 			return nil, err
 		}

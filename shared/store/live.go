@@ -439,7 +439,7 @@ func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) err
 // coverListed is one pass of coverLive. It reports whether each resource was
 // still there.
 func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
-	live, err := s.liveIn(ctx, scope, "", p)
+	live, err := s.liveIn(ctx, scope, laid{}, p)
 	if err != nil {
 		return false, err
 	}
@@ -505,7 +505,7 @@ func (s *Store) sideBySide(ctx context.Context, all [][]*ipam.ResourceCIDR, work
 type poolBlock struct {
 	ipam.Taken
 	space  ipam.SpaceID
-	around string // the VPC that the pool is laid over
+	around laid
 }
 
 // planned returns the VPCs at p in a scope over which planning pools are laid.
@@ -579,7 +579,7 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 // would find nothing to give back. What lives there is read behind the holds, as
 // shrink reads it.
 func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
-	live, err := s.liveIn(ctx, scope, "", p)
+	live, err := s.liveIn(ctx, scope, laid{}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -588,7 +588,7 @@ func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []
 		lives[r.CIDR] = true
 	}
 	return slices.DeleteFunc(holds, func(b poolBlock) bool {
-		return b.around == "" && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
+		return b.around == laid{} && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
 	}), nil
 }
 

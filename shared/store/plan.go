@@ -76,17 +76,35 @@ func unplan(pool *ipam.Pool, c *ipam.PoolCIDR) Write {
 	}}
 }
 
-// laidOver returns the VPC that a pool is laid over at p, "" if it is laid over none
-// there.
-func (s *Store) laidOver(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (string, error) {
+// laid is the CIDR of a VPC that a planning pool is laid over, and that alone: where
+// EC2 has given the VPC another CIDR in its place, this is in the way like any
+// other. The zero value is none.
+type laid struct {
+	vpc  string
+	cidr netip.Prefix
+}
+
+// is reports whether a resource's CIDR is the one that the pool is laid over.
+func (l laid) is(r *ipam.Resource) bool { return l != laid{} && r.ID == l.vpc && r.CIDR == l.cidr }
+
+// below returns what the pool below a block is laid over.
+func below(t ipam.Taken) laid {
+	if t.Plan == "" {
+		return laid{}
+	}
+	return laid{t.ResourceID, t.CIDR}
+}
+
+// laidOver returns what a pool is laid over at p.
+func (s *Store) laidOver(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (laid, error) {
 	if pool == nil || pool.SourceResource == nil {
-		return "", nil
+		return laid{}, nil
 	}
 	t, ok, err := s.blocker(ctx, pool.SourceSpace(), p)
 	if err != nil || !ok || t.Plan != pool.ID {
-		return "", err
+		return laid{}, err
 	}
-	return t.ResourceID, nil
+	return below(t), nil
 }
 
 // liveInPool is liveIn for a pool.

@@ -494,3 +494,27 @@ func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 		t.Errorf("given was %v, %v", a, err)
 	}
 }
+
+// A VPC's CIDR can be replaced by one around it: discovery takes in what is new
+// before it forgets what is gone. The new one is no more the pool's to give away
+// than another VPC's.
+func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
+	l := newLandscape(t)
+	_, plan, v, subnets := planned(l, false)
+	for _, s := range subnets {
+		l.vanish(s)
+	}
+	larger := v
+	larger.CIDR = netip.MustParsePrefix("10.0.0.0/19")
+	l.observe(larger)
+	l.vanish(v)
+	if a, err := l.allocate(watcher, plan, 24, ""); err == nil {
+		t.Errorf("%s was given, and %s lives at %s", a.CIDR, larger.ID, larger.CIDR)
+	}
+	l.settled()
+	l.vanish(larger)
+	if a, err := l.allocate(watcher, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
+		t.Errorf("given was %v, %v", a, err)
+	}
+	l.settled()
+}

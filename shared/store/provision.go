@@ -194,7 +194,7 @@ func notProvisioned(pool string, p netip.Prefix, read map[Key]Item) error {
 
 // finishProvision has the root of a pool that is pending make room for what lives
 // in it, and then says that it is provisioned. Once more is no error.
-func (s *Store) finishProvision(ctx context.Context, pool, around, scope string, p netip.Prefix) error {
+func (s *Store) finishProvision(ctx context.Context, pool string, around laid, scope string, p netip.Prefix) error {
 	space, k := ipam.SpaceID(pool), CIDRKey(pool, p)
 	return s.commit(ctx, "provision "+p.String(), nil, func(attempt) ([]Write, error) {
 		hold := TakenKey(space, p)
@@ -259,7 +259,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 	}
 	for i, t := range children {
 		if ipam.CIDRState(read[keys[i]].str(attrState)) == ipam.CIDRPendingProvision {
-			if err := s.finishProvision(ctx, t.Below(), aroundOf(t), scope, t.CIDR); err != nil {
+			if err := s.finishProvision(ctx, t.Below(), below(t), scope, t.CIDR); err != nil {
 				return err
 			}
 		}

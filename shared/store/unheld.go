@@ -53,7 +53,7 @@ func (m *meeting) unheld(r *ipam.ResourceCIDR) bool {
 		m.outer = slices.Delete(m.outer, 0, done)
 		m.gaps = slices.DeleteFunc(m.gaps, func(g gap) bool { return !m.may(g) })
 	}
-	return r.Live() && slices.ContainsFunc(m.gaps, func(g gap) bool { return g.around != r.ID && g.overlaps(r.CIDR) })
+	return r.Live() && slices.ContainsFunc(m.gaps, func(g gap) bool { return !g.around.is(&r.Resource) && g.overlaps(r.CIDR) })
 }
 
 // Unheld reports whether a part of a live CIDR is free in a pool, though nothing is
@@ -98,7 +98,7 @@ func (s *Store) looksUnheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, er
 	scope := place{space: ipam.ScopeSpace(r.Scope, r.Family())}
 	err = s.descendFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), walk{
 		visit: func(poolBlock) bool { return true },
-		free:  func(g gap) { unheld = unheld || g.around != r.ID },
+		free:  func(g gap) { unheld = unheld || !g.around.is(&r.Resource) },
 	})
 	return unheld, err
 }
