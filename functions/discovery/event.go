@@ -123,7 +123,8 @@ func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selecti
 var kinds = []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceSubnet, ipam.ResourcePublicIPv4Pool, ipam.ResourceEIP, ipam.ResourceInterface}
 
 // shows reports whether EC2 shows what a call did: what it made is there, what it
-// deleted is not, and what it associated is with what it names.
+// deleted is not, and what it associated, and not what it disassociated, is with
+// what it names.
 func shows(call *discover.Call, seen []ipam.Resource) bool {
 	for _, t := range kinds {
 		for _, id := range call.Selected.IDs(t) {
@@ -132,7 +133,8 @@ func shows(call *discover.Call, seen []ipam.Resource) bool {
 				return false
 			}
 			for _, c := range call.CIDRs {
-				if !slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id && r.CIDR == c }) {
+				with := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id && r.CIDR == c })
+				if with == (call.Effect == discover.Disassociates) {
 					return false
 				}
 			}
@@ -184,8 +186,8 @@ func (h *Handler) known(ctx context.Context, w watch, t task, sel discover.Selec
 }
 
 // takeIn takes in what was seen of a selection at a time, which a call touched.
-// That a call deleted what is not seen any more goes for what it names, not for
-// what that was in.
+// That a call deleted or disassociated what is not seen any more goes for what it
+// names, not for what that was in.
 func (h *Handler) takeIn(ctx context.Context, w watch, t task, call *discover.Call, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
 	var found []*ipam.Found
 	for _, kind := range kinds {
@@ -198,11 +200,16 @@ func (h *Handler) takeIn(ctx context.Context, w watch, t task, call *discover.Ca
 		}
 	}
 	changed, gone := discover.Diff(found, seen, ids(w.ipams))
-	var deleted discover.Selection
-	if call.Effect == discover.Deletes {
-		deleted = call.Selected
+	since := func(r *ipam.Resource) int64 {
+		switch {
+		case call.Effect == discover.Deletes && call.Selected.Covers(r):
+			return at
+		case call.Effect == discover.Disassociates && call.Selected.Covers(r) && slices.Contains(call.CIDRs, r.CIDR):
+			return min(call.At.UnixMilli(), at) // it may have been associated again
+		}
+		return 0
 	}
 	// Nothing was attempted here: only a run that sees all is an attempt.
 	account := ipam.DiscoveredAccount{Discovery: w.d.ID, Region: t.Region, Account: t.Account, OU: w.ou}
-	return h.apply(ctx, w.d, w.ipams, account, changed, gone, at, deleted)
+	return h.apply(ctx, w.d, w.ipams, account, changed, gone, at, since)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
@@ -199,6 +200,80 @@ func TestDeletedSpaceIsFree(t *testing.T) {
 	if _, err := w.store().Allocate(t.Context(), allocate); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A CIDR that a VPC was just seen with is free as soon as a call that came later
+// has taken it from the VPC; the VPC's other CIDRs stay. One that was seen since
+// the call may be with the VPC again.
+func TestDisassociatedSpaceIsFree(t *testing.T) {
+	const id, cidr = "vpc-011", "10.98.0.0/24"
+	for _, c := range []struct {
+		name  string
+		since time.Duration // the call, of when the VPC was seen
+		shown int           // how often EC2 shows the CIDR still
+		free  bool
+	}{
+		{"at once", time.Second, 0, true},
+		{"shown for a while", time.Second, 2, true},
+		{"shown", time.Second, 10, false},
+		{"by a call before", -time.Second, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			n := w.cloud.Network(memberA, home)
+			v := &n.VPCs[0]
+			with := func(state types.VpcCidrBlockStateCode) {
+				v.CidrBlockAssociationSet = append(slices.Clone(v.CidrBlockAssociationSet), types.VpcCidrBlockAssociation{CidrBlock: ptr(cidr), CidrBlockState: &types.VpcCidrBlockState{State: state}})
+			}
+			without := slices.Clone(v.CidrBlockAssociationSet)
+			with(types.VpcCidrBlockStateCodeAssociated)
+			w.run(t.Context(), memberA)
+			at := w.time().Add(c.since)
+			gone := func() {
+				v.CidrBlockAssociationSet = without
+				with(types.VpcCidrBlockStateCodeDisassociating)
+			}
+			if c.shown == 0 {
+				gone()
+			}
+			w.onSleep = func() {
+				if len(w.slept) == c.shown {
+					gone()
+				}
+			}
+			w.mu.Lock()
+			w.now = w.now.Add(10 * time.Second) // until the event is there
+			w.mu.Unlock()
+			err := w.eventAt(at, memberA, "DisassociateVpcCidrBlock", `{"DisassociateVpcCidrBlockRequest": {"AssociationId": "vpc-cidr-assoc-1"}}`,
+				`{"DisassociateVpcCidrBlockResponse": {"vpcId": "vpc-011", "cidrBlockAssociation": {"cidrBlock": "10.98.0.0/24", "cidrBlockState": {"state": "disassociating"}}}}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if free := w.found(memberA, id, cidr) == nil; free != c.free {
+				t.Errorf("it is forgotten: %t", free)
+			}
+			if w.found(memberA, id, "10.1.0.0/16") == nil || w.found(memberA, id, "100.64.1.0/24") == nil {
+				t.Error("the VPC's other CIDRs are forgotten")
+			}
+			_, err = w.store().Allocate(t.Context(), store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }})
+			if (err == nil) != c.free {
+				t.Errorf("to allocate it: %v", err)
+			}
+		})
+	}
+	t.Run("another CIDR, not shown", func(t *testing.T) {
+		w := newWorld(t)
+		w.run(t.Context(), memberA)
+		at := w.time().Add(time.Second)
+		v := &w.cloud.Network(memberA, home).VPCs[0]
+		v.CidrBlockAssociationSet = v.CidrBlockAssociationSet[:1]
+		if err := w.eventAt(at, memberA, "DisassociateVpcCidrBlock", `{}`, `{"vpcId": "vpc-011", "cidrBlockAssociation": {"cidrBlock": "10.98.0.0/24"}}`); err != nil {
+			t.Fatal(err)
+		}
+		if w.found(memberA, id, "100.64.1.0/24") == nil {
+			t.Error("a CIDR is forgotten that the call has not named")
+		}
+	})
 }
 
 func TestEventsOfAllRecordedCallsAreDone(t *testing.T) {

@@ -176,7 +176,13 @@ func (w *world) runNow(ctx context.Context, account string) bool {
 // event has a call of an account in the home Region told.
 func (w *world) event(account, name, request, response string) error {
 	w.Helper()
-	detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventName": %q, "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": %s, "responseElements": %s}`, name, request, response)
+	return w.eventAt(time.UnixMilli(0), account, name, request, response)
+}
+
+// eventAt is event for a call at a time.
+func (w *world) eventAt(at time.Time, account, name, request, response string) error {
+	w.Helper()
+	detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventTime": %q, "eventName": %q, "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": %s, "responseElements": %s}`, at.UTC().Format(time.RFC3339), name, request, response)
 	_, err := w.handler().Handle(context.Background(), Event{EventBridgeEvent: events.EventBridgeEvent{
 		DetailType: discover.CallDetailType, Source: discover.CallSource, AccountID: account, Region: home, Detail: json.RawMessage(detail),
 	}})

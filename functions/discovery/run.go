@@ -156,7 +156,7 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	r, err := h.apply(ctx, d, ipams, account, changed, gone, start, discover.Selection{})
+	r, err := h.apply(ctx, d, ipams, account, changed, gone, start, func(*ipam.Resource) int64 { return 0 })
 	r.seen = len(resources)
 	if err != nil {
 		return r, err
@@ -285,11 +285,11 @@ func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 }
 
 // apply takes in what changed and then forgets what is gone, as seen at a time,
-// Unix milliseconds; of that at once only what is known to be deleted, and the
-// rest if it was taken in longer ago than lag. account is kept first, if there is
+// Unix milliseconds, if it was taken in longer ago than lag, or before since: the
+// time of a call that is known to have taken it away (0: of none). account is kept first, if there is
 // anything to do: see store.SaveDiscoveredAccount. If anything fails, nothing is
 // forgotten after it.
-func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64, deleted discover.Selection) (result, error) {
+func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64, since func(*ipam.Resource) int64) (result, error) {
 	var r result
 	if len(changed)+len(gone) == 0 {
 		return r, nil
@@ -332,11 +332,7 @@ func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 		if ctx.Err() != nil || len(failed) > 0 {
 			break
 		}
-		before := at
-		if !deleted.Covers(&f.Resource) {
-			before -= lag.Milliseconds()
-		}
-		did, err := h.store.Vanish(ctx, f, before)
+		did, err := h.store.Vanish(ctx, f, max(at-lag.Milliseconds(), since(&f.Resource)))
 		if err != nil {
 			failed = append(failed, fmt.Errorf("forget %s %s: %w", f.ID, f.CIDR, err))
 		} else if did {

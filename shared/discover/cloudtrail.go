@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -20,14 +21,16 @@ const (
 	Creates
 	Deletes
 	Associates // CIDRs with them
+	Disassociates
 )
 
 // Call is a successful EC2 call that changed something that is watched.
 type Call struct {
 	Name     string
+	At       time.Time // to the second below; zero if the record does not tell
 	Effect   Effect
 	Selected Selection      // what it touched
-	CIDRs    []netip.Prefix // that it associated
+	CIDRs    []netip.Prefix // that it associated or disassociated
 }
 
 // calls says, of each call that is watched, what it does and where its event
@@ -48,13 +51,13 @@ var calls = map[string]struct {
 	"CreateDefaultVpc":         {effect: Creates, response: []string{"vpc.vpcId"}, all: Selection{Contents: true}},
 	"DeleteVpc":                {effect: Deletes, request: []string{"vpcId"}},
 	"AssociateVpcCidrBlock":    {effect: Associates, request: []string{"vpcId"}},
-	"DisassociateVpcCidrBlock": {response: []string{"vpcId"}},
+	"DisassociateVpcCidrBlock": {effect: Disassociates, response: []string{"vpcId"}},
 
 	"CreateSubnet":                {effect: Creates, response: []string{"subnet.subnetId"}},
 	"CreateDefaultSubnet":         {effect: Creates, response: []string{"subnet.subnetId"}},
 	"DeleteSubnet":                {effect: Deletes, request: []string{"subnetId"}},
 	"AssociateSubnetCidrBlock":    {effect: Associates, request: []string{"subnetId"}},
-	"DisassociateSubnetCidrBlock": {response: []string{"subnetId"}},
+	"DisassociateSubnetCidrBlock": {effect: Disassociates, response: []string{"subnetId"}},
 
 	"AllocateAddress":     {effect: Creates, response: []string{"allocationId"}},
 	"MoveAddressToVpc":    {effect: Creates, response: []string{"allocationId"}},
@@ -82,7 +85,8 @@ var calls = map[string]struct {
 	"DeleteTags": {request: []string{"resourcesSet.items.resourceId"}},
 }
 
-// associated are the paths into responseElements of what a call associates.
+// associated are the paths into responseElements of what a call associates or
+// disassociates.
 var associated = []string{"cidrBlockAssociation.cidrBlock", "ipv6CidrBlockAssociation.ipv6CidrBlock"}
 
 // CallSource and CallDetailType are the source and the detail type that
@@ -106,6 +110,7 @@ func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 	var d struct {
 		EventSource       string
 		EventName         string
+		EventTime         string
 		ErrorCode         string
 		ReadOnly          bool
 		RequestParameters any
@@ -126,13 +131,14 @@ func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 		return nil, "the call is not watched", nil
 	}
 	c = &Call{Name: d.EventName, Effect: call.effect, Selected: call.all}
+	c.At, _ = time.Parse(time.RFC3339, d.EventTime)
 	for _, path := range call.request {
 		c.Selected.addAll(find(unwrap(d.RequestParameters, d.EventName+"Request"), strings.Split(path, ".")))
 	}
 	for _, path := range call.response {
 		c.Selected.addAll(find(unwrap(d.ResponseElements, d.EventName+"Response"), strings.Split(path, ".")))
 	}
-	if call.effect == Associates {
+	if call.effect == Associates || call.effect == Disassociates {
 		for _, path := range associated {
 			for _, text := range find(unwrap(d.ResponseElements, d.EventName+"Response"), strings.Split(path, ".")) {
 				if p, ok := cidr(&text); ok {

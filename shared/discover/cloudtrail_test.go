@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,12 +56,12 @@ func selected() map[string]discover.Call {
 		"CreateDefaultVpc":              of(discover.Creates, discover.Selection{VPCs: []string{vpcID}, Contents: true}),
 		"DeleteVpc":                     of(discover.Deletes, vpc),
 		"AssociateVpcCidrBlock":         {Effect: discover.Associates, Selected: vpc, CIDRs: []netip.Prefix{netip.MustParsePrefix("100.64.20.0/24")}},
-		"DisassociateVpcCidrBlock":      of(discover.Changes, vpc),
+		"DisassociateVpcCidrBlock":      {Effect: discover.Disassociates, Selected: vpc, CIDRs: []netip.Prefix{netip.MustParsePrefix("100.64.20.0/24")}},
 		"CreateSubnet":                  of(discover.Creates, subnet),
 		"CreateDefaultSubnet":           of(discover.Creates, subnet),
 		"DeleteSubnet":                  of(discover.Deletes, subnet),
 		"AssociateSubnetCidrBlock":      {Effect: discover.Associates, Selected: subnet, CIDRs: []netip.Prefix{netip.MustParsePrefix("2001:db8:20:1::/64")}},
-		"DisassociateSubnetCidrBlock":   of(discover.Changes, subnet),
+		"DisassociateSubnetCidrBlock":   {Effect: discover.Disassociates, Selected: subnet, CIDRs: []netip.Prefix{netip.MustParsePrefix("2001:db8:20:1::/64")}},
 		"AllocateAddress":               of(discover.Creates, eip),
 		"MoveAddressToVpc":              of(discover.Creates, eip),
 		"ReleaseAddress":                of(discover.Deletes, eip),
@@ -91,7 +92,7 @@ func TestParseCallReadsWhatIsNamed(t *testing.T) {
 		t.Errorf("calls and recorded events, -calls +events:\n%s", diff)
 	}
 	for name, want := range all {
-		want.Name = name
+		want.Name, want.At = name, time.Date(2026, 11, 2, 9, 14, 27, 0, time.UTC)
 		got, ignored, err := discover.ParseCall(detail(t, "testdata/cloudtrail/"+name+".json"))
 		if err != nil || ignored != "" {
 			t.Errorf("%s: %q, %v", name, ignored, err)
