@@ -73,7 +73,7 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 	}
 	sel := call.Selected
 	for _, w := range watches {
-		if sel, err = h.known(ctx, w, t, sel); err != nil {
+		if sel, err = h.known(ctx, w, t, call.Effect, sel); err != nil {
 			return result{call: call.Name}, err
 		}
 	}
@@ -143,10 +143,15 @@ func shows(call *discover.Call, seen []ipam.Resource) bool {
 	return true
 }
 
+// firstAnswers is how many answers of the table, each of a MB and with some two
+// thousand interfaces, are searched for those of an instance that is gone. In an
+// account that has more, the schedule finds some of them.
+const firstAnswers = 4
+
 // known adds to a selection what is known to go with it: what a resource that
-// may be gone was in, an instance's interfaces, all Elastic IPs if all are
-// selected. EC2 does not tell that of what is gone.
-func (h *Handler) known(ctx context.Context, w watch, t task, sel discover.Selection) (discover.Selection, error) {
+// may be gone was in, the interfaces of an instance that is gone, all Elastic IPs
+// if all are selected. EC2 does not tell that of what is gone.
+func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Effect, sel discover.Selection) (discover.Selection, error) {
 	var known []*ipam.Found
 	find := func(kind ipam.ResourceType, id string) error {
 		found, err := h.store.FoundOf(ctx, w.d.ID, t.Region, t.Account, kind, id)
@@ -165,13 +170,12 @@ func (h *Handler) known(ctx context.Context, w watch, t task, sel discover.Selec
 			return sel, err
 		}
 	}
-	if len(sel.Instances) > 0 {
-		if err := find(ipam.ResourceInterface, ""); err != nil {
+	if len(sel.Instances) > 0 && effect == discover.Deletes {
+		first, err := h.store.FirstFound(ctx, w.d.ID, t.Region, t.Account, ipam.ResourceInterface, firstAnswers)
+		if err != nil {
 			return sel, err
 		}
-		known = slices.DeleteFunc(known, func(f *ipam.Found) bool {
-			return f.Type == ipam.ResourceInterface && !sel.Covers(&f.Resource) && !slices.Contains(sel.Instances, f.Instance)
-		})
+		known = append(known, slices.DeleteFunc(first, func(f *ipam.Found) bool { return !slices.Contains(sel.Instances, f.Instance) })...)
 	}
 	for _, f := range known {
 		for _, id := range []string{f.ID, f.Subnet, f.VPC} {

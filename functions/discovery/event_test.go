@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
 // found returns what is known of a CIDR of a resource.
@@ -183,6 +185,61 @@ func TestEvents(t *testing.T) {
 			w.agrees()
 		})
 	}
+}
+
+// Instances come and go by the thousand in an account that has many. An event of
+// one reads what it names, and of the account's other interfaces none if the
+// instance is new, and a few answers of the table if it is gone, when EC2 does not
+// tell any more which were its own. The schedule finds those that this does not.
+func TestInstancesInALargeAccount(t *testing.T) {
+	w := newWorld(t)
+	n := w.cloud.Network(memberA, home)
+	instance := func(i int) string { return fmt.Sprintf("i-%04d", i) }
+	for i := range 400 {
+		n.Interfaces = append(n.Interfaces, types.NetworkInterface{
+			NetworkInterfaceId: ptr(fmt.Sprintf("eni-%04d", i)), SubnetId: ptr("subnet-011"), VpcId: ptr("vpc-011"), OwnerId: ptr(memberA),
+			Attachment:         &types.NetworkInterfaceAttachment{InstanceId: ptr(instance(i)), AttachmentId: ptr(fmt.Sprintf("eni-attach-%04d", i)), Status: types.AttachmentStatusAttached},
+			PrivateIpAddresses: []types.NetworkInterfacePrivateIpAddress{{PrivateIpAddress: ptr(fmt.Sprintf("10.1.%d.%d", 100+i/200, i%200)), Primary: ptr(true)}},
+		})
+	}
+	w.run(t.Context(), memberA)
+	counter := &storetest.Counter{Table: w.table}
+	w.on = counter
+	cost := func(name, request, response string) storetest.Cost {
+		t.Helper()
+		w.later()
+		counter.Take()
+		if err := w.event(memberA, name, request, response); err != nil {
+			t.Fatal(err)
+		}
+		c := counter.Take()
+		t.Logf("%s: %+v", name, c)
+		return c
+	}
+	terminate := func(i int) storetest.Cost {
+		n.Interfaces = slices.DeleteFunc(n.Interfaces, func(e types.NetworkInterface) bool {
+			return e.Attachment != nil && aws.ToString(e.Attachment.InstanceId) == instance(i)
+		})
+		return cost("TerminateInstances", `{"instancesSet": {"items": [{"instanceId": "`+instance(i)+`"}]}}`, `{}`)
+	}
+	address := func(i int) *ipam.Found {
+		return w.found(memberA, fmt.Sprintf("eni-%04d", i), fmt.Sprintf("10.1.%d.%d/32", 100+i/200, i%200))
+	}
+	if c := cost("RunInstances", `{}`, `{"instancesSet": {"items": [{"instanceId": "`+instance(399)+`", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-0399"}]}}]}}`); c.Rows > 20 {
+		t.Errorf("a new instance costs %+v", c)
+	}
+	if terminate(398); address(398) != nil {
+		t.Error("the address of an instance that is gone is known")
+	}
+	w.table.PageBytes = 10 << 10 // for DynamoDB's MB
+	if c := terminate(0); address(0) != nil || c.Rows > 150 {
+		t.Errorf("an instance that is gone costs %+v", c)
+	}
+	if c := terminate(397); address(397) == nil || c.Rows > 150 {
+		t.Errorf("an instance whose interface stands far behind costs %+v", c)
+	}
+	w.run(t.Context(), memberA)
+	w.agrees(memberA)
 }
 
 // What an event frees can be allocated at once.

@@ -79,7 +79,7 @@ var calls = map[string]struct {
 	"AssignIpv6Addresses":        {request: []string{"networkInterfaceId"}},
 	"UnassignIpv6Addresses":      {request: []string{"networkInterfaceId"}},
 	"RunInstances":               {effect: Creates, response: []string{"instancesSet.items.instanceId", "instancesSet.items.networkInterfaceSet.items.networkInterfaceId"}},
-	"TerminateInstances":         {request: []string{"instancesSet.items.instanceId"}},
+	"TerminateInstances":         {effect: Deletes, request: []string{"instancesSet.items.instanceId"}},
 
 	"CreateTags": {request: []string{"resourcesSet.items.resourceId"}},
 	"DeleteTags": {request: []string{"resourcesSet.items.resourceId"}},

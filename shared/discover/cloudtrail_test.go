@@ -80,7 +80,7 @@ func selected() map[string]discover.Call {
 		"AssignIpv6Addresses":           of(discover.Changes, eni),
 		"UnassignIpv6Addresses":         of(discover.Changes, eni),
 		"RunInstances":                  of(discover.Creates, discover.Selection{Interfaces: []string{eniID}, Instances: []string{instanceID}}),
-		"TerminateInstances":            of(discover.Changes, discover.Selection{Instances: []string{instanceID}}),
+		"TerminateInstances":            of(discover.Deletes, discover.Selection{Instances: []string{instanceID}}),
 		"CreateTags":                    of(discover.Changes, tags),
 		"DeleteTags":                    of(discover.Changes, tags),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -105,15 +106,25 @@ func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, 
 	if id != "" {
 		from += id + "#"
 	}
-	q := Query{PK: foundPK(discovery, region, account), From: from, To: from + "~"}
+	return s.foundFrom(ctx, foundPK(discovery, region, account), from, math.MaxInt)
+}
+
+// FirstFound returns the first of what a discovery knows of resources of a type,
+// as much as so many answers of the table hold.
+func (s *Store) FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error) {
+	return s.foundFrom(ctx, foundPK(discovery, region, account), string(t)+"#", answers)
+}
+
+func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]*ipam.Found, error) {
+	q := Query{PK: pk, From: from, To: from + "~"}
 	var all []*ipam.Found
-	for {
+	for n := 1; ; n++ {
 		some, next, err := decoded(ctx, s, q, decodeFound)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
-		if q.After = next; next == "" {
+		if q.After = next; next == "" || n == answers {
 			return all, nil
 		}
 	}
