@@ -67,10 +67,10 @@ func (l *liveRow) pk() string {
 func (l *liveRow) takesSpace() bool { return !l.isInterface() && !l.ignored }
 
 type livePlace struct {
-	scope string
-	cidr  netip.Prefix
-	id    string
-	iface bool
+	scope      string
+	cidr       netip.Prefix
+	id, region string
+	iface      bool
 }
 
 // resource reads a resource's document and returns it and its text.
@@ -113,7 +113,7 @@ func (t *table) addLive(r *row, id string) {
 			r.fail("the attribute Ignored is there and not 1")
 		}
 	}
-	if want := blockSK(l.CIDR) + "#" + l.ID; r.sk != want || r.pk != l.pk() {
+	if want := blockSK(l.CIDR) + "#" + l.ID + "#" + l.Region; r.sk != want || r.pk != l.pk() {
 		r.fail("the document is that of %s, which stands at %s of %s", l.ID, want, l.pk())
 	}
 	if r.ok() {
@@ -191,7 +191,7 @@ func (t *table) checkFound() {
 	t.liveAt = make(map[livePlace]*liveRow, len(t.live))
 	for i := range t.live {
 		l := &t.live[i]
-		t.liveAt[livePlace{l.scope, l.CIDR, l.ID, l.isInterface()}] = l
+		t.liveAt[livePlace{l.scope, l.CIDR, l.ID, l.Region, l.isInterface()}] = l
 		if t.index[ref{kindScope, l.scope}] == nil && !t.follows(l.discovery, &l.resource) {
 			t.problem(Reference, l.pk(), l.sk, "the scope %s does not exist", l.scope)
 		}
@@ -223,7 +223,7 @@ func (t *table) checkTarget(f *found, at target) {
 	if d := t.index[ref{kindDiscovery, f.discovery}]; d != nil && !slices.Contains(d.IPAMs, at.IPAM) && !follows {
 		t.problem(Found, f.pk(), f.sk, "it stands in %s, with which its discovery is not associated", at.IPAM)
 	}
-	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.isInterface()}]
+	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.Region, f.isInterface()}]
 	switch {
 	case l == nil:
 		if !follows {
@@ -297,7 +297,7 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 		}
 		for bits := range p.Bits() {
 			for _, l := range at[place{pool.Scope, netip.PrefixFrom(p.Addr(), bits).Masked()}] {
-				if around != (vpcCIDR{l.ID, l.CIDR}) {
+				if around != (vpcCIDR{l.ID, l.Region, l.CIDR}) {
 					return []*liveRow{l}
 				}
 			}
@@ -310,7 +310,7 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 			if l.scope != pool.Scope || !within(l.CIDR, p) {
 				break
 			}
-			if around != (vpcCIDR{l.ID, l.CIDR}) {
+			if around != (vpcCIDR{l.ID, l.Region, l.CIDR}) {
 				in = append(in, l)
 			}
 		}
@@ -320,8 +320,8 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 
 // vpcCIDR is the CIDR of a VPC that a pool is laid over; the zero value is none.
 type vpcCIDR struct {
-	vpc  string
-	cidr netip.Prefix
+	vpc, region string
+	cidr        netip.Prefix
 }
 
 // laid returns what finds the CIDR that a pool is laid over at p, none where it is
@@ -330,7 +330,7 @@ func (t *table) laid() func(pool *object, p netip.Prefix) vpcCIDR {
 	over := make(map[place]vpcCIDR)
 	for i := range t.taken {
 		if b := &t.taken[i]; b.plan != "" {
-			over[place{b.plan, b.cidr}] = vpcCIDR{b.resource, b.cidr}
+			over[place{b.plan, b.cidr}] = vpcCIDR{b.resource, b.region, b.cidr}
 		}
 	}
 	return func(pool *object, p netip.Prefix) vpcCIDR {
@@ -429,12 +429,12 @@ func (t *table) checkImports() {
 		if b.lease != 0 || t.excused(pool.Scope, b.cidr) {
 			continue
 		}
-		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, false}]; {
+		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, b.region, false}]; {
 		case l == nil || l.ignored:
-			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s, which does not live there", b.cidr, b.resource)
-		case l.Type != typeOf[b.kind] || l.Owner != b.owner || l.Region != b.region:
-			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s of kind %s, account %s and Region %s, which is %s, %s and %s",
-				b.cidr, b.resource, b.kind, b.owner, b.region, l.Type, l.Owner, l.Region)
+			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s in %s, which does not live there", b.cidr, b.resource, b.region)
+		case l.Type != typeOf[b.kind] || l.Owner != b.owner:
+			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s of kind %s and account %s, which is %s and %s",
+				b.cidr, b.resource, b.kind, b.owner, l.Type, l.Owner)
 		}
 	}
 }

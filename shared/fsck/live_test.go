@@ -52,7 +52,7 @@ func (w *world) liveKey(r ipam.Resource) store.Key {
 	if r.Type == ipam.ResourceInterface {
 		what = "IFACE#"
 	}
-	return store.Key{PK: what + string(ipam.ScopeSpace(w.scopeOf(r), r.Family())), SK: block(r.CIDR) + "#" + r.ID}
+	return store.Key{PK: what + string(ipam.ScopeSpace(w.scopeOf(r), r.Family())), SK: block(r.CIDR) + "#" + r.ID + "#" + r.Region}
 }
 
 func (w *world) historyKey(h ipam.HistoryRecord) store.Key {

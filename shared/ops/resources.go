@@ -69,9 +69,9 @@ func (p page) afterResource(scope string) (*ipam.ResourceCIDR, error) {
 	switch len(p.after) {
 	case 0:
 		return nil, nil
-	case 2:
+	case 3:
 		if c, err := netip.ParsePrefix(p.after[0]); err == nil && c == c.Masked() {
-			return &ipam.ResourceCIDR{Scope: scope, Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: p.after[1], CIDR: c}}, nil
+			return &ipam.ResourceCIDR{Scope: scope, Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: p.after[1], Region: p.after[2], CIDR: c}}, nil
 		}
 	}
 	return nil, p.invalid()
@@ -95,7 +95,7 @@ func (o service) resources(ctx context.Context, scope string, families []ipam.Fa
 				limit := ahead
 				ahead = 0
 				return o.store.Resources(ctx, scope, f, after, limit)
-			}, func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID} }) {
+			}, func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} }) {
 				if !yield(e, err) || err != nil {
 					return
 				}

@@ -32,7 +32,7 @@ import (
 //	CIDR discovered      FOUND#<discovery>#<Region>#<account>
 //	                                           <type>#<resource>#<address, hex>#<length, 3 digits>
 //	resource's CIDR      LIVE#<scope>#<4 or 6>
-//	                                           <address, hex>#<length, 3 digits>#<resource>
+//	                                           <address, hex>#<length, 3 digits>#<resource>#<Region>
 //	interface's address  IFACE#<scope>#<4 or 6>
 //	                                           the same
 //	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
@@ -187,8 +187,10 @@ func livePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 	return prefix + string(ipam.ScopeSpace(scope, f))
 }
 
+// liveKey names the Region, too: EC2 makes ids that differ within one, and default
+// VPCs have the same CIDR everywhere.
 func liveKey(scope string, r *ipam.Resource) Key {
-	return Key{livePK(scope, r.Family(), r.Type), blockSK(r.CIDR) + "#" + r.ID}
+	return Key{livePK(scope, r.Family(), r.Type), blockSK(r.CIDR) + "#" + r.ID + "#" + r.Region}
 }
 
 func historyPK(scope string, p netip.Prefix) string {

@@ -597,7 +597,7 @@ func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []
 func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poolBlock) error {
 	rows := make([]Key, len(allocated))
 	for i, b := range allocated {
-		rows[i] = liveKey(scope, &ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, CIDR: b.CIDR})
+		rows[i] = liveKey(scope, &ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, Region: b.ResourceRegion, CIDR: b.CIDR})
 	}
 	gone := func(read map[Key]Item, row Key) bool { return read[row] == nil || read[row].num(attrIgnored) != 0 }
 	all, err := s.table.BatchGet(ctx, rows)

@@ -1094,3 +1094,27 @@ func TestPoolWithoutLocaleImportsNothing(t *testing.T) {
 		t.Errorf("imported: %s", got)
 	}
 }
+
+// EC2's ids are unique in a Region. Of two VPCs with one id and one CIDR, such as
+// default VPCs, one goes, and the space of the other stays held.
+func TestLiveOfOneIDInTwoRegions(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "172.31.0.0/16")
+	here := vpc("vpc-1", "172.31.0.0/16")
+	there := here
+	there.Region = "eu-north-1"
+	l.observe(here)
+	l.observe(there)
+	l.settled()
+	l.vanish(there)
+	l.settled()
+	if a, err := l.allocate(tenant, p, 24, ""); err == nil {
+		t.Errorf("%s was given, and %s lives at %s", a.CIDR, here.ID, here.CIDR)
+	}
+	l.vanish(here)
+	if _, err := l.allocate(tenant, p, 16, ""); err != nil {
+		t.Error(err)
+	}
+	l.settled()
+}

@@ -192,16 +192,13 @@ func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.Resourc
 
 // monitored returns the row that a request is about.
 func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
-	k := liveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, CIDR: q.CIDR}) // the same for all types that take space
+	k := liveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, Region: q.Region, CIDR: q.CIDR}) // the same for all types that take space
 	read, err := s.table.BatchGet(ctx, []Key{k})
 	if err != nil {
 		return nil, err
 	}
 	if read[k] != nil {
-		row, err := DecodeResource(Row{k, read[k]})
-		if err != nil || row.Region == q.Region {
-			return row, err
-		}
+		return DecodeResource(Row{k, read[k]})
 	}
 	return nil, q.absent()
 }

@@ -80,19 +80,19 @@ func unplan(pool *ipam.Pool, c *ipam.PoolCIDR) Write {
 // EC2 has given the VPC another CIDR in its place, this is in the way like any
 // other. The zero value is none.
 type laid struct {
-	vpc  string
-	cidr netip.Prefix
+	vpc, region string
+	cidr        netip.Prefix
 }
 
 // is reports whether a resource's CIDR is the one that the pool is laid over.
-func (l laid) is(r *ipam.Resource) bool { return l != laid{} && r.ID == l.vpc && r.CIDR == l.cidr }
+func (l laid) is(r *ipam.Resource) bool { return l == laid{r.ID, r.Region, r.CIDR} }
 
 // below returns what the pool below a block is laid over.
 func below(t ipam.Taken) laid {
 	if t.Plan == "" {
 		return laid{}
 	}
-	return laid{t.ResourceID, t.CIDR}
+	return laid{t.ResourceID, t.ResourceRegion, t.CIDR}
 }
 
 // laidOver returns what a pool is laid over at p.
@@ -121,7 +121,7 @@ func (s *Store) liveInPool(ctx context.Context, pool *ipam.Pool, p netip.Prefix)
 // the VPC lives. Whether it does is read behind the block, as ever: who finds it
 // later marks the block, or finds it handed on.
 func (s *Store) handOn(ctx context.Context, pool *ipam.Pool, t ipam.Taken) ([]Write, error) {
-	row := liveKey(pool.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: t.ResourceID, CIDR: t.CIDR})
+	row := liveKey(pool.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: t.ResourceID, Region: t.ResourceRegion, CIDR: t.CIDR})
 	read, err := s.table.BatchGet(ctx, []Key{row})
 	if err != nil || read[row] != nil && read[row].num(attrIgnored) == 0 {
 		return nil, err
