@@ -24,19 +24,12 @@ type allocationProperties struct {
 	selection
 }
 
-// The tags of an allocation say which resource of which stack it is for.
-const (
-	stackTag   = "cadastre:stack-id"
-	logicalTag = "cadastre:logical-id"
-)
-
-// tags are those of an allocation that a request makes.
-func (p *allocationProperties) tags(r *request) map[string]string {
-	tags := map[string]string{stackTag: r.StackID, logicalTag: r.LogicalResourceID}
-	if p.StableKey != "" {
-		tags[ipam.StableKeyTag] = p.StableKey
+// tags are those that the properties ask for.
+func (p *allocationProperties) tags() map[string]string {
+	if p.StableKey == "" {
+		return nil
 	}
-	return tags
+	return map[string]string{ipam.StableKeyTag: p.StableKey}
 }
 
 // allocation is an allocation of a pool. Its physical id is pool|id|CIDR.
@@ -57,7 +50,7 @@ var allocationKind = kind[allocationProperties, allocation]{
 			Description:       some(p.Description),
 			IpamPoolId:        &p.pool,
 			NetmaskLength:     p.NetmaskLength,
-			TagSpecifications: tagSpecifications(types.ResourceTypeIpamPoolAllocation, p.tags(r)),
+			TagSpecifications: r.tagSpecifications(types.ResourceTypeIpamPoolAllocation, p.tags()),
 		})
 		if err != nil {
 			return nil, err
@@ -92,10 +85,13 @@ var allocationKind = kind[allocationProperties, allocation]{
 		return m
 	},
 	made: func(ctx context.Context, r *request, p *allocationProperties) (made []*allocation, err error) {
-		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.pool, Filters: []types.Filter{
-			{Name: aws.String("tag:" + stackTag), Values: []string{literal.Replace(r.StackID)}},
-			{Name: aws.String("tag:" + logicalTag), Values: []string{literal.Replace(r.LogicalResourceID)}},
-		}}
+		if err := p.settle(ctx, r, "IpamPoolId", p.IpamPoolID); err != nil {
+			if !maybeDone(err) { // as the create's pool could not be settled either
+				err = errNowhere
+			}
+			return nil, err
+		}
+		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.pool, Filters: r.tagFilters()}
 		for {
 			out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", in)
 			if err != nil {

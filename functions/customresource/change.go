@@ -75,11 +75,30 @@ func tags(pairs map[string]string) []types.Tag {
 	return list
 }
 
-func tagSpecifications(of types.ResourceType, pairs map[string]string) []types.TagSpecification {
-	if len(pairs) == 0 {
-		return nil
+// These tags of what a request makes say which resource of which stack it is. They
+// are besides those of the template.
+const (
+	stackTag   = "cadastre:stack-id"
+	logicalTag = "cadastre:logical-id"
+)
+
+// tagSpecifications gives an object the tags of a template, and those by which
+// tagFilters find it.
+func (r *request) tagSpecifications(of types.ResourceType, pairs map[string]string) []types.TagSpecification {
+	all := maps.Clone(pairs)
+	if all == nil {
+		all = map[string]string{}
 	}
-	return []types.TagSpecification{{ResourceType: of, Tags: tags(pairs)}}
+	all[stackTag], all[logicalTag] = r.StackID, r.LogicalResourceID
+	return []types.TagSpecification{{ResourceType: of, Tags: tags(all)}}
+}
+
+// tagFilters name what was made for the resource of the request.
+func (r *request) tagFilters() []types.Filter {
+	return []types.Filter{
+		{Name: aws.String("tag:" + stackTag), Values: []string{literal.Replace(r.StackID)}},
+		{Name: aws.String("tag:" + logicalTag), Values: []string{literal.Replace(r.LogicalResourceID)}},
+	}
 }
 
 // found returns an object that was there a moment ago.

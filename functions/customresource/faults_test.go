@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -282,27 +283,50 @@ func TestCancelledCreate(t *testing.T) {
 		name  string
 		looks bool // more than once: something may be made yet
 		p     func(top string) properties
+		kind  string // of an allocation, if none is given
 	}{
-		{"of a pool", true, func(top string) properties { return properties{"IpamPoolId": top, "NetmaskLength": 24} }},
-		{"by a selector and a key", true, func(string) properties {
+		{name: "of a pool", looks: true, p: func(top string) properties { return properties{"IpamPoolId": top, "NetmaskLength": 24} }},
+		{name: "by a selector and a key", looks: true, p: func(string) properties {
 			return properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 24, "StableKey": "k"}
 		}},
-		{"by a selector that nothing meets", false, func(string) properties {
+		{name: "by a selector that nothing meets", p: func(string) properties {
 			return properties{"IpamPoolSelector": properties{"Description": "bottom"}, "NetmaskLength": 24}
 		}},
-		{"of a pool that is not there", true, func(string) properties {
+		{name: "of a pool that is not there", looks: true, p: func(string) properties {
 			return properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24}
 		}},
-		{"that could not be read", false, func(string) properties { return properties{"Colour": "red"} }},
+		{name: "that could not be read", p: func(string) properties { return properties{"Colour": "red"} }},
+		{name: "of an IPAM", looks: true, kind: "Custom::Ipam", p: func(string) properties { return properties{"Description": "x"} }},
+		{name: "of an IPAM too many", looks: true, kind: "Custom::Ipam", p: func(string) properties { return properties{"Description": "x"} }},
+		{name: "of a scope", looks: true, kind: "Custom::IpamScope", p: func(string) properties { return properties{"IpamId": "IPAM", "Tags": tagsOf("a", "b")} }},
+		{name: "of a pool with CIDRs", looks: true, kind: "Custom::IpamPool", p: func(top string) properties {
+			return properties{"IpamScopeId": "SCOPE", "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}, properties{"Cidr": "10.0.32.0/20"}}}
+		}},
+		{name: "of a pool under one that is selected", looks: true, kind: "Custom::IpamPool", p: func(string) properties {
+			return properties{"AddressFamily": "ipv4", "IpamPoolSelector": properties{"Description": "top"}}
+		}},
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, late %t", c.name, late), func(t *testing.T) {
 				w := newWorld(t)
-				_, top := w.network()
-				w.must("Custom::IpamAllocation", "Other", properties{"IpamPoolId": top, "NetmaskLength": 24})
+				scope, top := w.network()
+				kind, p := cmp.Or(c.kind, "Custom::IpamAllocation"), c.p(top)
+				if c.name == "of an IPAM" { // there may be one
+					w.remove("Top")
+					w.remove("Ipam")
+				} else {
+					w.must("Custom::IpamAllocation", "Other", properties{"IpamPoolId": top, "NetmaskLength": 24})
+					w.must("Custom::IpamScope", "Other scope", properties{"IpamId": w.standing["Ipam"].id})
+				}
+				if p["IpamId"] != nil {
+					p["IpamId"] = w.standing["Ipam"].id
+				}
+				if p["IpamScopeId"] != nil {
+					p["IpamScopeId"] = scope
+				}
 				before := w.content()
-				create := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", c.p(top))
-				remove := w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", c.p(top))
+				create := w.event(cfn.RequestCreate, kind, "X", p)
+				remove := w.event(cfn.RequestDelete, kind, "X", p)
 				remove.PhysicalResourceID = "network-X-1N7QJ0ZB2V5XK"
 				if !late {
 					w.send(create)
@@ -326,6 +350,98 @@ func TestCancelledCreate(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What a create is cancelled at that goes on with its work is removed all the same.
+func TestCancelledCreateGoesOn(t *testing.T) {
+	for _, step := range []int{1, 2} { // of what is done behind the pool's creation
+		w := newWorld(t)
+		scope, top := w.network()
+		before := w.content()
+		p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}, properties{"Cidr": "10.0.32.0/20"}}}
+		remove := w.event(cfn.RequestDelete, "Custom::IpamPool", "X", p)
+		remove.PhysicalResourceID = "network-X-1N7QJ0ZB2V5XK"
+		provisioned := 0
+		w.spy = func(operation string, _ any) error {
+			if operation == "ProvisionIpamPoolCidr" {
+				if provisioned++; provisioned == step {
+					w.send(remove)
+				}
+			}
+			return nil
+		}
+		if a := w.send(w.event(cfn.RequestCreate, "Custom::IpamPool", "X", p)); a.Status != cfn.StatusFailed || a.PhysicalResourceID != nothing {
+			t.Errorf("%d: the create has %+v", step, a)
+		}
+		w.same(before)
+
+		// It may add to the pool while that is removed.
+		w.spy = func(operation string, _ any) error {
+			if operation == "DeleteIpamPool" && provisioned > 0 {
+				provisioned = 0
+				return ipam.Errorf(ipam.CodeDependencyViolation, "there is a CIDR")
+			}
+			return nil
+		}
+		provisioned = 1
+		w.send(w.event(cfn.RequestCreate, "Custom::IpamPool", "X", p))
+		if a := w.send(remove); a.Status != cfn.StatusSuccess || provisioned != 0 {
+			t.Errorf("%d: removed %+v", step, a)
+		}
+		w.same(before)
+	}
+}
+
+// What stayed when its resource left the stack has the tags of a resource of that
+// name that comes to the stack later.
+func TestCancelledCreateBesideWhatWasKept(t *testing.T) {
+	w := newWorld(t)
+	_, top := w.network()
+	p := properties{"IpamPoolId": top, "NetmaskLength": 24}
+	kept := w.must("Custom::IpamAllocation", "X", p).id
+	delete(w.standing, "X")
+	made := w.send(w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", p)).PhysicalResourceID
+	before := w.content()
+	remove := w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", p)
+	remove.PhysicalResourceID = "network-X-1N7QJ0ZB2V5XK"
+	if a := w.send(remove); a.Status != cfn.StatusFailed || !strings.Contains(a.Reason, kept) || !strings.Contains(a.Reason, made) {
+		t.Errorf("%+v", a)
+	}
+	w.same(before)
+}
+
+// Whoever shares a pool gives it the tags that it likes.
+func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
+	const stranger = "999988887777"
+	w := newWorld(t)
+	scope, top := w.network()
+	theirs := w.as(ops.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
+	ask := func(operation string, in any) any {
+		t.Helper()
+		out, err := theirs.Call(t.Context(), operation, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	i := ask("CreateIpam", &ec2.CreateIpamInput{ClientToken: aws.String("i")}).(*ec2.CreateIpamOutput).Ipam
+	pool := ask("CreateIpamPool", &ec2.CreateIpamPoolInput{
+		ClientToken: aws.String("p"), IpamScopeId: i.PrivateDefaultScopeId, AddressFamily: "ipv4",
+		TagSpecifications: (&request{Event: &cfn.Event{StackID: w.stack, LogicalResourceID: "X"}}).tagSpecifications("ipam-pool", nil),
+	}).(*ec2.CreateIpamPoolOutput).IpamPool.IpamPoolId
+	ask("ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{ClientToken: aws.String("c"), IpamPoolId: pool, Cidr: aws.String("10.0.16.0/20")})
+	ask("PutIpamPoolShare", &ops.PutIpamPoolShareInput{IpamPoolId: pool, Principal: aws.String(account)})
+	p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}}
+	before := w.content()
+	if !strings.Contains(before, *pool) {
+		t.Fatal("it is not seen")
+	}
+	remove := w.event(cfn.RequestDelete, "Custom::IpamPool", "X", p)
+	remove.PhysicalResourceID = "network-X-1N7QJ0ZB2V5XK"
+	if a := w.send(remove); a.Status != cfn.StatusSuccess {
+		t.Errorf("%+v", a)
+	}
+	w.same(before)
 }
 
 // An update of a create that failed is a create.

@@ -44,7 +44,7 @@ func TestStory(t *testing.T) {
 	if i.id != id || i.attributes["PrivateDefaultScopeId"] != home || i.attributes["ScopeCount"] != "2" || i.attributes["Arn"] != "arn:aws:ec2::"+account+":ipam/"+id {
 		t.Errorf("the IPAM: %+v", i)
 	}
-	for _, want := range []string{`"Description":"ours"`, `"OperatingRegions":[{"RegionName":"eu-west-2"},{"RegionName":"us-east-1"}]`, `"Tags":[{"Key":"a","Value":"1"}]`} {
+	for _, want := range []string{`"Description":"ours"`, `"OperatingRegions":[{"RegionName":"eu-west-2"},{"RegionName":"us-east-1"}]`, `"Tags":[{"Key":"a","Value":"1"},{"Key":"cadastre:logical-id","Value":"Ipam"},{"Key":"cadastre:stack-id","Value":"` + w.stack + `"}]`} {
 		w.contains(want)
 	}
 
@@ -76,7 +76,7 @@ func TestStory(t *testing.T) {
 		t.Errorf("the pool, changed in place: %+v", p)
 	}
 	for _, want := range []string{`"AllocationDefaultNetmaskLength":25`, `"AllocationMaxNetmaskLength":28`, `"AllocationMinNetmaskLength":0`, `"AutoImport":false`, `[{"Key":"team","Value":"blue"}]`,
-		`[{"Key":"environment","Value":"test"},{"Key":"owner","Value":"x"}]`, pid + " has 10.0.16.0/20", pid + " has 10.0.32.0/21", pid + " has 10.0.64.0/20"} {
+		`{"Key":"cadastre:stack-id","Value":"arn:aws:cloudformation:us-east-1:111122223333:stack/network/6d2f7a30"},{"Key":"environment","Value":"test"},{"Key":"owner","Value":"x"}]`, pid + " has 10.0.16.0/20", pid + " has 10.0.32.0/21", pid + " has 10.0.64.0/20"} {
 		w.contains(want)
 	}
 	if strings.Contains(w.content(), pid+" has 10.0.32.0/20") {

@@ -53,7 +53,7 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 			Description:       some(p.Description),
 			EnablePrivateGua:  p.EnablePrivateGua,
 			MeteredAccount:    types.IpamMeteredAccount(p.MeteredAccount),
-			TagSpecifications: tagSpecifications(types.ResourceTypeIpam, p.Tags),
+			TagSpecifications: r.tagSpecifications(types.ResourceTypeIpam, p.Tags),
 			Tier:              types.IpamTier(p.Tier),
 		}
 		for _, name := range p.regions() {
@@ -78,6 +78,21 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 	fixed:  func(*ipamProperties) facts { return nil },
 	has:    func(*types.Ipam) map[string]string { return nil },
 	modify: modifyIPAM,
+	made: func(ctx context.Context, r *request, _ *ipamProperties) (made []*types.Ipam, err error) {
+		in := &ec2.DescribeIpamsInput{Filters: r.tagFilters()}
+		for {
+			out, err := call[ec2.DescribeIpamsOutput](ctx, r, "DescribeIpams", in)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range out.Ipams {
+				made = append(made, &o)
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				return made, nil
+			}
+		}
+	},
 	remove: func(ctx context.Context, r *request, id string, _ *ipamProperties) error {
 		if ipam.IDKindOf(id) != ipam.IDIPAM {
 			return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -26,8 +27,9 @@ type kind[P, O any] struct {
 	// modify gives an object the rest of its properties and returns what it is
 	// then. It may be nil.
 	modify func(ctx context.Context, r *request, o *O, old, wish *P) (*O, error)
-	// made returns what was made for the stack's resource that a request is about,
-	// where that can be told. It may be nil.
+	// made returns what was made for the stack's resource that a request is about;
+	// errNowhere says that nothing can have been. It is nil where that cannot be
+	// told.
 	made func(context.Context, *request, *P) ([]*O, error)
 	// remove ends the object with a physical id. It is no error if there is none.
 	remove func(ctx context.Context, r *request, id string, p *P) error
@@ -203,16 +205,13 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 	case unread != nil:
 		return nil
 	}
-	if k.settle != nil {
-		if err := k.settle(work, r, p); err != nil {
-			if cancelled && !maybeDone(err) {
-				return nil // as the create's pool could not be settled either
-			}
-			return err
-		}
-	}
 	if cancelled {
 		return k.cancel(work, r, p)
+	}
+	if k.settle != nil {
+		if err := k.settle(work, r, p); err != nil {
+			return err
+		}
 	}
 	o, err := k.make(work, r, p)
 	return k.takeBack(work, r, p, o, err)
@@ -224,28 +223,41 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 // (No page of the User Guide tells it; issue 1814 of the roadmap of CloudFormation's
 // coverage does.)
 func isCloudFormations(id string) bool {
-	return id != nothing && !strings.Contains(id, "|")
+	return id != nothing && !strings.Contains(id, "|") && ipam.IDKindOf(id) == ""
 }
+
+var errNowhere = errors.New("nothing can have been made")
 
 // looks is how often it is looked for what a create makes that was cancelled.
 const looks = 10
 
 // cancel removes what a create that was cancelled has made, or is about to: the
-// function may be at it, or not have begun.
+// function may be at it, or not have begun. What it is at may refuse to be removed
+// until it is done. A create makes one object; of several, all but one were kept
+// when their resource left the stack, and it cannot be told which.
 func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
 	for n := 1; ; n++ {
 		made, err := k.made(ctx, r, p)
-		if err != nil {
+		switch {
+		case errors.Is(err, errNowhere):
+			return nil
+		case err != nil:
 			return err
-		}
-		for _, o := range made {
-			id, _ := k.show(o)
-			if err := k.remove(ctx, r, id, p); err != nil {
-				return err
+		case len(made) > 1:
+			var ids []string
+			for _, o := range made[:min(len(made), named)] {
+				id, _ := k.show(o)
+				ids = append(ids, id)
+			}
+			return ipam.Errorf(ipam.CodeIncorrectState, "The create was cancelled. What it made is one of %s, which all have the tags of this resource; the others were kept when it left the stack before. Delete what is not to stay and continue the roll-back without this resource.", strings.Join(ids, ", "))
+		case len(made) == 1:
+			id, _ := k.show(made[0])
+			if err = unlessGone(k.remove(ctx, r, id, p)); err == nil {
+				return nil
 			}
 		}
-		if len(made) > 0 || n == looks || r.h.o.Sleep(ctx, pollWait) != nil {
-			return nil //nolint:nilerr // no time is left to look again
+		if n == looks || r.h.o.Sleep(ctx, pollWait) != nil {
+			return err
 		}
 	}
 }

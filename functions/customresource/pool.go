@@ -89,6 +89,21 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 		return m
 	},
 	modify: modifyPool,
+	made: func(ctx context.Context, r *request, _ *poolProperties) (made []*types.IpamPool, err error) {
+		in := &ec2.DescribeIpamPoolsInput{Filters: r.tagFilters()}
+		for {
+			out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", in)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range out.IpamPools {
+				made = append(made, &o)
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				return made, nil
+			}
+		}
+	},
 	remove: removePool,
 	show: func(o *types.IpamPool) (string, map[string]any) {
 		return *o.IpamPoolId, map[string]any{
@@ -120,7 +135,7 @@ func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPo
 		PublicIpSource:                 types.IpamPoolPublicIpSource(p.PublicIPSource),
 		PubliclyAdvertisable:           p.PubliclyAdvertisable,
 		SourceIpamPoolId:               some(p.pool),
-		TagSpecifications:              tagSpecifications(types.ResourceTypeIpamPool, p.Tags),
+		TagSpecifications:              r.tagSpecifications(types.ResourceTypeIpamPool, p.Tags),
 	}
 	if p.IpamScopeID == "" {
 		in.IpamScopeId = &p.scope

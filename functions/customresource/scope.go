@@ -40,7 +40,7 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 			Description:                    some(p.Description),
 			ExternalAuthorityConfiguration: p.authority(),
 			IpamId:                         &p.IpamID,
-			TagSpecifications:              tagSpecifications(types.ResourceTypeIpamScope, p.Tags),
+			TagSpecifications:              r.tagSpecifications(types.ResourceTypeIpamScope, p.Tags),
 		})
 		if err != nil {
 			return nil, err
@@ -75,6 +75,21 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 			return nil, err
 		}
 		return found(findScope(ctx, r, *o.IpamScopeId))
+	},
+	made: func(ctx context.Context, r *request, _ *scopeProperties) (made []*types.IpamScope, err error) {
+		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters()}
+		for {
+			out, err := call[ec2.DescribeIpamScopesOutput](ctx, r, "DescribeIpamScopes", in)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range out.IpamScopes {
+				made = append(made, &o)
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				return made, nil
+			}
+		}
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *scopeProperties) error {
 		if ipam.IDKindOf(id) != ipam.IDScope {
