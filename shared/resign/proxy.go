@@ -68,7 +68,7 @@ func New(c Config) (*Proxy, error) {
 		c.Region = client.APIRegion(c.Endpoint)
 	}
 	if !ipam.IsRegion(c.Region) {
-		return nil, fmt.Errorf("give the API's Region: the endpoint %s does not tell it, and %q is none", c.Endpoint, c.Region)
+		return nil, fmt.Errorf("give the API's Region with -region: the endpoint %s does not tell it, and %q is none", c.Endpoint, c.Region)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -106,7 +106,7 @@ func TestDoesNotStart(t *testing.T) {
 		{"an argument too many", "AKIDOWN", "-endpoint " + endpoint + " x", misused, "-h"},
 		{"a flag that it has not", "AKIDOWN", "-port 1", misused, "-port"},
 		{"an address that others reach", "AKIDOWN", "-endpoint " + endpoint + " -listen 0.0.0.0:0", failed, "loopback"},
-		{"a Region that nothing tells", "AKIDOWN", "-endpoint https://ipam.example.com", failed, "Region"},
+		{"a Region that nothing tells", "AKIDOWN", "-endpoint https://ipam.example.com", failed, "-region"},
 		{"no credentials", "", "-endpoint " + endpoint, failed, "no credentials"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
