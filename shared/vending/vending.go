@@ -4,12 +4,14 @@ package vending
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/cadastre-ipam/cadastre/shared/assume"
@@ -56,7 +58,9 @@ func New(cfg aws.Config, role string) *Vending {
 // The client tries once. The calls that make something have no client token, so
 // one that is sent again behind a lost answer makes a second VPC. A call ends
 // while the caller has time left to record it; its error is EC2's own, a
-// smithy.APIError, or of a call of which nobody knows what became.
+// smithy.APIError, or of a call of which nobody knows what became. Where EC2 says
+// that the role may not make it, or that its session is none, the next client
+// assumes the role anew.
 func (v *Vending) EC2(ctx context.Context, account, region, principal string) (*ec2.Client, error) {
 	cfg, err := v.role.Config(ctx, account, region, Session(principal))
 	if err != nil {
@@ -65,9 +69,29 @@ func (v *Vending) EC2(ctx context.Context, account, region, principal string) (*
 	return ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.Retryer = aws.NopRetryer{}
 		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
-			return s.Initialize.Add(middleware.InitializeMiddlewareFunc("CadastreDeadline", timed), middleware.Before)
+			return errors.Join(
+				s.Initialize.Add(middleware.InitializeMiddlewareFunc("CadastreDeadline", timed), middleware.Before),
+				s.Initialize.Add(middleware.InitializeMiddlewareFunc("CadastreSession", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+					out, metadata, err := next.HandleInitialize(ctx, in)
+					if e, ok := errors.AsType[smithy.APIError](err); ok && ofSession[e.ErrorCode()] {
+						v.role.Forget(account)
+					}
+					return out, metadata, err
+				}), middleware.Before),
+			)
 		})
 	}), nil
+}
+
+// ofSession are the codes (EC2 API Reference, "Error codes") by which EC2 refuses
+// the session of a role that was made anew since, besides one that may not do what
+// it is asked for.
+var ofSession = map[string]bool{
+	"AuthFailure":           true,
+	"ExpiredToken":          true,
+	"InvalidClientTokenId":  true,
+	"RequestExpired":        true,
+	"UnauthorizedOperation": true,
 }
 
 func timed(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {

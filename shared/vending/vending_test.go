@@ -224,6 +224,35 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 	client(t, v, member, "us-east-1", alice)
 }
 
+// The session of a role that was made anew is none of the new role's; nor need a
+// repaired one be waited for.
+func TestSessionThatIsRefusedIsReplaced(t *testing.T) {
+	for code, assumed := range map[string]int{
+		"AuthFailure": 2, "ExpiredToken": 2, "InvalidClientTokenId": 2, "RequestExpired": 2, "UnauthorizedOperation": 2,
+		"InvalidVpcID.NotFound": 1, "VpcLimitExceeded": 1, "RequestLimitExceeded": 1, "InternalError": 1, "hang up": 1,
+	} {
+		for name, call := range calls {
+			s := &service{}
+			v := s.start(t)
+			client(t, v, "777788889999", "us-east-1", "arn:aws:iam::777788889999:user/bob")
+			s.sessions = nil
+			refused := client(t, v, member, "us-east-1", alice)
+			s.fail = func(action string) string { return map[bool]string{true: code}[action == name] }
+			if err := call(t.Context(), refused); err == nil {
+				t.Errorf("%s, %s: no error", name, code)
+			}
+			s.fail = nil
+			if err := call(t.Context(), client(t, v, member, "us-east-1", alice)); err != nil {
+				t.Errorf("%s after %s: %v", name, code, err)
+			}
+			client(t, v, "777788889999", "us-east-1", "arn:aws:iam::777788889999:user/bob")
+			if len(s.sessions) != assumed {
+				t.Errorf("%s, %s: sessions %q, want %d", name, code, s.sessions, assumed)
+			}
+		}
+	}
+}
+
 // A call ends in time for what became of it to be recorded.
 func TestCallsEndBeforeTheirCaller(t *testing.T) {
 	s := &service{fail: func(action string) string { return map[bool]string{true: "wait"}[action == "CreateVpc"] }}
