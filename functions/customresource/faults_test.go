@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
@@ -565,7 +566,9 @@ func (c waiting) Call(ctx context.Context, operation string, in any) (any, error
 }
 
 // An answer comes before the invocation's end, and what was begun is undone.
-func TestDeadline(t *testing.T) {
+func TestDeadline(t *testing.T) { synctest.Test(t, testDeadline) }
+
+func testDeadline(t *testing.T) {
 	w := newWorld(t)
 	scope, top := w.network()
 	before := w.content()
@@ -580,8 +583,8 @@ func TestDeadline(t *testing.T) {
 		{"DescribeIpamPools", "Custom::IpamAllocation", properties{"IpamPoolSelector": properties{"Locale": "None"}, "NetmaskLength": 24}, nothing},
 	} {
 		w.use(waiting{caller, c.on})
-		w.h.o.Reserve, w.h.o.Sleep = 100*time.Millisecond, sleep
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		w.h.o.Sleep = sleep
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		if err := w.h.Handle(ctx, w.event(cfn.RequestCreate, c.kind, "X", c.p)); err != nil || ctx.Err() != nil {
 			t.Errorf("%s hangs: %v, %v", c.on, err, ctx.Err())
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -82,6 +83,13 @@ func (s *service) hear(action, how string) string {
 		return ""
 	}
 	return s.fail(action)
+}
+
+// set has calls fail from now on.
+func (s *service) set(fail func(string) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
 }
 
 // calls returns what it was asked so far.
@@ -235,42 +243,69 @@ func TestSessionThatIsRefusedIsReplaced(t *testing.T) {
 			s := &service{}
 			v := s.start(t)
 			client(t, v, "777788889999", "us-east-1", "arn:aws:iam::777788889999:user/bob")
-			s.sessions = nil
 			refused := client(t, v, member, "us-east-1", alice)
-			s.fail = func(action string) string { return map[bool]string{true: code}[action == name] }
+			s.set(func(action string) string { return map[bool]string{true: code}[action == name] })
 			if err := call(t.Context(), refused); err == nil {
 				t.Errorf("%s, %s: no error", name, code)
 			}
-			s.fail = nil
+			s.set(nil)
 			if err := call(t.Context(), client(t, v, member, "us-east-1", alice)); err != nil {
 				t.Errorf("%s after %s: %v", name, code, err)
 			}
 			client(t, v, "777788889999", "us-east-1", "arn:aws:iam::777788889999:user/bob")
-			if len(s.sessions) != assumed {
-				t.Errorf("%s, %s: sessions %q, want %d", name, code, s.sessions, assumed)
+			asked := 0
+			for _, c := range s.calls() {
+				if strings.HasPrefix(c, "AssumeRole ") {
+					asked++
+				}
+			}
+			if asked != 1+assumed { // one is the other account's
+				t.Errorf("%s, %s: asked %q, want %d sessions", name, code, s.calls(), 1+assumed)
 			}
 		}
 	}
 }
 
+// here calls the service without a network, which a bubble's clock does not wait for.
+type here struct{ *service }
+
+func (h here) Do(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result(), r.Context().Err()
+}
+
 // A call ends in time for what became of it to be recorded.
 func TestCallsEndBeforeTheirCaller(t *testing.T) {
-	s := &service{fail: func(action string) string { return map[bool]string{true: "wait"}[action == "CreateVpc"] }}
-	c := client(t, s.start(t), member, "us-east-1", alice)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+300*time.Millisecond)
-	defer cancel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{fail: func(action string) string { return map[bool]string{true: "wait"}[action == "CreateVpc"] }}
+		c := client(t, vending.New(aws.Config{
+			Region: "us-east-1", HTTPClient: here{s}, Credentials: credentials.NewStaticCredentialsProvider("AKIAOWNER", "s", ""),
+		}, vending.DefaultRole), member, "us-east-1", alice)
+		ends(t, s, c, 13*time.Second, 3*time.Second, 2) // AssumeRole is one
+		ends(t, s, c, time.Hour, 20*time.Second, 3)
+		ends(t, s, c, 0, 20*time.Second, 4)
+		ends(t, s, c, 9*time.Second, 0, 4) // there is no time to record it
+	})
+}
+
+// ends checks how long a call takes that EC2 does not answer, whose caller has so
+// much time, or no end of it.
+func ends(t *testing.T, s *service, c *ec2.Client, has, takes time.Duration, asked int) {
+	t.Helper()
+	ctx := t.Context()
+	if has > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, has)
+		defer cancel()
+	}
 	begin := time.Now()
 	err := calls["CreateVpc"](ctx, c)
-	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took > 5*time.Second {
-		t.Errorf("%v after %v", err, took)
+	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took != takes {
+		t.Errorf("of %v: %v after %v, want %v", has, err, took, takes)
 	}
-	if len(s.calls()) != 2 {
-		t.Errorf("asked %q", s.calls())
-	}
-	ctx, cancel = context.WithTimeout(t.Context(), 9*time.Second)
-	defer cancel()
-	if err := calls["CreateVpc"](ctx, c); err == nil || len(s.calls()) != 2 {
-		t.Errorf("without time to record it: %v, and asked %q", err, s.calls())
+	if len(s.calls()) != asked {
+		t.Errorf("of %v: asked %q", has, s.calls())
 	}
 }
 
