@@ -97,7 +97,7 @@ func isNotFound(err error) bool {
 
 // DeletePool ends a pool. One with CIDRs or child pools is refused, except
 // with cascade: then it goes to delete-in-progress, and RunWork releases what
-// it holds, from the bottom up.
+// it holds, from the bottom up. Space on lease has it stay until discovery has looked.
 func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may func(*ipam.Pool) error) (*ipam.Pool, error) {
 	var o *ipam.Pool
 	state := ipam.StateDeleteComplete
@@ -326,9 +326,9 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	what, id, _ := strings.Cut(sk, "#")
 	switch what {
 	case "delete-pool":
-		return s.runDeletePool(ctx, id)
+		return orWaits(s.runDeletePool(ctx, id))
 	case "delete-ipam":
-		return s.runDeleteIPAM(ctx, id)
+		return orWaits(s.runDeleteIPAM(ctx, id))
 	case purgeWork:
 		return s.runPurge(ctx, id)
 	case liveWork:
@@ -428,6 +428,19 @@ func absentOrSame(i Item) Cond {
 // requests already under way can add any.
 const rounds = 3
 
+// errLeased says that a pool cannot go yet, because of space on lease.
+var errLeased = errors.New("space is on lease")
+
+// orWaits is the outcome of work that is done as far as it may be now: its note
+// stays, and there is nothing to be tried again soon.
+func orWaits(err error) error {
+	if errors.Is(err, errLeased) {
+		return nil
+	}
+	return err
+}
+
+// runDeletePool returns errLeased once nothing but leases keeps the pool.
 func (s *Store) runDeletePool(ctx context.Context, id string) error {
 	for range rounds {
 		o, err := one(ctx, s.Pools, id)
@@ -463,8 +476,10 @@ func (s *Store) runDeletePool(ctx context.Context, id string) error {
 }
 
 // emptyPool deletes a pool's children, releases its allocations and
-// deprovisions its CIDRs, as far as nothing races with it.
+// deprovisions its CIDRs, as far as nothing races with it. It returns errLeased if
+// that left leases, here or below.
 func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
+	var waits error
 	anyone := func(*ipam.Pool) error { return nil }
 	if o.ChildCount > 0 {
 		pools, err := s.OwnedPools(ctx, o.Owner)
@@ -478,12 +493,16 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 			if _, err := s.DeletePool(ctx, child.ID, true, anyone); err != nil && !isNotFound(err) {
 				return err
 			}
-			if err := s.runDeletePool(ctx, child.ID); err != nil {
+			if err := s.runDeletePool(ctx, child.ID); errors.Is(err, errLeased) {
+				waits = err
+			} else if err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.releaseAll(ctx, o); err != nil {
+	if err := s.releaseAll(ctx, o); errors.Is(err, errLeased) {
+		waits = err
+	} else if err != nil {
 		return err
 	}
 	cidrs, err := s.poolCIDRs(ctx, o.ID)
@@ -498,11 +517,14 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 			return err // and not that another run of the work was quicker
 		}
 	}
-	return nil
+	return waits
 }
 
-// releaseAll gives every taken block of a pool back but those of child pools.
+// releaseAll gives every taken block of a pool back but those of child pools, and
+// those on lease as long as the resource that EC2 was asked for may live there
+// unseen: of these, errLeased tells.
 func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
+	var waits error
 	space := pool.Space()
 	q := Query{PK: takenPK(space)}
 	for {
@@ -520,14 +542,20 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
 			case ipam.KindSplit:
 				err = s.mergeSplit(ctx, space, t)
 			default:
-				err = s.releaseBlock(ctx, pool, t)
+				err = s.orLeased(ctx, pool, t)
+				if err == nil {
+					err = s.releaseBlock(ctx, pool, t)
+				}
+			}
+			if errors.Is(err, errLeased) {
+				waits, err = err, nil
 			}
 			if err != nil {
 				return err
 			}
 		}
 		if next == "" {
-			return nil
+			return waits
 		}
 		q.After = next
 	}
@@ -608,10 +636,16 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		var waits error
 		for _, p := range pools {
-			if err := s.runDeletePool(ctx, p.ID); err != nil {
+			if err := s.runDeletePool(ctx, p.ID); errors.Is(err, errLeased) {
+				waits = err
+			} else if err != nil {
 				return err
 			}
+		}
+		if waits != nil {
+			return waits // and its scopes stand, for what is seen in the meantime
 		}
 		for _, scope := range scopes {
 			if scope.Default {

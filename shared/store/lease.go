@@ -127,11 +127,28 @@ func (s *Store) releasable(ctx context.Context, pool *ipam.Pool, t ipam.Taken) e
 	case t.Lease > s.now():
 		return ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: EC2 is being asked for the resource. It goes by itself once discovery has looked and found none.", t.AllocationID, t.Kind)
 	}
-	looks, looked, err := s.lookedAt(ctx, pool.IPAM, t)
-	if err == nil && looks && !looked {
+	err := s.orLeased(ctx, pool, t)
+	if errors.Is(err, errLeased) {
 		err = ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: discovery has not looked at account %s in %s since EC2 was asked for the resource. GetIpamDiscoveredAccounts tells why; once it has looked and found none, the allocation goes by itself.", t.AllocationID, t.Kind, t.Owner, t.ResourceRegion)
 	}
 	return err // nil where nobody looks: then whoever took it knows best
+}
+
+// orLeased returns errLeased of a block on lease that is not to be given back for
+// nothing else than that nobody has seen its resource: EC2 may still be asked for
+// it, or it may live where nobody has looked since.
+func (s *Store) orLeased(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
+	switch {
+	case t.Lease == 0:
+		return nil
+	case t.Lease > s.now():
+		return errLeased
+	}
+	looks, looked, err := s.lookedAt(ctx, pool.IPAM, t)
+	if err == nil && looks && !looked {
+		err = errLeased
+	}
+	return err
 }
 
 // bindLease makes a block on lease the allocation of the resource that was seen to

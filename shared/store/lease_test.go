@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -285,20 +286,98 @@ func TestLeaseUnderRules(t *testing.T) {
 	}
 }
 
-// The whole pool goes, leases and all.
+// A cascading delete waits for the leases: until EC2 cannot be asked any more and
+// discovery has looked, nobody else gets their space. All else goes at once.
 func TestEndOfAPoolWithLeases(t *testing.T) {
+	for name, end := range map[string]func(l *landscape, source, child *ipam.Pool) string{
+		"the pool": func(l *landscape, _, child *ipam.Pool) string {
+			_, err := l.store.DeletePool(l.Context(), child.ID, true, anyone)
+			l.must(err)
+			return child.ID
+		},
+		"the pool above": func(l *landscape, source, _ *ipam.Pool) string {
+			_, err := l.store.DeletePool(l.Context(), source.ID, true, anyone)
+			l.must(err)
+			return source.ID
+		},
+		"the IPAM": func(l *landscape, _, _ *ipam.Pool) string {
+			_, err := l.store.DeleteIPAM(l.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
+			l.must(err)
+			return l.ipam.ID
+		},
+	} {
+		for _, seen := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, seen %t", name, seen), func(t *testing.T) {
+				l := newLandscape(t)
+				source := l.pool("", false)
+				l.provision(source, "10.0.0.0/15")
+				child, beside := l.pool(source.ID, false), l.pool(source.ID, false)
+				l.provision(child, "10.0.0.0/16")
+				l.provision(beside, "10.1.0.0/16")
+				l.lease(child, 20)
+				bound := l.lease(child, 20)
+				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+				_, err := l.allocate(tenant, child, 20, "")
+				l.must(err)
+				ended := end(l, source, child)
+				waits := func(when string, leases int) {
+					t.Helper()
+					l.settled()
+					if got := l.allocations(child); strings.Count(got, "vpc") != leases || strings.Contains(got, "custom") {
+						t.Errorf("%s: %q is left", when, got)
+					}
+					for _, c := range must(l.store.PoolCIDRs(t.Context(), child.ID))(t) {
+						if !strings.Contains(c.Failure, "10.0.0.0/20") && !strings.Contains(c.Failure, "10.0.16.0/20") || !strings.Contains(c.Failure, "once discovery has looked at account "+tenant+" in eu-west-1 after ") {
+							t.Errorf("%s: %s is %s: %s", when, c.CIDR, c.State, c.Failure)
+						}
+					}
+				}
+				waits("at once", 2)
+				if left, err := l.store.Pools(t.Context(), []string{beside.ID}); err == nil && len(left) > 0 && ended != child.ID {
+					t.Error("the pool beside it waits, too")
+				}
+				if ended == child.ID {
+					if a, err := l.allocate(watcher, source, 0, bound.CIDR.String()); err == nil {
+						t.Errorf("%s has two owners", a.CIDR)
+					}
+				}
+				l.now = l.now.Add(16 * time.Minute)
+				waits("before discovery has looked", 2)
+				if seen {
+					l.observe(vpc("vpc-1", bound.CIDR.String()))
+				}
+				l.looked()
+				l.settled()
+				if left, err := l.store.Pools(t.Context(), []string{child.ID}); err == nil && len(left) > 0 {
+					t.Errorf("after it has looked: %+v with %q", left[0], l.allocations(child))
+				}
+				if ended == child.ID {
+					if a, err := l.allocate(watcher, source, 0, bound.CIDR.String()); (err == nil) == seen {
+						t.Errorf("behind the pool's end: %v, %v", a, err)
+					}
+				}
+				l.must(l.store.EndLease(t.Context(), bound))
+				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+				l.settled()
+			})
+		}
+	}
+}
+
+// EC2 refuses while the pool is being deleted: then nothing is to be waited for.
+func TestEndOfALeaseInAPoolThatEnds(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
-	l.lease(p, 20)
-	bound := l.lease(p, 20)
-	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	a := l.lease(p, 20)
 	_, err := l.store.DeletePool(t.Context(), p.ID, true, anyone)
 	l.must(err)
 	l.settled()
-	l.must(l.store.EndLease(t.Context(), bound))
-	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.must(l.store.EndLease(t.Context(), a))
 	l.settled()
+	if left, err := l.store.Pools(t.Context(), []string{p.ID}); err == nil && len(left) > 0 {
+		t.Errorf("%+v is left", left[0])
+	}
 }
 
 // Two leases of one CIDR in two scopes: each VPC stands in the scope of its own.

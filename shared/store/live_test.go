@@ -155,18 +155,24 @@ func (l *landscape) vanish(r ipam.Resource) {
 	}
 }
 
-// work does all the work that there is. A lease's note stays until that ends.
+// work does all the work that there is. A lease's note stays until that ends, and
+// so do those of the deletes that wait for it.
 func (l *landscape) work() {
 	l.Helper()
+	var before []string
 	for range 5 {
 		work, err := l.store.PendingWork(context.Background(), l.now.Add(time.Hour))
 		l.must(err)
-		if !slices.ContainsFunc(work, func(sk string) bool { return !strings.HasPrefix(sk, "lease#") }) {
+		waits := slices.ContainsFunc(work, func(sk string) bool { return strings.HasPrefix(sk, "lease#") })
+		if !slices.ContainsFunc(work, func(sk string) bool {
+			return !strings.HasPrefix(sk, "lease#") && (!waits || !slices.Contains(before, sk))
+		}) {
 			for _, sk := range work {
 				l.must(l.store.RunWork(context.Background(), sk))
 			}
 			return
 		}
+		before = slices.DeleteFunc(slices.Clone(work), func(sk string) bool { return !strings.HasPrefix(sk, "delete-") })
 		for _, sk := range work {
 			if err := l.store.RunWork(context.Background(), sk); !errors.Is(err, store.ErrWorkRemains) {
 				l.must(err)

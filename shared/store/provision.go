@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -461,6 +462,10 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []Write {
 	case ipam.KindSplit:
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
 	default: // a custom allocation
+	}
+	if by.Lease != 0 {
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s: unless EC2 refuses that, it is kept until it is seen, or else once discovery has looked at account %s in %s after %s (GetIpamDiscoveredAccounts) and found none. Deprovision again then.",
+			by.CIDR, usedBy(by), by.Owner, by.ResourceRegion, time.Unix(by.Lease, 0).UTC().Format(time.RFC3339))
 	}
 	if before == cidr.State && cidr.Failure == why {
 		return nil
