@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -111,6 +112,9 @@ func (h *Handler) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// In another order each time: else what stands first and never ends in time would
+	// keep the rest from ever being begun.
+	rand.Shuffle(len(work), func(i, j int) { work[i], work[j] = work[j], work[i] })
 	failed := make([]error, len(work))
 	var g errgroup.Group
 	g.SetLimit(sideBySide)

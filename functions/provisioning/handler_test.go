@@ -51,7 +51,7 @@ func (f *fake) PendingWork(_ context.Context, olderThan time.Time) ([]string, er
 	if f.pending == nil {
 		return nil, errors.New("the table is away")
 	}
-	return f.pending, nil
+	return slices.Clone(f.pending), nil
 }
 
 var (
@@ -174,6 +174,36 @@ func TestSweep(t *testing.T) {
 	if _, err := New(&fake{pending: pending}, discard).Handle(t.Context(), Event{}); err == nil {
 		t.Error("an event of another kind is no error")
 	}
+}
+
+// Work that takes all the time that there is, each time, as much of it as is run at
+// once, does not keep up the rest for ever.
+func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := map[string]bool{}
+		f := &fake{run: func(ctx context.Context, sk string) error {
+			if strings.HasPrefix(sk, "endless#") {
+				<-ctx.Done()
+			} else if ctx.Err() == nil {
+				done[sk] = true // only one at a time is not endless
+			}
+			return ctx.Err()
+		}}
+		for i := range sideBySide {
+			f.pending = append(f.pending, fmt.Sprintf("endless#%d", i))
+		}
+		f.pending = append(f.pending, "last#1")
+		for range 100 { // each time it is too late for the last in one case of nine
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+			if _, err := New(f, discard).Handle(ctx, Event{Sweep: true}); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+		if !done["last#1"] {
+			t.Error("the last was never begun in time")
+		}
+	})
 }
 
 // Work that does not end in time stops while there still is time to say so, and
