@@ -97,7 +97,8 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 }
 
 // decideAllocate chooses the block, want.CIDR, of a request that was not
-// carried out yet, and returns the writes that take it; none for a preview.
+// carried out yet, and returns the writes that take it; none for a preview. What it
+// finds in want.CIDR is the choice of an earlier try.
 func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]Write, error) {
 	item, ok := snap.items[PoolKey(q.Pool)]
 	if !ok {
@@ -114,7 +115,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool}
+	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool, before: want.CIDR}
 	t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
 	if q.For != nil {
 		if err := pool.CheckResource(q.For); err != nil {
@@ -186,6 +187,9 @@ func (s *Store) pick(ctx context.Context, t taking, snap snapshot) (from holding
 	if t.want.CIDR.IsValid() {
 		from, err = s.holder(ctx, t, snap.items)
 		return from, t.want.CIDR, err
+	}
+	if from.split, err = s.begun(ctx, t); from.split != nil || err != nil {
+		return from, t.before, err
 	}
 	if !snap.queried {
 		if snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t)); err != nil {

@@ -35,6 +35,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
 	scope := ""             // of a CIDR that is pending
+	var before netip.Prefix // what an earlier try chose
 	var planning *ipam.Pool // that it is provisioned to
 	made := func(t Token) Key { return AllocationKey(s.derive(ipam.IDAllocation, t)) }
 	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
@@ -64,7 +65,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			scope, planning = pool.Scope, pool
 			return s.plan(ctx, pool, wish.CIDR, cidr, record)
 		}
-		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1}
+		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1, before: before}
 		if pool.SourcePool == "" {
 			t.name = pool.Scope
 		} else {
@@ -94,6 +95,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		if err != nil {
 			return nil, err
 		}
+		before = chosen
 		want := ipam.Taken{
 			CIDR:           chosen,
 			AllocationID:   cidr.AllocationID,

@@ -20,6 +20,9 @@ type taking struct {
 	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
 	alone bool   // choose as a writer does that nobody contends with, and write nothing: a preview
 
+	// before is what an earlier try of the request chose for a length, if one did.
+	before netip.Prefix
+
 	// may lets a certain CIDR be had although there is a hold in the way, for
 	// what lives in it, or says what is in the way; nil in a scope, which has no
 	// holds. scope and owner are the space's.
@@ -143,7 +146,7 @@ func (s *Store) holder(ctx context.Context, t taking, read map[Key]Item) (holdin
 	if err != nil {
 		return holding{}, err
 	}
-	if ok && by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(cidr, by.CIDR) && by.Seen == "" {
+	if ok && goesOn(t, by, cidr) {
 		return holding{split: &by}, nil
 	}
 	if ok && by.Kind == ipam.KindHold && t.may != nil {
@@ -168,6 +171,27 @@ func (s *Store) holder(ctx context.Context, t taking, read map[Key]Item) (holdin
 		}
 	}
 	return holding{}, ipam.OutsideOf(cidr, t.name)
+}
+
+// begun returns the split that an earlier try of the request left on its way to
+// t.before, nil if there is none to go on from: to choose again would leave the split
+// to the reconciler, and might give another CIDR.
+func (s *Store) begun(ctx context.Context, t taking) (*ipam.Taken, error) {
+	p := t.before
+	if !p.IsValid() || p.Bits() != t.want.Length || !t.want.Filter.Admits(p) || p.Bits()+2 <= s.o.Room { // the last: it takes no split
+		return nil, nil
+	}
+	by, ok, err := s.blocker(ctx, t.space, p)
+	if err != nil || !ok || !goesOn(t, by, p) {
+		return nil, err
+	}
+	return &by, nil
+}
+
+// goesOn reports whether a block is a split that the request of t left on its way to
+// p, and in which nobody was found to live since.
+func goesOn(t taking, by ipam.Taken, p netip.Prefix) bool {
+	return by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(p, by.CIDR) && by.Seen == ""
 }
 
 // holdOf makes the hold that is in the way of a certain CIDR one of just that

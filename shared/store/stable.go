@@ -39,6 +39,11 @@ func (s *Store) pickStable(ctx context.Context, t taking, snap snapshot, q Alloc
 			return holding{free: free}, last, err
 		}
 	}
+	at := t
+	at.before = last // by an earlier try, or by one of another time that the request was sent
+	if split, err := s.begun(ctx, at); split != nil || err != nil {
+		return holding{split: split}, last, err
+	}
 	return s.pick(ctx, t, snap)
 }
 
