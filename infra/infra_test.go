@@ -593,10 +593,14 @@ func TestAlarms(t *testing.T) {
 	for _, d := range []template{plain().service, plain().watch} {
 		for _, id := range d.ids("AWS::CloudWatch::Alarm") {
 			p := d.Resources[id].Properties
-			diff(t, any("GreaterThanOrEqualToThreshold"), p["ComparisonOperator"])
-			diff(t, any("notBreaching"), p["TreatMissingData"])
-			rows += fmt.Sprintf("| `%s` | %s %s, %s in %v min | ≥ %v, %v in a row | %s |\n", strings.TrimPrefix(id[:len(id)-8], "Alarms"),
-				p["Namespace"], p["MetricName"], p["Statistic"], p["Period"].(float64)/60, p["Threshold"], p["EvaluationPeriods"], p["AlarmDescription"])
+			sign := "≥"
+			if p["Statistic"] == "SampleCount" { // what has to come
+				sign = "<"
+			}
+			diff(t, any(map[string]string{"≥": "GreaterThanOrEqualToThreshold", "<": "LessThanThreshold"}[sign]), p["ComparisonOperator"])
+			diff(t, any(map[string]string{"≥": "notBreaching", "<": "breaching"}[sign]), p["TreatMissingData"])
+			rows += fmt.Sprintf("| `%s` | %s %s, %s in %v min | %s %v, %v in a row | %s |\n", strings.TrimPrefix(id[:len(id)-8], "Alarms"),
+				p["Namespace"], p["MetricName"], p["Statistic"], p["Period"].(float64)/60, sign, p["Threshold"], p["EvaluationPeriods"], p["AlarmDescription"])
 		}
 	}
 	readme(t, "alarms", rows)

@@ -405,6 +405,8 @@ func TestWatchAlarms(t *testing.T) {
 		queue, _ := d.one(t, "AWS::SQS::Queue", name+"Queue")
 		want[name+"Backlog"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
+	want["ComplianceStopped"] = object{"Operation": telemetry.DispatchScans}
+	want["DiscoveryStopped"] = object{"Operation": telemetry.DispatchDiscovery}
 	for _, g := range []*telemetry.Group{telemetry.Totals, telemetry.Discoveries} {
 		for _, m := range g.Metrics {
 			want[m.Name] = object{}
@@ -425,8 +427,8 @@ func TestWatchAlarms(t *testing.T) {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Threshold"])
 	}
-	// They bear a scan or a run that is late.
-	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "UnheldResourceCidrsTotal": 1800, "DiscoveryFailures": 4800} {
+	// They bear a scan or a run that is late, and look for each that is due.
+	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "UnheldResourceCidrsTotal": 1800, "DiscoveryFailures": 4800, "ComplianceStopped": 900, "DiscoveryStopped": 2400} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Period"])
 	}

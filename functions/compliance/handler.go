@@ -110,7 +110,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	case len(e.Records) > 0:
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
 	case e.Dispatch:
-		return events.SQSEventResponse{}, h.log(ctx, "dispatch", "", h.dispatch)
+		return events.SQSEventResponse{}, h.log(ctx, telemetry.DispatchScans, "", h.dispatch)
 	}
 	return events.SQSEventResponse{}, errors.New(`the event is neither a batch of the queue nor {"dispatch": true}`)
 }

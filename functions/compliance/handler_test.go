@@ -540,6 +540,9 @@ func TestDispatch(t *testing.T) {
 		want = append(want, fmt.Sprintf(`{"scope":%q,"family":"ipv4"}`, scope), fmt.Sprintf(`{"scope":%q,"family":"ipv6"}`, scope))
 	}
 	w.invoke(t.Context(), w.store, Event{Dispatch: true})
+	if !strings.Contains(w.logs.String(), `"Operation":"dispatch-scans"`) { // an alarm waits for it
+		t.Errorf("the record is %s", &w.logs)
+	}
 	slices.Sort(want)
 	if got := slices.Sorted(slices.Values(w.sent)); !slices.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)

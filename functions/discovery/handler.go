@@ -147,7 +147,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 		t := task{Account: e.AccountID, Region: e.Region}
 		return events.SQSEventResponse{}, h.log(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
 	case e.Dispatch:
-		return events.SQSEventResponse{}, h.log(ctx, "dispatch", task{}, h.dispatch)
+		return events.SQSEventResponse{}, h.log(ctx, telemetry.DispatchDiscovery, task{}, h.dispatch)
 	}
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
 }

@@ -683,7 +683,7 @@ func TestLogRecords(t *testing.T) {
 		{"an event that is not watched", func(w *world) { w.event(memberA, "CreateRouteTable", `{}`, `{}`) },
 			map[string]any{"level": "INFO", "Operation": "event", "Outcome": "ok", "ignored": "the call is not watched"}, nil},
 		{"a dispatch", func(w *world) { w.handler().Handle(context.Background(), Event{Dispatch: true}) },
-			map[string]any{"level": "INFO", "Operation": "dispatch", "Outcome": "ok", "sent": 6.0}, nil},
+			map[string]any{"level": "INFO", "Operation": "dispatch-discovery", "Outcome": "ok", "sent": 6.0}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -28,6 +28,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 // scanMinutes is the time between scans of every scope.
@@ -126,6 +127,8 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	a.Function("Requests", requests)
 	a.Backlog("Compliance", compliance.Queue, scanMinutes)
 	a.Backlog("Discovery", discovery.Queue, props.DiscoveryMinutes)
+	a.Schedule("Compliance", telemetry.DispatchScans, scanMinutes)
+	a.Schedule("Discovery", telemetry.DispatchDiscovery, props.DiscoveryMinutes)
 	a.DeadLetters("Compliance", compliance.DeadLetters)
 	a.DeadLetters("Discovery", discovery.DeadLetters)
 	a.DeadLetters("History", given)

@@ -29,6 +29,13 @@ const (
 	Remains = "remains" // a part of it is left for the next try
 )
 
+// The names of what schedules have done. There are alarms on each that does not
+// come any more.
+const (
+	DispatchDiscovery = "dispatch-discovery"
+	DispatchScans     = "dispatch-scans"
+)
+
 // Unknown stands for the name of an operation that there is not. What a caller
 // writes never becomes a dimension: each value of one is a metric to be paid.
 const Unknown = "Unknown"

@@ -81,10 +81,13 @@ type alarm struct {
 }
 
 func (a *Alarms) add(x alarm) {
+	a.addIf(x, awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD, awscloudwatch.TreatMissingData_NOT_BREACHING)
+}
+
+func (a *Alarms) addIf(x alarm, bad awscloudwatch.ComparisonOperator, missing awscloudwatch.TreatMissingData) {
 	made := awscloudwatch.NewAlarm(a.scope, &x.id, &awscloudwatch.AlarmProps{
 		AlarmDescription: &x.description, Metric: x.metric, Threshold: &x.threshold, EvaluationPeriods: &x.periods,
-		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+		ComparisonOperator: bad, TreatMissingData: missing,
 	})
 	if len(a.actions) > 0 {
 		made.AddAlarmAction(a.actions...)
@@ -124,6 +127,17 @@ func (a *Alarms) DeadLetters(name string, queue awssqs.Queue) {
 func (a *Alarms) Backlog(name string, queue awssqs.Queue, everyMinutes float64) {
 	age := awscdk.Duration_Minutes(&everyMinutes).ToSeconds(nil)
 	a.add(alarm{name + "Backlog", "Work comes faster than it is done; the queue grows.", queue.MetricApproximateAgeOfOldestMessage(statistic("Maximum")), *age, 2})
+}
+
+// Schedule adds the alarm <name>Stopped, on an operation that a schedule has done
+// every so many minutes, be it with an error. A period without data is a bad one.
+func (a *Alarms) Schedule(name, operation string, everyMinutes float64) {
+	metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String(telemetry.Namespace), MetricName: jsii.String(telemetry.Duration), Statistic: jsii.String("SampleCount"),
+		Period: awscdk.Duration_Minutes(&everyMinutes), DimensionsMap: &map[string]*string{telemetry.Operation: &operation},
+	})
+	a.addIf(alarm{name + "Stopped", "The schedule does not invoke the function any more; see whether it is disabled.", metric, 1, 3},
+		awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD, awscloudwatch.TreatMissingData_BREACHING)
 }
 
 // Stream adds the alarm <name>StreamAge, on the age of the stream records that the
