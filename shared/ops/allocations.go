@@ -195,7 +195,7 @@ func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocati
 			return nil, err
 		}
 		if in.IpamPoolAllocationId == nil {
-			return o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters)), nil
+			return o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters)).list(), nil
 		}
 		id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
 		if err != nil {
@@ -285,34 +285,28 @@ func (p page) readAhead(filters []types.Filter) int {
 // allocationsOf lists the allocations of a pool by ascending address from
 // behind at, reading about ahead of them at once: all, or only the caller's if
 // the pool is listed by a principal that it is shared with.
-func (o service) allocationsOf(ctx context.Context, at place, ahead int) list[ipam.Allocation] {
+func (o service) allocationsOf(ctx context.Context, at place, ahead int) part[ipam.Allocation] {
 	next := o.store.Allocations
 	if at.via != "" {
 		next = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
 			return o.store.ForeignAllocations(ctx, CallerFrom(ctx).Account, pool, after, limit)
 		}
 	}
-	from := ""
-	if at.cidr.IsValid() {
-		from = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
+	of := part[ipam.Allocation]{
+		none: at.position(),
+		next: func(after string) ([]*ipam.Allocation, string, error) { return next(ctx, at.pool, after, ahead) },
+		at:   func(a *ipam.Allocation) []string { return place{a.Pool, a.CIDR, at.via}.position() },
 	}
-	return read(from, func(after string) ([]*ipam.Allocation, string, error) {
-		return next(ctx, at.pool, after, ahead)
-	}, func(a *ipam.Allocation) []string { return place{a.Pool, a.CIDR, at.via}.position() })
+	if at.cidr.IsValid() {
+		of.after = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
+	}
+	return of
 }
 
 // allAllocations lists the allocations that exist for the caller, by pool, in
 // the order of allPools, and ascending address.
 func (o service) allAllocations(ctx context.Context, after place, ahead int) list[ipam.Allocation] {
-	return func(yield func(entry[ipam.Allocation], error) bool) {
-		rest := func(at place) bool {
-			for e, err := range o.allocationsOf(ctx, at, ahead) {
-				if !yield(e, err) || err != nil {
-					return false
-				}
-			}
-			return true
-		}
+	return chain(func(yield func(part[ipam.Allocation], error) bool) {
 		if after.pool != "" {
 			pools := o.pools()
 			if after.via != "" {
@@ -321,26 +315,32 @@ func (o service) allAllocations(ctx context.Context, after place, ahead int) lis
 			switch _, err := pools.find(ctx, "NextToken", []string{after.pool}); {
 			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since, or not shared any more
 			case err != nil:
-				yield(entry[ipam.Allocation]{}, err)
+				yield(part[ipam.Allocation]{}, err)
 				return
-			case !rest(after):
+			case !yield(o.allocationsOf(ctx, after, ahead), nil):
 				return
 			}
 		}
 		for e, err := range o.allPools(ctx, after.pool, after.via) {
 			if err != nil {
-				yield(entry[ipam.Allocation]{}, err)
+				yield(part[ipam.Allocation]{}, err)
 				return
+			}
+			if e.object.CIDRCount == 0 {
+				continue
 			}
 			at := place{pool: e.object.ID}
 			if len(e.at) > 1 {
 				at.via = e.at[1]
 			}
-			if e.object.CIDRCount > 0 && !rest(at) {
+			of := o.allocationsOf(ctx, at, ahead)
+			at.cidr = e.object.Family.All()
+			of.none = at.position()
+			if !yield(of, nil) {
 				return
 			}
 		}
-	}
+	})
 }
 
 // allocations are allocations that were read by id.
@@ -350,7 +350,7 @@ type allocations []*ipam.Allocation
 func (as allocations) behind(after place) list[ipam.Allocation] {
 	return func(yield func(entry[ipam.Allocation], error) bool) {
 		for _, a := range as {
-			if placeOf(a).compare(after) > 0 && !yield(entry[ipam.Allocation]{a, placeOf(a).position()}, nil) {
+			if placeOf(a).compare(after) > 0 && !yield(entry[ipam.Allocation]{object: a, at: placeOf(a).position()}, nil) {
 				return
 			}
 		}

@@ -1,12 +1,17 @@
 package ops_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
@@ -47,5 +52,96 @@ func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 		if cost.Queries > 6 {
 			t.Errorf("%s of %d takes %d queries", operation(in), many, cost.Queries)
 		}
+	}
+}
+
+// slow is a store.Table of which a query takes a tick.
+type slow struct{ store.Table }
+
+const tick = time.Second
+
+func (s slow) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+	time.Sleep(tick)
+	return s.Table.Query(ctx, q)
+}
+
+// A list that is read part by part, of pools or accounts, does not take as many
+// ticks as there are parts; where the first one fills the page, it reads no others.
+func TestListsReadPartsAtOnce(t *testing.T) {
+	const many = 300
+	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = many })
+	m := w.makeIPAM(ec2.CreateIpamInput{})
+	var pools []string
+	for i := range many {
+		pools = append(pools, w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255)))
+		w.looked(*m.DefaultResourceDiscoveryId, fmt.Sprintf("%012d", i), 1)
+	}
+	slices.Sort(pools)
+	for _, i := range []int{0, 0, 0, many - 1, many - 1} {
+		w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pools[i], NetmaskLength: aws.Int32(28)})
+	}
+	for i, owner := range []int{0, 0, 0, 0, 0, 0, many - 1} {
+		w.plant(*m.DefaultResourceDiscoveryId, 1, ipam.Resource{
+			Type: ipam.ResourceEIP, ID: fmt.Sprintf("eipalloc-%d", i), CIDR: netip.MustParsePrefix("203.0.113.1/32"), Owner: fmt.Sprintf("%012d", owner),
+			Public: &ipam.PublicAddress{Address: netip.MustParseAddr("203.0.113.1"), Type: "amazon-owned-eip"},
+		}, ipam.Status{})
+	}
+	calls := &storetest.Counter{Table: w.table}
+	w.registry = ops.New(store.New(slow{calls}, store.Options{Region: home, Owner: account}), grants())
+	for _, c := range []struct {
+		in    any
+		want  int
+		ticks int
+	}{
+		// The parts are read 1, 2, 4, then 8 at once; their list takes a tick for each 100, and
+		// one to see its end; and what is shared with the account, one.
+		{&ec2.DescribeIpamPoolAllocationsInput{}, 5, 3 + 37 + 5},
+		{&ec2.DescribeIpamPoolAllocationsInput{Filters: []types.Filter{where("cidr", "*")}}, 5, 3 + 37 + 5},
+		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-type", "ipam-pool-allocation")}}, 0, 3 + 37 + 5},
+		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, ResourceRegion: aws.String(home)}, 7, 3 + 37 + 4},
+		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, AddressRegion: aws.String(home)}, 7, 3 + 37 + 4 + 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			calls.Take()
+			start := time.Now()
+			all, sizes, _ := pages(w, w.admin, c.in, 0)
+			ticks, cost := int(time.Since(start)/tick), calls.Take()
+			t.Logf("%s: %d ticks, %+v", operation(c.in), ticks, cost)
+			if len(all) != c.want || len(sizes) != 1 || ticks > c.ticks {
+				t.Errorf("%s lists %d in pages of %v within %d ticks, want %d in one page within %d", operation(c.in), len(all), sizes, ticks, c.want, c.ticks)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		calls.Take()
+		in := ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, ResourceRegion: aws.String(home), MaxResults: aws.Int32(5)}
+		first := do[ec2.GetIpamDiscoveredResourceCidrsOutput](w, w.admin, &in)
+		if cost := calls.Take(); len(first.IpamDiscoveredResourceCidrs) != 5 || first.NextToken == nil || cost.Queries > 2 {
+			t.Errorf("a page out of one account has %d and takes %+v", len(first.IpamDiscoveredResourceCidrs), cost)
+		}
+	})
+}
+
+// A page ends where it has looked at so many accounts, though little or nothing was
+// found in them; the next one goes on behind them.
+func TestPageEndsAfterSoManyAccounts(t *testing.T) {
+	const many = 5010
+	w := newRealWorld(t, nil)
+	discovery := w.makeIPAM(ec2.CreateIpamInput{}).DefaultResourceDiscoveryId
+	for i := range many {
+		owner := fmt.Sprintf("%012d", i)
+		w.looked(*discovery, owner, 1)
+		if i%2 == 1 {
+			w.plant(*discovery, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-" + owner, CIDR: netip.MustParsePrefix("10.0.0.0/16"), Owner: owner}, ipam.Status{})
+		}
+	}
+	calls := &storetest.Counter{Table: w.table}
+	w.registry = ops.New(store.New(calls, store.Options{Region: home, Owner: account}), grants())
+	all, sizes, _ := pages(w, w.admin, &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: aws.String(home), Filters: []types.Filter{where("resource-id", fmt.Sprintf("vpc-%012d", many-1))}}, 0)
+	if len(all) != 1 || !slices.Equal(sizes, []int{0, 1}) {
+		t.Errorf("lists %d in pages of %v, want 1 on the second of two", len(all), sizes)
+	}
+	if cost := calls.Take(); cost.Queries > many+many/100+20 {
+		t.Errorf("%+v: what the first page has looked at is read again", cost)
 	}
 }

@@ -30,13 +30,14 @@ func (o service) watched(ctx context.Context, id *string, parameter string, regi
 }
 
 // discoveredAccounts lists the accounts that a discovery has looked at in a
-// Region, by ascending account from behind one.
-func (o service) discoveredAccounts(ctx context.Context, discovery, region, after string) list[ipam.DiscoveredAccount] {
+// Region, by ascending account from behind one, reading so many at once (0: as many
+// as the table gives).
+func (o service) discoveredAccounts(ctx context.Context, discovery, region, after string, ahead int) list[ipam.DiscoveredAccount] {
 	if after != "" {
 		after = store.DiscoveredAccountAfter(&ipam.DiscoveredAccount{Discovery: discovery, Region: region, Account: after})
 	}
 	return read(after, func(after string) ([]*ipam.DiscoveredAccount, string, error) {
-		return o.store.DiscoveredAccounts(ctx, discovery, region, after, batch)
+		return o.store.DiscoveredAccounts(ctx, discovery, region, after, ahead)
 	}, func(a *ipam.DiscoveredAccount) []string { return []string{a.Account} })
 }
 
@@ -59,7 +60,7 @@ func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDisco
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := collect(p, o.discoveredAccounts(ctx, discovery, region, after), showDiscoveredAccount, match)
+	found, next, err := collect(p, o.discoveredAccounts(ctx, discovery, region, after, batch), showDiscoveredAccount, match)
 	return &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: found, NextToken: next}, err
 }
 
@@ -146,11 +147,15 @@ type sample struct {
 
 // samples lists what a discovery found in a Region, by ascending account and
 // within it by type, id and CIDR. A position is the account before, the account,
-// and what was shown last of it.
+// and what was shown last of it; or an account alone, of which nothing is left.
 func (o service) samples(ctx context.Context, p page, discovery, region string) (list[sample], error) {
 	before, account, from := "", "", ""
 	switch len(p.after) {
 	case 0:
+	case 1:
+		if before = p.after[0]; !accountID.MatchString(before) {
+			return nil, p.invalid()
+		}
 	case 5:
 		c, err := netip.ParsePrefix(p.after[4])
 		if before, account = p.after[0], p.after[1]; err != nil || !accountID.MatchString(account) || before != "" && !accountID.MatchString(before) {
@@ -160,37 +165,45 @@ func (o service) samples(ctx context.Context, p page, discovery, region string) 
 	default:
 		return nil, p.invalid()
 	}
-	return func(yield func(entry[sample], error) bool) {
-		for e, err := range o.discoveredAccounts(ctx, discovery, region, before) {
+	return chain(func(yield func(part[sample], error) bool) {
+		before := before
+		for e, err := range o.discoveredAccounts(ctx, discovery, region, before, batch) {
 			if err != nil {
-				yield(entry[sample]{}, err)
+				yield(part[sample]{}, err)
 				return
 			}
 			a := e.object
 			if a.Account < account {
 				continue // new since
 			}
-			after := ""
+			of := o.samplesOf(ctx, a, before)
 			if a.Account == account {
-				after = from
+				of.after = from
 			}
-			found := read(after, func(after string) ([]*ipam.Found, string, error) {
-				return o.store.Found(ctx, discovery, region, a.Account, after, 0)
-			}, func(f *ipam.Found) []string {
-				return []string{before, a.Account, string(f.Type), f.ID, f.CIDR.String()}
-			})
-			for e, err := range found {
-				if err != nil {
-					yield(entry[sample]{}, err)
-					return
-				}
-				if !yield(entry[sample]{&sample{e.object, max(e.object.Sampled, a.Succeeded)}, e.at}, nil) {
-					return
-				}
+			if !yield(of, nil) {
+				return
 			}
 			before = a.Account
 		}
-	}, nil
+	}), nil
+}
+
+// samplesOf lists what was found in an account; before is the account before.
+func (o service) samplesOf(ctx context.Context, a *ipam.DiscoveredAccount, before string) part[sample] {
+	return part[sample]{
+		none: []string{a.Account},
+		next: func(after string) ([]*sample, string, error) {
+			found, next, err := o.store.Found(ctx, a.Discovery, a.Region, a.Account, after, 0)
+			samples := make([]*sample, len(found))
+			for i, f := range found {
+				samples[i] = &sample{f, max(f.Sampled, a.Succeeded)}
+			}
+			return samples, next, err
+		},
+		at: func(s *sample) []string {
+			return []string{before, a.Account, string(s.Type), s.ID, s.CIDR.String()}
+		},
+	}
 }
 
 func (o service) getDiscoveredResources(ctx context.Context, in *ec2.GetIpamDiscoveredResourceCidrsInput) (*ec2.GetIpamDiscoveredResourceCidrsOutput, error) {
@@ -246,7 +259,7 @@ func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDisc
 		if err != nil {
 			return nil, err
 		}
-		for e, err := range o.discoveredAccounts(ctx, discovery, region, "") {
+		for e, err := range o.discoveredAccounts(ctx, discovery, region, "", 0) {
 			if err != nil {
 				return nil, err
 			}

@@ -3,11 +3,14 @@ package ops
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -228,7 +231,7 @@ func TestPageEndsAfterSoManyObjects(t *testing.T) {
 	numbers := func(from int) list[int] {
 		return func(yield func(entry[int], error) bool) {
 			for i := from; i < 2*maxScan+10; i++ {
-				if !yield(entry[int]{&i, []string{fmt.Sprint(i)}}, nil) {
+				if !yield(entry[int]{object: &i, at: []string{fmt.Sprint(i)}}, nil) {
 					return
 				}
 			}
@@ -258,6 +261,130 @@ func TestPageEndsAfterSoManyObjects(t *testing.T) {
 	}
 	if fmt.Sprint(found, sizes) != fmt.Sprint([]int{7, 2 * maxScan}, []int{1, 0, 1}) {
 		t.Errorf("found %v in pages of %v", found, sizes)
+	}
+}
+
+// A chain is its parts, one after the other: read whole, or in pages from a position
+// on, up to what cannot be read; and no part is read far ahead of what is wanted.
+func TestChainIsItsParts(t *testing.T) {
+	type object struct{ part, n int }
+	errBroken := errors.New("broken")
+	r := rand.New(rand.NewPCG(3, 4))
+	failed := 0
+	for range 300 {
+		sizes := make([]int, r.IntN(40))
+		broken := r.IntN(40) // of this part the second object cannot be read, if there are both
+		var want []object
+		var wantErr error
+		for i := range sizes {
+			if r.IntN(2) == 0 {
+				sizes[i] = r.IntN(4)
+			}
+			for n := range sizes[i] {
+				if i == broken && n == 1 {
+					wantErr = errBroken
+				}
+				if wantErr == nil {
+					want = append(want, object{i, n})
+				}
+			}
+		}
+		var reads atomic.Int32
+		from := func(first, after int) list[object] {
+			return chain(func(yield func(part[object], error) bool) {
+				for i := first; i < len(sizes); i++ {
+					p := part[object]{
+						none: []string{fmt.Sprint(i + 1), "0"},
+						at:   func(o *object) []string { return []string{fmt.Sprint(o.part), fmt.Sprint(o.n + 1)} },
+						next: func(after string) ([]*object, string, error) {
+							reads.Add(1)
+							n := 0
+							fmt.Sscan(after, &n)
+							switch {
+							case i == broken && n == 1 && sizes[i] > 1:
+								return nil, "", errBroken
+							case n >= sizes[i]:
+								return nil, "", nil
+							case n+1 == sizes[i]:
+								return []*object{{i, n}}, "", nil
+							}
+							return []*object{{i, n}}, fmt.Sprint(n + 1), nil
+						},
+					}
+					if i == first && after > 0 {
+						p.after = fmt.Sprint(after)
+					}
+					if !yield(p, nil) {
+						return
+					}
+				}
+			})
+		}
+		for _, size := range []int{1, 1 + r.IntN(9), 1000} {
+			var got []object
+			var err error
+			first, after := 0, 0
+			for more := true; more && err == nil; {
+				looked := 0
+				more = false
+				reads.Store(0)
+				for e, failure := range from(first, after) {
+					if err = failure; err != nil {
+						break
+					}
+					if e.object != nil {
+						got = append(got, *e.object)
+					}
+					fmt.Sscan(strings.Join(e.at, " "), &first, &after)
+					if looked++; looked == size {
+						more = true
+						break
+					}
+				}
+				if most := int32(2*looked + 1); reads.Load() > most {
+					t.Fatalf("of %v, %d reads for %d", sizes, reads.Load(), looked)
+				}
+			}
+			if !slices.Equal(got, want) || !errors.Is(err, wantErr) {
+				t.Fatalf("of %v, %d broken, in pages of %d: %v, %v; want %v, %v", sizes, broken, size, got, err, want, wantErr)
+			}
+		}
+		if wantErr != nil {
+			failed++
+		}
+	}
+	if failed < 20 {
+		t.Errorf("only %d could not be read to the end: the test tries too little", failed)
+	}
+}
+
+// Where a page ends in what is empty, its token is one to go on from.
+func TestPositionsOfEmptyParts(t *testing.T) {
+	ctx := WithCaller(context.Background(), Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:root"})
+	o := service{store: store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})}
+	r := New(o.store, NewGrants([]Grant{{"*", Administer}}, nil, 0, nil))
+	made, err := r.Call(ctx, "CreateIpam", &ec2.CreateIpamInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := made.(*ec2.CreateIpamOutput).Ipam.PrivateDefaultScopeId
+	pool, err := r.Call(ctx, "CreateIpamPool", &ec2.CreateIpamPoolInput{IpamScopeId: scope, AddressFamily: "ipv4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := pool.(*ec2.CreateIpamPoolOutput).IpamPool.IpamPoolId
+	if _, err := r.Call(ctx, "ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: id, Cidr: ptr("10.0.0.0/8")}); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e, err := range o.allAllocations(ctx, place{}, 0) {
+		if at, ok := parsePlace(e.at); err != nil || !ok || at.pool != *id {
+			t.Errorf("an empty pool is at %q, %v", e.at, err)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d positions, want 1", n)
 	}
 }
 

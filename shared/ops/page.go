@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,6 +27,12 @@ const (
 	// meet so get short pages, empty ones too, and not a request that runs for
 	// minutes.
 	maxScan = 100_000
+	// partCost is what a part of a list counts for at least, in objects, as it takes a
+	// read of its own, though there may be nothing in it.
+	partCost = 20
+	// atOnce is how many parts of a list are read at once; the SDK's client keeps
+	// ten connections.
+	atOnce = 8
 )
 
 // entry is an object of a list, nil for one that is not shown, and the position
@@ -33,6 +40,7 @@ const (
 type entry[T any] struct {
 	object *T
 	at     []string
+	cost   int // what it took to look at it, in objects; 0 is 1
 }
 
 // list yields the objects of a list in order. It ends with the first error.
@@ -102,7 +110,7 @@ func collect[T, Out any](p page, objects list[T], show func(*T) Out, match func(
 		if err != nil {
 			return nil, nil, err
 		}
-		if looked++; looked > maxScan {
+		if looked += max(1, e.cost); looked > maxScan {
 			return outs, p.token(at), nil
 		}
 		if e.object != nil {
@@ -159,7 +167,7 @@ func read[T any](after string, next func(after string) ([]*T, string, error), at
 				return
 			}
 			for _, o := range objects {
-				if !yield(entry[T]{o, at(o)}, nil) {
+				if !yield(entry[T]{object: o, at: at(o)}, nil) {
 					return
 				}
 			}
@@ -170,11 +178,85 @@ func read[T any](after string, next func(after string) ([]*T, string, error), at
 	}
 }
 
+// part is a list that read takes, among others.
+type part[T any] struct {
+	none  []string // the position to go on from if nothing is in it
+	after string
+	next  func(after string) ([]*T, string, error)
+	at    func(*T) []string
+}
+
+func (p part[T]) list() list[T] { return read(p.after, p.next, p.at) }
+
+// chain lists what is in parts, one after the other. It reads the beginnings of
+// several at once, the more the more there were without filling the page: so it
+// waits for few of many small parts, and reads no more than twice as many as are
+// shown.
+func chain[T any](parts iter.Seq2[part[T], error]) list[T] {
+	type beginning struct {
+		objects []*T
+		more    string
+		err     error
+	}
+	return func(yield func(entry[T], error) bool) {
+		var waiting []part[T]
+		n := 1
+		list := func() bool {
+			read := make([]beginning, len(waiting))
+			var g sync.WaitGroup
+			for i, p := range waiting {
+				g.Go(func() { read[i].objects, read[i].more, read[i].err = p.next(p.after) })
+			}
+			g.Wait()
+			for i, p := range waiting {
+				if err := read[i].err; err != nil {
+					yield(entry[T]{}, err)
+					return false
+				}
+				if len(read[i].objects) == 0 && !yield(entry[T]{at: p.none, cost: partCost}, nil) {
+					return false
+				}
+				for j, o := range read[i].objects {
+					e := entry[T]{object: o, at: p.at(o)}
+					if j == 0 {
+						e.cost = partCost
+					}
+					if !yield(e, nil) {
+						return false
+					}
+				}
+				if p.after = read[i].more; p.after == "" {
+					continue
+				}
+				for e, err := range p.list() {
+					if !yield(e, err) || err != nil {
+						return false
+					}
+				}
+			}
+			waiting, n = waiting[:0], min(2*n, atOnce)
+			return true
+		}
+		for p, err := range parts {
+			if err != nil {
+				if list() {
+					yield(entry[T]{}, err)
+				}
+				return
+			}
+			if waiting = append(waiting, p); len(waiting) == n && !list() {
+				return
+			}
+		}
+		list()
+	}
+}
+
 // only hides those objects of a list that keep does not keep.
 func only[T any](objects list[T], keep func(*T) bool) list[T] {
 	return func(yield func(entry[T], error) bool) {
 		for e, err := range objects {
-			if err == nil && !keep(e.object) {
+			if e.object != nil && !keep(e.object) {
 				e.object = nil
 			}
 			if !yield(e, err) || err != nil {
@@ -306,7 +388,7 @@ func (k kind[T]) list(ctx context.Context, p page, parameter string, ids []strin
 func (k kind[T]) behind(after string, objects []*T) list[T] {
 	return func(yield func(entry[T], error) bool) {
 		for _, o := range objects {
-			if id := k.meta(o).ID; id > after && !yield(entry[T]{o, []string{id}}, nil) {
+			if id := k.meta(o).ID; id > after && !yield(entry[T]{object: o, at: []string{id}}, nil) {
 				return
 			}
 		}

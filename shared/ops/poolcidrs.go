@@ -160,7 +160,7 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 			if after.IsValid() && c.CIDR.Compare(after) <= 0 {
 				continue
 			}
-			if !yield(entry[ipam.PoolCIDR]{c, []string{c.CIDR.String()}}, nil) {
+			if !yield(entry[ipam.PoolCIDR]{object: c, at: []string{c.CIDR.String()}}, nil) {
 				return
 			}
 		}

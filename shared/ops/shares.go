@@ -190,7 +190,7 @@ func sharesOf(pools list[ipam.Pool], before []string, last [2]string) list[IpamP
 				if e.object.ID == last[0] && principal <= last[1] {
 					continue
 				}
-				if !yield(entry[IpamPoolShare]{newShare(e.object.ID, principal), append(slices.Clone(before), e.object.ID, principal)}, nil) {
+				if !yield(entry[IpamPoolShare]{object: newShare(e.object.ID, principal), at: append(slices.Clone(before), e.object.ID, principal)}, nil) {
 					return
 				}
 			}
@@ -232,7 +232,7 @@ func (o service) allPools(ctx context.Context, after, via string) list[ipam.Pool
 					if own(ctx, &p.Meta) == nil || p.SharedWith(principals[:i]) || !p.SharedWith(principals[i:i+1]) {
 						continue // listed before, or not shared any more
 					}
-					if !yield(entry[ipam.Pool]{p, []string{p.ID, principals[i]}}, nil) {
+					if !yield(entry[ipam.Pool]{object: p, at: []string{p.ID, principals[i]}}, nil) {
 						return
 					}
 				}

@@ -287,17 +287,20 @@ func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list
 				return
 			}
 			t := e.object
+			if t == nil {
+				t = new(tagged)
+			}
 			for _, k := range slices.Sorted(maps.Keys(t.tags)) {
 				if t.id == last[0] && k <= last[1] {
 					continue
 				}
 				d := types.TagDescription{ResourceId: &t.id, ResourceType: resourceTypes[ipam.IDKindOf(t.id)], Key: aws.String(k), Value: aws.String(t.tags[k])}
-				if !yield(entry[types.TagDescription]{&d, append(slices.Clone(before), t.id, k)}, nil) {
+				if !yield(entry[types.TagDescription]{object: &d, at: append(slices.Clone(before), t.id, k)}, nil) {
 					return
 				}
 			}
 			before = e.at
-			if len(t.tags) == 0 && !yield(entry[types.TagDescription]{at: append(slices.Clone(before), "", "")}, nil) {
+			if len(t.tags) == 0 && !yield(entry[types.TagDescription]{at: append(slices.Clone(before), "", ""), cost: e.cost}, nil) {
 				return
 			}
 		}
@@ -376,7 +379,7 @@ func (k kind[T]) tagged(ctx context.Context, after string, ids []string, byID bo
 				return
 			}
 			m := k.meta(e.object)
-			if !yield(entry[tagged]{&tagged{m.ID, m.Tags}, e.at}, nil) {
+			if !yield(entry[tagged]{object: &tagged{m.ID, m.Tags}, at: e.at}, nil) {
 				return
 			}
 		}
@@ -400,7 +403,11 @@ func (o service) taggedAllocations(ctx context.Context, after place, ids []strin
 				yield(entry[tagged]{}, err)
 				return
 			}
-			if !yield(entry[tagged]{&tagged{e.object.AllocationID, e.object.Tags}, e.at}, nil) {
+			t := entry[tagged]{at: e.at, cost: e.cost}
+			if a := e.object; a != nil {
+				t.object = &tagged{a.AllocationID, a.Tags}
+			}
+			if !yield(t, nil) {
 				return
 			}
 		}
