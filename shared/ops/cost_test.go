@@ -55,6 +55,64 @@ func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 	}
 }
 
+// What lies outside of a pool's CIDRs is not read for the list of what is in the
+// pool, and what lies in them is listed as the filter on the whole scope does.
+func TestCostOfAPoolsResources(t *testing.T) {
+	w := newRealWorld(t, nil)
+	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope}, "10.1.0.0/16")
+	do[ec2.DeprovisionIpamPoolCidrOutput](w, w.admin, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: aws.String("10.1.0.0/16")})
+	for _, c := range []string{"10.0.0.0/24", "10.1.0.0/22", "10.5.0.0/16", "10.7.207.0/24"} {
+		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: &c})
+	}
+	none := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope})
+	table := w.table.Clone() // which is not to be in order: no discovery has found what lives there
+	const many = 2000
+	for i := range many {
+		r := &ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
+			Type: ipam.ResourceVPC, ID: fmt.Sprintf("vpc-%017x", i), VPC: fmt.Sprintf("vpc-%017x", i),
+			CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24), Owner: account, Region: home,
+		}}
+		if at := i >> 8; i == 0 || at == 1 && i&255 < 4 && i&255 != 2 || at == 5 && i%64 == 7 || i == many-1 {
+			r.Status = ipam.Status{Management: ipam.Managed, Compliance: ipam.Compliant, Pool: pool}
+		}
+		row := store.EncodeResource(r)
+		if err := table.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := &storetest.Counter{Table: table}
+	w.registry = ops.New(store.New(calls, store.Options{Region: home, Owner: account, Now: func() time.Time { return w.now }}), grants())
+	list := func(in ec2.GetIpamResourceCidrsInput, size int32) (cidrs []string) {
+		in.IpamScopeId = scope
+		all, _, _ := pages(w, w.admin, &in, size)
+		for _, r := range all {
+			cidrs = append(cidrs, *r.(types.IpamResourceCidr).ResourceCidr)
+		}
+		return cidrs
+	}
+	want := list(ec2.GetIpamResourceCidrsInput{Filters: []types.Filter{where("ipam-pool-id", pool)}}, 0)
+	if len(want) != 9 {
+		t.Fatalf("the pool has %v", want)
+	}
+	for _, size := range []int32{0, 5} {
+		calls.Take()
+		got := list(ec2.GetIpamResourceCidrsInput{IpamPoolId: &pool}, size)
+		cost := calls.Take()
+		t.Logf("MaxResults %d: %+v", size, cost)
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if most := 2 * (4 + 1 + 4 + 256 + 1); cost.Rows > most {
+			t.Errorf("%d of %d rows are read, want %d at most", cost.Rows, many, most)
+		}
+	}
+	calls.Take()
+	if got := list(ec2.GetIpamResourceCidrsInput{IpamPoolId: &none}, 0); len(got) > 0 || calls.Take().Rows > 0 {
+		t.Errorf("a pool without CIDRs has %v, or rows are read for it", got)
+	}
+}
+
 // slow is a store.Table of which a query takes a tick.
 type slow struct{ store.Table }
 

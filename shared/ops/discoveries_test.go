@@ -292,7 +292,7 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 	w.looked(*id, account, 1)
 	w.looked(*id, stranger, 1)
 	to := ipam.Target{IPAM: *m.IpamId, Scope: *private}
-	for _, c := range []struct {
+	found := []struct {
 		r      ipam.Resource
 		status ipam.Status
 	}{
@@ -304,8 +304,15 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 			ipam.Status{Management: ipam.Managed, Compliance: ipam.Noncompliant, Overlap: ipam.Nonoverlapping, Pool: six}},
 		{ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Owner: account, VPC: "vpc-1", Name: "a", AvailabilityZone: "use1-az1"}, ipam.Status{}},
 		{ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: netip.MustParsePrefix("10.0.0.4/32"), Owner: account, VPC: "vpc-1"}, ipam.Status{}},
-	} {
-		w.plant(*id, 1, c.r, c.status, to)
+	}
+	for _, f := range found {
+		w.plant(*id, 1, f.r, f.status, to)
+	}
+	for of, cidr := range map[string]string{pool: "10.0.0.0/15", six: "fd80::/48"} {
+		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &of, Cidr: &cidr})
+	}
+	for _, f := range found { // which provisioning has judged
+		w.plant(*id, 1, f.r, f.status, to)
 	}
 	type in = ec2.GetIpamResourceCidrsInput
 	filter := func(name string, values ...string) in { return in{Filters: []types.Filter{where(name, values...)}} }

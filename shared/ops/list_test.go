@@ -383,8 +383,14 @@ func TestPositionsOfEmptyParts(t *testing.T) {
 		}
 		n++
 	}
-	if n != 1 {
-		t.Errorf("%d positions, want 1", n)
+	for e, err := range o.resources(ctx, *scope, []netip.Prefix{ipam.IPv4.All(), netip.MustParsePrefix("fd80::/48")}, nil, 0) {
+		if after, wrong := (page{after: e.at}).afterResource(*scope); err != nil || wrong != nil || after == nil {
+			t.Errorf("an empty region is at %q, %v", e.at, err)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d positions, want 3", n)
 	}
 }
 

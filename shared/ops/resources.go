@@ -30,7 +30,7 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 			return nil, err
 		}
 		scope = scopes[0]
-		families := []ipam.Family{ipam.IPv4, ipam.IPv6}
+		regions := []netip.Prefix{ipam.IPv4.All(), ipam.IPv6.All()}
 		if in.IpamPoolId != nil {
 			pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
 			if err != nil {
@@ -39,13 +39,23 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 			if pools[0].Scope != scope.ID {
 				return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
 			}
-			families = []ipam.Family{pools[0].Family}
+			// What is a pool's lies in one of its CIDRs.
+			cidrs, err := o.store.PoolCIDRs(ctx, pools[0].ID)
+			if err != nil {
+				return nil, err
+			}
+			regions = nil
+			for _, c := range cidrs {
+				if c.State.Holds() {
+					regions = append(regions, c.CIDR)
+				}
+			}
 		}
 		after, err := p.afterResource(scope.ID)
 		if err != nil {
 			return nil, err
 		}
-		all := o.resources(ctx, scope.ID, families, after, p.readAhead(in.Filters))
+		all := o.resources(ctx, scope.ID, regions, after, p.readAhead(in.Filters))
 		return only(all, func(r *ipam.ResourceCIDR) bool { return asked(in, r) }), nil
 	})
 	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
@@ -77,31 +87,36 @@ func (p page) afterResource(scope string) (*ipam.ResourceCIDR, error) {
 	return nil, p.invalid()
 }
 
-// resources lists the CIDRs of live resources of the families in a scope, from
-// behind one, reading about ahead of them at first, and if that is not enough, as the
-// request asks for few of them, as many as the table gives at once.
-func (o service) resources(ctx context.Context, scope string, families []ipam.Family, after *ipam.ResourceCIDR, ahead int) list[ipam.ResourceCIDR] {
-	return func(yield func(entry[ipam.ResourceCIDR], error) bool) {
-		for _, f := range families {
+// resources lists the CIDRs of live resources in regions of a scope, which are apart
+// and ascending, from behind one: reading about ahead of them at first, and if that
+// is not enough, as the request asks for few of them, as many as the table gives at
+// once.
+func (o service) resources(ctx context.Context, scope string, regions []netip.Prefix, after *ipam.ResourceCIDR, ahead int) list[ipam.ResourceCIDR] {
+	return chain(func(yield func(part[ipam.ResourceCIDR], error) bool) {
+		for _, region := range regions {
 			from := ""
 			switch {
 			case after == nil:
-			case after.Family() > f:
-				continue
-			case after.Family() == f:
+			case ipam.Within(after.CIDR, region):
 				from = store.ResourceAfter(after)
+			case ipam.CompareBlocks(after.CIDR, region) > 0:
+				continue
 			}
-			for e, err := range read(from, func(after string) ([]*ipam.ResourceCIDR, string, error) {
-				limit := ahead
-				ahead = 0
-				return o.store.Resources(ctx, scope, f, after, limit)
-			}, func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} }) {
-				if !yield(e, err) || err != nil {
-					return
-				}
+			limit := ahead
+			if !yield(part[ipam.ResourceCIDR]{
+				none:  []string{region.String(), "", ""},
+				after: from,
+				next: func(after string) ([]*ipam.ResourceCIDR, string, error) {
+					most := limit
+					limit = 0
+					return o.store.ResourcesIn(ctx, scope, region, after, most)
+				},
+				at: func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} },
+			}, nil) {
+				return
 			}
 		}
-	}
+	})
 }
 
 // modifyResource has a VPC's CIDR ignored or monitored again, or moves it to

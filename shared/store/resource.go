@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -137,6 +138,13 @@ func FoundAfter(f *ipam.Found) string { return foundSK(&f.Resource) }
 // excepted, in the order of ipam.CompareBlocks, as Found does.
 func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
 	return decoded(ctx, s, Query{PK: livePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, DecodeResource)
+}
+
+// ResourcesIn is Resources for what lies in a CIDR.
+func (s *Store) ResourcesIn(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
+	return decoded(ctx, s, Query{
+		PK: livePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), From: blockSK(cidr), To: blocksThrough(cidr), After: after, Limit: limit,
+	}, DecodeResource)
 }
 
 // Interfaces is Resources for interfaces' addresses.
