@@ -380,6 +380,57 @@ func TestEndOfALeaseInAPoolThatEnds(t *testing.T) {
 	}
 }
 
+// Where nobody looks, a pool that ends waits as long as EC2 may be asked.
+func TestEndOfAPoolWithALeaseWhereNobodyLooks(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/16")
+	q := l.leasing(p, 20, "")
+	q.Token.Account = "777788889999"
+	must(l.store.Allocate(t.Context(), q))(t)
+	must(l.store.DeletePool(t.Context(), p.ID, true, anyone))(t)
+	l.now = l.now.Add(14 * time.Minute)
+	l.settled()
+	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
+		t.Errorf("while EC2 may be asked: %q", got)
+	}
+	l.now = l.now.Add(2 * time.Minute)
+	l.settled()
+	if left, err := l.store.Pools(t.Context(), []string{p.ID}); err == nil && len(left) > 0 {
+		t.Errorf("%+v is left", left[0])
+	}
+}
+
+// A taking is left behind its first split, and a VPC comes to live in that: sent anew,
+// the request does not get its space.
+func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
+	for _, cidr := range []string{"10.0.0.7/32", ""} {
+		l := newLandscape(t)
+		p := l.pool("", false)
+		l.provision(p, "10.0.0.0/16")
+		l.narrow(5)
+		length := 32
+		q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Request: ipam.AllocateRequest{Length: &length}, Tags: ipam.Tags{ipam.StableKeyTag: "key"}}
+		if cidr != "" {
+			q.Request = byCIDR(cidr)
+		} else {
+			before := q
+			before.Token, before.Request = l.fresh("AllocateIpamPoolCidr"), byCIDR("10.0.0.7/32")
+			l.release(must(l.store.Allocate(t.Context(), before))(t))
+		}
+		if _, err := l.on(&failing{Table: l.memory, after: 2}).Allocate(t.Context(), q); err == nil {
+			t.Fatal("it was not interrupted")
+		}
+		v := vpc("vpc-1", "10.0.0.0/28")
+		l.observe(v)
+		if a, err := l.store.Allocate(t.Context(), q); err == nil && v.CIDR.Overlaps(a.CIDR) {
+			t.Errorf("%q: %s was given, where a VPC lives", cidr, a.CIDR)
+		}
+		l.now = l.now.Add(time.Hour)
+		l.settled()
+	}
+}
+
 // Two leases of one CIDR in two scopes: each VPC stands in the scope of its own.
 func TestLeasesOfOneCIDRInTwoScopes(t *testing.T) {
 	for _, labFirst := range []bool{true, false} {

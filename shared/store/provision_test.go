@@ -146,3 +146,64 @@ func TestPoolsAsDeepAsTheQuota(t *testing.T) {
 	}
 	l.fsck()
 }
+
+// A CIDR that is pending is not deprovisioned: what lives in it is not held yet.
+func TestDeprovisionOfWhatIsPending(t *testing.T) {
+	l := newLab(t)
+	table := &failing{Table: l.table, after: 1}
+	if c := must(l.store(table).Provision(t.Context(), provision(l.secondTop(), "", "172.16.0.0/16", 0)))(t); c.State != ipam.CIDRPendingProvision {
+		t.Fatalf("it is %s", c.State)
+	} else if _, err := l.store(l.table).Deprovision(t.Context(), deprovision(c.Pool, "172.16.0.0/16")); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), string(ipam.CIDRPendingProvision)) {
+		t.Errorf("%v, want %s", err, ipam.CodeIncorrectState)
+	}
+	l.fsck()
+}
+
+// secondTop is a further pool at the top level.
+func (l *lab) secondTop() string {
+	return must(l.store(l.table).CreatePool(l.Context(), token("CreateIpamPool", "second top"), ipam.Pool{Scope: l.scope, Family: ipam.IPv4}, buildPool))(l.T).ID
+}
+
+// The last CIDR that the quota has room for goes to one of two requests.
+func TestProvisionOfTheLastCIDROvertaken(t *testing.T) {
+	l := newLab(t)
+	s := l.store(l.table)
+	for n := len(must(s.PoolCIDRs(t.Context(), l.child))(t)); n+1 < int(s.Quotas().CIDRsPerPool); n++ {
+		must(s.Provision(t.Context(), provision(l.child, "", "", 28)))(t)
+	}
+	table := &overtaken{Table: l.table, by: func() { must(s.Provision(t.Context(), provision(l.child, "last", "", 28)))(t) }}
+	if _, err := l.store(table).Provision(t.Context(), provision(l.child, "late", "10.0.200.0/24", 0)); ipam.CodeOf(err) != ipam.CodeResourceLimitExceeded {
+		t.Errorf("%v, want %s", err, ipam.CodeResourceLimitExceeded)
+	}
+	l.fsck()
+}
+
+// Why a CIDR is kept is not written on one that was provisioned anew meanwhile.
+func TestFailureOfADeprovisionOvertaken(t *testing.T) {
+	l := newLab(t)
+	s := l.store(l.table)
+	table := &overtaken{Table: l.table, by: func() {
+		must(0, s.Release(t.Context(), release(l.inChild)))(t)
+		must(s.Deprovision(t.Context(), deprovision(l.child, "10.0.128.0/20")))(t)
+		must(s.Provision(t.Context(), provision(l.child, "anew", "10.0.128.0/20", 0)))(t)
+	}}
+	must(l.store(table).Deprovision(t.Context(), deprovision(l.child, "10.0.128.0/20")))(t)
+	for _, c := range must(s.PoolCIDRs(t.Context(), l.child))(t) {
+		if c.State == ipam.CIDRFailedDeprovision || c.Failure != "" {
+			t.Errorf("%s is %s: %s", c.CIDR, c.State, c.Failure)
+		}
+	}
+	l.fsck()
+}
+
+// A preview says what is next, whatever its token was used for.
+func TestPreviewWithATokenThatWasUsed(t *testing.T) {
+	l := newLab(t)
+	s := l.store(l.table)
+	a := must(s.Allocate(t.Context(), allocation(l.top, "used", byLength(26))))(t)
+	q := allocation(l.top, "used", byLength(26))
+	q.Preview = true
+	if next := must(s.Allocate(t.Context(), q))(t); next.CIDR == a.CIDR || next.AllocationID != "" {
+		t.Errorf("%s is next, which is taken: %+v", next.CIDR, next)
+	}
+}
