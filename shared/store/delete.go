@@ -326,9 +326,9 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	what, id, _ := strings.Cut(sk, "#")
 	switch what {
 	case "delete-pool":
-		return orWaits(s.runDeletePool(ctx, id))
+		return orWaits(s.runDeletePool(ctx, id, s.orLeased))
 	case "delete-ipam":
-		return orWaits(s.runDeleteIPAM(ctx, id))
+		return s.runDeleteIPAM(ctx, id)
 	case purgeWork:
 		return s.runPurge(ctx, id)
 	case liveWork:
@@ -440,8 +440,11 @@ func orWaits(err error) error {
 	return err
 }
 
+// mayGo says of a block whether it may be given back with its pool; errLeased is not yet.
+type mayGo func(context.Context, *ipam.Pool, ipam.Taken) error
+
 // runDeletePool returns errLeased once nothing but leases keeps the pool.
-func (s *Store) runDeletePool(ctx context.Context, id string) error {
+func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
 	for range rounds {
 		o, err := one(ctx, s.Pools, id)
 		if isNotFound(err) {
@@ -453,7 +456,7 @@ func (s *Store) runDeletePool(ctx context.Context, id string) error {
 		if o.State != ipam.StateDeleteInProgress {
 			return nil
 		}
-		if err := s.emptyPool(ctx, o); err != nil {
+		if err := s.emptyPool(ctx, o, may); err != nil {
 			return err
 		}
 		if o, err = one(ctx, s.Pools, id); err != nil {
@@ -478,7 +481,7 @@ func (s *Store) runDeletePool(ctx context.Context, id string) error {
 // emptyPool deletes a pool's children, releases its allocations and
 // deprovisions its CIDRs, as far as nothing races with it. It returns errLeased if
 // that left leases, here or below.
-func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
+func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
 	var waits error
 	anyone := func(*ipam.Pool) error { return nil }
 	if o.ChildCount > 0 {
@@ -493,14 +496,14 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 			if _, err := s.DeletePool(ctx, child.ID, true, anyone); err != nil && !isNotFound(err) {
 				return err
 			}
-			if err := s.runDeletePool(ctx, child.ID); errors.Is(err, errLeased) {
+			if err := s.runDeletePool(ctx, child.ID, may); errors.Is(err, errLeased) {
 				waits = err
 			} else if err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.releaseAll(ctx, o); errors.Is(err, errLeased) {
+	if err := s.releaseAll(ctx, o, may); errors.Is(err, errLeased) {
 		waits = err
 	} else if err != nil {
 		return err
@@ -521,9 +524,8 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool) error {
 }
 
 // releaseAll gives every taken block of a pool back but those of child pools, and
-// those on lease as long as the resource that EC2 was asked for may live there
-// unseen: of these, errLeased tells.
-func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
+// those that may not go yet: of these, errLeased tells.
+func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) error {
 	var waits error
 	space := pool.Space()
 	q := Query{PK: takenPK(space)}
@@ -542,8 +544,7 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool) error {
 			case ipam.KindSplit:
 				err = s.mergeSplit(ctx, space, t)
 			default:
-				err = s.orLeased(ctx, pool, t)
-				if err == nil {
+				if err = may(ctx, pool, t); err == nil {
 					err = s.releaseBlock(ctx, pool, t)
 				}
 			}
@@ -636,16 +637,13 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		var waits error
+		// All pools have begun to go, so that none can give out what another gives
+		// back, be it on lease.
+		all := func(context.Context, *ipam.Pool, ipam.Taken) error { return nil }
 		for _, p := range pools {
-			if err := s.runDeletePool(ctx, p.ID); errors.Is(err, errLeased) {
-				waits = err
-			} else if err != nil {
+			if err := s.runDeletePool(ctx, p.ID, all); err != nil {
 				return err
 			}
-		}
-		if waits != nil {
-			return waits // and its scopes stand, for what is seen in the meantime
 		}
 		for _, scope := range scopes {
 			if scope.Default {

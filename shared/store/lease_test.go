@@ -300,11 +300,6 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 			l.must(err)
 			return source.ID
 		},
-		"the IPAM": func(l *landscape, _, _ *ipam.Pool) string {
-			_, err := l.store.DeleteIPAM(l.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
-			l.must(err)
-			return l.ipam.ID
-		},
 	} {
 		for _, seen := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, seen %t", name, seen), func(t *testing.T) {
@@ -362,6 +357,33 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 			})
 		}
 	}
+}
+
+// With an IPAM all of its pools go: nobody is left who could be given the space.
+func TestEndOfAnIPAMWithLeases(t *testing.T) {
+	l := newLandscape(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/15")
+	child := l.pool(p.ID, false)
+	l.provision(child, "10.0.0.0/16")
+	l.lease(child, 20)
+	bound := l.lease(child, 20)
+	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	_, err := l.store.DeletePool(t.Context(), child.ID, true, anyone)
+	l.must(err)
+	l.settled()
+	if l.allocations(child) == "" {
+		t.Error("the pool below does not wait")
+	}
+	_, err = l.store.DeleteIPAM(t.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
+	l.must(err)
+	l.settled()
+	if left, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID}); err == nil && len(left) > 0 {
+		t.Errorf("%+v is left", left[0])
+	}
+	l.must(l.store.EndLease(t.Context(), bound))
+	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.settled()
 }
 
 // EC2 refuses while the pool is being deleted: then nothing is to be waited for.
