@@ -136,7 +136,7 @@ refuse OperationNotPermitted "$scope" delete-ipam-scope --ipam-scope-id "$scope"
 echo; echo "a second IPAM:"
 refuse ResourceLimitExceeded 'limit for ipams' create-ipam
 echo; echo "releasing what is no allocation of the pool:"
-refuse InvalidIpamPoolAllocationId.NotFound ipam-pool-alloc-0123 release-ipam-pool-allocation --ipam-pool-id "$tokyo_dev" \
+refuse InvalidParameterCombination "No allocation found" release-ipam-pool-allocation --ipam-pool-id "$tokyo_dev" \
     --cidr 10.4.0.0/24 --ipam-pool-allocation-id ipam-pool-alloc-0123456789abcdef0123456789abcdef
 echo; echo "a pool that does not exist:"
 refuse InvalidIpamPoolId.NotFound ipam-pool-0123456789abcdef0 get-ipam-pool-cidrs --ipam-pool-id ipam-pool-0123456789abcdef0
