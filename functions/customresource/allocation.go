@@ -92,18 +92,13 @@ var allocationKind = kind[allocationProperties, allocation]{
 			return nil, err
 		}
 		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.pool, Filters: r.tagFilters()}
-		for {
-			out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", in)
-			if err != nil {
-				return made, unlessGone(err)
-			}
-			for _, a := range out.IpamPoolAllocations {
-				made = append(made, &allocation{p.pool, a})
-			}
-			if in.NextToken = out.NextToken; in.NextToken == nil {
-				return made, nil
-			}
+		all, err := listed(ctx, r, "GetIpamPoolAllocations", in, &in.NextToken, func(out *ec2.GetIpamPoolAllocationsOutput) ([]types.IpamPoolAllocation, *string) {
+			return out.IpamPoolAllocations, out.NextToken
+		})
+		for _, a := range all {
+			made = append(made, &allocation{p.pool, *a})
 		}
+		return made, unlessGone(err)
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *allocationProperties) error {
 		pool, allocated, cidr, ok := splitAllocation(id)

@@ -101,6 +101,24 @@ func (r *request) tagFilters() []types.Filter {
 	}
 }
 
+// listed returns all that an operation lists: token is where its input has the token
+// of a page, and page returns what one has, and the token of the next.
+func listed[Out, O any](ctx context.Context, r *request, operation string, in any, token **string, page func(*Out) ([]O, *string)) (all []*O, err error) {
+	for {
+		out, err := call[Out](ctx, r, operation, in)
+		if err != nil {
+			return all, err
+		}
+		objects, next := page(out)
+		for _, o := range objects {
+			all = append(all, &o)
+		}
+		if *token = next; next == nil {
+			return all, nil
+		}
+	}
+}
+
 // found returns an object that was there a moment ago.
 func found[O any](o *O, err error) (*O, error) {
 	if o == nil && err == nil {

@@ -78,20 +78,9 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 	fixed:  func(*ipamProperties) facts { return nil },
 	has:    func(*types.Ipam) map[string]string { return nil },
 	modify: modifyIPAM,
-	made: func(ctx context.Context, r *request, _ *ipamProperties) (made []*types.Ipam, err error) {
+	made: func(ctx context.Context, r *request, _ *ipamProperties) ([]*types.Ipam, error) {
 		in := &ec2.DescribeIpamsInput{Filters: r.tagFilters()}
-		for {
-			out, err := call[ec2.DescribeIpamsOutput](ctx, r, "DescribeIpams", in)
-			if err != nil {
-				return nil, err
-			}
-			for _, o := range out.Ipams {
-				made = append(made, &o)
-			}
-			if in.NextToken = out.NextToken; in.NextToken == nil {
-				return made, nil
-			}
-		}
+		return listed(ctx, r, "DescribeIpams", in, &in.NextToken, func(out *ec2.DescribeIpamsOutput) ([]types.Ipam, *string) { return out.Ipams, out.NextToken })
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *ipamProperties) error {
 		if ipam.IDKindOf(id) != ipam.IDIPAM {

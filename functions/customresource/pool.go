@@ -89,20 +89,11 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 		return m
 	},
 	modify: modifyPool,
-	made: func(ctx context.Context, r *request, _ *poolProperties) (made []*types.IpamPool, err error) {
+	made: func(ctx context.Context, r *request, _ *poolProperties) ([]*types.IpamPool, error) {
 		in := &ec2.DescribeIpamPoolsInput{Filters: r.tagFilters()}
-		for {
-			out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", in)
-			if err != nil {
-				return nil, err
-			}
-			for _, o := range out.IpamPools {
-				made = append(made, &o)
-			}
-			if in.NextToken = out.NextToken; in.NextToken == nil {
-				return made, nil
-			}
-		}
+		return listed(ctx, r, "DescribeIpamPools", in, &in.NextToken, func(out *ec2.DescribeIpamPoolsOutput) ([]types.IpamPool, *string) {
+			return out.IpamPools, out.NextToken
+		})
 	},
 	remove: removePool,
 	show: func(o *types.IpamPool) (string, map[string]any) {

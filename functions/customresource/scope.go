@@ -76,20 +76,11 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 		}
 		return found(findScope(ctx, r, *o.IpamScopeId))
 	},
-	made: func(ctx context.Context, r *request, _ *scopeProperties) (made []*types.IpamScope, err error) {
+	made: func(ctx context.Context, r *request, _ *scopeProperties) ([]*types.IpamScope, error) {
 		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters()}
-		for {
-			out, err := call[ec2.DescribeIpamScopesOutput](ctx, r, "DescribeIpamScopes", in)
-			if err != nil {
-				return nil, err
-			}
-			for _, o := range out.IpamScopes {
-				made = append(made, &o)
-			}
-			if in.NextToken = out.NextToken; in.NextToken == nil {
-				return made, nil
-			}
-		}
+		return listed(ctx, r, "DescribeIpamScopes", in, &in.NextToken, func(out *ec2.DescribeIpamScopesOutput) ([]types.IpamScope, *string) {
+			return out.IpamScopes, out.NextToken
+		})
 	},
 	remove: func(ctx context.Context, r *request, id string, _ *scopeProperties) error {
 		if ipam.IDKindOf(id) != ipam.IDScope {
