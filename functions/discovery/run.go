@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -273,22 +274,18 @@ func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 		}
 	}
 	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
-	for i, begin := 1, 0; i <= len(space); i++ {
-		if i == len(space) || !ipam.Within(space[i].CIDR, space[begin].CIDR) {
-			nest := space[begin:i:i]
-			slices.SortFunc(nest, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
-			all[0] = append(all[0], nest)
-			begin = i
-		}
+	all[0] = ipam.Nests(space, func(r ipam.Resource) netip.Prefix { return r.CIDR })
+	for _, nest := range all[0] {
+		slices.SortFunc(nest, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
 	}
 	return all
 }
 
 // apply takes in what changed and then forgets what is gone, as seen at a time,
 // Unix milliseconds, if it was taken in longer ago than lag, or before since: the
-// time of a call that is known to have taken it away (0: of none). account is kept first, if there is
-// anything to do: see store.SaveDiscoveredAccount. If anything fails, nothing is
-// forgotten after it.
+// time of a call that is known to have taken it away (0: of none). account is kept
+// first, if there is anything to do: see store.SaveDiscoveredAccount. If anything
+// fails, nothing is forgotten after it.
 func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64, since func(*ipam.Resource) int64) (result, error) {
 	var r result
 	if len(changed)+len(gone) == 0 {

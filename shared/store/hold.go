@@ -77,6 +77,8 @@ func (s *Store) liveIn(ctx context.Context, scope string, around laid, p netip.P
 	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.is(&r.Resource) }), err
 }
 
+func cidrOf(r *ipam.ResourceCIDR) netip.Prefix { return r.CIDR }
+
 func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
 	all := make([]netip.Prefix, len(rows))
 	for i, r := range rows {

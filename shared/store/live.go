@@ -443,7 +443,7 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	if err != nil {
 		return false, err
 	}
-	all := nests(live)
+	all := ipam.Nests(live, cidrOf)
 	if len(all) < len(live) {
 		planned, err := s.planned(ctx, scope, p)
 		if err != nil {
@@ -472,18 +472,6 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 		return nil
 	})
 	return !gone.Load(), err
-}
-
-// nests divides rows, in their order, into those that lie in one another: the first
-// of each nest holds the others. Nests are apart.
-func nests(rows []*ipam.ResourceCIDR) (all [][]*ipam.ResourceCIDR) {
-	for i, begin := 1, 0; i <= len(rows); i++ {
-		if i == len(rows) || !ipam.Within(rows[i].CIDR, rows[begin].CIDR) {
-			all = append(all, rows[begin:i:i])
-			begin = i
-		}
-	}
-	return all
 }
 
 // sideBySide works on nests until one fails.
