@@ -326,7 +326,11 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	what, id, _ := strings.Cut(sk, "#")
 	switch what {
 	case "delete-pool":
-		return orWaits(s.runDeletePool(ctx, id, s.orLeased))
+		err := s.runDeletePool(ctx, id, s.orLeased)
+		if errors.Is(err, errLeased) {
+			return nil // done as far as it may be now: its note stays, and nothing is to be tried again soon
+		}
+		return err
 	case "delete-ipam":
 		return s.runDeleteIPAM(ctx, id)
 	case purgeWork:
@@ -430,15 +434,6 @@ const rounds = 3
 
 // errLeased says that a pool cannot go yet, because of space on lease.
 var errLeased = errors.New("space is on lease")
-
-// orWaits is the outcome of work that is done as far as it may be now: its note
-// stays, and there is nothing to be tried again soon.
-func orWaits(err error) error {
-	if errors.Is(err, errLeased) {
-		return nil
-	}
-	return err
-}
 
 // mayGo says of a block whether it may be given back with its pool; errLeased is not yet.
 type mayGo func(context.Context, *ipam.Pool, ipam.Taken) error
