@@ -82,7 +82,7 @@ checkgenerate: ## Fail unless formatting, go.mod and generated files are up to d
 
 .PHONY: climodel
 climodel: ## Write the service model by which the AWS CLI and boto3 call a deployment on AWS
-	go run ./shared/wire/climodel/cmd/climodel -o build/cadastre-service-2.json
+	go run ./shared/ops/cmd/climodel -o build/cadastre-service-2.json
 	@echo "aws configure add-model --service-name cadastre --service-model file://build/cadastre-service-2.json"
 
 # What AWS runs is not what this host does, unless it is said.

@@ -250,7 +250,7 @@ class Front(Backend):
         models = home / ".aws" / "models" / "cadastre" / "2016-11-15"
         models.mkdir(parents=True)
         self.models = home / ".aws" / "models"
-        subprocess.run(["go", "run", "./shared/wire/climodel/cmd/climodel", "-o", str(models / "service-2.json")], cwd=ROOT, check=True)
+        subprocess.run(["go", "run", "./shared/ops/cmd/climodel", "-o", str(models / "service-2.json")], cwd=ROOT, check=True)
 
     def boto(self, principal, region):
         session = botocore.session.get_session()

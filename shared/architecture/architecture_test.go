@@ -80,7 +80,6 @@ var forbidden = []struct{ under, imports, why string }{
 // sides together, and generators.
 var exempt = map[string][]string{
 	"shared/store": {"shared/store/storetest"},
-	"shared/wire":  {"shared/wire/climodel"}, // derives the client's model from the registry
 	"shared/ipam":  {"shared/ipam/ipamtest"},
 	"shared/fsck":  {"shared/fsck/fscktest"},
 }
