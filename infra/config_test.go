@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 const restoredStream = "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-11-28T12:00:00.000"
@@ -154,11 +154,11 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grants, err := ops.ParseGrants(environment[lambdakit.EnvGrants], owner)
+	grants, err := registry.ParseGrants(environment[lambdakit.EnvGrants], owner)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []ops.Grant{{Pattern: "arn:aws:iam::111122223333:role/admin", Class: ops.Administer}, {Pattern: "b", Class: ops.Allocate}, {Pattern: "c", Class: ops.Allocate}, {Pattern: "*", Class: ops.Read}}
+	want := []registry.Grant{{Pattern: "arn:aws:iam::111122223333:role/admin", Class: registry.Administer}, {Pattern: "b", Class: registry.Allocate}, {Pattern: "c", Class: registry.Allocate}, {Pattern: "*", Class: registry.Read}}
 	if diff := cmp.Diff(want, grants); diff != "" {
 		t.Error(diff)
 	}
@@ -173,8 +173,8 @@ func TestEnvironment(t *testing.T) {
 	if _, ok := environment[lambdakit.EnvQuotas]; ok {
 		t.Error("quotas are set that nobody has given")
 	}
-	grants, err = ops.ParseGrants(environment[lambdakit.EnvGrants], owner)
-	if err != nil || len(grants) == 0 || grants[0].Class != ops.Administer {
+	grants, err = registry.ParseGrants(environment[lambdakit.EnvGrants], owner)
+	if err != nil || len(grants) == 0 || grants[0].Class != registry.Administer {
 		t.Errorf("no grants give %v, %v, not the default", grants, err)
 	}
 

@@ -33,7 +33,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
@@ -53,7 +53,7 @@ const margin = time.Second
 
 // Registry carries out operations for the context's caller.
 type Registry interface {
-	Lookup(name string) (*ops.Operation, bool)
+	Lookup(name string) (*registry.Operation, bool)
 	Call(ctx context.Context, name string, in any) (out any, err error)
 }
 
@@ -65,8 +65,8 @@ type Refuser interface {
 // Handler answers at one door. It is safe for concurrent use.
 type Handler struct {
 	registry Registry
-	refuser  Refuser    // of the door events
-	caller   ops.Caller // of the door direct
+	refuser  Refuser         // of the door events
+	caller   registry.Caller // of the door direct
 	home     string
 }
 
@@ -77,9 +77,9 @@ func NewEvents(r Registry, refuser Refuser, home string) *Handler {
 
 // NewDirect returns the handler of the door direct, on the registry that open
 // makes for the only one who calls there: the owner account.
-func NewDirect(open func(ops.Authorizer) Registry, owner, home string) *Handler {
-	c := ops.Root(owner, home)
-	return &Handler{registry: open(ops.OnlyTo(c)), caller: c, home: home}
+func NewDirect(open func(registry.Authorizer) Registry, owner, home string) *Handler {
+	c := registry.Root(owner, home)
+	return &Handler{registry: open(registry.OnlyTo(c)), caller: c, home: home}
 }
 
 // Handle answers one invocation and logs one record of it.
@@ -131,7 +131,7 @@ func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.Raw
 	}
 	operation, ok := h.registry.Lookup(p.Operation)
 	if !ok {
-		return nil, "", ops.Unknown(p.Operation)
+		return nil, "", registry.Unknown(p.Operation)
 	}
 	in := operation.New()
 	if err := awsjson.Decode(p.Input, p.Operation, in); err != nil {
@@ -139,7 +139,7 @@ func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.Raw
 	}
 	caller := h.caller
 	caller.Region = p.Region
-	out, err := h.registry.Call(ops.WithCaller(ctx, caller), p.Operation, in)
+	out, err := h.registry.Call(registry.WithCaller(ctx, caller), p.Operation, in)
 	if err != nil {
 		return nil, p.Operation, err
 	}
@@ -168,9 +168,9 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.Ra
 	r := read(e)
 	err := r.err
 	if err == nil {
-		caller := ops.Root(e.AccountID, h.home)
+		caller := registry.Root(e.AccountID, h.home)
 		caller.Region, caller.Request = r.region, r.id
-		_, err = h.registry.Call(ops.WithCaller(ctx, caller), allocate, r.in)
+		_, err = h.registry.Call(registry.WithCaller(ctx, caller), allocate, r.in)
 	}
 	if err == nil || !final(err) {
 		return nil, "", err

@@ -28,6 +28,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
@@ -55,12 +56,12 @@ func newWorld(t *testing.T) *world {
 	w.faulty = &storetest.Faulty{Table: w.memory}
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	s := store.New(w.faulty, store.Options{Region: home, Owner: owner, Now: now, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
-	grants := ops.NewGrants([]ops.Grant{
-		{Pattern: "arn:aws:iam::" + owner + ":*", Class: ops.Administer},
-		{Pattern: "arn:aws:iam::*:root", Class: ops.Allocate},
-	}, ops.MoreGrants(s.Grants), time.Minute, now)
+	grants := registry.NewGrants([]registry.Grant{
+		{Pattern: "arn:aws:iam::" + owner + ":*", Class: registry.Administer},
+		{Pattern: "arn:aws:iam::*:root", Class: registry.Allocate},
+	}, registry.MoreGrants(s.Grants), time.Minute, now)
 	w.events = NewEvents(ops.New(s, grants), s, home)
-	w.direct = NewDirect(func(a ops.Authorizer) Registry { return ops.New(s, a) }, owner, home)
+	w.direct = NewDirect(func(a registry.Authorizer) Registry { return ops.New(s, a) }, owner, home)
 	var made struct{ Ipam types.Ipam }
 	w.invoke(`{"operation": "CreateIpam"}`, &made)
 	var pool struct{ IpamPool types.IpamPool }
@@ -314,7 +315,7 @@ type refusing struct {
 	refused []store.Refusal
 }
 
-func (r *refusing) Lookup(string) (*ops.Operation, bool)           { return nil, false }
+func (r *refusing) Lookup(string) (*registry.Operation, bool)      { return nil, false }
 func (r *refusing) Call(context.Context, string, any) (any, error) { return nil, r.err }
 func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal store.Refusal) error {
 	r.refused = append(r.refused, refusal)
@@ -508,7 +509,7 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 		door    *Handler
 		payload json.RawMessage
 	}{
-		{NewDirect(func(ops.Authorizer) Registry { return hanging{w.direct.registry} }, owner, home), json.RawMessage(`{"operation": "DescribeIpams"}`)},
+		{NewDirect(func(registry.Authorizer) Registry { return hanging{w.direct.registry} }, owner, home), json.RawMessage(`{"operation": "DescribeIpams"}`)},
 		{NewEvents(hanging{}, w.events.refuser, home), event("hangs", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)

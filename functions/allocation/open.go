@@ -8,6 +8,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 // Open returns the handler of the door that the environment names.
@@ -26,12 +27,12 @@ func Open(ctx context.Context) (*Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		return NewDirect(func(a ops.Authorizer) Registry {
+		return NewDirect(func(a registry.Authorizer) Registry {
 			return ops.New(store, a, ops.WithOrganization(organization), ops.WithVending(vending, fromPoolsOnly))
 		}, store.Owner(), store.Region()), nil
 	case DoorEvents:
-		deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
-		grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)
+		deployer, err := registry.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
+		grants := registry.NewGrants(deployer, registry.MoreGrants(store.Grants), time.Minute, time.Now)
 		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region()), err
 	default:
 		return nil, fmt.Errorf("%s is %q, and not %s or %s", lambdakit.EnvDoor, door, DoorEvents, DoorDirect)

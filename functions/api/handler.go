@@ -23,7 +23,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
@@ -55,14 +55,14 @@ type Options struct {
 // Handler answers events of API Gateway's REST proxy integration. It is safe
 // for concurrent use.
 type Handler struct {
-	registry *ops.Registry
+	registry *registry.Registry
 	logger   *slog.Logger
 	now      func() time.Time
 }
 
 // New returns a handler for the registry's operations.
-func New(registry *ops.Registry, o Options) *Handler {
-	h := &Handler{registry: registry, logger: o.Logger, now: o.Now}
+func New(operations *registry.Registry, o Options) *Handler {
+	h := &Handler{registry: operations, logger: o.Logger, now: o.Now}
 	if h.logger == nil {
 		h.logger = slog.Default()
 	}
@@ -122,7 +122,7 @@ type request struct {
 	id        string
 	json      bool // the caller's protocol
 	operation string
-	caller    ops.Caller
+	caller    registry.Caller
 	next      string // the NextToken of an answer that has no place for it in its body
 }
 
@@ -142,7 +142,7 @@ func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentTy
 	if r.caller, err = caller(&r.event); err != nil {
 		return nil, "", err
 	}
-	ctx, cancel := lambdakit.BeforeEnd(ops.WithCaller(ctx, r.caller), margin)
+	ctx, cancel := lambdakit.BeforeEnd(registry.WithCaller(ctx, r.caller), margin)
 	defer cancel()
 	switch r.event.HTTPMethod + " " + r.event.Resource {
 	case "POST /", "GET /":
@@ -209,7 +209,7 @@ func (h *Handler) json(ctx context.Context, r *request) ([]byte, string, error) 
 func (h *Handler) call(ctx context.Context, operation string, decode func(in any) error) (any, error) {
 	o, ok := h.registry.Lookup(operation)
 	if !ok {
-		return nil, ops.Unknown(operation)
+		return nil, registry.Unknown(operation)
 	}
 	in := o.New()
 	if err := decode(in); err != nil {
@@ -267,13 +267,13 @@ func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Cod
 
 // caller returns the caller as API Gateway has verified it. Nothing that the
 // caller writes says who it is; it only claims a Region.
-func caller(e *Event) (ops.Caller, error) {
+func caller(e *Event) (registry.Caller, error) {
 	id := e.RequestContext.Identity
 	if e.RequestContext.APIID == "" || id.AccountID == "" || id.UserArn == "" {
-		return ops.Caller{}, ipam.Errorf(ipam.CodeAuthFailure, "The request carries no identity that API Gateway has verified. Call the API's address and sign the request with IAM credentials.")
+		return registry.Caller{}, ipam.Errorf(ipam.CodeAuthFailure, "The request carries no identity that API Gateway has verified. Call the API's address and sign the request with IAM credentials.")
 	}
 	region, err := callerRegion(&e.APIGatewayProxyRequest)
-	return ops.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region}, err
+	return registry.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region}, err
 }
 
 // callerRegion returns the Region that the caller claims: the header's, else

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden answers")
@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite the golden answers")
 // world is a handler with operations that record who called them.
 type world struct {
 	*Handler
-	callers []ops.Caller
+	callers []registry.Caller
 	log     bytes.Buffer
 	fail    error
 	many    int
@@ -39,12 +39,12 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{}
-	r := ops.NewRegistry(ops.NewGrants([]ops.Grant{
-		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: ops.Allocate}, {Pattern: "*:user/reader", Class: ops.Read},
+	r := registry.New(registry.NewGrants([]registry.Grant{
+		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: registry.Allocate}, {Pattern: "*:user/reader", Class: registry.Read},
 	}, nil, 0, nil))
-	ops.Define(r, "AllocateIpamPoolCidr", ops.Meta{Class: ops.Allocate, Mutates: true, Summary: "Takes a CIDR out of a pool"},
+	registry.Define(r, "AllocateIpamPoolCidr", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Takes a CIDR out of a pool"},
 		func(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
-			w.callers = append(w.callers, ops.CallerFrom(ctx))
+			w.callers = append(w.callers, registry.CallerFrom(ctx))
 			if w.fail != nil {
 				return nil, w.fail
 			}
@@ -52,7 +52,7 @@ func newWorld() *world {
 				Cidr: aws.String("10.0.0.0/24"), IpamPoolAllocationId: aws.String("ipam-pool-alloc-1"), Description: in.Description,
 			}}, nil
 		})
-	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read, Paginated: true, Summary: "Lists IPAMs"},
+	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists IPAMs"},
 		func(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
 			if w.hang { // as a call of the table that is not answered
 				<-ctx.Done()
@@ -64,7 +64,7 @@ func newWorld() *world {
 			}
 			return out, nil
 		})
-	ops.Define(r, "DeleteTags", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) { panic("a secret") })
+	registry.Define(r, "DeleteTags", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) { panic("a secret") })
 	clock := time.Unix(1e9, 0)
 	w.Handler = New(r, Options{
 		Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -237,7 +237,7 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 		e.Headers["X-Amzn-Account-Id"], e.Headers["X-Forwarded-User"] = "444455556666", "admin"
 		e.QueryStringParameters = map[string]string{"X-Amz-Account": "444455556666"}
 	})
-	want := []ops.Caller{{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/allocators/alice", Region: "ap-northeast-1"}}
+	want := []registry.Caller{{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/allocators/alice", Region: "ap-northeast-1"}}
 	if diff := cmp.Diff(w.callers, want); a.StatusCode != 200 || diff != "" {
 		t.Errorf("status %d; callers (-got +want):\n%s", a.StatusCode, diff)
 	}

@@ -12,10 +12,10 @@ import (
 
 func main() {
 	telemetry.SetUp()
-	registry, err := open(context.Background())
+	operations, err := open(context.Background())
 	if err != nil {
 		slog.Error("the function cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(New(registry, Options{}).Handle)
+	lambda.Start(New(operations, Options{}).Handle)
 }

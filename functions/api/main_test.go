@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 // The function decides by the deployer's grants and by those in the table.
@@ -33,13 +33,13 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	registry, err := open(t.Context())
+	operations, err := open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for user, want := range map[string]ipam.Code{"by-deployer": "", "by-table": "", "by-nobody": ipam.CodeUnauthorizedOperation} {
-		ctx := ops.WithCaller(t.Context(), ops.Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/" + user})
-		if _, err := registry.Call(ctx, "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != want {
+		ctx := registry.WithCaller(t.Context(), registry.Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/" + user})
+		if _, err := operations.Call(ctx, "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != want {
 			t.Errorf("%s: %v, want the code %q", user, err, want)
 		}
 	}
@@ -100,12 +100,12 @@ func TestOpenVending(t *testing.T) {
 			}
 			t.Setenv("CADASTRE_VENDING_ROLE", c.role)
 			t.Setenv("CADASTRE_VPCS_FROM_POOLS_ONLY", c.only)
-			registry, err := open(t.Context())
+			operations, err := open(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx := ops.WithCaller(t.Context(), ops.Caller{Account: c.account, ARN: "arn:aws:iam::" + c.account + ":user/a", Region: "eu-west-1"})
-			_, err = registry.Call(ctx, "CreateVpc", &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/24")})
+			ctx := registry.WithCaller(t.Context(), registry.Caller{Account: c.account, ARN: "arn:aws:iam::" + c.account + ":user/a", Region: "eu-west-1"})
+			_, err = operations.Call(ctx, "CreateVpc", &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/24")})
 			if ipam.CodeOf(err) != c.code || !slices.Equal(asked, c.asked) {
 				t.Errorf("%v, asked %q; want the code %q and %q", err, asked, c.code, c.asked)
 			}

@@ -7,15 +7,16 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 // open returns the registry that the environment names.
-func open(ctx context.Context) (*ops.Registry, error) {
+func open(ctx context.Context) (*registry.Registry, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	deployer, err := ops.ParseGrants(os.Getenv(lambdakit.EnvGrants), os.Getenv(lambdakit.EnvAccount))
+	deployer, err := registry.ParseGrants(os.Getenv(lambdakit.EnvGrants), os.Getenv(lambdakit.EnvAccount))
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +28,6 @@ func open(ctx context.Context) (*ops.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	grants := ops.NewGrants(deployer, ops.MoreGrants(store.Grants), time.Minute, time.Now)
+	grants := registry.NewGrants(deployer, registry.MoreGrants(store.Grants), time.Minute, time.Now)
 	return ops.New(store, grants, ops.WithOrganization(organization), ops.WithVending(vending, fromPoolsOnly)), nil
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
@@ -47,7 +48,7 @@ func realHandler(table *storetest.Memory, now func() time.Time) *Handler {
 func handlerWith(table *storetest.Memory, now func() time.Time, c *cloud) *Handler {
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
-	auth := ops.NewGrants([]ops.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer}}, nil, 0, nil)
+	auth := registry.NewGrants([]registry.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer}}, nil, 0, nil)
 	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c, false)), Options{Logger: slog.New(slog.DiscardHandler)})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 // The environment of a forwarder.
@@ -55,20 +56,20 @@ func NewCaller(ctx context.Context) (Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller := ops.Root(account, store.Region())
-	return owner{ops.New(store, ops.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
+	caller := registry.Root(account, store.Region())
+	return owner{ops.New(store, registry.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
 }
 
 // owner calls the registry as the owner account, whatever an event says: an
 // event is written by whoever may invoke the function. Who may is IAM's decision,
 // on lambda:InvokeFunction; the deployer's grants are the API's.
 type owner struct {
-	registry *ops.Registry
-	caller   ops.Caller
+	registry *registry.Registry
+	caller   registry.Caller
 }
 
 func (o owner) Call(ctx context.Context, operation string, in any) (any, error) {
-	return o.registry.Call(ops.WithCaller(ctx, o.caller), operation, in)
+	return o.registry.Call(registry.WithCaller(ctx, o.caller), operation, in)
 }
 
 // notEC2 is the code that the SDK gives an answer that is no error of EC2, as

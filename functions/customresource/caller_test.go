@@ -23,6 +23,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
 
@@ -43,7 +44,7 @@ func api(t *testing.T, c Caller, seen func(*http.Request) (lost bool)) string {
 			}
 			o, ok := ops.New(nil, nil).Lookup(action)
 			if !ok {
-				return nil, ops.Unknown(action)
+				return nil, registry.Unknown(action)
 			}
 			in := o.New()
 			if err := ec2query.Decode(form, action, in); err != nil {
@@ -79,7 +80,7 @@ func TestForwarder(t *testing.T) {
 	w := newWorld(t)
 	before := w.content()
 	requests := 0
-	w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
+	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
 		requests++
 		if r.Header.Get(client.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
@@ -120,7 +121,7 @@ func TestForwarderLosesAnswers(t *testing.T) {
 				w := newWorld(t)
 				var mu sync.Mutex // the client may ask again while an answer is on its way
 				began := false
-				w.use(forwarder(api(t, w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
+				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
 					mu.Lock()
 					defer mu.Unlock()
 					if began {
@@ -249,7 +250,7 @@ func TestNewCaller(t *testing.T) {
 	}
 	t.Setenv("CADASTRE_ACCOUNT", account)
 	c, err := NewCaller(t.Context())
-	if o, ok := c.(owner); err != nil || !ok || o.caller != (ops.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root"}) {
+	if o, ok := c.(owner); err != nil || !ok || o.caller != (registry.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root"}) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", EnvAPIRegion: "us-west-2"} {

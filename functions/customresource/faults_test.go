@@ -20,6 +20,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
 
@@ -416,7 +417,7 @@ func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
 	const stranger = "999988887777"
 	w := newWorld(t)
 	scope, top := w.network()
-	theirs := w.as(ops.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
+	theirs := w.as(registry.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
 	ask := func(operation string, in any) any {
 		t.Helper()
 		out, err := theirs.Call(t.Context(), operation, in)
@@ -657,7 +658,7 @@ func TestForgedAccounts(t *testing.T) {
 	w := newWorld(t)
 	_, top := w.network()
 	stranger := "999988887777"
-	other := w.as(ops.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
+	other := w.as(registry.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
 	mine := w.must("Custom::IpamAllocation", "Mine", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	before := w.content()
 
@@ -670,7 +671,7 @@ func TestForgedAccounts(t *testing.T) {
 	w.same(before)
 
 	// Our function, told of another account's stack: it works for ours.
-	w.use(w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
+	w.use(w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	w.stack = strings.ReplaceAll(w.stack, account, stranger)
 	e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	e.ResourceProperties["ServiceToken"] = "arn:aws:lambda:us-east-1:" + stranger + ":function:f"

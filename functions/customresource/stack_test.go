@@ -20,6 +20,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
@@ -83,7 +84,7 @@ type world struct {
 	requests int
 	stack    string                               // its id
 	standing map[string]*standing                 // what the stack has, by logical id
-	as       func(ops.Caller) Caller              // on the world's table
+	as       func(registry.Caller) Caller         // on the world's table
 	calls    []string                             // operations, in order
 	spy      func(operation string, in any) error // fails calls
 }
@@ -122,8 +123,8 @@ func newWorld(t *testing.T) *world {
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  3,
 	})
-	w.as = func(c ops.Caller) Caller { return owner{ops.New(w.store, ops.OnlyTo(c)), c} }
-	w.use(w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
+	w.as = func(c registry.Caller) Caller { return owner{ops.New(w.store, registry.OnlyTo(c)), c} }
+	w.use(w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	return w
 }
 
@@ -289,7 +290,7 @@ func (w *world) content() string {
 	spy, faults := w.spy, w.faulty.Inject
 	w.spy, w.faulty.Inject = nil, nil
 	defer func() { w.spy, w.faulty.Inject = spy, faults }()
-	c := w.as(ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/reader"})
+	c := w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/reader"})
 	var b strings.Builder
 	show := func(operation string, in any) any {
 		out, err := c.Call(w.Context(), operation, in)

@@ -24,6 +24,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
@@ -223,7 +224,7 @@ type world struct {
 	now      time.Time
 	table    *streamed
 	store    *store.Store
-	registry *ops.Registry
+	registry *registry.Registry
 	bus      *fakeBus
 	scans    *fakeScans
 	handler  *Handler
@@ -249,8 +250,8 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	w.table = &streamed{Memory: &storetest.Memory{}, now: clock}
 	w.store = newStore(w.table, clock)
-	w.registry = ops.New(w.store, ops.NewGrants([]ops.Grant{{Pattern: "*", Class: ops.Administer}}, nil, 0, nil))
-	w.admin = ops.WithCaller(t.Context(), ops.Caller{Account: owner, ARN: "arn:aws:iam::" + owner + ":user/admin"})
+	w.registry = ops.New(w.store, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
+	w.admin = registry.WithCaller(t.Context(), registry.Caller{Account: owner, ARN: "arn:aws:iam::" + owner + ":user/admin"})
 	w.handler = New(w.store, w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
 	w.ipam = must(w.store.CreateIPAM(t.Context(), w.token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}, Tier: "advanced", OperatingRegions: []string{region}}))(t)
 	w.private = w.ipam.PrivateScope

@@ -11,13 +11,14 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 func TestAccessGrants(t *testing.T) {
 	w := newRealWorld(t, nil)
 	// As the api function is wired: the deployer's grants, and the table's.
-	deployer := []ops.Grant{{Pattern: "arn:aws:iam::" + account + ":user/admin", Class: ops.Administer}, {Pattern: "arn:aws:iam::" + stranger + ":user/admin", Class: ops.Administer}}
-	w.registry = ops.New(w.store, ops.NewGrants(deployer, ops.MoreGrants(w.store.Grants), time.Minute, func() time.Time { return w.now }))
+	deployer := []registry.Grant{{Pattern: "arn:aws:iam::" + account + ":user/admin", Class: registry.Administer}, {Pattern: "arn:aws:iam::" + stranger + ":user/admin", Class: registry.Administer}}
+	w.registry = ops.New(w.store, registry.NewGrants(deployer, registry.MoreGrants(w.store.Grants), time.Minute, func() time.Time { return w.now }))
 	network := as(stranger, "network", "")
 	describe := func() error {
 		w.now = w.now.Add(time.Minute) // when what was written holds everywhere

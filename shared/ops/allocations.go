@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -19,8 +20,8 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if err != nil {
 		return nil, err
 	}
-	q := store.Allocate{Token: t, Preview: aws.ToBool(in.PreviewNextCidr), Event: CallerFrom(ctx).Request}
-	q.Request = ipam.AllocateRequest{Length: parseLength(in.NetmaskLength), Region: CallerFrom(ctx).Region, HomeRegion: o.store.Region()}
+	q := store.Allocate{Token: t, Preview: aws.ToBool(in.PreviewNextCidr), Event: registry.CallerFrom(ctx).Request}
+	q.Request = ipam.AllocateRequest{Length: parseLength(in.NetmaskLength), Region: registry.CallerFrom(ctx).Region, HomeRegion: o.store.Region()}
 	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (o service) existingAllocations(ctx context.Context, ids []string) (allocat
 		if p == nil || own(ctx, &p.Meta) == nil {
 			return p == nil
 		}
-		return a.Owner != CallerFrom(ctx).Account || reach(ctx, p) != nil
+		return a.Owner != registry.CallerFrom(ctx).Account || reach(ctx, p) != nil
 	}), nil
 }
 
@@ -289,7 +290,7 @@ func (o service) allocationsOf(ctx context.Context, at place, ahead int) part[ip
 	next := o.store.Allocations
 	if at.via != "" {
 		next = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
-			return o.store.ForeignAllocations(ctx, CallerFrom(ctx).Account, pool, after, limit)
+			return o.store.ForeignAllocations(ctx, registry.CallerFrom(ctx).Account, pool, after, limit)
 		}
 	}
 	of := part[ipam.Allocation]{

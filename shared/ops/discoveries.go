@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -37,7 +38,7 @@ func (o service) visibleDiscoveries() kind[ipam.Discovery] {
 // unless the caller is of the account that the deployment belongs to: that reads
 // every account with roles of its own anyway.
 func (o service) watch(ctx context.Context, d *ipam.Discovery) error {
-	if CallerFrom(ctx).Account == o.store.Owner() {
+	if registry.CallerFrom(ctx).Account == o.store.Owner() {
 		return nil
 	}
 	return own(ctx, &d.Meta)

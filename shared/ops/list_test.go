@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
@@ -227,7 +228,7 @@ func setTexts(v reflect.Value, text string) {
 
 // A page ends after so many objects, met or not, and the next one goes on.
 func TestPageEndsAfterSoManyObjects(t *testing.T) {
-	ctx := WithCaller(context.Background(), Caller{Account: "111122223333"})
+	ctx := registry.WithCaller(context.Background(), registry.Caller{Account: "111122223333"})
 	numbers := func(from int) list[int] {
 		return func(yield func(entry[int], error) bool) {
 			for i := from; i < 2*maxScan+10; i++ {
@@ -360,9 +361,9 @@ func TestChainIsItsParts(t *testing.T) {
 
 // Where a page ends in what is empty, its token is one to go on from.
 func TestPositionsOfEmptyParts(t *testing.T) {
-	ctx := WithCaller(context.Background(), Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:root"})
+	ctx := registry.WithCaller(context.Background(), registry.Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:root"})
 	o := service{store: store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})}
-	r := New(o.store, NewGrants([]Grant{{"*", Administer}}, nil, 0, nil))
+	r := New(o.store, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	made, err := r.Call(ctx, "CreateIpam", &ec2.CreateIpamInput{})
 	if err != nil {
 		t.Fatal(err)
@@ -398,9 +399,9 @@ func TestPositionsOfEmptyParts(t *testing.T) {
 // nothing of it.
 func TestMadeUpPlaceShowsNothingOfAnothers(t *testing.T) {
 	s := store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})
-	r := New(s, NewGrants([]Grant{{"*", Administer}}, nil, 0, nil))
+	r := New(s, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	as := func(account string) context.Context {
-		return WithCaller(context.Background(), Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"})
+		return registry.WithCaller(context.Background(), registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"})
 	}
 	call := func(ctx context.Context, name string, in any) any {
 		out, err := r.Call(ctx, name, in)
@@ -421,7 +422,7 @@ func TestMadeUpPlaceShowsNothingOfAnothers(t *testing.T) {
 		}
 		in := ec2.DescribeIpamPoolAllocationsInput{NextToken: p.token([]string{*pool, "0.0.0.0/0"})}
 		if out := call(ctx, "DescribeIpamPoolAllocations", &in).(*ec2.DescribeIpamPoolAllocationsOutput); len(out.IpamPoolAllocations) != want {
-			t.Errorf("%s sees %d allocations, want %d", CallerFrom(ctx).Account, len(out.IpamPoolAllocations), want)
+			t.Errorf("%s sees %d allocations, want %d", registry.CallerFrom(ctx).Account, len(out.IpamPoolAllocations), want)
 		}
 		p, err = newPage(ctx, "DescribeTags", ec2.DescribeTagsInput{}, nil, nil, 1)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -40,7 +41,7 @@ func TestMetaAgreesWithTheModel(t *testing.T) {
 		if o.Idempotent != has("ClientToken") || o.Paginated != has("NextToken") || o.Mutates == o.Paginated {
 			t.Errorf("%s: %+v", o.Name, o.Meta)
 		}
-		if o.Mutates == (o.Class == ops.Read) {
+		if o.Mutates == (o.Class == registry.Read) {
 			t.Errorf("%s has the class %s and Mutates %v", o.Name, o.Class, o.Mutates)
 		}
 	}
@@ -161,7 +162,7 @@ func TestClassesAreHeldTo(t *testing.T) {
 	for _, in := range requests(w.furnish()) {
 		byName[operation(in)] = in
 	}
-	users := map[string]ops.Class{"nobody": 0, "reader": ops.Read, "allocator": ops.Allocate, "admin": ops.Administer}
+	users := map[string]registry.Class{"nobody": 0, "reader": registry.Read, "allocator": registry.Allocate, "admin": registry.Administer}
 	for _, o := range w.registry.Operations() {
 		in, ok := byName[o.Name]
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -68,11 +69,11 @@ func standing(ctx context.Context) ([]string, error) {
 	if find, ok := ctx.Value(standingKey{}).(func() ([]string, error)); ok {
 		return find()
 	}
-	return CallerFrom(ctx).told(), nil
+	return told(registry.CallerFrom(ctx)), nil
 }
 
 // told are those of the principals that the door tells.
-func (c Caller) told() []string {
+func told(c registry.Caller) []string {
 	if c.OrganizationID == "" {
 		return []string{c.Account}
 	}
@@ -83,8 +84,8 @@ func (c Caller) told() []string {
 // none: it does without what is shared with them, rather than keep what it may
 // have lost.
 func (o service) standing(ctx context.Context) ([]string, error) {
-	c := CallerFrom(ctx)
-	found := c.told()
+	c := registry.CallerFrom(ctx)
+	found := told(c)
 	above, err := o.organization.Ancestors(ctx, c.Account)
 	if err != nil {
 		slog.ErrorContext(ctx, "the caller's organizational units are not known, and what is shared with them is not shown", "account", c.Account, "error", err.Error())
@@ -117,7 +118,7 @@ func (o service) administered(ctx context.Context) (string, error) {
 		}
 	}
 	if err != nil {
-		slog.ErrorContext(ctx, "the organisation is not known, and what is shared with it is not shown", "account", CallerFrom(ctx).Account, "error", err.Error())
+		slog.ErrorContext(ctx, "the organisation is not known, and what is shared with it is not shown", "account", registry.CallerFrom(ctx).Account, "error", err.Error())
 		return "", err
 	}
 	return id, nil
@@ -141,7 +142,7 @@ func (o service) checkUnit(ctx context.Context, unit string) error {
 // managed lets the organisation's management account call, and nobody else,
 // whatever is granted: who may there is for IAM in that account to say.
 func (o service) managed(ctx context.Context, operation string) error {
-	c := CallerFrom(ctx)
+	c := registry.CallerFrom(ctx)
 	refuse := func(why string, args ...any) error {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. "+operation+" is for the management account of the organization, "+why, args...)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -189,9 +190,9 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 	}
 	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
 	// An event is answered for good, so it waits.
-	waits := ops.CallerFrom(guest)
+	waits := registry.CallerFrom(guest)
 	waits.Request = "r-1"
-	_, err := w.registry.Call(ops.WithCaller(t.Context(), waits), "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)})
+	_, err := w.registry.Call(registry.WithCaller(t.Context(), waits), "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)})
 	if ipam.CodeOf(err) != ipam.CodeUnavailable {
 		t.Errorf("an event is answered %v", err)
 	}

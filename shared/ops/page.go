@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 const (
@@ -60,7 +61,7 @@ type page struct {
 // It names the caller's own objects only, and where it leads is checked like any
 // input, so it needs no secret.
 func newPage(ctx context.Context, operation string, in any, maxResults *int32, nextToken *string, size int) (page, error) {
-	p := page{size: size, bound: digest(operation, CallerFrom(ctx).Account, in)[:32]}
+	p := page{size: size, bound: digest(operation, registry.CallerFrom(ctx).Account, in)[:32]}
 	if maxResults != nil {
 		p.size, p.limited = int(*maxResults), true
 	}
@@ -363,7 +364,7 @@ const batch = 100
 // after.
 func (k kind[T]) owned(ctx context.Context, after string) list[T] {
 	return read(after, func(after string) ([]*T, string, error) {
-		return k.after(ctx, CallerFrom(ctx).Account, after, batch)
+		return k.after(ctx, registry.CallerFrom(ctx).Account, after, batch)
 	}, func(o *T) []string { return []string{k.meta(o).ID} })
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -116,7 +117,7 @@ func (o service) sourceResource(ctx context.Context, in *ec2.CreateIpamPoolInput
 	}
 	at := &ipam.SourceResource{ID: aws.ToString(r.ResourceId), Owner: aws.ToString(r.ResourceOwner), Region: aws.ToString(r.ResourceRegion)}
 	if at.Owner == "" {
-		at.Owner = CallerFrom(ctx).Account
+		at.Owner = registry.CallerFrom(ctx).Account
 	}
 	if at.Region == "" {
 		if at.Region = aws.ToString(in.Locale); at.Region == "" || at.Region == noLocale {

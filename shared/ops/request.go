@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -28,7 +29,7 @@ const (
 // own refuses an object of another account than the caller's as if it did not
 // exist.
 func own(ctx context.Context, m *ipam.Meta) error {
-	if m.Owner != CallerFrom(ctx).Account {
+	if m.Owner != registry.CallerFrom(ctx).Account {
 		return ipam.NotFound(m.ID)
 	}
 	return nil
@@ -41,7 +42,7 @@ func token(ctx context.Context, operation string, clientToken *string, in any) (
 	if len(value) > maxClientToken || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return store.Token{}, schema.Invalid("ClientToken", value, "It has %d characters; use at most %d ASCII characters.", utf8.RuneCountInString(value), maxClientToken)
 	}
-	return store.Token{Account: CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
+	return store.Token{Account: registry.CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
 }
 
 // aside are the members of inputs that are no part of what is asked for: they

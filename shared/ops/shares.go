@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -67,8 +68,8 @@ func newShare(pool, principal string) *IpamPoolShare {
 // reach refuses a pool that is neither the caller's nor shared with it as if it
 // did not exist.
 func reach(ctx context.Context, p *ipam.Pool) error {
-	c := CallerFrom(ctx)
-	if own(ctx, &p.Meta) == nil || p.SharedWith(c.told()) {
+	c := registry.CallerFrom(ctx)
+	if own(ctx, &p.Meta) == nil || p.SharedWith(told(c)) {
 		return nil
 	}
 	// To find out the rest takes calls, so it is only for a pool that may be

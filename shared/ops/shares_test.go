@@ -14,6 +14,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -22,9 +23,9 @@ const organization = "o-a1b2c3d4e5"
 // member returns the context of an administrator of an account of the
 // organisation.
 func member(account string) context.Context {
-	c := ops.CallerFrom(as(account, "admin", ""))
+	c := registry.CallerFrom(as(account, "admin", ""))
 	c.OrganizationID = organization
-	return ops.WithCaller(context.Background(), c)
+	return registry.WithCaller(context.Background(), c)
 }
 
 func (w *world) share(pool, principal string) {
@@ -301,9 +302,9 @@ func TestShareWithTheOrganization(t *testing.T) {
 	w.share(o.Pool, organization)
 	take(w, member(consumer), o.Pool)
 	w.refused(t, as(consumer, "admin", ""), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
-	other := ops.CallerFrom(member(consumer))
+	other := registry.CallerFrom(member(consumer))
 	other.OrganizationID = "o-z9y8x7w6v5"
-	w.refused(t, ops.WithCaller(t.Context(), other), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
+	w.refused(t, registry.WithCaller(t.Context(), other), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
 	// The owner is in its own organisation, and no guest in its own pool.
 	release := do[ec2.GetIpamPoolAllocationsOutput](w, member(account), &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, Filters: []types.Filter{where("resource-owner", consumer)}})
 	do[ec2.ReleaseIpamPoolAllocationOutput](w, member(account), give(o.Pool, &release.IpamPoolAllocations[0]))

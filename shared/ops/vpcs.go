@@ -17,6 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
@@ -123,7 +124,7 @@ func (o service) request(ctx context.Context, operation string, a ask, r ipam.Re
 	if q.Request.CIDR, err = parseCIDR(a.cidrParameter(), a.cidr); err != nil {
 		return q, err
 	}
-	q.Token = store.Token{Account: CallerFrom(ctx).Account, Operation: operation}
+	q.Token = store.Token{Account: registry.CallerFrom(ctx).Account, Operation: operation}
 	q.For = &r
 	q.May = func(p *ipam.Pool) error {
 		if err := reach(ctx, p); err != nil {
@@ -139,7 +140,7 @@ func (o service) request(ctx context.Context, operation string, a ask, r ipam.Re
 
 // region returns the Region in which the caller wants something made.
 func (o service) region(ctx context.Context) string {
-	if r := CallerFrom(ctx).Region; r != "" {
+	if r := registry.CallerFrom(ctx).Region; r != "" {
 		return r
 	}
 	return o.store.Region()
@@ -150,7 +151,7 @@ func (o service) cloud(ctx context.Context) (VPCs, error) {
 	if o.vending.ec2 == nil {
 		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "This deployment makes no VPCs: it has no vending role. Have its configuration member vendingRole set, or allocate a CIDR with AllocateIpamPoolCidr and make the VPC with it.")
 	}
-	c := CallerFrom(ctx)
+	c := registry.CallerFrom(ctx)
 	cloud, err := o.vending.ec2(ctx, c.Account, o.region(ctx), c.ARN)
 	if err == nil {
 		return cloud, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
 )
@@ -33,7 +34,7 @@ type world struct {
 	t        *testing.T
 	table    *storetest.Memory
 	store    *store.Store
-	registry *ops.Registry
+	registry *registry.Registry
 	cloud    *cloud // EC2 in every account and Region
 	now      time.Time
 	admin    context.Context // the account's administrator, calling from home
@@ -61,16 +62,16 @@ func newIDs() func() string {
 
 // grants gives the users admin, allocator and reader of any account the classes
 // of their names.
-func grants() ops.Authorizer {
-	return ops.NewGrants([]ops.Grant{
-		{Pattern: "arn:aws:iam::*:user/admin", Class: ops.Administer},
-		{Pattern: "arn:aws:iam::*:user/allocator", Class: ops.Allocate},
-		{Pattern: "arn:aws:iam::*:user/reader", Class: ops.Read},
+func grants() registry.Authorizer {
+	return registry.NewGrants([]registry.Grant{
+		{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer},
+		{Pattern: "arn:aws:iam::*:user/allocator", Class: registry.Allocate},
+		{Pattern: "arn:aws:iam::*:user/reader", Class: registry.Read},
 	}, nil, 0, nil)
 }
 
 func as(account, user, region string) context.Context {
-	return ops.WithCaller(context.Background(), ops.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/" + user, Region: region})
+	return registry.WithCaller(context.Background(), registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/" + user, Region: region})
 }
 
 // operation returns the name of the operation that an input is for.

@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/climodel"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -32,9 +33,9 @@ func main() {
 }
 
 // write leaves out operations of our own, which the API model does not have.
-func write(registry *ops.Registry, service, paginators string) error {
+func write(operations *registry.Registry, service, paginators string) error {
 	var names []string
-	for _, o := range registry.Operations() {
+	for _, o := range operations.Operations() {
 		if _, ok := schema.Lookup(o.Name); ok {
 			names = append(names, o.Name)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 func TestWriteTheOperationsThatAreBuilt(t *testing.T) {
@@ -33,13 +34,13 @@ func TestWriteTheOperationsThatAreBuilt(t *testing.T) {
 }
 
 func TestWrite(t *testing.T) {
-	r := ops.NewRegistry(nil)
+	r := registry.New(nil)
 	service, paginators := filepath.Join(t.TempDir(), "s.json"), filepath.Join(t.TempDir(), "p.json")
 	if err := write(r, service, paginators); err == nil {
 		t.Error("an empty registry: no error")
 	}
-	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) { return nil, nil })
-	ops.Define(r, "PutOwnThing", ops.Meta{Class: ops.Read}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) { return nil, nil })
+	registry.Define(r, "PutOwnThing", registry.Meta{Class: registry.Read}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	if err := write(r, service, paginators); err != nil {
 		t.Fatal(err)
 	}

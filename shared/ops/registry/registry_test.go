@@ -1,4 +1,4 @@
-package ops_test
+package registry_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 const allocator = "arn:aws:iam::111122223333:user/allocator"
@@ -23,29 +23,29 @@ type own struct {
 	Fail   error
 }
 
-func registry(t *testing.T, called *int) *ops.Registry {
+func newRegistry(t *testing.T, called *int) *registry.Registry {
 	t.Helper()
-	r := ops.NewRegistry(ops.NewGrants([]ops.Grant{{Pattern: allocator, Class: ops.Allocate}}, nil, 0, nil))
-	ops.Define(r, "AllocateIpamPoolCidr", ops.Meta{Class: ops.Allocate, Mutates: true, Idempotent: true},
+	r := registry.New(registry.NewGrants([]registry.Grant{{Pattern: allocator, Class: registry.Allocate}}, nil, 0, nil))
+	registry.Define(r, "AllocateIpamPoolCidr", registry.Meta{Class: registry.Allocate, Mutates: true, Idempotent: true},
 		func(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
 			*called++
 			return &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: &types.IpamPoolAllocation{Cidr: aws.String("10.0.0.0/24")}}, nil
 		})
-	ops.Define(r, "CreateIpamPool", ops.Meta{Class: ops.Administer, Mutates: true},
+	registry.Define(r, "CreateIpamPool", registry.Meta{Class: registry.Administer, Mutates: true},
 		func(context.Context, *ec2.CreateIpamPoolInput) (*ec2.CreateIpamPoolOutput, error) {
 			*called++
 			return nil, errors.New("unreachable")
 		})
-	ops.Define(r, "ModifyIpamPool", ops.Meta{Class: ops.Allocate, Mutates: true},
+	registry.Define(r, "ModifyIpamPool", registry.Meta{Class: registry.Allocate, Mutates: true},
 		func(context.Context, *ec2.ModifyIpamPoolInput) (*ec2.ModifyIpamPoolOutput, error) {
 			*called++
 			return nil, errors.New("unreachable")
 		})
-	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
 		*called++
 		return &ec2.DescribeIpamsOutput{}, nil
 	})
-	ops.Define(r, "PutOwnThing", ops.Meta{Class: ops.Read}, func(_ context.Context, in *own) (*own, error) {
+	registry.Define(r, "PutOwnThing", registry.Meta{Class: registry.Read}, func(_ context.Context, in *own) (*own, error) {
 		*called++
 		return nil, in.Fail
 	})
@@ -54,7 +54,7 @@ func registry(t *testing.T, called *int) *ops.Registry {
 
 func TestCallRefuses(t *testing.T) {
 	var called int
-	r := registry(t, &called)
+	r := newRegistry(t, &called)
 	allocate := func(change func(*ec2.AllocateIpamPoolCidrInput)) any {
 		in := &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("ipam-pool-1")}
 		change(in)
@@ -92,7 +92,7 @@ func TestCallRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := t.Context()
 			if c.arn != "" {
-				ctx = ops.WithCaller(ctx, ops.Caller{Account: "111122223333", ARN: c.arn})
+				ctx = registry.WithCaller(ctx, registry.Caller{Account: "111122223333", ARN: c.arn})
 			}
 			out, err := r.Call(ctx, c.action, c.in)
 			if out != nil || ipam.CodeOf(err) != c.code {
@@ -113,27 +113,27 @@ func TestCallRefuses(t *testing.T) {
 // lax admits everybody: a registry does not rely on its authorizer for this.
 type lax struct{}
 
-func (lax) Authorize(context.Context, ops.Caller, ops.Class) error { return nil }
+func (lax) Authorize(context.Context, registry.Caller, registry.Class) error { return nil }
 
 func TestCallNeedsAnIdentityWhateverTheAuthorizerSays(t *testing.T) {
-	r := ops.NewRegistry(lax{})
-	ops.Define(r, "DescribeIpams", ops.Meta{Class: ops.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
+	r := registry.New(lax{})
+	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
 		return &ec2.DescribeIpamsOutput{}, nil
 	})
-	for _, c := range []ops.Caller{{}, {Account: "111122223333"}, {ARN: allocator}} {
-		if _, err := r.Call(ops.WithCaller(t.Context(), c), "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
+	for _, c := range []registry.Caller{{}, {Account: "111122223333"}, {ARN: allocator}} {
+		if _, err := r.Call(registry.WithCaller(t.Context(), c), "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
 			t.Errorf("%+v: got %v", c, err)
 		}
 	}
-	if _, err := r.Call(ops.WithCaller(t.Context(), ops.Caller{Account: "111122223333", ARN: allocator}), "DescribeIpams", &ec2.DescribeIpamsInput{}); err != nil {
+	if _, err := r.Call(registry.WithCaller(t.Context(), registry.Caller{Account: "111122223333", ARN: allocator}), "DescribeIpams", &ec2.DescribeIpamsInput{}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestCallAnswers(t *testing.T) {
 	var called int
-	r := registry(t, &called)
-	ctx := ops.WithCaller(t.Context(), ops.Caller{Account: "111122223333", ARN: allocator})
+	r := newRegistry(t, &called)
+	ctx := registry.WithCaller(t.Context(), registry.Caller{Account: "111122223333", ARN: allocator})
 	o, _ := r.Lookup("AllocateIpamPoolCidr")
 	in := o.New().(*ec2.AllocateIpamPoolCidrInput)
 	in.IpamPoolId, in.DryRun = aws.String("ipam-pool-1"), aws.Bool(false)
@@ -158,23 +158,23 @@ func TestCallAnswers(t *testing.T) {
 }
 
 func TestDefinePanicsOnMistakes(t *testing.T) {
-	for _, meta := range []ops.Meta{{Class: ops.Read}, {}} {
+	for _, meta := range []registry.Meta{{Class: registry.Read}, {}} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%+v: no panic", meta)
 				}
 			}()
-			r := ops.NewRegistry(nil)
+			r := registry.New(nil)
 			f := func(context.Context, *own) (*own, error) { return nil, nil }
-			ops.Define(r, "X", meta, f)
-			ops.Define(r, "X", meta, f)
+			registry.Define(r, "X", meta, f)
+			registry.Define(r, "X", meta, f)
 		}()
 	}
 }
 
 func TestClasses(t *testing.T) {
-	if ops.Read >= ops.Allocate || ops.Allocate >= ops.Administer {
+	if registry.Read >= registry.Allocate || registry.Allocate >= registry.Administer {
 		t.Error("the classes are not ordered")
 	}
 }

@@ -1,4 +1,4 @@
-package ops_test
+package registry_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 func TestGrantPatterns(t *testing.T) {
@@ -56,8 +56,8 @@ func TestGrantPatterns(t *testing.T) {
 		{"many stars take no long time", strings.Repeat("*a", 200) + "b", strings.Repeat("a", 5000), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := ops.NewGrants([]ops.Grant{{Pattern: c.pattern, Class: ops.Read}}, nil, time.Minute, time.Now)
-			err := g.Authorize(t.Context(), ops.Caller{Account: "111122223333", ARN: c.arn}, ops.Read)
+			g := registry.NewGrants([]registry.Grant{{Pattern: c.pattern, Class: registry.Read}}, nil, time.Minute, time.Now)
+			err := g.Authorize(t.Context(), registry.Caller{Account: "111122223333", ARN: c.arn}, registry.Read)
 			if (err == nil) != c.want {
 				t.Errorf("pattern %s, principal %s: got %v", c.pattern, c.arn, err)
 			}
@@ -69,28 +69,28 @@ func TestGrantPatterns(t *testing.T) {
 }
 
 func TestHighestGrantCounts(t *testing.T) {
-	g := ops.NewGrants([]ops.Grant{{Pattern: "*alice", Class: ops.Allocate}, {Pattern: "*", Class: ops.Read}},
-		func(context.Context) ([]ops.Grant, error) {
-			return []ops.Grant{{Pattern: "*bob", Class: ops.Administer}}, nil
+	g := registry.NewGrants([]registry.Grant{{Pattern: "*alice", Class: registry.Allocate}, {Pattern: "*", Class: registry.Read}},
+		func(context.Context) ([]registry.Grant, error) {
+			return []registry.Grant{{Pattern: "*bob", Class: registry.Administer}}, nil
 		}, time.Minute, time.Now)
 	for _, c := range []struct {
 		arn  string
-		want ops.Class
-	}{{"user/alice", ops.Allocate}, {"user/bob", ops.Administer}, {"user/carol", ops.Read}} {
-		for class := ops.Read; class <= ops.Administer; class++ {
-			err := g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: c.arn}, class)
+		want registry.Class
+	}{{"user/alice", registry.Allocate}, {"user/bob", registry.Administer}, {"user/carol", registry.Read}} {
+		for class := registry.Read; class <= registry.Administer; class++ {
+			err := g.Authorize(t.Context(), registry.Caller{Account: "1", ARN: c.arn}, class)
 			if (err == nil) != (class <= c.want) {
 				t.Errorf("%s, %s: got %v", c.arn, class, err)
 			}
 		}
-		for _, class := range []ops.Class{0, ops.Administer + 1} {
-			if g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: c.arn}, class) == nil {
+		for _, class := range []registry.Class{0, registry.Administer + 1} {
+			if g.Authorize(t.Context(), registry.Caller{Account: "1", ARN: c.arn}, class) == nil {
 				t.Errorf("%s: granted the class %s", c.arn, class)
 			}
 		}
 	}
-	for _, c := range []ops.Caller{{}, {Account: "1"}, {ARN: "user/bob"}} {
-		if g.Authorize(t.Context(), c, ops.Read) == nil {
+	for _, c := range []registry.Caller{{}, {Account: "1"}, {ARN: "user/bob"}} {
+		if g.Authorize(t.Context(), c, registry.Read) == nil {
 			t.Errorf("%+v was let in", c)
 		}
 	}
@@ -99,20 +99,20 @@ func TestHighestGrantCounts(t *testing.T) {
 func TestGrantsAreReloaded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	var loads int
-	var answer []ops.Grant
+	var answer []registry.Grant
 	var failure error
-	g := ops.NewGrants([]ops.Grant{{Pattern: "user/deployer", Class: ops.Administer}},
-		func(context.Context) ([]ops.Grant, error) { loads++; return answer, failure }, time.Minute, func() time.Time { return now })
+	g := registry.NewGrants([]registry.Grant{{Pattern: "user/deployer", Class: registry.Administer}},
+		func(context.Context) ([]registry.Grant, error) { loads++; return answer, failure }, time.Minute, func() time.Time { return now })
 	step := func(name, arn string, wantLoads int, want ipam.Code) {
 		t.Helper()
-		if got := ipam.CodeOf(g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: arn}, ops.Read)); got != want || loads != wantLoads {
+		if got := ipam.CodeOf(g.Authorize(t.Context(), registry.Caller{Account: "1", ARN: arn}, registry.Read)); got != want || loads != wantLoads {
 			t.Errorf("%s: got %q after %d loads, want %q after %d", name, got, loads, want, wantLoads)
 		}
 	}
 	failure = errors.New("x")
 	step("the deployer's grants need no load", "user/deployer", 0, "")
 	step("nothing was ever loaded", "user/a", 1, ipam.CodeUnavailable)
-	failure, answer = nil, []ops.Grant{{Pattern: "user/a", Class: ops.Read}}
+	failure, answer = nil, []registry.Grant{{Pattern: "user/a", Class: registry.Read}}
 	step("a first failure is not kept", "user/a", 2, "")
 	answer = nil
 	now = now.Add(time.Minute - 1)
@@ -130,32 +130,32 @@ func TestParseGrants(t *testing.T) {
 	const owner = "111122223333"
 	for _, c := range []struct {
 		name, document string
-		class          map[string]ops.Class // by principal
+		class          map[string]registry.Class // by principal
 	}{
-		{"none: the owner account administers", "", map[string]ops.Class{
-			"arn:aws:iam::111122223333:root": ops.Administer, "arn:aws:iam::111122223333:user/a": ops.Administer, "arn:aws-cn:iam::111122223333:user/a": ops.Administer,
-			"arn:aws:sts::111122223333:assumed-role/r/s": ops.Administer, "arn:aws:sts::111122223333:federated-user/f": ops.Administer,
-			"arn:aws-us-gov:iam::111122223333:user/a": ops.Administer, "arn:aws-eusc:sts::111122223333:assumed-role/r/s": ops.Administer,
-			ops.Root(owner, "eu-isoe-west-1").ARN: ops.Administer, ops.Root(owner, "us-iso-east-1").ARN: ops.Administer,
-			ops.Root(owner, "us-isob-east-1").ARN: ops.Administer, ops.Root(owner, "us-isof-south-1").ARN: ops.Administer,
+		{"none: the owner account administers", "", map[string]registry.Class{
+			"arn:aws:iam::111122223333:root": registry.Administer, "arn:aws:iam::111122223333:user/a": registry.Administer, "arn:aws-cn:iam::111122223333:user/a": registry.Administer,
+			"arn:aws:sts::111122223333:assumed-role/r/s": registry.Administer, "arn:aws:sts::111122223333:federated-user/f": registry.Administer,
+			"arn:aws-us-gov:iam::111122223333:user/a": registry.Administer, "arn:aws-eusc:sts::111122223333:assumed-role/r/s": registry.Administer,
+			registry.Root(owner, "eu-isoe-west-1").ARN: registry.Administer, registry.Root(owner, "us-iso-east-1").ARN: registry.Administer,
+			registry.Root(owner, "us-isob-east-1").ARN: registry.Administer, registry.Root(owner, "us-isof-south-1").ARN: registry.Administer,
 			// A user's path may have colons (IAM API Reference, "CreateUser").
 			"arn:aws:iam::444455556666:user/:iam::111122223333:/a": 0,
 			"arn:aws:iam::444455556666:user/a":                     0, "arn:aws:sts::444455556666:assumed-role/r/111122223333": 0,
 		}},
-		{"empty lists are none", `{"administrators": [], "readers": null}`, map[string]ops.Class{"arn:aws:iam::111122223333:root": ops.Administer}},
-		{"any pattern replaces the default", `{"allocators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]ops.Class{
-			"arn:aws:iam::111122223333:root": ops.Read, "arn:aws:sts::111122223333:assumed-role/x/s": ops.Allocate,
+		{"empty lists are none", `{"administrators": [], "readers": null}`, map[string]registry.Class{"arn:aws:iam::111122223333:root": registry.Administer}},
+		{"any pattern replaces the default", `{"allocators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]registry.Class{
+			"arn:aws:iam::111122223333:root": registry.Read, "arn:aws:sts::111122223333:assumed-role/x/s": registry.Allocate,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			grants, err := ops.ParseGrants(c.document, owner)
+			grants, err := registry.ParseGrants(c.document, owner)
 			if err != nil {
 				t.Fatal(err)
 			}
-			g := ops.NewGrants(grants, nil, 0, nil)
+			g := registry.NewGrants(grants, nil, 0, nil)
 			for arn, want := range c.class {
-				for class := ops.Read; class <= ops.Administer; class++ {
-					if err := g.Authorize(t.Context(), ops.Caller{Account: "1", ARN: arn}, class); (err == nil) != (class <= want) {
+				for class := registry.Read; class <= registry.Administer; class++ {
+					if err := g.Authorize(t.Context(), registry.Caller{Account: "1", ARN: arn}, class); (err == nil) != (class <= want) {
 						t.Errorf("%s, %s: got %v, want up to %s", arn, class, err, want)
 					}
 				}
@@ -163,11 +163,11 @@ func TestParseGrants(t *testing.T) {
 		})
 	}
 	for _, document := range []string{"{", "[]", `{"admins": ["*"]}`, `{"readers": "*"}`, `{"readers": [""]}`, `{} {}`} {
-		if g, err := ops.ParseGrants(document, owner); err == nil {
+		if g, err := registry.ParseGrants(document, owner); err == nil {
 			t.Errorf("%s was read as %v", document, g)
 		}
 	}
-	if g, err := ops.ParseGrants("", ""); err == nil {
+	if g, err := registry.ParseGrants("", ""); err == nil {
 		t.Errorf("no grants and no owner were read as %v", g)
 	}
 }
@@ -175,22 +175,22 @@ func TestParseGrants(t *testing.T) {
 // What the table has only adds: without it, or with an empty document, nobody
 // gains the default of a deployment without grants.
 func TestMoreGrants(t *testing.T) {
-	for document, want := range map[string][]ops.Grant{
+	for document, want := range map[string][]registry.Grant{
 		"":                                     nil,
 		"{}":                                   nil,
 		`{"administrators": []}`:               nil,
-		`{"readers": ["*"], "allocators": []}`: {{"*", ops.Read}},
+		`{"readers": ["*"], "allocators": []}`: {{"*", registry.Read}},
 	} {
-		got, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return []byte(document), nil })(t.Context())
+		got, err := registry.MoreGrants(func(context.Context) ([]byte, error) { return []byte(document), nil })(t.Context())
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s grants %v, %v; want %v", document, got, err, want)
 		}
 	}
 	away := errors.New("away")
-	if _, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return nil, away })(t.Context()); !errors.Is(err, away) {
+	if _, err := registry.MoreGrants(func(context.Context) ([]byte, error) { return nil, away })(t.Context()); !errors.Is(err, away) {
 		t.Errorf("%v, want %v", err, away)
 	}
-	if _, err := ops.MoreGrants(func(context.Context) ([]byte, error) { return []byte(`{"reader": ["*"]}`), nil })(t.Context()); err == nil {
+	if _, err := registry.MoreGrants(func(context.Context) ([]byte, error) { return []byte(`{"reader": ["*"]}`), nil })(t.Context()); err == nil {
 		t.Error("a misspelt list is no error")
 	}
 }

@@ -1,9 +1,9 @@
-// Package ops is the registry of operations and the operations themselves, one
-// file an area. An operation is defined once, with the AWS SDK's own input and
-// output types, and every door — EC2 Query, JSON, events, custom resources —
-// reaches it through Registry.Call, which is where authorization, validation
-// and DryRun happen.
-package ops
+// Package registry keeps the operations by name, and carries them out for a
+// caller. An operation is defined once, with the AWS SDK's own input and output
+// types. Every door (EC2 Query, JSON, events, custom resources) reaches it through
+// [Registry.Call], which authorizes the caller, checks the input and handles
+// DryRun. The package knows no operation.
+package registry
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Class is what an operation asks of its caller. Classes are ordered: a
+// Class is the permission that an operation needs. Classes are ordered: a
 // principal's class includes the lower ones. The zero Class is none.
 type Class uint8
 
-// The classes.
+// The classes, lowest first.
 const (
 	Read       Class = iota + 1 // sees objects
 	Allocate                    // takes space out of pools, and gives it back
@@ -37,28 +37,28 @@ func (c Class) String() string {
 	return fmt.Sprintf("Class(%d)", uint8(c))
 }
 
-// Meta is what the doors and the docs need to know of an operation.
+// Meta describes an operation to the doors and the docs.
 type Meta struct {
 	Class      Class
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool   // takes a ClientToken
-	Home       bool   // for callers of the owner account only: it concerns the deployment, not what an account owns
-	Management bool   // for callers of the organisation's management account only, whatever class they have
+	Home       bool   // only callers of the owner account may call it: it changes the deployment, not an account's objects
+	Management bool   // only callers of the organisation's management account may call it; no class is needed
 	Summary    string // one line for the docs and OpenAPI
 }
 
-// Caller is who calls, as the door has verified it.
+// Caller is the identity behind a call. The door has verified it, but for Region.
 type Caller struct {
 	Account        string // 12 digits
-	OrganizationID string // o-…; "" if the account is in none, or the door does not tell
+	OrganizationID string // o-…; "" if the account is in none, or if the door does not know
 	ARN            string // of the principal
-	Region         string // claimed by the caller, for locale checks only; "" is the home Region
-	Request        string // id of the event that the call came by; "" if it came by none
+	Region         string // the caller claims it, and only locale checks use it; "" is the home Region
+	Request        string // id of the event that carries the call; "" if no event does
 }
 
-// Root returns the caller that stands for a whole account, as its root user does;
-// region is any of the account's partition.
+// Root returns the caller that has all rights of an account, as its root user has.
+// region is any Region of the account's partition.
 func Root(account, region string) Caller {
 	return Caller{Account: account, ARN: "arn:" + ipam.PartitionOf(region) + ":iam::" + account + ":root"}
 }
@@ -66,7 +66,7 @@ func Root(account, region string) Caller {
 type callerKey struct{}
 
 // WithCaller returns a context that carries c. Only doors call it, with an
-// identity that the caller cannot write.
+// identity that the caller cannot forge.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
@@ -78,14 +78,15 @@ func CallerFrom(ctx context.Context) Caller {
 	return c
 }
 
-// Authorizer decides whether a caller has a class. Authorize returns nil if so,
-// an *ipam.Error of code UnauthorizedOperation that tells what the caller has
-// if not, and any other error if that cannot be found out.
+// Authorizer decides whether a caller has a class. Authorize returns nil if the
+// caller has it. If not, it returns an [ipam.Error] of the code
+// UnauthorizedOperation that names the caller's class. Any other error means that
+// it could not decide.
 type Authorizer interface {
 	Authorize(ctx context.Context, c Caller, class Class) error
 }
 
-// Operation is a defined operation.
+// Operation is an operation that [Define] added to a [Registry].
 type Operation struct {
 	Name string
 	Meta
@@ -98,31 +99,57 @@ type Operation struct {
 // New returns a pointer to a zero input.
 func (o *Operation) New() any { return o.fresh() }
 
-// Registry holds the operations. Define everything before the first Call;
-// from then on it is safe for concurrent use.
+// Registry holds the operations. Define all of them before the first Call; from
+// then on a Registry is safe for concurrent use.
 type Registry struct {
 	auth       Authorizer
-	owner      string // the account that the deployment belongs to
 	operations map[string]*Operation
 
-	managed func(ctx context.Context, operation string) error // refuses who does not call from the management account
-	within  func(context.Context) context.Context             // in which an operation runs; nil: the door's
+	owner            string                                            // the account that the deployment belongs to
+	checkManagement  func(ctx context.Context, operation string) error // nil: no caller passes
+	operationContext func(context.Context) context.Context             // nil: the door's context
 }
 
-// NewRegistry returns an empty registry whose calls auth decides on. A registry
-// without one, nil, can be listed but not called.
-func NewRegistry(auth Authorizer) *Registry {
-	return &Registry{auth: auth, operations: map[string]*Operation{}}
+// An Option configures a [Registry].
+type Option func(*Registry)
+
+// WithOwner sets the account that the deployment belongs to. Without it, nobody may
+// call the operations whose [Meta] has Home.
+func WithOwner(account string) Option {
+	return func(r *Registry) { r.owner = account }
+}
+
+// WithManagementCheck sets the check for the operations whose [Meta] has Management.
+// check returns an error unless the context's caller calls from the organisation's
+// management account. Without it, nobody may call these operations.
+func WithManagementCheck(check func(ctx context.Context, operation string) error) Option {
+	return func(r *Registry) { r.checkManagement = check }
+}
+
+// WithOperationContext sets a function that derives the context of an operation
+// from the door's. Without it, an operation runs in the door's context.
+func WithOperationContext(derive func(context.Context) context.Context) Option {
+	return func(r *Registry) { r.operationContext = derive }
+}
+
+// New returns an empty registry. auth decides on its calls. A registry without
+// one, nil, can be listed but not called.
+func New(auth Authorizer, options ...Option) *Registry {
+	r := &Registry{auth: auth, operations: map[string]*Operation{}}
+	for _, option := range options {
+		option(r)
+	}
+	return r
 }
 
 // Define adds an operation. It panics if the name is taken or meta has no
-// class: both are mistakes in the program.
+// class, since both are mistakes in the program.
 func Define[In, Out any](r *Registry, name string, meta Meta, f func(context.Context, *In) (*Out, error)) {
 	if _, taken := r.operations[name]; taken {
-		panic("ops: " + name + " is defined twice")
+		panic("registry: " + name + " is defined twice")
 	}
 	if meta.Class < Read || meta.Class > Administer {
-		panic("ops: " + name + " has no class")
+		panic("registry: " + name + " has no class")
 	}
 	r.operations[name] = &Operation{
 		Name: name, Meta: meta,
@@ -154,12 +181,11 @@ func (r *Registry) Operations() []*Operation {
 	})
 }
 
-// Call carries out an operation for the context's caller. in is a pointer to
-// the operation's input type and out one to its output type. Before the
-// operation itself it refuses, in this order: an unknown action, a caller
-// without the operation's class or of another account than it is for, an input
-// that lacks a required member or has a value outside the API model's ranges and
-// enumerations, and DryRun.
+// Call carries out an operation for the context's caller. in is a pointer to the
+// operation's input type, and out is a pointer to its output type. Call refuses, in
+// this order: an unknown action; a caller without the operation's class, or of an
+// account that the operation is not for; an input that lacks a required member, or
+// has a value outside the API model's ranges and enumerations; and DryRun.
 func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err error) {
 	o, ok := r.operations[name]
 	if !ok {
@@ -171,7 +197,7 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if err := r.authorize(ctx, o); err != nil {
 		return nil, err
 	}
-	if _, ok := schema.Lookup(name); ok { // of one without a model, nothing is known to check
+	if _, ok := schema.Lookup(name); ok { // an operation outside the model has nothing to check
 		if err := schema.Check(name, in); err != nil {
 			return nil, err
 		}
@@ -179,8 +205,8 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if dryRun(in) {
 		return nil, ipam.Errorf(ipam.CodeDryRunOperation, "Request would have succeeded, but DryRun flag is set.")
 	}
-	if r.within != nil {
-		ctx = r.within(ctx)
+	if r.operationContext != nil {
+		ctx = r.operationContext(ctx)
 	}
 	return o.invoke(ctx, in)
 }
@@ -201,7 +227,10 @@ func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 			"You are not authorized to perform this operation. %s came without a verified account and principal; sign the request with IAM credentials.", o.Name)
 	}
 	if o.Management {
-		return r.managed(ctx, o.Name)
+		if r.checkManagement == nil {
+			return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. %s is for the management account of the organization, which this deployment does not know.", o.Name)
+		}
+		return r.checkManagement(ctx, o.Name)
 	}
 	err := r.auth.Authorize(ctx, c, o.Class)
 	if ipam.CodeOf(err) == ipam.CodeUnauthorizedOperation {
@@ -211,14 +240,14 @@ func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	if err != nil {
 		return fmt.Errorf("authorize %s for %s: %w", c.ARN, o.Name, err)
 	}
-	if o.Home && c.Account != r.owner {
+	if o.Home && (r.owner == "" || c.Account != r.owner) {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. %s is for the account that Cadastre is deployed in, and you call from %s.", o.Name, c.Account)
 	}
 	return nil
 }
 
-// dryRun tells whether the input's DryRun member is true. The field is found
-// by name because no two inputs share a type.
+// dryRun reports whether the input's DryRun member is true. It finds the field by
+// name because no two inputs share a type.
 func dryRun(in any) bool {
 	f := reflect.ValueOf(in).Elem().FieldByName("DryRun")
 	if !f.IsValid() {
