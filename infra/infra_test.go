@@ -17,6 +17,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/vending"
+	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
 func diff(t *testing.T, want, got any) {
@@ -443,6 +444,39 @@ func TestMethods(t *testing.T) {
 			t.Errorf("the API has %s %v: bodies would come in another form", name, v)
 		}
 	}
+}
+
+// API Gateway's own answers are EC2's XML with EC2's codes: all of gateway.Answers,
+// in the deployment that the stage shows.
+func TestOwnAnswers(t *testing.T) {
+	d := plain().service
+	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
+	_, deployment := d.one(t, "AWS::ApiGateway::Deployment", "")
+	got := map[string]any{}
+	for _, id := range d.ids("AWS::ApiGateway::GatewayResponse") {
+		p := d.Resources[id].Properties
+		got[p["ResponseType"].(string)] = p
+		if !slices.Contains(elements(deployment.DependsOn), any(id)) {
+			t.Errorf("the deployment can be made before %s", id)
+		}
+	}
+	want := map[string]any{}
+	for responseType, status := range map[string]any{
+		"ACCESS_DENIED": "403", "WAF_FILTERED": "403", "UNAUTHORIZED": "401", "INVALID_SIGNATURE": "401", "EXPIRED_TOKEN": "401", "MISSING_AUTHENTICATION_TOKEN": "401",
+		"RESOURCE_NOT_FOUND": "400", "THROTTLED": "503", "QUOTA_EXCEEDED": "503", "REQUEST_TOO_LARGE": "413",
+		"INTEGRATION_FAILURE": "400", "INTEGRATION_TIMEOUT": "400", "API_CONFIGURATION_ERROR": "400", "DEFAULT_4XX": nil, "DEFAULT_5XX": "400",
+	} {
+		a := gateway.For(responseType, 400)
+		p := object{
+			"RestApiId": "${" + api + "}", "ResponseType": responseType, "ResponseTemplates": object{"application/json": a.Template()},
+			"ResponseParameters": object{"gatewayresponse.header.Content-Type": "'text/xml;charset=UTF-8'", "gatewayresponse.header.X-Cadastre-Error-Code": "'" + string(a.Code) + "'"},
+		}
+		if status != nil {
+			p["StatusCode"] = status
+		}
+		want[responseType] = p
+	}
+	diff(t, want, got)
 }
 
 // Nobody but this API's stage and methods invokes the api function, and nobody

@@ -4,6 +4,7 @@ package restapi
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
 // Stage is the name of the API's only stage.
@@ -90,8 +93,27 @@ func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.R
 	v1.AddResource(jsii.String("openapi.json"), nil).AddMethod(jsii.String("GET"), nil, nil)
 	// The stack names its outputs itself.
 	api.Node().TryRemoveChild(jsii.String("Endpoint"))
+	addOwnAnswers(api)
 	explain(api, props.CreateLogRole)
 	return api
+}
+
+// addOwnAnswers sets the answers that API Gateway gives by itself. Without them
+// these are JSON, which EC2's clients do not read (botocore raises
+// ResponseParserError), and a 502 or 504 for a call that may have been carried out,
+// which SDKs repeat by themselves.
+func addOwnAnswers(api awsapigateway.RestApi) {
+	for _, a := range gateway.Answers {
+		options := &awsapigateway.GatewayResponseOptions{
+			Type:            awsapigateway.ResponseType_Of(jsii.String(a.Type)),
+			Templates:       &map[string]*string{gateway.TemplateType: jsii.String(a.Template())},
+			ResponseHeaders: &map[string]*string{"Content-Type": jsii.String("'" + gateway.ContentType + "'"), gateway.CodeHeader: jsii.String("'" + string(a.Code) + "'")},
+		}
+		if a.Status != 0 {
+			options.StatusCode = jsii.String(strconv.Itoa(a.Status))
+		}
+		api.AddGatewayResponse(jsii.String(a.Type), options)
+	}
 }
 
 func endpoint(scope constructs.Construct, ids []string) *awsapigateway.EndpointConfiguration {
