@@ -78,7 +78,7 @@ generate: ## Write the generated files anew
 checkgenerate: ## Fail unless formatting, go.mod and generated files are up to date
 	@out=$$(gofmt -l functions infra localstack shared); [ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
 	go mod tidy -diff
-	go generate ./shared/... && git diff --exit-code -- shared/wire/schema
+	go generate ./shared/... && git diff --exit-code -- shared/wire/schema shared/client
 
 .PHONY: climodel
 climodel: ## Write the service model by which the AWS CLI and boto3 call a deployment on AWS

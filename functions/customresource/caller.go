@@ -83,7 +83,7 @@ type remote struct {
 }
 
 func (r remote) Call(ctx context.Context, operation string, in any) (any, error) {
-	out, err := r.send(ctx, in)
+	out, err := client.Call(ctx, r.client, operation, in)
 	if err == nil {
 		return out, nil
 	}
@@ -96,62 +96,4 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 	}
 	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable,
 		"The API at %s gave no answer to %s. The forwarder's log tells why. See that the forwarder's parameter ApiEndpoint is the API's address, and that the function reaches it.", r.endpoint, operation), err)
-}
-
-// send calls the operation that the input belongs to.
-func (r remote) send(ctx context.Context, in any) (any, error) {
-	c := r.client
-	switch in := in.(type) {
-	case *ec2.AllocateIpamPoolCidrInput:
-		return sent(ctx, in, c.AllocateIpamPoolCidr)
-	case *ec2.CreateIpamInput:
-		return sent(ctx, in, c.CreateIpam)
-	case *ec2.CreateIpamPoolInput:
-		return sent(ctx, in, c.CreateIpamPool)
-	case *ec2.CreateIpamScopeInput:
-		return sent(ctx, in, c.CreateIpamScope)
-	case *ec2.CreateTagsInput:
-		return sent(ctx, in, c.CreateTags)
-	case *ec2.DeleteIpamInput:
-		return sent(ctx, in, c.DeleteIpam)
-	case *ec2.DeleteIpamPoolInput:
-		return sent(ctx, in, c.DeleteIpamPool)
-	case *ec2.DeleteIpamScopeInput:
-		return sent(ctx, in, c.DeleteIpamScope)
-	case *ec2.DeleteTagsInput:
-		return sent(ctx, in, c.DeleteTags)
-	case *ec2.DeprovisionIpamPoolCidrInput:
-		return sent(ctx, in, c.DeprovisionIpamPoolCidr)
-	case *ec2.DescribeIpamPoolsInput:
-		return sent(ctx, in, c.DescribeIpamPools)
-	case *ec2.DescribeIpamScopesInput:
-		return sent(ctx, in, c.DescribeIpamScopes)
-	case *ec2.DescribeIpamsInput:
-		return sent(ctx, in, c.DescribeIpams)
-	case *ec2.GetIpamPoolAllocationsInput:
-		return sent(ctx, in, c.GetIpamPoolAllocations)
-	case *ec2.GetIpamPoolCidrsInput:
-		return sent(ctx, in, c.GetIpamPoolCidrs)
-	case *ec2.ModifyIpamInput:
-		return sent(ctx, in, c.ModifyIpam)
-	case *ec2.ModifyIpamPoolInput:
-		return sent(ctx, in, c.ModifyIpamPool)
-	case *ec2.ModifyIpamResourceDiscoveryInput:
-		return sent(ctx, in, c.ModifyIpamResourceDiscovery)
-	case *ec2.ModifyIpamScopeInput:
-		return sent(ctx, in, c.ModifyIpamScope)
-	case *ec2.ProvisionIpamPoolCidrInput:
-		return sent(ctx, in, c.ProvisionIpamPoolCidr)
-	case *ec2.ReleaseIpamPoolAllocationInput:
-		return sent(ctx, in, c.ReleaseIpamPoolAllocation)
-	}
-	return nil, fmt.Errorf("no operation takes a %T", in)
-}
-
-func sent[In, Out any](ctx context.Context, in *In, call func(context.Context, *In, ...func(*ec2.Options)) (*Out, error)) (any, error) {
-	out, err := call(ctx, in)
-	if err != nil {
-		return nil, err // not out: a nil *Out in an any is not nil
-	}
-	return out, nil
 }

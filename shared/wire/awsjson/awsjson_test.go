@@ -3,7 +3,6 @@ package awsjson_test
 import (
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
@@ -23,23 +23,23 @@ var members = cmp.Options{
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".ResultMetadata" }, cmp.Ignore()),
 }
 
-func operation(t testing.TB, action string) wiretest.Operation {
+func operation(t testing.TB, action string) client.Operation {
 	t.Helper()
-	i := slices.IndexFunc(wiretest.Operations, func(o wiretest.Operation) bool { return o.Name == action })
-	if i < 0 {
+	o, ok := client.Lookup(action)
+	if !ok {
 		t.Fatalf("no operation %s", action)
 	}
-	return wiretest.Operations[i]
+	return o
 }
 
 // The SDK's types have Go's field names in their JSON, and those are the
 // model's: the standard library is the second implementation, in both
 // directions.
 func TestAgreesWithEncodingJSON(t *testing.T) {
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
 			shape, _ := schema.Lookup(o.Name)
-			in, got := o.NewIn(), o.NewIn()
+			in, got := o.NewInput(), o.NewInput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			body, err := json.Marshal(in)
 			if err != nil {
@@ -54,7 +54,7 @@ func TestAgreesWithEncodingJSON(t *testing.T) {
 			if shape.Output < 0 {
 				return
 			}
-			out, back := o.NewOut(), o.NewOut()
+			out, back := o.NewOutput(), o.NewOutput()
 			wiretest.Fill(out, schema.At(shape.Output))
 			b, err := awsjson.Encode(o.Name, out)
 			if err != nil {
@@ -177,7 +177,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"too long", "AllocateIpamPoolCidr", strings.Repeat(" ", awsjson.MaxBody+1), ipam.CodeMalformedRequest, "1048577"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := awsjson.Decode([]byte(c.body), c.action, operation(t, c.action).NewIn())
+			err := awsjson.Decode([]byte(c.body), c.action, operation(t, c.action).NewInput())
 			if ipam.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.word) {
 				t.Fatalf("got %v, want code %s and %q", err, c.code, c.word)
 			}
@@ -198,7 +198,7 @@ func FuzzDecode(f *testing.F) {
 		if o, ok := schema.Lookup(action); !ok || o.Own {
 			return
 		}
-		first, second := operation(t, action).NewIn(), operation(t, action).NewIn()
+		first, second := operation(t, action).NewInput(), operation(t, action).NewInput()
 		if err := awsjson.Decode(body, action, first); err != nil {
 			if ipam.CodeOf(err) == ipam.CodeInternalError {
 				t.Fatalf("a request can bring about an internal error: %v", err)

@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
-	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
 func TestDecodeAccepts(t *testing.T) {
@@ -57,8 +57,8 @@ func stable(key string) []types.TagSpecification {
 }
 
 func newIn(action string) any {
-	i := slices.IndexFunc(wiretest.Operations, func(o wiretest.Operation) bool { return o.Name == action })
-	return wiretest.Operations[i].NewIn()
+	o, _ := client.Lookup(action)
+	return o.NewInput()
 }
 
 // forms joins n pairs, numbered from 1.

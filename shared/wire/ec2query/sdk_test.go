@@ -19,14 +19,15 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
-// client returns an SDK client whose requests' bodies go to answer.
-func client(t *testing.T, answer func(body string) (status int, xml []byte)) *ec2.Client {
+// sdk returns an SDK client whose requests' bodies go to answer.
+func sdk(t *testing.T, answer func(body string) (status int, xml []byte)) *ec2.Client {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -58,7 +59,7 @@ func TestRequestSnapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
 			snapshot, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "request_snapshot", o.Name+".request.snap"))
 			if err != nil {
@@ -69,7 +70,7 @@ func TestRequestSnapshots(t *testing.T) {
 				t.Fatalf("no form in the snapshot:\n%s", snapshot)
 			}
 			want := parse(t, strings.TrimSpace(body))
-			in := o.NewIn()
+			in := o.NewInput()
 			if action, err := ec2query.Action(want); action != o.Name || err != nil {
 				t.Fatalf("Action: got %q, %v", action, err)
 			}
@@ -77,11 +78,11 @@ func TestRequestSnapshots(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got url.Values
-			c := client(t, func(body string) (int, []byte) {
+			c := sdk(t, func(body string) (int, []byte) {
 				got = parse(t, body)
 				return 412, ec2query.EncodeError("r", ipam.Errorf(ipam.CodeDryRunOperation, "x"))
 			})
-			o.Do(t.Context(), c, in) // fails by design: only the request counts
+			o.Call(t.Context(), c, in) // fails by design: only the request counts
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("the decoded input gives another request (-got +want):\n%s", diff)
 			}
@@ -101,15 +102,15 @@ func parse(t *testing.T, form string) url.Values {
 // Every operation goes through the SDK's client and back with every member
 // set: the input arrives as it was sent, and the output as it was answered.
 func TestRoundTripThroughTheSDK(t *testing.T) {
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
 			shape, _ := schema.Lookup(o.Name)
-			in, out, arrived := o.NewIn(), o.NewOut(), o.NewIn()
+			in, out, arrived := o.NewInput(), o.NewOutput(), o.NewInput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			if shape.Output >= 0 {
 				wiretest.Fill(out, schema.At(shape.Output))
 			}
-			c := client(t, func(body string) (int, []byte) {
+			c := sdk(t, func(body string) (int, []byte) {
 				if err := ec2query.Decode(parse(t, body), o.Name, arrived); err != nil {
 					t.Error(err)
 				}
@@ -119,7 +120,7 @@ func TestRoundTripThroughTheSDK(t *testing.T) {
 				}
 				return 200, b
 			})
-			got, err := o.Do(t.Context(), c, in)
+			got, err := o.Call(t.Context(), c, in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,15 +140,15 @@ func TestRoundTripThroughTheSDK(t *testing.T) {
 // Of an output without members, clients see the answer's own lists, and them
 // empty, as they do with EC2.
 func TestEmptyOutputs(t *testing.T) {
-	for _, o := range wiretest.Operations {
-		b, err := ec2query.Encode(o.Name, "r-1", o.NewOut())
+	for _, o := range client.Operations() {
+		b, err := ec2query.Encode(o.Name, "r-1", o.NewOutput())
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := o.NewIn()
+		in := o.NewInput()
 		shape, _ := schema.Lookup(o.Name)
 		wiretest.Fill(in, schema.At(shape.Input))
-		got, err := o.Do(t.Context(), client(t, func(string) (int, []byte) { return 200, b }), in)
+		got, err := o.Call(t.Context(), sdk(t, func(string) (int, []byte) { return 200, b }), in)
 		if err != nil {
 			t.Fatalf("%s: %v", o.Name, err)
 		}
@@ -170,7 +171,7 @@ func TestEmptyOutputs(t *testing.T) {
 func TestErrorsThroughTheSDK(t *testing.T) {
 	for code, row := range ipam.Codes {
 		want := &ipam.Error{Code: code, Message: `a <b> & "c" 'd'` + "\r\n\x00é"}
-		c := client(t, func(string) (int, []byte) { return row.Status, ec2query.EncodeError("r-1", want) })
+		c := sdk(t, func(string) (int, []byte) { return row.Status, ec2query.EncodeError("r-1", want) })
 		_, err := c.DescribeIpams(t.Context(), &ec2.DescribeIpamsInput{})
 		api, ok := errors.AsType[smithy.APIError](err)
 		if !ok || api.ErrorCode() != string(code) || api.ErrorMessage() != strings.ReplaceAll(want.Message, "\x00", "\uFFFD") {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
@@ -18,7 +19,7 @@ import (
 // and writes, with every member set, is what the document says.
 func TestDocumentDescribesTheCodec(t *testing.T) {
 	var all []openapi.Operation
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		all = append(all, openapi.Operation{Name: o.Name, Summary: "x", Class: "read", Mutates: true, Paginated: true, Idempotent: true, CSV: o.Name == "GetIpamAddressHistory"})
 	}
 	b, err := openapi.Document("https://example.com/prod", all)
@@ -38,11 +39,11 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 	if got := doc.Paths.Len(); got != len(all) {
 		t.Errorf("%d paths, want %d", got, len(all))
 	}
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
 			op := doc.Paths.Find("/v1/" + o.Name).Post
 			shape, _ := schema.Lookup(o.Name)
-			in, out := o.NewIn(), o.NewOut()
+			in, out := o.NewInput(), o.NewOutput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			request := op.RequestBody.Value.Content["application/json"].Schema.Value
 			body, err := json.Marshal(in)
@@ -53,8 +54,8 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 			if err := request.VisitJSON(map[string]any{"NoSuchMember": 1}); err == nil {
 				t.Error("an unknown member is admitted")
 			}
-			if err := request.VisitJSON(map[string]any{}); (err == nil) != (schema.Check(o.Name, o.NewIn()) == nil) {
-				t.Errorf("an input without members: the document says %v, the check %v", err, schema.Check(o.Name, o.NewIn()))
+			if err := request.VisitJSON(map[string]any{}); (err == nil) != (schema.Check(o.Name, o.NewInput()) == nil) {
+				t.Errorf("an input without members: the document says %v, the check %v", err, schema.Check(o.Name, o.NewInput()))
 			}
 			if shape.Output >= 0 {
 				wiretest.Fill(out, schema.At(shape.Output))

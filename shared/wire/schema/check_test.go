@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
@@ -58,14 +59,14 @@ func TestCheck(t *testing.T) {
 // type.
 func TestCheckFindsEveryRequiredMember(t *testing.T) {
 	found := 0
-	for _, o := range wiretest.Operations {
+	for _, o := range client.Operations() {
 		shape, _ := schema.Lookup(o.Name)
 		for _, m := range schema.At(shape.Input).Members {
 			if !m.Required {
 				continue
 			}
 			found++
-			in := o.NewIn()
+			in := o.NewInput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			reflect.ValueOf(in).Elem().FieldByName(m.Name).SetZero()
 			if err := schema.Check(o.Name, in); ipam.CodeOf(err) != ipam.CodeMissingParameter || !strings.Contains(err.Error(), m.Name) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
-	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
 // Every operation of the model binds to the SDK's types, and the types have no
@@ -18,21 +18,21 @@ func TestModelAndSDKAgree(t *testing.T) {
 			got++
 		}
 	}
-	if got != len(wiretest.Operations) || got != 98 {
-		t.Fatalf("the table has %d operations of the EC2 API, the SDK's list %d, and the model 98", got, len(wiretest.Operations))
+	if got != len(client.Operations()) || got != 98 {
+		t.Fatalf("the table has %d operations of the EC2 API, the SDK's list %d, and the model 98", got, len(client.Operations()))
 	}
-	for _, o := range wiretest.Operations {
-		in, err := schema.Input(o.Name, reflect.TypeOf(o.NewIn()))
+	for _, o := range client.Operations() {
+		in, err := schema.Input(o.Name, reflect.TypeOf(o.NewInput()))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		sameMembers(t, in, reflect.TypeOf(o.NewIn()))
-		out, err := schema.Output(o.Name, reflect.TypeOf(o.NewOut()))
+		sameMembers(t, in, reflect.TypeOf(o.NewInput()))
+		out, err := schema.Output(o.Name, reflect.TypeOf(o.NewOutput()))
 		if err != nil {
 			t.Error(err)
 		} else if out != nil {
-			sameMembers(t, out, reflect.TypeOf(o.NewOut()))
+			sameMembers(t, out, reflect.TypeOf(o.NewOutput()))
 		}
 	}
 }

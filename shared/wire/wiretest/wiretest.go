@@ -1,25 +1,14 @@
-// Package wiretest gives the tests of the wire formats every operation of the
-// API model as the SDK spells it, and values with every member filled.
+// Package wiretest fills values of the API's shapes for the tests of the wire
+// formats.
 package wiretest
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
-
-// Operation is an operation of the API model, in the SDK's types.
-type Operation struct {
-	Name   string
-	NewIn  func() any
-	NewOut func() any
-	Do     func(context.Context, *ec2.Client, any) (any, error)
-}
 
 // Fill sets every member of the structure that v points to, with values that
 // all differ, and every list to two elements.
