@@ -171,13 +171,14 @@ func foundSK(r *ipam.Resource) string {
 	return string(r.Type) + "#" + r.ID + "#" + blockSK(r.CIDR)
 }
 
-// The partitions of a scope's resources and interfaces begin so, and that of a
-// CIDR's history. Stream filters name them.
+// The partitions of a scope's resources and interfaces begin so. Stream filters name them.
 const (
-	LivePrefix    = "LIVE#"
-	IfacePrefix   = "IFACE#"
-	HistoryPrefix = "HISTORY#"
+	LivePrefix  = "LIVE#"
+	IfacePrefix = "IFACE#"
 )
+
+// HistoryPrefix begins the partition of a CIDR's history. Stream filters name it.
+const HistoryPrefix = "HISTORY#"
 
 func livePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 	prefix := LivePrefix
