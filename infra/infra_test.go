@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
@@ -270,7 +271,7 @@ func TestAskingOrganizations(t *testing.T) {
 // Each role may do exactly what its bearer calls.
 func TestPolicies(t *testing.T) {
 	d := plain()
-	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	db, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
 	queue, _ := d.service.one(t, "AWS::SQS::Queue", "ProvisioningDeadLetters")
 	worker, _ := d.service.one(t, "AWS::Lambda::Function", "ProvisioningWorker")
 	apiLogs, _ := d.service.one(t, "AWS::Logs::LogGroup", "ApiFunction")
@@ -285,7 +286,7 @@ func TestPolicies(t *testing.T) {
 	}
 	function := func(logs string) []string {
 		return slices.Concat(
-			on("${"+table+".Arn}", store.DynamoActions...),
+			on("${"+db+".Arn}", table.DynamoActions...),
 			on("${"+logs+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"), // the Lambda service writes what the function prints
 			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),       // active tracing
 		)
@@ -298,7 +299,7 @@ func TestPolicies(t *testing.T) {
 			function(workerLogs),
 			// Lambda reads the stream and sends what is given up with the
 			// function's role.
-			on("${"+table+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+			on("${"+db+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+queue+".Arn}", "sqs:SendMessage"),
 		),
@@ -582,7 +583,7 @@ func TestStreamSource(t *testing.T) {
 		"FunctionName":               "${" + function + "}",
 		"StartingPosition":           "TRIM_HORIZON",
 		"BatchSize":                  10.0,
-		"FilterCriteria":             object{"Filters": list{object{"Pattern": `{"dynamodb":{"Keys":{"PK":{"S":["` + store.WorkPK + `"]}}},"eventName":["INSERT"]}`}}},
+		"FilterCriteria":             object{"Filters": list{object{"Pattern": `{"dynamodb":{"Keys":{"PK":{"S":["` + items.WorkPK + `"]}}},"eventName":["INSERT"]}`}}},
 		"FunctionResponseTypes":      list{"ReportBatchItemFailures"},
 		"BisectBatchOnFunctionError": true,
 		"MaximumRetryAttempts":       5.0,

@@ -11,14 +11,15 @@ import (
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 // Each watching role may do exactly what its bearer calls.
 func TestWatchPolicies(t *testing.T) {
 	d := plain()
-	table, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
+	db, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
 	id := func(kind, prefix string) string {
 		id, _ := d.watch.one(t, kind, prefix)
 		return id
@@ -31,7 +32,7 @@ func TestWatchPolicies(t *testing.T) {
 	}
 	function := func(name string, more ...[]string) []string {
 		return slices.Concat(append(more,
-			on("${"+table+".Arn}", store.DynamoActions...),
+			on("${"+db+".Arn}", table.DynamoActions...),
 			on("${"+id("AWS::Logs::LogGroup", name)+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"),
 			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"))...)
 	}
@@ -47,7 +48,7 @@ func TestWatchPolicies(t *testing.T) {
 		"DiscoveryWorkerRole":    function("DiscoveryWorker", queue("Discovery"), on("arn:${AWS::Partition}:iam::*:role/cadastre-reader", "sts:AssumeRole")),
 		"DiscoveryDispatchRole":  dispatch("Discovery"),
 		"HistoryRole": function("History",
-			on("${"+table+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+			on("${"+db+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
 			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
@@ -214,7 +215,7 @@ func TestWatchStream(t *testing.T) {
 			continue
 		}
 		var patterns list
-		for _, f := range store.HistoryFilters() {
+		for _, f := range items.HistoryFilters() {
 			b, err := json.Marshal(f)
 			if err != nil {
 				t.Fatal(err)

@@ -32,6 +32,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -59,7 +60,7 @@ type Registry interface {
 
 // Refuser records that a request was refused, once, unless it was carried out.
 type Refuser interface {
-	Refuse(ctx context.Context, t store.Token, r store.Refusal) error
+	Refuse(ctx context.Context, t store.Token, r items.Refusal) error
 }
 
 // Handler answers at one door. It is safe for concurrent use.
@@ -177,7 +178,7 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.Ra
 	}
 	public := ipam.Public(err)
 	slog.InfoContext(ctx, "a request is refused", "request", r.id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
-	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, store.Refusal{
+	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, items.Refusal{
 		Request: r.id, Account: e.AccountID, Region: r.region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
 	})
 }

@@ -27,10 +27,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/events/eventstest"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const (
@@ -45,15 +47,15 @@ const (
 // account, and the two doors.
 type world struct {
 	*testing.T
-	memory         *storetest.Memory
-	faulty         *storetest.Faulty
+	memory         *tabletest.Memory
+	faulty         *tabletest.Faulty
 	events, direct *Handler
 	pool           string
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, memory: &storetest.Memory{}}
-	w.faulty = &storetest.Faulty{Table: w.memory}
+	w := &world{T: t, memory: &tabletest.Memory{}}
+	w.faulty = &tabletest.Faulty{Table: w.memory}
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	s := store.New(w.faulty, store.Options{Region: home, Owner: owner, Now: now, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	grants := registry.NewGrants([]registry.Grant{
@@ -97,8 +99,8 @@ func (w *world) answers() map[string][]string {
 	w.Helper()
 	all := map[string][]string{}
 	for k, i := range w.memory.All() {
-		if strings.HasPrefix(k.PK, store.RequestPrefix) {
-			r, err := store.DecodeRefusal(store.Row{Key: k, Item: i})
+		if strings.HasPrefix(k.PK, items.RequestPrefix) {
+			r, err := items.DecodeRefusal(table.Row{Key: k, Item: i})
 			if err != nil {
 				w.Fatal(err)
 			}
@@ -228,9 +230,9 @@ func TestDirect(t *testing.T) {
 		}
 	}
 	// A failure of our own is told without its words.
-	w.faulty.Inject = func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }
+	w.faulty.Inject = func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }
 	_, err := w.direct.Handle(t.Context(), json.RawMessage(`{"operation": "DescribeIpams"}`))
-	if code(err) != "InternalError" || strings.Contains(err.Error(), storetest.ErrInjected.Error()) {
+	if code(err) != "InternalError" || strings.Contains(err.Error(), tabletest.ErrInjected.Error()) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -273,14 +275,14 @@ func TestFaults(t *testing.T) {
 				w := newWorld(t)
 				calls := 0
 				var mu sync.Mutex
-				w.faulty.Inject = func(storetest.Call) *storetest.Fault {
+				w.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 					mu.Lock()
 					defer mu.Unlock()
 					calls++
 					if calls-1 != at {
 						return nil
 					}
-					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 				}
 				e := event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": %d}`, w.pool, length))
 				for range 2 {
@@ -312,12 +314,12 @@ func TestFaults(t *testing.T) {
 // for good.
 type refusing struct {
 	err     error
-	refused []store.Refusal
+	refused []items.Refusal
 }
 
 func (r *refusing) Lookup(string) (*registry.Operation, bool)      { return nil, false }
 func (r *refusing) Call(context.Context, string, any) (any, error) { return nil, r.err }
-func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal store.Refusal) error {
+func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal items.Refusal) error {
 	r.refused = append(r.refused, refusal)
 	return nil
 }
@@ -360,9 +362,9 @@ func TestRefusedAndCarriedOut(t *testing.T) {
 			}
 			// The last transaction of this delivery is its refusal's.
 			var once sync.Once
-			w.faulty.Inject = func(call storetest.Call) *storetest.Fault {
-				if call.Kind == storetest.Transact && slices.ContainsFunc(call.Writes, func(x store.Write) bool {
-					return strings.HasPrefix(x.Key.PK, store.RequestPrefix) && x.Op == store.OpPut
+			w.faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
+				if call.Kind == tabletest.Transact && slices.ContainsFunc(call.Writes, func(x table.Write) bool {
+					return strings.HasPrefix(x.Key.PK, items.RequestPrefix) && x.Op == table.OpPut
 				}) {
 					once.Do(func() {
 						if c.name == "carried out first" {
@@ -390,10 +392,10 @@ func TestRefusedMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	other := store.New(w.memory, store.Options{Region: home, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
 	var once sync.Once
-	w.faulty.Inject = func(call storetest.Call) *storetest.Fault {
-		if call.Kind == storetest.Transact {
+	w.faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
+		if call.Kind == tabletest.Transact {
 			once.Do(func() {
-				err := other.Refuse(t.Context(), store.Token{Account: owner, Operation: allocate, Value: token("e")}, store.Refusal{Request: "e", Account: owner, Region: home, Code: "InvalidParameterValue", Message: "It was full."})
+				err := other.Refuse(t.Context(), store.Token{Account: owner, Operation: allocate, Value: token("e")}, items.Refusal{Request: "e", Account: owner, Region: home, Code: "InvalidParameterValue", Message: "It was full."})
 				if err != nil {
 					t.Error(err)
 				}

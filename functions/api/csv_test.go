@@ -16,7 +16,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func TestAcceptsCSV(t *testing.T) {
@@ -70,7 +70,7 @@ func TestHistoryColumns(t *testing.T) {
 // to be formulas.
 func TestHistoryAsCSV(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	table := &storetest.Memory{}
+	table := &tabletest.Memory{}
 	handler := realHandler(table, func() time.Time { return now })
 	call := func(operation, accept, body string) events.APIGatewayProxyResponse {
 		t.Helper()

@@ -27,10 +27,12 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -40,12 +42,12 @@ const (
 )
 
 // realHandler is a handler for the real operations on a table in memory.
-func realHandler(table *storetest.Memory, now func() time.Time) *Handler {
+func realHandler(table *tabletest.Memory, now func() time.Time) *Handler {
 	return handlerWith(table, now, &cloud{})
 }
 
 // handlerWith returns one that makes VPCs in a cloud.
-func handlerWith(table *storetest.Memory, now func() time.Time, c *cloud) *Handler {
+func handlerWith(table *tabletest.Memory, now func() time.Time, c *cloud) *Handler {
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
 	auth := registry.NewGrants([]registry.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer}}, nil, 0, nil)
@@ -113,10 +115,10 @@ func sdk(t *testing.T, handler *Handler, options ...func(*middleware.Stack) erro
 // every answer.
 func TestEveryOperationThroughTheSDK(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	table := &storetest.Memory{}
+	db := &tabletest.Memory{}
 	vpcs := &cloud{}
-	handler := handlerWith(table, func() time.Time { return now }, vpcs)
-	t.Cleanup(func() { fscktest.Clean(t, table, now) })
+	handler := handlerWith(db, func() time.Time { return now }, vpcs)
+	t.Cleanup(func() { fscktest.Clean(t, db, now) })
 	called := map[string]bool{}
 	c := sdk(t, handler, func(s *middleware.Stack) error {
 		called[s.ID()] = true
@@ -270,7 +272,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 
 	// What used an address.
 	history := ipam.HistoryRecord{Type: ipam.HistoryEIP, Owner: owner, Region: "eu-west-1", ID: "eipalloc-1", CIDR: netip.MustParsePrefix("192.0.2.1/32"), Name: "n", VPC: "vpc-1", Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping, Start: now.UnixMilli() - 2500, End: now.UnixMilli() - 500}
-	if err := store.New(table, store.Options{Region: homeRegion}).PutHistory(ctx, *m.PublicDefaultScopeId, history); err != nil {
+	if err := store.New(db, store.Options{Region: homeRegion}).PutHistory(ctx, *m.PublicDefaultScopeId, history); err != nil {
 		t.Fatal(err)
 	}
 	same(t, &ec2.GetIpamAddressHistoryOutput{HistoryRecords: []types.IpamAddressHistoryRecord{{
@@ -340,7 +342,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.DescribeIpamResourceDiscoveryAssociationsOutput{IpamResourceDiscoveryAssociations: []types.IpamResourceDiscoveryAssociation{wantAssociation}},
 		must(c.DescribeIpamResourceDiscoveryAssociations(ctx, &ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{*with.IpamResourceDiscoveryAssociationId}}))(t))
 
-	writer := store.New(table, store.Options{Region: homeRegion})
+	writer := store.New(db, store.Options{Region: homeRegion})
 	seen := now.Add(-time.Minute)
 	for _, a := range []ipam.DiscoveredAccount{
 		{Account: owner, OU: "ou-f6g7-11111111", Attempted: now.UnixMilli(), Succeeded: seen.UnixMilli(), FailureCode: "throttling-failure", Failure: "wait"},
@@ -364,7 +366,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 			Interface: "eni-1", InterfaceDescription: "d", NetworkBorderGroup: homeRegion, SecurityGroups: map[string]string{"sg-2": "b", "sg-1": "a"},
 		}}
 	inUse := ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: netip.MustParsePrefix("172.16.0.9/32"), VPC: "vpc-1", Subnet: "subnet-1", Attached: true}
-	var writes []store.Write
+	var writes []table.Write
 	for _, r := range []struct {
 		ipam.Resource
 		scope  *string
@@ -374,14 +376,14 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 		{eip, m.PublicDefaultScopeId, ipam.Status{}}, {inUse, m.PrivateDefaultScopeId, ipam.Status{}},
 	} {
 		r.Owner, r.Region = owner, homeRegion
-		for _, row := range []store.Row{
-			store.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: *m.DefaultResourceDiscoveryId, Targets: []ipam.Target{{IPAM: *m.IpamId, Scope: *r.scope}}, Sampled: 1, Rev: 1}),
-			store.EncodeResource(&ipam.ResourceCIDR{Resource: r.Resource, Scope: *r.scope, Discovery: *m.DefaultResourceDiscoveryId, Status: r.status, Sampled: 1, Since: 1, Rev: 1}),
+		for _, row := range []table.Row{
+			items.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: *m.DefaultResourceDiscoveryId, Targets: []ipam.Target{{IPAM: *m.IpamId, Scope: *r.scope}}, Sampled: 1, Rev: 1}),
+			items.EncodeResource(&ipam.ResourceCIDR{Resource: r.Resource, Scope: *r.scope, Discovery: *m.DefaultResourceDiscoveryId, Status: r.status, Sampled: 1, Since: 1, Rev: 1}),
 		} {
-			writes = append(writes, store.Write{Op: store.OpPut, Key: row.Key, Item: row.Item})
+			writes = append(writes, table.Write{Op: table.OpPut, Key: row.Key, Item: row.Item})
 		}
 	}
-	must(0, table.Transact(ctx, writes))(t)
+	must(0, db.Transact(ctx, writes))(t)
 	found := func(r ipam.Resource) types.IpamDiscoveredResourceCidr {
 		out := types.IpamDiscoveredResourceCidr{
 			IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, ResourceRegion: str(homeRegion), ResourceId: &r.ID, ResourceOwnerId: str(owner), ResourceCidr: str(r.CIDR.String()),
@@ -489,7 +491,7 @@ func same[T any](t *testing.T, want, got T) {
 // refused has written nothing.
 func FuzzRequests(f *testing.F) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	base := &storetest.Memory{}
+	base := &tabletest.Memory{}
 	names := furnish(f, realHandler(base, func() time.Time { return start }))
 	for _, body := range []string{
 		"Action=DescribeIpams", "Action=DescribeIpams&IpamId.1=IPAM&MaxResults=5", "Action=ModifyIpam&IpamId=IPAM&Description=x&AddOperatingRegion.1.RegionName=eu-west-1&Tier=free",

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // Terraform's IPAM resources, as they call: each is made, read until it is in the one
@@ -20,7 +20,7 @@ import (
 // nothing was changed for would change something.
 func TestAsTerraformCalls(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	table := &storetest.Memory{}
+	table := &tabletest.Memory{}
 	t.Cleanup(func() { fscktest.Clean(t, table, now) })
 	c := sdk(t, realHandler(table, func() time.Time { return now }))
 	ctx := t.Context()

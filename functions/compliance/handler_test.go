@@ -19,8 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const account = "111122223333"
@@ -29,8 +31,8 @@ const account = "111122223333"
 // queue that keeps what is sent.
 type world struct {
 	*testing.T
-	table   *storetest.Memory
-	calls   *storetest.Counter
+	table   *tabletest.Memory
+	calls   *tabletest.Counter
 	store   *store.Store
 	ipam    *ipam.IPAM
 	pool    string
@@ -51,8 +53,8 @@ func must[T any](v T, err error) func(*testing.T) T {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
-	w.calls = &storetest.Counter{Table: w.table}
+	w := &world{T: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	w.calls = &tabletest.Counter{Table: w.table}
 	w.store = w.open(w.calls)
 	w.options = Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: func() time.Time { return w.now }}
 	ctx := t.Context()
@@ -66,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) open(table store.Table) *store.Store {
+func (w *world) open(table table.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = 2
 	return store.New(table, store.Options{Region: "us-east-1", Owner: account, Quotas: &quotas, Now: func() time.Time { return w.now }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
@@ -83,8 +85,8 @@ func (w *world) put(scope string, resources ...ipam.Resource) {
 	w.Helper()
 	for _, r := range resources {
 		r.Owner, r.Region = account, "us-east-1"
-		row := store.EncodeResource(&ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: 1, Since: 1, Rev: 1})
-		if err := w.table.Transact(w.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+		row := items.EncodeResource(&ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: 1, Since: 1, Rev: 1})
+		if err := w.table.Transact(w.Context(), []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -193,7 +195,7 @@ func TestScan(t *testing.T) {
 	if got := w.metrics()["PoolsOverThreshold"]; !slices.Equal(got, []float64{1}) {
 		t.Errorf("%v pools of 1 are over the threshold", got)
 	}
-	if _, ok := must(w.table.BatchGet(t.Context(), []store.Key{{PK: store.PoolKey(w.pool).PK, SK: "USAGE"}}))(t)[store.Key{PK: store.PoolKey(w.pool).PK, SK: "USAGE"}]; !ok {
+	if _, ok := must(w.table.BatchGet(t.Context(), []table.Key{{PK: items.PoolKey(w.pool).PK, SK: "USAGE"}}))(t)[table.Key{PK: items.PoolKey(w.pool).PK, SK: "USAGE"}]; !ok {
 		t.Error("the crossing is not kept")
 	}
 }
@@ -255,16 +257,16 @@ func TestScanGoesOn(t *testing.T) {
 func TestScanUnderFaults(t *testing.T) {
 	w := newWorld(t)
 	w.usualNetwork()
-	traced := &storetest.Faulty{Table: w.table}
+	traced := &tabletest.Faulty{Table: w.table}
 	w.invoke(t.Context(), w.open(traced), batch(w.scanTask()))
 	failures := 0
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
 			w := newWorld(t)
 			w.usualNetwork()
-			faulty := &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
+			faulty := &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
 				if c.Kind == at.Kind && c.N == at.N {
-					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 				}
 				return nil
 			}}
@@ -379,10 +381,10 @@ func TestUnheld(t *testing.T) {
 		}
 		return w.metrics()["UnheldResourceCidrsTotal"]
 	}
-	note := store.Key{PK: store.WorkPK, SK: "live#" + w.ipam.PrivateScope + "#10.0.0.0/24"}
-	write := func(s store.Write) {
+	note := table.Key{PK: items.WorkPK, SK: "live#" + w.ipam.PrivateScope + "#10.0.0.0/24"}
+	write := func(s table.Write) {
 		t.Helper()
-		if err := w.table.Transact(t.Context(), []store.Write{s}); err != nil {
+		if err := w.table.Transact(t.Context(), []table.Write{s}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -390,11 +392,11 @@ func TestUnheld(t *testing.T) {
 		must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = is; return nil }))(t)
 	}
 	importing(false)
-	write(store.Write{Op: store.OpPut, Key: note, Item: store.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}})
+	write(table.Write{Op: table.OpPut, Key: note, Item: table.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}})
 	if got := count(); !slices.Equal(got, []float64{0}) {
 		t.Errorf("under way: %v", got)
 	}
-	write(store.Write{Op: store.OpDelete, Key: note})
+	write(table.Write{Op: table.OpDelete, Key: note})
 	importing(true)
 	w.options.Reconcile = nil
 	w.invoke(t.Context(), w.store, batch(w.scanTask()))
@@ -550,8 +552,8 @@ func TestDispatch(t *testing.T) {
 	if failed := w.invoke(t.Context(), w.store, batch(w.sent...)); failed != nil {
 		t.Errorf("of what was sent, %q fail", failed)
 	}
-	down := &storetest.Faulty{Table: w.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }}
-	if _, err := New(w.open(down), w, w.options).Handle(t.Context(), Event{Dispatch: true}); !errors.Is(err, storetest.ErrInjected) {
+	down := &tabletest.Faulty{Table: w.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }}
+	if _, err := New(w.open(down), w, w.options).Handle(t.Context(), Event{Dispatch: true}); !errors.Is(err, tabletest.ErrInjected) {
 		t.Errorf("with the table away: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // act is something that a stack does on the network, with what it needs first.
@@ -184,7 +184,7 @@ func run(t *testing.T, a act, f faults) int {
 	prepared := w.content()
 	first, calls := w.requests+1, 0
 	var mu sync.Mutex // the store reads side by side
-	w.faulty.Inject = func(storetest.Call) *storetest.Fault {
+	w.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if w.requests > first {
@@ -193,7 +193,7 @@ func run(t *testing.T, a act, f faults) int {
 		n := calls
 		calls++
 		if f.at[n] || f.outage >= 0 && n >= f.outage {
-			return &storetest.Fault{Err: storetest.ErrInjected, Applied: f.applied && (f.at[n] || n == f.outage)}
+			return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: f.applied && (f.at[n] || n == f.outage)}
 		}
 		return nil
 	}
@@ -243,12 +243,12 @@ func TestUnfinished(t *testing.T) {
 		_, top := w.network()
 		before := w.content()
 		var failing atomic.Bool
-		w.faulty.Inject = func(c storetest.Call) *storetest.Fault {
-			if c.Kind == storetest.Transact {
+		w.faulty.Inject = func(c tabletest.Call) *tabletest.Fault {
+			if c.Kind == tabletest.Transact {
 				failing.Store(true)
 			}
 			if failing.Load() {
-				return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied && c.Kind == storetest.Transact}
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied && c.Kind == tabletest.Transact}
 			}
 			return nil
 		}

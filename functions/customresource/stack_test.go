@@ -22,7 +22,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const account = "111122223333"
@@ -74,9 +74,9 @@ func (b *bucket) last() cfn.Response {
 // world is the function on a table, with a stack of CloudFormation.
 type world struct {
 	*testing.T
-	table  *storetest.Memory
+	table  *tabletest.Memory
 	store  *store.Store
-	faulty *storetest.Faulty
+	faulty *tabletest.Faulty
 	h      *Handler
 	bucket *bucket
 	log    bytes.Buffer
@@ -111,9 +111,9 @@ func (s spying) Call(ctx context.Context, operation string, in any) (any, error)
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, table: &storetest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
+	w := &world{T: t, table: &tabletest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
 		stack: "arn:aws:cloudformation:us-east-1:" + account + ":stack/network/6d2f7a30"}
-	w.faulty = &storetest.Faulty{Table: w.table}
+	w.faulty = &tabletest.Faulty{Table: w.table}
 	ids := 0
 	w.store = store.New(w.faulty, store.Options{
 		Region: "us-east-1",

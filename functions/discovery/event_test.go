@@ -20,7 +20,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // found returns what is known of a CIDR of a resource.
@@ -203,9 +203,9 @@ func TestInstancesInALargeAccount(t *testing.T) {
 		})
 	}
 	w.run(t.Context(), memberA)
-	counter := &storetest.Counter{Table: w.table}
+	counter := &tabletest.Counter{Table: w.table}
 	w.on = counter
-	cost := func(name, request, response string) storetest.Cost {
+	cost := func(name, request, response string) tabletest.Cost {
 		t.Helper()
 		w.later()
 		counter.Take()
@@ -216,7 +216,7 @@ func TestInstancesInALargeAccount(t *testing.T) {
 		t.Logf("%s: %+v", name, c)
 		return c
 	}
-	terminate := func(i int) storetest.Cost {
+	terminate := func(i int) tabletest.Cost {
 		n.Interfaces = slices.DeleteFunc(n.Interfaces, func(e types.NetworkInterface) bool {
 			return e.Attachment != nil && aws.ToString(e.Attachment.InstanceId) == instance(i)
 		})

@@ -25,7 +25,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // Every call of AWS that a run makes: refused, throttled, broken, silent. Nothing
@@ -138,7 +138,7 @@ func TestFaultsOfTheTable(t *testing.T) {
 			return w
 		}
 		trace := prepare(t)
-		faulty := &storetest.Faulty{Table: trace.table}
+		faulty := &tabletest.Faulty{Table: trace.table}
 		trace.on = faulty
 		if !act(trace) || slices.Contains(trace.known(memberA), "vpc-1 10.1.0.0/16") {
 			t.Fatalf("%s: not done", name)
@@ -150,11 +150,11 @@ func TestFaultsOfTheTable(t *testing.T) {
 		for _, fails := range calls {
 			for _, applied := range []bool{false, true} {
 				w := prepare(t)
-				w.on = &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
+				w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
 					if c.Kind != fails.Kind || c.N != fails.N {
 						return nil
 					}
-					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 				}}
 				where := fmt.Sprintf("%s, %s, applied %t", name, fails, applied)
 				done := act(w)
@@ -219,14 +219,14 @@ func TestRunLeavesOff(t *testing.T) {
 	n.Interfaces = nil
 	known := w.known(memberA)
 	var transactions atomic.Int32
-	w.on = &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
-		if c.Kind != storetest.Transact {
+	w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if c.Kind != tabletest.Transact {
 			return nil
 		}
 		if transactions.Add(1) == 1 {
 			return nil // the account's row
 		}
-		return &storetest.Fault{Err: errors.New("away")}
+		return &tabletest.Fault{Err: errors.New("away")}
 	}}
 	if w.run(t.Context(), memberA) {
 		t.Error("the message is done")
@@ -280,8 +280,8 @@ func TestDeadline(t *testing.T) {
 		known := w.known(memberA)
 		ctx, cancel := context.WithCancel(t.Context())
 		transactions := 0
-		w.on = &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
-			if c.Kind == storetest.Transact {
+		w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+			if c.Kind == tabletest.Transact {
 				if transactions++; transactions == 2 {
 					cancel()
 				}
@@ -574,7 +574,7 @@ func TestFaultsOfTheQueue(t *testing.T) {
 // lost: nobody is marked who has not left, and the next one makes up for it.
 func TestFaultsOfTheTableAtDispatch(t *testing.T) {
 	trace := dispatched(t)
-	faulty := &storetest.Faulty{Table: trace.table}
+	faulty := &tabletest.Faulty{Table: trace.table}
 	trace.on = faulty
 	if _, err := trace.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
 		t.Fatal(err)
@@ -583,11 +583,11 @@ func TestFaultsOfTheTableAtDispatch(t *testing.T) {
 	for _, fails := range faulty.Trace() {
 		for _, applied := range []bool{false, true} {
 			w := dispatched(t)
-			w.on = &storetest.Faulty{Table: w.table, Inject: func(c storetest.Call) *storetest.Fault {
+			w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
 				if c.Kind != fails.Kind || c.N != fails.N {
 					return nil
 				}
-				return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 			}}
 			_, err := w.handler().Handle(t.Context(), Event{Dispatch: true})
 			where := fmt.Sprintf("%s, applied %t", fails, applied)

@@ -26,7 +26,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const (
@@ -38,8 +39,8 @@ const (
 // member accounts, and a clock that moves on with every look at it.
 type world struct {
 	testing.TB
-	table     *storetest.Memory
-	on        store.Table // what the store works on: the table, or around it
+	table     *tabletest.Memory
+	on        table.Table // what the store works on: the table, or around it
 	cloud     *discovertest.Cloud
 	ipam      *ipam.IPAM
 	pool      string
@@ -71,7 +72,7 @@ func token(op string) store.Token { return store.Token{Account: owner, Operation
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{TB: t, table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	w := &world{TB: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	w.on = w.table
 	w.cloud = &discovertest.Cloud{
 		Roles: map[string]string{owner: discover.ReaderRole, memberA: discover.ReaderRole, memberB: discover.ReaderRole},
@@ -506,7 +507,7 @@ func ptr[T any](v T) *T { return &v }
 func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
 	w := newWorld(t)
 	w.run(t.Context(), memberA)
-	counter := &storetest.Counter{Table: w.table}
+	counter := &tabletest.Counter{Table: w.table}
 	w.on = counter
 	before := w.table.Dump()
 	if !w.run(t.Context(), memberA) {
@@ -565,7 +566,7 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 	broken, again := sent(), sent()
 	w.cloud.Network(memberA, home).VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: ptr("renamed")}}
 	ctx, cancel := context.WithCancel(t.Context())
-	w.table.OnCommit = func(context.Context, []store.Write) { cancel() }
+	w.table.OnCommit = func(context.Context, []table.Write) { cancel() }
 	if a, err := w.handler().Handle(ctx, broken); err != nil || len(a.BatchItemFailures) != 1 {
 		t.Fatalf("%v, %v", a, err)
 	}
@@ -587,7 +588,7 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
 	w := newWorld(t)
 	first := ""
-	w.table.OnCommit = func(_ context.Context, writes []store.Write) {
+	w.table.OnCommit = func(_ context.Context, writes []table.Write) {
 		if first == "" {
 			first = writes[0].Key.SK
 		}
@@ -670,7 +671,7 @@ func TestLogRecords(t *testing.T) {
 		{"an account without the role", func(w *world) { delete(w.cloud.Roles, memberA); w.run(context.Background(), memberA) },
 			map[string]any{"level": "WARN", "Operation": "run", "Outcome": "assume-role-failure", "seen": 0.0}, []any{1.0}},
 		{"a table that is away", func(w *world) {
-			w.on = &storetest.Faulty{Table: w.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: storetest.ErrInjected} }}
+			w.on = &tabletest.Faulty{Table: w.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }}
 			w.run(context.Background(), memberA)
 		}, map[string]any{"level": "ERROR", "Operation": "run", "Outcome": "internal"}, []any{1.0}},
 		{"the end of the invocation", func(w *world) {

@@ -29,8 +29,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -140,22 +141,22 @@ func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEve
 	return messages, err
 }
 
-func decode(r lambdaevents.DynamoDBEventRecord) (*change, store.Key, error) {
+func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 	c := &change{eventID: r.EventID, at: r.Change.ApproximateCreationDateTime.Time}
-	pk, sk := r.Change.Keys[store.AttrPK], r.Change.Keys[store.AttrSK]
+	pk, sk := r.Change.Keys[table.AttrPK], r.Change.Keys[table.AttrSK]
 	if pk.DataType() != lambdaevents.DataTypeString || sk.DataType() != lambdaevents.DataTypeString {
-		return nil, store.Key{}, fmt.Errorf("record %s has no key of the table", r.EventID)
+		return nil, table.Key{}, fmt.Errorf("record %s has no key of the table", r.EventID)
 	}
-	k := store.Key{PK: pk.String(), SK: sk.String()}
+	k := table.Key{PK: pk.String(), SK: sk.String()}
 	for _, i := range []struct {
 		image map[string]lambdaevents.DynamoDBAttributeValue
-		to    *store.Image
+		to    *items.Image
 	}{{r.Change.OldImage, &c.before}, {r.Change.NewImage, &c.after}} {
 		if len(i.image) == 0 {
 			continue
 		}
 		var err error
-		if *i.to, err = store.DecodeImage(k, lambdakit.Item(i.image)); err != nil {
+		if *i.to, err = items.DecodeImage(k, lambdakit.Item(i.image)); err != nil {
 			return nil, k, fmt.Errorf("record %s: %w", r.EventID, err)
 		}
 	}

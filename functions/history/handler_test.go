@@ -24,8 +24,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func TestRecordedEvent(t *testing.T) {
@@ -180,28 +182,28 @@ func TestAnswersToRequests(t *testing.T) {
 
 // The parts of a change that no act of today makes, or makes in one record.
 func TestEntries(t *testing.T) {
-	allocation := func(id string, k ipam.Kind) store.Image {
-		return store.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
+	allocation := func(id string, k ipam.Kind) items.Image {
+		return items.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
 	}
-	leased := func(id, vpc string, until int64) store.Image {
+	leased := func(id, vpc string, until int64) items.Image {
 		i := allocation(id, ipam.KindVPC)
 		i.Allocation.ResourceID, i.Allocation.Lease = vpc, until
 		return i
 	}
-	within := func(i store.Image, deadline int64) store.Image {
+	within := func(i items.Image, deadline int64) items.Image {
 		i.Allocation.Deadline = deadline
 		return i
 	}
-	cidr := func(s ipam.CIDRState) store.Image {
-		return store.Image{PoolCIDR: &ipam.PoolCIDR{Pool: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), State: s}}
+	cidr := func(s ipam.CIDRState) items.Image {
+		return items.Image{PoolCIDR: &ipam.PoolCIDR{Pool: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), State: s}}
 	}
-	row := func(t ipam.ResourceType, s ipam.Status) store.Image {
-		return store.Image{Resource: &ipam.ResourceCIDR{Resource: ipam.Resource{Type: t, ID: "r", CIDR: netip.MustParsePrefix("10.0.0.0/24")}, Status: s}}
+	row := func(t ipam.ResourceType, s ipam.Status) items.Image {
+		return items.Image{Resource: &ipam.ResourceCIDR{Resource: ipam.Resource{Type: t, ID: "r", CIDR: netip.MustParsePrefix("10.0.0.0/24")}, Status: s}}
 	}
-	none := store.Image{}
+	none := items.Image{}
 	for _, c := range []struct {
 		what          string
-		before, after store.Image
+		before, after items.Image
 		want          []events.Name
 	}{
 		{"a hold becomes an allocation", allocation("h", ipam.KindHold), allocation("a", ipam.KindVPC), []events.Name{events.CIDRAllocated}},
@@ -318,7 +320,7 @@ func TestRemovalsByTTLTellNothing(t *testing.T) {
 // scenario is a stream in which much happens, with what it should leave: the
 // table's history, and the events by item in order.
 type scenario struct {
-	end     *storetest.Memory // without history
+	end     *tabletest.Memory // without history
 	records []lambdaevents.DynamoDBEventRecord
 	history string
 	events  map[string][]string
@@ -349,15 +351,15 @@ func newScenario(t *testing.T) *scenario {
 		step()
 		w.deliver()
 	}
-	s := &scenario{end: &storetest.Memory{}, history: history(w.table.Memory), events: ordered(w.bus.accepted, w.table.records), now: w.now}
+	s := &scenario{end: &tabletest.Memory{}, history: history(w.table.Memory), events: ordered(w.bus.accepted, w.table.records), now: w.now}
 	for _, r := range w.table.records {
-		if pk := r.Change.Keys["PK"]; !strings.HasPrefix(pk.String(), store.HistoryPrefix) {
+		if pk := r.Change.Keys["PK"]; !strings.HasPrefix(pk.String(), items.HistoryPrefix) {
 			s.records = append(s.records, r)
 		}
 	}
 	for k, i := range w.table.All() {
-		if !strings.HasPrefix(k.PK, store.HistoryPrefix) {
-			if err := s.end.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
+		if !strings.HasPrefix(k.PK, items.HistoryPrefix) {
+			if err := s.end.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: k, Item: i}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -389,11 +391,11 @@ func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[str
 
 // replay is a world in which the scenario's records are delivered again. Nothing
 // is to be judged any more, so what is written is history.
-func (s *scenario) replay(t *testing.T, wrap func(store.Table) store.Table) *world {
+func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *world {
 	w := &world{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
 	clock := func() time.Time { return w.now }
 	w.table.now = clock
-	var table store.Table = w.table
+	var table table.Table = w.table
 	if wrap != nil {
 		table = wrap(table)
 	}
@@ -466,8 +468,8 @@ func TestEveryCallFailsOnce(t *testing.T) {
 		}
 		return failures
 	}
-	traced := &storetest.Faulty{}
-	good := s.replay(t, func(table store.Table) store.Table { traced.Table = table; return traced })
+	traced := &tabletest.Faulty{}
+	good := s.replay(t, func(table table.Table) table.Table { traced.Table = table; return traced })
 	if run(good) > 0 {
 		t.Error("without faults, a batch fails")
 	}
@@ -479,10 +481,10 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
-			try(fmt.Sprintf("%s fails, carried out: %t", at, applied), s.replay(t, func(table store.Table) store.Table {
-				return &storetest.Faulty{Table: table, Inject: func(c storetest.Call) *storetest.Fault {
+			try(fmt.Sprintf("%s fails, carried out: %t", at, applied), s.replay(t, func(table table.Table) table.Table {
+				return &tabletest.Faulty{Table: table, Inject: func(c tabletest.Call) *tabletest.Fault {
 					if c.Kind == at.Kind && c.N == at.N {
-						return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+						return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 					}
 					return nil
 				}}

@@ -10,14 +10,14 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/events"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 )
 
 // change is what a record of the stream says happened to an item.
 type change struct {
 	eventID       string // the record's
 	at            time.Time
-	before, after store.Image
+	before, after items.Image
 }
 
 // allocated reports whether an allocation that callers see was made.

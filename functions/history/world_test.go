@@ -23,10 +23,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const owner, other, region = "111122223333", "444455556666", "us-east-1"
@@ -34,17 +36,17 @@ const owner, other, region = "111122223333", "444455556666", "us-east-1"
 // streamed is a table whose changes make records of a stream, one for each item
 // that a transaction changes, as DynamoDB makes them.
 type streamed struct {
-	*storetest.Memory
+	*tabletest.Memory
 	now func() time.Time
 
 	mu      sync.Mutex
 	records []lambdaevents.DynamoDBEventRecord
 }
 
-func (s *streamed) Transact(ctx context.Context, writes []store.Write) error {
+func (s *streamed) Transact(ctx context.Context, writes []table.Write) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	keys := make([]store.Key, len(writes))
+	keys := make([]table.Key, len(writes))
 	for i, w := range writes {
 		keys[i] = w.Key
 	}
@@ -67,14 +69,14 @@ func (s *streamed) Transact(ctx context.Context, writes []store.Write) error {
 	return nil
 }
 
-func (s *streamed) record(k store.Key, before, after store.Item) lambdaevents.DynamoDBEventRecord {
+func (s *streamed) record(k table.Key, before, after table.Item) lambdaevents.DynamoDBEventRecord {
 	n := len(s.records) + 1
-	key := map[string]lambdaevents.DynamoDBAttributeValue{store.AttrPK: lambdaevents.NewStringAttribute(k.PK), store.AttrSK: lambdaevents.NewStringAttribute(k.SK)}
-	image := func(i store.Item) map[string]lambdaevents.DynamoDBAttributeValue {
+	key := map[string]lambdaevents.DynamoDBAttributeValue{table.AttrPK: lambdaevents.NewStringAttribute(k.PK), table.AttrSK: lambdaevents.NewStringAttribute(k.SK)}
+	image := func(i table.Item) map[string]lambdaevents.DynamoDBAttributeValue {
 		if i == nil {
 			return nil
 		}
-		m := map[string]lambdaevents.DynamoDBAttributeValue{store.AttrPK: key[store.AttrPK], store.AttrSK: key[store.AttrSK]}
+		m := map[string]lambdaevents.DynamoDBAttributeValue{table.AttrPK: key[table.AttrPK], table.AttrSK: key[table.AttrSK]}
 		for name, v := range i {
 			m[name] = attribute(v)
 		}
@@ -235,7 +237,7 @@ type world struct {
 	read, sequence int
 }
 
-func newStore(table store.Table, now func() time.Time) *store.Store {
+func newStore(table table.Table, now func() time.Time) *store.Store {
 	n := 0
 	return store.New(table, store.Options{
 		Region: region, Owner: owner, Now: now, Pick: func(int) int { return 0 }, Tries: 3,
@@ -248,7 +250,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, now: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), bus: &fakeBus{t: t}, scans: &fakeScans{}}
 	clock := func() time.Time { return w.now }
-	w.table = &streamed{Memory: &storetest.Memory{}, now: clock}
+	w.table = &streamed{Memory: &tabletest.Memory{}, now: clock}
 	w.store = newStore(w.table, clock)
 	w.registry = ops.New(w.store, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	w.admin = registry.WithCaller(t.Context(), registry.Caller{Account: owner, ARN: "arn:aws:iam::" + owner + ":user/admin"})
@@ -305,7 +307,7 @@ func (w *world) ask(id, pool, cidr string) *ipam.Allocation {
 func (w *world) refuse(id, detail string) {
 	w.Helper()
 	err := w.store.Refuse(w.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
-		store.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
+		items.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -351,7 +353,7 @@ func (w *world) loses(scope string, r ipam.Resource) {
 func (w *world) stands(scope string, r ipam.Resource) bool {
 	w.Helper()
 	k := rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope})
-	return must(w.table.BatchGet(w.Context(), []store.Key{k}))(w)[k] != nil
+	return must(w.table.BatchGet(w.Context(), []table.Key{k}))(w)[k] != nil
 }
 
 // find puts the row of a resource's CIDR, in one record of the stream, and judges
@@ -360,8 +362,8 @@ func (w *world) find(scope string, r ipam.Resource) {
 	w.Helper()
 	row := &ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: w.now.UnixMilli(), Since: w.now.UnixMilli(), Rev: 1}
 	k := rowKey(row)
-	if have := must(w.table.BatchGet(w.Context(), []store.Key{k}))(w)[k]; have != nil {
-		before := must(store.DecodeResource(store.Row{Key: k, Item: have}))(w)
+	if have := must(w.table.BatchGet(w.Context(), []table.Key{k}))(w)[k]; have != nil {
+		before := must(items.DecodeResource(table.Row{Key: k, Item: have}))(w)
 		row.Status, row.Rev = before.Status, before.Rev+1
 		if row.RecordedAs(before) {
 			row.Since = before.Since
@@ -371,7 +373,7 @@ func (w *world) find(scope string, r ipam.Resource) {
 		return &types.AttributeValueMemberS{Value: string(must(json.Marshal(v))(w))}
 	}
 	number := func(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
-	w.write(store.Write{Op: store.OpPut, Key: k, Item: store.Item{
+	w.write(table.Write{Op: table.OpPut, Key: k, Item: table.Item{
 		"Object": text(row.Resource), "Status": text(row.Status), "Source": &types.AttributeValueMemberS{Value: w.ipam.Discovery},
 		"Sampled": number(row.Sampled), "Since": number(row.Since), "Rev": number(row.Rev),
 	}})
@@ -383,13 +385,13 @@ func (w *world) find(scope string, r ipam.Resource) {
 // gone removes a row that find put, in one record, and judges what it overlapped.
 func (w *world) gone(scope string, r ipam.Resource) {
 	w.Helper()
-	w.write(store.Write{Op: store.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: store.Cond{Present: true}})
+	w.write(table.Write{Op: table.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: table.Cond{Present: true}})
 	if r.Type.TakesSpace() {
 		w.judge(scope, r.CIDR)
 	}
 }
 
-func (w *world) write(writes ...store.Write) {
+func (w *world) write(writes ...table.Write) {
 	w.Helper()
 	if err := w.table.Transact(w.Context(), writes); err != nil {
 		w.Fatal(err)
@@ -403,12 +405,12 @@ func (w *world) judge(scope string, cidr netip.Prefix) {
 	}
 }
 
-func rowKey(r *ipam.ResourceCIDR) store.Key {
-	prefix := store.LivePrefix
+func rowKey(r *ipam.ResourceCIDR) table.Key {
+	prefix := items.LivePrefix
 	if !r.Type.TakesSpace() {
-		prefix = store.IfacePrefix
+		prefix = items.IfacePrefix
 	}
-	return store.Key{PK: prefix + string(ipam.ScopeSpace(r.Scope, r.Family())), SK: store.ResourceAfter(r)}
+	return table.Key{PK: prefix + string(ipam.ScopeSpace(r.Scope, r.Family())), SK: items.ResourceAfter(r)}
 }
 
 // deliver hands the stream's new records to the handler, batch after batch, until
@@ -460,10 +462,10 @@ func (w *world) at(clock string) {
 }
 
 // history is the table's part of that name.
-func history(m *storetest.Memory) string {
+func history(m *tabletest.Memory) string {
 	var lines []string
 	for line := range strings.Lines(m.Dump()) {
-		if strings.HasPrefix(line, store.HistoryPrefix) {
+		if strings.HasPrefix(line, items.HistoryPrefix) {
 			lines = append(lines, line)
 		}
 	}

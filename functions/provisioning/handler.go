@@ -25,8 +25,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -100,8 +102,8 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 // work.
 func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) error {
 	keys := r.Change.Keys
-	pk, sk := keys[store.AttrPK], keys[store.AttrSK]
-	if r.EventName == string(events.DynamoDBOperationTypeRemove) || pk.DataType() != events.DataTypeString || pk.String() != store.WorkPK {
+	pk, sk := keys[table.AttrPK], keys[table.AttrSK]
+	if r.EventName == string(events.DynamoDBOperationTypeRemove) || pk.DataType() != events.DataTypeString || pk.String() != items.WorkPK {
 		return nil
 	}
 	return h.run(ctx, sk.String())

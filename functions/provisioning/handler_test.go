@@ -23,7 +23,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // fake is a Store whose work does what run says.
@@ -278,14 +279,14 @@ const owner = "111122223333"
 // child in each of the scopes, allocations in all of them and a split that its
 // request left.
 type world struct {
-	memory *storetest.Memory
+	memory *tabletest.Memory
 	now    time.Time
 	ids    int
 	ipam   string
 	pools  []string // a parent, its child, a pool of the other scope
 }
 
-func (w *world) store(table store.Table, room int) *store.Store {
+func (w *world) store(table table.Table, room int) *store.Store {
 	return store.New(table, store.Options{
 		Region: "us-east-1", Room: room, Tries: 3,
 		Now:   func() time.Time { return w.now },
@@ -322,7 +323,7 @@ func allocate(pool, cidr string) store.Allocate {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx := t.Context()
-	w := &world{memory: &storetest.Memory{}, now: start}
+	w := &world{memory: &tabletest.Memory{}, now: start}
 	s := w.store(w.memory, 0)
 	o := must(s.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}}))(t)
 	w.ipam = o.ID
@@ -352,9 +353,9 @@ func newWorld(t *testing.T) *world {
 // abandon makes the request for a deep block fail behind its first transaction.
 func (w *world) abandon(t *testing.T, pool, cidr string) {
 	t.Helper()
-	table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
-		if c.Kind == storetest.Transact && c.N > 0 {
-			return &storetest.Fault{Err: storetest.ErrInjected}
+	table := &tabletest.Faulty{Table: w.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if c.Kind == tabletest.Transact && c.N > 0 {
+			return &tabletest.Fault{Err: tabletest.ErrInjected}
 		}
 		return nil
 	}}
@@ -376,13 +377,13 @@ func (w *world) notes(kind string) (work []string) {
 	return work
 }
 
-func (w *world) handler(table store.Table) *Handler {
+func (w *world) handler(table table.Table) *Handler {
 	return New(w.store(table, 0), Options{Logger: discard.Logger, Now: func() time.Time { return w.now }})
 }
 
 // deliver hands a batch with all notes of deletes to a handler on the table, and
 // one with those that they left, and reports whether all was done.
-func (w *world) deliver(t *testing.T, table store.Table) bool {
+func (w *world) deliver(t *testing.T, table table.Table) bool {
 	t.Helper()
 	for _, kind := range []string{"delete-", "purge#"} {
 		notes := w.notes(kind)
@@ -406,7 +407,7 @@ func (w *world) expectNothing(t *testing.T) {
 	t.Helper()
 	fscktest.Clean(t, w.memory, w.now)
 	for k, i := range w.memory.All() {
-		if i["Expires"] == nil && k != (store.Key{PK: "OWNER#" + owner, SK: "META"}) {
+		if i["Expires"] == nil && k != (table.Key{PK: "OWNER#" + owner, SK: "META"}) {
 			t.Errorf("%s is left", k)
 		}
 	}
@@ -452,7 +453,7 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 	origin := newWorld(t)
 	origin.deleteIPAM(t)
 	good := origin.clone()
-	traced := &storetest.Faulty{Table: good.memory}
+	traced := &tabletest.Faulty{Table: good.memory}
 	good.deliver(t, traced)
 	calls := traced.Trace()
 	if len(calls) < 50 {
@@ -468,13 +469,13 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 			for _, at := range calls {
 				w := origin.clone()
 				hit := false
-				table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
+				table := &tabletest.Faulty{Table: w.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
 					switch {
 					case c.Kind == at.Kind && c.N == at.N:
 						hit = true
-						return &storetest.Fault{Err: storetest.ErrInjected, Applied: how.applied}
+						return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: how.applied}
 					case hit && how.down:
-						return &storetest.Fault{Err: storetest.ErrInjected}
+						return &tabletest.Fault{Err: tabletest.ErrInjected}
 					}
 					return nil
 				}}
@@ -498,25 +499,25 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 // moment of it. Either it fails, or the delete releases what it took.
 func TestCascadingDeleteRacesWithAllocations(t *testing.T) {
 	origin := newWorld(t)
-	var late []store.Write
-	recorder := &storetest.Faulty{Table: origin.memory, Inject: func(c storetest.Call) *storetest.Fault {
-		if c.Kind != storetest.Transact {
+	var late []table.Write
+	recorder := &tabletest.Faulty{Table: origin.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if c.Kind != tabletest.Transact {
 			return nil
 		}
 		late = c.Writes
-		return &storetest.Fault{Err: storetest.ErrInjected}
+		return &tabletest.Fault{Err: tabletest.ErrInjected}
 	}}
 	if _, err := origin.store(recorder, 0).Allocate(t.Context(), allocate(origin.pools[1], "10.0.31.0/24")); err == nil || late == nil {
 		t.Fatal("the request was not held up")
 	}
 	origin.deleteIPAM(t)
 	good := origin.clone()
-	traced := &storetest.Faulty{Table: good.memory}
+	traced := &tabletest.Faulty{Table: good.memory}
 	good.deliver(t, traced)
 	took, remained := 0, 0
 	for _, at := range traced.Trace() {
 		w := origin.clone()
-		table := &storetest.Faulty{Table: w.memory, Inject: func(c storetest.Call) *storetest.Fault {
+		table := &tabletest.Faulty{Table: w.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
 			if c.Kind == at.Kind && c.N == at.N && w.memory.Transact(t.Context(), late) == nil {
 				took++
 			}
@@ -545,9 +546,9 @@ func TestCascadingDeleteGoesOnAfterTheDeadline(t *testing.T) {
 			t.Fatal("the delete does not end")
 		}
 		calls := 0
-		table := &storetest.Faulty{Table: w.memory, Inject: func(storetest.Call) *storetest.Fault {
+		table := &tabletest.Faulty{Table: w.memory, Inject: func(tabletest.Call) *tabletest.Fault {
 			if calls++; calls > 25 {
-				return &storetest.Fault{Err: context.DeadlineExceeded}
+				return &tabletest.Fault{Err: context.DeadlineExceeded}
 			}
 			return nil
 		}}

@@ -21,7 +21,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/worker"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Functions are the names of the functions that the service is made of.
@@ -183,7 +183,7 @@ func functionOf(stack awscdk.Stack, props *ServiceProps, name, description strin
 		LogRetention: props.LogRetention,
 		LogRemoval:   props.removal(),
 		Statements: map[string]awsiam.PolicyStatement{"Table": awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Actions: jsii.Strings(store.DynamoActions...), Resources: jsii.Strings(*props.Table.TableArn()),
+			Actions: jsii.Strings(table.DynamoActions...), Resources: jsii.Strings(*props.Table.TableArn()),
 		})},
 	}
 }

@@ -26,8 +26,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/queued"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -94,7 +94,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	historyProps.Statements["Streams"] = allow("*", "dynamodb:ListStreams")
 	history := gofunction.NewFunction(stack, "History", &historyProps)
 	var filters []*map[string]any
-	for _, f := range store.HistoryFilters() {
+	for _, f := range items.HistoryFilters() {
 		filters = append(filters, awslambda.FilterCriteria_Filter(&f))
 	}
 	history.Lambda.AddEventSource(awslambdaeventsources.NewDynamoEventSource(props.Table, &awslambdaeventsources.DynamoEventSourceProps{

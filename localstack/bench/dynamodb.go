@@ -13,28 +13,29 @@ import (
 	"github.com/cadastre-ipam/cadastre/localstack/sigv4front/localtable"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // counted is a table that counts its calls and lost races.
 type counted struct {
-	store.Table
+	table.Table
 	reads, writes, lost atomic.Int64
 }
 
-func (c *counted) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+func (c *counted) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	c.reads.Add(1)
 	return c.Table.BatchGet(ctx, keys)
 }
 
-func (c *counted) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+func (c *counted) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	c.reads.Add(1)
 	return c.Table.Query(ctx, q)
 }
 
-func (c *counted) Transact(ctx context.Context, writes []store.Write) error {
+func (c *counted) Transact(ctx context.Context, writes []table.Write) error {
 	c.writes.Add(1)
 	err := c.Table.Transact(ctx, writes)
-	if _, ok := errors.AsType[*store.ConditionError](err); ok || errors.Is(err, store.ErrConflict) {
+	if _, ok := errors.AsType[*table.ConditionError](err); ok || errors.Is(err, table.ErrConflict) {
 		c.lost.Add(1)
 	}
 	return err
@@ -56,7 +57,7 @@ func dynamoDB(ctx context.Context, o *settings) error {
 		return err
 	}
 	defer func() { _ = localtable.Drop(context.WithoutCancel(ctx), client, name) }()
-	table := &counted{Table: store.NewDynamo(client, name)}
+	table := &counted{Table: table.NewDynamo(client, name)}
 	alone := store.New(table, store.Options{Region: "us-east-1"})
 	pool, err := newPool(ctx, alone, netip.MustParsePrefix("10.0.0.0/8"))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const account = "111122223333"
@@ -56,7 +56,7 @@ func release(ctx context.Context, s *store.Store, a *ipam.Allocation) error {
 func memory(ctx context.Context, _ *settings) error {
 	title("The whole operation on the table in memory, one client")
 	fmt.Printf("%12s  %16s  %16s\n", "held", "allocate ns/op", "release ns/op")
-	s := store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})
+	s := store.New(&tabletest.Memory{}, store.Options{Region: "us-east-1"})
 	pool, err := newPool(ctx, s, netip.MustParsePrefix("10.0.0.0/8"))
 	if err != nil {
 		return err

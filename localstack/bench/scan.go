@@ -12,8 +12,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -185,8 +187,8 @@ func unchanged(ctx context.Context, _ *settings) error {
 	fmt.Printf("%12s  %12s %12s  %12s %12s\n", "CIDRs", "scan reads", "writes", "run reads", "writes")
 	var failed error
 	for _, size := range []int{1000, 10_000, 100_000} {
-		table := &counted{Table: &storetest.Memory{}}
-		s := store.New(table, store.Options{Region: "us-east-1"})
+		db := &counted{Table: &tabletest.Memory{}}
+		s := store.New(db, store.Options{Region: "us-east-1"})
 		manager, err := s.CreateIPAM(ctx, store.Token{Account: account, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: account}, Tier: "advanced"})
 		if err != nil {
 			return err
@@ -198,21 +200,21 @@ func unchanged(ctx context.Context, _ *settings) error {
 			}
 			r.Scope, r.Discovery, r.Rev, r.Status = manager.PrivateScope, manager.Discovery, 1, ipam.Status{}
 			seen = append(seen, r.Resource)
-			row := store.EncodeResource(r)
-			found := store.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: r.Discovery, Targets: []ipam.Target{{IPAM: manager.ID, Scope: r.Scope}}, Rev: 1})
-			if err := table.Transact(ctx, []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}, {Op: store.OpPut, Key: found.Key, Item: found.Item}}); err != nil {
+			row := items.EncodeResource(r)
+			found := items.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: r.Discovery, Targets: []ipam.Target{{IPAM: manager.ID, Scope: r.Scope}}, Rev: 1})
+			if err := db.Transact(ctx, []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}, {Op: table.OpPut, Key: found.Key, Item: found.Item}}); err != nil {
 				return err
 			}
 		}
 		measure := func(look func(at int64) error) (reads, writes int64, err error) {
 			for at := range int64(2) { // the first puts in what is not there yet
-				table.reads.Store(0)
-				table.writes.Store(0)
+				db.reads.Store(0)
+				db.writes.Store(0)
 				if err := look(1 + at); err != nil {
 					return 0, 0, err
 				}
 			}
-			return table.reads.Load(), table.writes.Load(), nil
+			return db.reads.Load(), db.writes.Load(), nil
 		}
 		scanReads, scanWrites, err := measure(func(int64) error {
 			for _, err := range s.JudgeAll(ctx, manager.PrivateScope, ipam.IPv4, netip.Prefix{}) {

@@ -28,7 +28,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/localstack/sigv4front/localtable"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 )
@@ -267,7 +268,7 @@ func TestPagesOf100000(t *testing.T) {
 func (s *stack) fill(t *testing.T, n int) (pool string, ids []string) {
 	t.Helper()
 	ctx := t.Context()
-	memory := &storetest.Memory{}
+	memory := &tabletest.Memory{}
 	st := store.New(memory, store.Options{Region: home})
 	token := func(op string) store.Token { return store.Token{Account: account, Operation: op} }
 	manager := must(st.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: account, Region: home}, OperatingRegions: []string{home}, Tier: "advanced"}))(t)
@@ -286,8 +287,8 @@ func (s *stack) fill(t *testing.T, n int) (pool string, ids []string) {
 	var puts []dynamotypes.WriteRequest
 	for k, item := range memory.All() {
 		attrs := map[string]dynamotypes.AttributeValue{
-			store.AttrPK: &dynamotypes.AttributeValueMemberS{Value: k.PK},
-			store.AttrSK: &dynamotypes.AttributeValueMemberS{Value: k.SK},
+			table.AttrPK: &dynamotypes.AttributeValueMemberS{Value: k.PK},
+			table.AttrSK: &dynamotypes.AttributeValueMemberS{Value: k.SK},
 		}
 		for name, v := range item {
 			attrs[name] = v

@@ -17,8 +17,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const owner, consumer = "111122223333", "444455556666"
@@ -28,7 +30,7 @@ var now = time.Unix(1_800_000_000, 0)
 // world is a table that the store has written, with an item of every sort that
 // there can be, and the ids in it.
 type world struct {
-	memory                    storetest.Memory
+	memory                    tabletest.Memory
 	ipam                      *ipam.IPAM
 	extra                     *ipam.Scope // beside the default ones, empty
 	top, tokyo, dying, six    *ipam.Pool
@@ -37,18 +39,18 @@ type world struct {
 	foreign                   *ipam.Allocation // 10.0.8.0/24 of tokyo, the consumer's
 	released                  *ipam.Allocation
 	gone                      netip.Prefix // deprovisioned from tokyo
-	splitKey, splitNote, work store.Key
+	splitKey, splitNote, work table.Key
 	network
 }
 
 // cut lets so many transactions through and answers the rest with an error
 // that tells nothing.
 type cut struct {
-	store.Table
+	table.Table
 	after int
 }
 
-func (c *cut) Transact(ctx context.Context, w []store.Write) error {
+func (c *cut) Transact(ctx context.Context, w []table.Write) error {
 	if c.after--; c.after < 0 {
 		return errors.New("cut off")
 	}
@@ -155,20 +157,20 @@ func newWorld(t *testing.T) *world {
 			w.splitNote = k
 		}
 	}
-	w.work = store.Key{PK: "WORK", SK: "delete-pool#" + w.dying.ID}
+	w.work = table.Key{PK: "WORK", SK: "delete-pool#" + w.dying.ID}
 	w.watch(t, s)
-	if w.splitKey == (store.Key{}) || w.splitNote == (store.Key{}) {
+	if w.splitKey == (table.Key{}) || w.splitNote == (table.Key{}) {
 		t.Fatalf("no split was left:\n%s", w.memory.Dump())
 	}
 	return w
 }
 
 // items are a table that tests change.
-type items map[store.Key]store.Item
+type rows map[table.Key]table.Item
 
-func (w *world) items() items { return maps.Collect(w.memory.All()) }
+func (w *world) items() rows { return maps.Collect(w.memory.All()) }
 
-func (m items) all() iter.Seq[map[string]types.AttributeValue] {
+func (m rows) all() iter.Seq[map[string]types.AttributeValue] {
 	return func(yield func(map[string]types.AttributeValue) bool) {
 		for k, i := range m {
 			i = maps.Clone(i)
@@ -180,14 +182,14 @@ func (m items) all() iter.Seq[map[string]types.AttributeValue] {
 	}
 }
 
-func (m items) check() []fsck.Problem { return fsck.Check(m.all(), now) }
+func (m rows) check() []fsck.Problem { return fsck.Check(m.all(), now) }
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-func (m items) move(from, to store.Key) {
+func (m rows) move(from, to table.Key) {
 	if m[from] == nil {
 		panic("nothing at " + from.String())
 	}
@@ -196,7 +198,7 @@ func (m items) move(from, to store.Key) {
 }
 
 // set changes an attribute of an item that must be there.
-func (m items) set(k store.Key, name string, v types.AttributeValue) {
+func (m rows) set(k table.Key, name string, v types.AttributeValue) {
 	if m[k] == nil {
 		panic("nothing at " + k.String())
 	}
@@ -205,7 +207,7 @@ func (m items) set(k store.Key, name string, v types.AttributeValue) {
 }
 
 // edit changes text in an object's document.
-func (m items) edit(k store.Key, from, to string) {
+func (m rows) edit(k table.Key, from, to string) {
 	doc := m[k]["Object"].(*types.AttributeValueMemberS).Value
 	if !strings.Contains(doc, from) {
 		panic(from + " is not in " + doc)
@@ -213,7 +215,7 @@ func (m items) edit(k store.Key, from, to string) {
 	m.set(k, "Object", str(strings.Replace(doc, from, to, 1)))
 }
 
-func (m items) add(k store.Key, name string, n int64) {
+func (m rows) add(k table.Key, name string, n int64) {
 	have, err := strconv.ParseInt(m[k][name].(*types.AttributeValueMemberN).Value, 10, 64)
 	if err != nil {
 		panic(err)
@@ -231,7 +233,7 @@ func TestStoreWritesAreClean(t *testing.T) {
 
 // mayGo are items whose absence breaks nothing: those that TTL removes, the
 // grants, the administrator, and what is only for information.
-func (w *world) mayGo(k store.Key, i store.Item) bool {
+func (w *world) mayGo(k table.Key, i table.Item) bool {
 	return i["Expires"] != nil || k.PK == "GRANTS" || k.PK == "ORGANIZATION" || optionalItem(k)
 }
 
@@ -307,198 +309,198 @@ func TestMutations(t *testing.T) {
 	six, tokyo, top := ipam.SpaceID(w.six.ID), ipam.SpaceID(w.tokyo.ID), ipam.SpaceID(w.top.ID)
 	private4 := ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4)
 	tokyoRoot := str(w.tokyoCIDR.ID + "/16")
-	taken := store.TakenKey(tokyo, w.allocation.CIDR)
-	record := store.AllocationKey(w.allocation.AllocationID)
-	tombstone := store.AllocationKey(w.released.AllocationID)
-	half := store.FreeKey(tokyo, p("10.0.128.0/17")) // the largest free block of tokyo's first CIDR
-	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
+	taken := items.TakenKey(tokyo, w.allocation.CIDR)
+	record := items.AllocationKey(w.allocation.AllocationID)
+	tombstone := items.AllocationKey(w.released.AllocationID)
+	half := items.FreeKey(tokyo, p("10.0.128.0/17")) // the largest free block of tokyo's first CIDR
+	key := func(pk, sk string) table.Key { return table.Key{PK: pk, SK: sk} }
 	foreign := key("FOREIGN#"+consumer+"#"+w.tokyo.ID, "0a000800#024")
 
 	w.run(t, []mutation{
-		{"gap at a root's start", fsck.Partition, store.FreeKey(tokyo, p("10.0.1.0/24")), func(m items) { delete(m, taken) }},
-		{"gap at a root's end", fsck.Partition, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) { delete(m, half) }},
-		{"gap where the family ends", fsck.Partition, store.CIDRKey(w.six.ID, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112")),
-			func(m items) { delete(m, store.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))) }},
-		{"gap that is a whole root", fsck.Partition, store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")),
-			func(m items) { delete(m, store.FreeKey(tokyo, p("10.1.0.0/16"))) }},
-		{"root of a scope missing", fsck.Partition, store.ScopeKey(w.extra.ID),
-			func(m items) { delete(m, store.FreeKey(ipam.ScopeSpace(w.extra.ID, ipam.IPv6), p("::/0"))) }},
-		{"free block in a taken one", fsck.Partition, store.FreeKey(tokyo, p("10.0.0.0/25")),
-			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/25"))] = store.Item{"Root": tokyoRoot} }},
+		{"gap at a root's start", fsck.Partition, items.FreeKey(tokyo, p("10.0.1.0/24")), func(m rows) { delete(m, taken) }},
+		{"gap at a root's end", fsck.Partition, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) { delete(m, half) }},
+		{"gap where the family ends", fsck.Partition, items.CIDRKey(w.six.ID, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112")),
+			func(m rows) { delete(m, items.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))) }},
+		{"gap that is a whole root", fsck.Partition, items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")),
+			func(m rows) { delete(m, items.FreeKey(tokyo, p("10.1.0.0/16"))) }},
+		{"root of a scope missing", fsck.Partition, items.ScopeKey(w.extra.ID),
+			func(m rows) { delete(m, items.FreeKey(ipam.ScopeSpace(w.extra.ID, ipam.IPv6), p("::/0"))) }},
+		{"free block in a taken one", fsck.Partition, items.FreeKey(tokyo, p("10.0.0.0/25")),
+			func(m rows) { m[items.FreeKey(tokyo, p("10.0.0.0/25"))] = table.Item{"Root": tokyoRoot} }},
 		{"free block around a taken one", fsck.Partition, taken,
-			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/23"))] = store.Item{"Root": tokyoRoot} }},
-		{"free block where a taken one is", fsck.Partition, store.FreeKey(tokyo, w.allocation.CIDR),
-			func(m items) { m[store.FreeKey(tokyo, w.allocation.CIDR)] = store.Item{"Root": tokyoRoot} }},
-		{"free block past a family's last address", fsck.Partition, store.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")),
-			func(m items) {
-				k := store.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))
-				m[store.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))] = store.Item{"Root": m[k]["Root"]}
+			func(m rows) { m[items.FreeKey(tokyo, p("10.0.0.0/23"))] = table.Item{"Root": tokyoRoot} }},
+		{"free block where a taken one is", fsck.Partition, items.FreeKey(tokyo, w.allocation.CIDR),
+			func(m rows) { m[items.FreeKey(tokyo, w.allocation.CIDR)] = table.Item{"Root": tokyoRoot} }},
+		{"free block past a family's last address", fsck.Partition, items.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")),
+			func(m rows) {
+				k := items.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))
+				m[items.FreeKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))] = table.Item{"Root": m[k]["Root"]}
 			}},
-		{"block outside every root", fsck.Partition, store.FreeKey(tokyo, p("10.9.0.0/16")),
-			func(m items) { m[store.FreeKey(tokyo, p("10.9.0.0/16"))] = store.Item{"Root": tokyoRoot} }},
-		{"block of the other family", fsck.Partition, store.FreeKey(tokyo, p("fd00::/48")),
-			func(m items) { m[store.FreeKey(tokyo, p("fd00::/48"))] = store.Item{"Root": tokyoRoot} }},
-		{"block larger than its root", fsck.Partition, store.FreeKey(tokyo, p("10.0.0.0/15")),
-			func(m items) { m[store.FreeKey(tokyo, p("10.0.0.0/15"))] = store.Item{"Root": tokyoRoot} }},
-		{"block of an earlier provisioning", fsck.Partition, half, func(m items) { m.set(half, "Root", str("ipam-pool-cidr-00/16")) }},
-		{"root inside a root", fsck.Partition, store.CIDRKey(w.tokyo.ID, p("10.0.128.0/17")),
-			func(m items) {
-				m[store.CIDRKey(w.tokyo.ID, p("10.0.128.0/17"))] = m[store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR)]
+		{"block outside every root", fsck.Partition, items.FreeKey(tokyo, p("10.9.0.0/16")),
+			func(m rows) { m[items.FreeKey(tokyo, p("10.9.0.0/16"))] = table.Item{"Root": tokyoRoot} }},
+		{"block of the other family", fsck.Partition, items.FreeKey(tokyo, p("fd00::/48")),
+			func(m rows) { m[items.FreeKey(tokyo, p("fd00::/48"))] = table.Item{"Root": tokyoRoot} }},
+		{"block larger than its root", fsck.Partition, items.FreeKey(tokyo, p("10.0.0.0/15")),
+			func(m rows) { m[items.FreeKey(tokyo, p("10.0.0.0/15"))] = table.Item{"Root": tokyoRoot} }},
+		{"block of an earlier provisioning", fsck.Partition, half, func(m rows) { m.set(half, "Root", str("ipam-pool-cidr-00/16")) }},
+		{"root inside a root", fsck.Partition, items.CIDRKey(w.tokyo.ID, p("10.0.128.0/17")),
+			func(m rows) {
+				m[items.CIDRKey(w.tokyo.ID, p("10.0.128.0/17"))] = m[items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR)]
 			}},
-		{"buddies not merged", fsck.Cover, store.FreeKey(tokyo, p("10.0.192.0/18")), func(m items) {
+		{"buddies not merged", fsck.Cover, items.FreeKey(tokyo, p("10.0.192.0/18")), func(m rows) {
 			delete(m, half)
-			m[store.FreeKey(tokyo, p("10.0.128.0/18"))] = store.Item{"Root": tokyoRoot}
-			m[store.FreeKey(tokyo, p("10.0.192.0/18"))] = store.Item{"Root": tokyoRoot}
+			m[items.FreeKey(tokyo, p("10.0.128.0/18"))] = table.Item{"Root": tokyoRoot}
+			m[items.FreeKey(tokyo, p("10.0.192.0/18"))] = table.Item{"Root": tokyoRoot}
 		}},
-		{"space of no pool", fsck.Reference, store.FreeKey("ipam-pool-00", p("10.0.0.0/8")),
-			func(m items) { m[store.FreeKey("ipam-pool-00", p("10.0.0.0/8"))] = store.Item{"Root": tokyoRoot} }},
-		{"space of no scope", fsck.Reference, store.FreeKey("ipam-scope-00#4", p("0.0.0.0/0")),
-			func(m items) {
-				m[store.FreeKey("ipam-scope-00#4", p("0.0.0.0/0"))] = store.Item{"Root": str("ipam-scope-00/0")}
+		{"space of no pool", fsck.Reference, items.FreeKey("ipam-pool-00", p("10.0.0.0/8")),
+			func(m rows) { m[items.FreeKey("ipam-pool-00", p("10.0.0.0/8"))] = table.Item{"Root": tokyoRoot} }},
+		{"space of no scope", fsck.Reference, items.FreeKey("ipam-scope-00#4", p("0.0.0.0/0")),
+			func(m rows) {
+				m[items.FreeKey("ipam-scope-00#4", p("0.0.0.0/0"))] = table.Item{"Root": str("ipam-scope-00/0")}
 			}},
-		{"CIDR of no pool", fsck.Reference, store.CIDRKey("ipam-pool-00", p("10.1.0.0/16")),
-			func(m items) {
-				m.move(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), store.CIDRKey("ipam-pool-00", p("10.1.0.0/16")))
+		{"CIDR of no pool", fsck.Reference, items.CIDRKey("ipam-pool-00", p("10.1.0.0/16")),
+			func(m rows) {
+				m.move(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), items.CIDRKey("ipam-pool-00", p("10.1.0.0/16")))
 			}},
-		{"pool of no scope", fsck.Reference, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.six.Scope, "ipam-scope-00") }},
-		{"pool of no source", fsck.Reference, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), w.top.ID, "ipam-pool-00") }},
-		{"scope of no IPAM", fsck.Reference, store.ScopeKey(w.extra.ID), func(m items) { m.edit(store.ScopeKey(w.extra.ID), w.ipam.ID, "ipam-00") }},
-		{"IPAM without default scope", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { m.edit(store.IPAMKey(w.ipam.ID), w.ipam.PublicScope, "ipam-scope-00") }},
+		{"pool of no scope", fsck.Reference, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), w.six.Scope, "ipam-scope-00") }},
+		{"pool of no source", fsck.Reference, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), w.top.ID, "ipam-pool-00") }},
+		{"scope of no IPAM", fsck.Reference, items.ScopeKey(w.extra.ID), func(m rows) { m.edit(items.ScopeKey(w.extra.ID), w.ipam.ID, "ipam-00") }},
+		{"IPAM without default scope", fsck.Reference, items.IPAMKey(w.ipam.ID), func(m rows) { m.edit(items.IPAMKey(w.ipam.ID), w.ipam.PublicScope, "ipam-scope-00") }},
 
-		{"child's block of another pool", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
-			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceId", str(w.dying.ID)) }},
-		{"child's block of another id", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
-			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "AllocationId", str("ipam-pool-alloc-0")) }},
-		{"child's block of another Region", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
-			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceRegion", str("us-east-1")) }},
-		{"child's root of another source", fsck.Child, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
-			func(m items) {
-				m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
+		{"child's block of another pool", fsck.Child, items.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m rows) { m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceId", str(w.dying.ID)) }},
+		{"child's block of another id", fsck.Child, items.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m rows) { m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "AllocationId", str("ipam-pool-alloc-0")) }},
+		{"child's block of another Region", fsck.Child, items.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m rows) { m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "ResourceRegion", str("us-east-1")) }},
+		{"child's root of another source", fsck.Child, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
+			func(m rows) {
+				m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
 			}},
-		{"child's block of another source", fsck.Child, store.TakenKey(top, w.tokyoCIDR.CIDR),
-			func(m items) {
-				m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
+		{"child's block of another source", fsck.Child, items.TakenKey(top, w.tokyoCIDR.CIDR),
+			func(m rows) {
+				m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
 			}},
-		{"child's root and its block of another source", fsck.Child, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
-			func(m items) {
-				m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
-				m.set(store.AllocationKey(w.tokyoCIDR.AllocationID), "Space", str(string(private4)))
-				m.move(store.TakenKey(top, w.tokyoCIDR.CIDR), store.TakenKey(private4, w.tokyoCIDR.CIDR))
+		{"child's root and its block of another source", fsck.Child, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
+			func(m rows) {
+				m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Source", str(string(private4)))
+				m.set(items.AllocationKey(w.tokyoCIDR.AllocationID), "Space", str(string(private4)))
+				m.move(items.TakenKey(top, w.tokyoCIDR.CIDR), items.TakenKey(private4, w.tokyoCIDR.CIDR))
 			}},
-		{"child's root without a block", fsck.Child, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
-			func(m items) { m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "Kind", str("custom")) }},
-		{"custom block of a scope", fsck.Child, store.TakenKey(private4, w.topCIDR.CIDR),
-			func(m items) { m.set(store.TakenKey(private4, w.topCIDR.CIDR), "Kind", str("custom")) }},
-		{"CIDR that was deprovisioned has a block", fsck.Child, store.TakenKey(top, w.gone), func(m items) {
-			m[store.TakenKey(top, w.gone)] = m[store.TakenKey(top, w.tokyoCIDR.CIDR)]
+		{"child's root without a block", fsck.Child, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR),
+			func(m rows) { m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "Kind", str("custom")) }},
+		{"custom block of a scope", fsck.Child, items.TakenKey(private4, w.topCIDR.CIDR),
+			func(m rows) { m.set(items.TakenKey(private4, w.topCIDR.CIDR), "Kind", str("custom")) }},
+		{"CIDR that was deprovisioned has a block", fsck.Child, items.TakenKey(top, w.gone), func(m rows) {
+			m[items.TakenKey(top, w.gone)] = m[items.TakenKey(top, w.tokyoCIDR.CIDR)]
 		}},
 
-		{"by-id item released, block taken", fsck.Record, taken, func(m items) {
+		{"by-id item released, block taken", fsck.Record, taken, func(m rows) {
 			m.set(record, "State", str("released"))
 			m.set(record, "Expires", num(now.Unix()+1))
 		}},
-		{"by-id item of another CIDR", fsck.Record, taken, func(m items) { m.set(record, "Cidr", str("10.0.1.0/24")) }},
-		{"by-id item of another space", fsck.Record, taken, func(m items) { m.set(record, "Space", str(string(top))) }},
-		{"by-id item of another kind", fsck.Record, taken, func(m items) { m.set(record, "Kind", str("vpc")) }},
-		{"by-id item active, block gone", fsck.Record, record, func(m items) { delete(m, taken) }},
-		{"one id for two blocks", fsck.Record, store.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), func(m items) {
-			m.set(store.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), "AllocationId", str(w.allocation.AllocationID))
+		{"by-id item of another CIDR", fsck.Record, taken, func(m rows) { m.set(record, "Cidr", str("10.0.1.0/24")) }},
+		{"by-id item of another space", fsck.Record, taken, func(m rows) { m.set(record, "Space", str(string(top))) }},
+		{"by-id item of another kind", fsck.Record, taken, func(m rows) { m.set(record, "Kind", str("vpc")) }},
+		{"by-id item active, block gone", fsck.Record, record, func(m rows) { delete(m, taken) }},
+		{"one id for two blocks", fsck.Record, items.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), func(m rows) {
+			m.set(items.TakenKey(ipam.SpaceID(w.dying.ID), p("10.2.255.0/24")), "AllocationId", str(w.allocation.AllocationID))
 		}},
 
-		{"top-level roots overlap", fsck.TopLevel, store.CIDRKey(w.top.ID, p("10.8.0.0/13")), func(m items) {
-			m[store.CIDRKey(w.top.ID, p("10.8.0.0/13"))] = m[store.CIDRKey(w.top.ID, w.topCIDR.CIDR)]
+		{"top-level roots overlap", fsck.TopLevel, items.CIDRKey(w.top.ID, p("10.8.0.0/13")), func(m rows) {
+			m[items.CIDRKey(w.top.ID, p("10.8.0.0/13"))] = m[items.CIDRKey(w.top.ID, w.topCIDR.CIDR)]
 		}},
 
-		{"top-level pool's depth", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), `"Depth":1`, `"Depth":2`) }},
-		{"child's depth", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"Depth":2`, `"Depth":3`) }},
-		{"child's locale", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.top.ID), `"Locale":""`, `"Locale":"us-east-1"`) }},
-		{"child's family", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"ipv4"`, `"ipv6"`) }},
-		{"child's scope", fsck.Chain, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), w.ipam.PrivateScope, w.extra.ID) }},
-		{"pool's scope type", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), `"ScopeType":"private"`, `"ScopeType":"public"`) }},
-		{"pool's IPAM", fsck.Chain, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.ipam.ID, "ipam-00") }},
-		{"CIDR's family", fsck.Chain, store.CIDRKey(w.six.ID, p("10.1.0.0/16")), func(m items) {
-			m.move(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), store.CIDRKey(w.six.ID, p("10.1.0.0/16")))
+		{"top-level pool's depth", fsck.Chain, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), `"Depth":1`, `"Depth":2`) }},
+		{"child's depth", fsck.Chain, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), `"Depth":2`, `"Depth":3`) }},
+		{"child's locale", fsck.Chain, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.top.ID), `"Locale":""`, `"Locale":"us-east-1"`) }},
+		{"child's family", fsck.Chain, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), `"ipv4"`, `"ipv6"`) }},
+		{"child's scope", fsck.Chain, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), w.ipam.PrivateScope, w.extra.ID) }},
+		{"pool's scope type", fsck.Chain, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), `"ScopeType":"private"`, `"ScopeType":"public"`) }},
+		{"pool's IPAM", fsck.Chain, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), w.ipam.ID, "ipam-00") }},
+		{"CIDR's family", fsck.Chain, items.CIDRKey(w.six.ID, p("10.1.0.0/16")), func(m rows) {
+			m.move(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), items.CIDRKey(w.six.ID, p("10.1.0.0/16")))
 		}},
-		{"CIDR's owner", fsck.Chain, store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), func(m items) { m.set(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "Owner", str("444455556666")) }},
-		{"pool's owner", fsck.Chain, store.PoolKey(w.six.ID), func(m items) {
-			m.edit(store.PoolKey(w.six.ID), owner, "444455556666")
-			m.set(store.PoolKey(w.six.ID), "Owner", str("444455556666"))
+		{"CIDR's owner", fsck.Chain, items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), func(m rows) { m.set(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "Owner", str("444455556666")) }},
+		{"pool's owner", fsck.Chain, items.PoolKey(w.six.ID), func(m rows) {
+			m.edit(items.PoolKey(w.six.ID), owner, "444455556666")
+			m.set(items.PoolKey(w.six.ID), "Owner", str("444455556666"))
 		}},
-		{"default scope's type", fsck.Chain, store.ScopeKey(w.ipam.PublicScope), func(m items) {
-			m.edit(store.ScopeKey(w.ipam.PublicScope), `"Type":"public"`, `"Type":"private"`)
+		{"default scope's type", fsck.Chain, items.ScopeKey(w.ipam.PublicScope), func(m rows) {
+			m.edit(items.ScopeKey(w.ipam.PublicScope), `"Type":"public"`, `"Type":"private"`)
 		}},
-		{"third default scope", fsck.Chain, store.ScopeKey(w.extra.ID), func(m items) {
-			m.edit(store.ScopeKey(w.extra.ID), `"Default":false`, `"Default":true`)
+		{"third default scope", fsck.Chain, items.ScopeKey(w.extra.ID), func(m rows) {
+			m.edit(items.ScopeKey(w.extra.ID), `"Default":false`, `"Default":true`)
 		}},
 
-		{"count of scopes", fsck.Count, store.IPAMKey(w.ipam.ID), func(m items) { m.add(store.IPAMKey(w.ipam.ID), "ScopeCount", -1) }},
-		{"count of pools", fsck.Count, store.ScopeKey(w.extra.ID), func(m items) { m.add(store.ScopeKey(w.extra.ID), "PoolCount", 1) }},
-		{"count of CIDRs", fsck.Count, store.PoolKey(w.tokyo.ID), func(m items) { m.add(store.PoolKey(w.tokyo.ID), "CidrCount", 1) }},
-		{"count of children", fsck.Count, store.PoolKey(w.top.ID), func(m items) { m.add(store.PoolKey(w.top.ID), "ChildCount", -1) }},
-		{"count of IPAMs", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.add(key("OWNER#"+owner, "META"), "IpamCount", 1) }},
-		{"count of IPAMs missing", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { delete(m, key("OWNER#"+owner, "META")) }},
+		{"count of scopes", fsck.Count, items.IPAMKey(w.ipam.ID), func(m rows) { m.add(items.IPAMKey(w.ipam.ID), "ScopeCount", -1) }},
+		{"count of pools", fsck.Count, items.ScopeKey(w.extra.ID), func(m rows) { m.add(items.ScopeKey(w.extra.ID), "PoolCount", 1) }},
+		{"count of CIDRs", fsck.Count, items.PoolKey(w.tokyo.ID), func(m rows) { m.add(items.PoolKey(w.tokyo.ID), "CidrCount", 1) }},
+		{"count of children", fsck.Count, items.PoolKey(w.top.ID), func(m rows) { m.add(items.PoolKey(w.top.ID), "ChildCount", -1) }},
+		{"count of IPAMs", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { m.add(key("OWNER#"+owner, "META"), "IpamCount", 1) }},
+		{"count of IPAMs missing", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { delete(m, key("OWNER#"+owner, "META")) }},
 
-		{"row of another account", fsck.Listing, key("OWNER#444455556666", "POOL#"+w.six.ID), func(m items) {
+		{"row of another account", fsck.Listing, key("OWNER#444455556666", "POOL#"+w.six.ID), func(m rows) {
 			m.move(key("OWNER#"+owner, "POOL#"+w.six.ID), key("OWNER#444455556666", "POOL#"+w.six.ID))
 		}},
-		{"row missing", fsck.Listing, key("OWNER#"+owner, "IPAM#"+w.ipam.ID), func(m items) { delete(m, key("OWNER#"+owner, "IPAM#"+w.ipam.ID)) }},
-		{"row of nothing", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m items) {
-			m[key("OWNER#"+owner, "POOL#ipam-pool-00")] = store.Item{"Id": str("ipam-pool-00")}
+		{"row missing", fsck.Listing, key("OWNER#"+owner, "IPAM#"+w.ipam.ID), func(m rows) { delete(m, key("OWNER#"+owner, "IPAM#"+w.ipam.ID)) }},
+		{"row of nothing", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m rows) {
+			m[key("OWNER#"+owner, "POOL#ipam-pool-00")] = table.Item{"Id": str("ipam-pool-00")}
 		}},
 
-		{"share without row", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m items) { delete(m, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID)) }},
-		{"row without share", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), `"`+consumer+`",`, "") }},
-		{"row of another pool", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID), func(m items) {
-			m[key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID)] = store.Item{"Id": str(w.six.ID)}
+		{"share without row", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m rows) { delete(m, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID)) }},
+		{"row without share", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), `"`+consumer+`",`, "") }},
+		{"row of another pool", fsck.Share, key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID), func(m rows) {
+			m[key("PRINCIPAL#"+consumer, "POOL#"+w.six.ID)] = table.Item{"Id": str(w.six.ID)}
 		}},
-		{"share with the owner", fsck.Share, store.PoolKey(w.tokyo.ID), func(m items) {
-			m.edit(store.PoolKey(w.tokyo.ID), consumer, owner)
+		{"share with the owner", fsck.Share, items.PoolKey(w.tokyo.ID), func(m rows) {
+			m.edit(items.PoolKey(w.tokyo.ID), consumer, owner)
 			m.move(key("PRINCIPAL#"+consumer, "POOL#"+w.tokyo.ID), key("PRINCIPAL#"+owner, "POOL#"+w.tokyo.ID))
 		}},
-		{"share twice", fsck.Share, store.PoolKey(w.tokyo.ID), func(m items) { m.edit(store.PoolKey(w.tokyo.ID), "o-a1b2c3d4e5", consumer) }},
-		{"scope shared", fsck.Form, key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID), func(m items) {
-			m[key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID)] = store.Item{"Id": str(w.extra.ID)}
+		{"share twice", fsck.Share, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), "o-a1b2c3d4e5", consumer) }},
+		{"scope shared", fsck.Form, key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID), func(m rows) {
+			m[key("PRINCIPAL#"+consumer, "SCOPE#"+w.extra.ID)] = table.Item{"Id": str(w.extra.ID)}
 		}},
-		{"another's block without row", fsck.Foreign, foreign, func(m items) { delete(m, foreign) }},
-		{"another's block with another id", fsck.Foreign, foreign, func(m items) { m.set(foreign, "AllocationId", str(w.allocation.AllocationID)) }},
-		{"row of the owner's block", fsck.Foreign, key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024"), func(m items) {
-			m[key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024")] = store.Item{"AllocationId": str(w.allocation.AllocationID)}
+		{"another's block without row", fsck.Foreign, foreign, func(m rows) { delete(m, foreign) }},
+		{"another's block with another id", fsck.Foreign, foreign, func(m rows) { m.set(foreign, "AllocationId", str(w.allocation.AllocationID)) }},
+		{"row of the owner's block", fsck.Foreign, key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024"), func(m rows) {
+			m[key("FOREIGN#"+owner+"#"+w.tokyo.ID, "0a000000#024")] = table.Item{"AllocationId": str(w.allocation.AllocationID)}
 		}},
-		{"row of no block", fsck.Foreign, key(foreign.PK, "0a000900#024"), func(m items) { m[key(foreign.PK, "0a000900#024")] = m[foreign] }},
-		{"row of no pool", fsck.Form, key("FOREIGN#"+consumer, foreign.SK), func(m items) { m.move(foreign, key("FOREIGN#"+consumer, foreign.SK)) }},
+		{"row of no block", fsck.Foreign, key(foreign.PK, "0a000900#024"), func(m rows) { m[key(foreign.PK, "0a000900#024")] = m[foreign] }},
+		{"row of no pool", fsck.Form, key("FOREIGN#"+consumer, foreign.SK), func(m rows) { m.move(foreign, key("FOREIGN#"+consumer, foreign.SK)) }},
 
-		{"split without note", fsck.Work, w.splitNote, func(m items) { delete(m, w.splitNote) }},
-		{"note without split", fsck.Work, key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24"), func(m items) {
-			m[key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24")] = store.Item{"Since": num(1)}
+		{"split without note", fsck.Work, w.splitNote, func(m rows) { delete(m, w.splitNote) }},
+		{"note without split", fsck.Work, key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24"), func(m rows) {
+			m[key("WORK", "split#"+string(tokyo)+"#10.0.0.0/24")] = table.Item{"Since": num(1)}
 		}},
-		{"delete without note", fsck.Work, w.work, func(m items) { delete(m, w.work) }},
-		{"note without delete", fsck.Work, w.work, func(m items) { m.set(store.PoolKey(w.dying.ID), "State", str("create-complete")) }},
-		{"IPAM's delete without note", fsck.Work, key("WORK", "delete-ipam#"+w.ipam.ID), func(m items) {
-			m.set(store.IPAMKey(w.ipam.ID), "State", str("delete-in-progress"))
+		{"delete without note", fsck.Work, w.work, func(m rows) { delete(m, w.work) }},
+		{"note without delete", fsck.Work, w.work, func(m rows) { m.set(items.PoolKey(w.dying.ID), "State", str("create-complete")) }},
+		{"IPAM's delete without note", fsck.Work, key("WORK", "delete-ipam#"+w.ipam.ID), func(m rows) {
+			m.set(items.IPAMKey(w.ipam.ID), "State", str("delete-in-progress"))
 		}},
-		{"split without deadline", fsck.Form, w.splitKey, func(m items) { m.set(w.splitKey, "Deadline", num(0)) }},
-		{"scope being deleted", fsck.Form, store.ScopeKey(w.extra.ID), func(m items) { m.set(store.ScopeKey(w.extra.ID), "State", str("delete-in-progress")) }},
+		{"split without deadline", fsck.Form, w.splitKey, func(m rows) { m.set(w.splitKey, "Deadline", num(0)) }},
+		{"scope being deleted", fsck.Form, items.ScopeKey(w.extra.ID), func(m rows) { m.set(items.ScopeKey(w.extra.ID), "State", str("delete-in-progress")) }},
 
-		{"unknown sort of item", fsck.Form, key("NOTE#1", "META"), func(m items) { m[key("NOTE#1", "META")] = store.Item{} }},
-		{"unknown part of a space", fsck.Form, key("SPACE#"+string(tokyo)+"#HELD", "x"), func(m items) { m[key("SPACE#"+string(tokyo)+"#HELD", "x")] = store.Item{} }},
-		{"unknown possession", fsck.Form, key("OWNER#"+owner, "ROUTER#1"), func(m items) { m[key("OWNER#"+owner, "ROUTER#1")] = store.Item{"Id": str("1")} }},
-		{"object beside its key", fsck.Form, key("POOL#"+w.six.ID, "OLD"), func(m items) { m.move(store.PoolKey(w.six.ID), key("POOL#"+w.six.ID, "OLD")) }},
-		{"sort key in capitals", fsck.Form, key(half.PK, "111#0A008000"), func(m items) { m.move(half, key(half.PK, "111#0A008000")) }},
-		{"sort key of two digits", fsck.Form, key(taken.PK, "0a000000#24"), func(m items) { m.move(taken, key(taken.PK, "0a000000#24")) }},
-		{"sort key with host bits", fsck.Form, key(taken.PK, "0a000001#024"), func(m items) { m.move(taken, key(taken.PK, "0a000001#024")) }},
-		{"sort key of no length", fsck.Form, key(taken.PK, "0a000000#033"), func(m items) { m.move(taken, key(taken.PK, "0a000000#033")) }},
-		{"by-id item's CIDR with host bits", fsck.Form, record, func(m items) { m.set(record, "Cidr", str("10.0.0.1/24")) }},
-		{"item in use expires", fsck.Form, record, func(m items) { m.set(record, "Expires", num(now.Unix()+1)) }},
-		{"item in use has expired", fsck.Form, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) {
-			m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Expires", num(1))
+		{"unknown sort of item", fsck.Form, key("NOTE#1", "META"), func(m rows) { m[key("NOTE#1", "META")] = table.Item{} }},
+		{"unknown part of a space", fsck.Form, key("SPACE#"+string(tokyo)+"#HELD", "x"), func(m rows) { m[key("SPACE#"+string(tokyo)+"#HELD", "x")] = table.Item{} }},
+		{"unknown possession", fsck.Form, key("OWNER#"+owner, "ROUTER#1"), func(m rows) { m[key("OWNER#"+owner, "ROUTER#1")] = table.Item{"Id": str("1")} }},
+		{"object beside its key", fsck.Form, key("POOL#"+w.six.ID, "OLD"), func(m rows) { m.move(items.PoolKey(w.six.ID), key("POOL#"+w.six.ID, "OLD")) }},
+		{"sort key in capitals", fsck.Form, key(half.PK, "111#0A008000"), func(m rows) { m.move(half, key(half.PK, "111#0A008000")) }},
+		{"sort key of two digits", fsck.Form, key(taken.PK, "0a000000#24"), func(m rows) { m.move(taken, key(taken.PK, "0a000000#24")) }},
+		{"sort key with host bits", fsck.Form, key(taken.PK, "0a000001#024"), func(m rows) { m.move(taken, key(taken.PK, "0a000001#024")) }},
+		{"sort key of no length", fsck.Form, key(taken.PK, "0a000000#033"), func(m rows) { m.move(taken, key(taken.PK, "0a000000#033")) }},
+		{"by-id item's CIDR with host bits", fsck.Form, record, func(m rows) { m.set(record, "Cidr", str("10.0.0.1/24")) }},
+		{"item in use expires", fsck.Form, record, func(m rows) { m.set(record, "Expires", num(now.Unix()+1)) }},
+		{"item in use has expired", fsck.Form, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) {
+			m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Expires", num(1))
 		}},
-		{"tombstone for ever", fsck.Form, tombstone, func(m items) { m.set(tombstone, "Expires", nil) }},
-		{"failure without reason", fsck.Form, store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m items) {
-			m.set(store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Failure", str(""))
+		{"tombstone for ever", fsck.Form, tombstone, func(m rows) { m.set(tombstone, "Expires", nil) }},
+		{"failure without reason", fsck.Form, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) {
+			m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Failure", str(""))
 		}},
-		{"count below zero", fsck.Form, store.ScopeKey(w.extra.ID), func(m items) { m.set(store.ScopeKey(w.extra.ID), "PoolCount", num(-1)) }},
-		{"document of another owner", fsck.Form, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), owner, "444455556666") }},
-		{"document of another object", fsck.Form, store.PoolKey(w.six.ID), func(m items) { m.edit(store.PoolKey(w.six.ID), w.six.ID, w.top.ID) }},
+		{"count below zero", fsck.Form, items.ScopeKey(w.extra.ID), func(m rows) { m.set(items.ScopeKey(w.extra.ID), "PoolCount", num(-1)) }},
+		{"document of another owner", fsck.Form, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), owner, "444455556666") }},
+		{"document of another object", fsck.Form, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), w.six.ID, w.top.ID) }},
 	})
 }
 
@@ -506,8 +508,8 @@ func TestMutations(t *testing.T) {
 type mutation struct {
 	name      string
 	invariant string
-	at        store.Key
-	change    func(items)
+	at        table.Key
+	change    func(rows)
 }
 
 func (w *world) run(t *testing.T, mutations []mutation) {
@@ -541,7 +543,7 @@ func (w *world) run(t *testing.T, mutations []mutation) {
 func TestExpiry(t *testing.T) {
 	w := newWorld(t)
 	m := w.items()
-	k := store.AllocationKey(w.released.AllocationID)
+	k := items.AllocationKey(w.released.AllocationID)
 	m.set(k, "Space", str("")) // a problem, as long as the item counts
 	for expires, want := range map[int64]int{now.Unix() - 1: 0, now.Unix(): 1} {
 		m.set(k, "Expires", num(expires))
@@ -550,7 +552,7 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 	m = w.items()
-	k = store.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR)
+	k = items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR)
 	m.set(k, "Expires", num(now.Unix()-1))
 	if found := m.check(); len(found) != 1 || found[0].Invariant != fsck.Form || found[0].Key != k.String() {
 		t.Errorf("a CIDR in use that expires: %v", found)
@@ -560,7 +562,7 @@ func TestExpiry(t *testing.T) {
 func TestOrderOfItemsDoesNotMatter(t *testing.T) {
 	w := newWorld(t)
 	m := w.items()
-	delete(m, store.TakenKey(ipam.SpaceID(w.tokyo.ID), w.allocation.CIDR))
+	delete(m, items.TakenKey(ipam.SpaceID(w.tokyo.ID), w.allocation.CIDR))
 	first := m.check()
 	for range 20 { // maps yield in another order each time
 		if again := m.check(); !slices.Equal(first, again) {
@@ -587,8 +589,8 @@ func BenchmarkCheck(b *testing.B) {
 
 // filled is a table with one pool that has so many /32 allocated, about half
 // of its space.
-func filled(tb testing.TB, allocations int) *storetest.Memory {
-	m := &storetest.Memory{}
+func filled(tb testing.TB, allocations int) *tabletest.Memory {
+	m := &tabletest.Memory{}
 	n := 0
 	s := store.New(m, store.Options{Region: "us-east-1", Now: func() time.Time { return now }, NewID: func() string { n++; return strconv.Itoa(n) }})
 	token := store.Token{Account: owner, Operation: "fill"}

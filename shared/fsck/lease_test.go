@@ -6,7 +6,9 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 func TestLeaseMutations(t *testing.T) {
@@ -23,29 +25,29 @@ func TestLeaseMutations(t *testing.T) {
 	if problems := w.items().check(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	taken := store.TakenKey(w.tokyo.Space(), a.CIDR)
-	row := store.Key{PK: "LEASE#" + consumer, SK: block(a.CIDR) + "#" + a.AllocationID}
-	stray := store.Key{PK: row.PK, SK: block(w.foreign.CIDR) + "#" + w.foreign.AllocationID}
-	note := store.Key{PK: store.WorkPK, SK: "lease#" + a.AllocationID}
-	other := store.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
+	taken := items.TakenKey(w.tokyo.Space(), a.CIDR)
+	row := table.Key{PK: "LEASE#" + consumer, SK: block(a.CIDR) + "#" + a.AllocationID}
+	stray := table.Key{PK: row.PK, SK: block(w.foreign.CIDR) + "#" + w.foreign.AllocationID}
+	note := table.Key{PK: items.WorkPK, SK: "lease#" + a.AllocationID}
+	other := items.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
 	w.run(t, []mutation{
-		{"a lease without a row", fsck.Lease, row, func(m items) { delete(m, row) }},
-		{"a lease without a note", fsck.Work, note, func(m items) { delete(m, note) }},
-		{"a row without a lease", fsck.Lease, stray, func(m items) { m[stray] = m[row] }},
-		{"a lease that is over, with its row", fsck.Lease, row, func(m items) { m.set(taken, "Lease", nil) }},
-		{"a lease that is over, with its note", fsck.Work, note, func(m items) { m.set(taken, "Lease", nil) }},
-		{"a block of nobody's VPC", fsck.Import, taken, func(m items) { m.set(taken, "Lease", nil); delete(m, row); delete(m, note) }},
-		{"a row of another Region", fsck.Lease, row, func(m items) { m.set(row, "ResourceRegion", str("us-east-1")) }},
-		{"a row of another resource", fsck.Lease, row, func(m items) { m.set(row, "ResourceId", str("vpc-9")) }},
-		{"a lease for a subnet of no planning pool", fsck.Import, taken, func(m items) {
+		{"a lease without a row", fsck.Lease, row, func(m rows) { delete(m, row) }},
+		{"a lease without a note", fsck.Work, note, func(m rows) { delete(m, note) }},
+		{"a row without a lease", fsck.Lease, stray, func(m rows) { m[stray] = m[row] }},
+		{"a lease that is over, with its row", fsck.Lease, row, func(m rows) { m.set(taken, "Lease", nil) }},
+		{"a lease that is over, with its note", fsck.Work, note, func(m rows) { m.set(taken, "Lease", nil) }},
+		{"a block of nobody's VPC", fsck.Import, taken, func(m rows) { m.set(taken, "Lease", nil); delete(m, row); delete(m, note) }},
+		{"a row of another Region", fsck.Lease, row, func(m rows) { m.set(row, "ResourceRegion", str("us-east-1")) }},
+		{"a row of another resource", fsck.Lease, row, func(m rows) { m.set(row, "ResourceId", str("vpc-9")) }},
+		{"a lease for a subnet of no planning pool", fsck.Import, taken, func(m rows) {
 			m.set(taken, "Kind", str("subnet"))
 			m.set(row, "Kind", str("subnet"))
-			m.set(store.AllocationKey(a.AllocationID), "Kind", str("subnet"))
+			m.set(items.AllocationKey(a.AllocationID), "Kind", str("subnet"))
 		}},
-		{"a row of another kind", fsck.Lease, row, func(m items) { m.set(row, "Kind", str("subnet")) }},
-		{"a row of another scope", fsck.Lease, row, func(m items) { m.set(row, "Scope", str(w.ipam.PublicScope)) }},
-		{"a row without an IPAM", fsck.Form, row, func(m items) { m.set(row, "Ipam", nil) }},
-		{"a custom allocation on lease", fsck.Form, other, func(m items) { m.set(other, "Lease", num(now.Unix())) }},
-		{"a lease until never", fsck.Form, taken, func(m items) { m.set(taken, "Lease", num(0)) }},
+		{"a row of another kind", fsck.Lease, row, func(m rows) { m.set(row, "Kind", str("subnet")) }},
+		{"a row of another scope", fsck.Lease, row, func(m rows) { m.set(row, "Scope", str(w.ipam.PublicScope)) }},
+		{"a row without an IPAM", fsck.Form, row, func(m rows) { m.set(row, "Ipam", nil) }},
+		{"a custom allocation on lease", fsck.Form, other, func(m rows) { m.set(other, "Lease", num(now.Unix())) }},
+		{"a lease until never", fsck.Form, taken, func(m rows) { m.set(taken, "Lease", num(0)) }},
 	})
 }

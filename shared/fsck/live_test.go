@@ -11,7 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 const seen = 1_799_000_000_000 // Unix ms, in the past
@@ -22,8 +24,8 @@ const seen = 1_799_000_000_000 // Unix ms, in the past
 type network struct {
 	discovery, association                       string
 	held, subnet, imported, ignored, iface, addr ipam.Resource
-	hold, importedAt                             store.Key
-	ended                                        store.Key // a record of history
+	hold, importedAt                             table.Key
+	ended                                        table.Key // a record of history
 }
 
 func doc(v any) types.AttributeValue {
@@ -36,8 +38,8 @@ func doc(v any) types.AttributeValue {
 
 func block(p netip.Prefix) string { return fmt.Sprintf("%x#%03d", p.Addr().AsSlice(), p.Bits()) }
 
-func (w *world) foundKey(r ipam.Resource) store.Key {
-	return store.Key{PK: "FOUND#" + w.discovery + "#" + r.Region + "#" + r.Owner, SK: fmt.Sprintf("%s#%s#%s", r.Type, r.ID, block(r.CIDR))}
+func (w *world) foundKey(r ipam.Resource) table.Key {
+	return table.Key{PK: "FOUND#" + w.discovery + "#" + r.Region + "#" + r.Owner, SK: fmt.Sprintf("%s#%s#%s", r.Type, r.ID, block(r.CIDR))}
 }
 
 func (w *world) scopeOf(r ipam.Resource) string {
@@ -47,15 +49,15 @@ func (w *world) scopeOf(r ipam.Resource) string {
 	return w.ipam.PrivateScope
 }
 
-func (w *world) liveKey(r ipam.Resource) store.Key {
+func (w *world) liveKey(r ipam.Resource) table.Key {
 	what := "LIVE#"
 	if r.Type == ipam.ResourceInterface {
 		what = "IFACE#"
 	}
-	return store.Key{PK: what + string(ipam.ScopeSpace(w.scopeOf(r), r.Family())), SK: block(r.CIDR) + "#" + r.ID + "#" + r.Region}
+	return table.Key{PK: what + string(ipam.ScopeSpace(w.scopeOf(r), r.Family())), SK: block(r.CIDR) + "#" + r.ID + "#" + r.Region}
 }
 
-func (w *world) historyKey(h ipam.HistoryRecord) store.Key {
+func (w *world) historyKey(h ipam.HistoryRecord) table.Key {
 	scope := w.ipam.PrivateScope
 	if h.Type == ipam.HistoryEIP {
 		scope = w.ipam.PublicScope
@@ -64,7 +66,7 @@ func (w *world) historyKey(h ipam.HistoryRecord) store.Key {
 	if h.Type == ipam.HistoryInstance {
 		id = h.Interface
 	}
-	return store.Key{PK: "HISTORY#" + scope + "#" + block(h.CIDR), SK: fmt.Sprintf("%s#%s#%015d", h.Type, id, h.Start)}
+	return table.Key{PK: "HISTORY#" + scope + "#" + block(h.CIDR), SK: fmt.Sprintf("%s#%s#%015d", h.Type, id, h.Start)}
 }
 
 // watch adds a network to the world, item by item.
@@ -83,10 +85,10 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 		addr:     resource(ipam.ResourceEIP, "eipalloc-1", "203.0.113.7/32", ""),
 	}
 	w.iface.InstanceOwner = "amazon-elb"
-	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
-	put := func(k store.Key, i store.Item) {
+	key := func(pk, sk string) table.Key { return table.Key{PK: pk, SK: sk} }
+	put := func(k table.Key, i table.Item) {
 		t.Helper()
-		if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpPut, Key: k, Item: i}}); err != nil {
+		if err := w.memory.Transact(ctx, []table.Write{{Op: table.OpPut, Key: k, Item: i}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,226 +102,226 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 		t.Fatal(err)
 	}
 	// It has found nothing yet that is to be shown to the IPAM.
-	if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpDelete, Key: key("WORK", "purge#"+d.ID)}}); err != nil {
+	if err := w.memory.Transact(ctx, []table.Write{{Op: table.OpDelete, Key: key("WORK", "purge#"+d.ID)}}); err != nil {
 		t.Fatal(err)
 	}
 	w.discovery, w.association = d.ID, a.ID
-	put(key("DISCO#"+d.ID, "ACCOUNT#us-east-1#"+consumer), store.Item{
+	put(key("DISCO#"+d.ID, "ACCOUNT#us-east-1#"+consumer), table.Item{
 		"Attempted": num(seen), "Succeeded": num(seen - 60_000), "OrganizationalUnitId": str("ou-1"),
 		"FailureCode": str("assume-role-failure"), "Failure": str("no such role"),
 	})
 
 	for _, r := range []ipam.Resource{w.held, w.subnet, w.imported, w.ignored, w.iface, w.addr} {
 		l := ipam.ResourceCIDR{Resource: r, Since: seen, Status: ipam.Status{Compliance: ipam.ComplianceUnmanaged}}
-		put(w.foundKey(r), store.Item{
+		put(w.foundKey(r), table.Item{
 			"Object": doc(r), "Sampled": num(seen), "Rev": num(1),
 			"Targets": doc([]ipam.Target{{IPAM: w.ipam.ID, Scope: w.scopeOf(r), Ignored: r.ID == w.ignored.ID}}),
 		})
-		i := store.Item{"Object": doc(r), "Status": doc(l.Status), "Source": str(d.ID), "Sampled": num(seen), "Since": num(seen), "Rev": num(1)}
+		i := table.Item{"Object": doc(r), "Status": doc(l.Status), "Source": str(d.ID), "Sampled": num(seen), "Since": num(seen), "Rev": num(1)}
 		if r.ID == w.ignored.ID {
 			i["Ignored"] = num(1)
 		}
 		put(w.liveKey(r), i)
 		for _, h := range l.Records() {
-			put(w.historyKey(h), store.Item{"Object": doc(h)})
+			put(w.historyKey(h), table.Item{"Object": doc(h)})
 		}
 	}
 	gone := ipam.HistoryRecord{Type: ipam.HistoryVPC, ID: "vpc-0", CIDR: w.held.CIDR, Owner: consumer, Start: seen - 9000}
 	w.ended = w.historyKey(gone)
-	put(w.ended, store.Item{"Object": doc(gone), "End": num(seen - 5000), "Expires": num(seen/1000 + 1096*24*60*60)})
+	put(w.ended, table.Item{"Object": doc(gone), "End": num(seen - 5000), "Expires": num(seen/1000 + 1096*24*60*60)})
 
 	// 10.8.0.0/13 of the pool at the top is free: a hold for one VPC, an
 	// allocation for another, the rest free.
 	top := ipam.SpaceID(w.top.ID)
-	free := store.FreeKey(top, p("10.8.0.0/13"))
+	free := items.FreeKey(top, p("10.8.0.0/13"))
 	root := maps.Collect(w.memory.All())[free]["Root"]
-	if err := w.memory.Transact(ctx, []store.Write{{Op: store.OpDelete, Key: free, If: store.Cond{Present: true}}}); err != nil {
+	if err := w.memory.Transact(ctx, []table.Write{{Op: table.OpDelete, Key: free, If: table.Cond{Present: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, cidr := range []string{"10.12.0.0/14", "10.10.0.0/15", "10.9.128.0/17", "10.9.64.0/18", "10.9.32.0/19", "10.9.16.0/20", "10.9.8.0/21", "10.9.4.0/22", "10.9.2.0/23", "10.9.1.0/24"} {
-		put(store.FreeKey(top, p(cidr)), store.Item{"Root": root})
+		put(items.FreeKey(top, p(cidr)), table.Item{"Root": root})
 	}
-	w.hold, w.importedAt = store.TakenKey(top, w.held.CIDR), store.TakenKey(top, w.imported.CIDR)
+	w.hold, w.importedAt = items.TakenKey(top, w.held.CIDR), items.TakenKey(top, w.imported.CIDR)
 	tags := &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{}}
-	put(w.hold, store.Item{"Root": root, "AllocationId": str("ipam-pool-alloc-1"), "Kind": str("hold"), "Owner": str(owner), "Tags": tags, "Seen": str("1")})
-	put(w.importedAt, store.Item{
+	put(w.hold, table.Item{"Root": root, "AllocationId": str("ipam-pool-alloc-1"), "Kind": str("hold"), "Owner": str(owner), "Tags": tags, "Seen": str("1")})
+	put(w.importedAt, table.Item{
 		"Root": root, "AllocationId": str("ipam-pool-alloc-2"), "Kind": str("vpc"), "Owner": str(consumer), "Tags": tags,
 		"ResourceId": str(w.imported.ID), "ResourceRegion": str("us-east-1"),
 	})
-	put(store.AllocationKey("ipam-pool-alloc-2"), store.Item{
+	put(items.AllocationKey("ipam-pool-alloc-2"), table.Item{
 		"Space": str(w.top.ID), "Cidr": str(w.imported.CIDR.String()), "Kind": str("vpc"), "Owner": str(consumer), "State": str("active"),
 	})
-	put(key("FOREIGN#"+consumer+"#"+w.top.ID, block(w.imported.CIDR)), store.Item{"AllocationId": str("ipam-pool-alloc-2")})
-	put(store.Key{PK: store.PoolKey(w.top.ID).PK, SK: "USAGE"}, store.Item{"Percent": num(81), "Threshold": num(80), "Crossed": num(1)})
-	put(key("WORK", "import#"+w.top.ID), store.Item{"Since": num(1), "Token": str("t")})
-	put(key("WORK", "live#"+w.ipam.PrivateScope+"#192.168.0.0/16"), store.Item{"Since": num(1), "Token": str("t")})
+	put(key("FOREIGN#"+consumer+"#"+w.top.ID, block(w.imported.CIDR)), table.Item{"AllocationId": str("ipam-pool-alloc-2")})
+	put(table.Key{PK: items.PoolKey(w.top.ID).PK, SK: "USAGE"}, table.Item{"Percent": num(81), "Threshold": num(80), "Crossed": num(1)})
+	put(key("WORK", "import#"+w.top.ID), table.Item{"Since": num(1), "Token": str("t")})
+	put(key("WORK", "live#"+w.ipam.PrivateScope+"#192.168.0.0/16"), table.Item{"Since": num(1), "Token": str("t")})
 }
 
 // optionalItem reports whether an item of a network may be absent.
-func optionalItem(k store.Key) bool {
+func optionalItem(k table.Key) bool {
 	return strings.HasPrefix(k.SK, "ACCOUNT#") || k.SK == "USAGE" || strings.HasPrefix(k.PK, "HISTORY#") ||
 		strings.HasPrefix(k.SK, "import#") || strings.HasPrefix(k.SK, "live#")
 }
 
-func (m items) settled() []fsck.Problem { return fsck.CheckSettled(m.all(), now) }
+func (m rows) settled() []fsck.Problem { return fsck.CheckSettled(m.all(), now) }
 
 func TestNetworkMutations(t *testing.T) {
 	p := netip.MustParsePrefix
 	w := newWorld(t)
 	top := ipam.SpaceID(w.top.ID)
-	key := func(pk, sk string) store.Key { return store.Key{PK: pk, SK: sk} }
-	disco, assoc := store.DiscoveryKey(w.discovery), store.AssociationKey(w.association)
+	key := func(pk, sk string) table.Key { return table.Key{PK: pk, SK: sk} }
+	disco, assoc := items.DiscoveryKey(w.discovery), items.AssociationKey(w.association)
 	progress := key(disco.PK, "ACCOUNT#us-east-1#"+consumer)
 	found, live := w.foundKey(w.held), w.liveKey(w.held)
-	usage := key(store.PoolKey(w.top.ID).PK, "USAGE")
-	freed := store.FreeKey(top, w.held.CIDR)
-	free := func(m items) { // as if there was no hold
-		m[freed] = store.Item{"Root": m[w.hold]["Root"]}
+	usage := key(items.PoolKey(w.top.ID).PK, "USAGE")
+	freed := items.FreeKey(top, w.held.CIDR)
+	free := func(m rows) { // as if there was no hold
+		m[freed] = table.Item{"Root": m[w.hold]["Root"]}
 		delete(m, w.hold)
 	}
-	target := func(m items, o ipam.Target) { m.set(found, "Targets", doc([]ipam.Target{o})) }
-	vanish := func(m items, r ipam.Resource) {
+	target := func(m rows, o ipam.Target) { m.set(found, "Targets", doc([]ipam.Target{o})) }
+	vanish := func(m rows, r ipam.Resource) {
 		delete(m, w.foundKey(r))
 		delete(m, w.liveKey(r))
 	}
 	w.run(t, []mutation{
 		{"free block that is a live resource", fsck.Live, freed, free},
-		{"free block in a live resource", fsck.Live, freed, func(m items) {
+		{"free block in a live resource", fsck.Live, freed, func(m rows) {
 			free(m)
-			for _, k := range []store.Key{found, live} {
+			for _, k := range []table.Key{found, live} {
 				m.edit(k, "10.8.0.0/16", "10.8.0.0/15")
 			}
 			m.move(found, key(found.PK, "vpc#vpc-1#0a080000#015"))
 			m.move(live, key(live.PK, "0a080000#015#vpc-1"))
 		}},
-		{"free block around a live resource", fsck.Live, freed, func(m items) {
+		{"free block around a live resource", fsck.Live, freed, func(m rows) {
 			free(m)
 			vanish(m, w.held)
 		}},
-		{"free block in a resource no longer ignored", fsck.Live, store.FreeKey(top, p("10.10.0.0/15")), func(m items) {
+		{"free block in a resource no longer ignored", fsck.Live, items.FreeKey(top, p("10.10.0.0/15")), func(m rows) {
 			delete(m[w.liveKey(w.ignored)], "Ignored")
 		}},
-		{"hold of nothing", fsck.Hold, w.hold, func(m items) {
+		{"hold of nothing", fsck.Hold, w.hold, func(m rows) {
 			vanish(m, w.held)
 			vanish(m, w.subnet)
 		}},
-		{"hold of something ignored", fsck.Hold, w.hold, func(m items) {
+		{"hold of something ignored", fsck.Hold, w.hold, func(m rows) {
 			m.set(live, "Ignored", num(1))
 			vanish(m, w.subnet)
 		}},
-		{"hold that is wider at its start", fsck.Hold, w.hold, func(m items) { vanish(m, w.held) }},
-		{"hold that is wider at its end", fsck.Hold, w.hold, func(m items) {
-			for _, k := range []store.Key{found, live} {
+		{"hold that is wider at its start", fsck.Hold, w.hold, func(m rows) { vanish(m, w.held) }},
+		{"hold that is wider at its end", fsck.Hold, w.hold, func(m rows) {
+			for _, k := range []table.Key{found, live} {
 				m.edit(k, "10.8.0.0/16", "10.8.0.0/17")
 			}
 			m.move(found, key(found.PK, "vpc#vpc-1#0a080000#017"))
 			m.move(live, key(live.PK, "0a080000#017#vpc-1"))
 		}},
-		{"hold in a scope", fsck.Hold, store.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR), func(m items) {
-			k := store.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR)
+		{"hold in a scope", fsck.Hold, items.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR), func(m rows) {
+			k := items.TakenKey(ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4), w.topCIDR.CIDR)
 			m.set(k, "Kind", str("hold"))
 			delete(m[k], "ResourceId")
 		}},
-		{"hold of another owner", fsck.Hold, w.hold, func(m items) { m.set(w.hold, "Owner", str(consumer)) }},
-		{"hold for a resource", fsck.Form, w.hold, func(m items) { m.set(w.hold, "ResourceId", str("vpc-1")) }},
-		{"hold with a by-id item", fsck.Record, store.AllocationKey("ipam-pool-alloc-1"), func(m items) {
-			m[store.AllocationKey("ipam-pool-alloc-1")] = store.Item{
+		{"hold of another owner", fsck.Hold, w.hold, func(m rows) { m.set(w.hold, "Owner", str(consumer)) }},
+		{"hold for a resource", fsck.Form, w.hold, func(m rows) { m.set(w.hold, "ResourceId", str("vpc-1")) }},
+		{"hold with a by-id item", fsck.Record, items.AllocationKey("ipam-pool-alloc-1"), func(m rows) {
+			m[items.AllocationKey("ipam-pool-alloc-1")] = table.Item{
 				"Space": str(w.top.ID), "Cidr": str(w.held.CIDR.String()), "Kind": str("custom"), "Owner": str(owner), "State": str("active"),
 			}
 		}},
-		{"child pool's block with a token of what was found", fsck.Form, store.TakenKey(top, w.tokyoCIDR.CIDR), func(m items) {
-			m.set(store.TakenKey(top, w.tokyoCIDR.CIDR), "Seen", str("1"))
+		{"child pool's block with a token of what was found", fsck.Form, items.TakenKey(top, w.tokyoCIDR.CIDR), func(m rows) {
+			m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "Seen", str("1"))
 		}},
-		{"root awaiting resources, without a note", fsck.Work, key("WORK", "live#"+w.ipam.PrivateScope+"#"+"10.1.0.0/16"), func(m items) {
-			m.set(store.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "State", str("pending-provision"))
+		{"root awaiting resources, without a note", fsck.Work, key("WORK", "live#"+w.ipam.PrivateScope+"#"+"10.1.0.0/16"), func(m rows) {
+			m.set(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "State", str("pending-provision"))
 		}},
 
-		{"import of what is gone", fsck.Import, w.importedAt, func(m items) { vanish(m, w.imported) }},
-		{"import of what is ignored", fsck.Import, w.importedAt, func(m items) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
-		{"import of another resource", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "ResourceId", str("vpc-9")) }},
-		{"import of another Region", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "ResourceRegion", str("us-west-2")) }},
-		{"import of another account", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "Owner", str(owner)) }},
-		{"import of another kind", fsck.Import, w.importedAt, func(m items) { m.set(w.importedAt, "Kind", str("subnet")) }},
+		{"import of what is gone", fsck.Import, w.importedAt, func(m rows) { vanish(m, w.imported) }},
+		{"import of what is ignored", fsck.Import, w.importedAt, func(m rows) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
+		{"import of another resource", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceId", str("vpc-9")) }},
+		{"import of another Region", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceRegion", str("us-west-2")) }},
+		{"import of another account", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "Owner", str(owner)) }},
+		{"import of another kind", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "Kind", str("subnet")) }},
 
-		{"found and not in the scope", fsck.Found, found, func(m items) { delete(m, live) }},
-		{"in the scope and not found", fsck.Found, live, func(m items) { delete(m, found) }},
-		{"in the scope and found for none", fsck.Found, live, func(m items) { m.set(found, "Targets", str("null")) }},
-		{"interface in the scope and not found", fsck.Found, w.liveKey(w.iface), func(m items) { delete(m, w.foundKey(w.iface)) }},
-		{"found otherwise", fsck.Found, live, func(m items) { m.edit(found, `"VPC":"vpc-1"`, `"VPC":"vpc-9"`) }},
-		{"ignored where it is not", fsck.Found, live, func(m items) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope, Ignored: true}) }},
-		{"row of another discovery", fsck.Found, found, func(m items) { m.set(live, "Source", str("ipam-res-disco-9")) }},
-		{"target in another IPAM's scope", fsck.Found, found, func(m items) { target(m, ipam.Target{IPAM: "ipam-00", Scope: w.ipam.PrivateScope}) }},
-		{"target in a scope without row", fsck.Found, found, func(m items) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.extra.ID}) }},
-		{"target in an IPAM that is not associated", fsck.Found, found, func(m items) { m.edit(disco, `"`+w.ipam.ID+`"`, `"ipam-00"`) }},
-		{"targets twice", fsck.Form, found, func(m items) {
+		{"found and not in the scope", fsck.Found, found, func(m rows) { delete(m, live) }},
+		{"in the scope and not found", fsck.Found, live, func(m rows) { delete(m, found) }},
+		{"in the scope and found for none", fsck.Found, live, func(m rows) { m.set(found, "Targets", str("null")) }},
+		{"interface in the scope and not found", fsck.Found, w.liveKey(w.iface), func(m rows) { delete(m, w.foundKey(w.iface)) }},
+		{"found otherwise", fsck.Found, live, func(m rows) { m.edit(found, `"VPC":"vpc-1"`, `"VPC":"vpc-9"`) }},
+		{"ignored where it is not", fsck.Found, live, func(m rows) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope, Ignored: true}) }},
+		{"row of another discovery", fsck.Found, found, func(m rows) { m.set(live, "Source", str("ipam-res-disco-9")) }},
+		{"target in another IPAM's scope", fsck.Found, found, func(m rows) { target(m, ipam.Target{IPAM: "ipam-00", Scope: w.ipam.PrivateScope}) }},
+		{"target in a scope without row", fsck.Found, found, func(m rows) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.extra.ID}) }},
+		{"target in an IPAM that is not associated", fsck.Found, found, func(m rows) { m.edit(disco, `"`+w.ipam.ID+`"`, `"ipam-00"`) }},
+		{"targets twice", fsck.Form, found, func(m rows) {
 			o := ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope}
 			m.set(found, "Targets", doc([]ipam.Target{o, o}))
 		}},
-		{"row in no scope", fsck.Reference, key("LIVE#ipam-scope-00#4", live.SK), func(m items) { m.move(live, key("LIVE#ipam-scope-00#4", live.SK)) }},
-		{"found by no discovery", fsck.Reference, found, func(m items) { delete(m, disco) }},
-		{"progress of no discovery", fsck.Reference, progress, func(m items) { delete(m, disco) }},
-		{"usage of no pool", fsck.Reference, key("POOL#ipam-pool-00", "USAGE"), func(m items) { m.move(usage, key("POOL#ipam-pool-00", "USAGE")) }},
+		{"row in no scope", fsck.Reference, key("LIVE#ipam-scope-00#4", live.SK), func(m rows) { m.move(live, key("LIVE#ipam-scope-00#4", live.SK)) }},
+		{"found by no discovery", fsck.Reference, found, func(m rows) { delete(m, disco) }},
+		{"progress of no discovery", fsck.Reference, progress, func(m rows) { delete(m, disco) }},
+		{"usage of no pool", fsck.Reference, key("POOL#ipam-pool-00", "USAGE"), func(m rows) { m.move(usage, key("POOL#ipam-pool-00", "USAGE")) }},
 
-		{"discovery with an IPAM too many", fsck.Watch, disco, func(m items) { delete(m, assoc) }},
-		{"discovery with an IPAM too few", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
-		{"default discovery of no IPAM", fsck.Watch, disco, func(m items) { m.edit(disco, `"IPAM":""`, `"IPAM":"ipam-00"`) }},
-		{"default discovery missing", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { delete(m, store.DiscoveryKey(w.ipam.Discovery)) }},
-		{"default discovery that says that it is none", fsck.Watch, store.DiscoveryKey(w.ipam.Discovery), func(m items) {
-			m.edit(store.DiscoveryKey(w.ipam.Discovery), `"IPAM":"`+w.ipam.ID+`"`, `"IPAM":""`)
+		{"discovery with an IPAM too many", fsck.Watch, disco, func(m rows) { delete(m, assoc) }},
+		{"discovery with an IPAM too few", fsck.Watch, disco, func(m rows) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
+		{"default discovery of no IPAM", fsck.Watch, disco, func(m rows) { m.edit(disco, `"IPAM":""`, `"IPAM":"ipam-00"`) }},
+		{"default discovery missing", fsck.Reference, items.IPAMKey(w.ipam.ID), func(m rows) { delete(m, items.DiscoveryKey(w.ipam.Discovery)) }},
+		{"default discovery that says that it is none", fsck.Watch, items.DiscoveryKey(w.ipam.Discovery), func(m rows) {
+			m.edit(items.DiscoveryKey(w.ipam.Discovery), `"IPAM":"`+w.ipam.ID+`"`, `"IPAM":""`)
 		}},
-		{"default discovery of another owner", fsck.Chain, store.DiscoveryKey(w.ipam.Discovery), func(m items) {
-			m.edit(store.DiscoveryKey(w.ipam.Discovery), owner, consumer)
-			m.set(store.DiscoveryKey(w.ipam.Discovery), "Owner", str(consumer))
+		{"default discovery of another owner", fsck.Chain, items.DiscoveryKey(w.ipam.Discovery), func(m rows) {
+			m.edit(items.DiscoveryKey(w.ipam.Discovery), owner, consumer)
+			m.set(items.DiscoveryKey(w.ipam.Discovery), "Owner", str(consumer))
 		}},
-		{"default association missing", fsck.Reference, store.IPAMKey(w.ipam.ID), func(m items) { delete(m, store.AssociationKey(w.ipam.DiscoveryAssociation)) }},
-		{"count of associations", fsck.Count, store.IPAMKey(w.ipam.ID), func(m items) {
-			m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
+		{"default association missing", fsck.Reference, items.IPAMKey(w.ipam.ID), func(m rows) { delete(m, items.AssociationKey(w.ipam.DiscoveryAssociation)) }},
+		{"count of associations", fsck.Count, items.IPAMKey(w.ipam.ID), func(m rows) {
+			m.edit(items.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
 		}},
-		{"association of no IPAM", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.ipam.ID, "ipam-00") }},
-		{"association of no discovery", fsck.Reference, assoc, func(m items) { m.edit(assoc, w.discovery, "ipam-res-disco-9") }},
-		{"association says that its discovery is gone", fsck.Reference, assoc, func(m items) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
-		{"association of another owner", fsck.Chain, assoc, func(m items) {
+		{"association of no IPAM", fsck.Reference, assoc, func(m rows) { m.edit(assoc, w.ipam.ID, "ipam-00") }},
+		{"association of no discovery", fsck.Reference, assoc, func(m rows) { m.edit(assoc, w.discovery, "ipam-res-disco-9") }},
+		{"association says that its discovery is gone", fsck.Reference, assoc, func(m rows) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
+		{"association of another owner", fsck.Chain, assoc, func(m rows) {
 			m.edit(assoc, owner, consumer)
 			m.set(assoc, "Owner", str(consumer))
 		}},
-		{"association is default", fsck.Watch, assoc, func(m items) { m.edit(assoc, `"Default":false`, `"Default":true`) }},
-		{"discovery not in the list of all", fsck.Listing, key("DISCOVERIES", w.discovery), func(m items) { delete(m, key("DISCOVERIES", w.discovery)) }},
-		{"none in the list of all", fsck.Listing, key("DISCOVERIES", "ipam-res-disco-9"), func(m items) {
-			m[key("DISCOVERIES", "ipam-res-disco-9")] = store.Item{"Id": str("ipam-res-disco-9")}
+		{"association is default", fsck.Watch, assoc, func(m rows) { m.edit(assoc, `"Default":false`, `"Default":true`) }},
+		{"discovery not in the list of all", fsck.Listing, key("DISCOVERIES", w.discovery), func(m rows) { delete(m, key("DISCOVERIES", w.discovery)) }},
+		{"none in the list of all", fsck.Listing, key("DISCOVERIES", "ipam-res-disco-9"), func(m rows) {
+			m[key("DISCOVERIES", "ipam-res-disco-9")] = table.Item{"Id": str("ipam-res-disco-9")}
 		}},
-		{"discovery without row of its owner", fsck.Listing, key("OWNER#"+owner, disco.PK), func(m items) { delete(m, key("OWNER#"+owner, disco.PK)) }},
-		{"association without row of its owner", fsck.Listing, key("OWNER#"+owner, assoc.PK), func(m items) { delete(m, key("OWNER#"+owner, assoc.PK)) }},
-		{"count of discoveries", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.add(key("OWNER#"+owner, "META"), "DiscoveryCount", 1) }},
-		{"count of discoveries missing", fsck.Count, key("OWNER#"+owner, "META"), func(m items) { m.set(key("OWNER#"+owner, "META"), "DiscoveryCount", nil) }},
+		{"discovery without row of its owner", fsck.Listing, key("OWNER#"+owner, disco.PK), func(m rows) { delete(m, key("OWNER#"+owner, disco.PK)) }},
+		{"association without row of its owner", fsck.Listing, key("OWNER#"+owner, assoc.PK), func(m rows) { delete(m, key("OWNER#"+owner, assoc.PK)) }},
+		{"count of discoveries", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { m.add(key("OWNER#"+owner, "META"), "DiscoveryCount", 1) }},
+		{"count of discoveries missing", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { m.set(key("OWNER#"+owner, "META"), "DiscoveryCount", nil) }},
 
-		{"type that nothing has", fsck.Form, live, func(m items) { m.edit(live, `"vpc"`, `"router"`) }},
-		{"row at another block", fsck.Form, key(live.PK, "0a080000#017#vpc-1"), func(m items) { m.move(live, key(live.PK, "0a080000#017#vpc-1")) }},
-		{"row among interfaces", fsck.Form, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK), func(m items) {
+		{"type that nothing has", fsck.Form, live, func(m rows) { m.edit(live, `"vpc"`, `"router"`) }},
+		{"row at another block", fsck.Form, key(live.PK, "0a080000#017#vpc-1"), func(m rows) { m.move(live, key(live.PK, "0a080000#017#vpc-1")) }},
+		{"row among interfaces", fsck.Form, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK), func(m rows) {
 			m.move(live, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK))
 		}},
-		{"row of the other family", fsck.Form, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK), func(m items) { m.move(live, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK)) }},
-		{"found in another Region", fsck.Form, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK), func(m items) {
+		{"row of the other family", fsck.Form, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK), func(m rows) { m.move(live, key("LIVE#"+w.ipam.PrivateScope+"#6", live.SK)) }},
+		{"found in another Region", fsck.Form, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK), func(m rows) {
 			m.move(found, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK))
 		}},
-		{"revision of none", fsck.Form, live, func(m items) { m.set(live, "Rev", num(0)) }},
-		{"run complete before it began", fsck.Form, progress, func(m items) { m.set(progress, "Succeeded", num(seen+1)) }},
-		{"failure without a code", fsck.Form, progress, func(m items) { m.set(progress, "FailureCode", nil) }},
-		{"account that left for no reason", fsck.Form, progress, func(m items) { m.set(progress, "Left", str("bored")) }},
-		{"account forgotten without a note", fsck.Work, progress, func(m items) { m.set(progress, "Left", str("forgotten")) }},
-		{"progress of no account", fsck.Form, key(disco.PK, "ACCOUNT#us-east-1"), func(m items) { m.move(progress, key(disco.PK, "ACCOUNT#us-east-1")) }},
-		{"discovery being deleted", fsck.Form, disco, func(m items) { m.set(disco, "State", str("delete-in-progress")) }},
-		{"usage over everything", fsck.Form, usage, func(m items) { m.set(usage, "Percent", num(101)) }},
-		{"note of a CIDR with host bits", fsck.Form, key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8"), func(m items) {
-			m[key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8")] = store.Item{"Since": num(1)}
+		{"revision of none", fsck.Form, live, func(m rows) { m.set(live, "Rev", num(0)) }},
+		{"run complete before it began", fsck.Form, progress, func(m rows) { m.set(progress, "Succeeded", num(seen+1)) }},
+		{"failure without a code", fsck.Form, progress, func(m rows) { m.set(progress, "FailureCode", nil) }},
+		{"account that left for no reason", fsck.Form, progress, func(m rows) { m.set(progress, "Left", str("bored")) }},
+		{"account forgotten without a note", fsck.Work, progress, func(m rows) { m.set(progress, "Left", str("forgotten")) }},
+		{"progress of no account", fsck.Form, key(disco.PK, "ACCOUNT#us-east-1"), func(m rows) { m.move(progress, key(disco.PK, "ACCOUNT#us-east-1")) }},
+		{"discovery being deleted", fsck.Form, disco, func(m rows) { m.set(disco, "State", str("delete-in-progress")) }},
+		{"usage over everything", fsck.Form, usage, func(m rows) { m.set(usage, "Percent", num(101)) }},
+		{"note of a CIDR with host bits", fsck.Form, key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8"), func(m rows) {
+			m[key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8")] = table.Item{"Since": num(1)}
 		}},
 
-		{"record ended before it began", fsck.Form, w.ended, func(m items) { m.set(w.ended, "End", num(seen-9001)) }},
-		{"record kept a year", fsck.Form, w.ended, func(m items) { m.set(w.ended, "Expires", num(now.Unix()+365*24*60*60)) }},
-		{"record ended, kept for ever", fsck.Form, w.ended, func(m items) { m.set(w.ended, "Expires", nil) }},
-		{"record expires, not ended", fsck.Form, w.ended, func(m items) { m.set(w.ended, "End", nil) }},
-		{"record of another start", fsck.Form, w.ended, func(m items) { m.edit(w.ended, fmt.Sprint(seen-9000), fmt.Sprint(seen)) }},
-		{"record of another CIDR", fsck.Form, w.ended, func(m items) { m.edit(w.ended, "10.8.0.0/16", "10.8.0.0/17") }},
-		{"record of another resource", fsck.Form, w.ended, func(m items) { m.edit(w.ended, "vpc-0", "vpc-9") }},
+		{"record ended before it began", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "End", num(seen-9001)) }},
+		{"record kept a year", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "Expires", num(now.Unix()+365*24*60*60)) }},
+		{"record ended, kept for ever", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "Expires", nil) }},
+		{"record expires, not ended", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "End", nil) }},
+		{"record of another start", fsck.Form, w.ended, func(m rows) { m.edit(w.ended, fmt.Sprint(seen-9000), fmt.Sprint(seen)) }},
+		{"record of another CIDR", fsck.Form, w.ended, func(m rows) { m.edit(w.ended, "10.8.0.0/16", "10.8.0.0/17") }},
+		{"record of another resource", fsck.Form, w.ended, func(m rows) { m.edit(w.ended, "vpc-0", "vpc-9") }},
 	})
 }
 
@@ -327,56 +329,56 @@ func TestNetworkMutations(t *testing.T) {
 func TestNotesExcuse(t *testing.T) {
 	w := newWorld(t)
 	top := ipam.SpaceID(w.top.ID)
-	note := func(sk string) store.Key { return store.Key{PK: "WORK", SK: sk} }
-	live := func(scope, cidr string) store.Key { return note("live#" + scope + "#" + cidr) }
+	note := func(sk string) table.Key { return table.Key{PK: "WORK", SK: sk} }
+	live := func(scope, cidr string) table.Key { return note("live#" + scope + "#" + cidr) }
 	here, aside := live(w.ipam.PrivateScope, "10.8.0.0/16"), live(w.ipam.PrivateScope, "10.7.0.0/16")
 	account, elsewhere := note("purge#"+w.discovery+"#us-east-1#"+consumer), note("purge#"+w.discovery+"#us-west-2#"+consumer)
-	gone := func(m items) {
-		delete(m, store.DiscoveryKey(w.discovery))
-		delete(m, store.Key{PK: "DISCOVERIES", SK: w.discovery})
-		delete(m, store.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
-		m.edit(store.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
-		m.set(store.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
+	gone := func(m rows) {
+		delete(m, items.DiscoveryKey(w.discovery))
+		delete(m, table.Key{PK: "DISCOVERIES", SK: w.discovery})
+		delete(m, table.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
+		m.edit(items.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
+		m.set(table.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
 	}
-	apart := func(m items) {
-		m.edit(store.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
-		delete(m, store.AssociationKey(w.association))
-		delete(m, store.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
-		m.edit(store.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
+	apart := func(m rows) {
+		m.edit(items.DiscoveryKey(w.discovery), `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":[]`)
+		delete(m, items.AssociationKey(w.association))
+		delete(m, table.Key{PK: "OWNER#" + owner, SK: "ASSOC#" + w.association})
+		m.edit(items.IPAMKey(w.ipam.ID), `"DiscoveryAssociations":2`, `"DiscoveryAssociations":1`)
 	}
 	for _, c := range []struct {
 		name      string
-		change    func(items)
-		is, other store.Key
+		change    func(rows)
+		is, other table.Key
 	}{
-		{"free block of a live resource", func(m items) {
-			m[store.FreeKey(top, w.held.CIDR)] = store.Item{"Root": m[w.hold]["Root"]}
+		{"free block of a live resource", func(m rows) {
+			m[items.FreeKey(top, w.held.CIDR)] = table.Item{"Root": m[w.hold]["Root"]}
 			delete(m, w.hold)
 		}, here, aside},
-		{"free block of a live resource, in part", func(m items) {
-			m[store.FreeKey(top, w.held.CIDR)] = store.Item{"Root": m[w.hold]["Root"]}
+		{"free block of a live resource, in part", func(m rows) {
+			m[items.FreeKey(top, w.held.CIDR)] = table.Item{"Root": m[w.hold]["Root"]}
 			delete(m, w.hold)
 		}, live(w.ipam.PrivateScope, "10.8.128.0/17"), live(w.ipam.PublicScope, "10.8.0.0/16")},
-		{"hold of nothing", func(m items) {
+		{"hold of nothing", func(m rows) {
 			for _, r := range []ipam.Resource{w.held, w.subnet} {
 				delete(m, w.foundKey(r))
 				delete(m, w.liveKey(r))
 			}
 		}, here, aside},
-		{"import of what is gone", func(m items) {
+		{"import of what is gone", func(m rows) {
 			delete(m, w.foundKey(w.imported))
 			delete(m, w.liveKey(w.imported))
 		}, live(w.ipam.PrivateScope, "10.9.0.0/24"), here},
-		{"root awaiting resources", func(m items) {
+		{"root awaiting resources", func(m rows) {
 			delete(m, w.foundKey(w.held)) // not a subnet's
 			delete(m, w.liveKey(w.held))
-			m.set(store.CIDRKey(w.top.ID, w.topCIDR.CIDR), "State", str("pending-provision"))
+			m.set(items.CIDRKey(w.top.ID, w.topCIDR.CIDR), "State", str("pending-provision"))
 		}, live(w.ipam.PrivateScope, w.topCIDR.CIDR.String()), live(w.ipam.PrivateScope, "10.16.0.0/12")},
 		{"discovery gone", gone, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
 		{"discovery gone, an account of it", gone, account, elsewhere},
 		{"discovery not with the IPAM any more", apart, note("purge#" + w.discovery), note("purge#ipam-res-disco-9")},
 		{"discovery not with the IPAM any more, an account of it", apart, account, elsewhere},
-		{"row that another discovery took over and forgot", func(m items) { delete(m, w.liveKey(w.iface)) }, account, elsewhere},
+		{"row that another discovery took over and forgot", func(m rows) { delete(m, w.liveKey(w.iface)) }, account, elsewhere},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := w.items()
@@ -384,11 +386,11 @@ func TestNotesExcuse(t *testing.T) {
 			if len(m.check()) == 0 {
 				t.Error("no problem without a note")
 			}
-			m[c.other] = store.Item{"Since": num(1)}
+			m[c.other] = table.Item{"Since": num(1)}
 			if len(m.check()) == 0 {
 				t.Errorf("no problem with the note %s", c.other)
 			}
-			m[c.is] = store.Item{"Since": num(1)}
+			m[c.is] = table.Item{"Since": num(1)}
 			if found := m.check(); len(found) > 0 {
 				t.Errorf("with the note %s: %v", c.is, found)
 			}
@@ -406,21 +408,21 @@ func TestHistory(t *testing.T) {
 	later.SK = strings.Replace(later.SK, fmt.Sprint(seen), fmt.Sprint(seen+1), 1)
 	for _, c := range []struct {
 		name   string
-		change func(items)
-		at     store.Key
+		change func(rows)
+		at     table.Key
 	}{
-		{"VPC's record missing", func(m items) { delete(m, record) }, w.liveKey(w.held)},
-		{"instance's record missing", func(m items) { delete(m, instance) }, w.liveKey(w.iface)},
-		{"record of what is gone", func(m items) {
+		{"VPC's record missing", func(m rows) { delete(m, record) }, w.liveKey(w.held)},
+		{"instance's record missing", func(m rows) { delete(m, instance) }, w.liveKey(w.iface)},
+		{"record of what is gone", func(m rows) {
 			for _, r := range []ipam.Resource{w.held, w.subnet} {
 				delete(m, w.foundKey(r))
 				delete(m, w.liveKey(r))
 			}
 			delete(m, w.hold)
-			m[store.FreeKey(ipam.SpaceID(w.top.ID), w.held.CIDR)] = store.Item{"Root": m[w.importedAt]["Root"]}
+			m[items.FreeKey(ipam.SpaceID(w.top.ID), w.held.CIDR)] = table.Item{"Root": m[w.importedAt]["Root"]}
 		}, record},
-		{"record of another status", func(m items) { m.edit(record, `"unmanaged"`, `"compliant"`) }, record},
-		{"record of another time", func(m items) {
+		{"record of another status", func(m rows) { m.edit(record, `"unmanaged"`, `"compliant"`) }, record},
+		{"record of another time", func(m rows) {
 			m.edit(record, fmt.Sprint(seen), fmt.Sprint(seen+1))
 			m.move(record, later)
 		}, later},

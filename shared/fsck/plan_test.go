@@ -7,7 +7,9 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 func TestPlanMutations(t *testing.T) {
@@ -40,43 +42,43 @@ func TestPlanMutations(t *testing.T) {
 	if problems := w.items().check(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	root := store.CIDRKey(plan.ID, w.imported.CIDR)
-	hold := store.TakenKey(plan.Space(), subnet.CIDR)
-	freed := store.FreeKey(plan.Space(), subnet.CIDR)
-	beside := store.FreeKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))
-	other := store.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
-	around := func(change func(*ipam.Resource)) func(items) {
-		return func(m items) {
+	root := items.CIDRKey(plan.ID, w.imported.CIDR)
+	hold := items.TakenKey(plan.Space(), subnet.CIDR)
+	freed := items.FreeKey(plan.Space(), subnet.CIDR)
+	beside := items.FreeKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))
+	other := items.TakenKey(w.tokyo.Space(), w.allocation.CIDR)
+	around := func(change func(*ipam.Resource)) func(rows) {
+		return func(m rows) {
 			r := w.imported
 			change(&r)
 			if m[w.liveKey(r)] != nil {
 				t.Fatal("there is one")
 			}
 			i := m[w.liveKey(w.imported)]
-			m[w.liveKey(r)] = store.Item{"Object": doc(r), "Status": i["Status"], "Source": i["Source"], "Sampled": i["Sampled"], "Since": i["Since"], "Rev": i["Rev"]}
+			m[w.liveKey(r)] = table.Item{"Object": doc(r), "Status": i["Status"], "Source": i["Source"], "Sampled": i["Sampled"], "Since": i["Since"], "Rev": i["Rev"]}
 		}
 	}
 	w.run(t, []mutation{
-		{"a plan that is taken off", fsck.Child, root, func(m items) { m.set(w.importedAt, "Plan", nil) }},
-		{"a plan of another pool", fsck.Child, w.importedAt, func(m items) { m.set(w.importedAt, "Plan", str(w.tokyo.ID)) }},
-		{"a plan without a root", fsck.Child, w.importedAt, func(m items) { delete(m, root) }},
-		{"a plan of another allocation", fsck.Child, w.importedAt, func(m items) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
-		{"a plan over another VPC", fsck.Child, w.importedAt, func(m items) {
-			m.edit(store.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
+		{"a plan that is taken off", fsck.Child, root, func(m rows) { m.set(w.importedAt, "Plan", nil) }},
+		{"a plan of another pool", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Plan", str(w.tokyo.ID)) }},
+		{"a plan without a root", fsck.Child, w.importedAt, func(m rows) { delete(m, root) }},
+		{"a plan of another allocation", fsck.Child, w.importedAt, func(m rows) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
+		{"a plan over another VPC", fsck.Child, w.importedAt, func(m rows) {
+			m.edit(items.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
-		{"a plan over what is on lease", fsck.Child, w.importedAt, func(m items) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
-		{"a VPC under a pool that has its block", fsck.Live, beside, func(m items) {
+		{"a plan over what is on lease", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
+		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
 			m.set(w.importedAt, "Plan", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))
 			m.set(w.importedAt, "ResourceId", str(plan.ID))
 		}},
-		{"a plan over an allocation", fsck.Form, other, func(m items) { m.set(other, "Plan", str(plan.ID)) }},
-		{"a subnet whose space is free", fsck.Live, freed, func(m items) {
+		{"a plan over an allocation", fsck.Form, other, func(m rows) { m.set(other, "Plan", str(plan.ID)) }},
+		{"a subnet whose space is free", fsck.Live, freed, func(m rows) {
 			m[freed] = m[beside]
 			delete(m, hold)
 		}},
-		{"a hold for the VPC itself", fsck.Hold, store.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25")), func(m items) {
-			m[store.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))] = m[hold]
+		{"a hold for the VPC itself", fsck.Hold, items.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25")), func(m rows) {
+			m[items.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))] = m[hold]
 			delete(m, beside)
 		}},
 		// As of another id, or of another CIDR, it is in the way.

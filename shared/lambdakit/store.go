@@ -16,13 +16,14 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // OpenStore returns the store that the environment names. It makes no call to
 // AWS, so whether the table can be reached is not known then.
 func OpenStore(ctx context.Context) (*store.Store, error) {
-	table, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
-	for name, value := range map[string]string{EnvTable: table, EnvHomeRegion: region} {
+	db, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
+	for name, value := range map[string]string{EnvTable: db, EnvHomeRegion: region} {
 		if value == "" {
 			return nil, fmt.Errorf("open the store: %s is not set", name)
 		}
@@ -35,7 +36,7 @@ func OpenStore(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	return store.New(store.NewDynamo(store.NewClient(cfg), table), store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), nil
+	return store.New(table.NewDynamo(table.NewClient(cfg), db), store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), nil
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the

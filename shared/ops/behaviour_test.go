@@ -17,7 +17,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func names(rs []types.IpamOperatingRegion) (list []string) {
@@ -66,7 +67,7 @@ func TestRegionIsNotRemovedUnderANewPool(t *testing.T) {
 	w := newRealWorld(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions("eu-west-1")})
 	once := false
-	w.table.OnCommit = func(_ context.Context, writes []store.Write) {
+	w.table.OnCommit = func(_ context.Context, writes []table.Write) {
 		if !once && strings.HasPrefix(writes[0].Key.PK, "IPAM#") {
 			once = true
 			w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, Locale: aws.String("eu-west-1")})
@@ -83,7 +84,7 @@ func TestRegionIsNotRemovedUnderANewPool(t *testing.T) {
 func TestScopeMadeDuringAChangeOfTier(t *testing.T) {
 	w := newRealWorld(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
-	w.table.OnCommit = func(context.Context, []store.Write) {
+	w.table.OnCommit = func(context.Context, []table.Write) {
 		w.table.OnCommit = nil
 		do[ec2.ModifyIpamOutput](w, w.admin, &ec2.ModifyIpamInput{IpamId: m.IpamId, Tier: types.IpamTierFree})
 	}
@@ -131,7 +132,7 @@ func TestModifyIPAMSettings(t *testing.T) {
 
 func TestPartitionOfARNs(t *testing.T) {
 	for region, want := range map[string]string{"cn-north-1": "arn:aws-cn:ec2::", "us-gov-west-1": "arn:aws-us-gov:ec2::", "us-west-2": "arn:aws:ec2::"} {
-		r := ops.New(store.New(&storetest.Memory{}, store.Options{Region: region}), grants())
+		r := ops.New(store.New(&tabletest.Memory{}, store.Options{Region: region}), grants())
 		out, err := r.Call(as(account, "admin", ""), "CreateIpam", &ec2.CreateIpamInput{})
 		if err != nil {
 			t.Fatal(err)
@@ -440,7 +441,7 @@ func TestTagsOfSeveralObjectsAreOneWriteEach(t *testing.T) {
 	writes := 0
 	w.registry = ops.New(store.New(failing{w.table, func() error {
 		if writes++; writes > 2 {
-			return store.ErrConflict
+			return table.ErrConflict
 		}
 		return nil
 	}}, store.Options{Region: home, Sleep: func(context.Context, time.Duration) error { return lost }}), grants())
@@ -463,11 +464,11 @@ func TestTagsOfSeveralObjectsAreOneWriteEach(t *testing.T) {
 
 // failing is a table whose transactions fail when asked to.
 type failing struct {
-	*storetest.Memory
+	*tabletest.Memory
 	fail func() error
 }
 
-func (f failing) Transact(ctx context.Context, writes []store.Write) error {
+func (f failing) Transact(ctx context.Context, writes []table.Write) error {
 	if err := f.fail(); err != nil {
 		return err
 	}

@@ -14,9 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // A page that few of many objects are shown on takes few reads, however small it
@@ -26,17 +28,17 @@ func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 	w := newRealWorld(t, nil)
 	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
 	pool := do[ec2.CreateIpamPoolOutput](w, w.admin, &ec2.CreateIpamPoolInput{IpamScopeId: scope, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
-	table := w.table.Clone() // which is not to be in order: no discovery has found what lives there
+	db := w.table.Clone() // which is not to be in order: no discovery has found what lives there
 	for i := range many {
 		at := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)
-		row := store.EncodeResource(&ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
+		row := items.EncodeResource(&ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
 			Type: ipam.ResourceVPC, ID: fmt.Sprintf("vpc-%017x", i), VPC: fmt.Sprintf("vpc-%017x", i), CIDR: at, Owner: account, Region: home,
 		}})
-		if err := table.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+		if err := db.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	calls := &storetest.Counter{Table: table}
+	calls := &tabletest.Counter{Table: db}
 	registry := ops.New(store.New(calls, store.Options{Region: home, Owner: account}), grants())
 	for _, in := range []any{
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: scope, ResourceId: aws.String(fmt.Sprintf("vpc-%017x", many-1)), MaxResults: aws.Int32(5)},
@@ -66,7 +68,7 @@ func TestCostOfAPoolsResources(t *testing.T) {
 		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: &c})
 	}
 	none := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope})
-	table := w.table.Clone() // which is not to be in order: no discovery has found what lives there
+	db := w.table.Clone() // which is not to be in order: no discovery has found what lives there
 	const many = 2000
 	for i := range many {
 		r := &ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
@@ -76,12 +78,12 @@ func TestCostOfAPoolsResources(t *testing.T) {
 		if at := i >> 8; i == 0 || at == 1 && i&255 < 4 && i&255 != 2 || at == 5 && i%64 == 7 || i == many-1 {
 			r.Status = ipam.Status{Management: ipam.Managed, Compliance: ipam.Compliant, Pool: pool}
 		}
-		row := store.EncodeResource(r)
-		if err := table.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+		row := items.EncodeResource(r)
+		if err := db.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	calls := &storetest.Counter{Table: table}
+	calls := &tabletest.Counter{Table: db}
 	w.registry = ops.New(store.New(calls, store.Options{Region: home, Owner: account, Now: func() time.Time { return w.now }}), grants())
 	list := func(in ec2.GetIpamResourceCidrsInput, size int32) (cidrs []string) {
 		in.IpamScopeId = scope
@@ -114,11 +116,11 @@ func TestCostOfAPoolsResources(t *testing.T) {
 }
 
 // slow is a store.Table of which a query takes a tick.
-type slow struct{ store.Table }
+type slow struct{ table.Table }
 
 const tick = time.Second
 
-func (s slow) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+func (s slow) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	time.Sleep(tick)
 	return s.Table.Query(ctx, q)
 }
@@ -144,7 +146,7 @@ func TestListsReadPartsAtOnce(t *testing.T) {
 			Public: &ipam.PublicAddress{Address: netip.MustParseAddr("203.0.113.1"), Type: "amazon-owned-eip"},
 		}, ipam.Status{})
 	}
-	calls := &storetest.Counter{Table: w.table}
+	calls := &tabletest.Counter{Table: w.table}
 	w.registry = ops.New(store.New(slow{calls}, store.Options{Region: home, Owner: account}), grants())
 	for _, c := range []struct {
 		in    any
@@ -193,7 +195,7 @@ func TestPageEndsAfterSoManyAccounts(t *testing.T) {
 			w.plant(*discovery, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-" + owner, CIDR: netip.MustParsePrefix("10.0.0.0/16"), Owner: owner}, ipam.Status{})
 		}
 	}
-	calls := &storetest.Counter{Table: w.table}
+	calls := &tabletest.Counter{Table: w.table}
 	w.registry = ops.New(store.New(calls, store.Options{Region: home, Owner: account}), grants())
 	all, sizes, _ := pages(w, w.admin, &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: aws.String(home), Filters: []types.Filter{where("resource-id", fmt.Sprintf("vpc-%012d", many-1))}}, 0)
 	if len(all) != 1 || !slices.Equal(sizes, []int{0, 1}) {

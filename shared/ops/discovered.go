@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -34,7 +34,7 @@ func (o service) watched(ctx context.Context, id *string, parameter string, regi
 // as the table gives).
 func (o service) discoveredAccounts(ctx context.Context, discovery, region, after string, ahead int) list[ipam.DiscoveredAccount] {
 	if after != "" {
-		after = store.DiscoveredAccountAfter(&ipam.DiscoveredAccount{Discovery: discovery, Region: region, Account: after})
+		after = items.DiscoveredAccountAfter(&ipam.DiscoveredAccount{Discovery: discovery, Region: region, Account: after})
 	}
 	return read(after, func(after string) ([]*ipam.DiscoveredAccount, string, error) {
 		return o.store.DiscoveredAccounts(ctx, discovery, region, after, ahead)
@@ -161,7 +161,7 @@ func (o service) samples(ctx context.Context, p page, discovery, region string) 
 		if before, account = p.after[0], p.after[1]; err != nil || !accountID.MatchString(account) || before != "" && !accountID.MatchString(before) {
 			return nil, p.invalid()
 		}
-		from = store.FoundAfter(&ipam.Found{Resource: ipam.Resource{Type: ipam.ResourceType(p.after[2]), ID: p.after[3], CIDR: c}})
+		from = items.FoundAfter(&ipam.Found{Resource: ipam.Resource{Type: ipam.ResourceType(p.after[2]), ID: p.after[3], CIDR: c}})
 	default:
 		return nil, p.invalid()
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -66,7 +66,7 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	}
 	records := read(after, func(after string) ([]*ipam.HistoryRecord, string, error) {
 		return o.store.History(ctx, scopes[0].ID, cidr, after, 0)
-	}, func(r *ipam.HistoryRecord) []string { return []string{store.HistoryAfter(r)} })
+	}, func(r *ipam.HistoryRecord) []string { return []string{items.HistoryAfter(r)} })
 	used := only(records, func(r *ipam.HistoryRecord) bool {
 		return r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId)
 	})

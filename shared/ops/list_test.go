@@ -19,7 +19,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
@@ -362,7 +362,7 @@ func TestChainIsItsParts(t *testing.T) {
 // Where a page ends in what is empty, its token is one to go on from.
 func TestPositionsOfEmptyParts(t *testing.T) {
 	ctx := registry.WithCaller(context.Background(), registry.Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:root"})
-	o := service{store: store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})}
+	o := service{store: store.New(&tabletest.Memory{}, store.Options{Region: "us-east-1"})}
 	r := New(o.store, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	made, err := r.Call(ctx, "CreateIpam", &ec2.CreateIpamInput{})
 	if err != nil {
@@ -398,7 +398,7 @@ func TestPositionsOfEmptyParts(t *testing.T) {
 // A token that somebody makes up for a place in another account's pool shows
 // nothing of it.
 func TestMadeUpPlaceShowsNothingOfAnothers(t *testing.T) {
-	s := store.New(&storetest.Memory{}, store.Options{Region: "us-east-1"})
+	s := store.New(&tabletest.Memory{}, store.Options{Region: "us-east-1"})
 	r := New(s, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	as := func(account string) context.Context {
 		return registry.WithCaller(context.Background(), registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"})

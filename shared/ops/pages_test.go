@@ -18,7 +18,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
@@ -406,7 +406,7 @@ func TestPagesStayUnderLambdasLimit(t *testing.T) {
 func TestPageReadsNoMoreThanItShows(t *testing.T) {
 	w, pool, _ := crowd(t)
 	reads := 0
-	w.table.OnRead = func(context.Context, store.Key) { reads++ }
+	w.table.OnRead = func(context.Context, table.Key) { reads++ }
 	defer func() { w.table.OnRead = nil }()
 	out := do[ec2.GetIpamPoolAllocationsOutput](w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, MaxResults: aws.Int32(1000)})
 	if len(out.IpamPoolAllocations) != 1000 || out.NextToken == nil || reads > 1002 {

@@ -15,7 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // Every situation that an operation refuses: the code, what the message names,
@@ -393,11 +394,11 @@ func TestDeletePoolWithChildrenIsRefused(t *testing.T) {
 
 // refusing is a table that refuses all transactions.
 type refusing struct {
-	*storetest.Memory
+	*tabletest.Memory
 	err error
 }
 
-func (r refusing) Transact(context.Context, []store.Write) error { return r.err }
+func (r refusing) Transact(context.Context, []table.Write) error { return r.err }
 
 func TestRefusalsOfTheTable(t *testing.T) {
 	for _, c := range []struct {
@@ -405,10 +406,10 @@ func TestRefusalsOfTheTable(t *testing.T) {
 		code  ipam.Code
 		words string
 	}{
-		{store.ErrConflict, "ConcurrentMutationLimitExceeded", "There are too many concurrent mutations for the requested resource. Try again later."},
-		{store.ErrThrottled, "RequestLimitExceeded", "try again later"},
+		{table.ErrConflict, "ConcurrentMutationLimitExceeded", "There are too many concurrent mutations for the requested resource. Try again later."},
+		{table.ErrThrottled, "RequestLimitExceeded", "try again later"},
 	} {
-		s := store.New(refusing{&storetest.Memory{}, c.err}, store.Options{Region: home, Sleep: func(context.Context, time.Duration) error { return nil }})
+		s := store.New(refusing{&tabletest.Memory{}, c.err}, store.Options{Region: home, Sleep: func(context.Context, time.Duration) error { return nil }})
 		_, err := ops.New(s, grants()).Call(as(account, "admin", ""), "CreateIpam", &ec2.CreateIpamInput{})
 		if ipam.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%v: got %v, want %s", c.err, err, c.code)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -98,7 +99,7 @@ func (o service) resources(ctx context.Context, scope string, regions []netip.Pr
 			switch {
 			case after == nil:
 			case ipam.Within(after.CIDR, region):
-				from = store.ResourceAfter(after)
+				from = items.ResourceAfter(after)
 			case ipam.CompareBlocks(after.CIDR, region) > 0:
 				continue
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 const organization = "o-a1b2c3d4e5"
@@ -266,11 +267,11 @@ func TestAllocationsInASharedPoolInPages(t *testing.T) {
 // tornQuery is a table on which something happens behind each listing of what is
 // shared.
 type tornQuery struct {
-	store.Table
+	table.Table
 	then func()
 }
 
-func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+func (q *tornQuery) Query(ctx context.Context, query table.Query) ([]table.Row, string, error) {
 	rows, next, err := q.Table.Query(ctx, query)
 	if strings.HasPrefix(query.PK, "PRINCIPAL#") {
 		q.then()

@@ -23,7 +23,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // cloud is EC2 as far as it makes VPCs. A call that fails with an error may have
@@ -406,12 +406,12 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 			Ipv4IpamPoolId: &four, Ipv6IpamPoolId: &six, Ipv6NetmaskLength: aws.Int32(56), Ipv6Pool: aws.String("ipv6pool-ec2-1"), TagSpecifications: prod,
 		}
 	}
-	faulted := func(t *testing.T, inject func(n int, cloud *cloud, table bool) *storetest.Fault) (calls int) {
+	faulted := func(t *testing.T, inject func(n int, cloud *cloud, table bool) *tabletest.Fault) (calls int) {
 		w := newRealWorld(t, nil)
 		four, six := lands(w)
 		var n atomic.Int64
-		faulty := &storetest.Faulty{Table: w.table}
-		faulty.Inject = func(storetest.Call) *storetest.Fault { return inject(int(n.Add(1)-1), w.cloud, true) }
+		faulty := &tabletest.Faulty{Table: w.table}
+		faulty.Inject = func(tabletest.Call) *tabletest.Fault { return inject(int(n.Add(1)-1), w.cloud, true) }
 		w.cloud.before = func() { inject(int(n.Add(1)-1), w.cloud, false) }
 		s := store.New(faulty, store.Options{Region: home, Owner: account, Now: func() time.Time { return w.now }, NewID: newIDs(), Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 		out, err := ops.New(s, grants(), ops.WithVending(w.cloud, false)).Call(w.admin, "CreateVpc", in(four, six))
@@ -452,14 +452,14 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 		}
 		return calls
 	}
-	clean := faulted(t, func(int, *cloud, bool) *storetest.Fault { return nil })
+	clean := faulted(t, func(int, *cloud, bool) *tabletest.Fault { return nil })
 	if clean < 10 {
 		t.Fatalf("%d calls, which is not all", clean)
 	}
 	for at := range clean {
 		for _, scheme := range []string{"fails", "loses its answer", "and all behind it fail"} {
 			t.Run(fmt.Sprintf("call %d %s", at, scheme), func(t *testing.T) {
-				faulted(t, func(n int, c *cloud, table bool) *storetest.Fault {
+				faulted(t, func(n int, c *cloud, table bool) *tabletest.Fault {
 					if n != at && (n < at || scheme != "and all behind it fail") {
 						return nil
 					}
@@ -471,7 +471,7 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 						}
 						return nil
 					}
-					return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+					return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 				})
 			})
 		}

@@ -15,10 +15,12 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 // test's end.
 type world struct {
 	t        *testing.T
-	table    *storetest.Memory
+	table    *tabletest.Memory
 	store    *store.Store
 	registry *registry.Registry
 	cloud    *cloud // EC2 in every account and Region
@@ -42,7 +44,7 @@ type world struct {
 
 func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
 	t.Helper()
-	w := &world{t: t, table: &storetest.Memory{}, cloud: &cloud{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	w := &world{t: t, table: &tabletest.Memory{}, cloud: &cloud{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	q := ipam.DefaultQuotas()
 	if change != nil {
 		change(&q)
@@ -136,15 +138,15 @@ func (w *world) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 func (w *world) plant(discovery string, at int64, r ipam.Resource, status ipam.Status, targets ...ipam.Target) {
 	w.t.Helper()
 	r.Region = home
-	rows := []store.Row{store.EncodeFound(&ipam.Found{Resource: r, Discovery: discovery, Targets: targets, Sampled: at, Rev: 1})}
+	rows := []table.Row{items.EncodeFound(&ipam.Found{Resource: r, Discovery: discovery, Targets: targets, Sampled: at, Rev: 1})}
 	for _, target := range targets {
-		rows = append(rows, store.EncodeResource(&ipam.ResourceCIDR{
+		rows = append(rows, items.EncodeResource(&ipam.ResourceCIDR{
 			Resource: r, Scope: target.Scope, Discovery: discovery, Ignored: target.Ignored, Status: status, Sampled: at, Since: at, Rev: 1,
 		}))
 	}
-	var writes []store.Write
+	var writes []table.Write
 	for _, row := range rows {
-		writes = append(writes, store.Write{Op: store.OpPut, Key: row.Key, Item: row.Item})
+		writes = append(writes, table.Write{Op: table.OpPut, Key: row.Key, Item: row.Item})
 	}
 	if err := w.table.Transact(w.t.Context(), writes); err != nil {
 		w.t.Fatal(err)

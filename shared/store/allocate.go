@@ -2,12 +2,43 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"golang.org/x/sync/errgroup"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
+
+// pickStable is pick, but for the CIDR of the request's stable key if that is
+// free and is what the request asks for.
+func (s *Store) pickStable(ctx context.Context, t taking, snap snapshot, q Allocate) (holding, netip.Prefix, error) {
+	k, ok := items.StableKey(q.Token.Account, q.Pool, q.Tags)
+	if !ok || t.want.CIDR.IsValid() || snap.items[k] == nil {
+		return s.pick(ctx, t, snap)
+	}
+	last, err := netip.ParsePrefix(snap.items[k].Str(items.AttrCIDR))
+	if err != nil || last.Bits() != t.want.Length || !t.want.Filter.Admits(last) {
+		return s.pick(ctx, t, snap)
+	}
+	read, err := s.table.BatchGet(ctx, holderKeys(t.space, last))
+	if err != nil {
+		return holding{}, netip.Prefix{}, err
+	}
+	for _, h := range ipam.Holders(last) {
+		k := items.FreeKey(t.space, h)
+		if i, ok := read[k]; ok {
+			free, err := items.DecodeFree(table.Row{Key: k, Item: i})
+			return holding{free: free}, last, err
+		}
+	}
+	at := t
+	at.before = last // by an earlier try, or by one of another time that the request was sent
+	if split, err := s.begun(ctx, at); split != nil || err != nil {
+		return holding{split: split}, last, err
+	}
+	return s.pick(ctx, t, snap)
+}
 
 // Allocate is a request for space from a pool.
 type Allocate struct {
@@ -60,12 +91,12 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		want.Lease = s.now() + leaseLife
 	}
 	space := ipam.SpaceID(q.Pool)
-	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]Write, error) {
+	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]table.Write, error) {
 		snap, err := s.readForAllocate(ctx, space, q, want.AllocationID)
 		if err != nil {
 			return nil, err
 		}
-		record, recorded, err := decodeByID(want.AllocationID, snap.items[AllocationKey(want.AllocationID)], s.now())
+		record, recorded, err := items.DecodeByID(want.AllocationID, snap.items[items.AllocationKey(want.AllocationID)], s.now())
 		if err != nil {
 			return nil, err
 		}
@@ -76,12 +107,12 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 			want.CIDR = record.CIDR
 			return nil, nil
 		}
-		if i, ok := snap.items[requestKey(q.Token.Account, q.Event)]; ok && !expired(i, s.now()) {
-			return nil, refusedBefore(Row{Item: i})
+		if i, ok := snap.items[items.RequestKey(q.Token.Account, q.Event)]; ok && !table.Expired(i, s.now()) {
+			return nil, refusedBefore(table.Row{Item: i})
 		}
 		writes, err := s.decideAllocate(ctx, q, &want, snap)
 		if err != nil && !q.Preview {
-			err = s.unlessRecorded(ctx, AllocationKey(want.AllocationID), err)
+			err = s.unlessRecorded(ctx, items.AllocationKey(want.AllocationID), err)
 		}
 		return writes, err
 	})
@@ -99,12 +130,12 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 // decideAllocate chooses the block, want.CIDR, of a request that was not
 // carried out yet, and returns the writes that take it; none for a preview. What it
 // finds in want.CIDR is the choice of an earlier try.
-func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]Write, error) {
-	item, ok := snap.items[PoolKey(q.Pool)]
+func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]table.Write, error) {
+	item, ok := snap.items[items.PoolKey(q.Pool)]
 	if !ok {
 		return nil, ipam.NotFound(q.Pool)
 	}
-	pool, err := decodePool(item)
+	pool, err := items.DecodePool(item)
 	if err != nil {
 		return nil, err
 	}
@@ -139,20 +170,12 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	writes = append(writes, s.notRefused(q)...)
 	writes = append(writes, s.beginLease(pool, *want)...)
 	writes = append(writes, remember(&ipam.Allocation{Taken: *want, Pool: q.Pool})...)
-	return append(writes, listForeign(OpPut, pool, *want)...), nil
-}
-
-// snapshot is what was read to decide on a taking.
-type snapshot struct {
-	items   map[Key]Item // by batch-get
-	rows    []Row        // free blocks, by the query for a length, if one was made
-	next    string       // of that query
-	queried bool
+	return append(writes, listForeign(table.OpPut, pool, *want)...), nil
 }
 
 func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, id string) (snap snapshot, err error) {
 	q := a.Request
-	keys := append([]Key{PoolKey(string(space)), AllocationKey(id)}, furtherKeys(a)...)
+	keys := append([]table.Key{items.PoolKey(string(space)), items.AllocationKey(id)}, furtherKeys(a)...)
 	if q.CIDR.IsValid() {
 		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
 		return snap, err
@@ -164,233 +187,79 @@ func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Alloc
 	return s.readForLength(ctx, keys, taking{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}, alone: a.Preview})
 }
 
-// readForLength reads keys and, side by side, the free blocks for t.
-func (s *Store) readForLength(ctx context.Context, keys []Key, t taking) (snap snapshot, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		snap.items, err = s.table.BatchGet(ctx, keys)
-		return err
-	})
-	if l := t.want.Length; 0 <= l && l <= 128 {
-		g.Go(func() (err error) {
-			snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t))
-			snap.queried = true
-			return err
-		})
+// furtherKeys are those that an allocation of some kinds reads besides.
+func furtherKeys(q Allocate) []table.Key {
+	var keys []table.Key
+	if q.Event != "" {
+		keys = append(keys, items.RequestKey(q.Token.Account, q.Event))
 	}
-	err = g.Wait()
-	return snap, err
+	if k, ok := items.StableKey(q.Token.Account, q.Pool, q.Tags); ok {
+		keys = append(keys, k)
+	}
+	return keys
 }
 
-// pick returns the block to take for t and what holds it.
-func (s *Store) pick(ctx context.Context, t taking, snap snapshot) (from holding, chosen netip.Prefix, err error) {
-	if t.want.CIDR.IsValid() {
-		from, err = s.holder(ctx, t, snap.items)
-		return from, t.want.CIDR, err
-	}
-	if from.split, err = s.begun(ctx, t); from.split != nil || err != nil {
-		return from, t.before, err
-	}
-	if !snap.queried {
-		if snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t)); err != nil {
-			return holding{}, netip.Prefix{}, err
-		}
-	}
-	from.free, chosen, err = s.choose(ctx, t, snap.rows, snap.next)
-	return from, chosen, err
-}
-
-// holding is what a block is taken out of: a free block, a split that an
-// earlier try of the same request left, or a hold of just its size.
-type holding struct {
-	free  ipam.Free
-	split *ipam.Taken
-	hold  *ipam.Taken
-}
-
-// takeOut returns the writes of the transaction that takes want out of from.
-// If the block lies too deep for one transaction, it commits the earlier ones
-// itself: they only turn a free block into smaller ones and a split, which the
-// reconciler undoes if this request never gets to its last step.
-func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]Write, error) {
-	if from.hold != nil {
-		return blockWrites(space, turn(*from.hold, want)), nil
-	}
-	want.Deadline = s.deadline()
-	var writes []Write
-	var changes []ipam.Change
-	rest := from.split
-	if rest == nil {
-		changes, rest = ipam.Take(from.free, want, s.o.Room)
-		writes = blockWrites(space, changes)
-		if rest != nil {
-			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for rest != nil {
-		at := *rest
-		changes, rest = ipam.TakeFromSplit(at, want, s.o.Room)
-		writes = endSplit(space, at, blockWrites(space, changes))
-		if rest != nil {
-			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return writes, nil
-}
-
-// commitSplit applies the writes of a plan that leaves rest behind. Whether a
-// transaction whose answer was lost was applied, rest itself tells.
-func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.Taken, writes []Write) error {
-	err := s.table.Transact(ctx, s.beginSplit(space, rest, writes))
-	if err == nil {
-		return nil
-	}
-	if !refused(err) {
-		k := TakenKey(space, rest.CIDR)
-		read, unread := s.table.BatchGet(ctx, []Key{k})
-		if unread != nil {
-			return fmt.Errorf("%w: %w: %w", errUnsure, err, unread)
-		}
-		if i := read[k]; i.str(attrAllocationID) == rest.AllocationID && i.str(attrKind) == string(ipam.KindSplit) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %w", errLost, err)
-}
-
-// recordAllocation is the write of a new allocation's by-id item. Where one is
-// there already that has not expired, another request with the token was
-// quicker.
-func (s *Store) recordAllocation(space ipam.SpaceID, t ipam.Taken, digest string) Write {
-	b := byID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: allocationActive}
-	return Write{Op: OpPut, Key: AllocationKey(t.AllocationID), Item: b.encode(), If: Cond{Absent: true, ExpiredBefore: s.now()}}
-}
-
-// Release is a request to give a custom allocation back.
-type Release struct {
-	Pool       string
-	CIDR       netip.Prefix
-	Allocation string
-
-	// May says whether the caller may release the allocation, which the
-	// account owner took; its error is the answer. It is asked before it is
-	// known whether the allocation is of the pool: one of another pool that
-	// the pool's owner did not take does not exist for anybody.
-	May func(pool *ipam.Pool, owner string) error
-}
-
-// Release gives an allocation's block back to the pool. Releasing one that was
-// released already, with the same CIDR, succeeds for 24 hours, so that a lost
-// answer can be asked for again.
-func (s *Store) Release(ctx context.Context, q Release) error {
-	space := ipam.SpaceID(q.Pool)
-	var rest *ipam.Taken
-	scope := "" // of a block that became a hold
-	err := s.commit(ctx, "release "+q.Allocation, nil, func(a attempt) ([]Write, error) {
-		b := &buddies{s: s, space: space, path: ipam.MergePath(q.CIDR)}
-		poolKey, idKey, takenKey := PoolKey(q.Pool), AllocationKey(q.Allocation), TakenKey(space, q.CIDR)
-		var err error
-		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), poolKey, idKey, takenKey)); err != nil {
-			return nil, err
-		}
-		record, ok, err := decodeByID(q.Allocation, b.read[idKey], s.now())
-		if err != nil {
-			return nil, err
-		}
-		if a.unsure && ok && record.State == allocationReleased {
-			return nil, nil // the pool may be gone by now
-		}
-		item, found := b.read[poolKey]
-		if !found {
-			return nil, ipam.NotFound(q.Pool)
-		}
-		pool, err := decodePool(item)
-		if err != nil {
-			return nil, err
-		}
-		if err := q.May(pool, record.Owner); err != nil {
-			return nil, err
-		}
-		switch {
-		case !ok:
-			return nil, ipam.NotFound(q.Allocation)
-		case record.Space != space && record.Owner != pool.Owner:
-			return nil, ipam.NotFound(q.Allocation)
-		case record.Space != space:
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s is not of %s but of %s.", q.Allocation, q.Pool, record.Space)
-		case record.CIDR != q.CIDR:
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The allocation %s has the CIDR %s, not %s.", q.Allocation, record.CIDR, q.CIDR)
-		case record.Kind == ipam.KindPool:
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released. It is the CIDR %s of a pool: deprovision it there with DeprovisionIpamPoolCidr.", q.Allocation, record.Kind, record.CIDR)
-		case record.State == allocationReleased:
-			return nil, nil
-		}
-		t, err := b.taken(q.Allocation, q.CIDR)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.releasable(ctx, pool, t); err != nil {
-			return nil, err
-		}
-		writes, left, held, err := s.freed(ctx, pool, b, t)
-		if err != nil {
-			return nil, err
-		}
-		rest, scope = left, ""
-		if held {
-			scope = pool.Scope
-		}
-		writes = append(writes, s.tombstone(q.Allocation))
-		if t.Lease != 0 {
-			writes = append(writes, endLease(t)...)
-		}
-		return append(writes, listForeign(OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
-	})
+// refusedBefore returns the error that a request was refused with.
+func refusedBefore(r table.Row) error {
+	o, err := items.DecodeRefusal(r)
 	if err != nil {
 		return err
 	}
-	if scope != "" {
-		s.reconcileSoon(ctx, scope, q.CIDR)
-	}
-	if rest == nil {
+	return ipam.Errorf(ipam.Code(o.Code), "%s", o.Message)
+}
+
+// notRefused is the condition under which a request's block may be taken, for
+// one that came as an event.
+func (s *Store) notRefused(q Allocate) []table.Write {
+	if q.Event == "" {
 		return nil
 	}
-	// The allocation is released, whatever becomes of the merge: what this
-	// leaves undone, the reconciler does.
-	_ = s.mergeSplit(ctx, space, *rest)
-	return nil
+	return []table.Write{{Op: table.OpCheck, Key: items.RequestKey(q.Token.Account, q.Event), If: table.Cond{Absent: true, ExpiredBefore: s.now()}}}
 }
 
-// taken returns the allocation's block at p, as it was read.
-func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
-	t, ok, err := takenAt(TakenKey(b.space, p), b.read)
-	if err == nil && (!ok || t.AllocationID != allocation) {
-		err = errLost
+// remember is the write by which the next allocation with the stable key of a, if
+// it has one, finds its CIDR.
+func remember(a *ipam.Allocation) []table.Write {
+	k, ok := items.StableKey(a.Owner, a.Pool, a.Tags)
+	if !ok {
+		return nil
 	}
-	return t, err
+	return []table.Write{{Op: table.OpPut, Key: k, Item: table.Item{items.AttrCIDR: table.Str(a.CIDR.String())}}}
 }
 
-// giveBack returns the writes that give the allocation's block at p back, as it
-// was read, and the split that they leave behind, if any. No resource may live in
-// it that its own pools do not hold.
-func (b *buddies) giveBack(ctx context.Context, allocation string, p netip.Prefix) ([]Write, *ipam.Taken, error) {
-	t, err := b.taken(allocation, p)
-	if err != nil {
-		return nil, nil, err
+// Refuse records a refusal, for as long as answers to tokens are kept. Once more
+// is no error, and neither is one of a request that was carried out: that is
+// its answer.
+func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
+	if len(r.Detail) > maxDetail {
+		r.Detail = ""
 	}
-	return b.giving(ctx, t)
+	if len(r.Message) > maxMessage {
+		r.Message = strings.ToValidUTF8(r.Message[:maxMessage], "") + "…"
+	}
+	made := items.AllocationKey(s.allocationID(t))
+	key := items.RequestKey(t.Account, r.Request)
+	return s.commit(ctx, "refuse "+r.Request, nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{made, key})
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range []table.Key{made, key} {
+			if i, ok := read[k]; ok && !table.Expired(i, s.now()) {
+				return nil, nil
+			}
+		}
+		absent := table.Cond{Absent: true, ExpiredBefore: s.now()}
+		return []table.Write{
+			{Op: table.OpPut, Key: key, Item: table.Item{items.AttrObject: table.Str(items.Document(r)), table.AttrExpires: table.Num(s.now() + int64(tokenRetention.Seconds()))}, If: absent},
+			{Op: table.OpCheck, Key: made, If: absent},
+		}, nil
+	})
 }
 
-// tombstone is the write that turns a by-id item into the record of a release.
-func (s *Store) tombstone(allocation string) Write {
-	return Write{
-		Op:  OpUpdate,
-		Key: AllocationKey(allocation),
-		Set: Item{attrState: str(allocationReleased), AttrExpires: num(s.now() + int64(tokenRetention.Seconds()))},
-		If:  Cond{Equal: Item{attrState: str(allocationActive)}},
-	}
-}
+// What is kept of a refusal, in bytes: its event must have room on the bus,
+// whatever was asked. A message may repeat parts of that.
+const (
+	maxDetail  = 16 << 10
+	maxMessage = 1 << 10
+)

@@ -17,7 +17,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const writers = 32
@@ -25,7 +26,7 @@ const writers = 32
 // crowd is many writers that share one pool with a /16.
 type crowd struct {
 	*testing.T
-	table  store.Table
+	table  table.Table
 	stores []*store.Store // the writers' own, or one for all
 	pool   string
 	tokens atomic.Int64
@@ -36,7 +37,7 @@ type crowd struct {
 
 // newCrowd makes the pool and as many stores, in turn used by the writers.
 // pick, if not nil, chooses among positions.
-func newCrowd(t *testing.T, table store.Table, stores int, pick func(int) int) *crowd {
+func newCrowd(t *testing.T, table table.Table, stores int, pick func(int) int) *crowd {
 	c := &crowd{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}
 	for range stores {
 		c.stores = append(c.stores, store.New(table, store.Options{Region: "us-east-1", Pick: pick}))
@@ -107,7 +108,7 @@ func (c *crowd) drop(chosen func(number int) bool) {
 }
 
 // check demands that the table is in order and holds what the writers do.
-func (c *crowd) check(table *storetest.Memory) {
+func (c *crowd) check(table *tabletest.Memory) {
 	c.Helper()
 	fscktest.Clean(c.T, table, time.Now())
 	listed, next, err := store.New(table, store.Options{Region: "us-east-1"}).Allocations(c.Context(), c.pool, "", 0)
@@ -124,7 +125,7 @@ func (c *crowd) check(table *storetest.Memory) {
 // 32 writers fill a /16 with /24s, give everything back, then one half and the
 // other, and fill it again each time.
 func TestWritersFillAPool(t *testing.T) {
-	service := storetest.NewService(t, storetest.DynamoDBLocal)
+	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
 	c := newCrowd(t, service.Table(), writers, nil)
 	for _, round := range []struct {
 		name string
@@ -203,13 +204,13 @@ func (c *crowd) halve() {
 func TestWritersLeaveSpaceInOnePiece(t *testing.T) {
 	for _, stores := range []int{1, writers} {
 		for seed := range uint64(20) {
-			table := &storetest.Memory{OnRead: func(context.Context, store.Key) { runtime.Gosched() }}
+			table := &tabletest.Memory{OnRead: func(context.Context, table.Key) { runtime.Gosched() }}
 			c := newCrowd(t, table, stores, dice(seed))
 			c.halve()
 			c.check(table)
 		}
 		t.Run(fmt.Sprintf("on DynamoDB Local with %d stores", stores), func(t *testing.T) {
-			service := storetest.NewService(t, storetest.DynamoDBLocal)
+			service := tabletest.NewService(t, tabletest.DynamoDBLocal)
 			c := newCrowd(t, service.Table(), stores, nil)
 			c.halve()
 			c.check(service.Copy(t))
@@ -230,14 +231,14 @@ func dice(seed uint64) func(int) int {
 
 // contended is a table on which the next transactions meet another.
 type contended struct {
-	store.Table
+	table.Table
 	conflicts int
 }
 
-func (c *contended) Transact(ctx context.Context, writes []store.Write) error {
+func (c *contended) Transact(ctx context.Context, writes []table.Write) error {
 	if c.conflicts > 0 {
 		c.conflicts--
-		return store.ErrConflict
+		return table.ErrConflict
 	}
 	return c.Table.Transact(ctx, writes)
 }
@@ -246,7 +247,7 @@ func (c *contended) Transact(ctx context.Context, writes []store.Write) error {
 // window that there is.
 func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 	for seed := range uint64(10) {
-		table := &contended{Table: &storetest.Memory{}}
+		table := &contended{Table: &tabletest.Memory{}}
 		c := newCrowd(t, table, 1, nil)
 		s := store.New(table, store.Options{
 			Region: "us-east-1",
@@ -266,7 +267,7 @@ func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 // The widest window is a quarter of the pool's CIDR, within bounds.
 func TestWindowIsAQuarter(t *testing.T) {
 	for _, c := range []struct{ length, want int }{{20, 16}, {22, 64}, {24, 64}, {25, 128}, {26, 256}, {27, 512}, {28, 512}, {32, 512}} {
-		table := &contended{Table: &storetest.Memory{}}
+		table := &contended{Table: &tabletest.Memory{}}
 		crowd := newCrowd(t, table, 1, nil)
 		widest := 0
 		s := store.New(table, store.Options{

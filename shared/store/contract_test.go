@@ -3,18 +3,18 @@ package store_test
 import (
 	"testing"
 
-	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func TestContractInMemory(t *testing.T) {
-	storetest.Contract(t, func(*testing.T) store.Table { return &storetest.Memory{} })
+	tabletest.Contract(t, func(*testing.T) table.Table { return &tabletest.Memory{} })
 }
 
 func TestContractOnDynamoDBLocal(t *testing.T) {
-	storetest.Contract(t, func(t *testing.T) store.Table { return storetest.NewService(t, storetest.DynamoDBLocal).Table() })
+	tabletest.Contract(t, func(t *testing.T) table.Table { return tabletest.NewService(t, tabletest.DynamoDBLocal).Table() })
 }
 
 func TestContractOnMiniStack(t *testing.T) {
-	storetest.Contract(t, func(t *testing.T) store.Table { return storetest.NewService(t, storetest.MiniStack).Table() })
+	tabletest.Contract(t, func(t *testing.T) table.Table { return tabletest.NewService(t, tabletest.MiniStack).Table() })
 }

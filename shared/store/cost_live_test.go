@@ -8,8 +8,9 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // What a provision over live resources costs is so much for each of them, however
@@ -29,12 +30,12 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 					Resource: vpc(fmt.Sprintf("vpc-%05d", i), netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8)}), 24).String()),
 					Scope:    l.ipam.PrivateScope, Discovery: l.disco.ID, Rev: 1,
 				}
-				row := store.EncodeResource(&r)
-				found := store.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: l.disco.ID, Targets: []ipam.Target{{IPAM: l.ipam.ID, Scope: r.Scope}}, Rev: 1})
-				l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}, {Op: store.OpPut, Key: found.Key, Item: found.Item}}))
+				row := items.EncodeResource(&r)
+				found := items.EncodeFound(&ipam.Found{Resource: r.Resource, Discovery: l.disco.ID, Targets: []ipam.Target{{IPAM: l.ipam.ID, Scope: r.Scope}}, Rev: 1})
+				l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}, {Op: table.OpPut, Key: found.Key, Item: found.Item}}))
 			}
 			pool := l.pool("", importing)
-			calls := &storetest.Counter{Table: l.memory}
+			calls := &tabletest.Counter{Table: l.memory}
 			l.store = l.on(calls)
 			l.provision(pool, "10.0.0.0/8")
 			for left := true; left; { // a crowd is left to notes of its halves, and these perhaps to theirs
@@ -65,7 +66,7 @@ func TestCostOfObserving(t *testing.T) {
 	for i, importing := range []bool{false, true} {
 		l.provision(l.pool(top.ID, importing), fmt.Sprintf("10.%d.0.0/12", 16*i))
 	}
-	calls := &storetest.Counter{Table: l.memory}
+	calls := &tabletest.Counter{Table: l.memory}
 	l.store = l.on(calls)
 	address := subnet("eni-1", "vpc-3", "10.16.0.5/32")
 	address.Type = ipam.ResourceInterface

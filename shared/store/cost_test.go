@@ -12,21 +12,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // costLab is a store that counts, with one pool.
 type costLab struct {
 	*testing.T
 	store *store.Store
-	calls *storetest.Counter
+	calls *tabletest.Counter
 	pool  string
 	n     int
 }
 
 func newCostLab(t *testing.T, cidrs ...string) *costLab {
-	l := &costLab{T: t, calls: &storetest.Counter{Table: &storetest.Memory{}}}
+	l := &costLab{T: t, calls: &tabletest.Counter{Table: &tabletest.Memory{}}}
 	l.store = store.New(l.calls, store.Options{Region: "us-east-1"})
 	ctx := t.Context()
 	above := must(l.store.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
@@ -40,7 +42,7 @@ func newCostLab(t *testing.T, cidrs ...string) *costLab {
 
 // allocate takes blocks of the given lengths, each with the token, description
 // and tags of a usual request, and returns what the last one cost.
-func (l *costLab) allocate(lengths ...int) (last storetest.Cost, taken []*ipam.Allocation) {
+func (l *costLab) allocate(lengths ...int) (last tabletest.Cost, taken []*ipam.Allocation) {
 	l.Helper()
 	for _, length := range lengths {
 		l.n++
@@ -54,10 +56,10 @@ func (l *costLab) allocate(lengths ...int) (last storetest.Cost, taken []*ipam.A
 	return last, taken
 }
 
-var oneAllocation = storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1}
+var oneAllocation = tabletest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1}
 
 // calls is a cost without what depends on the block that was split.
-func calls(c storetest.Cost) storetest.Cost {
+func calls(c tabletest.Cost) tabletest.Cost {
 	c.Writes, c.WriteUnits = 0, 0
 	return c
 }
@@ -106,7 +108,7 @@ func TestCostOfAllocatingByLength(t *testing.T) {
 					writes += cost.Writes
 					units += cost.WriteUnits
 				}
-				free, _, err := l.calls.Query(t.Context(), store.Query{PK: store.FreeKey(ipam.SpaceID(l.pool), netip.Prefix{}).PK})
+				free, _, err := l.calls.Query(t.Context(), table.Query{PK: items.FreeKey(ipam.SpaceID(l.pool), netip.Prefix{}).PK})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,7 +140,7 @@ func cover(n int) (cidrs []string) {
 // The calls of a request are as many however much the pool holds.
 func TestCostIsTheSameAtAnySize(t *testing.T) {
 	l := newCostLab(t, "10.0.0.0/8")
-	type costs struct{ byLength, byCIDR, release, page storetest.Cost }
+	type costs struct{ byLength, byCIDR, release, page tabletest.Cost }
 	var first costs
 	held := 0
 	for _, want := range []int{10, 1_000, 100_000} {
@@ -162,7 +164,7 @@ func TestCostIsTheSameAtAnySize(t *testing.T) {
 		t.Logf("%7d held: by length %+v", held, have.byLength)
 		t.Logf("%7d held: by CIDR   %+v", held, have.byCIDR)
 		t.Logf("%7d held: release   %+v", held, have.release)
-		for name, cost := range map[string][2]storetest.Cost{
+		for name, cost := range map[string][2]tabletest.Cost{
 			"by length": {have.byLength, first.byLength}, "by CIDR": {have.byCIDR, first.byCIDR},
 			"release": {have.release, first.release}, "a page": {have.page, first.page},
 		} {
@@ -174,11 +176,11 @@ func TestCostIsTheSameAtAnySize(t *testing.T) {
 			first = have
 		}
 	}
-	for name, cost := range map[string]struct{ have, want storetest.Cost }{
+	for name, cost := range map[string]struct{ have, want tabletest.Cost }{
 		"by length": {first.byLength, oneAllocation},
-		"by CIDR":   {first.byCIDR, storetest.Cost{BatchGets: 1, Keys: 2 + 29, Transactions: 1}},
-		"release":   {first.release, storetest.Cost{BatchGets: 1, Keys: 3 + 8, Queries: 2, Transactions: 1}}, // the queries look for what lives there
-		"a page":    {first.page, storetest.Cost{Queries: 1, Rows: 10}},
+		"by CIDR":   {first.byCIDR, tabletest.Cost{BatchGets: 1, Keys: 2 + 29, Transactions: 1}},
+		"release":   {first.release, tabletest.Cost{BatchGets: 1, Keys: 3 + 8, Queries: 2, Transactions: 1}}, // the queries look for what lives there
+		"a page":    {first.page, tabletest.Cost{Queries: 1, Rows: 10}},
 	} {
 		if calls(cost.have) != cost.want {
 			t.Errorf("%s costs %+v, want the calls %+v", name, cost.have, cost.want)
@@ -200,7 +202,7 @@ func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
 		t.Errorf("the owner's /26 costs %+v, another's /27 %+v, want the calls %+v, 4 and 5 items", own, others, oneAllocation)
 	}
 	found, _, err := l.store.ForeignAllocations(l.Context(), guestAccount, l.pool, "", 10)
-	if want := (storetest.Cost{Queries: 1, Rows: 1, BatchGets: 1, Keys: 1}); err != nil || len(found) != 1 || l.calls.Take() != want {
+	if want := (tabletest.Cost{Queries: 1, Rows: 1, BatchGets: 1, Keys: 1}); err != nil || len(found) != 1 || l.calls.Take() != want {
 		t.Errorf("listing it: %v, %v, want the cost %+v", found, err, want)
 	}
 	must(0, l.store.Release(l.Context(), release(a)))(t)
@@ -214,11 +216,11 @@ func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
 func TestCostOfTheFirstSplit(t *testing.T) {
 	l := newCostLab(t, "10.0.0.0/8")
 	cost, _ := l.allocate(28)
-	if want := (storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 1 + 20 + 2, WriteUnits: 2 * (1 + 20 + 2)}); cost != want {
+	if want := (tabletest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 1 + 20 + 2, WriteUnits: 2 * (1 + 20 + 2)}); cost != want {
 		t.Errorf("the first /28 of a /8 cost %+v, want %+v", cost, want)
 	}
 	cost, _ = l.allocate(28) // its buddy: nothing to split
-	if want := (storetest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 3, WriteUnits: 6}); cost != want {
+	if want := (tabletest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 3, WriteUnits: 6}); cost != want {
 		t.Errorf("the second cost %+v, want %+v", cost, want)
 	}
 }
@@ -227,18 +229,18 @@ func TestCostOfTheFirstSplit(t *testing.T) {
 // queries wait until a batch-get has: a store that reads one after the other
 // never gets an answer.
 type meeting struct {
-	store.Table
+	table.Table
 	batchGet, query chan struct{}
 }
 
-func (m *meeting) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+func (m *meeting) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	if err := meet(ctx, m.batchGet, m.query); err != nil {
 		return nil, fmt.Errorf("no query beside the batch-get: %w", err)
 	}
 	return m.Table.BatchGet(ctx, keys)
 }
 
-func (m *meeting) Query(ctx context.Context, q store.Query) ([]store.Row, string, error) {
+func (m *meeting) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	if err := meet(ctx, m.query, m.batchGet); err != nil {
 		return nil, "", fmt.Errorf("no batch-get beside the query: %w", err)
 	}
@@ -269,7 +271,7 @@ func TestReadsOfAnAllocationRunSideBySide(t *testing.T) {
 
 // metered asks DynamoDB what its transactions consume.
 type metered struct {
-	store.DynamoAPI
+	table.DynamoAPI
 	units float64
 }
 
@@ -287,35 +289,35 @@ func (m *metered) TransactWriteItems(ctx context.Context, in *dynamodb.TransactW
 // DynamoDB Local bills what Counter counts, of a transaction of one write: of
 // several it reports one write's units.
 func TestCostAgreesWithDynamoDBLocal(t *testing.T) {
-	service := storetest.NewService(t, storetest.DynamoDBLocal)
+	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
 	meter := &metered{DynamoAPI: service.Client}
-	table := &storetest.Counter{Table: store.NewDynamo(meter, service.Name)}
-	key := func(sk string) store.Key { return store.Key{PK: "p", SK: sk} }
-	text := func(n int) store.Item {
-		return store.Item{"Text": &types.AttributeValueMemberS{Value: strings.Repeat("x", n)}}
+	db := &tabletest.Counter{Table: table.NewDynamo(meter, service.Name)}
+	key := func(sk string) table.Key { return table.Key{PK: "p", SK: sk} }
+	text := func(n int) table.Item {
+		return table.Item{"Text": &types.AttributeValueMemberS{Value: strings.Repeat("x", n)}}
 	}
 	for _, c := range []struct {
 		name  string
-		write store.Write
+		write table.Write
 		want  int
 	}{
-		{"small put", store.Write{Op: store.OpPut, Key: key("a"), Item: text(10)}, 2},
-		{"put of 3 KB", store.Write{Op: store.OpPut, Key: key("b"), Item: text(2500)}, 6},
-		{"put over 3 KB", store.Write{Op: store.OpPut, Key: key("b"), Item: text(10)}, 6},
-		{"put of exactly 1 KB", store.Write{Op: store.OpPut, Key: key("c"), Item: text(1024 - len("PKpSKcText"))}, 2},
-		{"put of a byte more", store.Write{Op: store.OpPut, Key: key("c"), Item: text(1025 - len("PKpSKcText"))}, 4},
-		{"delete of 2 KB", store.Write{Op: store.OpDelete, Key: key("c")}, 4},
-		{"update that grows to 2 KB", store.Write{Op: store.OpUpdate, Key: key("a"), Set: text(1500)}, 4},
-		{"update that shrinks from 2 KB", store.Write{Op: store.OpUpdate, Key: key("a"), Remove: []string{"Text"}}, 4},
-		{"update that counts", store.Write{Op: store.OpUpdate, Key: key("n"), Add: map[string]int64{"Count": 1}}, 2},
-		{"check", store.Write{Op: store.OpCheck, Key: key("n"), If: store.Cond{Present: true}}, 2},
+		{"small put", table.Write{Op: table.OpPut, Key: key("a"), Item: text(10)}, 2},
+		{"put of 3 KB", table.Write{Op: table.OpPut, Key: key("b"), Item: text(2500)}, 6},
+		{"put over 3 KB", table.Write{Op: table.OpPut, Key: key("b"), Item: text(10)}, 6},
+		{"put of exactly 1 KB", table.Write{Op: table.OpPut, Key: key("c"), Item: text(1024 - len("PKpSKcText"))}, 2},
+		{"put of a byte more", table.Write{Op: table.OpPut, Key: key("c"), Item: text(1025 - len("PKpSKcText"))}, 4},
+		{"delete of 2 KB", table.Write{Op: table.OpDelete, Key: key("c")}, 4},
+		{"update that grows to 2 KB", table.Write{Op: table.OpUpdate, Key: key("a"), Set: text(1500)}, 4},
+		{"update that shrinks from 2 KB", table.Write{Op: table.OpUpdate, Key: key("a"), Remove: []string{"Text"}}, 4},
+		{"update that counts", table.Write{Op: table.OpUpdate, Key: key("n"), Add: map[string]int64{"Count": 1}}, 2},
+		{"check", table.Write{Op: table.OpCheck, Key: key("n"), If: table.Cond{Present: true}}, 2},
 	} {
 		meter.units = 0
-		table.Take()
-		if err := table.Transact(t.Context(), []store.Write{c.write}); err != nil {
+		db.Take()
+		if err := db.Transact(t.Context(), []table.Write{c.write}); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if have := table.Take().WriteUnits; have != c.want || meter.units != float64(c.want) {
+		if have := db.Take().WriteUnits; have != c.want || meter.units != float64(c.want) {
 			t.Errorf("%s: %d write units are counted and %g billed, want %d", c.name, have, meter.units, c.want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // brief does work as a function does whose invocations end after so many calls of
@@ -24,13 +24,13 @@ func (l *landscape) brief(calls int) (invocations int) {
 		}
 		for _, sk := range work {
 			n := 0
-			table := &storetest.Faulty{Table: l.memory, Inject: func(storetest.Call) *storetest.Fault {
+			table := &tabletest.Faulty{Table: l.memory, Inject: func(tabletest.Call) *tabletest.Fault {
 				if n++; n > calls {
-					return &storetest.Fault{Err: storetest.ErrInjected}
+					return &tabletest.Fault{Err: tabletest.ErrInjected}
 				}
 				return nil
 			}}
-			if err := l.on(table).RunWork(l.Context(), sk); !errors.Is(err, storetest.ErrInjected) {
+			if err := l.on(table).RunWork(l.Context(), sk); !errors.Is(err, tabletest.ErrInjected) {
 				l.must(err)
 			}
 			invocations++

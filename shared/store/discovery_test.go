@@ -12,8 +12,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func discoveryOf(account string) ipam.Discovery {
@@ -251,7 +253,7 @@ func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, a := range found {
-			places = append(places, store.DiscoveredAccountAfter(a))
+			places = append(places, items.DiscoveredAccountAfter(a))
 		}
 		if after = next; after == "" {
 			break
@@ -298,13 +300,13 @@ func TestPurgeOvertaken(t *testing.T) {
 
 // refusals is a table that counts the transactions whose conditions do not hold.
 type refusals struct {
-	store.Table
+	table.Table
 	n int
 }
 
-func (r *refusals) Transact(ctx context.Context, writes []store.Write) error {
+func (r *refusals) Transact(ctx context.Context, writes []table.Write) error {
 	err := r.Table.Transact(ctx, writes)
-	if _, lost := errors.AsType[*store.ConditionError](err); lost {
+	if _, lost := errors.AsType[*table.ConditionError](err); lost {
 		r.n++
 	}
 	return err
@@ -376,7 +378,7 @@ func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 	// space free.
 	_, err := l.store.Disassociate(t.Context(), association.ID, func(*ipam.DiscoveryAssociation) error { return nil })
 	l.must(err)
-	l.faulty.Inject = func(storetest.Call) *storetest.Fault { next("10.0.1.0/24"); return nil }
+	l.faulty.Inject = func(tabletest.Call) *tabletest.Fault { next("10.0.1.0/24"); return nil }
 	l.work()
 	l.faulty.Inject = nil
 	by(b.ID)

@@ -17,13 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/google/go-cmp/cmp"
 )
 
 // fakeAPI answers as it is told.
 type fakeAPI struct {
-	store.DynamoAPI
+	table.DynamoAPI
 	batchGet func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)
 	query    func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error)
 	transact func(*dynamodb.TransactWriteItemsInput) error
@@ -85,10 +85,10 @@ func TestTransactionErrors(t *testing.T) {
 		"context deadline": {context.DeadlineExceeded, unknown, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table := store.NewDynamo(&fakeAPI{transact: func(*dynamodb.TransactWriteItemsInput) error { return c.err }}, "t")
-			err := table.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: store.Key{PK: "p", SK: "s"}}})
+			db := table.NewDynamo(&fakeAPI{transact: func(*dynamodb.TransactWriteItemsInput) error { return c.err }}, "t")
+			err := db.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: table.Key{PK: "p", SK: "s"}}})
 			kind := unknown
-			failed, condition := errors.AsType[*store.ConditionError](err)
+			failed, condition := errors.AsType[*table.ConditionError](err)
 			switch {
 			case err == nil:
 				kind = ""
@@ -97,9 +97,9 @@ func TestTransactionErrors(t *testing.T) {
 				if !slices.Equal(failed.Failed, c.failed) {
 					t.Errorf("failed writes are %v, want %v", failed.Failed, c.failed)
 				}
-			case errors.Is(err, store.ErrConflict):
+			case errors.Is(err, table.ErrConflict):
 				kind = "conflict"
-			case errors.Is(err, store.ErrThrottled):
+			case errors.Is(err, table.ErrThrottled):
 				kind = "throttled"
 			}
 			if kind != c.want {
@@ -124,15 +124,15 @@ func TestReadErrors(t *testing.T) {
 		"connection":    {errors.New("connection refused"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table := store.NewDynamo(&fakeAPI{
+			db := table.NewDynamo(&fakeAPI{
 				batchGet: func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) { return nil, c.err },
 				query:    func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error) { return nil, c.err },
 			}, "t")
-			_, get := table.BatchGet(t.Context(), []store.Key{{PK: "p", SK: "s"}})
-			_, _, query := table.Query(t.Context(), store.Query{PK: "p"})
+			_, get := db.BatchGet(t.Context(), []table.Key{{PK: "p", SK: "s"}})
+			_, _, query := db.Query(t.Context(), table.Query{PK: "p"})
 			for _, err := range []error{get, query} {
-				if !errors.Is(err, c.err) || errors.Is(err, store.ErrThrottled) != c.throttled {
-					t.Errorf("%v: wraps the cause %t, throttled %t; want true, %t", err, errors.Is(err, c.err), errors.Is(err, store.ErrThrottled), c.throttled)
+				if !errors.Is(err, c.err) || errors.Is(err, table.ErrThrottled) != c.throttled {
+					t.Errorf("%v: wraps the cause %t, throttled %t; want true, %t", err, errors.Is(err, c.err), errors.Is(err, table.ErrThrottled), c.throttled)
 				}
 			}
 		})
@@ -166,13 +166,13 @@ func TestBatchGetAsksAgainForUnprocessedKeys(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d keys, %d at once", c.keys, c.most), func(t *testing.T) {
 			fake, calls := partial(c.most)
-			keys := make([]store.Key, c.keys)
-			want := map[store.Key]store.Item{}
+			keys := make([]table.Key, c.keys)
+			want := map[table.Key]table.Item{}
 			for i := range keys {
-				keys[i] = store.Key{PK: "p", SK: fmt.Sprint(i)}
-				want[keys[i]] = store.Item{}
+				keys[i] = table.Key{PK: "p", SK: fmt.Sprint(i)}
+				want[keys[i]] = table.Item{}
 			}
-			have, err := store.NewDynamo(fake, "t").BatchGet(t.Context(), slices.Concat(keys, keys[:1]))
+			have, err := table.NewDynamo(fake, "t").BatchGet(t.Context(), slices.Concat(keys, keys[:1]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,8 +190,8 @@ func TestBatchGetAsksAgainForUnprocessedKeys(t *testing.T) {
 // them: an absent item would be a decision.
 func TestBatchGetNeverLeavesKeysOut(t *testing.T) {
 	fake, calls := partial(0)
-	items, err := store.NewDynamo(fake, "t").BatchGet(t.Context(), []store.Key{{PK: "p", SK: "s"}})
-	if !errors.Is(err, store.ErrThrottled) || items != nil {
+	items, err := table.NewDynamo(fake, "t").BatchGet(t.Context(), []table.Key{{PK: "p", SK: "s"}})
+	if !errors.Is(err, table.ErrThrottled) || items != nil {
 		t.Errorf("items %v, error %v; want no items and ErrThrottled", items, err)
 	}
 	if n := calls.Load(); n < 5 || n > 20 {
@@ -202,7 +202,7 @@ func TestBatchGetNeverLeavesKeysOut(t *testing.T) {
 		cancel()
 		return &dynamodb.BatchGetItemOutput{UnprocessedKeys: in.RequestItems}, nil
 	}
-	if _, err := store.NewDynamo(fake, "t").BatchGet(ctx, []store.Key{{PK: "p", SK: "s"}}); !errors.Is(err, context.Canceled) {
+	if _, err := table.NewDynamo(fake, "t").BatchGet(ctx, []table.Key{{PK: "p", SK: "s"}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
@@ -215,17 +215,17 @@ func TestBatchGetOfChunksReportsTheCause(t *testing.T) {
 	cause := errors.New("cause")
 	fake.batchGet = func(in *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
 		for _, k := range in.RequestItems["t"].Keys {
-			if k[store.AttrSK].(*types.AttributeValueMemberS).Value == "150" {
+			if k[table.AttrSK].(*types.AttributeValueMemberS).Value == "150" {
 				return nil, cause
 			}
 		}
 		return good(in)
 	}
-	keys := make([]store.Key, 300)
+	keys := make([]table.Key, 300)
 	for i := range keys {
-		keys[i] = store.Key{PK: "p", SK: fmt.Sprint(i)}
+		keys[i] = table.Key{PK: "p", SK: fmt.Sprint(i)}
 	}
-	if items, err := store.NewDynamo(fake, "t").BatchGet(t.Context(), keys); !errors.Is(err, cause) || items != nil {
+	if items, err := table.NewDynamo(fake, "t").BatchGet(t.Context(), keys); !errors.Is(err, cause) || items != nil {
 		t.Errorf("%d items, error %v; want none and the cause", len(items), err)
 	}
 }
@@ -251,7 +251,7 @@ func server(t *testing.T, status int) (url string, count func(action string) int
 }
 
 func client(url string, optFns ...func(*dynamodb.Options)) *dynamodb.Client {
-	return store.NewClient(aws.Config{
+	return table.NewClient(aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: &url,
 		Credentials:  credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
@@ -262,14 +262,14 @@ func client(url string, optFns ...func(*dynamodb.Options)) *dynamodb.Client {
 // instead. Reads are repeated.
 func TestWritesAreSentOnce(t *testing.T) {
 	url, count := server(t, http.StatusInternalServerError)
-	table := store.NewDynamo(client(url), "t")
-	if err := table.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: store.Key{PK: "p", SK: "s"}}}); err == nil {
+	db := table.NewDynamo(client(url), "t")
+	if err := db.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: table.Key{PK: "p", SK: "s"}}}); err == nil {
 		t.Error("a transaction that the server failed succeeded")
 	}
 	if n := count("TransactWriteItems"); n != 1 {
 		t.Errorf("the transaction was sent %d times, want once", n)
 	}
-	if _, err := table.BatchGet(t.Context(), []store.Key{{PK: "p", SK: "s"}}); err == nil {
+	if _, err := db.BatchGet(t.Context(), []table.Key{{PK: "p", SK: "s"}}); err == nil {
 		t.Error("a batch-get that the server failed succeeded")
 	}
 	if n := count("BatchGetItem"); n != 3 {
@@ -279,12 +279,12 @@ func TestWritesAreSentOnce(t *testing.T) {
 
 func TestEveryTransactionHasATokenOfItsOwn(t *testing.T) {
 	seen := map[string]bool{}
-	table := store.NewDynamo(&fakeAPI{transact: func(in *dynamodb.TransactWriteItemsInput) error {
+	db := table.NewDynamo(&fakeAPI{transact: func(in *dynamodb.TransactWriteItemsInput) error {
 		seen[aws.ToString(in.ClientRequestToken)] = true
 		return nil
 	}}, "t")
 	for range 3 {
-		if err := table.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: store.Key{PK: "p", SK: "s"}}}); err != nil {
+		if err := db.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: table.Key{PK: "p", SK: "s"}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -299,7 +299,7 @@ func TestChecksumsAreVerifiedOnAWS(t *testing.T) {
 	url := "http://127.0.0.1:8000"
 	for _, cfg := range []aws.Config{{Region: "us-east-1"}, {Region: "us-east-1", BaseEndpoint: &url}} {
 		var o dynamodb.Options
-		store.NewClient(cfg, func(have *dynamodb.Options) { o = *have })
+		table.NewClient(cfg, func(have *dynamodb.Options) { o = *have })
 		if local := cfg.BaseEndpoint != nil; o.DisableValidateResponseChecksum != local {
 			t.Errorf("with an endpoint of one's own %t: checksums are left unverified: %t", local, o.DisableValidateResponseChecksum)
 		}

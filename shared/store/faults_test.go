@@ -15,7 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -23,7 +24,7 @@ import (
 // deterministic: equal acts on equal tables write equal items.
 type lab struct {
 	*testing.T
-	table *storetest.Memory
+	table *tabletest.Memory
 	now   time.Time
 	room  int
 	ipams int64 // quota
@@ -44,7 +45,7 @@ type lab struct {
 
 const labAccount, guestAccount = "111122223333", "444455556666"
 
-func (l *lab) store(table store.Table) *store.Store {
+func (l *lab) store(table table.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = l.ipams
 	quotas.Discoveries = max(quotas.Discoveries, l.discoveries)
@@ -63,7 +64,7 @@ func (l *lab) store(table store.Table) *store.Store {
 }
 
 // with returns the lab with another table.
-func (l *lab) with(table *storetest.Memory) *lab {
+func (l *lab) with(table *tabletest.Memory) *lab {
 	c := *l
 	c.table = table
 	return &c
@@ -112,7 +113,7 @@ func must[T any](out T, err error) func(*testing.T) T {
 }
 
 func newLab(t *testing.T) *lab {
-	l := &lab{T: t, table: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), ipams: 3}
+	l := &lab{T: t, table: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), ipams: 3}
 	ctx := t.Context()
 	s := l.store(l.table)
 	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
@@ -472,7 +473,7 @@ type outcome struct {
 	err    error
 }
 
-func (op operation) run(ctx context.Context, l *lab, table store.Table) outcome {
+func (op operation) run(ctx context.Context, l *lab, table table.Table) outcome {
 	v, err := op.do(ctx, l, l.store(table))
 	if err != nil {
 		o := outcome{err: err}
@@ -487,14 +488,14 @@ func (op operation) run(ctx context.Context, l *lab, table store.Table) outcome 
 // good is an operation's run without faults.
 type good struct {
 	first, second outcome
-	trace         []storetest.Call
+	trace         []tabletest.Call
 	table         string // after both runs and the work that they left
 }
 
 func (op operation) good(l *lab) good {
 	l.Helper()
 	l = l.with(l.table.Clone())
-	calls := &storetest.Faulty{Table: l.table}
+	calls := &tabletest.Faulty{Table: l.table}
 	g := good{first: op.run(l.Context(), l, calls), trace: calls.Trace()}
 	if g.first.err != nil {
 		l.Fatalf("without a fault: %v", g.first.err)
@@ -512,16 +513,16 @@ func (op operation) good(l *lab) good {
 // scheme is one way in which calls go wrong.
 type scheme struct {
 	name   string
-	inject func(storetest.Call) *storetest.Fault
+	inject func(tabletest.Call) *tabletest.Fault
 	// heals says that the operation itself must get over it.
 	heals bool
 }
 
 // schemes are the faults at one call of a good run. cancel ends the context of
 // the operation.
-func schemes(at storetest.Call, cancel func()) []scheme {
-	once := func(f *storetest.Fault) func(storetest.Call) *storetest.Fault {
-		return func(c storetest.Call) *storetest.Fault {
+func schemes(at tabletest.Call, cancel func()) []scheme {
+	once := func(f *tabletest.Fault) func(tabletest.Call) *tabletest.Fault {
+		return func(c tabletest.Call) *tabletest.Fault {
 			if c.Kind == at.Kind && c.N == at.N {
 				return f
 			}
@@ -529,35 +530,35 @@ func schemes(at storetest.Call, cancel func()) []scheme {
 		}
 	}
 	all := []scheme{
-		{"fails", once(&storetest.Fault{Err: storetest.ErrInjected}), at.Kind == storetest.Transact},
-		{"is throttled", once(&storetest.Fault{Err: store.ErrThrottled}), at.Kind == storetest.Transact},
-		{"the context ends before it", once(&storetest.Fault{Err: context.Canceled, Then: cancel}), false},
+		{"fails", once(&tabletest.Fault{Err: tabletest.ErrInjected}), at.Kind == tabletest.Transact},
+		{"is throttled", once(&tabletest.Fault{Err: table.ErrThrottled}), at.Kind == tabletest.Transact},
+		{"the context ends before it", once(&tabletest.Fault{Err: context.Canceled, Then: cancel}), false},
 	}
-	if at.Kind != storetest.Transact {
+	if at.Kind != tabletest.Transact {
 		return all
 	}
 	var mu sync.Mutex // reads are made side by side
 	hit, reads := false, 0
 	return append(all,
-		scheme{"conflicts", once(&storetest.Fault{Err: store.ErrConflict}), true},
-		scheme{"its answer is lost", once(&storetest.Fault{Err: storetest.ErrInjected, Applied: true}), true},
-		scheme{"the context ends after it", once(&storetest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), false},
-		scheme{"its answer is lost and the next reads fail", func(c storetest.Call) *storetest.Fault {
+		scheme{"conflicts", once(&tabletest.Fault{Err: table.ErrConflict}), true},
+		scheme{"its answer is lost", once(&tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}), true},
+		scheme{"the context ends after it", once(&tabletest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), false},
+		scheme{"its answer is lost and the next reads fail", func(c tabletest.Call) *tabletest.Fault {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case c.Kind == at.Kind && c.N == at.N:
 				hit = true
-				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true}
-			case hit && c.Kind != storetest.Transact && reads < 2:
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}
+			case hit && c.Kind != tabletest.Transact && reads < 2:
 				reads++
-				return &storetest.Fault{Err: storetest.ErrInjected}
+				return &tabletest.Fault{Err: tabletest.ErrInjected}
 			}
 			return nil
 		}, true},
-		scheme{"it and all after it lose their answers", func(c storetest.Call) *storetest.Fault {
-			if c.Kind == storetest.Transact && c.N >= at.N {
-				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true}
+		scheme{"it and all after it lose their answers", func(c tabletest.Call) *tabletest.Fault {
+			if c.Kind == tabletest.Transact && c.N >= at.N {
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}
 			}
 			return nil
 		}, true},
@@ -601,7 +602,7 @@ func TestFaultsAtEveryCall(t *testing.T) {
 
 func (op operation) suffer(ctx context.Context, l *lab, s scheme, want good) {
 	l.Helper()
-	first := op.run(ctx, l, &storetest.Faulty{Table: l.table, Inject: s.inject})
+	first := op.run(ctx, l, &tabletest.Faulty{Table: l.table, Inject: s.inject})
 	// What lives in a CIDR may be looked for after the answer; the table tells in the end.
 	first.answer = strings.ReplaceAll(first.answer, string(ipam.CIDRPendingProvision), string(ipam.CIDRProvisioned))
 	switch {
@@ -609,7 +610,7 @@ func (op operation) suffer(ctx context.Context, l *lab, s scheme, want good) {
 		l.Errorf("the answer is %q, want %q", first.answer, want.first.answer)
 	case first.err != nil && s.heals:
 		l.Errorf("the operation did not get over it: %v", first.err)
-	case first.err != nil && !errors.Is(first.err, storetest.ErrInjected) && !errors.Is(first.err, context.Canceled) && !errors.Is(first.err, store.ErrThrottled) && first.code != ipam.CodeRequestLimitExceeded:
+	case first.err != nil && !errors.Is(first.err, tabletest.ErrInjected) && !errors.Is(first.err, context.Canceled) && !errors.Is(first.err, table.ErrThrottled) && first.code != ipam.CodeRequestLimitExceeded:
 		l.Errorf("the error hides what failed: %v", first.err)
 	}
 	second := op.run(l.Context(), l, l.table)

@@ -2,56 +2,30 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
-
-// historyRetention is how long a record of history is kept after its end: three
-// years (VPC IPAM User Guide, "View IP address history"). One that has not ended
-// stays.
-const historyRetention = 3 * 365 * 24 * time.Hour
-
-func encodeHistory(r ipam.HistoryRecord) Item {
-	end := r.End
-	r.End = 0 // an attribute tells it
-	i := Item{attrObject: str(document(r))}
-	if end != 0 {
-		i[attrEnd] = num(end)
-		i[AttrExpires] = num(end/1000 + int64(historyRetention/time.Second))
-	}
-	return i
-}
-
-func decodeHistory(r Row) (*ipam.HistoryRecord, error) {
-	h := new(ipam.HistoryRecord)
-	if err := json.Unmarshal([]byte(r.Item.str(attrObject)), h); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Key, err)
-	}
-	h.End = r.Item.num(attrEnd)
-	return h, nil
-}
 
 // PutHistory writes records of history of a scope. The same record has the same
 // key whenever it is written, and one that has ended stays ended. So records may
 // be written again, and in any order.
 func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error {
 	for _, r := range records { // each on its own: one that is there already must not hold up the others
-		w := Write{Op: OpPut, Key: Key{historyPK(scope, r.CIDR), historySK(&r)}, Item: encodeHistory(r)}
+		w := table.Write{Op: table.OpPut, Key: table.Key{PK: items.HistoryPK(scope, r.CIDR), SK: items.HistorySK(&r)}, Item: items.EncodeHistory(r)}
 		if r.End == 0 {
-			w.If = Cond{Absent: true}
+			w.If = table.Cond{Absent: true}
 		}
-		err := s.commit(ctx, "record "+w.Key.String(), nil, func(a attempt) ([]Write, error) {
+		err := s.commit(ctx, "record "+w.Key.String(), nil, func(a attempt) ([]table.Write, error) {
 			if a.n > 0 && r.End == 0 { // it may be there
-				read, err := s.table.BatchGet(ctx, []Key{w.Key})
+				read, err := s.table.BatchGet(ctx, []table.Key{w.Key})
 				if err != nil || read[w.Key] != nil {
 					return nil, err
 				}
 			}
-			return []Write{w}, nil
+			return []table.Write{w}, nil
 		})
 		if err != nil {
 			return err
@@ -67,16 +41,16 @@ func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.Hi
 // Those past their retention are left out, so a page may be short, or empty, and
 // not be the last.
 func (s *Store) History(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.HistoryRecord, string, error) {
-	rows, next, err := s.table.Query(ctx, Query{PK: historyPK(scope, cidr), After: after, Limit: limit})
+	rows, next, err := s.table.Query(ctx, table.Query{PK: items.HistoryPK(scope, cidr), After: after, Limit: limit})
 	if err != nil {
 		return nil, "", err
 	}
 	records := make([]*ipam.HistoryRecord, 0, len(rows))
 	for _, r := range rows {
-		if expired(r.Item, s.now()) {
+		if table.Expired(r.Item, s.now()) {
 			continue
 		}
-		h, err := decodeHistory(r)
+		h, err := items.DecodeHistory(r)
 		if err != nil {
 			return nil, "", err
 		}
@@ -84,6 +58,3 @@ func (s *Store) History(ctx context.Context, scope string, cidr netip.Prefix, af
 	}
 	return records, next, nil
 }
-
-// HistoryAfter returns the text to go on from behind what History returned.
-func HistoryAfter(r *ipam.HistoryRecord) string { return historySK(r) }

@@ -14,19 +14,21 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const chronicleScope = "ipam-scope-0123456789abcdef0"
 
 // chronicle is a table for records of history.
 type chronicle struct {
-	table *storetest.Memory
+	table *tabletest.Memory
 	now   time.Time
 }
 
-func (c *chronicle) store(table store.Table) *store.Store {
+func (c *chronicle) store(table table.Table) *store.Store {
 	return store.New(table, store.Options{
 		Region: "us-east-1", Now: func() time.Time { return c.now }, Tries: 3,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -41,7 +43,7 @@ func (c *chronicle) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
 			t.Fatal(err)
 		}
 		for _, r := range records {
-			if after != "" && store.HistoryAfter(r) <= after {
+			if after != "" && items.HistoryAfter(r) <= after {
 				t.Errorf("%+v again, after %q", r, after)
 			}
 			all = append(all, *r)
@@ -67,7 +69,7 @@ func record(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRecord 
 func TestHistoryIsWrittenOnce(t *testing.T) {
 	var want string
 	for _, order := range []string{"be", "eb", "beb", "ebe", "bbee", "ebbe", "e"} {
-		c := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+		c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 		s := c.store(c.table)
 		for _, what := range order {
 			r := record(ipam.HistoryEIP, "eipalloc-1", 1_799_999_000_000, 0)
@@ -98,8 +100,8 @@ func TestHistoryUnderFaults(t *testing.T) {
 		record(ipam.HistoryInterface, "eni-1", 1000, 0), record(ipam.HistoryInstance, "eni-1", 1000, 0),
 		record(ipam.HistoryInterface, "eni-1", 500, 1000), record(ipam.HistoryInterface, "eni-1", 1000, 0),
 	}
-	good := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(2000)}
-	traced := &storetest.Faulty{Table: good.table}
+	good := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(2000)}
+	traced := &tabletest.Faulty{Table: good.table}
 	if err := good.store(traced).PutHistory(t.Context(), chronicleScope, records...); err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +110,14 @@ func TestHistoryUnderFaults(t *testing.T) {
 	}
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
-			for _, err := range []error{storetest.ErrInjected, store.ErrThrottled, store.ErrConflict} {
-				if applied && !errors.Is(err, storetest.ErrInjected) {
+			for _, err := range []error{tabletest.ErrInjected, table.ErrThrottled, table.ErrConflict} {
+				if applied && !errors.Is(err, tabletest.ErrInjected) {
 					continue // these say that nothing was written
 				}
-				c := &chronicle{table: &storetest.Memory{}, now: good.now}
-				faulty := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+				c := &chronicle{table: &tabletest.Memory{}, now: good.now}
+				faulty := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 					if call.Kind == at.Kind && call.N == at.N {
-						return &storetest.Fault{Err: err, Applied: applied}
+						return &tabletest.Fault{Err: err, Applied: applied}
 					}
 					return nil
 				}}
@@ -133,7 +135,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 }
 
 func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
-	c := &chronicle{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	s := c.store(c.table)
 	past := record(ipam.HistoryInterface, "eni-1", 1000, 2000)
 	want := []ipam.HistoryRecord{

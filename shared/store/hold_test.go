@@ -12,8 +12,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // quarter is a landscape in which much stands on one another: a pool with
@@ -131,7 +133,7 @@ func TestLiveBetweenTwoCalls(t *testing.T) {
 					c := base.copy(t)
 					n := 0
 					done = true
-					c.faulty.Inject = func(storetest.Call) *storetest.Fault {
+					c.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 						if n++; n-1 == at {
 							done = false
 							c.faulty.Inject = nil
@@ -167,7 +169,7 @@ func attempt(t *testing.T, d deed, c *quarter) {
 func (c *quarter) copy(t *testing.T) *quarter {
 	l := *c.landscape
 	l.T, l.memory = t, c.memory.Clone()
-	l.faulty = &storetest.Faulty{Table: l.memory}
+	l.faulty = &tabletest.Faulty{Table: l.memory}
 	l.store = l.on(l.faulty)
 	d := *c
 	d.landscape = &l
@@ -184,14 +186,14 @@ func TestShrinkLeavesTheNotesOfOthers(t *testing.T) {
 	}
 	l.settled()
 	pool := l.pool("", false)
-	other := store.Write{Op: store.OpPut, Key: store.Key{PK: store.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/9"}, Item: store.Item{
+	other := table.Write{Op: table.OpPut, Key: table.Key{PK: items.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/9"}, Item: table.Item{
 		"Since": &types.AttributeValueMemberN{Value: "1"}, "Token": &types.AttributeValueMemberS{Value: "other"},
 	}}
 	put := false
-	l.memory.OnCommit = func(ctx context.Context, writes []store.Write) {
-		if !put && slices.ContainsFunc(writes, func(w store.Write) bool { return w.Key == other.Key }) {
+	l.memory.OnCommit = func(ctx context.Context, writes []table.Write) {
+		if !put && slices.ContainsFunc(writes, func(w table.Write) bool { return w.Key == other.Key }) {
 			put = true
-			l.must(l.memory.Transact(ctx, []store.Write{other}))
+			l.must(l.memory.Transact(ctx, []table.Write{other}))
 		}
 	}
 	l.provision(pool, "10.0.0.0/8")

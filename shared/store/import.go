@@ -10,43 +10,9 @@ import (
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
-
-const importWork = "import"
-
-// noteImport is the write that notes that a pool is to take in what lives in it.
-func (s *Store) noteImport(pool string) Write {
-	return s.again(importWork, pool)
-}
-
-// runImport leaves a note for each CIDR of a pool, to take in what lives there.
-func (s *Store) runImport(ctx context.Context, id string) error {
-	note := workKey(importWork, id)
-	read, err := s.table.BatchGet(ctx, []Key{note})
-	if err != nil || read[note] == nil {
-		return err
-	}
-	pool, err := one(ctx, s.Pools, id)
-	if err != nil && !isNotFound(err) {
-		return err
-	}
-	var notes []Write
-	if pool != nil {
-		cidrs, err := s.poolCIDRs(ctx, id)
-		if err != nil {
-			return err
-		}
-		for _, c := range cidrs {
-			if c.State.Holds() {
-				notes = append(notes, s.noteLive(pool.Scope, c.CIDR))
-			}
-		}
-	}
-	if err := s.putNotes(ctx, "import to "+id, notes); err != nil {
-		return err
-	}
-	return s.endNote(ctx, note, read[note])
-}
 
 // importLive makes allocations of what lives at p in pools with AutoImport: the
 // larger first, and of equal ones the one with the least id. What overlaps an
@@ -63,7 +29,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 		return err
 	}
 	live = slices.DeleteFunc(live, func(r *ipam.ResourceCIDR) bool {
-		i, _ := slices.BinarySearchFunc(held, r.CIDR.Addr(), func(h netip.Prefix, from netip.Addr) int { return lastAddr(h).Compare(from) })
+		i, _ := slices.BinarySearchFunc(held, r.CIDR.Addr(), func(h netip.Prefix, from netip.Addr) int { return items.LastAddr(h).Compare(from) })
 		return i == len(held) || !held[i].Overlaps(r.CIDR)
 	})
 	var planned map[string]bool
@@ -170,9 +136,9 @@ func plannedIn(r *ipam.ResourceCIDR) string {
 
 // importOne makes an allocation to a resource of what it holds.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
-	space, row := pool.Space(), liveKey(r.Scope, &r.Resource)
-	lives := func(ctx context.Context) (Write, error) { return s.lives(ctx, row) }
-	err := s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]Write, error) {
+	space, row := pool.Space(), items.LiveKey(r.Scope, &r.Resource)
+	lives := func(ctx context.Context) (table.Write, error) { return s.lives(ctx, row) }
+	err := s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]table.Write, error) {
 		t, err := s.gathered(ctx, space, pool.Owner, r.CIDR, lives)
 		if taken, is := errors.AsType[*takenError](err); is {
 			if taken.by.Kind == ipam.KindSplit {
@@ -192,7 +158,7 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 			return nil, err
 		}
 		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""), still)
-		return append(writes, listForeign(OpPut, pool, made)...), nil
+		return append(writes, listForeign(table.OpPut, pool, made)...), nil
 	})
 	if errors.Is(err, errGone) {
 		return nil

@@ -12,16 +12,18 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"pgregory.net/rapid"
 )
 
 // court is a scope with a pool of 10.0.0.0/26 and 10.0.0.128/26, a child of it
 // that has 10.0.0.0/28 and 10.0.0.128/28, and rows that tests put by hand.
 type court struct {
-	table      *storetest.Memory
-	calls      *storetest.Counter
+	table      *tabletest.Memory
+	calls      *tabletest.Counter
 	store      *store.Store
 	now        time.Time
 	scope      string
@@ -33,8 +35,8 @@ func newCourt(t interface {
 	Context() context.Context
 	Fatal(...any)
 }) *court {
-	c := &court{table: &storetest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
-	c.calls = &storetest.Counter{Table: c.table}
+	c := &court{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	c.calls = &tabletest.Counter{Table: c.table}
 	c.store = c.on(c.calls)
 	ctx := t.Context()
 	var errs []error
@@ -66,7 +68,7 @@ func newCourt(t interface {
 	return c
 }
 
-func (c *court) on(table store.Table) *store.Store {
+func (c *court) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
 		Region: "us-east-1", Now: func() time.Time { return c.now }, Pick: func(int) int { return 0 },
 		NewID: func() string { c.n++; return "id-" + strconv.Itoa(c.n) }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -77,15 +79,15 @@ func (c *court) on(table store.Table) *store.Store {
 func (c *court) put(rows ...*ipam.ResourceCIDR) {
 	for _, r := range rows {
 		r.Scope = c.scope
-		row := store.EncodeResource(r)
-		if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
+		row := items.EncodeResource(r)
+		if err := c.table.Transact(context.Background(), []table.Write{{Op: table.OpPut, Key: row.Key, Item: row.Item}}); err != nil {
 			panic(err)
 		}
 	}
 }
 
 func (c *court) drop(r *ipam.ResourceCIDR) {
-	if err := c.table.Transact(context.Background(), []store.Write{{Op: store.OpDelete, Key: store.EncodeResource(r).Key}}); err != nil {
+	if err := c.table.Transact(context.Background(), []table.Write{{Op: table.OpDelete, Key: items.EncodeResource(r).Key}}); err != nil {
 		panic(err)
 	}
 }
@@ -334,8 +336,8 @@ func TestJudgeLooksAgainBehindItsWrites(t *testing.T) {
 	gone := c.row(t, "vpc-b")
 	c.drop(gone)
 	hit := false
-	slow := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
-		if call.Kind != storetest.Transact || hit {
+	slow := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
+		if call.Kind != tabletest.Transact || hit {
 			return nil
 		}
 		hit = true
@@ -364,16 +366,16 @@ func TestJudgeUnderFaults(t *testing.T) {
 		return c
 	}
 	good := scene()
-	traced := &storetest.Faulty{Table: good.table}
+	traced := &tabletest.Faulty{Table: good.table}
 	if err := good.on(traced).Judge(t.Context(), good.scope, prefix("10.0.0.0/26")); err != nil {
 		t.Fatal(err)
 	}
 	good.expectRight(t)
 	transactions := 0
 	for _, at := range traced.Trace() {
-		for _, fault := range []storetest.Fault{{Err: storetest.ErrInjected}, {Err: storetest.ErrInjected, Applied: true}, {Err: store.ErrThrottled}, {Err: &store.ConditionError{Failed: []int{0}}}} {
+		for _, fault := range []tabletest.Fault{{Err: tabletest.ErrInjected}, {Err: tabletest.ErrInjected, Applied: true}, {Err: table.ErrThrottled}, {Err: &table.ConditionError{Failed: []int{0}}}} {
 			c := scene()
-			failing := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+			failing := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 				if call.Kind == at.Kind && call.N == at.N {
 					return &fault
 				}
@@ -381,14 +383,14 @@ func TestJudgeUnderFaults(t *testing.T) {
 			}}
 			err := c.on(failing).Judge(t.Context(), c.scope, prefix("10.0.0.0/26"))
 			switch {
-			case at.Kind == storetest.Transact:
+			case at.Kind == tabletest.Transact:
 				if transactions++; err != nil {
 					t.Errorf("%v at %s: %v", fault, at, err)
 				}
 				c.expectRight(t)
-			case errors.Is(fault.Err, store.ErrThrottled) && err != nil:
+			case errors.Is(fault.Err, table.ErrThrottled) && err != nil:
 				t.Errorf("throttled at %s: %v", at, err)
-			case errors.Is(fault.Err, storetest.ErrInjected) && !errors.Is(err, storetest.ErrInjected):
+			case errors.Is(fault.Err, tabletest.ErrInjected) && !errors.Is(err, tabletest.ErrInjected):
 				t.Errorf("%v at %s: %v", fault, at, err)
 			}
 			if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.0/26")); err != nil {
@@ -401,9 +403,9 @@ func TestJudgeUnderFaults(t *testing.T) {
 		t.Errorf("%d faults hit transactions, want 12: 46 rows, 20 at once", transactions)
 	}
 	c := scene()
-	never := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
-		if call.Kind == storetest.Transact {
-			return &storetest.Fault{Err: store.ErrConflict}
+	never := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
+		if call.Kind == tabletest.Transact {
+			return &tabletest.Fault{Err: table.ErrConflict}
 		}
 		return nil
 	}}
@@ -453,14 +455,14 @@ func TestJudgeAll(t *testing.T) {
 	if n != 120 || overlapping != 16 || parts < 5 {
 		t.Errorf("in %d parts: %d verdicts, %d of them overlapping", parts, n, overlapping)
 	}
-	if err := c.table.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: store.PoolKey(c.pool)}}); err != nil { // as in the middle of a deletion
+	if err := c.table.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: items.PoolKey(c.pool)}}); err != nil { // as in the middle of a deletion
 		t.Fatal(err)
 	}
 	if _, overlapping, _ := scan(netip.Prefix{}, 1000); overlapping > 0 {
 		t.Errorf("%d overlap the allocation of a pool that is gone", overlapping)
 	}
 	want := errors.New("the table is away")
-	down := &storetest.Faulty{Table: c.table, Inject: func(storetest.Call) *storetest.Fault { return &storetest.Fault{Err: want} }}
+	down := &tabletest.Faulty{Table: c.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: want} }}
 	for v, err := range c.on(down).JudgeAll(t.Context(), c.scope, ipam.IPv4, netip.Prefix{}) {
 		if !errors.Is(err, want) {
 			t.Errorf("%v, %v", v, err)

@@ -10,8 +10,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // gone is the guest's account, as watched has it looked at, having left.
@@ -132,7 +134,7 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 	}
 	l.leaves(l.disco, ipam.LeftAccount)
 	l.must(l.forgets(l.disco))
-	l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+	l.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 		if free() {
 			t.Error("the VPC's space is free")
 		}
@@ -203,11 +205,11 @@ func TestAccountThatComesBack(t *testing.T) {
 				l.must(l.forgets(l.disco))
 				seen, back := vpc("vpc-3", "10.0.0.128/26"), look
 				back.Discovery, back.Region, back.Account = l.disco.ID, "eu-west-1", tenant
-				row := store.Key{PK: store.DiscoveryKey(l.disco.ID).PK, SK: store.DiscoveredAccountAfter(&back)}
+				row := table.Key{PK: items.DiscoveryKey(l.disco.ID).PK, SK: items.DiscoveredAccountAfter(&back)}
 				came := false
-				table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
-					ends := slices.ContainsFunc(c.Writes, func(w store.Write) bool { return w.Key == row })
-					if c.Kind == storetest.Transact && !came && (ends || !last) {
+				table := &tabletest.Faulty{Table: l.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+					ends := slices.ContainsFunc(c.Writes, func(w table.Write) bool { return w.Key == row })
+					if c.Kind == tabletest.Transact && !came && (ends || !last) {
 						came = true
 						l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
 						l.observe(seen)

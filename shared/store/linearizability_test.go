@@ -19,7 +19,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // A parent pool with eight addresses, and a child pool that is provisioned out
@@ -307,7 +308,7 @@ type concurrent struct {
 	roots []block
 }
 
-func historyStore(table store.Table) *store.Store {
+func historyStore(table table.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = 1 << 30
 	return store.New(table, store.Options{
@@ -320,7 +321,7 @@ func historyStore(table store.Table) *store.Store {
 	})
 }
 
-func newConcurrent(t *testing.T, table store.Table, label string) *concurrent {
+func newConcurrent(t *testing.T, table table.Table, label string) *concurrent {
 	h := &concurrent{T: t, label: label, store: historyStore(table)}
 	ctx := t.Context()
 	above := must(h.store.CreateIPAM(ctx, token("CreateIpam", label), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
@@ -398,7 +399,7 @@ func (h *concurrent) send(s *store.Store, r request) (out response) {
 func (h *concurrent) classify(r request, err error) ending {
 	answer, ok := errors.AsType[*ipam.Error](err)
 	switch {
-	case !ok && !errors.Is(err, storetest.ErrInjected) && !h.lenient:
+	case !ok && !errors.Is(err, tabletest.ErrInjected) && !h.lenient:
 		h.Errorf("%s: %v", r, err)
 	case !ok:
 	case answer.Code == ipam.CodeConcurrentMutationLimitExceeded, answer.Code == ipam.CodeRequestLimitExceeded:
@@ -489,7 +490,7 @@ func (h *concurrent) do(client int, s *store.Store, r request, unsure *bool) res
 
 // run lets clients loose on the table, each with faults of its own at the given
 // rate of calls in a hundred, and returns what porcupine makes of it.
-func (h *concurrent) run(table store.Table, seed uint64, faults int) porcupine.CheckResult {
+func (h *concurrent) run(table table.Table, seed uint64, faults int) porcupine.CheckResult {
 	var g sync.WaitGroup
 	clients := 2 + int(seed%(mostClients-1))
 	for client := range clients {
@@ -498,14 +499,14 @@ func (h *concurrent) run(table store.Table, seed uint64, faults int) porcupine.C
 			unsure := false
 			// Inject runs in the reads of a request side by side.
 			var mu sync.Mutex
-			s := historyStore(&storetest.Faulty{Table: table, Inject: func(c storetest.Call) *storetest.Fault {
+			s := historyStore(&tabletest.Faulty{Table: table, Inject: func(c tabletest.Call) *tabletest.Fault {
 				mu.Lock()
 				defer mu.Unlock()
-				if n := random.IntN(100); c.Kind != storetest.Transact && n < faults/8 {
-					return &storetest.Fault{Err: storetest.ErrInjected}
-				} else if c.Kind == storetest.Transact && n < faults {
+				if n := random.IntN(100); c.Kind != tabletest.Transact && n < faults/8 {
+					return &tabletest.Fault{Err: tabletest.ErrInjected}
+				} else if c.Kind == tabletest.Transact && n < faults {
 					unsure = true
-					return &storetest.Fault{Err: storetest.ErrInjected, Applied: n%2 == 0}
+					return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: n%2 == 0}
 				}
 				return nil
 			}})
@@ -542,7 +543,7 @@ func (h *concurrent) String() string {
 
 // yielding makes a table in memory let others go on at any read and before any
 // commit.
-func yielding() *storetest.Memory {
+func yielding() *tabletest.Memory {
 	pause := func() {
 		if n := rand.IntN(8); n == 0 {
 			time.Sleep(rand.N(50 * time.Microsecond))
@@ -550,9 +551,9 @@ func yielding() *storetest.Memory {
 			runtime.Gosched()
 		}
 	}
-	return &storetest.Memory{
-		OnRead:   func(context.Context, store.Key) { pause() },
-		OnCommit: func(context.Context, []store.Write) { pause() },
+	return &tabletest.Memory{
+		OnRead:   func(context.Context, table.Key) { pause() },
+		OnCommit: func(context.Context, []table.Write) { pause() },
 	}
 }
 
@@ -593,7 +594,7 @@ func TestLinearizableInMemory(t *testing.T) {
 }
 
 func TestLinearizableOnDynamoDBLocal(t *testing.T) {
-	service := storetest.NewService(t, storetest.DynamoDBLocal)
+	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
 	var all []*concurrent
 	for seed := range uint64(40) {
 		table := service.Table()
@@ -609,20 +610,20 @@ func TestLinearizableOnDynamoDBLocal(t *testing.T) {
 
 // broken is a table that changes what is written to it or read from it.
 type broken struct {
-	store.Table
-	write func(store.Write) store.Write
-	read  func(store.Key, store.Item) bool // whether an item is shown
+	table.Table
+	write func(table.Write) table.Write
+	read  func(table.Key, table.Item) bool // whether an item is shown
 }
 
-func (b *broken) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+func (b *broken) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	items, err := b.Table.BatchGet(ctx, keys)
 	if b.read != nil {
-		maps.DeleteFunc(items, func(k store.Key, i store.Item) bool { return !b.read(k, i) })
+		maps.DeleteFunc(items, func(k table.Key, i table.Item) bool { return !b.read(k, i) })
 	}
 	return items, err
 }
 
-func (b *broken) Transact(ctx context.Context, writes []store.Write) error {
+func (b *broken) Transact(ctx context.Context, writes []table.Write) error {
 	if b.write != nil {
 		writes = slices.Clone(writes)
 		for i, w := range writes {
@@ -634,36 +635,36 @@ func (b *broken) Transact(ctx context.Context, writes []store.Write) error {
 
 // The check finds what a store without its conditions does.
 func TestLinearizabilityCheckFindsBrokenTables(t *testing.T) {
-	byID := func(k store.Key) bool { return strings.HasPrefix(k.PK, "ALLOC#") }
+	byID := func(k table.Key) bool { return strings.HasPrefix(k.PK, "ALLOC#") }
 	for name, b := range map[string]broken{
-		"blocks are taken whoever has them": {write: func(w store.Write) store.Write {
+		"blocks are taken whoever has them": {write: func(w table.Write) table.Write {
 			if strings.HasSuffix(w.Key.PK, "#FREE") || strings.HasSuffix(w.Key.PK, "#TAKEN") {
-				if w.Op == store.OpCheck {
-					w.If = store.Cond{Absent: true, ExpiredBefore: 1 << 60}
+				if w.Op == table.OpCheck {
+					w.If = table.Cond{Absent: true, ExpiredBefore: 1 << 60}
 				} else {
-					w.If = store.Cond{}
+					w.If = table.Cond{}
 				}
 			}
 			return w
 		}},
-		"a root is given back in use": {write: func(w store.Write) store.Write {
-			if strings.HasSuffix(w.Key.PK, "#FREE") && w.Op == store.OpDelete {
-				w.If = store.Cond{}
+		"a root is given back in use": {write: func(w table.Write) table.Write {
+			if strings.HasSuffix(w.Key.PK, "#FREE") && w.Op == table.OpDelete {
+				w.If = table.Cond{}
 			}
 			return w
 		}},
 		"tokens are forgotten": {
-			read: func(k store.Key, _ store.Item) bool { return !byID(k) && !strings.HasPrefix(k.PK, "TOKEN#") },
-			write: func(w store.Write) store.Write {
-				if byID(w.Key) && w.Op == store.OpPut {
-					w.If = store.Cond{}
+			read: func(k table.Key, _ table.Item) bool { return !byID(k) && !strings.HasPrefix(k.PK, "TOKEN#") },
+			write: func(w table.Write) table.Write {
+				if byID(w.Key) && w.Op == table.OpPut {
+					w.If = table.Cond{}
 				}
 				return w
 			},
 		},
-		"a release leaves no tombstone": {write: func(w store.Write) store.Write {
-			if byID(w.Key) && w.Op == store.OpUpdate {
-				w = store.Write{Op: store.OpDelete, Key: w.Key, If: w.If}
+		"a release leaves no tombstone": {write: func(w table.Write) table.Write {
+			if byID(w.Key) && w.Op == table.OpUpdate {
+				w = table.Write{Op: table.OpDelete, Key: w.Key, If: w.If}
 			}
 			return w
 		}},

@@ -14,8 +14,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 const (
@@ -26,8 +28,8 @@ const (
 // landscape is a table with an IPAM whose default discovery finds things.
 type landscape struct {
 	*testing.T
-	memory *storetest.Memory
-	faulty *storetest.Faulty
+	memory *tabletest.Memory
+	faulty *tabletest.Faulty
 	store  *store.Store
 	ipam   *ipam.IPAM
 	disco  *ipam.Discovery
@@ -37,8 +39,8 @@ type landscape struct {
 }
 
 func newLandscape(t *testing.T) *landscape {
-	l := &landscape{T: t, memory: &storetest.Memory{}, now: time.Unix(1_800_000_000, 0)}
-	l.faulty = &storetest.Faulty{Table: l.memory}
+	l := &landscape{T: t, memory: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0)}
+	l.faulty = &tabletest.Faulty{Table: l.memory}
 	l.store = l.on(l.faulty)
 	var err error
 	l.ipam, err = l.store.CreateIPAM(t.Context(), l.fresh("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: watcher}, OperatingRegions: []string{"eu-west-1"}})
@@ -50,7 +52,7 @@ func newLandscape(t *testing.T) *landscape {
 	return l
 }
 
-func (l *landscape) on(table store.Table) *store.Store {
+func (l *landscape) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
 		Region: "eu-west-1", Owner: watcher, Now: func() time.Time { return l.now }, Room: l.room,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -487,10 +489,10 @@ func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 			for _, all := range []bool{false, true} { // and all behind it
 				l := prepared()
 				n := 0
-				l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+				l.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 					n++
 					if n-1 == at || n > at && all {
-						return &storetest.Fault{Err: storetest.ErrInjected, Applied: applied}
+						return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
 					}
 					return nil
 				}
@@ -854,10 +856,10 @@ func TestLiveFaults(t *testing.T) {
 					for _, scheme := range []string{"fails", "loses its answer", "and all behind it fail"} {
 						l, do := prepared()
 						n := 0
-						l.faulty.Inject = func(storetest.Call) *storetest.Fault {
+						l.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 							n++
 							if n-1 == at || n > at && scheme == "and all behind it fail" {
-								return &storetest.Fault{Err: storetest.ErrInjected, Applied: scheme == "loses its answer"}
+								return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: scheme == "loses its answer"}
 							}
 							return nil
 						}
@@ -886,7 +888,7 @@ func taken(l *landscape) string {
 	var lines []string
 	for k, i := range l.memory.All() {
 		if strings.HasSuffix(k.PK, "#TAKEN") && !strings.Contains(k.PK, "scope") {
-			a, err := store.DecodeImage(k, i)
+			a, err := items.DecodeImage(k, i)
 			l.must(err)
 			lines = append(lines, fmt.Sprint(a.Allocation.CIDR, " ", a.Allocation.Kind, " ", a.Allocation.ResourceID))
 		}

@@ -8,7 +8,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -201,12 +202,12 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 			l.T = t
 			others := l.store(l.table)
 			lost := false
-			faulty := &storetest.Faulty{Table: l.table, Inject: func(call storetest.Call) *storetest.Fault {
-				if call.Kind != storetest.Transact || lost {
+			faulty := &tabletest.Faulty{Table: l.table, Inject: func(call tabletest.Call) *tabletest.Fault {
+				if call.Kind != tabletest.Transact || lost {
 					return nil
 				}
 				lost = true
-				return &storetest.Fault{Err: storetest.ErrInjected, Applied: true, Then: func() {
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: true, Then: func() {
 					if c.meanwhile != nil {
 						if err := c.meanwhile(l, others); err != nil {
 							t.Fatalf("the others: %v", err)
@@ -235,11 +236,11 @@ func TestAbandonedSplitsAreGivenBack(t *testing.T) {
 	base := newLab(t)
 	base.room = 5
 	deep := allocation(base.top, "deep", byCIDR("10.0.64.7/32"))
-	calls := &storetest.Faulty{Table: base.table.Clone()}
+	calls := &tabletest.Faulty{Table: base.table.Clone()}
 	must(base.store(calls).Allocate(t.Context(), deep))(t)
 	steps := 0
 	for _, c := range calls.Trace() {
-		if c.Kind == storetest.Transact {
+		if c.Kind == tabletest.Transact {
 			steps++
 		}
 	}
@@ -250,9 +251,9 @@ func TestAbandonedSplitsAreGivenBack(t *testing.T) {
 		l := base.with(base.table.Clone())
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s := l.store(&storetest.Faulty{Table: l.table, Inject: func(c storetest.Call) *storetest.Fault {
-			if c.Kind == storetest.Transact && c.N == step { // the process ends here
-				return &storetest.Fault{Err: context.Canceled, Then: cancel}
+		s := l.store(&tabletest.Faulty{Table: l.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+			if c.Kind == tabletest.Transact && c.N == step { // the process ends here
+				return &tabletest.Fault{Err: context.Canceled, Then: cancel}
 			}
 			return nil
 		}})
@@ -273,17 +274,17 @@ func TestAbandonedSplitsAreGivenBack(t *testing.T) {
 
 // inTurn makes one call of a table at a time.
 type inTurn struct {
-	store.Table
+	table.Table
 	mu sync.Mutex
 }
 
-func (q *inTurn) BatchGet(ctx context.Context, keys []store.Key) (map[store.Key]store.Item, error) {
+func (q *inTurn) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.Table.BatchGet(ctx, keys)
 }
 
-func (q *inTurn) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+func (q *inTurn) Query(ctx context.Context, query table.Query) ([]table.Row, string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.Table.Query(ctx, query)
@@ -318,8 +319,8 @@ func TestARequestIsSentTwiceAtOnce(t *testing.T) {
 					}
 					step++
 				}
-				l.table.OnRead = func(context.Context, store.Key) { hook() }
-				l.table.OnCommit = func(context.Context, []store.Write) { hook() }
+				l.table.OnRead = func(context.Context, table.Key) { hook() }
+				l.table.OnCommit = func(context.Context, []table.Write) { hook() }
 				first := op.run(t.Context(), l, &inTurn{Table: l.table})
 				l.table.OnRead, l.table.OnCommit = nil, nil
 				if !ran {

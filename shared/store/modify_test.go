@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,7 +32,7 @@ func TestAllocationModifiedAtOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t)
-			modify := func(ctx context.Context, table store.Table, change func(*ipam.Allocation) error) {
+			modify := func(ctx context.Context, table table.Table, change func(*ipam.Allocation) error) {
 				must(l.store(table).ModifyAllocation(ctx, l.alloc.AllocationID, change))(t)
 			}
 			modify(t.Context(), l.table, describe(c.before))

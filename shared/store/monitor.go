@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Monitor is a request to watch a VPC's CIDR or to ignore it, and to have it
@@ -74,7 +76,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 	if dest != nil {
 		at = dest.ID
 	}
-	move := func(targets []ipam.Target) ([]Write, error) {
+	move := func(targets []ipam.Target) ([]table.Write, error) {
 		i := slices.IndexFunc(targets, func(t ipam.Target) bool { return t.IPAM == scope.IPAM })
 		if i < 0 {
 			return nil, q.absent() // on its way out
@@ -84,7 +86,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 		}
 		moved := targets[i].Scope != at
 		targets[i].Scope, targets[i].Ignored = at, !q.Monitored
-		writes := []Write{s.purgeOneNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
+		writes := []table.Write{s.purgeOneNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
 		if moved && dest != nil && !dest.Default {
 			writes = append(writes, comesTo(at))
 		}
@@ -103,7 +105,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 
 // redirect has move change the targets of what was found, and then has what is
 // in it follow.
-func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, move func([]ipam.Target) ([]Write, error)) error {
+func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, move func([]ipam.Target) ([]table.Write, error)) error {
 	now := s.o.Now().UnixMilli()
 	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
 		if have == nil {
@@ -123,9 +125,9 @@ func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.I
 func (s *Store) redirectInside(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource) error {
 	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
 	for _, t := range inside {
-		q := Query{PK: foundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
+		q := table.Query{PK: items.FoundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
 		for {
-			found, next, err := decoded(ctx, s, q, decodeFound)
+			found, next, err := decoded(ctx, s, q, items.DecodeFound)
 			if err != nil {
 				return err
 			}
@@ -179,7 +181,7 @@ func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.Resourc
 	if err != nil {
 		return err
 	}
-	_, err = s.observe(ctx, d.ID, ipams, r.Resource, asFound, func(targets []ipam.Target) ([]Write, error) {
+	_, err = s.observe(ctx, d.ID, ipams, r.Resource, asFound, func(targets []ipam.Target) ([]table.Write, error) {
 		for i, t := range targets {
 			if t.IPAM == scope.IPAM && t.Scope == scope.ID {
 				targets[i].Scope = home
@@ -192,13 +194,13 @@ func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.Resourc
 
 // monitored returns the row that a request is about.
 func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
-	k := liveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, Region: q.Region, CIDR: q.CIDR}) // the same for all types that take space
-	read, err := s.table.BatchGet(ctx, []Key{k})
+	k := items.LiveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, Region: q.Region, CIDR: q.CIDR}) // the same for all types that take space
+	read, err := s.table.BatchGet(ctx, []table.Key{k})
 	if err != nil {
 		return nil, err
 	}
 	if read[k] != nil {
-		return DecodeResource(Row{k, read[k]})
+		return items.DecodeResource(table.Row{Key: k, Item: read[k]})
 	}
 	return nil, q.absent()
 }

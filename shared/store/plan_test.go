@@ -10,8 +10,10 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // planning makes a resource planning pool over a VPC.
@@ -349,8 +351,8 @@ func TestPlanningOfAVPCThatComesBackMeanwhile(t *testing.T) {
 	f := l.found(v)
 	l.now = l.now.Add(time.Second)
 	came := false
-	table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
-		if !came && slices.ContainsFunc(c.Writes, func(w store.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
+	table := &tabletest.Faulty{Table: l.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if !came && slices.ContainsFunc(c.Writes, func(w table.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
 			came = true
 			l.observe(v)
 		}
@@ -423,8 +425,8 @@ func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 	}
 	l.now = l.now.Add(time.Second)
 	came := false
-	table := &storetest.Faulty{Table: l.memory, Inject: func(c storetest.Call) *storetest.Fault {
-		if !came && slices.ContainsFunc(c.Writes, func(w store.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
+	table := &tabletest.Faulty{Table: l.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if !came && slices.ContainsFunc(c.Writes, func(w table.Write) bool { return strings.HasPrefix(w.Key.PK, "ALLOC#") }) {
 			came = true
 			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: plan.ID, CIDR: v.CIDR, May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 			_, err := l.on(&failing{Table: l.memory, after: 1}).Provision(t.Context(), q) // and nothing behind that
@@ -449,13 +451,13 @@ func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 
 // failing is a table that carries out so many transactions and no more.
 type failing struct {
-	store.Table
+	table.Table
 	after int
 }
 
-func (f *failing) Transact(ctx context.Context, writes []store.Write) error {
+func (f *failing) Transact(ctx context.Context, writes []table.Write) error {
 	if f.after == 0 {
-		return storetest.ErrInjected
+		return tabletest.ErrInjected
 	}
 	f.after--
 	return f.Table.Transact(ctx, writes)
@@ -485,8 +487,8 @@ func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 	l := newLandscape(t)
 	_, plan, v, subnets := planned(l, false)
 	for _, s := range subnets { // gone, and nobody came to follow
-		row, found := store.EncodeResource(l.row(s, l.ipam.PrivateScope)), store.EncodeFound(l.found(s))
-		l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: row.Key}, {Op: store.OpDelete, Key: found.Key}}))
+		row, found := items.EncodeResource(l.row(s, l.ipam.PrivateScope)), items.EncodeFound(l.found(s))
+		l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: row.Key}, {Op: table.OpDelete, Key: found.Key}}))
 	}
 	l.must(l.store.Reconcile(t.Context(), l.ipam.PrivateScope, v.CIDR))
 	l.settled()

@@ -15,7 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // turns has the goroutines of a bubble of testing/synctest act one at a time:
@@ -93,7 +94,7 @@ const resources, accounts = 1000, 25
 type race struct {
 	*testing.T
 	*turns
-	table     *storetest.Memory
+	table     *tabletest.Memory
 	store     *store.Store
 	discovery *ipam.Discovery
 	ipams     []*ipam.IPAM
@@ -140,9 +141,9 @@ func newRace(t *testing.T, seed uint64, burst int) *race {
 		T: t, turns: &turns{random: rand.New(rand.NewPCG(seed, 1)), burst: burst, last: -1},
 		random: rand.New(rand.NewPCG(seed, 2)),
 	}
-	r.table = &storetest.Memory{
-		OnRead:   func(ctx context.Context, k store.Key) { r.wait(ctx, k.String()) },
-		OnCommit: func(ctx context.Context, writes []store.Write) { r.wait(ctx, "commit") },
+	r.table = &tabletest.Memory{
+		OnRead:   func(ctx context.Context, k table.Key) { r.wait(ctx, k.String()) },
+		OnCommit: func(ctx context.Context, writes []table.Write) { r.wait(ctx, "commit") },
 	}
 	r.store = store.New(r.table, store.Options{
 		Region: "us-east-1", Owner: labAccount,

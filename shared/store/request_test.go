@@ -5,7 +5,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Whatever was asked, its refusal has room on the bus: what was asked is kept
@@ -23,14 +25,14 @@ func TestRefusalsAreBounded(t *testing.T) {
 	} {
 		court := newCourt(t)
 		token := store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r"}
-		if err := court.store.Refuse(t.Context(), token, store.Refusal{Request: "r", Account: labAccount, Code: "InvalidParameterValue", Message: c.message, Detail: c.detail}); err != nil {
+		if err := court.store.Refuse(t.Context(), token, items.Refusal{Request: "r", Account: labAccount, Code: "InvalidParameterValue", Message: c.message, Detail: c.detail}); err != nil {
 			t.Fatal(err)
 		}
 		for k, i := range court.table.All() {
-			if !strings.HasPrefix(k.PK, store.RequestPrefix) {
+			if !strings.HasPrefix(k.PK, items.RequestPrefix) {
 				continue
 			}
-			got, err := store.DecodeRefusal(store.Row{Key: k, Item: i})
+			got, err := items.DecodeRefusal(table.Row{Key: k, Item: i})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // A table that goes on refusing ends in the error that says so, after Tries
@@ -15,24 +16,24 @@ import (
 func TestRetriesAreBounded(t *testing.T) {
 	base := newLab(t)
 	for name, c := range map[string]struct {
-		kind         storetest.CallKind
+		kind         tabletest.CallKind
 		err          error
 		want         ipam.Code // "" for an error that is no answer to the caller
 		transactions int
 	}{
-		"conflicts":        {storetest.Transact, store.ErrConflict, ipam.CodeConcurrentMutationLimitExceeded, 3},
-		"lost races":       {storetest.Transact, &store.ConditionError{Failed: []int{0}}, ipam.CodeConcurrentMutationLimitExceeded, 3},
-		"throttles":        {storetest.Transact, store.ErrThrottled, ipam.CodeRequestLimitExceeded, 3},
-		"unknown outcomes": {storetest.Transact, storetest.ErrInjected, "", 3},
-		"throttled reads":  {storetest.Query, store.ErrThrottled, ipam.CodeRequestLimitExceeded, 0},
-		"failing reads":    {storetest.Query, storetest.ErrInjected, "", 0},
+		"conflicts":        {tabletest.Transact, table.ErrConflict, ipam.CodeConcurrentMutationLimitExceeded, 3},
+		"lost races":       {tabletest.Transact, &table.ConditionError{Failed: []int{0}}, ipam.CodeConcurrentMutationLimitExceeded, 3},
+		"throttles":        {tabletest.Transact, table.ErrThrottled, ipam.CodeRequestLimitExceeded, 3},
+		"unknown outcomes": {tabletest.Transact, tabletest.ErrInjected, "", 3},
+		"throttled reads":  {tabletest.Query, table.ErrThrottled, ipam.CodeRequestLimitExceeded, 0},
+		"failing reads":    {tabletest.Query, tabletest.ErrInjected, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := base.with(base.table.Clone())
 			l.T = t
-			faulty := &storetest.Faulty{Table: l.table, Inject: func(call storetest.Call) *storetest.Fault {
+			faulty := &tabletest.Faulty{Table: l.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 				if call.Kind == c.kind {
-					return &storetest.Fault{Err: c.err}
+					return &tabletest.Fault{Err: c.err}
 				}
 				return nil
 			}}
@@ -46,7 +47,7 @@ func TestRetriesAreBounded(t *testing.T) {
 			}
 			n := 0
 			for _, call := range faulty.Trace() {
-				if call.Kind == storetest.Transact {
+				if call.Kind == tabletest.Transact {
 					n++
 				}
 			}
@@ -64,7 +65,7 @@ func TestRetriesAreBounded(t *testing.T) {
 func TestRefusalsAreNotRetried(t *testing.T) {
 	l := newLab(t)
 	before := l.table.Dump()
-	calls := &storetest.Faulty{Table: l.table}
+	calls := &tabletest.Faulty{Table: l.table}
 	if _, err := l.store(calls).Allocate(t.Context(), allocation(l.top, "n", byCIDR("10.0.0.0/25"))); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
 		t.Errorf("error %v", err)
 	}
@@ -77,16 +78,16 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	l := newLab(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	faulty := &storetest.Faulty{Table: l.table, Inject: func(c storetest.Call) *storetest.Fault {
-		if c.Kind == storetest.Transact {
-			return &storetest.Fault{Err: store.ErrConflict, Then: cancel}
+	faulty := &tabletest.Faulty{Table: l.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if c.Kind == tabletest.Transact {
+			return &tabletest.Fault{Err: table.ErrConflict, Then: cancel}
 		}
 		return nil
 	}}
 	// The store's own sleep, not the lab's.
 	s := store.New(faulty, store.Options{Region: "us-east-1"})
 	_, err := s.Allocate(ctx, allocation(l.top, "n", byLength(24)))
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, store.ErrConflict) {
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, table.ErrConflict) {
 		t.Errorf("error %v, want context.Canceled and the conflict", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Shares are kept in the pool's own document, so that whoever reads the pool
@@ -15,7 +17,7 @@ import (
 // PutShare shares a pool with a principal; once more is no error. may says
 // whether the caller may.
 func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
-	return s.reshare(ctx, pool, may, func(_ attempt, p *ipam.Pool) ([]Write, error) {
+	return s.reshare(ctx, pool, may, func(_ attempt, p *ipam.Pool) ([]table.Write, error) {
 		at, shared := slices.BinarySearch(p.Shares, principal)
 		if shared {
 			return nil, nil
@@ -24,7 +26,7 @@ func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*
 			return nil, ipam.LimitExceeded("shares of pool "+p.ID, have, s.o.Quotas.SharesPerPool)
 		}
 		p.Shares = slices.Insert(p.Shares, at, principal)
-		return []Write{{Op: OpPut, Key: sharedKey(principal, pool), Item: Item{attrID: str(pool)}, If: Cond{Absent: true}}}, nil
+		return []table.Write{{Op: table.OpPut, Key: items.SharedKey(principal, pool), Item: table.Item{items.AttrID: table.Str(pool)}, If: table.Cond{Absent: true}}}, nil
 	})
 }
 
@@ -32,7 +34,7 @@ func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*
 // allocated stays allocated.
 func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
 	tried := false
-	return s.reshare(ctx, pool, may, func(a attempt, p *ipam.Pool) ([]Write, error) {
+	return s.reshare(ctx, pool, may, func(a attempt, p *ipam.Pool) ([]table.Write, error) {
 		at, shared := slices.BinarySearch(p.Shares, principal)
 		if !shared && a.unsure && tried {
 			return nil, nil
@@ -42,15 +44,15 @@ func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may fun
 		}
 		tried = true
 		p.Shares = slices.Delete(p.Shares, at, at+1)
-		return []Write{{Op: OpDelete, Key: sharedKey(principal, pool), If: Cond{Present: true}}}, nil
+		return []table.Write{{Op: table.OpDelete, Key: items.SharedKey(principal, pool), If: table.Cond{Present: true}}}, nil
 	})
 }
 
 // reshare applies change, which returns the writes that go with the pool's, none
 // if nothing is to change. A pool that is being deleted is refused.
-func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) error, change func(attempt, *ipam.Pool) ([]Write, error)) error {
+func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) error, change func(attempt, *ipam.Pool) ([]table.Write, error)) error {
 	seen := false
-	return s.commit(ctx, "share "+pool, nil, func(a attempt) ([]Write, error) {
+	return s.commit(ctx, "share "+pool, nil, func(a attempt) ([]table.Write, error) {
 		p, err := one(ctx, s.Pools, pool)
 		if err != nil {
 			return ended(a, seen, err) // shares end with their pool
@@ -68,21 +70,21 @@ func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) e
 			return nil, err
 		}
 		p.Rev++
-		i := encodePool(p)
-		return append(writes, Write{
-			Op:  OpUpdate,
-			Key: PoolKey(pool),
-			Set: Item{attrObject: i[attrObject], attrRev: i[attrRev]},
-			If:  Cond{Equal: Item{attrRev: num(rev)}, In: map[string][]string{attrState: ipam.Admitting(ipam.ActUse)}},
+		i := items.EncodePool(p)
+		return append(writes, table.Write{
+			Op:  table.OpUpdate,
+			Key: items.PoolKey(pool),
+			Set: table.Item{items.AttrObject: i[items.AttrObject], items.AttrRev: i[items.AttrRev]},
+			If:  table.Cond{Equal: table.Item{items.AttrRev: table.Num(rev)}, In: map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)}},
 		}), nil
 	})
 }
 
 // endShares are the writes that take a pool away from those it is shared with.
-func endShares(p *ipam.Pool) []Write {
-	var writes []Write
+func endShares(p *ipam.Pool) []table.Write {
+	var writes []table.Write
 	for _, principal := range p.Shares {
-		writes = append(writes, Write{Op: OpDelete, Key: sharedKey(principal, p.ID)})
+		writes = append(writes, table.Write{Op: table.OpDelete, Key: items.SharedKey(principal, p.ID)})
 	}
 	return writes
 }
@@ -91,20 +93,20 @@ func endShares(p *ipam.Pool) []Write {
 // from behind the id after ("" for the first), at most limit, and the id to go
 // on from, "" at the end. A page may be short, or empty, and not be the last.
 func (s *Store) SharedAfter(ctx context.Context, principal, after string, limit int) ([]*ipam.Pool, string, error) {
-	return listAfter(ctx, s, sharedPK(principal), poolPrefix, after, limit, s.Pools)
+	return listAfter(ctx, s, items.SharedPK(principal), items.PoolPrefix, after, limit, s.Pools)
 }
 
 // ForeignAllocations is Allocations for those that an account took out of a
 // pool of another account. Their rows cost the pool's owner nothing, and the
 // account need not look through the pool.
 func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
-	rows, next, err := s.table.Query(ctx, Query{PK: foreignPK(account, pool), After: after, Limit: limit})
+	rows, next, err := s.table.Query(ctx, table.Query{PK: items.ForeignPK(account, pool), After: after, Limit: limit})
 	if err != nil || len(rows) == 0 {
 		return nil, next, err
 	}
-	keys := make([]Key, len(rows))
+	keys := make([]table.Key, len(rows))
 	for i, r := range rows {
-		keys[i] = Key{takenPK(ipam.SpaceID(pool)), r.Key.SK}
+		keys[i] = table.Key{PK: items.TakenPK(ipam.SpaceID(pool)), SK: r.Key.SK}
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	if err != nil {
@@ -113,27 +115,14 @@ func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after str
 	allocations := make([]*ipam.Allocation, 0, len(rows))
 	for i, r := range rows {
 		taken, ok := read[keys[i]]
-		if !ok || taken.str(attrAllocationID) != r.Item.str(attrAllocationID) {
+		if !ok || taken.Str(items.AttrAllocationID) != r.Item.Str(items.AttrAllocationID) {
 			continue // released in between
 		}
-		t, err := decodeTaken(Row{keys[i], taken})
+		t, err := items.DecodeTaken(table.Row{Key: keys[i], Item: taken})
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", keys[i], err)
 		}
 		allocations = append(allocations, &ipam.Allocation{Taken: t, Pool: pool})
 	}
 	return allocations, next, nil
-}
-
-// listForeign are the writes that list an allocation that another account than
-// the pool's owner takes, or, with OpDelete, that end this; none for the owner's.
-func listForeign(op WriteOp, pool *ipam.Pool, t ipam.Taken) []Write {
-	if t.Owner == pool.Owner {
-		return nil
-	}
-	w := Write{Op: op, Key: foreignKey(t.Owner, pool.ID, t.CIDR)}
-	if op == OpPut {
-		w.Item, w.If = Item{attrAllocationID: str(t.AllocationID)}, Cond{Absent: true}
-	}
-	return []Write{w}
 }

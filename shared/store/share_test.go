@@ -7,17 +7,18 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/google/go-cmp/cmp"
 )
 
 // overtaken is a table on which something happens right before the first
 // transaction.
 type overtaken struct {
-	store.Table
+	table.Table
 	by func()
 }
 
-func (o *overtaken) Transact(ctx context.Context, writes []store.Write) error {
+func (o *overtaken) Transact(ctx context.Context, writes []table.Write) error {
 	if by := o.by; by != nil {
 		o.by = nil
 		by()
@@ -105,11 +106,11 @@ func TestForeignAllocationReleasedWhileListed(t *testing.T) {
 
 // tornQuery is a table on which something happens right behind the first query.
 type tornQuery struct {
-	store.Table
+	table.Table
 	then func()
 }
 
-func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, string, error) {
+func (q *tornQuery) Query(ctx context.Context, query table.Query) ([]table.Row, string, error) {
 	rows, next, err := q.Table.Query(ctx, query)
 	if then := q.then; then != nil {
 		q.then = nil
@@ -121,11 +122,11 @@ func (q *tornQuery) Query(ctx context.Context, query store.Query) ([]store.Row, 
 // lostThen is a table whose first transaction is applied and its answer lost,
 // and then something happens.
 type lostThen struct {
-	store.Table
+	table.Table
 	then func()
 }
 
-func (l *lostThen) Transact(ctx context.Context, writes []store.Write) error {
+func (l *lostThen) Transact(ctx context.Context, writes []table.Write) error {
 	err := l.Table.Transact(ctx, writes)
 	if then := l.then; then != nil && err == nil {
 		l.then = nil

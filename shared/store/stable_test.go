@@ -11,7 +11,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // A key stands for the CIDR that its account's last allocation with it in the pool
@@ -149,10 +150,10 @@ func TestDeepTakingThatIsInterrupted(t *testing.T) {
 			return p.CIDR, nil
 		}},
 	} {
-		for _, fault := range []error{store.ErrThrottled, store.ErrConflict, storetest.ErrInjected} {
+		for _, fault := range []error{table.ErrThrottled, table.ErrConflict, tabletest.ErrInjected} {
 			for n := range 4 {
 				for _, applied := range []bool{false, true} {
-					if applied && errors.Is(fault, store.ErrConflict) {
+					if applied && errors.Is(fault, table.ErrConflict) {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s, %v in %d, applied %t", c.name, fault, n, applied), func(t *testing.T) {
@@ -166,9 +167,9 @@ func TestDeepTakingThatIsInterrupted(t *testing.T) {
 						}))(t)
 						must(0, s.Release(t.Context(), release(a)))(t)
 						want := must(c.ask(l, l.store(l.table.Clone())))(t)
-						table := &storetest.Faulty{Table: l.table, Inject: func(call storetest.Call) *storetest.Fault {
-							if call.Kind == storetest.Transact && call.N == n {
-								return &storetest.Fault{Err: fault, Applied: applied}
+						table := &tabletest.Faulty{Table: l.table, Inject: func(call tabletest.Call) *tabletest.Fault {
+							if call.Kind == tabletest.Transact && call.N == n {
+								return &tabletest.Fault{Err: fault, Applied: applied}
 							}
 							return nil
 						}}

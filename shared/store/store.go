@@ -9,14 +9,13 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	mathrand "math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Options configure a Store. The zero value of each field but Region is usable; without an Owner, nobody
@@ -36,13 +35,13 @@ type Options struct {
 
 // Store is the state of one deployment.
 type Store struct {
-	table  Table
+	table  table.Table
 	o      Options
 	window windows
 }
 
 // New returns a store on a table.
-func New(t Table, o Options) *Store {
+func New(t table.Table, o Options) *Store {
 	if o.Quotas == nil {
 		q := ipam.DefaultQuotas()
 		o.Quotas = &q
@@ -61,7 +60,7 @@ func New(t Table, o Options) *Store {
 		}
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = table.Sleep
 	}
 	if o.Tries == 0 {
 		o.Tries = 16
@@ -88,74 +87,6 @@ func (s *Store) Quotas() ipam.Quotas { return *s.o.Quotas }
 func (s *Store) Now() time.Time { return s.o.Now() }
 
 func (s *Store) now() int64 { return s.o.Now().Unix() }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// Token makes a request idempotent: the same Account, Operation and Value with
-// the same Digest is the same request, whenever and wherever it is retried.
-type Token struct {
-	Account   string // the caller's account
-	Operation string
-	Value     string // the caller's ClientToken, or "" for a request that is not retried
-	Digest    string // a digest of the request's parameters
-
-	round int // see fresh
-}
-
-// settle gives a token without a value one of its own, so that at least the
-// retries inside one request are idempotent.
-func (s *Store) settle(t Token) Token {
-	if t.Value == "" {
-		t.Value = s.o.NewID()
-	}
-	return t
-}
-
-func (s *Store) derive(k ipam.IDKind, t Token, more ...string) string {
-	parts := append([]string{t.Account, s.o.Region, t.Operation, t.Value}, more...)
-	if t.round > 0 {
-		parts = append(parts, "round", strconv.Itoa(t.round))
-	}
-	return ipam.DeriveID(k, parts...)
-}
-
-// allocationID returns the id of the allocation that a token's request makes.
-func (s *Store) allocationID(t Token) string { return s.derive(ipam.IDAllocation, t) }
-
-// fresh returns the round of a token without a record whose ids are not in
-// use. made is the key of what the token's request makes, and read holds the
-// item at made(t) if there is one.
-//
-// The record is kept for 24 hours, what was made may stand for years: the
-// token, used again, then is a new request, and the ids it derived the first
-// time are taken. Two copies of the new request derive the same ids.
-func (s *Store) fresh(ctx context.Context, t Token, made func(Token) Key, read map[Key]Item) (Token, error) {
-	for read[made(t)] != nil {
-		t.round++
-		var err error
-		if read, err = s.table.BatchGet(ctx, []Key{made(t)}); err != nil {
-			return t, err
-		}
-	}
-	return t, nil
-}
-
-// tokenRetention is how long an answer to a token is kept, and a released
-// allocation's by-id item, so that a late retry does not act a second time.
-const tokenRetention = 24 * time.Hour
-
-func mismatch(token string) error {
-	return ipam.Errorf(ipam.CodeIdempotentParameterMismatch, "The client token %q was used before with other parameters. Use a new token for a new request.", token)
-}
 
 // windows holds, for each space that this process met a conflict in, among how
 // many of the lowest positions it chooses. It widens on conflict and narrows
@@ -217,13 +148,4 @@ func (w *windows) success(space ipam.SpaceID) {
 	} else {
 		delete(w.of, space)
 	}
-}
-
-// jitter returns a full-jitter back-off before try n (1 and up): a random
-// share of 10 ms doubled n−1 times, at most 500 ms.
-func jitter(n int) time.Duration {
-	ceiling := min(500*time.Millisecond, 10*time.Millisecond<<min(n-1, 10))
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(ceiling))
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // admits is the part of Lambda's filter language that HistoryFilters is written
@@ -50,13 +52,13 @@ func TestImagesAndFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)
-	refusal := store.Refusal{Request: "r-1", Account: labAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
+	refusal := items.Refusal{Request: "r-1", Account: labAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
 	if err := c.store.Refuse(t.Context(), store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r-1"}, refusal); err != nil {
 		t.Fatal(err)
 	}
 	images := map[string]int{}
 	for k, i := range c.table.All() {
-		m, err := store.DecodeImage(k, i)
+		m, err := items.DecodeImage(k, i)
 		if err != nil {
 			t.Errorf("%s: %v", k, err)
 		}
@@ -70,14 +72,14 @@ func TestImagesAndFilters(t *testing.T) {
 			kind = "CIDR"
 		case m.Pool != nil && (m.Pool.ID == c.pool || m.Pool.ID == c.leaf):
 			kind = "pool"
-		case m.Usage != nil && *m.Usage == store.PoolUsage{Pool: c.leaf, Percent: 81.5, Threshold: 80, Crossed: true}:
+		case m.Usage != nil && *m.Usage == items.PoolUsage{Pool: c.leaf, Percent: 81.5, Threshold: 80, Crossed: true}:
 			kind = "usage"
 		case m.Refusal != nil && *m.Refusal == refusal:
 			kind = "refusal"
 		}
 		images[kind]++
 		passed := false
-		for _, f := range store.HistoryFilters() {
+		for _, f := range items.HistoryFilters() {
 			passed = passed || admits(f, map[string]any{"eventName": "INSERT", "dynamodb": map[string]any{"Keys": map[string]any{
 				"PK": map[string]any{"S": k.PK}, "SK": map[string]any{"S": k.SK},
 			}}})
@@ -90,20 +92,20 @@ func TestImagesAndFilters(t *testing.T) {
 	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1, "refusal": 1}); diff != "" {
 		t.Errorf("-got +want:\n%s", diff)
 	}
-	if m, err := store.DecodeImage(store.PoolKey(c.pool), nil); m != (store.Image{}) || err != nil {
+	if m, err := items.DecodeImage(items.PoolKey(c.pool), nil); m != (items.Image{}) || err != nil {
 		t.Errorf("no item is %+v, %v", m, err)
 	}
-	if n := len(store.HistoryFilters()); n > 5 {
+	if n := len(items.HistoryFilters()); n > 5 {
 		t.Errorf("there are %d filters, and an event source takes 5", n)
 	}
-	for what, k := range map[string]store.Key{
+	for what, k := range map[string]table.Key{
 		"a deprovisioned CIDR": {PK: "SPACE#" + c.pool + "#CIDR", SK: "0a000000#026"},
-		"a refusal":            {PK: store.RequestPrefix + labAccount + "#r-1", SK: "META"},
+		"a refusal":            {PK: items.RequestPrefix + labAccount + "#r-1", SK: "META"},
 	} {
 		ttl := map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{"Keys": map[string]any{
 			"PK": map[string]any{"S": k.PK}, "SK": map[string]any{"S": k.SK},
 		}}}
-		for _, f := range store.HistoryFilters() {
+		for _, f := range items.HistoryFilters() {
 			if admits(f, ttl) {
 				t.Errorf("the removal of %s passes", what)
 			}

@@ -14,7 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // tester is what testing.T and rapid.T have in common.
@@ -41,12 +42,12 @@ type twin struct {
 // copying is a table that leaves what it was made of alone: its first
 // transaction is applied to a copy.
 type copying struct {
-	*storetest.Memory
+	*tabletest.Memory
 	copied  bool
 	commits int
 }
 
-func (c *copying) Transact(ctx context.Context, writes []store.Write) error {
+func (c *copying) Transact(ctx context.Context, writes []table.Write) error {
 	if !c.copied {
 		c.Memory, c.copied = c.Clone(), true
 	}
@@ -57,7 +58,7 @@ func (c *copying) Transact(ctx context.Context, writes []store.Write) error {
 const twinCIDRs = 8 // CIDRs that a pool may have
 
 func newTwin(t tester, room int) *twin {
-	w := &twin{tester: t, model: ipamtest.New(1_800_000_000, twinCIDRs), table: &copying{Memory: &storetest.Memory{}, copied: true}, room: room, ids: map[string]string{}, later: map[string]string{}}
+	w := &twin{tester: t, model: ipamtest.New(1_800_000_000, twinCIDRs), table: &copying{Memory: &tabletest.Memory{}, copied: true}, room: room, ids: map[string]string{}, later: map[string]string{}}
 	above, err := w.store().CreateIPAM(t.Context(), token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
 	if err != nil {
 		t.Fatalf("create the IPAM: %v", err)

@@ -13,20 +13,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // takenRow is a taken block as the table has it.
 type takenRow struct {
-	key            store.Key
+	key            table.Key
 	cidr           netip.Prefix
 	kind, resource string
 }
 
 func (l *landscape) taken(pool string) (all []takenRow) {
 	for k, i := range l.memory.All() {
-		if k.PK != store.TakenKey(ipam.SpaceID(pool), netip.MustParsePrefix("10.0.0.0/8")).PK {
+		if k.PK != items.TakenKey(ipam.SpaceID(pool), netip.MustParsePrefix("10.0.0.0/8")).PK {
 			continue
 		}
 		address, length, _ := strings.Cut(k.SK, "#")
@@ -93,7 +95,7 @@ func TestUnheldAgainstEveryAddress(t *testing.T) {
 		for _, pool := range []*ipam.Pool{top, child, deep} {
 			for _, b := range l.taken(pool.ID) {
 				if b.kind == "hold" && rng.IntN(2) == 0 {
-					l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: b.key}}))
+					l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: b.key}}))
 				}
 			}
 		}
@@ -154,13 +156,13 @@ func TestUnheldIsCertain(t *testing.T) {
 			l.must(err)
 		}, false},
 		"noted": {func(l *landscape, _ *ipam.ResourceCIDR) {
-			k := store.Key{PK: store.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/25"}
-			l.must(l.memory.Transact(l.Context(), []store.Write{{Op: store.OpPut, Key: k, Item: store.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}}}))
+			k := table.Key{PK: items.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/25"}
+			l.must(l.memory.Transact(l.Context(), []table.Write{{Op: table.OpPut, Key: k, Item: table.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}}}))
 		}, false},
 		"held between the looks": {func(l *landscape, r *ipam.ResourceCIDR) {
 			looks := 0
-			l.faulty.Inject = func(c storetest.Call) *storetest.Fault {
-				if c.Kind != storetest.BatchGet {
+			l.faulty.Inject = func(c tabletest.Call) *tabletest.Fault {
+				if c.Kind != tabletest.BatchGet {
 					return nil
 				}
 				if looks++; looks == 2 {
@@ -178,14 +180,14 @@ func TestUnheldIsCertain(t *testing.T) {
 			rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
 			l.must(err)
 			hold := l.taken(pool.ID)[0]
-			read, err := l.memory.BatchGet(t.Context(), []store.Key{hold.key})
+			read, err := l.memory.BatchGet(t.Context(), []table.Key{hold.key})
 			l.must(err)
 			if is, err := l.store.Unheld(t.Context(), rows[0]); is || err != nil {
 				t.Errorf("held: %t, %v", is, err)
 			}
-			l.must(l.memory.Transact(t.Context(), []store.Write{
-				{Op: store.OpDelete, Key: hold.key},
-				{Op: store.OpPut, Key: store.FreeKey(pool.Space(), hold.cidr), Item: store.Item{"Root": read[hold.key]["Root"]}},
+			l.must(l.memory.Transact(t.Context(), []table.Write{
+				{Op: table.OpDelete, Key: hold.key},
+				{Op: table.OpPut, Key: items.FreeKey(pool.Space(), hold.cidr), Item: table.Item{"Root": read[hold.key]["Root"]}},
 			}))
 			c.change(l, rows[0])
 			if is, err := l.store.Unheld(t.Context(), rows[0]); is != c.want || err != nil {
@@ -219,7 +221,7 @@ func TestUnheldInAPlanningPool(t *testing.T) {
 	}
 	for _, b := range l.taken(plan.ID) {
 		if b.cidr == subnets[1].CIDR {
-			l.must(l.memory.Transact(t.Context(), []store.Write{{Op: store.OpDelete, Key: b.key}}))
+			l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: b.key}}))
 		}
 	}
 	if got := unheld(); len(got) != 1 || got[0] != subnets[1].ID {

@@ -7,12 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-)
-
-const (
-	attrPercent   = "Percent"
-	attrThreshold = "Threshold"
-	attrCrossed   = "Crossed"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Usage adds up what is taken of a pool's CIDRs, reading all its taken blocks.
@@ -45,29 +41,29 @@ func (s *Store) Usage(ctx context.Context, pool string) (ipam.Usage, error) {
 // an item of its own, which is written when that changes and only then. It
 // reports how it stands. Of a pool that is gone it keeps nothing.
 func (s *Store) SaveUsage(ctx context.Context, pool string, u ipam.Usage) (crossed bool, err error) {
-	k := usageKey(pool)
-	err = s.commit(ctx, "save the usage of "+pool, nil, func(attempt) ([]Write, error) {
-		read, err := s.table.BatchGet(ctx, []Key{k, PoolKey(pool)})
-		if err != nil || read[PoolKey(pool)] == nil {
+	k := items.UsageKey(pool)
+	err = s.commit(ctx, "save the usage of "+pool, nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{k, items.PoolKey(pool)})
+		if err != nil || read[items.PoolKey(pool)] == nil {
 			return nil, err
 		}
-		before := Cond{Absent: true}
+		before := table.Cond{Absent: true}
 		if i, ok := read[k]; ok {
-			before = Cond{Equal: Item{attrCrossed: i[attrCrossed]}}
+			before = table.Cond{Equal: table.Item{items.AttrCrossed: i[items.AttrCrossed]}}
 		}
-		was := read[k].num(attrCrossed) == 1
+		was := read[k].Num(items.AttrCrossed) == 1
 		if crossed = u.Crossed(was); crossed == was {
 			return nil, nil
 		}
-		now := Item{
-			attrPercent:   &types.AttributeValueMemberN{Value: strconv.FormatFloat(math.Round(100*u.Taken())/100, 'f', -1, 64)},
-			attrThreshold: num(ipam.UsageThreshold),
-			attrCrossed:   num(0),
+		now := table.Item{
+			items.AttrPercent:   &types.AttributeValueMemberN{Value: strconv.FormatFloat(math.Round(100*u.Taken())/100, 'f', -1, 64)},
+			items.AttrThreshold: table.Num(ipam.UsageThreshold),
+			items.AttrCrossed:   table.Num(0),
 		}
 		if crossed {
-			now[attrCrossed] = num(1)
+			now[items.AttrCrossed] = table.Num(1)
 		}
-		return []Write{{Op: OpPut, Key: k, Item: now, If: before}, {Op: OpCheck, Key: PoolKey(pool), If: Cond{Present: true}}}, nil
+		return []table.Write{{Op: table.OpPut, Key: k, Item: now, If: before}, {Op: table.OpCheck, Key: items.PoolKey(pool), If: table.Cond{Present: true}}}, nil
 	})
 	return crossed, err
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 func TestUsageOfAPool(t *testing.T) {
@@ -35,8 +37,8 @@ func TestUsageOfAPool(t *testing.T) {
 
 // usageItem reads the numbers of the item as the stream's reader sees them.
 func (c *court) usageItem(t *testing.T) map[string]string {
-	k := store.Key{PK: store.PoolKey(c.pool).PK, SK: "USAGE"}
-	item, ok := must(c.table.BatchGet(t.Context(), []store.Key{k}))(t)[k]
+	k := table.Key{PK: items.PoolKey(c.pool).PK, SK: "USAGE"}
+	item, ok := must(c.table.BatchGet(t.Context(), []table.Key{k}))(t)[k]
 	if !ok {
 		return nil
 	}
@@ -90,24 +92,24 @@ func TestSaveUsageWritesCrossings(t *testing.T) {
 // is a success; and one that is saved while the pool is deleted does not outlive it.
 func TestSaveUsageUnderFaults(t *testing.T) {
 	full := ipam.Usage{Allocated: 100}
-	for _, kind := range []storetest.CallKind{storetest.BatchGet, storetest.Transact} {
-		for _, fault := range []storetest.Fault{{Err: storetest.ErrInjected}, {Err: storetest.ErrInjected, Applied: true}, {Err: store.ErrConflict}} {
+	for _, kind := range []tabletest.CallKind{tabletest.BatchGet, tabletest.Transact} {
+		for _, fault := range []tabletest.Fault{{Err: tabletest.ErrInjected}, {Err: tabletest.ErrInjected, Applied: true}, {Err: table.ErrConflict}} {
 			c := newCourt(t)
-			table := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
+			table := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 				if call.Kind == kind && call.N == 0 {
 					return &fault
 				}
 				return nil
 			}}
 			crossed, err := c.on(table).SaveUsage(t.Context(), c.pool, full)
-			if kind == storetest.Transact && (!crossed || err != nil) || err == nil && (!crossed || c.usageItem(t)["Crossed"] != "1") {
+			if kind == tabletest.Transact && (!crossed || err != nil) || err == nil && (!crossed || c.usageItem(t)["Crossed"] != "1") {
 				t.Errorf("%s, %v: %v, %v", kind, fault, crossed, err)
 			}
 		}
 	}
 	c := newCourt(t)
-	racing := &storetest.Faulty{Table: c.table, Inject: func(call storetest.Call) *storetest.Fault {
-		if call.Kind == storetest.Transact && call.N == 0 {
+	racing := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
+		if call.Kind == tabletest.Transact && call.N == 0 {
 			must(c.store.DeleteIPAM(t.Context(), must(c.store.Scopes(t.Context(), []string{c.scope}))(t)[0].IPAM, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil }))(t)
 			for _, work := range must(c.store.PendingWork(t.Context(), c.now.Add(1e12)))(t) {
 				if err := c.store.RunWork(t.Context(), work); err != nil && !errors.Is(err, store.ErrWorkRemains) {

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Props are the table's. The zero value is a table that outlives its stack.
@@ -25,9 +25,9 @@ func NewTable(scope constructs.Construct, id string, props *Props) awsdynamodb.T
 		removal = awscdk.RemovalPolicy_DESTROY
 	}
 	return awsdynamodb.NewTableV2(scope, &id, &awsdynamodb.TablePropsV2{
-		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(store.AttrPK), Type: awsdynamodb.AttributeType_STRING},
-		SortKey:             &awsdynamodb.Attribute{Name: jsii.String(store.AttrSK), Type: awsdynamodb.AttributeType_STRING},
-		TimeToLiveAttribute: jsii.String(store.AttrExpires),
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(table.AttrPK), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:             &awsdynamodb.Attribute{Name: jsii.String(table.AttrSK), Type: awsdynamodb.AttributeType_STRING},
+		TimeToLiveAttribute: jsii.String(table.AttrExpires),
 		Billing:             awsdynamodb.Billing_OnDemand(nil),
 		DynamoStream:        awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
 		Encryption:          awsdynamodb.TableEncryptionV2_DynamoOwnedKey(),

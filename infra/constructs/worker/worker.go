@@ -17,7 +17,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Props are the worker's.
@@ -68,7 +69,7 @@ func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 		BatchSize:        jsii.Number(10), // one piece of work may take minutes
 		Filters: &[]*map[string]any{awslambda.FilterCriteria_Filter(&map[string]any{
 			"eventName": awslambda.FilterRule_IsEqual(jsii.String("INSERT")),
-			"dynamodb":  map[string]any{"Keys": map[string]any{store.AttrPK: map[string]any{"S": awslambda.FilterRule_IsEqual(jsii.String(store.WorkPK))}}},
+			"dynamodb":  map[string]any{"Keys": map[string]any{table.AttrPK: map[string]any{"S": awslambda.FilterRule_IsEqual(jsii.String(items.WorkPK))}}},
 		})},
 		ReportBatchItemFailures: jsii.Bool(true),
 		BisectBatchOnError:      jsii.Bool(true),

@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // Client returns a client of the DynamoDB Local at url, fit for the store.
 func Client(url string) *dynamodb.Client {
-	return store.NewClient(aws.Config{
+	return table.NewClient(aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: &url,
 		Credentials:  credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
@@ -30,12 +30,12 @@ func Create(ctx context.Context, client *dynamodb.Client, name string) error {
 		TableName:   &name,
 		BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(store.AttrPK), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(store.AttrSK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(table.AttrPK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(table.AttrSK), AttributeType: types.ScalarAttributeTypeS},
 		},
 		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String(store.AttrPK), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(store.AttrSK), KeyType: types.KeyTypeRange},
+			{AttributeName: aws.String(table.AttrPK), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(table.AttrSK), KeyType: types.KeyTypeRange},
 		},
 	})
 	if err != nil {

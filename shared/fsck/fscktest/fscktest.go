@@ -8,13 +8,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/fsck"
-	"github.com/cadastre-ipam/cadastre/shared/store"
-	"github.com/cadastre-ipam/cadastre/shared/store/storetest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // Clean fails the test, with every problem and the table's content, unless the
 // table is in order at that time. Nothing may write to it meanwhile.
-func Clean(t testing.TB, m *storetest.Memory, now time.Time) {
+func Clean(t testing.TB, m *tabletest.Memory, now time.Time) {
 	t.Helper()
 	problems := fsck.Check(Items(m), now)
 	if len(problems) == 0 {
@@ -28,11 +28,11 @@ func Clean(t testing.TB, m *storetest.Memory, now time.Time) {
 
 // Items yields the table's items with their keys, as a scan of DynamoDB does.
 // They are copies.
-func Items(m *storetest.Memory) iter.Seq[map[string]types.AttributeValue] {
+func Items(m *tabletest.Memory) iter.Seq[map[string]types.AttributeValue] {
 	return func(yield func(map[string]types.AttributeValue) bool) {
 		for k, i := range m.All() {
-			i[store.AttrPK] = &types.AttributeValueMemberS{Value: k.PK}
-			i[store.AttrSK] = &types.AttributeValueMemberS{Value: k.SK}
+			i[table.AttrPK] = &types.AttributeValueMemberS{Value: k.PK}
+			i[table.AttrSK] = &types.AttributeValueMemberS{Value: k.SK}
 			if !yield(i) {
 				return
 			}

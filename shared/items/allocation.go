@@ -1,0 +1,62 @@
+package items
+
+import (
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// AllocationKey returns the key of an allocation's by-id item.
+func AllocationKey(id string) table.Key { return table.Key{PK: "ALLOC#" + id, SK: meta} }
+
+// ByID is an allocation's by-id item: where the allocation is, and the
+// idempotency record of the request that made it.
+type ByID struct {
+	ID      string
+	Space   ipam.SpaceID
+	CIDR    netip.Prefix
+	Kind    ipam.Kind
+	Owner   string
+	Digest  string
+	State   string // active or released
+	Expires int64  // of a released one: Unix seconds from which it counts as absent
+}
+
+const (
+	AllocationActive   = "active"
+	AllocationReleased = "released"
+)
+
+func (b ByID) Encode() table.Item {
+	i := table.Item{
+		attrSpace: table.Str(string(b.Space)),
+		AttrCIDR:  table.Str(b.CIDR.String()),
+		AttrKind:  table.Str(string(b.Kind)),
+		AttrOwner: table.Str(b.Owner),
+		AttrState: table.Str(b.State),
+	}
+	i.Put(AttrDigest, b.Digest)
+	if b.Expires != 0 {
+		i[table.AttrExpires] = table.Num(b.Expires)
+	}
+	return i
+}
+
+// DecodeByID returns the item, or ok false if it is absent or counts as such.
+func DecodeByID(id string, i table.Item, now int64) (b ByID, ok bool, err error) {
+	if i == nil || table.Expired(i, now) {
+		return ByID{}, false, nil
+	}
+	p, err := netip.ParsePrefix(i.Str(AttrCIDR))
+	return ByID{
+		ID:      id,
+		Space:   ipam.SpaceID(i.Str(attrSpace)),
+		CIDR:    p,
+		Kind:    ipam.Kind(i.Str(AttrKind)),
+		Owner:   i.Str(AttrOwner),
+		Digest:  i.Str(AttrDigest),
+		State:   i.Str(AttrState),
+		Expires: i.Num(table.AttrExpires),
+	}, true, err
+}

@@ -1,0 +1,73 @@
+package items
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// DiscoveryKey returns the key of a resource discovery.
+func DiscoveryKey(id string) table.Key { return table.Key{PK: "DISCO#" + id, SK: meta} }
+
+// AssociationKey returns the key of an association of a resource discovery.
+func AssociationKey(id string) table.Key { return table.Key{PK: "ASSOC#" + id, SK: meta} }
+
+const DiscoveriesPK = "DISCOVERIES"
+
+func DiscoveryRowKey(id string) table.Key { return table.Key{PK: DiscoveriesPK, SK: id} }
+
+func EncodeDiscovery(o *ipam.Discovery) table.Item { return encodeObject(&o.Meta, o, nil) }
+
+func DecodeDiscovery(i table.Item) (*ipam.Discovery, error) {
+	o := new(ipam.Discovery)
+	return o, decodeObject(i, o, &o.Meta, nil)
+}
+
+func EncodeAssociation(o *ipam.DiscoveryAssociation) table.Item { return encodeObject(&o.Meta, o, nil) }
+
+func DecodeAssociation(i table.Item) (*ipam.DiscoveryAssociation, error) {
+	o := new(ipam.DiscoveryAssociation)
+	return o, decodeObject(i, o, &o.Meta, nil)
+}
+
+const AccountPrefix = "ACCOUNT#"
+
+func DiscoveredAccountKey(discovery, region, account string) table.Key {
+	return table.Key{PK: "DISCO#" + discovery, SK: AccountPrefix + region + "#" + account}
+}
+
+// encodeDiscoveredAccount: the item's key tells the discovery, Region and account.
+func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
+	i := table.Item{AttrAttempted: table.Num(a.Attempted), AttrSucceeded: table.Num(a.Succeeded)}
+	i.Put(attrUnit, a.OU)
+	i.Put(AttrLeft, string(a.Left))
+	i.Put(attrFailureCode, a.FailureCode)
+	i.Put(AttrFailure, a.Failure)
+	return i
+}
+
+func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
+	place := strings.Split(r.Key.SK, "#")
+	if len(place) != 3 {
+		return nil, fmt.Errorf("sort key %q is not that of a discovered account", r.Key.SK)
+	}
+	return &ipam.DiscoveredAccount{
+		Discovery:   strings.TrimPrefix(r.Key.PK, "DISCO#"),
+		Region:      place[1],
+		Account:     place[2],
+		OU:          r.Item.Str(attrUnit),
+		Attempted:   r.Item.Num(AttrAttempted),
+		Succeeded:   r.Item.Num(AttrSucceeded),
+		FailureCode: r.Item.Str(attrFailureCode),
+		Failure:     r.Item.Str(AttrFailure),
+		Left:        ipam.Leave(r.Item.Str(AttrLeft)),
+	}, nil
+}
+
+// DiscoveredAccountAfter returns the text to go on from behind what
+// DiscoveredAccounts returned.
+func DiscoveredAccountAfter(a *ipam.DiscoveredAccount) string {
+	return DiscoveredAccountKey(a.Discovery, a.Region, a.Account).SK
+}

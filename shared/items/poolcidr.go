@@ -1,0 +1,51 @@
+package items
+
+import (
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// CIDRKey returns the key of a CIDR of a pool.
+func CIDRKey(pool string, p netip.Prefix) table.Key {
+	return table.Key{PK: CidrPK(pool), SK: BlockSK(p)}
+}
+
+func CidrPK(pool string) string { return spacePrefix + pool + cidrSuffix }
+
+func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
+	i := table.Item{
+		AttrID:           table.Str(c.ID),
+		AttrOwner:        table.Str(c.Owner),
+		AttrState:        table.Str(string(c.State)),
+		AttrSource:       table.Str(string(c.Source)),
+		AttrAllocationID: table.Str(c.AllocationID),
+	}
+	i.Put(attrFailureCode, c.FailureCode)
+	i.Put(AttrFailure, c.Failure)
+	if c.Chosen {
+		i[attrChosen] = table.Num(1)
+	}
+	if c.Expires != 0 {
+		i[table.AttrExpires] = table.Num(c.Expires)
+	}
+	return i
+}
+
+func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
+	p, err := parseBlockSK(r.Key.SK)
+	return &ipam.PoolCIDR{
+		ID:           r.Item.Str(AttrID),
+		Pool:         pool,
+		Owner:        r.Item.Str(AttrOwner),
+		CIDR:         p,
+		Chosen:       r.Item.Num(attrChosen) != 0,
+		State:        ipam.CIDRState(r.Item.Str(AttrState)),
+		FailureCode:  r.Item.Str(attrFailureCode),
+		Failure:      r.Item.Str(AttrFailure),
+		Source:       ipam.SpaceID(r.Item.Str(AttrSource)),
+		AllocationID: r.Item.Str(AttrAllocationID),
+		Expires:      r.Item.Num(table.AttrExpires),
+	}, err
+}

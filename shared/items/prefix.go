@@ -1,0 +1,50 @@
+package items
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+func BlockSK(p netip.Prefix) string {
+	return fmt.Sprintf("%s#%03d", hex.EncodeToString(p.Addr().AsSlice()), p.Bits())
+}
+
+// BlocksThrough is the greatest sort key of blocks that begin at or before the
+// last address of p.
+func BlocksThrough(p netip.Prefix) string {
+	return hex.EncodeToString(LastAddr(p).AsSlice()) + "#~"
+}
+
+// LastAddr returns the last address of p.
+func LastAddr(p netip.Prefix) netip.Addr {
+	last := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(last)*8; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(last)
+	return a
+}
+
+func parseBlockSK(sk string) (netip.Prefix, error) {
+	address, length, ok := strings.Cut(sk, "#")
+	n, err := strconv.Atoi(length)
+	if !ok || err != nil {
+		return netip.Prefix{}, fmt.Errorf("sort key %q is not that of a block", sk)
+	}
+	return parseBlock(address, n)
+}
+
+func parseBlock(address string, bits int) (netip.Prefix, error) {
+	b, err := hex.DecodeString(address)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("address %q: %w", address, err)
+	}
+	a, ok := netip.AddrFromSlice(b)
+	if p := netip.PrefixFrom(a, bits); ok && p.IsValid() {
+		return p, nil
+	}
+	return netip.Prefix{}, fmt.Errorf("%q with length %d is no CIDR", address, bits)
+}

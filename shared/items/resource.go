@@ -1,0 +1,121 @@
+package items
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// The partitions of a scope's resources and interfaces begin so. Stream filters name them.
+const (
+	LivePrefix  = "LIVE#"
+	IfacePrefix = "IFACE#"
+)
+
+func FoundPK(discovery, region, account string) string {
+	return "FOUND#" + discovery + "#" + region + "#" + account
+}
+
+func FoundSK(r *ipam.Resource) string {
+	return string(r.Type) + "#" + r.ID + "#" + BlockSK(r.CIDR)
+}
+
+func LivePK(scope string, f ipam.Family, t ipam.ResourceType) string {
+	prefix := LivePrefix
+	if !t.TakesSpace() {
+		prefix = IfacePrefix
+	}
+	return prefix + string(ipam.ScopeSpace(scope, f))
+}
+
+// LiveKey names the Region, too: EC2 makes ids that differ within one, and default
+// VPCs have the same CIDR everywhere.
+func LiveKey(scope string, r *ipam.Resource) table.Key {
+	return table.Key{PK: LivePK(scope, r.Family(), r.Type), SK: BlockSK(r.CIDR) + "#" + r.ID + "#" + r.Region}
+}
+
+// FoundItem returns the attributes that DecodeFound reads.
+func FoundItem(f *ipam.Found) table.Item {
+	return table.Item{
+		AttrObject:  table.Str(Document(f.Resource)),
+		attrTargets: table.Str(Document(f.Targets)),
+		attrSampled: table.Num(f.Sampled),
+		AttrRev:     table.Num(f.Rev),
+	}
+}
+
+func DecodeFound(r table.Row) (*ipam.Found, error) {
+	f := &ipam.Found{Sampled: r.Item.Num(attrSampled), Rev: r.Item.Num(AttrRev)}
+	f.Discovery, _, _ = strings.Cut(strings.TrimPrefix(r.Key.PK, "FOUND#"), "#")
+	if err := json.Unmarshal([]byte(r.Item.Str(AttrObject)), &f.Resource); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	if err := json.Unmarshal([]byte(r.Item.Str(attrTargets)), &f.Targets); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	return f, nil
+}
+
+// ResourceItem returns the attributes that DecodeResource reads.
+func ResourceItem(r *ipam.ResourceCIDR) table.Item {
+	i := table.Item{
+		AttrObject:  table.Str(Document(r.Resource)),
+		AttrStatus:  table.Str(Document(r.Status)),
+		AttrSource:  table.Str(r.Discovery),
+		attrSampled: table.Num(r.Sampled),
+		AttrSince:   table.Num(r.Since),
+		AttrRev:     table.Num(r.Rev),
+	}
+	if r.Ignored {
+		i[AttrIgnored] = table.Num(1)
+	}
+	return i
+}
+
+// DecodeResource reads the item of a resource's CIDR, or of an interface's, in
+// a scope; its partition begins with LivePrefix or IfacePrefix.
+func DecodeResource(r table.Row) (*ipam.ResourceCIDR, error) {
+	_, space, _ := strings.Cut(r.Key.PK, "#")
+	scope, _, _ := strings.Cut(space, "#")
+	o := &ipam.ResourceCIDR{
+		Scope:     scope,
+		Discovery: r.Item.Str(AttrSource),
+		Ignored:   r.Item.Num(AttrIgnored) == 1,
+		Sampled:   r.Item.Num(attrSampled),
+		Since:     r.Item.Num(AttrSince),
+		Rev:       r.Item.Num(AttrRev),
+	}
+	if err := json.Unmarshal([]byte(r.Item.Str(AttrObject)), &o.Resource); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	if err := json.Unmarshal([]byte(r.Item.Str(AttrStatus)), &o.Status); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	return o, nil
+}
+
+// EncodeResource returns the item that DecodeResource reads.
+func EncodeResource(r *ipam.ResourceCIDR) table.Row {
+	return table.Row{Key: LiveKey(r.Scope, &r.Resource), Item: ResourceItem(r)}
+}
+
+// EncodeFound returns the item that Found reads.
+func EncodeFound(f *ipam.Found) table.Row {
+	return table.Row{Key: table.Key{PK: FoundPK(f.Discovery, f.Region, f.Owner), SK: FoundSK(&f.Resource)}, Item: FoundItem(f)}
+}
+
+// FoundAfter returns the text to go on from behind what Found returned.
+func FoundAfter(f *ipam.Found) string { return FoundSK(&f.Resource) }
+
+// ResourceAfter returns the text to go on from behind what Resources, or
+// Interfaces, returned.
+func ResourceAfter(r *ipam.ResourceCIDR) string { return LiveKey(r.Scope, &r.Resource).SK }
+
+// VpcQuery selects a VPC's CIDRs among what was found.
+func VpcQuery(discovery, region, account, vpc string) table.Query {
+	prefix := string(ipam.ResourceVPC) + "#" + vpc + "#"
+	return table.Query{PK: FoundPK(discovery, region, account), From: prefix, To: prefix + "~"}
+}

@@ -1,0 +1,450 @@
+package modelcheck
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// stranger is another account than that of all requests.
+const stranger = "444455556666"
+
+// When things are observed, in Unix milliseconds.
+const (
+	morning = 1_800_000_000_000 + iota*1000
+	noon
+	evening
+)
+
+// vpc is a VPC of another account than that of all requests.
+func vpc(id, at string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: cidr(at), Owner: stranger, Region: region}
+}
+
+// own is a VPC of the account of all requests.
+func own(id, at string) ipam.Resource {
+	o := vpc(id, at)
+	o.Owner = Account
+	return o
+}
+
+// lives has a resource live from the start.
+func (e *estate) lives(o ipam.Resource) ipam.Resource {
+	e.Helper()
+	ok(e.store.Observe(e.Context(), e.discovery, []*ipam.IPAM{e.ipam}, o, morning))(e.T)
+	return o
+}
+
+// imports has a pool that has nothing yet take in what lives in it.
+func (e *estate) imports(pool string) {
+	e.Helper()
+	ok(e.store.ModifyPool(e.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error {
+		p.Locale, p.AutoImport = region, true
+		return nil
+	}))(e.T)
+}
+
+func observe(o ipam.Resource) act {
+	return func(ctx context.Context, c *Client) { c.Observe(ctx, o, noon) }
+}
+
+func vanish(o ipam.Resource) act {
+	return func(ctx context.Context, c *Client) { c.Vanish(ctx, o, evening) }
+}
+
+// left does something whose process is cut down as soon as it has left a note of
+// work: what the note says is done once all have ended.
+func left(do act) act {
+	return func(ctx context.Context, c *Client) {
+		c.tape.brief = true
+		do(ctx, c)
+		c.tape.brief = false
+	}
+}
+
+func (e *estate) provisionTop(token, at string) act {
+	return func(ctx context.Context, c *Client) { c.ProvisionTop(ctx, token, e.top, cidr(at)) }
+}
+
+// Where resources live that nobody asked space for.
+var liveScenarios = []scenario{
+	{name: "a resource appears where nothing is", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {allocate("a", e.top, of(31))}}
+	}},
+	{name: "a resource appears where a block is released", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a := e.taken(e.top, "10.0.0.0/30")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(release(a))}}
+	}},
+	{name: "a resource appears where a block is released and taken again", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a := e.taken(e.top, "10.0.0.0/29")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/29"))}, {left(release(a))}, {allocate("b", e.top, of(29))}}
+	}},
+	{name: "a resource appears around a block that is released", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a := e.taken(e.top, "10.0.0.0/31")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/29"))}, {left(release(a))}}
+	}},
+	{name: "a resource appears where another goes", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(vpc("vpc-1", "10.0.0.0/30"))
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {left(vanish(o))}}
+	}},
+	{name: "a resource appears in the place of another that goes", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{left(observe(vpc("vpc-2", "10.0.0.0/31")))}, {vanish(o)}}
+	}},
+	{name: "a resource goes while another appears in its place", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(vpc("vpc-1", "10.0.0.0/29"))
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/29"))}, {vanish(o)}}
+	}},
+	{name: "a resource goes while its space is taken", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := vpc("vpc-1", "10.0.0.0/31")
+		return [][]act{{observe(o)}, {vanish(o)}}
+	}},
+	{name: "two that live in one place go", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a, b := e.lives(vpc("vpc-1", "10.0.0.0/30")), e.lives(vpc("vpc-2", "10.0.0.0/30"))
+		return [][]act{{vanish(a)}, {vanish(b)}}
+	}},
+	{name: "a resource goes with one that is in it", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a, b := e.lives(vpc("vpc-1", "10.0.0.0/30")), e.lives(vpc("vpc-2", "10.0.0.0/31"))
+		return [][]act{{vanish(a)}, {vanish(b)}}
+	}},
+	{name: "two appear in one place", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/30"))}, {left(observe(vpc("vpc-2", "10.0.0.0/31")))}}
+	}},
+	{name: "a resource goes while it is imported", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.imports(e.right)
+		e.has(e.right, "10.0.0.0/30")
+		o := vpc("vpc-1", "10.0.0.0/31")
+		return [][]act{{observe(o)}, {vanish(o)}}
+	}},
+	{name: "a resource appears where a pool gets its first CIDR", faults: 1, begin: func(e *estate) [][]act {
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(e.provisionTop("a", "10.0.0.0/29"))}}
+	}},
+	{name: "a pool gets its first CIDR where a resource appears", faults: 1, begin: func(e *estate) [][]act {
+		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {e.provisionTop("a", "10.0.0.0/29")}}
+	}},
+	{name: "a pool gets its first CIDR where a resource lives", faults: 1, begin: func(e *estate) [][]act {
+		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{e.provisionTop("a", "10.0.0.0/29")}, {allocate("b", e.top, of(31))}}
+	}},
+	{name: "a resource appears where a child gets its CIDR", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(e.provision("a", e.left, "10.0.0.0/30"))}}
+	}},
+	{name: "a child gets its CIDR where a resource goes", begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{vanish(o)}, {e.provision("a", e.left, "10.0.0.0/30")}}
+	}},
+	{name: "a child's CIDR goes away over a resource", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.has(e.left, "10.0.0.0/30")
+		e.taken(e.top, "10.0.0.4/30")
+		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{deprovision(e.left, "10.0.0.0/30")}, {allocate("a", e.top, of(31))}}
+	}},
+	{name: "a resource appears where a child's CIDR goes away", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.has(e.left, "10.0.0.0/30")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(deprovision(e.left, "10.0.0.0/30"))}}
+	}},
+	{name: "another account's resource appears where a CIDR is asked for", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
+	}},
+	{name: "a CIDR is asked for where another account's resource lives", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{allocate("a", e.top, at("10.0.0.0/30"))}, {allocate("b", e.top, of(31))}}
+	}},
+	{name: "a CIDR is asked for where a resource of the account lives", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(own("vpc-1", "10.0.0.0/31"))
+		return [][]act{{vanish(o)}, {allocate("a", e.top, at("10.0.0.0/30"))}}
+	}},
+	{name: "a CIDR is asked for where two accounts' resources live", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.lives(own("vpc-1", "10.0.0.0/30"))
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
+	}},
+	{name: "a lease ends where its resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {left(endLease(a))}}
+	}},
+	{name: "a lease ends where another's resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {endLease(a)}}
+	}},
+	{name: "a lease is given up where its resource appears", past: "B", begin: func(e *estate) [][]act {
+		e.leased("10.0.0.0/31")
+		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {reconcileAll()}}
+	}},
+	{name: "a lease ends twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+		a := e.leased("10.0.0.0/31")
+		return [][]act{{endLease(a)}, {endLease(a), allocate("b", e.right, at("10.0.0.0/30"))}}
+	}},
+	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *estate) [][]act {
+		e.planned()
+		return [][]act{{observe(subnet("10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "a VPC goes while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		return [][]act{{vanish(v)}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "a VPC goes while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		return [][]act{{left(vanish(v))}, {deprovision(e.plan, "10.0.0.0/30")}, {allocate("a", e.top, of(30)), allocate("b", e.top, of(30))}}
+	}},
+	{name: "a VPC comes back while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		e.goes(v)
+		return [][]act{{observe(v)}, {deprovision(e.plan, "10.0.0.0/30"), allocate("a", e.top, at("10.0.0.0/31"))}}
+	}},
+	{name: "a VPC comes back while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+		v := e.planned()
+		e.goes(v)
+		return [][]act{{observe(v)}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "another's resource appears where the pool over a VPC gives", faults: 1, begin: func(e *estate) [][]act {
+		e.planned()
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
+	}},
+	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *estate) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		return [][]act{{vanish(o)}, {reconcileAll()}}
+	}},
+}
+
+// leased is a block for a VPC of the account of all requests that EC2 is being
+// asked for. Whoever looks, looked at the account just before the end of time.
+func (e *estate) leased(c string) *ipam.Allocation {
+	e.Helper()
+	e.has(e.top, "10.0.0.0/29")
+	if err := e.store.SaveDiscoveredAccount(e.Context(), &ipam.DiscoveredAccount{Discovery: e.discovery.ID, Region: region, Account: Account, Attempted: 1 << 50, Succeeded: 1 << 50}); err != nil {
+		e.Fatal(err)
+	}
+	ok(e.store.ModifyPool(e.Context(), e.right, ipam.ActModify, func(p *ipam.Pool) error {
+		p.Locale = region
+		return nil
+	}))(e.T)
+	e.has(e.right, "10.0.0.0/30")
+	return ok(e.store.Allocate(e.Context(), store.Allocate{
+		Token: token("CreateVpc", c), Pool: e.right, Request: at(c), May: func(*ipam.Pool) error { return nil },
+		For: &ipam.Resource{Type: ipam.ResourceVPC, Region: region},
+	}))(e.T)
+}
+
+// planned is a VPC of the account of all requests, imported, and a pool laid over it.
+func (e *estate) planned() ipam.Resource {
+	e.Helper()
+	for _, pool := range []string{e.left, e.right, e.top} { // of one locale
+		e.imports(pool)
+	}
+	e.has(e.top, "10.0.0.0/29")
+	v := e.lives(own("vpc-1", "10.0.0.0/30"))
+	e.plan = ok(e.store.CreatePool(e.Context(), token("CreateIpamPool", "plan"), ipam.Pool{
+		Scope: e.ipam.PrivateScope, SourcePool: e.top, Family: ipam.IPv4, Locale: region,
+		SourceResource: &ipam.SourceResource{ID: v.ID, Owner: v.Owner, Region: v.Region},
+	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(e.T).ID
+	e.has(e.plan, "10.0.0.0/30")
+	return v
+}
+
+// subnet is one of the VPC of planned.
+func subnet(at string) ipam.Resource {
+	return ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", VPC: "vpc-1", Subnet: "subnet-1", CIDR: cidr(at), Owner: Account, Region: region}
+}
+
+// goes has a resource be gone before the start.
+func (e *estate) goes(o ipam.Resource) {
+	e.Helper()
+	ok(e.store.Vanish(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
+}
+
+func endLease(a *ipam.Allocation) act {
+	return func(ctx context.Context, c *Client) { c.EndLease(ctx, a) }
+}
+
+func isLive(k table.Key) bool { return strings.HasPrefix(k.PK, "LIVE#") }
+
+// unmarked breaks the rule that a block of a kind is given up only if nobody has
+// found a resource in it since it was read.
+func unmarked(kind string) *broken {
+	return each(func(w *table.Write) {
+		if isTaken(w.Key) && text(w.If.Equal, "Kind") == kind {
+			w.If.Equal, w.If.Missing = but(w.If.Equal, "Seen"), nil
+		}
+	})
+}
+
+// late keeps the row of a resource back, and shows it to its process only, until
+// all is done about it.
+func late() *broken {
+	back := map[table.Key]table.Item{} // the row, and what says that there is one
+	b := &broken{}
+	b.write = func(writes []table.Write) []table.Write {
+		rest := slices.DeleteFunc(writes, func(w table.Write) bool {
+			if !isLive(w.Key) && !strings.HasPrefix(w.Key.PK, "FOUND#") {
+				return false
+			}
+			switch w.Op {
+			case table.OpPut:
+				back[w.Key] = w.Item
+			case table.OpUpdate:
+				maps.Copy(back[w.Key], w.Set)
+			case table.OpDelete, table.OpCheck:
+			}
+			return true
+		})
+		if len(rest) > 0 && rest[0].Op == table.OpDelete && rest[0].Key.PK == items.WorkPK {
+			for k, i := range back {
+				rest = append(rest, table.Write{Op: table.OpPut, Key: k, Item: i})
+			}
+		}
+		return rest
+	}
+	b.get = func(items map[table.Key]table.Item) { maps.Copy(items, back) }
+	b.query = func(q table.Query) (rows []table.Row, answer bool) {
+		for k, i := range back {
+			if q.PK == k.PK && !q.Descending && q.After == "" {
+				rows = append(rows, table.Row{Key: k, Item: i})
+			}
+		}
+		return rows, len(rows) > 0
+	}
+	return b
+}
+
+var liveRules = []rule{
+	{
+		name:     "a release demands that nobody has found a resource in the block",
+		scenario: "a resource appears where a block is released",
+		finds:    "is free, and vpc vpc-1",
+		broken:   func() *broken { return unmarked("custom") },
+	},
+	{
+		name:     "a lease goes only if nobody has found a resource in the block",
+		scenario: "a lease ends where its resource appears",
+		finds:    "is free, and vpc vpc-1",
+		broken:   func() *broken { return unmarked("vpc") },
+	},
+	{
+		name:     "a hold goes only if nobody has found a resource in it",
+		scenario: "a resource goes while another appears in its place",
+		finds:    "is free, and vpc vpc-2",
+		broken:   func() *broken { return unmarked("hold") },
+	},
+	{
+		name:     "a resource's row is written before the blocks are read",
+		scenario: "a resource appears around a block that is released",
+		finds:    "is free, and vpc vpc-1",
+		broken:   late,
+	},
+	{
+		name:     "a pool at the top gets its CIDR in two steps",
+		scenario: "a pool gets its first CIDR where a resource lives",
+		finds:    "is free, and vpc vpc-1",
+		broken: func() *broken {
+			return &broken{write: func(writes []table.Write) []table.Write {
+				if !slices.ContainsFunc(writes, func(w table.Write) bool { return text(w.Item, "State") == "pending-provision" }) {
+					return writes
+				}
+				for i, w := range writes {
+					switch {
+					case text(w.Item, "State") == "pending-provision":
+						writes[i].Item = but(w.Item, "State")
+						writes[i].Item["State"] = &types.AttributeValueMemberS{Value: "provisioned"}
+					case text(w.Item, "Kind") == "hold":
+						writes[i].Key, writes[i].Item = freeKey(spaceOf(w.Key), cidr("10.0.0.0/29")), table.Item{"Root": w.Item["Root"]}
+					}
+				}
+				return slices.DeleteFunc(writes, func(w table.Write) bool { return w.Key.PK == items.WorkPK })
+			}}
+		},
+	},
+	{
+		name:     "a deprovisioning leaves what lives there to the source",
+		scenario: "a child's CIDR goes away over a resource",
+		finds:    "is handed out, and vpc-1 lives at",
+		broken: func() *broken {
+			return &broken{write: func(writes []table.Write) []table.Write {
+				if !slices.ContainsFunc(writes, func(w table.Write) bool { return text(w.Item, "State") == "deprovisioned" }) {
+					return writes
+				}
+				for i, w := range writes {
+					if w.Op == table.OpPut && text(w.Item, "Kind") == "hold" {
+						writes[i] = table.Write{Op: table.OpDelete, Key: w.Key, If: w.If}
+						writes = append(writes, table.Write{Op: table.OpPut, Key: freeKey(spaceOf(w.Key), cidr("10.0.0.0/30")), Item: table.Item{"Root": w.Item["Root"]}})
+					}
+				}
+				return slices.DeleteFunc(writes, func(w table.Write) bool { return w.Key.PK == items.WorkPK })
+			}}
+		},
+	},
+	{
+		name:     "a CIDR is given only to the account whose resources live there",
+		scenario: "a CIDR is asked for where another account's resource lives",
+		finds:    "is handed out, and vpc-1 lives at",
+		broken: func() *broken {
+			return &broken{rows: func(rows []table.Row) {
+				for i, r := range rows {
+					if isLive(r.Key) {
+						rows[i].Item = but(r.Item, "Object")
+						rows[i].Item["Object"] = &types.AttributeValueMemberS{Value: strings.ReplaceAll(text(r.Item, "Object"), stranger, Account)}
+					}
+				}
+			}}
+		},
+	},
+	{
+		name:     "space is held only while the resource is there",
+		scenario: "a resource goes while its space is taken",
+		finds:    "is held, and nothing lives",
+		broken: func() *broken {
+			return without(func(w table.Write) bool { return w.Op == table.OpCheck && isLive(w.Key) })
+		},
+	},
+	{
+		name:     "a note ends only as it was when its work began",
+		scenario: "a resource appears in the place of another that goes",
+		finds:    "is free, and vpc vpc-2",
+		broken: func() *broken {
+			return &broken{
+				get: func(rows map[table.Key]table.Item) {
+					for k, i := range rows {
+						if k.PK == items.WorkPK {
+							rows[k] = but(i, "Token")
+						}
+					}
+				},
+				write: func(writes []table.Write) []table.Write {
+					for i, w := range writes {
+						if w.Key.PK == items.WorkPK && w.Op == table.OpDelete {
+							writes[i].If = table.Cond{}
+						}
+					}
+					return writes
+				},
+			}
+		},
+	},
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// eachAccount calls f for every account and Region that a discovery has looked
+// at.
+func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.DiscoveredAccount) error) error {
+	for after := ""; ; {
+		accounts, next, err := s.DiscoveredAccounts(ctx, discovery, "", after, 0)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			if err := f(a); err != nil {
+				return err
+			}
+		}
+		if after = next; after == "" {
+			return nil
+		}
+	}
+}
+
+// SaveDiscoveredAccount keeps how far the discovery of an account in a Region
+// is, in one small write. It never goes back in time: a run that began before
+// the one that was kept is left out, and so is a Succeeded that is older than
+// the one that was kept. Nothing is kept for a discovery that is gone.
+//
+// With a.Left, it keeps that the account is not looked at any more, unless that
+// is known, or a run has begun since. Any other look ends that.
+//
+// Save an account before observing what is in it: that it was looked at is how
+// what was found is found again when the discovery goes.
+func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error {
+	k := items.DiscoveredAccountKey(a.Discovery, a.Region, a.Account)
+	err := s.commit(ctx, "save "+k.String(), nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{k})
+		if err != nil {
+			return nil, err
+		}
+		now := *a
+		w := table.Write{Op: table.OpPut, Key: k, If: table.Cond{Absent: true}}
+		if i := read[k]; i != nil {
+			have, err := items.DecodeDiscoveredAccount(table.Row{Key: k, Item: i})
+			if err != nil {
+				return nil, err
+			}
+			now.Succeeded = max(now.Succeeded, have.Succeeded)
+			switch late := have.Attempted > now.Attempted; {
+			case late && have.Left == ipam.Stays, have.Left != ipam.Stays && now.Left != ipam.Stays:
+				return nil, nil
+			case late:
+				now = *have
+				now.Left = ipam.Stays
+			case *have == now:
+				return nil, nil
+			}
+			w.If = asItWas(have)
+		}
+		w.Item = items.EncodeDiscoveredAccount(&now)
+		return []table.Write{w}, nil
+	})
+	if err != nil {
+		return err
+	}
+	// Looking before the write would miss an end in between, and a condition on
+	// the discovery would have the runs of all accounts conflict.
+	if _, err = one(ctx, s.Discoveries, a.Discovery); !isNotFound(err) {
+		return err
+	}
+	return s.drop(ctx, k)
+}
+
+// asItWas is the condition that how far the discovery of an account is was not
+// saved since it was read.
+func asItWas(a *ipam.DiscoveredAccount) table.Cond {
+	c := table.Cond{Equal: table.Item{items.AttrAttempted: table.Num(a.Attempted), items.AttrSucceeded: table.Num(a.Succeeded)}}
+	if a.Left == ipam.Stays {
+		c.Missing = []string{items.AttrLeft}
+	} else {
+		c.Equal[items.AttrLeft] = table.Str(string(a.Left))
+	}
+	return c
+}
+
+// ForgetAccount has RunWork forget what a discovery found of an account in a
+// Region, or in every one (""), whose space is free then, and returns what is
+// known of the account there. may says whether the caller may. An account that
+// is still looked at is refused, as all would be found again; so is one that the
+// discovery does not know.
+func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region string, may func(*ipam.Discovery) error) ([]*ipam.DiscoveredAccount, error) {
+	var known []*ipam.DiscoveredAccount
+	err := s.commit(ctx, "forget "+account, nil, func(a attempt) ([]table.Write, error) {
+		d, err := one(ctx, s.Discoveries, discovery)
+		if err != nil {
+			return ended(a, known != nil, err)
+		}
+		if err := may(d); err != nil {
+			return nil, err
+		}
+		now, err := s.knownOf(ctx, discovery, account, region)
+		if err != nil {
+			return nil, err
+		}
+		if len(now) == 0 && known != nil && a.unsure {
+			return nil, nil // forgotten already
+		}
+		if known = now; len(known) == 0 {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource discovery %s knows nothing of the account %s in %s. GetIpamDiscoveredAccounts lists the accounts that it knows in a Region.", discovery, account, cmp.Or(region, "any Region"))
+		}
+		if most := table.MaxWrites / 2; len(known) > most {
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource discovery %s knows the account %s in %d Regions, more than the %d that can be forgotten at once. Name a DiscoveryRegion.", discovery, account, len(known), most)
+		}
+		regions, err := s.operating(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		var writes []table.Write
+		for _, k := range known {
+			if k.Left == ipam.Stays || k.Left == ipam.LeftRegion && slices.Contains(regions, k.Region) {
+				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The account %s is still looked at in %s by %s, and what is forgotten would be found again. GetIpamDiscoveredAccounts tells when it has left; exclude its organizational unit, or remove the Region, to have it leave at the next run of the schedule.", account, k.Region, discovery)
+			}
+			if k.Left == ipam.Forgotten {
+				continue
+			}
+			w := table.Write{Op: table.OpUpdate, Key: items.DiscoveredAccountKey(discovery, k.Region, account), Set: table.Item{items.AttrLeft: table.Str(string(ipam.Forgotten))}, If: asItWas(k)}
+			writes = append(writes, w, s.purgeOneNote(discovery, k.Region, account))
+			k.Left = ipam.Forgotten
+		}
+		return writes, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return known, nil
+}
+
+// knownOf returns how far a discovery is in an account, in a Region or in all
+// ("").
+func (s *Store) knownOf(ctx context.Context, discovery, account, region string) (known []*ipam.DiscoveredAccount, err error) {
+	err = s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
+		if a.Account == account && (region == "" || a.Region == region) {
+			known = append(known, a)
+		}
+		return nil
+	})
+	return known, err
+}
+
+// operating returns the Regions that a discovery watches, which are its IPAM's
+// if it is the default one.
+func (s *Store) operating(ctx context.Context, d *ipam.Discovery) ([]string, error) {
+	if !d.Default() {
+		return d.OperatingRegions, nil
+	}
+	o, err := one(ctx, s.IPAMs, d.IPAM)
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	return o.OperatingRegions, nil
+}
+
+// DiscoveredAccounts returns how far a discovery is in the accounts that it has
+// looked at in a Region, or in all ("") by ascending Region, by ascending account, as Found does.
+func (s *Store) DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error) {
+	from := items.AccountPrefix
+	if region != "" {
+		from += region + "#"
+	}
+	return decoded(ctx, s, table.Query{PK: items.DiscoveryKey(discovery).PK, From: from, To: from + "~", After: after, Limit: limit}, items.DecodeDiscoveredAccount)
+}
+
+// DiscoveredAccount returns how far a discovery is in an account in a Region, nil
+// if it has not looked there.
+func (s *Store) DiscoveredAccount(ctx context.Context, discovery, region, account string) (*ipam.DiscoveredAccount, error) {
+	k := items.DiscoveredAccountKey(discovery, region, account)
+	read, err := s.table.BatchGet(ctx, []table.Key{k})
+	if err != nil || read[k] == nil {
+		return nil, err
+	}
+	return items.DecodeDiscoveredAccount(table.Row{Key: k, Item: read[k]})
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// takenIn yields the taken blocks of one space that overlap cidr and do not end
+// before from, an address in cidr, in address order.
+func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr) iter.Seq2[ipam.Taken, error] {
+	return func(yield func(ipam.Taken, error) bool) {
+		q := table.Query{PK: items.TakenPK(space), From: hex.EncodeToString(from.AsSlice()), To: items.BlocksThrough(cidr)}
+		if !from.IsUnspecified() { // one that begins before from may reach it
+			first, ok, err := s.blocker(ctx, space, netip.PrefixFrom(from, from.BitLen()))
+			if err != nil {
+				yield(first, err)
+				return
+			}
+			if ok {
+				if !yield(first, nil) || ipam.Within(cidr, first.CIDR) {
+					return
+				}
+				q.From = items.BlocksThrough(first.CIDR)
+			}
+		}
+		for {
+			rows, next, err := s.table.Query(ctx, q)
+			if err != nil {
+				yield(ipam.Taken{}, err)
+				return
+			}
+			for _, r := range rows {
+				t, err := items.DecodeTaken(r)
+				if err != nil {
+					err = fmt.Errorf("%s: %w", r.Key, err)
+				}
+				if !yield(t, err) || err != nil {
+					return
+				}
+			}
+			if q.After = next; next == "" {
+				return
+			}
+		}
+	}
+}
+
+// blocker returns a taken block that overlaps cidr. Taken blocks do not
+// overlap one another, so the one that begins last at or before cidr's last
+// address is the only one to look at.
+func (s *Store) blocker(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix) (ipam.Taken, bool, error) {
+	rows, _, err := s.table.Query(ctx, table.Query{PK: items.TakenPK(space), To: items.BlocksThrough(cidr), Descending: true, Limit: 1})
+	if err != nil || len(rows) == 0 {
+		return ipam.Taken{}, false, err
+	}
+	t, err := items.DecodeTaken(rows[0])
+	if err != nil {
+		return ipam.Taken{}, false, err
+	}
+	return t, t.CIDR.Overlaps(cidr), nil
+}
+
+// errEnough ends a descent that nobody wants more of.
+var errEnough = errors.New("enough")
+
+// walk is what comes of a descent.
+type walk struct {
+	visit func(poolBlock) bool // a taken block; false ends the descent
+	free  func(gap)            // between taken blocks of a pool; nil: nobody asks
+}
+
+// place is what a descent is in.
+type place struct {
+	space  ipam.SpaceID
+	pool   bool // and not the scope
+	around laid
+}
+
+// gap is what no block of a pool takes, from one address to another.
+type gap struct {
+	first, last netip.Addr
+	around      laid // does not take it
+}
+
+func (g gap) overlaps(p netip.Prefix) bool {
+	return p.IsValid() && !g.last.Less(p.Addr()) && !items.LastAddr(p).Less(g.first)
+}
+
+// poolBlock is a taken block of a pool.
+type poolBlock struct {
+	ipam.Taken
+	space  ipam.SpaceID
+	around laid
+}
+
+// descend calls visit for the taken blocks of a scope that overlap cidr and do
+// not end before from, in address order; for a child pool's block, for what is
+// taken in the child instead; behind a VPC's block, for what is taken in the
+// planning pool over it. A split of the scope itself is in no pool and left out.
+func (s *Store) descend(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
+	return s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, walk{visit: visit})
+}
+
+func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, from netip.Addr, w walk) error {
+	next := from // the first address of which nothing is known yet
+	free := func(before netip.Addr) {
+		if at.pool && w.free != nil && next.IsValid() && next.Less(before) {
+			w.free(gap{next, before.Prev(), at.around})
+		}
+	}
+	for t, err := range s.takenIn(ctx, at.space, cidr, from) {
+		if err != nil {
+			return err
+		}
+		free(t.CIDR.Addr())
+		next = items.LastAddr(t.CIDR).Next()
+		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.around}) {
+			return errEnough
+		}
+		if t.Below() == "" {
+			continue
+		}
+		in, begin := t.CIDR, from
+		if ipam.Within(cidr, in) {
+			in = cidr
+		}
+		if begin.Less(in.Addr()) {
+			begin = in.Addr()
+		}
+		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.Below()), true, below(t)}, in, begin, w); err != nil {
+			return err
+		}
+	}
+	if last := items.LastAddr(cidr); at.pool && w.free != nil && next.IsValid() && !last.Less(next) {
+		w.free(gap{next, last, at.around})
+	}
+	return nil
+}
+
+// laid is the CIDR of a VPC that a planning pool is laid over, and that alone: where
+// EC2 has given the VPC another CIDR in its place, this is in the way like any
+// other. The zero value is none.
+type laid struct {
+	vpc, region string
+	cidr        netip.Prefix
+}
+
+// is reports whether a resource's CIDR is the one that the pool is laid over.
+func (l laid) is(r *ipam.Resource) bool { return l == laid{r.ID, r.Region, r.CIDR} }
+
+// below returns what the pool below a block is laid over.
+func below(t ipam.Taken) laid {
+	if t.Plan == "" {
+		return laid{}
+	}
+	return laid{t.ResourceID, t.ResourceRegion, t.CIDR}
+}
+
+// laidOver returns what a pool is laid over at p.
+func (s *Store) laidOver(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (laid, error) {
+	if pool == nil || pool.SourceResource == nil {
+		return laid{}, nil
+	}
+	t, ok, err := s.blocker(ctx, pool.SourceSpace(), p)
+	if err != nil || !ok || t.Plan != pool.ID {
+		return laid{}, err
+	}
+	return below(t), nil
+}
+
+// planned returns the VPCs at p in a scope over which planning pools are laid.
+func (s *Store) planned(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
+	vpcs := map[string]bool{}
+	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+		if b.Plan != "" {
+			vpcs[b.ResourceID] = true
+		}
+		return true
+	})
+	return vpcs, err
+}
+
+// absentOrSame is the condition that a taken block is still absent, or still
+// the allocation that was read.
+func absentOrSame(i table.Item) table.Cond {
+	if i == nil {
+		return table.Cond{Absent: true}
+	}
+	return table.Cond{Equal: table.Item{items.AttrAllocationID: i[items.AttrAllocationID], items.AttrKind: i[items.AttrKind]}}
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// attempt tells a decision about the tries before it.
+type attempt struct {
+	n      int  // 0 for the first
+	unsure bool // an earlier transaction's outcome is unknown: what is found may be its doing
+}
+
+// errLost is what a decision returns when the snapshot it read cannot have
+// been true at one moment.
+var errLost = ipam.ErrStale
+
+// errUnsure is what a decision returns, wrapped, when the outcome of a
+// transaction that it made on the way could not be found out.
+var errUnsure = errors.New("outcome unknown")
+
+// commit runs decide and applies the writes it returns, until they are applied
+// or decide returns none. decide reads anew each time, first of all whether the
+// request was carried out already; what it refuses is refused.
+//
+// Lost races, conflicts and throttles are tried again with full jitter,
+// Options.Tries times. An unknown outcome is resolved by deciding again: the
+// read of the record is what tells. So from then on a read that fails is tried
+// again too, else an error would be the answer to what may have been done.
+// lost, if not nil, is called for each lost race.
+//
+// Retries are of the whole decision, never of a transaction: a transaction
+// whose answer was lost and that is sent again would fail on its own writes.
+func (s *Store) commit(ctx context.Context, act string, lost func(), decide func(attempt) ([]table.Write, error)) error {
+	var a attempt
+	var last error
+	for ; ; a.n++ {
+		writes, err := decide(a)
+		a.unsure = a.unsure || errors.Is(err, errUnsure)
+		switch {
+		case err == nil && len(writes) == 0:
+			return nil
+		case err == nil && a.n >= s.o.Tries:
+			return exhausted(act, last)
+		case err == nil:
+			if err = s.table.Transact(ctx, writes); err == nil {
+				return nil
+			}
+			a.unsure = a.unsure || !refused(err)
+		case errors.Is(err, errLost), errors.Is(err, table.ErrThrottled), a.unsure && !answers(err):
+		default:
+			return err
+		}
+		last = err
+		if a.n >= s.o.Tries {
+			return exhausted(act, last)
+		}
+		if lost != nil && refused(last) && !errors.Is(last, table.ErrThrottled) {
+			lost()
+		}
+		if err := s.o.Sleep(ctx, jitter(a.n+1)); err != nil {
+			return fmt.Errorf("%s: %w after %w", act, err, last)
+		}
+	}
+}
+
+// unlessRecorded returns err, the outcome of a decision that found the record
+// of its request absent. If err is an answer and the record is there now, what
+// stands in the way may be the doing of the same request, sent twice and
+// carried out between the two reads: then the decision is to be made again.
+func (s *Store) unlessRecorded(ctx context.Context, record table.Key, err error) error {
+	if !answers(err) {
+		return err
+	}
+	read, unread := s.table.BatchGet(ctx, []table.Key{record})
+	if unread != nil {
+		return unread
+	}
+	if i, ok := read[record]; ok && !table.Expired(i, s.now()) {
+		return errLost
+	}
+	return err
+}
+
+// answers reports whether err is an answer to the caller, and not a failure to
+// find one.
+func answers(err error) bool {
+	_, ok := errors.AsType[*ipam.Error](err)
+	return ok
+}
+
+// refused reports whether err says that nothing was written.
+func refused(err error) bool {
+	if errors.Is(err, table.ErrConflict) || errors.Is(err, table.ErrThrottled) || errors.Is(err, errLost) {
+		return true
+	}
+	_, ok := errors.AsType[*table.ConditionError](err)
+	return ok
+}
+
+func exhausted(act string, last error) error {
+	switch {
+	case errors.Is(last, table.ErrThrottled):
+		return ipam.Errorf(ipam.CodeRequestLimitExceeded, "Request limit exceeded. The table refused the load; try again later.")
+	case refused(last):
+		return ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "There are too many concurrent mutations for the requested resource. Try again later.")
+	}
+	return fmt.Errorf("%s: %w", act, last)
+}
+
+// jitter returns a full-jitter back-off before try n (1 and up): a random
+// share of 10 ms doubled n−1 times, at most 500 ms.
+func jitter(n int) time.Duration {
+	ceiling := min(500*time.Millisecond, 10*time.Millisecond<<min(n-1, 10))
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(ceiling))
+}
+
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*ipam.Error](err)
+	return ok && strings.HasSuffix(string(e.Code), ".NotFound")
+}
+
+// ended is the outcome of a delete that does not find its object: done, if an
+// earlier try of the same request may have deleted it.
+func ended(a attempt, seen bool, err error) ([]table.Write, error) {
+	if a.unsure && seen && isNotFound(err) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// lostIfGone is the outcome of not finding what something else, read before,
+// says to be there.
+func lostIfGone(err error) error {
+	if isNotFound(err) {
+		return errLost
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// cover keeps p, in which the resource r of the scope lives, from being
+// given to another: in each pool, what is free of it becomes holds, and what is
+// taken is marked as seen. It returns errGone if the resource goes meanwhile.
+func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam.Resource) error {
+	marked := map[string]bool{} // by allocation id
+	for {
+		var marking []string
+		wrote := false
+		err := s.commit(ctx, "cover "+p.String(), nil, func(attempt) ([]table.Write, error) {
+			c := covering{s: s, scope: scope, marked: marked, of: r}
+			err := c.space(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, "")
+			if err != nil && !errors.Is(err, errEnough) {
+				return nil, err
+			}
+			if marking, wrote = c.marking, len(c.writes) > 0; !wrote {
+				return nil, nil
+			}
+			lives, err := s.lives(ctx, items.LiveKey(scope, r))
+			return append(c.writes, lives), err
+		})
+		if err != nil || !wrote {
+			return err
+		}
+		for _, id := range marking {
+			marked[id] = true
+		}
+	}
+}
+
+// covering collects the writes of one transaction of cover.
+type covering struct {
+	s       *Store
+	scope   string
+	of      *ipam.Resource
+	marked  map[string]bool
+	marking []string
+	writes  []table.Write
+}
+
+// space adds the writes for one space; owner is the pool's, "" for a scope.
+func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix, owner string) error {
+	var taken []netip.Prefix
+	for t, err := range c.s.takenIn(ctx, space, p, p.Addr()) {
+		if err != nil {
+			return err
+		}
+		taken = append(taken, t.CIDR)
+		if back, err := c.s.handBack(ctx, c.scope, space, owner, t, c.of); err != nil {
+			return err
+		} else if back != nil {
+			if err := c.add(back...); err != nil {
+				return err
+			}
+			continue // the pool is laid over the resource
+		}
+		if child := t.Below(); child != "" && !below(t).is(c.of) {
+			in := p
+			if ipam.Within(t.CIDR, in) {
+				in = t.CIDR
+			}
+			of := t.Owner
+			if t.Plan != "" {
+				of = owner // the VPC's block is the VPC's account's
+			}
+			if err := c.space(ctx, ipam.SpaceID(child), in, of); err != nil {
+				return err
+			}
+		}
+		if t.Kind == ipam.KindPool {
+			continue
+		}
+		if !c.marked[t.AllocationID] {
+			c.marking = append(c.marking, t.AllocationID)
+			if err := c.add(table.Write{
+				Op: table.OpUpdate, Key: items.TakenKey(space, t.CIDR), Set: table.Item{items.AttrSeen: table.Str(c.s.o.NewID())},
+				If: table.Cond{Equal: table.Item{items.AttrAllocationID: table.Str(t.AllocationID), items.AttrKind: table.Str(string(t.Kind))}},
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	if owner == "" {
+		return nil // a scope has no holds
+	}
+	if len(taken) == 0 {
+		read, err := c.s.table.BatchGet(ctx, holderKeys(space, p))
+		if err != nil {
+			return err
+		}
+		free, ok, err := freeAround(space, p, read)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errLost
+		}
+		hold := c.newHold(p, free.Root, owner)
+		if p.Bits()-free.CIDR.Bits()+2 > c.s.o.Room-len(c.writes) {
+			if len(c.writes) > 0 {
+				return errEnough // alone, then
+			}
+			c.writes, err = c.s.takeOut(ctx, space, holding{free: free}, hold)
+			return cmp.Or(err, errEnough)
+		}
+		changes, _ := ipam.Take(free, hold, c.s.o.Room)
+		return c.add(blockWrites(space, changes)...)
+	}
+	gaps := ipam.Gaps(p, clip(taken, p))
+	if len(gaps) == 0 {
+		return nil
+	}
+	keys := make([]table.Key, len(gaps))
+	for i, g := range gaps {
+		keys[i] = items.FreeKey(space, g)
+	}
+	read, err := c.s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, k := range keys {
+		item, ok := read[k]
+		if !ok {
+			return errLost
+		}
+		f, err := items.DecodeFree(table.Row{Key: k, Item: item})
+		if err != nil {
+			return err
+		}
+		err = c.add(blockWrites(space, []ipam.Change{{Op: ipam.DropFree, Free: f}, {Op: ipam.AddTaken, Taken: c.newHold(gaps[i], f.Root, owner)}})...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newHold returns a hold that needs no mark: who reads it reads the resource's row
+// behind it.
+func (c *covering) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
+	hold := c.s.newHold(p, root, owner)
+	c.marking = append(c.marking, hold.AllocationID)
+	return hold
+}
+
+// add adds writes that belong together, or returns errEnough if they have to
+// wait for the next transaction.
+func (c *covering) add(writes ...table.Write) error {
+	if len(c.writes)+len(writes) > c.s.o.Room {
+		return errEnough
+	}
+	c.writes = append(c.writes, writes...)
+	return nil
+}
+
+// clip cuts blocks that overlap p to p.
+func clip(blocks []netip.Prefix, p netip.Prefix) []netip.Prefix {
+	cut := slices.Clone(blocks)
+	for i, b := range cut {
+		if ipam.Within(p, b) {
+			cut[i] = p
+		}
+	}
+	return cut
+}

@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// blockWrites turns a plan's changes to one space into writes, each with the
+// condition that its change demands.
+func blockWrites(space ipam.SpaceID, changes []ipam.Change) []table.Write {
+	writes := make([]table.Write, 0, len(changes)+4)
+	for _, c := range changes {
+		var w table.Write
+		switch c.Op {
+		case ipam.DropFree:
+			w = table.Write{Op: table.OpDelete, Key: items.FreeKey(space, c.Free.CIDR), If: table.Cond{Equal: table.Item{items.AttrRoot: items.RootAttr(c.Free.Root)}}}
+		case ipam.AddFree:
+			w = table.Write{Op: table.OpPut, Key: items.FreeKey(space, c.Free.CIDR), Item: items.EncodeFree(c.Free), If: table.Cond{Absent: true}}
+		case ipam.DropTaken:
+			w = table.Write{Op: table.OpDelete, Key: items.TakenKey(space, c.Taken.CIDR), If: table.Cond{Equal: table.Item{
+				items.AttrAllocationID: table.Str(c.Taken.AllocationID),
+				items.AttrKind:         table.Str(string(c.Taken.Kind)),
+				items.AttrRoot:         items.RootAttr(c.Taken.Root), // a retried deep split has the id of the one before it
+			}}}
+			// Whoever finds a resource in the block since it was read says so.
+			if c.Taken.Seen == "" {
+				w.If.Missing = []string{items.AttrSeen}
+			} else {
+				w.If.Equal[items.AttrSeen] = table.Str(c.Taken.Seen)
+			}
+			// What is planned in it goes nowhere with it.
+			if c.Taken.Plan == "" {
+				w.If.Missing = append(w.If.Missing, items.AttrPlan)
+			} else {
+				w.If.Equal[items.AttrPlan] = table.Str(c.Taken.Plan)
+			}
+		case ipam.AddTaken:
+			w = table.Write{Op: table.OpPut, Key: items.TakenKey(space, c.Taken.CIDR), Item: items.EncodeTaken(c.Taken), If: table.Cond{Absent: true}}
+		case ipam.CheckNoFree:
+			w = table.Write{Op: table.OpCheck, Key: items.FreeKey(space, c.Free.CIDR), If: table.Cond{Absent: true}}
+		default:
+			panic(fmt.Sprintf("store: unknown change %d", c.Op))
+		}
+		writes = append(writes, w)
+	}
+	return merge(writes)
+}
+
+// merge joins the deletion and the putting of one taken block, which a plan
+// that goes through a split may hold, into one conditional put: a transaction
+// may touch an item only once.
+func merge(writes []table.Write) []table.Write {
+	at := make(map[table.Key]int, len(writes))
+	out := writes[:0]
+	for _, w := range writes {
+		i, twice := at[w.Key]
+		if twice && out[i].Op == table.OpDelete && w.Op == table.OpPut {
+			w.If = out[i].If
+			out[i] = w
+			continue
+		}
+		at[w.Key] = len(out)
+		out = append(out, w)
+	}
+	return out
+}
+
+// turn plans to put one taken block in the place of another.
+func turn(from, to ipam.Taken) []ipam.Change {
+	to.Root = from.Root
+	return []ipam.Change{{Op: ipam.DropTaken, Taken: from}, {Op: ipam.AddTaken, Taken: to}}
+}
+
+// buddies reads free blocks along a merge path, a few at a time: most merges
+// are short. It keeps what it read.
+type buddies struct {
+	s     *Store
+	space ipam.SpaceID
+	path  []netip.Prefix // what has not been asked for yet
+	read  map[table.Key]table.Item
+}
+
+// firstBuddies is how many buddies are read along with the block itself, and
+// moreBuddies how many in each further read.
+const firstBuddies, moreBuddies = 8, 32
+
+func (b *buddies) keys(n int) []table.Key {
+	n = min(n, len(b.path))
+	keys := make([]table.Key, n)
+	for i, p := range b.path[:n] {
+		keys[i] = items.FreeKey(b.space, p)
+	}
+	b.path = b.path[n:]
+	return keys
+}
+
+// give plans to give t back, reading further along the path as far as it is
+// free.
+func (b *buddies) give(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.Taken, error) {
+	unread := false
+	free := func(p netip.Prefix) (ipam.Free, bool) {
+		k := items.FreeKey(b.space, p)
+		i, ok := b.read[k]
+		if !ok {
+			for _, later := range b.path {
+				unread = unread || later == p
+			}
+			return ipam.Free{}, false
+		}
+		f, err := items.DecodeFree(table.Row{Key: k, Item: i})
+		return f, err == nil
+	}
+	for {
+		unread = false
+		changes, rest, err := ipam.Give(t, free, b.s.o.Room, b.s.deadline())
+		if !unread {
+			return changes, rest, err
+		}
+		more, err := b.s.table.BatchGet(ctx, b.keys(moreBuddies))
+		if err != nil {
+			return nil, nil, err
+		}
+		for k, i := range more {
+			b.read[k] = i
+		}
+	}
+}
+
+// giving returns the writes that give t back, and the split that they leave
+// behind, if any.
+func (b *buddies) giving(ctx context.Context, t ipam.Taken) ([]table.Write, *ipam.Taken, error) {
+	changes, rest, err := b.give(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	writes := blockWrites(b.space, changes)
+	if rest != nil {
+		writes = b.s.beginSplit(b.space, rest, writes)
+	}
+	return writes, rest, nil
+}
+
+// taken returns the allocation's block at p, as it was read.
+func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
+	t, ok, err := items.TakenAt(items.TakenKey(b.space, p), b.read)
+	if err == nil && (!ok || t.AllocationID != allocation) {
+		err = errLost
+	}
+	return t, err
+}
+
+// giveBack returns the writes that give the allocation's block at p back, as it
+// was read, and the split that they leave behind, if any. No resource may live in
+// it that its own pools do not hold.
+func (b *buddies) giveBack(ctx context.Context, allocation string, p netip.Prefix) ([]table.Write, *ipam.Taken, error) {
+	t, err := b.taken(allocation, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.giving(ctx, t)
+}
+
+// splitLife is how long a deep split or merge may take before the reconciler
+// gives its block back.
+const splitLife = 5 * 60 // seconds
+
+func (s *Store) deadline() int64 { return s.now() + splitLife }
+
+// beginSplit adds to a transaction that leaves rest behind the note that makes
+// the reconciler find it.
+func (s *Store) beginSplit(space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) []table.Write {
+	return append(writes, table.Write{Op: table.OpPut, Key: items.SplitWork(space, rest.CIDR), Item: table.Item{items.AttrSince: table.Num(s.now())}})
+}
+
+// endSplit adds to a transaction that consumes a split its note's removal.
+func endSplit(space ipam.SpaceID, split ipam.Taken, writes []table.Write) []table.Write {
+	return append(writes, table.Write{Op: table.OpDelete, Key: items.SplitWork(space, split.CIDR)})
+}
+
+// merging gives a split back to the free space, in as many transactions as it
+// takes. It is done when the split is no longer there: whoever else finished it.
+func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) error {
+	for rest := &split; rest != nil; {
+		at := *rest
+		var next *ipam.Taken
+		err := s.commit(ctx, "merge "+at.CIDR.String(), nil, func(attempt) ([]table.Write, error) {
+			b := &buddies{s: s, space: space, path: ipam.MergePath(at.CIDR)}
+			k := items.TakenKey(space, at.CIDR)
+			var err error
+			b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), k))
+			if err != nil {
+				return nil, err
+			}
+			item, ok := b.read[k]
+			if !ok {
+				return nil, nil // if by an earlier try of ours, next is what it left
+			}
+			now, err := items.DecodeTaken(table.Row{Key: k, Item: item})
+			if err != nil {
+				return nil, err
+			}
+			if now.Kind != ipam.KindSplit || now.AllocationID != at.AllocationID {
+				return nil, nil
+			}
+			next = nil
+			if held, err := s.heldSplit(ctx, space, now); held != nil || err != nil {
+				return held, err
+			}
+			writes, deeper, err := b.giving(ctx, now)
+			if err != nil {
+				return nil, err
+			}
+			if next = deeper; next != nil && next.CIDR == now.CIDR {
+				return nil, fmt.Errorf("merge of %s makes no progress", now.CIDR)
+			}
+			return endSplit(space, now, writes), nil
+		})
+		if err != nil {
+			return err
+		}
+		rest = next
+	}
+	return nil
+}
+
+// heldSplit returns the writes that make a split a hold, if resources live in it;
+// none if none do. The note that they leave has the hold shrunk.
+func (s *Store) heldSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]table.Write, error) {
+	if strings.Contains(string(space), "#") {
+		return nil, nil // a scope has no holds
+	}
+	pool, err := one(ctx, s.Pools, string(space))
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	live, err := s.liveInPool(ctx, pool, split.CIDR)
+	if err != nil || len(live) == 0 {
+		return nil, err
+	}
+	writes := endSplit(space, split, blockWrites(space, turn(split, s.newHold(split.CIDR, split.Root, pool.Owner))))
+	return append(writes, s.noteLive(pool.Scope, split.CIDR)), nil
+}
+
+// newHold returns a hold, with an id that no other has.
+func (s *Store) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
+	return ipam.Taken{CIDR: p, Root: root, AllocationID: ipam.DeriveID("hold", s.o.NewID()), Kind: ipam.KindHold, Owner: owner}
+}
+
+// freed returns the writes that give a block of a pool back, read into b, or turn
+// it into a hold if resources live in it: then held is true, and Reconcile is to
+// follow. rest is the split that they leave behind, if any.
+func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []table.Write, rest *ipam.Taken, held bool, err error) {
+	live, err := s.liveInPool(ctx, pool, t.CIDR)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if len(live) > 0 {
+		writes = blockWrites(b.space, turn(t, s.newHold(t.CIDR, t.Root, pool.Owner)))
+		return append(writes, s.noteLive(pool.Scope, t.CIDR)), nil, true, nil
+	}
+	writes, rest, err = b.giving(ctx, t)
+	return writes, rest, false, err
+}
+
+// tombstone is the write that turns a by-id item into the record of a release.
+func (s *Store) tombstone(allocation string) table.Write {
+	return table.Write{
+		Op:  table.OpUpdate,
+		Key: items.AllocationKey(allocation),
+		Set: table.Item{items.AttrState: table.Str(items.AllocationReleased), table.AttrExpires: table.Num(s.now() + int64(tokenRetention.Seconds()))},
+		If:  table.Cond{Equal: table.Item{items.AttrState: table.Str(items.AllocationActive)}},
+	}
+}

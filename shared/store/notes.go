@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// again is the write that notes work that may be noted once more while it is
+// done: the note is another one each time.
+func (s *Store) again(what, id string) table.Write {
+	return table.Write{Op: table.OpPut, Key: items.WorkKey(what, id), Item: table.Item{items.AttrSince: table.Num(s.now()), items.AttrToken: table.Str(s.o.NewID())}}
+}
+
+// putNotes puts notes of work, as many as there are; some of them twice, if an
+// answer was lost.
+func (s *Store) putNotes(ctx context.Context, act string, notes []table.Write) error {
+	for some := range slices.Chunk(notes, s.o.Room) {
+		keys := make([]table.Key, len(some))
+		for i, w := range some {
+			keys[i] = w.Key
+		}
+		if err := s.commit(ctx, act, nil, func(a attempt) ([]table.Write, error) {
+			if !a.unsure {
+				return some, nil
+			}
+			there, err := s.table.BatchGet(ctx, keys)
+			if err != nil || !slices.ContainsFunc(some, func(w table.Write) bool { return there[w.Key].Str(items.AttrToken) != w.Item.Str(items.AttrToken) }) {
+				return nil, err
+			}
+			return some, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endNote removes a note of work as it was read before the work was done, with what
+// is written in its place. One that was put since stays.
+func (s *Store) endNote(ctx context.Context, note table.Key, was table.Item, instead ...table.Write) error {
+	return s.commit(ctx, "end the note "+note.SK, nil, func(attempt) ([]table.Write, error) {
+		now, err := s.table.BatchGet(ctx, []table.Key{note})
+		if err != nil || now[note] == nil || now[note].Str(items.AttrToken) != was.Str(items.AttrToken) {
+			return nil, err
+		}
+		return append([]table.Write{{Op: table.OpDelete, Key: note, If: table.Cond{Equal: table.Item{items.AttrToken: was[items.AttrToken]}}}}, instead...), nil
+	})
+}
+
+// drop removes an item, whatever it is by then.
+func (s *Store) drop(ctx context.Context, k table.Key) error {
+	return s.commit(ctx, "remove "+k.String(), nil, func(a attempt) ([]table.Write, error) {
+		if a.unsure {
+			if read, err := s.table.BatchGet(ctx, []table.Key{k}); err != nil || read[k] == nil {
+				return nil, err
+			}
+		}
+		return []table.Write{{Op: table.OpDelete, Key: k}}, nil
+	})
+}
+
+// noteLive is the write that notes that the space at p in a scope is to be laid
+// against what lives there. It goes with every write that makes them disagree.
+func (s *Store) noteLive(scope string, p netip.Prefix) table.Write {
+	return s.again(items.LiveWork, scope+"#"+p.String())
+}
+
+// noting is for gather: what is held too much is noted.
+func (s *Store) noting(scope string, p netip.Prefix) func(context.Context) (table.Write, error) {
+	return func(context.Context) (table.Write, error) { return s.noteLive(scope, p), nil }
+}
+
+// noteImport is the write that notes that a pool is to take in what lives in it.
+func (s *Store) noteImport(pool string) table.Write {
+	return s.again(items.ImportWork, pool)
+}
+
+// purgeNote is the write that notes that what a discovery found is to be laid
+// against the IPAMs that it has.
+func (s *Store) purgeNote(discovery string) table.Write {
+	return s.again(items.PurgeWork, discovery)
+}
+
+// purgeOneNote is purgeNote for what was found of one account in one Region.
+func (s *Store) purgeOneNote(discovery, region, account string) table.Write {
+	return s.purgeNote(discovery + "#" + region + "#" + account)
+}
+
+// PendingWork returns the sort keys, for RunWork, of work that was begun before
+// a time and not finished.
+func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {
+	var work []string
+	q := table.Query{PK: items.WorkPK}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Item.Num(items.AttrSince) < olderThan.Unix() {
+				work = append(work, r.Key.SK)
+			}
+		}
+		if next == "" {
+			return work, nil
+		}
+		q.After = next
+	}
+}
+
+// ErrWorkRemains is returned by RunWork when the work could not be finished
+// yet, because requests that race with it hold something; it is to be run
+// again later.
+var ErrWorkRemains = errors.New("work remains")

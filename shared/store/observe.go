@@ -1,0 +1,411 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// Observe keeps what a discovery saw of a resource's CIDR at a time, Unix
+// milliseconds, in the discovery and in the scopes of the IPAMs that see it, and
+// has the space there follow. It reports whether anything differed: if not,
+// nothing was written. An observation older than the one that was kept is left
+// out.
+//
+// A CIDR stays in the scope that it was moved to, and ignored if it is. What is
+// in a VPC is where the VPC's CIDR around it is. Where another discovery of the
+// same IPAM has found the CIDR, it stands as found by that.
+func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (bool, error) {
+	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
+		return r, at, have == nil || have.Sampled <= at
+	}, nil)
+	if err != nil || !changed {
+		return changed, err
+	}
+	return true, s.catchUp(ctx, d.ID, ipams, r)
+}
+
+// lay lays what was found against the IPAMs that its discovery has now, and
+// against the VPC that it is in.
+func (s *Store) lay(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
+	_, err := s.observe(ctx, d.ID, ipams, f.Resource, asFound, nil)
+	return err
+}
+
+// asFound sees what was found as it was found.
+func asFound(have *ipam.Found) (ipam.Resource, int64, bool) {
+	if have == nil {
+		return ipam.Resource{}, 0, false
+	}
+	return have.Resource, have.Sampled, true
+}
+
+// observe writes what see makes of what was found before, nil for nothing; see
+// reports whether there is anything to write at all. move, if not nil, changes
+// the targets, and returns writes that go with it.
+func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]table.Write, error)) (changed bool, err error) {
+	k := table.Key{PK: items.FoundPK(discovery, r.Region, r.Owner), SK: items.FoundSK(&r)}
+	var scopes []string // in which the space is to follow
+	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{k})
+		if err != nil {
+			return nil, err
+		}
+		now, put := &ipam.Found{Discovery: discovery, Rev: 1}, table.Write{Op: table.OpPut, Key: k, If: table.Cond{Absent: true}}
+		var have *ipam.Found
+		if read[k] != nil {
+			if have, err = items.DecodeFound(table.Row{Key: k, Item: read[k]}); err != nil {
+				return nil, err
+			}
+			now.Targets, now.Rev = have.Targets, have.Rev+1
+			put.If = table.Cond{Equal: table.Item{items.AttrRev: table.Num(have.Rev)}}
+		}
+		seen, at, ok := see(have)
+		if !ok {
+			return nil, nil
+		}
+		now.Resource, now.Sampled = seen, at
+		var led []string
+		if now.Targets, led, err = s.targets(ctx, now, ipams); err != nil {
+			return nil, err
+		}
+		var with []table.Write
+		if move != nil {
+			if with, err = move(now.Targets); err != nil {
+				return nil, err
+			}
+		}
+		for _, scope := range led {
+			with = append(with, comesTo(scope))
+		}
+		rows, err := s.unclaimed(ctx, now)
+		if err != nil {
+			return nil, err
+		}
+		writes, follow, err := s.standing(ctx, have, now, rows)
+		if err != nil {
+			return nil, err
+		}
+		// What was found as it is may yet lack its rows: while its discovery did not
+		// keep it, another may have taken them over, and forgotten them since.
+		if len(writes) == 0 && have != nil && items.Document(have.Resource) == items.Document(now.Resource) && slices.Equal(have.Targets, now.Targets) {
+			return nil, nil
+		}
+		put.Item = items.FoundItem(now)
+		changed, scopes = true, follow
+		return append(append(writes, put), with...), nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return changed, s.followUp(ctx, scopes, r.CIDR)
+}
+
+// followUp has the space in scopes follow. What this leaves undone, the note has
+// done; so its failure is none of what was written, but for the caller's time.
+func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) error {
+	for _, scope := range scopes {
+		if err := s.Reconcile(ctx, scope, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comesTo is the write that goes with what comes to a scope that is no default one:
+// none ends meanwhile.
+func comesTo(scope string) table.Write {
+	return table.Write{Op: table.OpUpdate, Key: items.ScopeKey(scope), Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
+		Present: true, In: map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)},
+	}}
+}
+
+// targets returns where a CIDR stands in each of the IPAMs, and the scopes to which
+// it comes by a lease.
+func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, err error) {
+	before := map[string]ipam.Target{}
+	for _, t := range f.Targets {
+		before[t.IPAM] = t
+	}
+	around, err := s.around(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if around != nil {
+		for _, t := range around.Targets {
+			before[t.IPAM] = t
+		}
+	}
+	isNew := func(o *ipam.IPAM) bool { return before[o.ID].Scope == "" }
+	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return isNew(o) && o.DiscoveryAssociations > 1 }) {
+		others, err := s.asOthersFound(ctx, f, around)
+		if err != nil {
+			return nil, nil, err
+		}
+		maps.DeleteFunc(others, func(id string, _ ipam.Target) bool { return before[id].Scope != "" })
+		maps.Copy(before, others)
+	}
+	leased := map[string]string{}
+	if slices.ContainsFunc(ipams, isNew) {
+		if leased, err = s.leasedFor(ctx, &f.Resource); err != nil {
+			return nil, nil, err
+		}
+	}
+	targets = make([]ipam.Target, 0, len(ipams))
+	for _, o := range ipams {
+		t, ok := before[o.ID]
+		if !ok {
+			t = ipam.Target{IPAM: o.ID, Scope: o.PrivateScope}
+			if f.InPublicScope(o.EnablePrivateGUA) {
+				t.Scope = o.PublicScope
+			}
+			if scope, ok := leased[o.ID]; ok {
+				t.Scope = scope // that of the pool it is from
+				if scope != o.PrivateScope && scope != o.PublicScope {
+					led = append(led, scope)
+				}
+			}
+		}
+		targets = append(targets, t)
+	}
+	slices.SortFunc(targets, func(a, b ipam.Target) int { return strings.Compare(a.IPAM, b.IPAM) })
+	return targets, led, nil
+}
+
+// asOthersFound returns where a CIDR stands as found by other discoveries, by IPAM:
+// where the VPC's CIDR around it does, if that is not nil and they found it.
+func (s *Store) asOthersFound(ctx context.Context, f, around *ipam.Found) (map[string]ipam.Target, error) {
+	all, err := s.AllDiscoveries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var keys []table.Key // the VPC's behind its own
+	for _, r := range []*ipam.Found{f, around} {
+		for _, d := range all {
+			if r != nil && d.ID != f.Discovery {
+				keys = append(keys, table.Key{PK: items.FoundPK(d.ID, r.Region, r.Owner), SK: items.FoundSK(&r.Resource)})
+			}
+		}
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]ipam.Target{}
+	for _, k := range keys {
+		if read[k] == nil {
+			continue
+		}
+		other, err := items.DecodeFound(table.Row{Key: k, Item: read[k]})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range other.Targets {
+			at[t.IPAM] = t
+		}
+	}
+	return at, nil
+}
+
+// unclaimed takes those targets off what was found in which it stands as found by
+// another discovery of the IPAM, and returns the rows that there are at the others.
+// A discovery that does not keep it any more has left it behind.
+func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
+	keys := make([]table.Key, len(f.Targets))
+	for i, t := range f.Targets {
+		keys[i] = items.LiveKey(t.Scope, &f.Resource)
+	}
+	if rows, err = s.table.BatchGet(ctx, keys); err != nil {
+		return nil, err
+	}
+	targets := make([]ipam.Target, 0, len(f.Targets))
+	for i, t := range f.Targets {
+		if by := rows[keys[i]].Str(items.AttrSource); by != "" && by != f.Discovery {
+			if keeps, err := s.keeps(ctx, by, &f.Resource, t.IPAM); err != nil {
+				return nil, err
+			} else if keeps {
+				continue
+			}
+		}
+		targets = append(targets, t)
+	}
+	f.Targets = targets
+	return rows, nil
+}
+
+// around returns the VPC's CIDR that a subnet's or interface's is in, as the same
+// discovery found it; nil for anything else, and if it was not found yet.
+func (s *Store) around(ctx context.Context, f *ipam.Found) (*ipam.Found, error) {
+	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
+		return nil, nil
+	}
+	vpcs, _, err := decoded(ctx, s, items.VpcQuery(f.Discovery, f.Region, f.Owner, f.VPC), items.DecodeFound)
+	for _, v := range vpcs { // a VPC has few CIDRs
+		if ipam.Within(f.CIDR, v.CIDR) {
+			return v, err
+		}
+	}
+	return nil, err
+}
+
+// standing returns the writes that have the rows in scopes say what was found,
+// before have and now now, either nil for nothing, and the scopes in which the
+// space is to follow. read is the rows that now has.
+func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, err error) {
+	old, next := map[string]table.Key{}, map[string]ipam.Target{} // by scope
+	if now != nil {
+		for _, t := range now.Targets {
+			next[t.Scope] = t
+		}
+	}
+	var left []table.Key
+	if have != nil {
+		for _, t := range have.Targets {
+			old[t.Scope] = items.LiveKey(t.Scope, &have.Resource)
+			if _, stays := next[t.Scope]; !stays {
+				left = append(left, old[t.Scope])
+			}
+		}
+	}
+	before, err := s.table.BatchGet(ctx, left)
+	if err != nil {
+		return nil, nil, err
+	}
+	note := func(scope string, r *ipam.Resource) {
+		if r.Type.TakesSpace() {
+			writes = append(writes, s.noteLive(scope, r.CIDR))
+			follow = append(follow, scope)
+		}
+	}
+	for _, scope := range slices.Sorted(maps.Keys(old)) {
+		k := old[scope]
+		if _, stays := next[scope]; stays || before[k].Str(items.AttrSource) != have.Discovery {
+			continue // gone, or taken over by another discovery
+		}
+		writes = append(writes, table.Write{Op: table.OpDelete, Key: k, If: table.Cond{Equal: table.Item{items.AttrRev: before[k][items.AttrRev]}}})
+		note(scope, &have.Resource)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(next)) {
+		k := items.LiveKey(scope, &now.Resource)
+		row := &ipam.ResourceCIDR{Resource: now.Resource, Scope: scope, Discovery: now.Discovery, Ignored: next[scope].Ignored, Sampled: now.Sampled, Since: now.Sampled, Rev: 1}
+		w := table.Write{Op: table.OpPut, Key: k, If: table.Cond{Absent: true}}
+		judged := true
+		if read[k] != nil {
+			before, err := items.DecodeResource(table.Row{Key: k, Item: read[k]})
+			if err != nil {
+				return nil, nil, err
+			}
+			row.Status, row.Rev, row.Since = before.Status, before.Rev+1, before.Since
+			if !row.RecordedAs(before) {
+				row.Since = max(now.Sampled, before.Since+1)
+			}
+			w.If = table.Cond{Equal: table.Item{items.AttrRev: table.Num(before.Rev)}}
+			judged = before.Ignored != row.Ignored || before.VPC != row.VPC || !maps.Equal(before.Tags, row.Tags) || before.Type != row.Type
+			if !judged && items.Document(before.Resource) == items.Document(row.Resource) && before.Discovery == row.Discovery {
+				continue
+			}
+		}
+		w.Item = items.ResourceItem(row)
+		writes = append(writes, w)
+		if judged { // else nothing that matters to others has changed
+			note(scope, &now.Resource)
+		}
+	}
+	return writes, follow, nil
+}
+
+// Vanish forgets a CIDR that a discovery found, as its resource is gone, and
+// frees its space. It reports false and does nothing if the CIDR was seen again:
+// if what is known is not f any more, or was observed at before, Unix
+// milliseconds, or later.
+func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
+	k := table.Key{PK: items.FoundPK(f.Discovery, f.Region, f.Owner), SK: items.FoundSK(&f.Resource)}
+	gone := false
+	var scopes []string
+	err := s.commit(ctx, "forget "+f.ID, nil, func(a attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{k})
+		if err != nil {
+			return nil, err
+		}
+		if read[k] == nil {
+			gone = gone && a.unsure
+			return nil, nil
+		}
+		have, err := items.DecodeFound(table.Row{Key: k, Item: read[k]})
+		if err != nil {
+			return nil, err
+		}
+		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
+			return nil, nil
+		}
+		writes, follow, err := s.standing(ctx, have, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		scopes = follow
+		return append(writes, table.Write{Op: table.OpDelete, Key: k, If: table.Cond{Equal: table.Item{items.AttrRev: table.Num(have.Rev)}}}), nil
+	})
+	if err != nil || !gone {
+		return false, err
+	}
+	return true, s.followUp(ctx, scopes, f.CIDR)
+}
+
+// forget is Vanish whenever the CIDR was seen.
+func (s *Store) forget(ctx context.Context, f *ipam.Found) error {
+	_, err := s.Vanish(ctx, f, math.MaxInt64)
+	return err
+}
+
+// keeps reports whether what a discovery found stands in an IPAM on its account:
+// it does not if they are not associated any more, or if it is being forgotten.
+func (s *Store) keeps(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
+	k, row := items.DiscoveryKey(discovery), items.DiscoveredAccountKey(discovery, r.Region, r.Owner)
+	read, err := s.table.BatchGet(ctx, []table.Key{k, row})
+	if err != nil || read[k] == nil || read[row].Str(items.AttrLeft) == string(ipam.Forgotten) {
+		return false, err
+	}
+	d, err := items.DecodeDiscovery(read[k])
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", k, err)
+	}
+	return slices.Contains(d.IPAMs, id), nil
+}
+
+// catchUp lays what was just observed for IPAMs against those that the discovery
+// has now: what ended in between has cleared what was there, and not what is new.
+// A look before the write would miss that, and a condition on the discovery would
+// have all its observations conflict.
+func (s *Store) catchUp(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource) error {
+	now, err := s.Discoveries(ctx, []string{discovery})
+	if err != nil {
+		return err
+	}
+	if len(now) == 0 {
+		k := table.Key{PK: items.FoundPK(discovery, r.Region, r.Owner), SK: items.FoundSK(&r)}
+		read, err := s.table.BatchGet(ctx, []table.Key{k})
+		if err != nil || read[k] == nil {
+			return err
+		}
+		f, err := items.DecodeFound(table.Row{Key: k, Item: read[k]})
+		if err != nil {
+			return err
+		}
+		return s.forget(ctx, f)
+	}
+	if slices.EqualFunc(now[0].IPAMs, ipams, func(id string, o *ipam.IPAM) bool { return id == o.ID }) {
+		return nil
+	}
+	if ipams, err = s.IPAMs(ctx, now[0].IPAMs); err != nil {
+		return err
+	}
+	return s.lay(ctx, now[0], ipams, &ipam.Found{Resource: r})
+}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// handBack returns the writes that undo handOn, once the VPC with a row in the scope
+// has come back; none if the block t of a pool is not one that was handed on by that.
+// space and owner are those that the block is in.
+func (s *Store) handBack(ctx context.Context, scope string, space ipam.SpaceID, owner string, t ipam.Taken, vpc *ipam.Resource) ([]table.Write, error) {
+	if t.Kind != ipam.KindPool || t.CIDR != vpc.CIDR || vpc.Type != ipam.ResourceVPC {
+		return nil, nil
+	}
+	plan, err := one(ctx, s.Pools, t.ResourceID)
+	if err != nil {
+		return nil, lostIfGone(err)
+	}
+	if r := plan.SourceResource; r == nil || *r != (ipam.SourceResource{ID: vpc.ID, Owner: vpc.Owner, Region: vpc.Region}) {
+		return nil, nil
+	}
+	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindVPC, Owner: vpc.Owner, ResourceID: vpc.ID, ResourceRegion: vpc.Region, Plan: plan.ID}
+	writes := append(blockWrites(space, turn(t, to)),
+		table.Write{
+			Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID), Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)},
+			If: table.Cond{Equal: table.Item{items.AttrState: table.Str(items.AllocationActive)}},
+		},
+		s.noteLive(scope, t.CIDR)) // what was held for it in the pool is too much now
+	return append(writes, listForeign(table.OpPut, &ipam.Pool{Meta: ipam.Meta{ID: string(space), Owner: owner}}, to)...), nil
+}
+
+// unplan is the write that takes a planning pool off the VPC's block.
+func unplan(pool *ipam.Pool, c *ipam.PoolCIDR) table.Write {
+	return table.Write{Op: table.OpUpdate, Key: items.TakenKey(c.Source, c.CIDR), Remove: []string{items.AttrPlan}, If: table.Cond{
+		Equal: table.Item{items.AttrAllocationID: table.Str(c.AllocationID), items.AttrPlan: table.Str(pool.ID)},
+	}}
+}
+
+// HasFrom reports whether a VPC has a CIDR of the family from a pool, as far as
+// the discoveries of the pool's IPAM have seen.
+func (s *Store) HasFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r ipam.SourceResource) (bool, error) {
+	discoveries, err := s.AllDiscoveries(ctx)
+	if err != nil {
+		return false, err
+	}
+	var keys []table.Key
+	for _, d := range discoveries {
+		if !slices.Contains(d.IPAMs, pool.IPAM) {
+			continue
+		}
+		found, _, err := decoded(ctx, s, items.VpcQuery(d.ID, r.Region, r.Owner, r.ID), items.DecodeFound) // a VPC has few CIDRs
+		if err != nil {
+			return false, err
+		}
+		for _, o := range found {
+			if o.Family() == f {
+				keys = append(keys, items.TakenKey(pool.Space(), o.CIDR))
+			}
+		}
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	for _, i := range read {
+		if i.Str(items.AttrResourceID) == r.ID && i.Str(items.AttrKind) == string(ipam.KindVPC) && i.Num(items.AttrLease) == 0 {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// A resource planning pool is laid over a VPC: its CIDRs are the VPC's own, and
+// are given to the VPC's subnets. The VPC's block stays where it is and names the
+// pool, its Plan, whose root has the block's CIDR and allocation id. So what
+// follows the blocks of child pools down follows this too; but the VPC itself
+// stands in no one's way there.
+//
+// When the VPC goes and the pool still has the CIDR, the block becomes the pool's,
+// as that of any child pool is: then deprovisioning gives it back, and whatever comes
+// to live there is in the way. When the very VPC comes back with the very CIDR, the
+// block is its again. So it is the block that says whether the pool is laid over the
+// VPC, and the pool only over which it may be.
+
+// plan returns the writes that provision a CIDR of its VPC to a planning pool,
+// pending until what lives there is held. c is the CIDR to be, and is filled in.
+func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record record) ([]table.Write, error) {
+	source := pool.SourceSpace()
+	taken, above := items.TakenKey(source, p), items.PoolKey(pool.SourcePool)
+	read, err := s.table.BatchGet(ctx, []table.Key{taken, above, items.CIDRKey(pool.ID, p)})
+	if err != nil {
+		return nil, err
+	}
+	if read[above] == nil {
+		return nil, errLost // a source with children cannot be deleted
+	}
+	from, err := items.DecodePool(read[above])
+	if err != nil {
+		return nil, err
+	}
+	if err := from.Require(ipam.ActUse); err != nil {
+		return nil, err
+	}
+	if err := notProvisioned(pool.ID, p, read); err != nil {
+		return nil, err
+	}
+	t, ok, err := items.TakenAt(taken, read)
+	if err != nil {
+		return nil, err
+	}
+	switch vpc := pool.Around(); {
+	case !ok || t.Kind != ipam.KindVPC || t.ResourceID != vpc || t.Lease != 0:
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is none that %s has of %s. Give one that GetIpamPoolAllocations lists there with the VPC; of a VPC that is new, wait until discovery has seen it.", p, vpc, pool.SourcePool)
+	case t.Plan != "":
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.Plan)
+	}
+	c.CIDR, c.Owner, c.Source, c.AllocationID, c.State = p, pool.Owner, source, t.AllocationID, ipam.CIDRProvisioned
+	// The allocation is the VPC's: it does not tell that the token has made a root before.
+	c.ID = ipam.DeriveID(ipam.IDPoolCIDR, s.o.NewID())
+	answer := *c
+	c.State = ipam.CIDRPendingProvision
+	root := ipam.Root{ID: c.ID, Bits: p.Bits()}
+	return append(s.addCIDR(c),
+		table.Write{Op: table.OpUpdate, Key: taken, Set: table.Item{items.AttrPlan: table.Str(pool.ID)}, If: table.Cond{
+			Equal:   table.Item{items.AttrAllocationID: table.Str(t.AllocationID), items.AttrKind: table.Str(string(t.Kind)), items.AttrResourceID: table.Str(t.ResourceID)},
+			Missing: []string{items.AttrPlan, items.AttrLease},
+		}},
+		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), p), Item: items.EncodeTaken(s.newHold(p, root, pool.Owner)), If: table.Cond{Absent: true}},
+		s.noteLive(pool.Scope, p),
+		record.write(&answer),
+	), nil
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// CreatePool makes a pool in o.Scope. build completes it from what it stands
+// under or says why it cannot be. source is nil at the top level, and if
+// o.SourcePool does not exist: build is asked first, so that a caller who may
+// not see the scope learns nothing.
+func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
+	t = s.settle(t)
+	asked := o
+	key := func(t Token) table.Key { return items.PoolKey(s.derive(ipam.IDPool, t)) }
+	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+		o = asked
+		scope, err := one(ctx, s.Scopes, o.Scope)
+		if err != nil {
+			return nil, err
+		}
+		above, err := one(ctx, s.IPAMs, scope.IPAM)
+		if err != nil {
+			return nil, errLost // a scope does not outlive its IPAM
+		}
+		var source *ipam.Pool
+		if o.SourcePool != "" {
+			if source, err = one(ctx, s.Pools, o.SourcePool); err != nil && !isNotFound(err) {
+				return nil, err
+			}
+		}
+		if err := build(above, scope, source, &o); err != nil {
+			return nil, err
+		}
+		if o.SourcePool != "" && source == nil {
+			return nil, ipam.NotFound(o.SourcePool)
+		}
+		for _, m := range []*ipam.Meta{&above.Meta, &scope.Meta} {
+			if err := m.Require(ipam.ActUse); err != nil {
+				return nil, err
+			}
+		}
+		if scope.PoolCount >= s.o.Quotas.PoolsPerScope {
+			return nil, ipam.LimitExceeded("pools in scope "+scope.ID, scope.PoolCount, s.o.Quotas.PoolsPerScope)
+		}
+		o.IPAM, o.ScopeType, o.Owner, o.Depth = above.ID, scope.Type, scope.Owner, 1
+		usable := map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)}
+		writes := []table.Write{
+			{Op: table.OpUpdate, Key: items.ScopeKey(scope.ID), Add: map[string]int64{items.AttrPoolCount: 1}, If: table.Cond{In: usable, Below: map[string]int64{items.AttrPoolCount: s.o.Quotas.PoolsPerScope}}},
+			// An operating Region is removed, or a delete begun, only while no
+			// pool is being made.
+			bump(items.IPAMKey(above.ID), above.Rev, ipam.ActUse),
+		}
+		if source != nil {
+			if err := source.Require(ipam.ActUse); err != nil {
+				return nil, err
+			}
+			if o.Depth = source.Depth + 1; int64(o.Depth) > s.o.Quotas.PoolDepth {
+				return nil, ipam.LimitExceeded("the depth of pools", int64(source.Depth), s.o.Quotas.PoolDepth)
+			}
+			writes = append(writes, table.Write{Op: table.OpUpdate, Key: items.PoolKey(source.ID), Add: map[string]int64{items.AttrChildCount: 1}, If: table.Cond{In: usable}})
+		}
+		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDPool, t))
+		return append(writes, ownedWrites(items.PoolKey(o.ID), &o.Meta, items.EncodePool(&o))...), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// ModifyPool is ModifyIPAM for pools. One that begins to import takes in what
+// lives in it, by RunWork.
+func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change func(*ipam.Pool) error) (*ipam.Pool, error) {
+	return modify(ctx, s, items.PoolKey(id), id, act, items.DecodePool, items.EncodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change, func(before, after *ipam.Pool) []table.Write {
+		if before.AutoImport || !after.AutoImport {
+			return nil
+		}
+		return []table.Write{s.noteImport(id)}
+	})
+}
+
+// DeletePool ends a pool. One with CIDRs or child pools is refused, except
+// with cascade: then it goes to delete-in-progress, and RunWork releases what
+// it holds, from the bottom up. Space on lease has it stay until discovery has looked.
+func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may func(*ipam.Pool) error) (*ipam.Pool, error) {
+	var o *ipam.Pool
+	state := ipam.StateDeleteComplete
+	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
+		found, err := one(ctx, s.Pools, id)
+		if err != nil {
+			return ended(a, o != nil, err)
+		}
+		o = found
+		if err := may(o); err != nil {
+			return nil, err
+		}
+		if o.CIDRCount == 0 && o.ChildCount == 0 {
+			if err := o.Require(ipam.ActDelete); err != nil {
+				return nil, err
+			}
+			state = ipam.StateDeleteComplete
+			return s.endPool(o), nil
+		}
+		if cascade {
+			state = ipam.StateDeleteInProgress
+			return s.beginDelete(items.PoolKey(id), &o.Meta, "delete-pool")
+		}
+		if o.CIDRCount > 0 {
+			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are one or more pool cidrs provisioned in the pool. Deprovision its %d CIDRs first, or delete with Cascade.", id, o.CIDRCount)
+		}
+		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It is the source of %d pools; delete them first, or delete with Cascade.", id, o.ChildCount)
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.State = state
+	return o, nil
+}
+
+// endPool are the writes that end a pool without CIDRs and children, its shares,
+// its usage and the note of work on it.
+func (s *Store) endPool(o *ipam.Pool) []table.Write {
+	now := zero(items.AttrCIDRCount, items.AttrChildCount)
+	now[items.AttrRev] = table.Num(o.Rev) // else a share made meanwhile would outlive it
+	writes := append(disowned(items.PoolKey(o.ID), &o.Meta, table.Cond{Equal: now}),
+		table.Write{Op: table.OpUpdate, Key: items.ScopeKey(o.Scope), Add: map[string]int64{items.AttrPoolCount: -1}, If: table.Cond{Present: true}},
+		table.Write{Op: table.OpDelete, Key: items.WorkKey("delete-pool", o.ID)},
+		table.Write{Op: table.OpDelete, Key: items.UsageKey(o.ID)},
+	)
+	writes = append(writes, endShares(o)...)
+	if o.SourcePool != "" {
+		writes = append(writes, table.Write{Op: table.OpUpdate, Key: items.PoolKey(o.SourcePool), Add: map[string]int64{items.AttrChildCount: -1}, If: table.Cond{Present: true}})
+	}
+	return writes
+}

@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// list returns the ids of what an account owns of a kind, ascending.
+func (s *Store) list(ctx context.Context, owner string, prefix string) ([]string, error) {
+	var ids []string
+	q := table.Query{PK: items.OwnerPK(owner), From: prefix + "#", To: prefix + "#~"}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			ids = append(ids, r.Item.Str(items.AttrID))
+		}
+		if next == "" {
+			return ids, nil
+		}
+		q.After = next
+	}
+}
+
+// load reads objects by id, in the order of ids, leaving out those that do not
+// exist.
+func load[T any](ctx context.Context, s *Store, ids []string, key func(string) table.Key, decode func(table.Item) (*T, error)) ([]*T, error) {
+	keys := make([]table.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = key(id)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]*T, 0, len(keys))
+	for _, k := range keys {
+		if item, ok := read[k]; ok {
+			o, err := decode(item)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", k, err)
+			}
+			objects = append(objects, o)
+		}
+	}
+	return objects, nil
+}
+
+// one reads one object; NotFound if it is absent or may refuses it.
+func one[T any](ctx context.Context, get func(context.Context, []string) ([]*T, error), id string) (*T, error) {
+	found, err := get(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, ipam.NotFound(id)
+	}
+	return found[0], nil
+}
+
+// decoded makes one query.
+func decoded[T any](ctx context.Context, s *Store, q table.Query, decode func(table.Row) (*T, error)) ([]*T, string, error) {
+	rows, next, err := s.table.Query(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	all := make([]*T, len(rows))
+	for i, r := range rows {
+		if all[i], err = decode(r); err != nil {
+			return nil, "", err
+		}
+	}
+	return all, next, nil
+}
+
+// listAfter returns the objects that rows of a partition list.
+func listAfter[T any](ctx context.Context, s *Store, pk, prefix, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
+	q := table.Query{PK: pk, From: prefix, To: prefix + "~", Limit: limit}
+	if after != "" {
+		q.After = prefix + after
+	}
+	rows, next, err := s.table.Query(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.Item.Str(items.AttrID)
+	}
+	objects, err := get(ctx, ids)
+	return objects, strings.TrimPrefix(next, prefix), err
+}
+
+// IPAMs returns the IPAMs with the given ids, in their order, leaving out those
+// that do not exist.
+func (s *Store) IPAMs(ctx context.Context, ids []string) ([]*ipam.IPAM, error) {
+	return load(ctx, s, ids, items.IPAMKey, items.DecodeIPAM)
+}
+
+// Scopes is IPAMs for scopes.
+func (s *Store) Scopes(ctx context.Context, ids []string) ([]*ipam.Scope, error) {
+	return load(ctx, s, ids, items.ScopeKey, items.DecodeScope)
+}
+
+// Pools is IPAMs for pools.
+func (s *Store) Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error) {
+	return load(ctx, s, ids, items.PoolKey, items.DecodePool)
+}
+
+// OwnedScopes returns the scopes of an account, by ascending id.
+func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, error) {
+	ids, err := s.list(ctx, owner, "SCOPE")
+	if err != nil {
+		return nil, err
+	}
+	return s.Scopes(ctx, ids)
+}
+
+// OwnedPools is OwnedScopes for pools.
+func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error) {
+	ids, err := s.list(ctx, owner, "POOL")
+	if err != nil {
+		return nil, err
+	}
+	return s.Pools(ctx, ids)
+}
+
+// IPAMsAfter returns IPAMs of an account by ascending id, from behind the id
+// after ("" for the first), at most limit, and the id to go on from, "" at the
+// end. A page may be short, or empty, and not be the last.
+func (s *Store) IPAMsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.IPAM, string, error) {
+	return listAfter(ctx, s, items.OwnerPK(owner), "IPAM#", after, limit, s.IPAMs)
+}
+
+// ScopesAfter is IPAMsAfter for scopes.
+func (s *Store) ScopesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Scope, string, error) {
+	return listAfter(ctx, s, items.OwnerPK(owner), "SCOPE#", after, limit, s.Scopes)
+}
+
+// PoolsAfter is IPAMsAfter for pools.
+func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Pool, string, error) {
+	return listAfter(ctx, s, items.OwnerPK(owner), items.PoolPrefix, after, limit, s.Pools)
+}
+
+// poolCIDRs returns the CIDRs of a pool by ascending address.
+func (s *Store) poolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
+	var cidrs []*ipam.PoolCIDR
+	q := table.Query{PK: items.CidrPK(pool)}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if table.Expired(r.Item, s.now()) {
+				continue
+			}
+			c, err := items.DecodePoolCIDR(pool, r)
+			if err != nil {
+				return nil, err
+			}
+			cidrs = append(cidrs, c)
+		}
+		if next == "" {
+			return cidrs, nil
+		}
+		q.After = next
+	}
+}
+
+// PoolCIDRs returns the CIDRs of a pool by ascending address, those that were
+// deprovisioned in the last hour included.
+func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
+	return s.poolCIDRs(ctx, pool)
+}
+
+// A resource discovery and an IPAM that are associated know of each other: the
+// discovery has the IPAM's id, the IPAM counts. Both documents and the
+// association change in one transaction, on the revisions that were read, so
+// neither ends while the other is being associated with it.
+//
+// What a discovery found then follows: the same transaction notes the work, and
+// RunWork lays what was found against the IPAMs that the discovery has by then.
+// So it is one work for every change, may be left off and begun again anywhere,
+// and is done when nothing differs.
+
+// Discoveries is IPAMs for resource discoveries.
+func (s *Store) Discoveries(ctx context.Context, ids []string) ([]*ipam.Discovery, error) {
+	return load(ctx, s, ids, items.DiscoveryKey, items.DecodeDiscovery)
+}
+
+// DiscoveriesAfter is IPAMsAfter for resource discoveries.
+func (s *Store) DiscoveriesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Discovery, string, error) {
+	return listAfter(ctx, s, items.OwnerPK(owner), "DISCO#", after, limit, s.Discoveries)
+}
+
+// AllDiscoveries returns the resource discoveries of all accounts, by ascending
+// id.
+func (s *Store) AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error) {
+	var all []*ipam.Discovery
+	for after := ""; ; {
+		some, next, err := listAfter(ctx, s, items.DiscoveriesPK, "", after, 0, s.Discoveries)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if after = next; after == "" {
+			return all, nil
+		}
+	}
+}
+
+// Associations is IPAMs for associations of resource discoveries.
+func (s *Store) Associations(ctx context.Context, ids []string) ([]*ipam.DiscoveryAssociation, error) {
+	return load(ctx, s, ids, items.AssociationKey, items.DecodeAssociation)
+}
+
+// AssociationsAfter is IPAMsAfter for associations of resource discoveries,
+// which are their IPAM's owner's.
+func (s *Store) AssociationsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.DiscoveryAssociation, string, error) {
+	return listAfter(ctx, s, items.OwnerPK(owner), "ASSOC#", after, limit, s.Associations)
+}
+
+// associations returns all associations of an account's IPAMs.
+func (s *Store) associations(ctx context.Context, owner string) ([]*ipam.DiscoveryAssociation, error) {
+	ids, err := s.list(ctx, owner, "ASSOC")
+	if err != nil {
+		return nil, err
+	}
+	return s.Associations(ctx, ids)
+}

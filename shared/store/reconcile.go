@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// Reconcile lays the space at p in a scope against what lives there: what is
+// pending is provisioned, resources' space is kept, leases of what was seen end,
+// what nothing lives in is given back, resources are imported, and all is judged. It may be run any number of
+// times, at once too, and ends the note that it was called for, unless there is a
+// new one.
+func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
+	note := items.WorkKey(items.LiveWork, scope+"#"+p.String())
+	read, err := s.table.BatchGet(ctx, []table.Key{note})
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.Judge} {
+		if err := step(ctx, scope, p); err != nil {
+			return err
+		}
+	}
+	if read[note] == nil {
+		return nil
+	}
+	return s.endNote(ctx, note, read[note])
+}
+
+// crowd is in how many CIDRs inside one resources may live for all of it to be
+// reconciled at once: that takes some ten calls of the table for each.
+const crowd = 500
+
+// crowded reports whether it takes too long to reconcile a place at once. One that
+// is, has two halves.
+func (s *Store) crowded(ctx context.Context, scope string, p netip.Prefix) (bool, error) {
+	last, n := p, 0
+	for r, err := range s.rowsIn(ctx, scope, p, netip.Prefix{}) {
+		if err != nil {
+			return false, err
+		}
+		if r.CIDR != last {
+			last = r.CIDR
+			n++
+		}
+		if n > crowd {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// reconcileSoon is Reconcile for who has left a note of it and answers somebody:
+// what is crowded, or fails, the note has done.
+func (s *Store) reconcileSoon(ctx context.Context, scope string, p netip.Prefix) {
+	if crowded, err := s.crowded(ctx, scope, p); err == nil && !crowded {
+		_ = s.Reconcile(ctx, scope, p)
+	}
+}
+
+// coverLive covers what lives at p. When a resource goes meanwhile, it looks again
+// for what lives in that one's CIDR.
+func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) error {
+	for range s.o.Tries {
+		if still, err := s.coverListed(ctx, scope, p); still || err != nil {
+			return err
+		}
+	}
+	return exhausted("cover "+p.String(), errLost)
+}
+
+// coverListed is one pass of coverLive. It reports whether each resource was
+// still there.
+func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
+	live, err := s.liveIn(ctx, scope, laid{}, p)
+	if err != nil {
+		return false, err
+	}
+	all := ipam.Nests(live, cidrOf)
+	if len(all) < len(live) {
+		planned, err := s.planned(ctx, scope, p)
+		if err != nil {
+			return false, err
+		}
+		if len(planned) == 0 { // what covers the outermost covers the others
+			for i := range all {
+				all[i] = all[i][:1]
+			}
+		}
+	}
+	var gone atomic.Bool
+	err = s.sideBySide(ctx, all, func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+		for _, r := range nest {
+			in := p
+			if ipam.Within(r.CIDR, p) {
+				in = r.CIDR
+			}
+			switch err := s.cover(ctx, scope, in, &r.Resource); {
+			case errors.Is(err, errGone):
+				gone.Store(true)
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+	return !gone.Load(), err
+}
+
+// settleHolds ends the leases at p of what was seen, shrinks the holds to what lives
+// in them, and gives back allocations to resources that are gone, or ignored. It is done when it has come
+// on each hold as it was listed: one that somebody divided meanwhile has left
+// parts, of which nothing else may be lived in.
+func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) error {
+	for range s.o.Tries {
+		if still, err := s.settleListed(ctx, scope, p); still || err != nil {
+			return err
+		}
+	}
+	return exhausted("settle "+p.String(), errLost)
+}
+
+// settleListed is one pass of settleHolds. It reports whether each hold was
+// still there.
+func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
+	var leased, holds, allocated []poolBlock
+	err = s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+		switch {
+		case b.Kind == ipam.KindHold:
+			holds = append(holds, b)
+		case b.Lease != 0:
+			leased = append(leased, b)
+		case b.Kind.OfResource():
+			allocated = append(allocated, b)
+		}
+		return true
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, b := range leased {
+		if err := s.bindLease(ctx, scope, b); err != nil {
+			return false, err
+		}
+	}
+	if err := s.releaseUnused(ctx, scope, allocated); err != nil {
+		return false, err
+	}
+	if len(holds) > 1 { // else it takes as many reads to find that it is filled as to shrink it
+		if holds, err = s.wide(ctx, scope, p, holds); err != nil {
+			return false, err
+		}
+	}
+	still = true
+	for _, b := range holds {
+		was, err := s.shrink(ctx, scope, b.space, b.around, b.CIDR)
+		if err != nil {
+			return false, err
+		}
+		still = still && was
+	}
+	return still, nil
+}
+
+// wide returns the holds at p without those that a resource fills: of these, shrink
+// would find nothing to give back. What lives there is read behind the holds, as
+// shrink reads it.
+func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
+	live, err := s.liveIn(ctx, scope, laid{}, p)
+	if err != nil {
+		return nil, err
+	}
+	lives := make(map[netip.Prefix]bool, len(live))
+	for _, r := range live {
+		lives[r.CIDR] = true
+	}
+	return slices.DeleteFunc(holds, func(b poolBlock) bool {
+		return b.around == laid{} && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
+	}), nil
+}
+
+// releaseUnused gives those of the allocations to resources back that do not live
+// there.
+func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poolBlock) error {
+	rows := make([]table.Key, len(allocated))
+	for i, b := range allocated {
+		rows[i] = items.LiveKey(scope, &ipam.Resource{Type: b.Kind.ResourceType(), ID: b.ResourceID, Region: b.ResourceRegion, CIDR: b.CIDR})
+	}
+	gone := func(read map[table.Key]table.Item, row table.Key) bool {
+		return read[row] == nil || read[row].Num(items.AttrIgnored) != 0
+	}
+	all, err := s.table.BatchGet(ctx, rows)
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		if !gone(all, row) {
+			continue
+		}
+		now, err := s.table.BatchGet(ctx, []table.Key{row}) // those before it may have taken their time
+		if err != nil {
+			return err
+		}
+		if !gone(now, row) {
+			continue
+		}
+		pool, err := one(ctx, s.Pools, string(allocated[i].space))
+		if isNotFound(err) {
+			continue // gone, with its allocations
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.releaseBlock(ctx, pool, allocated[i].Taken); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unheld reports whether a part of a live CIDR is free in a pool, though nothing is
+// under way there. That is never so; if it is, Reconcile puts it right.
+//
+// A look is no snapshot: what moves from one block to another may be seen in
+// neither. So it takes two that agree.
+func (s *Store) Unheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
+	for range 2 {
+		if unheld, err := s.looksUnheld(ctx, r); err != nil || !unheld {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// looksUnheld reads the row first, then whether there is a note, and the blocks
+// last: who writes a row notes it, and takes the space before the note ends.
+func (s *Store) looksUnheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
+	k := items.LiveKey(r.Scope, &r.Resource)
+	read, err := s.table.BatchGet(ctx, []table.Key{k})
+	if err != nil || read[k] == nil || read[k].Num(items.AttrIgnored) != 0 {
+		return false, err
+	}
+	prefix := items.LiveWork + "#" + r.Scope + "#"
+	for q := (table.Query{PK: items.WorkPK, From: prefix, To: prefix + "~"}); ; {
+		notes, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(notes, func(n table.Row) bool {
+			p, err := netip.ParsePrefix(strings.TrimPrefix(n.Key.SK, prefix))
+			return err == nil && p.Overlaps(r.CIDR)
+		}) {
+			return false, nil
+		}
+		if q.After = next; next == "" {
+			break
+		}
+	}
+	unheld := false
+	scope := place{space: ipam.ScopeSpace(r.Scope, r.Family())}
+	err = s.descendFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), walk{
+		visit: func(poolBlock) bool { return true },
+		free:  func(g gap) { unheld = unheld || !g.around.is(&r.Resource) },
+	})
+	return unheld, err
+}

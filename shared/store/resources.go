@@ -1,0 +1,223 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"golang.org/x/sync/errgroup"
+)
+
+// Found returns what a discovery knows of one account in one Region, from
+// behind the place that after names (an opaque text of an earlier call; "" for
+// the first), as much as one answer of the table holds, at most limit (0: no
+// limit of its own), and the text to go on from, "" at the end.
+func (s *Store) Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error) {
+	return decoded(ctx, s, table.Query{PK: items.FoundPK(discovery, region, account), After: after, Limit: limit}, items.DecodeFound)
+}
+
+// FoundOf returns what a discovery knows of a resource, all of its CIDRs, or of
+// all resources of the type for the id "".
+func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error) {
+	from := string(t) + "#"
+	if id != "" {
+		from += id + "#"
+	}
+	return s.foundFrom(ctx, items.FoundPK(discovery, region, account), from, math.MaxInt)
+}
+
+// FirstFound returns the first of what a discovery knows of resources of a type,
+// as much as so many answers of the table hold.
+func (s *Store) FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error) {
+	return s.foundFrom(ctx, items.FoundPK(discovery, region, account), string(t)+"#", answers)
+}
+
+func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]*ipam.Found, error) {
+	q := table.Query{PK: pk, From: from, To: from + "~"}
+	var all []*ipam.Found
+	for n := 1; ; n++ {
+		some, next, err := decoded(ctx, s, q, items.DecodeFound)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if q.After = next; next == "" || n == answers {
+			return all, nil
+		}
+	}
+}
+
+// Resources returns the resources' CIDRs of one family in a scope, interfaces
+// excepted, in the order of ipam.CompareBlocks, as Found does.
+func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
+	return decoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, items.DecodeResource)
+}
+
+// ResourcesIn is Resources for what lies in a CIDR.
+func (s *Store) ResourcesIn(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
+	return decoded(ctx, s, table.Query{
+		PK: items.LivePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), From: items.BlockSK(cidr), To: items.BlocksThrough(cidr), After: after, Limit: limit,
+	}, items.DecodeResource)
+}
+
+// Interfaces is Resources for interfaces' addresses.
+func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
+	return decoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceInterface), After: after, Limit: limit}, items.DecodeResource)
+}
+
+// rowsIn yields the resources' CIDRs in region in their order, from behind
+// after on, if that is valid.
+func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[*ipam.ResourceCIDR, error] {
+	return func(yield func(*ipam.ResourceCIDR, error) bool) {
+		q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(region), ipam.ResourceVPC), From: items.BlockSK(region), To: items.BlocksThrough(region)}
+		if after.IsValid() {
+			q.From = items.BlockSK(after) + "#~"
+		}
+		for {
+			rows, next, err := decoded(ctx, s, q, items.DecodeResource)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if q.After = next; next == "" {
+				return
+			}
+		}
+	}
+}
+
+// Space in which resources live is never given to another. What keeps it from
+// being given is a taken block: an allocation, or a hold. Whoever finds a
+// resource first writes its row, and then looks at the blocks: it takes what is
+// free as holds and marks each other block with a token, Seen. Whoever frees a
+// block reads the block, and then the rows, and writes on the condition that the
+// token is still the same. So of the two, whichever comes second sees the other.
+//
+// A hold that covers too much is safe, one that covers too little is not. So
+// whatever is not simple goes through a hold of the whole: gather makes one, and
+// shrink makes holds as small as what lives in them.
+
+// Overlapping returns the resources' CIDRs in a scope that overlap p, in the
+// order of ipam.CompareBlocks; what contains p comes first.
+func (s *Store) Overlapping(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+	rows, err := s.containers(ctx, scope, p)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(rows)
+	for r, err := range s.rowsIn(ctx, scope, p, netip.Prefix{}) {
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// containers returns the resources' CIDRs that are larger than p and hold it,
+// the smallest first.
+//
+// What holds p stands before it in the order of keys. The row that stands last
+// before a place is either the next larger container, or no container holds p and
+// not that row too: then it holds the block that both have in common.
+func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+	if p.Bits() == 0 {
+		return nil, nil
+	}
+	var found []*ipam.ResourceCIDR
+	q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(p), ipam.ResourceVPC), To: items.BlockSK(ipam.Parent(p)) + "#~", Descending: true, Limit: 1}
+	for {
+		rows, _, err := decoded(ctx, s, q, items.DecodeResource)
+		if err != nil || len(rows) == 0 {
+			return found, err
+		}
+		at := rows[0]
+		if ipam.Within(p, at.CIDR) {
+			found = append(found, at)
+			q.After = items.ResourceAfter(at)
+			continue
+		}
+		common := p
+		for !ipam.Within(at.CIDR, common) {
+			common = ipam.Parent(common)
+		}
+		q.To, q.After = items.BlockSK(common)+"#~", ""
+	}
+}
+
+// outermost returns the largest CIDR of a resource that holds cidr, or cidr if
+// none does.
+func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
+	holders, err := s.containers(ctx, scope, cidr)
+	if err != nil || len(holders) == 0 {
+		return cidr, err
+	}
+	return holders[len(holders)-1].CIDR, nil
+}
+
+// liveIn returns the CIDRs in a scope that overlap p and must not be given to
+// another out of a pool that is laid over what around says.
+func (s *Store) liveIn(ctx context.Context, scope string, around laid, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+	rows, err := s.Overlapping(ctx, scope, p)
+	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.is(&r.Resource) }), err
+}
+
+// liveInPool is liveIn for a pool.
+func (s *Store) liveInPool(ctx context.Context, pool *ipam.Pool, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+	around, err := s.laidOver(ctx, pool, p)
+	if err != nil {
+		return nil, err
+	}
+	return s.liveIn(ctx, pool.Scope, around, p)
+}
+
+func cidrOf(r *ipam.ResourceCIDR) netip.Prefix { return r.CIDR }
+
+func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
+	all := make([]netip.Prefix, len(rows))
+	for i, r := range rows {
+		all[i] = r.CIDR
+	}
+	return all
+}
+
+// lives returns the condition that goes with what is held for the resource with a
+// row, errGone if it does not hold. Whoever ends the row has the space follow; what
+// came behind it would stay.
+func (s *Store) lives(ctx context.Context, row table.Key) (table.Write, error) {
+	read, err := s.table.BatchGet(ctx, []table.Key{row})
+	if err == nil && (read[row] == nil || read[row].Num(items.AttrIgnored) != 0) {
+		err = errGone
+	}
+	return table.Write{Op: table.OpCheck, Key: row, If: table.Cond{Present: true, Missing: []string{items.AttrIgnored}}}, err
+}
+
+// errGone says that the resource for which space was to be held is gone, or
+// ignored.
+var errGone = errors.New("the resource is gone")
+
+// sideBySide works on nests until one fails.
+func (s *Store) sideBySide(ctx context.Context, all [][]*ipam.ResourceCIDR, work func(context.Context, []*ipam.ResourceCIDR) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.o.AtOnce)
+	for _, nest := range all {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil { // another failed
+				return err
+			}
+			return work(ctx, nest)
+		})
+	}
+	return g.Wait()
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"golang.org/x/sync/errgroup"
+)
+
+// taking is what a request needs to take a block out of a space.
+type taking struct {
+	space ipam.SpaceID
+	name  string // how messages call the space: a pool's or a scope's id
+	want  ipam.Want
+	by    string // the allocation id that the block will have
+	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
+	alone bool   // choose as a writer does that nobody contends with, and write nothing: a preview
+
+	// before is what an earlier try of the request chose for a length, if one did.
+	before netip.Prefix
+
+	// may lets a certain CIDR be had although there is a hold in the way, for
+	// what lives in it, or says what is in the way; nil in a scope, which has no
+	// holds. scope and owner are the space's.
+	may      func(live []*ipam.ResourceCIDR) error
+	scope    string
+	owner    string
+	planning *ipam.Pool // the space's pool, if it is a resource planning pool
+}
+
+// snapshot is what was read to decide on a taking.
+type snapshot struct {
+	items   map[table.Key]table.Item // by batch-get
+	rows    []table.Row              // free blocks, by the query for a length, if one was made
+	next    string                   // of that query
+	queried bool
+}
+
+// holding is what a block is taken out of: a free block, a split that an
+// earlier try of the same request left, or a hold of just its size.
+type holding struct {
+	free  ipam.Free
+	split *ipam.Taken
+	hold  *ipam.Taken
+}
+
+// windowFor returns among how many positions to choose.
+func (s *Store) windowFor(t taking) int {
+	if t.alone {
+		return 1
+	}
+	return s.window.get(t.space, s.o.Now())
+}
+
+// fitting is the query for the free blocks that a wish's length fits.
+func (s *Store) fitting(t taking) table.Query {
+	q := table.Query{PK: items.FreePK(t.space), From: items.FitSK(t.want.Length), Limit: s.windowFor(t)}
+	if len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0 {
+		q.Limit = 0
+	}
+	return q
+}
+
+// choose picks the block for a wish for a length, out of rows, the answer to
+// the query that fitting makes, and of what follows it from next on. It returns
+// an InvalidParameterValue error if there is no such block.
+//
+// A query is no snapshot: a block may move past it while it runs. So "full"
+// needs a second pass in the other direction to be empty too. That pass begins
+// with the largest block, which the message names and which, if no filter
+// narrows the choice, alone decides. With a filter the refusal may yet be false:
+// a block that is split behind the first pass and merged again behind the second
+// escapes both. To rule that out would take reading all that is taken.
+func (s *Store) choose(ctx context.Context, t taking, rows []table.Row, next string) (ipam.Free, netip.Prefix, error) {
+	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
+	window := s.windowFor(t)
+	try := func(rows []table.Row) (from ipam.Free, chosen netip.Prefix, ok bool, err error) {
+		candidates := make([]ipam.Free, len(rows))
+		for i, r := range rows {
+			if candidates[i], err = items.DecodeFree(r); err != nil {
+				return
+			}
+		}
+		if len(candidates) > 0 {
+			within := min(window, quarter(candidates[0].Root, t.want.Length))
+			from, chosen, ok = ipam.Choose(candidates, t.want.Length, t.want.Filter, within, s.o.Pick)
+		}
+		return
+	}
+	query := s.fitting(t)
+	for {
+		from, chosen, ok, err := try(rows)
+		if err != nil || ok {
+			return from, chosen, err
+		}
+		if next == "" {
+			break
+		}
+		query.After, query.Limit = next, 0
+		if rows, next, err = s.table.Query(ctx, query); err != nil {
+			return ipam.Free{}, netip.Prefix{}, err
+		}
+	}
+	largest := -1
+	down := table.Query{PK: items.FreePK(t.space), Descending: true, Limit: 1}
+	if narrow {
+		down.Limit = 0
+	}
+	window = 1
+	for {
+		rows, next, err := s.table.Query(ctx, down)
+		if err != nil {
+			return ipam.Free{}, netip.Prefix{}, err
+		}
+		if len(rows) > 0 && largest < 0 {
+			f, err := items.DecodeFree(rows[0])
+			if err != nil {
+				return ipam.Free{}, netip.Prefix{}, err
+			}
+			largest = f.CIDR.Bits()
+		}
+		// The pass goes on below the length, so the last rows are too small.
+		from, chosen, ok, err := try(rows)
+		if err != nil || ok {
+			return from, chosen, err
+		}
+		if next == "" || !narrow || next < items.FitSK(t.want.Length) {
+			return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
+		}
+		down.After = next
+	}
+}
+
+// holderKeys are the keys of the free blocks that could hold p.
+func holderKeys(space ipam.SpaceID, p netip.Prefix) []table.Key {
+	holders := ipam.Holders(p)
+	keys := make([]table.Key, len(holders))
+	for i, h := range holders {
+		keys[i] = items.FreeKey(space, h)
+	}
+	return keys
+}
+
+// freeAround returns the free block that holds p among what was read at
+// holderKeys.
+func freeAround(space ipam.SpaceID, p netip.Prefix, read map[table.Key]table.Item) (ipam.Free, bool, error) {
+	for _, h := range ipam.Holders(p) {
+		k := items.FreeKey(space, h)
+		if i, ok := read[k]; ok {
+			f, err := items.DecodeFree(table.Row{Key: k, Item: i})
+			return f, err == nil, err
+		}
+	}
+	return ipam.Free{}, false, nil
+}
+
+// readForLength reads keys and, side by side, the free blocks for t.
+func (s *Store) readForLength(ctx context.Context, keys []table.Key, t taking) (snap snapshot, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		snap.items, err = s.table.BatchGet(ctx, keys)
+		return err
+	})
+	if l := t.want.Length; 0 <= l && l <= 128 {
+		g.Go(func() (err error) {
+			snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t))
+			snap.queried = true
+			return err
+		})
+	}
+	err = g.Wait()
+	return snap, err
+}
+
+// begun returns the split that an earlier try of the request left on its way to
+// t.before, nil if there is none to go on from: to choose again would leave the split
+// to the reconciler, and might give another CIDR.
+func (s *Store) begun(ctx context.Context, t taking) (*ipam.Taken, error) {
+	p := t.before
+	if !p.IsValid() || p.Bits() != t.want.Length || !t.want.Filter.Admits(p) || p.Bits()+2 <= s.o.Room { // the last: it takes no split
+		return nil, nil
+	}
+	by, ok, err := s.blocker(ctx, t.space, p)
+	if err != nil || !ok || !goesOn(t, by, p) {
+		return nil, err
+	}
+	return &by, nil
+}
+
+// goesOn reports whether a block is a split that the request of t left on its way to
+// p, and in which nobody was found to live since.
+func goesOn(t taking, by ipam.Taken, p netip.Prefix) bool {
+	return by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(p, by.CIDR) && by.Seen == ""
+}
+
+// takeOut returns the writes of the transaction that takes want out of from.
+// If the block lies too deep for one transaction, it commits the earlier ones
+// itself: they only turn a free block into smaller ones and a split, which the
+// reconciler undoes if this request never gets to its last step.
+func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]table.Write, error) {
+	if from.hold != nil {
+		return blockWrites(space, turn(*from.hold, want)), nil
+	}
+	want.Deadline = s.deadline()
+	var writes []table.Write
+	var changes []ipam.Change
+	rest := from.split
+	if rest == nil {
+		changes, rest = ipam.Take(from.free, want, s.o.Room)
+		writes = blockWrites(space, changes)
+		if rest != nil {
+			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for rest != nil {
+		at := *rest
+		changes, rest = ipam.TakeFromSplit(at, want, s.o.Room)
+		writes = endSplit(space, at, blockWrites(space, changes))
+		if rest != nil {
+			if err := s.commitSplit(ctx, space, rest, writes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return writes, nil
+}
+
+// commitSplit applies the writes of a plan that leaves rest behind. Whether a
+// transaction whose answer was lost was applied, rest itself tells.
+func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) error {
+	err := s.table.Transact(ctx, s.beginSplit(space, rest, writes))
+	if err == nil {
+		return nil
+	}
+	if !refused(err) {
+		k := items.TakenKey(space, rest.CIDR)
+		read, unread := s.table.BatchGet(ctx, []table.Key{k})
+		if unread != nil {
+			return fmt.Errorf("%w: %w: %w", errUnsure, err, unread)
+		}
+		if i := read[k]; i.Str(items.AttrAllocationID) == rest.AllocationID && i.Str(items.AttrKind) == string(ipam.KindSplit) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", errLost, err)
+}
+
+// recordAllocation is the write of a new allocation's by-id item. Where one is
+// there already that has not expired, another request with the token was
+// quicker.
+func (s *Store) recordAllocation(space ipam.SpaceID, t ipam.Taken, digest string) table.Write {
+	b := items.ByID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: items.AllocationActive}
+	return table.Write{Op: table.OpPut, Key: items.AllocationKey(t.AllocationID), Item: b.Encode(), If: table.Cond{Absent: true, ExpiredBefore: s.now()}}
+}

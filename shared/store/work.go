@@ -1,0 +1,485 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// RunWork finishes the work that a sort key of the partition WorkPK names. It
+// may be run any number of times, at once too; work that is done, or that is
+// not known, is no error.
+func (s *Store) RunWork(ctx context.Context, sk string) error {
+	what, id, _ := strings.Cut(sk, "#")
+	switch what {
+	case "delete-pool":
+		err := s.runDeletePool(ctx, id, s.orLeased)
+		if errors.Is(err, errLeased) {
+			return nil // done as far as it may be now: its note stays, and nothing is to be tried again soon
+		}
+		return err
+	case "delete-ipam":
+		return s.runDeleteIPAM(ctx, id)
+	case items.PurgeWork:
+		return s.runPurge(ctx, id)
+	case items.LiveWork:
+		scope, text, _ := strings.Cut(id, "#")
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil //nolint:nilerr // not a note that this version writes
+		}
+		return s.runLive(ctx, scope, p)
+	case items.ImportWork:
+		return s.runImport(ctx, id)
+	case items.LeaseWork:
+		return s.runLease(ctx, id)
+	case "split":
+		i := strings.LastIndexByte(id, '#')
+		if i < 0 {
+			return nil
+		}
+		p, err := netip.ParsePrefix(id[i+1:])
+		if err != nil {
+			return nil //nolint:nilerr // not a note that this version writes
+		}
+		return s.runSplit(ctx, ipam.SpaceID(id[:i]), p)
+	}
+	return nil
+}
+
+// runLive is Reconcile, if it is noted: whoever wrote the note will have run it,
+// as a rule. Where it is crowded, it leaves the work to notes of its halves, so
+// that each is done in the time that there is, and none again that was done.
+func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error {
+	note := items.WorkKey(items.LiveWork, scope+"#"+p.String())
+	read, err := s.table.BatchGet(ctx, []table.Key{note})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	crowded, err := s.crowded(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	if !crowded {
+		return s.Reconcile(ctx, scope, p)
+	}
+	lower, upper := ipam.Halves(p)
+	return s.endNote(ctx, note, read[note], s.noteLive(scope, lower), s.noteLive(scope, upper))
+}
+
+// runSplit gives an abandoned split back once its deadline has passed.
+func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix) error {
+	k, note := items.TakenKey(space, p), items.SplitWork(space, p)
+	var split *ipam.Taken
+	err := s.commit(ctx, "finish split of "+p.String(), nil, func(attempt) ([]table.Write, error) {
+		split = nil
+		read, err := s.table.BatchGet(ctx, []table.Key{k, note})
+		if err != nil {
+			return nil, err
+		}
+		if i, ok := read[k]; ok {
+			t, err := items.DecodeTaken(table.Row{Key: k, Item: i})
+			if err != nil {
+				return nil, err
+			}
+			if t.Kind == ipam.KindSplit {
+				if t.Deadline <= s.now() { // else its request may still be at work
+					split = &t
+				}
+				return nil, nil
+			}
+		}
+		i, ok := read[note]
+		if !ok {
+			return nil, nil
+		}
+		// Only this very note: a new split at the same place writes a new one.
+		return []table.Write{
+			{Op: table.OpDelete, Key: note, If: table.Cond{Equal: table.Item{items.AttrSince: i[items.AttrSince]}}},
+			{Op: table.OpCheck, Key: k, If: absentOrSame(read[k])},
+		}, nil
+	})
+	if err != nil || split == nil {
+		return err
+	}
+	return s.mergeSplit(ctx, space, *split)
+}
+
+// rounds bounds how often a cascading delete looks again for what appeared
+// meanwhile; new allocations are refused from the first round on, so only
+// requests already under way can add any.
+const rounds = 3
+
+// mayGo says of a block whether it may be given back with its pool; errLeased is not yet.
+type mayGo func(context.Context, *ipam.Pool, ipam.Taken) error
+
+// runDeletePool returns errLeased once nothing but leases keeps the pool.
+func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
+	for range rounds {
+		o, err := one(ctx, s.Pools, id)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if o.State != ipam.StateDeleteInProgress {
+			return nil
+		}
+		if err := s.emptyPool(ctx, o, may); err != nil {
+			return err
+		}
+		if o, err = one(ctx, s.Pools, id); err != nil {
+			if isNotFound(err) {
+				return nil
+			}
+			return err
+		}
+		if o.CIDRCount > 0 || o.ChildCount > 0 {
+			continue
+		}
+		switch _, err := s.DeletePool(ctx, id, true, func(*ipam.Pool) error { return nil }); {
+		case err == nil, isNotFound(err):
+			return nil
+		default:
+			return err
+		}
+	}
+	return fmt.Errorf("%w: pool %s is still in use", ErrWorkRemains, id)
+}
+
+// emptyPool deletes a pool's children, releases its allocations and
+// deprovisions its CIDRs, as far as nothing races with it. It returns errLeased if
+// that left leases, here or below.
+func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
+	var waits error
+	anyone := func(*ipam.Pool) error { return nil }
+	if o.ChildCount > 0 {
+		pools, err := s.OwnedPools(ctx, o.Owner)
+		if err != nil {
+			return err
+		}
+		for _, child := range pools {
+			if child.SourcePool != o.ID {
+				continue
+			}
+			if _, err := s.DeletePool(ctx, child.ID, true, anyone); err != nil && !isNotFound(err) {
+				return err
+			}
+			if err := s.runDeletePool(ctx, child.ID, may); errors.Is(err, errLeased) {
+				waits = err
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.releaseAll(ctx, o, may); errors.Is(err, errLeased) {
+		waits = err
+	} else if err != nil {
+		return err
+	}
+	cidrs, err := s.poolCIDRs(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range cidrs {
+		if !c.State.Holds() {
+			continue
+		}
+		if _, err := s.Deprovision(ctx, Deprovision{Pool: o.ID, CIDR: c.CIDR, May: anyone}); err != nil && ipam.CodeOf(err) != ipam.CodeIncorrectState && !isNotFound(err) {
+			return err // and not that another run of the work was quicker
+		}
+	}
+	return waits
+}
+
+// releaseAll gives every taken block of a pool back but those of child pools, and
+// those that may not go yet: of these, errLeased tells.
+func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) error {
+	var waits error
+	space := pool.Space()
+	q := table.Query{PK: items.TakenPK(space)}
+	for {
+		rows, next, err := s.table.Query(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			t, err := items.DecodeTaken(r)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.Key, err)
+			}
+			switch t.Kind {
+			case ipam.KindPool, ipam.KindHold: // those go with the CIDR
+			case ipam.KindSplit:
+				err = s.mergeSplit(ctx, space, t)
+			default:
+				if err = may(ctx, pool, t); err == nil {
+					err = s.releaseBlock(ctx, pool, t)
+				}
+			}
+			if errors.Is(err, errLeased) {
+				waits, err = err, nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return waits
+		}
+		q.After = next
+	}
+}
+
+func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
+	for range rounds {
+		o, err := one(ctx, s.IPAMs, id)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if o.State != ipam.StateDeleteInProgress {
+			return nil
+		}
+		scopes, pools, err := s.contents(ctx, o)
+		if err != nil {
+			return err
+		}
+		for _, p := range pools {
+			if _, err := s.DeletePool(ctx, p.ID, true, func(*ipam.Pool) error { return nil }); err != nil && !isNotFound(err) {
+				return err
+			}
+		}
+		// All pools have begun to go, so that none can give out what another gives
+		// back, be it on lease.
+		all := func(context.Context, *ipam.Pool, ipam.Taken) error { return nil }
+		for _, p := range pools {
+			if err := s.runDeletePool(ctx, p.ID, all); err != nil {
+				return err
+			}
+		}
+		for _, scope := range scopes {
+			if scope.Default {
+				continue
+			}
+			if err := s.evict(ctx, scope, o.PrivateScope); err != nil {
+				return err
+			}
+			if _, err := s.DeleteScope(ctx, scope.ID, func(*ipam.Scope) error { return nil }); err != nil && !isNotFound(err) && ipam.CodeOf(err) != ipam.CodeDependencyViolation {
+				return err
+			}
+		}
+		switch o, err := s.DeleteIPAM(ctx, id, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil }); {
+		case isNotFound(err), err == nil && o.State == ipam.StateDeleteComplete:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return fmt.Errorf("%w: IPAM %s still has scopes or pools", ErrWorkRemains, id)
+}
+
+// runImport leaves a note for each CIDR of a pool, to take in what lives there.
+func (s *Store) runImport(ctx context.Context, id string) error {
+	note := items.WorkKey(items.ImportWork, id)
+	read, err := s.table.BatchGet(ctx, []table.Key{note})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	pool, err := one(ctx, s.Pools, id)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	var notes []table.Write
+	if pool != nil {
+		cidrs, err := s.poolCIDRs(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, c := range cidrs {
+			if c.State.Holds() {
+				notes = append(notes, s.noteLive(pool.Scope, c.CIDR))
+			}
+		}
+	}
+	if err := s.putNotes(ctx, "import to "+id, notes); err != nil {
+		return err
+	}
+	return s.endNote(ctx, note, read[note])
+}
+
+// runLease ends a lease that nobody has ended. It stays while EC2 may still be
+// asked, and until the account and Region were looked at since.
+func (s *Store) runLease(ctx context.Context, allocation string) error {
+	note, id := items.WorkKey(items.LeaseWork, allocation), items.AllocationKey(allocation)
+	read, err := s.table.BatchGet(ctx, []table.Key{note, id})
+	if err != nil || read[note] == nil {
+		return err
+	}
+	record, ok, err := items.DecodeByID(allocation, read[id], s.now())
+	if err != nil {
+		return err
+	}
+	if !ok || record.State != items.AllocationActive {
+		return s.drop(ctx, note)
+	}
+	k := items.TakenKey(record.Space, record.CIDR)
+	if read, err = s.table.BatchGet(ctx, []table.Key{k}); err != nil {
+		return err
+	}
+	t, _, err := items.TakenAt(k, read)
+	if err != nil || t.AllocationID != allocation || t.Lease == 0 {
+		return err // being released; the next run sees that
+	}
+	if t.Lease > s.now() {
+		return nil
+	}
+	pool, err := one(ctx, s.Pools, string(record.Space))
+	if err != nil {
+		if isNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	_, looked, err := s.lookedAt(ctx, pool.IPAM, t)
+	if err != nil || !looked {
+		return err
+	}
+	return s.releaseLease(ctx, pool, t)
+}
+
+// runPurge lays what a discovery found against the IPAMs that it has, and
+// removes all of it if the discovery is gone. It is begun again if it was noted
+// once more meanwhile. of is what the note is of: a discovery, whose accounts get
+// notes of their own, as all may be more than there is time for; or one account in a
+// Region, of which all is removed if it is to be forgotten.
+func (s *Store) runPurge(ctx context.Context, of string) error {
+	id, place, single := strings.Cut(of, "#")
+	if !single {
+		return s.dividePurge(ctx, id)
+	}
+	note, k := items.WorkKey(items.PurgeWork, of), items.DiscoveryKey(id)
+	region, account, _ := strings.Cut(place, "#")
+	at := ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account}
+	row := items.DiscoveredAccountKey(id, region, account)
+	keys := []table.Key{note, k, row}
+	return s.commit(ctx, "purge "+id, nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, keys)
+		if err != nil || read[note] == nil {
+			return nil, err
+		}
+		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
+		forgotten := read[row].Str(items.AttrLeft) == string(ipam.Forgotten)
+		var stays []string
+		if read[k] != nil && !forgotten {
+			d, err := items.DecodeDiscovery(read[k])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", k, err)
+			}
+			ipams, err := s.IPAMs(ctx, d.IPAMs)
+			if err != nil {
+				return nil, err
+			}
+			stays = d.IPAMs
+			follow = func(f *ipam.Found) error { return s.lay(ctx, d, ipams, f) }
+		}
+		others, err := s.AllDiscoveries(ctx)
+		if err != nil {
+			return nil, err
+		}
+		err = s.eachFound(ctx, &at, func(f *ipam.Found) error {
+			if err := s.handOver(ctx, f, stays, others); err != nil {
+				return err
+			}
+			return follow(f)
+		})
+		if err == nil && read[k] == nil {
+			err = s.drop(ctx, row)
+		}
+		if err != nil {
+			return nil, err
+		}
+		writes := []table.Write{{Op: table.OpDelete, Key: note, If: table.Cond{Equal: table.Item{items.AttrToken: read[note][items.AttrToken]}}}}
+		if read[k] == nil || !forgotten {
+			return writes, nil
+		}
+		// What was laid anew meanwhile was not what forget was to forget. And one that
+		// is looked at again keeps its row, and what is found from then on.
+		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
+			return nil, cmp.Or(err, errLost)
+		}
+		return append(writes, table.Write{Op: table.OpDelete, Key: row, If: table.Cond{Equal: table.Item{items.AttrLeft: read[row][items.AttrLeft]}}}), nil
+	})
+}
+
+// dividePurge leaves notes of the accounts and Regions of a discovery in the place of
+// the one of all.
+func (s *Store) dividePurge(ctx context.Context, discovery string) error {
+	note := items.WorkKey(items.PurgeWork, discovery)
+	return s.commit(ctx, "purge "+discovery, nil, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, []table.Key{note})
+		if err != nil || read[note] == nil {
+			return nil, err
+		}
+		var notes []table.Write
+		if err := s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
+			notes = append(notes, s.purgeOneNote(discovery, a.Region, a.Account))
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		if err := s.putNotes(ctx, "purge "+discovery, notes); err != nil {
+			return nil, err
+		}
+		return []table.Write{{Op: table.OpDelete, Key: note, If: table.Cond{Equal: table.Item{items.AttrToken: read[note][items.AttrToken]}}}}, nil
+	})
+}
+
+// handOver has other discoveries of the IPAMs that what was found leaves take it
+// over, if they found it too: then its space is held all the while.
+func (s *Store) handOver(ctx context.Context, f *ipam.Found, stays []string, others []*ipam.Discovery) error {
+	for _, o := range others {
+		if o.ID == f.Discovery || !slices.ContainsFunc(f.Targets, func(t ipam.Target) bool {
+			return !slices.Contains(stays, t.IPAM) && slices.Contains(o.IPAMs, t.IPAM)
+		}) {
+			continue
+		}
+		ipams, err := s.IPAMs(ctx, o.IPAMs)
+		if err != nil {
+			return err
+		}
+		if err := s.lay(ctx, o, ipams, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachFound calls f for everything that was found in an account and Region.
+func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func(*ipam.Found) error) error {
+	for after := ""; ; {
+		found, next, err := s.Found(ctx, a.Discovery, a.Region, a.Account, after, 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if after = next; after == "" {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package tabletest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/cadastre-ipam/cadastre/shared/table"
+)
+
+// Cost is what calls of a table cost.
+type Cost struct {
+	BatchGets, Queries, Transactions int
+	Keys                             int // asked for by batch-gets
+	Rows                             int // returned by queries
+	Writes                           int // in transactions that were applied, checks included
+	// WriteUnits are those of applied transactions on the table itself: two
+	// for each started KB of an item, the larger of before and after, and of
+	// a check too (Amazon DynamoDB Developer Guide, "DynamoDB transactions",
+	// capacity management).
+	WriteUnits int
+}
+
+// Counter is a table.Table that counts what another one is asked for. To size
+// what transactions replace it reads the table itself, which is not counted
+// and, like the count of write units, exact only if no others write.
+type Counter struct {
+	table.Table
+
+	mu   sync.Mutex
+	cost Cost
+}
+
+// Take returns the cost since the last Take.
+func (c *Counter) Take() Cost {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cost := c.cost
+	c.cost = Cost{}
+	return cost
+}
+
+func (c *Counter) add(f func(*Cost)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.cost)
+}
+
+// BatchGet implements table.Table. One of no keys is no call.
+func (c *Counter) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
+	if len(keys) > 0 {
+		c.add(func(cost *Cost) { cost.BatchGets++; cost.Keys += len(keys) })
+	}
+	return c.Table.BatchGet(ctx, keys)
+}
+
+// Query implements table.Table.
+func (c *Counter) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
+	rows, next, err := c.Table.Query(ctx, q)
+	c.add(func(cost *Cost) { cost.Queries++; cost.Rows += len(rows) })
+	return rows, next, err
+}
+
+// Transact implements table.Table.
+func (c *Counter) Transact(ctx context.Context, writes []table.Write) error {
+	keys := make([]table.Key, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	before, err := c.Table.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	err = c.Table.Transact(ctx, writes)
+	c.add(func(cost *Cost) {
+		cost.Transactions++
+		if err != nil {
+			return
+		}
+		cost.Writes += len(writes)
+		for _, w := range writes {
+			size := ItemSize(w.Key, before[w.Key])
+			switch w.Op {
+			case table.OpPut:
+				size = max(size, ItemSize(w.Key, w.Item))
+			case table.OpUpdate:
+				size = max(size, ItemSize(w.Key, updated(before[w.Key], w)))
+			case table.OpDelete, table.OpCheck:
+			}
+			cost.WriteUnits += 2 * ((size + 1023) / 1024)
+		}
+	})
+	return err
+}
