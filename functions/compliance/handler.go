@@ -1,7 +1,7 @@
-// Command compliance is the Lambda function that proves whole scopes: it judges
+// Command compliance is the Lambda function that proves whole scopes: it evaluates
 // every resource's CIDR, puts right what the table says wrongly, takes up imports
 // that were left undone, has live space held that is not, and measures. Changes are
-// judged as they come, by the function that reads the table's stream; this is the
+// evaluated as they come, by the function that reads the table's stream; this is the
 // backstop. It is invoked
 //
 //   - by a schedule, with the event {"dispatch": true}: what is to be scanned is
@@ -39,7 +39,7 @@ type Store interface {
 	Scopes(ctx context.Context, ids []string) ([]*ipam.Scope, error)
 	OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error)
 	PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error)
-	JudgeAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.Verdict, error]
+	EvaluateAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.ResourceStatus, error]
 	Unheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error)
 	Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)

@@ -423,7 +423,7 @@ func TestUnheld(t *testing.T) {
 // and keeps the most used.
 func TestWhatIsSentOnFits(t *testing.T) {
 	usage := 0.0
-	all := totals{Judged: true}
+	all := totals{Evaluated: true}
 	for i := range 20_000 {
 		usage = float64((i*7919)%20_000) / 20_000 // each once
 		r := ipam.ResourceCIDR{Scope: fmt.Sprintf("ipam-scope-%017x", 0)}

@@ -28,7 +28,7 @@ type totals struct {
 	VPCs         usages                 `json:"vpcs,omitempty"`
 	Subnets      usages                 `json:"subnets,omitempty"`
 	PublicPools  usages                 `json:"public_pools,omitempty"`
-	Judged       bool                   `json:"judged,omitempty"` // only pools remain
+	Evaluated    bool                   `json:"evaluated,omitempty"` // only pools remain
 }
 
 type poolTotals struct {
@@ -49,9 +49,9 @@ func (t *totals) pool(id string) *poolTotals {
 	return t.Pools[id]
 }
 
-// count counts a verdict. Managed and Unmanaged are of the types that AWS/IPAM
+// count counts a status. Managed and Unmanaged are of the types that AWS/IPAM
 // counts there.
-func (t *totals) count(v ipam.Verdict) {
+func (t *totals) count(v ipam.ResourceStatus) {
 	t.Resources++
 	if v.Resource.Type == ipam.ResourceVPC || v.Resource.Type == ipam.ResourcePublicIPv4Pool {
 		switch v.Status.Management {
@@ -139,7 +139,7 @@ func (t *totals) measure(r *ipam.ResourceCIDR) {
 	}
 }
 
-// scan judges a family of a scope, then adds up its pools, and writes the
+// scan evaluates a family of a scope, then adds up its pools, and writes the
 // metrics when all is done. A scope that is gone has none. A CIDR whose space
 // cannot be seen to does not keep up the others: it fails the scan at its end.
 func (h *Handler) scan(ctx context.Context, t task) error {
@@ -155,7 +155,7 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	if t.Totals == nil {
 		t.Totals = &totals{}
 	}
-	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.judge, h.addUp} {
+	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.evaluate, h.addUp} {
 		if done, err := step(ctx, &t, pools); err != nil {
 			return err
 		} else if !done {
@@ -169,11 +169,11 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	return nil
 }
 
-// judge judges the resources' CIDRs from behind t.After on, takes up imports that
+// evaluate evaluates the resources' CIDRs from behind t.After on, takes up imports that
 // were left undone, and has live space held that is not. It is not done if the
 // invocation comes to its end.
-func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
-	if t.Totals.Judged {
+func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
+	if t.Totals.Evaluated {
 		return true, nil
 	}
 	var after netip.Prefix
@@ -187,7 +187,7 @@ func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool,
 	if err != nil {
 		return false, err
 	}
-	for v, err := range h.store.JudgeAll(ctx, t.Scope, t.Family, after) {
+	for v, err := range h.store.EvaluateAll(ctx, t.Scope, t.Family, after) {
 		if err != nil {
 			return false, err
 		}
@@ -218,7 +218,7 @@ func (h *Handler) judge(ctx context.Context, t *task, pools []*ipam.Pool) (bool,
 			return false, nil
 		}
 	}
-	t.After, t.Totals.Judged = "", true
+	t.After, t.Totals.Evaluated = "", true
 	return true, nil
 }
 
@@ -244,7 +244,7 @@ func (h *Handler) importing(ctx context.Context, pools []*ipam.Pool) (roots []ne
 // undone reports whether a CIDR looks as if a pool ought to import it: nothing
 // intersects it, and no pool has it. What else is in the way, only the pool
 // knows.
-func undone(v ipam.Verdict, importing []netip.Prefix) bool {
+func undone(v ipam.ResourceStatus, importing []netip.Prefix) bool {
 	return v.Status.Management == ipam.Unmanaged && v.Status.Overlap == ipam.Nonoverlapping &&
 		slices.ContainsFunc(importing, func(root netip.Prefix) bool { return ipam.Within(v.Resource.CIDR, root) })
 }

@@ -274,7 +274,7 @@ func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 		}
 	}
 	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
-	all[0] = ipam.Nests(space, func(r ipam.Resource) netip.Prefix { return r.CIDR })
+	all[0] = ipam.OverlapGroups(space, func(r ipam.Resource) netip.Prefix { return r.CIDR })
 	for _, nest := range all[0] {
 		slices.SortFunc(nest, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
 	}

@@ -2,16 +2,16 @@
 // store.HistoryFilters. For what a record says it
 //
 //   - writes history: what used a CIDR, and how it stood, from when to when;
-//   - has statuses judged at once: of what an allocation overlaps that came or
+//   - has statuses evaluated at once: of what an allocation overlaps that came or
 //     went, and by a scan of the scope, which the compliance function makes, when
-//     a pool's rules changed or the pool is gone. What discovery writes is judged
+//     a pool's rules changed or the pool is gone. What discovery writes is evaluated
 //     where it is written;
 //   - puts the events that tell of it on the event bus.
 //
 // A record may come again, and after ones that follow it. Records of history
-// have keys that only depend on what they tell, judging is about what is there,
+// have keys that only depend on what they tell, evaluation is about what is there,
 // and an event has the same id each time. Its own writes come back as records,
-// statuses with events to tell and nothing to judge; there it ends.
+// statuses with events to tell and nothing to evaluate; there it ends.
 package main
 
 import (
@@ -47,10 +47,10 @@ const (
 )
 
 // Store is the part of store.Store that history is written and statuses are
-// judged with.
+// evaluated with.
 type Store interface {
 	PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error
-	Judge(ctx context.Context, scope string, cidr netip.Prefix) error
+	EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error
 	Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error)
 }
 
@@ -88,8 +88,8 @@ func New(s Store, scans Scans, bus *Bus, o Options) *Handler {
 }
 
 // Handle works on a batch and logs one record of it. The answer tells the record
-// to retry from: the first whose history, judging or events failed. Events are
-// told of the records before the first one whose history or judging failed, as
+// to retry from: the first whose history, evaluation or events failed. Events are
+// told of the records before the first one whose history or evaluation failed, as
 // they come in order.
 func (h *Handler) Handle(ctx context.Context, e lambdaevents.DynamoDBEvent) (lambdaevents.DynamoDBEventResponse, error) {
 	start := h.now()
@@ -130,7 +130,7 @@ func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEve
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.history(ctx, c), h.judge(ctx, c), h.scan(ctx, c)); err != nil {
+	if err := errors.Join(h.history(ctx, c), h.evaluate(ctx, c), h.scan(ctx, c)); err != nil {
 		return nil, err
 	}
 	entries, err := c.entries()
@@ -177,8 +177,8 @@ func (h *Handler) history(ctx context.Context, c *change) error {
 	return h.store.PutHistory(ctx, row.Scope, records...)
 }
 
-// judge has the statuses judged of what an allocation overlaps that came or went.
-func (h *Handler) judge(ctx context.Context, c *change) error {
+// evaluate has the statuses evaluated of what an allocation overlaps that came or went.
+func (h *Handler) evaluate(ctx context.Context, c *change) error {
 	a := c.after.Allocation
 	switch {
 	case c.allocated():
@@ -191,7 +191,7 @@ func (h *Handler) judge(ctx context.Context, c *change) error {
 	if err != nil || scope == "" { // a pool that is gone has its scope scanned
 		return err
 	}
-	return h.store.Judge(ctx, scope, a.CIDR)
+	return h.store.EvaluateStatus(ctx, scope, a.CIDR)
 }
 
 // scopeOf returns a pool's scope, "" of one that is gone and was not known.

@@ -105,11 +105,11 @@ func TestWhatIsTold(t *testing.T) {
 	}
 	rules(&longer)
 	w.deliver()
-	w.judge(w.private, b.CIDR) // as the scan does that is asked for
+	w.evaluate(w.private, b.CIDR) // as the scan does that is asked for
 	expect("another rule", "Resource Noncompliant: vpc-b")
 	rules(&length)
 	w.deliver()
-	w.judge(w.private, b.CIDR)
+	w.evaluate(w.private, b.CIDR)
 	expect("the old rule", "Resource Compliant: vpc-b")
 	c := vpc("vpc-c", "10.1.8.0/21", region)
 	w.find(w.private, c)
@@ -283,21 +283,21 @@ func TestAllocationOfAPoolThatIsGone(t *testing.T) {
 	w.release(w.allocate(pool, "10.0.0.0/24"))
 	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
 	must(w.store.DeletePool(t.Context(), pool, false, func(*ipam.Pool) error { return nil }))(t)
-	w.handler.store = judgeless{w.store, t}
+	w.handler.store = unevaluated{w.store, t}
 	w.deliver()
 	if len(w.scans.bodies) != 1 {
 		t.Errorf("asked for %q", w.scans.bodies)
 	}
 }
 
-// judgeless is a store that has nothing to judge.
-type judgeless struct {
+// unevaluated is a store that has nothing to evaluate.
+type unevaluated struct {
 	Store
 	t *testing.T
 }
 
-func (j judgeless) Judge(_ context.Context, scope string, cidr netip.Prefix) error {
-	j.t.Errorf("%s is judged in %q", cidr, scope)
+func (j unevaluated) EvaluateStatus(_ context.Context, scope string, cidr netip.Prefix) error {
+	j.t.Errorf("%s is evaluated in %q", cidr, scope)
 	return nil
 }
 
@@ -390,7 +390,7 @@ func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[str
 }
 
 // replay is a world in which the scenario's records are delivered again. Nothing
-// is to be judged any more, so what is written is history.
+// is to be evaluated any more, so what is written is history.
 func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *world {
 	w := &world{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
 	clock := func() time.Time { return w.now }

@@ -356,7 +356,7 @@ func (w *world) stands(scope string, r ipam.Resource) bool {
 	return must(w.table.BatchGet(w.Context(), []table.Key{k}))(w)[k] != nil
 }
 
-// find puts the row of a resource's CIDR, in one record of the stream, and judges
+// find puts the row of a resource's CIDR, in one record of the stream, and evaluates
 // it.
 func (w *world) find(scope string, r ipam.Resource) {
 	w.Helper()
@@ -378,16 +378,16 @@ func (w *world) find(scope string, r ipam.Resource) {
 		"Sampled": number(row.Sampled), "Since": number(row.Since), "Rev": number(row.Rev),
 	}})
 	if r.Type.TakesSpace() {
-		w.judge(scope, r.CIDR)
+		w.evaluate(scope, r.CIDR)
 	}
 }
 
-// gone removes a row that find put, in one record, and judges what it overlapped.
+// gone removes a row that find put, in one record, and evaluates what it overlapped.
 func (w *world) gone(scope string, r ipam.Resource) {
 	w.Helper()
 	w.write(table.Write{Op: table.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: table.Cond{Present: true}})
 	if r.Type.TakesSpace() {
-		w.judge(scope, r.CIDR)
+		w.evaluate(scope, r.CIDR)
 	}
 }
 
@@ -398,9 +398,9 @@ func (w *world) write(writes ...table.Write) {
 	}
 }
 
-func (w *world) judge(scope string, cidr netip.Prefix) {
+func (w *world) evaluate(scope string, cidr netip.Prefix) {
 	w.Helper()
-	if err := w.store.Judge(w.Context(), scope, cidr); err != nil {
+	if err := w.store.EvaluateStatus(w.Context(), scope, cidr); err != nil {
 		w.Fatal(err)
 	}
 }

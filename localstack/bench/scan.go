@@ -87,8 +87,8 @@ func (n *network) allocations(yield func(*ipam.Allocation, error) bool) {
 	}
 }
 
-func (n *network) judge(pool *ipam.Pool) iter.Seq2[ipam.Verdict, error] {
-	return ipam.Judge(n.rows, n.allocations, func(string) *ipam.Pool { return pool })
+func (n *network) evaluate(pool *ipam.Pool) iter.Seq2[ipam.ResourceStatus, error] {
+	return ipam.EvaluateStatuses(n.rows, n.allocations, func(string) *ipam.Pool { return pool })
 }
 
 // scan measures the pass over a scope on one core: the making of the rows, which
@@ -110,7 +110,7 @@ func scan(_ context.Context, _ *settings) error {
 			drain(n.allocations)
 			making += spent() - start
 			start, overlapping = spent(), 0
-			for v, err := range n.judge(pool) {
+			for v, err := range n.evaluate(pool) {
 				if err != nil {
 					return err
 				}
@@ -125,7 +125,7 @@ func scan(_ context.Context, _ *settings) error {
 		fmt.Printf("%12s  %10.1f %10.0f %14.3f %14.0f  %12s\n", thousands(size), ns*float64(size)/1e6, ns, last, made, thousands(overlapping))
 		each = append(each, ns)
 	}
-	held, err := heldBy(newNetwork(1_000_000).judge(pool))
+	held, err := heldBy(newNetwork(1_000_000).evaluate(pool))
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func spent() time.Duration {
 
 // heldBy returns by how many bytes what is alive grows until the middle of a
 // pass over a million.
-func heldBy(pass iter.Seq2[ipam.Verdict, error]) (held int64, err error) {
+func heldBy(pass iter.Seq2[ipam.ResourceStatus, error]) (held int64, err error) {
 	alive := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -217,7 +217,7 @@ func unchanged(ctx context.Context, _ *settings) error {
 			return db.reads.Load(), db.writes.Load(), nil
 		}
 		scanReads, scanWrites, err := measure(func(int64) error {
-			for _, err := range s.JudgeAll(ctx, manager.PrivateScope, ipam.IPv4, netip.Prefix{}) {
+			for _, err := range s.EvaluateAll(ctx, manager.PrivateScope, ipam.IPv4, netip.Prefix{}) {
 				if err != nil {
 					return err
 				}

@@ -12,16 +12,16 @@ type Filter struct {
 	Allowed, Disallowed []netip.Prefix
 }
 
-// verdict says what a filter makes of the positions inside a block.
-type verdict uint8
+// fit says what a filter makes of the positions inside a block.
+type fit uint8
 
 const (
-	mixed verdict = iota // some may do; look into its halves
-	every                // each one does
-	none                 // none does
+	mixed fit = iota // some may do; look into its halves
+	every            // each one does
+	none             // none does
 )
 
-func (f Filter) judge(b netip.Prefix) verdict {
+func (f Filter) fit(b netip.Prefix) fit {
 	v := every
 	for _, d := range f.Disallowed {
 		if Within(b, d) {
@@ -50,7 +50,7 @@ func (f Filter) judge(b netip.Prefix) verdict {
 }
 
 // Admits reports whether a block passes the filter as a whole.
-func (f Filter) Admits(b netip.Prefix) bool { return f.judge(b) == every }
+func (f Filter) Admits(b netip.Prefix) bool { return f.fit(b) == every }
 
 // Positions yields, lowest first, the aligned blocks of the given length
 // inside b that pass the filter. Its cost for each is bounded by the number of
@@ -65,7 +65,7 @@ func (f Filter) Positions(b netip.Prefix, length int) iter.Seq[netip.Prefix] {
 
 // positions reports whether to go on.
 func (f Filter) positions(b netip.Prefix, length int, yield func(netip.Prefix) bool) bool {
-	switch f.judge(b) {
+	switch f.fit(b) {
 	case none:
 		return true
 	case every:

@@ -22,7 +22,7 @@ func TestNests(t *testing.T) {
 		for _, text := range strings.Fields(strings.Trim(c.all, "[]")) {
 			all = append(all, netip.MustParsePrefix(text))
 		}
-		if got := fmt.Sprint(ipam.Nests(all, func(p netip.Prefix) netip.Prefix { return p })); got != c.want {
+		if got := fmt.Sprint(ipam.OverlapGroups(all, func(p netip.Prefix) netip.Prefix { return p })); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

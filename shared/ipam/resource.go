@@ -162,9 +162,9 @@ func CompareBlocks(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
-// Nests divides what has CIDRs, in the order of CompareBlocks, into those that lie in
+// OverlapGroups divides what has CIDRs, in the order of CompareBlocks, into those that lie in
 // one another: the first of each nest holds the others. Nests are apart.
-func Nests[T any](all []T, cidr func(T) netip.Prefix) (nests [][]T) {
+func OverlapGroups[T any](all []T, cidr func(T) netip.Prefix) (nests [][]T) {
 	for i, begin := 1, 0; i <= len(all); i++ {
 		if i == len(all) || !Within(cidr(all[i]), cidr(all[begin])) {
 			nests = append(nests, all[begin:i:i])

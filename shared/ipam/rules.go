@@ -138,15 +138,15 @@ func (p *Pool) CheckResource(r *Resource) error {
 	if p.Locale != region {
 		return Errorf(CodeInvalidParameterValue, "The pool %s is not in the current region %s. Its locale is %s: make the resource there, or use a pool of %s.", p.ID, region, p.Locale, region)
 	}
-	if lacks := p.Rules.lacking(tags); lacks != "" {
+	if lacks := p.Rules.missingTag(tags); lacks != "" {
 		return Errorf(CodeInvalidParameterValue, "The resource is missing one or more of the resource tags required by the IPAM pool. %s asks for %s; give them in TagSpecification.", p.ID, lacks)
 	}
 	return nil
 }
 
-// lacking returns the tags of the rules that a resource lacks, sorted, "" if it
+// missingTag returns the tags of the rules that a resource lacks, sorted, "" if it
 // lacks none.
-func (r Rules) lacking(tags Tags) string {
+func (r Rules) missingTag(tags Tags) string {
 	var missing []string
 	for key, value := range r.ResourceTags {
 		if have, ok := tags[key]; !ok || have != value {

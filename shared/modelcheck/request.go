@@ -351,9 +351,9 @@ func (c *Client) Reconcile(ctx context.Context) error {
 	})
 }
 
-// judge returns what is wrong about a request's answer, given what happened
+// checkAnswer returns what is wrong about a request's answer, given what happened
 // while the request was in progress.
-func (s *Search) judge(p progress, o Outcome) string {
+func (s *Search) checkAnswer(p progress, o Outcome) string {
 	why := o.refusal
 	if why == unexplained && o.faulted {
 		why = gaveUp // on finding out what became of a transaction

@@ -5,7 +5,7 @@
 // answers them, so where a process stands is its history of answers: the search
 // keeps histories, and finds what a process does next by running it again on
 // its history, once for each. A state of the search is a table, a history for
-// each process, and what it takes to judge the requests in progress. From each
+// each process, and what it takes to evaluate the requests in progress. From each
 // state every process goes on in every way:
 //
 //   - Every item is read at a moment of its own. The items of a batch-get are
@@ -97,7 +97,7 @@ type state struct {
 	procs  [most]progress
 }
 
-// progress is where a process stands, and what judging its request in progress
+// progress is where a process stands, and what checking its request in progress
 // takes.
 type progress struct {
 	at        *node

@@ -178,7 +178,7 @@ func (s *Search) answer(st state, by step, r *reply, visit func(state, step, str
 	if !pr.begun {
 		pr.seen = s.excusesIn(was.request, st.table)
 	}
-	problem := s.judge(*pr, pr.at.ended[len(was.ended)])
+	problem := s.checkAnswer(*pr, pr.at.ended[len(was.ended)])
 	*pr = progress{at: pr.at}
 	visit(st, by, problem)
 }

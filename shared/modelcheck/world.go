@@ -32,7 +32,7 @@ type world struct {
 	spaces  map[string][]block // each of these once it was asked for
 	rooted  map[string][]root
 	found   map[string]netip.Prefix
-	judged  bool
+	checked bool
 	wrong   string
 	settles bool
 	unrest  string
@@ -200,8 +200,8 @@ func (w *world) things() map[string]netip.Prefix {
 
 // problem returns what is wrong with the table, whatever led to it.
 func (w *world) problem() string {
-	if !w.judged {
-		w.judged = true
+	if !w.checked {
+		w.checked = true
 		for _, pool := range w.search.Pools {
 			if w.wrong == "" {
 				w.wrong = w.poolProblem(pool)

@@ -311,7 +311,7 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 	for of, cidr := range map[string]string{pool: "10.0.0.0/15", six: "fd80::/48"} {
 		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &of, Cidr: &cidr})
 	}
-	for _, f := range found { // which provisioning has judged
+	for _, f := range found { // which provisioning has evaluated
 		w.plant(*id, 1, f.r, f.status, to)
 	}
 	type in = ec2.GetIpamResourceCidrsInput

@@ -225,22 +225,22 @@ func TestCostOfTheFirstSplit(t *testing.T) {
 	}
 }
 
-// meeting is a table whose batch-gets wait until a query has begun, and whose
+// overlapSet is a table whose batch-gets wait until a query has begun, and whose
 // queries wait until a batch-get has: a store that reads one after the other
 // never gets an answer.
-type meeting struct {
+type overlapSet struct {
 	table.Table
 	batchGet, query chan struct{}
 }
 
-func (m *meeting) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
+func (m *overlapSet) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	if err := meet(ctx, m.batchGet, m.query); err != nil {
 		return nil, fmt.Errorf("no query beside the batch-get: %w", err)
 	}
 	return m.Table.BatchGet(ctx, keys)
 }
 
-func (m *meeting) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
+func (m *overlapSet) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	if err := meet(ctx, m.query, m.batchGet); err != nil {
 		return nil, "", fmt.Errorf("no batch-get beside the query: %w", err)
 	}
@@ -262,7 +262,7 @@ func meet(ctx context.Context, here, there chan struct{}) error {
 
 func TestReadsOfAnAllocationRunSideBySide(t *testing.T) {
 	l := newLab(t)
-	table := &meeting{Table: l.table, batchGet: make(chan struct{}), query: make(chan struct{})}
+	table := &overlapSet{Table: l.table, batchGet: make(chan struct{}), query: make(chan struct{})}
 	a := must(l.store(table).Allocate(t.Context(), allocation(l.top, "n", byLength(24))))(t)
 	if want := netip.MustParsePrefix("10.0.1.0/24"); a.CIDR != want {
 		t.Errorf("the allocation is %s, want %s", a.CIDR, want)

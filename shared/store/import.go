@@ -38,7 +38,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 			return err
 		}
 	}
-	return s.sideBySide(ctx, ipam.Nests(live, cidrOf), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+	return s.sideBySide(ctx, ipam.OverlapGroups(live, cidrOf), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
 		slices.SortStableFunc(nest, func(a, b *ipam.ResourceCIDR) int {
 			return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
 		})

@@ -409,7 +409,7 @@ func TestClaim(t *testing.T) {
 			a, err := l.allocate(tenant, p, 0, "10.0.16.0/20")
 			l.must(err)
 			if first == "VPC" { // as the table's stream has it done
-				l.must(l.store.Judge(t.Context(), l.ipam.PrivateScope, a.CIDR))
+				l.must(l.store.EvaluateStatus(t.Context(), l.ipam.PrivateScope, a.CIDR))
 			} else {
 				l.observe(v)
 			}

@@ -297,7 +297,7 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[ta
 		k := items.LiveKey(scope, &now.Resource)
 		row := &ipam.ResourceCIDR{Resource: now.Resource, Scope: scope, Discovery: now.Discovery, Ignored: next[scope].Ignored, Sampled: now.Sampled, Since: now.Sampled, Rev: 1}
 		w := table.Write{Op: table.OpPut, Key: k, If: table.Cond{Absent: true}}
-		judged := true
+		evaluated := true
 		if read[k] != nil {
 			before, err := items.DecodeResource(table.Row{Key: k, Item: read[k]})
 			if err != nil {
@@ -308,14 +308,14 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[ta
 				row.Since = max(now.Sampled, before.Since+1)
 			}
 			w.If = table.Cond{Equal: table.Item{items.AttrRev: table.Num(before.Rev)}}
-			judged = before.Ignored != row.Ignored || before.VPC != row.VPC || !maps.Equal(before.Tags, row.Tags) || before.Type != row.Type
-			if !judged && items.Document(before.Resource) == items.Document(row.Resource) && before.Discovery == row.Discovery {
+			evaluated = before.Ignored != row.Ignored || before.VPC != row.VPC || !maps.Equal(before.Tags, row.Tags) || before.Type != row.Type
+			if !evaluated && items.Document(before.Resource) == items.Document(row.Resource) && before.Discovery == row.Discovery {
 				continue
 			}
 		}
 		w.Item = items.ResourceItem(row)
 		writes = append(writes, w)
-		if judged { // else nothing that matters to others has changed
+		if evaluated { // else nothing that matters to others has changed
 			note(scope, &now.Resource)
 		}
 	}

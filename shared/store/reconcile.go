@@ -15,7 +15,7 @@ import (
 
 // Reconcile lays the space at p in a scope against what lives there: what is
 // pending is provisioned, resources' space is kept, leases of what was seen end,
-// what nothing lives in is given back, resources are imported, and all is judged. It may be run any number of
+// what nothing lives in is given back, resources are imported, and all is evaluated. It may be run any number of
 // times, at once too, and ends the note that it was called for, unless there is a
 // new one.
 func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
@@ -24,7 +24,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.Judge} {
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.EvaluateStatus} {
 		if err := step(ctx, scope, p); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	if err != nil {
 		return false, err
 	}
-	all := ipam.Nests(live, cidrOf)
+	all := ipam.OverlapGroups(live, cidrOf)
 	if len(all) < len(live) {
 		planned, err := s.planned(ctx, scope, p)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Judge finds the statuses of the resources' CIDRs that a change at cidr may
+// EvaluateStatus finds the statuses of the resources' CIDRs that a change at cidr may
 // have altered, a resource's that came, changed or went, or an allocation's, and
 // writes those that differ. These are all that overlap the outermost resource's
 // CIDR that holds cidr, or cidr itself if none does: which is closed under
@@ -24,26 +24,26 @@ import (
 // a change may write what the change has made untrue, however that compares
 // with what the change's own look finds; but behind each write follows another
 // look, and behind each change one that sees it.
-func (s *Store) Judge(ctx context.Context, scope string, cidr netip.Prefix) error {
-	_, err := s.judge(ctx, scope, cidr)
+func (s *Store) EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error {
+	_, err := s.evaluate(ctx, scope, cidr)
 	return err
 }
 
-// JudgeAll judges the resources' CIDRs of one family in a scope from behind
-// after on, which is an earlier verdict's After, or the zero Prefix for all. Of
-// each it yields what is right, as ipam.Judge does, having called Judge if that
+// EvaluateAll evaluates the resources' CIDRs of one family in a scope from behind
+// after on, which is an earlier status's After, or the zero Prefix for all. Of
+// each it yields what is right, as ipam.EvaluateStatuses does, having called EvaluateStatuses if that
 // is not what the table said; and Unheld, which the blocks that it reads anyway
 // tell. So a scope in order costs reads alone.
-func (s *Store) JudgeAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.Verdict, error] {
-	return func(yield func(ipam.Verdict, error) bool) {
-		var judged netip.Prefix // what was put right in passing
-		m := new(meeting)
-		for v, err := range s.verdicts(ctx, scope, f.All(), after, m) {
+func (s *Store) EvaluateAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.ResourceStatus, error] {
+	return func(yield func(ipam.ResourceStatus, error) bool) {
+		var evaluated netip.Prefix // what was put right in passing
+		m := new(overlapSet)
+		for v, err := range s.statuses(ctx, scope, f.All(), after, m) {
 			if err == nil {
-				v.Unheld = m.unheld(v.Resource)
+				v.Unheld = m.exposed(v.Resource)
 			}
-			if err == nil && v.Status != v.Resource.Status && (!judged.IsValid() || !ipam.Within(v.Resource.CIDR, judged)) {
-				judged, err = s.judge(ctx, scope, v.Resource.CIDR)
+			if err == nil && v.Status != v.Resource.Status && (!evaluated.IsValid() || !ipam.Within(v.Resource.CIDR, evaluated)) {
+				evaluated, err = s.evaluate(ctx, scope, v.Resource.CIDR)
 			}
 			if !yield(v, err) || err != nil {
 				return
@@ -52,19 +52,19 @@ func (s *Store) JudgeAll(ctx context.Context, scope string, f ipam.Family, after
 	}
 }
 
-// judgedAtOnce is how many statuses one transaction writes. Each is right
+// maxStatusWrites is how many statuses one transaction writes. Each is right
 // without the others; few of them rarely meet another writer.
-const judgedAtOnce = 20
+const maxStatusWrites = 20
 
-// judge returns what it has judged, too.
-func (s *Store) judge(ctx context.Context, scope string, cidr netip.Prefix) (region netip.Prefix, err error) {
-	act := fmt.Sprintf("judge %s in %s", cidr, scope)
+// evaluate returns what it has evaluated, too.
+func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (region netip.Prefix, err error) {
+	act := fmt.Sprintf("evaluate %s in %s", cidr, scope)
 	for n := 0; ; n++ {
 		region, err = s.outermost(ctx, scope, cidr)
 		var wrote bool
 		var lost error
 		if err == nil {
-			wrote, lost, err = s.look(ctx, scope, region)
+			wrote, lost, err = s.evaluateOnce(ctx, scope, region)
 		}
 		switch {
 		case err == nil && !wrote:
@@ -86,9 +86,9 @@ func (s *Store) judge(ctx context.Context, scope string, cidr netip.Prefix) (reg
 	}
 }
 
-// look makes one pass over a region and writes what differs. lost is why a
+// evaluateOnce makes one pass over a region and writes what differs. lost is why a
 // part may not have been written: lost races, and outcomes that are unknown.
-func (s *Store) look(ctx context.Context, scope string, region netip.Prefix) (wrote bool, lost, err error) {
+func (s *Store) evaluateOnce(ctx context.Context, scope string, region netip.Prefix) (wrote bool, lost, err error) {
 	var writes []table.Write
 	flush := func() bool {
 		if len(writes) > 0 {
@@ -98,14 +98,14 @@ func (s *Store) look(ctx context.Context, scope string, region netip.Prefix) (wr
 		}
 		return lost == nil
 	}
-	for v, err := range s.verdicts(ctx, scope, region, netip.Prefix{}, nil) {
+	for v, err := range s.statuses(ctx, scope, region, netip.Prefix{}, nil) {
 		if err != nil {
 			return wrote, lost, err
 		}
 		if v.Status == v.Resource.Status {
 			continue
 		}
-		if writes = append(writes, s.statusWrite(v)); len(writes) == judgedAtOnce && !flush() {
+		if writes = append(writes, s.statusWrite(v)); len(writes) == maxStatusWrites && !flush() {
 			return wrote, lost, nil
 		}
 	}
@@ -113,9 +113,9 @@ func (s *Store) look(ctx context.Context, scope string, region netip.Prefix) (wr
 	return wrote, lost, nil
 }
 
-// statusWrite gives a resource's CIDR the status of a verdict on it. What
+// statusWrite gives a resource's CIDR the status of a status on it. What
 // history records of it begins anew if it is another than before.
-func (s *Store) statusWrite(v ipam.Verdict) table.Write {
+func (s *Store) statusWrite(v ipam.ResourceStatus) table.Write {
 	now := *v.Resource
 	now.Status = v.Status
 	w := table.Write{
@@ -130,10 +130,10 @@ func (s *Store) statusWrite(v ipam.Verdict) table.Write {
 	return w
 }
 
-// verdicts judges what overlaps a region, which must be closed under overlap,
+// statuses evaluates what overlaps a region, which must be closed under overlap,
 // from behind after on, if that is valid. m, if not nil, is told of all rows and
 // of all that is free.
-func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.Prefix, m *meeting) iter.Seq2[ipam.Verdict, error] {
+func (s *Store) statuses(ctx context.Context, scope string, region, after netip.Prefix, m *overlapSet) iter.Seq2[ipam.ResourceStatus, error] {
 	pools := map[string]*ipam.Pool{}
 	allocations := func(yield func(*ipam.Allocation, error) bool) {
 		from := region.Addr()
@@ -156,14 +156,14 @@ func (s *Store) verdicts(ctx context.Context, scope string, region, after netip.
 	rows := func(yield func(*ipam.ResourceCIDR, error) bool) {
 		for r, err := range s.rowsIn(ctx, scope, region, after) {
 			if err == nil && m != nil {
-				m.row(r)
+				m.addRow(r)
 			}
 			if !yield(r, err) {
 				return
 			}
 		}
 	}
-	return ipam.Judge(rows, allocations, func(id string) *ipam.Pool { return pools[id] })
+	return ipam.EvaluateStatuses(rows, allocations, func(id string) *ipam.Pool { return pools[id] })
 }
 
 // AllocationsIn yields the allocations that overlap cidr of all pools of a
@@ -181,11 +181,11 @@ func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Pref
 
 // blocksIn is AllocationsIn with what is held, and without what ends before from,
 // an address in cidr. m, if not nil, is told of what is free.
-func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, m *meeting) iter.Seq2[*ipam.Allocation, error] {
+func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, m *overlapSet) iter.Seq2[*ipam.Allocation, error] {
 	return func(yield func(*ipam.Allocation, error) bool) {
 		w := walk{visit: func(b poolBlock) bool { return yield(&ipam.Allocation{Taken: b.Taken, Pool: string(b.space)}, nil) }}
 		if m != nil {
-			w.free = m.free
+			w.free = m.addGap
 		}
 		err := s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, w)
 		if err != nil && !errors.Is(err, errEnough) {
@@ -198,45 +198,45 @@ func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, f
 // That this is so costs the scan of a scope no read: in the taken blocks, which it
 // reads anyway, what is free is what is between them.
 
-// meeting lays what is free in pools against the rows of a scope, while both are
+// overlapSet lays what is free in pools against the rows of a scope, while both are
 // read in their order, the rows first. It keeps what may still meet: what is free
 // behind the last row, or in the outermost CIDR of a row of which nothing was asked
-// yet. These are few, as Judge asks a few rows later.
-type meeting struct {
-	outer []netip.Prefix
-	read  netip.Addr // where the last row begins
-	gaps  []gap
+// yet. These are few, as EvaluateStatuses asks a few rows later.
+type overlapSet struct {
+	outer   []netip.Prefix
+	lastRow netip.Addr // where the last row begins
+	gaps    []gap
 }
 
-// row tells of the next row.
-func (m *meeting) row(r *ipam.ResourceCIDR) {
-	m.read = r.CIDR.Addr()
+// addRow tells of the next row.
+func (m *overlapSet) addRow(r *ipam.ResourceCIDR) {
+	m.lastRow = r.CIDR.Addr()
 	if n := len(m.outer); r.Live() && (n == 0 || !ipam.Within(r.CIDR, m.outer[n-1])) {
 		m.outer = append(m.outer, r.CIDR)
 	}
 }
 
-// free tells of what is free next.
-func (m *meeting) free(g gap) {
-	if m.may(g) {
+// addGap tells of what is free next.
+func (m *overlapSet) addGap(g gap) {
+	if m.canOverlap(g) {
 		m.gaps = append(m.gaps, g)
 	}
 }
 
-func (m *meeting) may(g gap) bool {
-	return !m.read.IsValid() || !g.last.Less(m.read) || slices.ContainsFunc(m.outer, g.overlaps)
+func (m *overlapSet) canOverlap(g gap) bool {
+	return !m.lastRow.IsValid() || !g.last.Less(m.lastRow) || slices.ContainsFunc(m.outer, g.overlaps)
 }
 
-// unheld reports whether a part of a row's CIDR is free, once all in it was told.
+// exposed reports whether a part of a row's CIDR is free, once all in it was told.
 // It is asked of all rows, in the order of the last addresses of the outermost.
-func (m *meeting) unheld(r *ipam.ResourceCIDR) bool {
+func (m *overlapSet) exposed(r *ipam.ResourceCIDR) bool {
 	done := 0
 	for done < len(m.outer) && items.LastAddr(m.outer[done]).Less(r.CIDR.Addr()) {
 		done++
 	}
 	if done > 0 {
 		m.outer = slices.Delete(m.outer, 0, done)
-		m.gaps = slices.DeleteFunc(m.gaps, func(g gap) bool { return !m.may(g) })
+		m.gaps = slices.DeleteFunc(m.gaps, func(g gap) bool { return !m.canOverlap(g) })
 	}
 	return r.Live() && slices.ContainsFunc(m.gaps, func(g gap) bool { return !g.around.is(&r.Resource) && g.overlaps(r.CIDR) })
 }

@@ -111,7 +111,7 @@ func TestUnheldAgainstEveryAddress(t *testing.T) {
 		}
 		for after, rounds := (netip.Prefix{}), 0; rounds < 50; rounds++ {
 			begin := after
-			for v, err := range l.store.JudgeAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, begin) {
+			for v, err := range l.store.EvaluateAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, begin) {
 				l.must(err)
 				want := is(v.Resource.CIDR)
 				if want {
@@ -203,7 +203,7 @@ func TestUnheldInAPlanningPool(t *testing.T) {
 	l := newLandscape(t)
 	_, plan, _, subnets := planned(l, false)
 	unheld := func() (all []string) {
-		for v, err := range l.store.JudgeAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
+		for v, err := range l.store.EvaluateAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
 			l.must(err)
 			second, err := l.store.Unheld(t.Context(), v.Resource)
 			l.must(err)

@@ -47,16 +47,16 @@ func (n *network) after(p netip.Prefix) *network {
 	return rest
 }
 
-func (n *network) judge(t fataler) []ipam.Verdict {
+func (n *network) evaluate(t fataler) []ipam.ResourceStatus {
 	t.Helper()
-	var verdicts []ipam.Verdict
-	for v, err := range ipam.Judge(each(n.rows), each(n.allocations), func(id string) *ipam.Pool { return n.pools[id] }) {
+	var statuses []ipam.ResourceStatus
+	for v, err := range ipam.EvaluateStatuses(each(n.rows), each(n.allocations), func(id string) *ipam.Pool { return n.pools[id] }) {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		verdicts = append(verdicts, v)
+		statuses = append(statuses, v)
 	}
-	return verdicts
+	return statuses
 }
 
 func each[T any](all []T) iter.Seq2[T, error] {
@@ -105,7 +105,7 @@ func allocated(kind ipam.Kind, resource, cidr string) *ipam.Allocation {
 	return &ipam.Allocation{Pool: "pool", Taken: ipam.Taken{CIDR: prefix(cidr), AllocationID: "to-" + resource, Kind: kind, Owner: us, ResourceID: resource}}
 }
 
-func TestJudge(t *testing.T) {
+func TestEvaluateStatus(t *testing.T) {
 	length := func(n int) *int { return &n }
 	for _, c := range []struct {
 		name        string
@@ -255,7 +255,7 @@ func TestJudge(t *testing.T) {
 			}}
 			n.sort()
 			got := map[string]string{}
-			for _, v := range n.judge(t) {
+			for _, v := range n.evaluate(t) {
 				s := v.Status
 				got[v.Resource.ID] = strings.TrimRight(fmt.Sprint(s.Management, " ", s.Compliance, " ", s.Overlap, " ", s.With, " ", s.WithCIDR), " ")
 				if want := map[bool]string{true: c.reason}[s.Compliance == ipam.Noncompliant]; s.Reason != want {
@@ -362,19 +362,19 @@ func networks() *rapid.Generator[*network] {
 	})
 }
 
-// Judge says of each CIDR what looking at all pairs says; its counterpart is one
+// EvaluateStatuses says of each CIDR what looking at all pairs says; its counterpart is one
 // of those that there are.
-func TestJudgeIsLookingAtAllPairs(t *testing.T) {
+func TestEvaluateStatusIsLookingAtAllPairs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := networks().Draw(t, "network")
-		want := map[*ipam.ResourceCIDR]ipamtest.Judged{}
-		for i, j := range ipamtest.Judge(n.rows, n.allocations, n.pools) {
+		want := map[*ipam.ResourceCIDR]ipamtest.StatusOf{}
+		for i, j := range ipamtest.StatusesOf(n.rows, n.allocations, n.pools) {
 			want[n.rows[i]] = j
 		}
-		for _, v := range n.judge(t) {
+		for _, v := range n.evaluate(t) {
 			j, ok := want[v.Resource]
 			if delete(want, v.Resource); !ok {
-				t.Fatalf("%s %s is judged twice", v.Resource.ID, v.Resource.CIDR)
+				t.Fatalf("%s %s is evaluated twice", v.Resource.ID, v.Resource.CIDR)
 			}
 			if (v.Status.With != "") != (j.Overlaps != nil) || v.Status.With != "" && !slices.Contains(j.Overlaps, v.Status.With+" "+v.Status.WithCIDR) {
 				t.Errorf("%s %s overlaps %s %s; there are %q", v.Resource.ID, v.Resource.CIDR, v.Status.With, v.Status.WithCIDR, j.Overlaps)
@@ -388,29 +388,29 @@ func TestJudgeIsLookingAtAllPairs(t *testing.T) {
 			}
 		}
 		if len(want) > 0 {
-			t.Errorf("not judged: %v", slices.Collect(maps.Keys(want)))
+			t.Errorf("not evaluated: %v", slices.Collect(maps.Keys(want)))
 		}
 	})
 }
 
-// Wherever a verdict says so, a pass over the rest alone goes on as the whole
+// Wherever a status says so, a pass over the rest alone goes on as the whole
 // one does.
-func TestJudgeResumes(t *testing.T) {
+func TestEvaluateStatusResumes(t *testing.T) {
 	resumed := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n := networks().Draw(t, "network")
-		whole := n.judge(t)
+		whole := n.evaluate(t)
 		for i, v := range whole {
 			if !v.After.IsValid() {
 				continue
 			}
 			resumed++
-			if rest := n.after(v.After).judge(t); !slices.Equal(rest, whole[i+1:]) {
+			if rest := n.after(v.After).evaluate(t); !slices.Equal(rest, whole[i+1:]) {
 				t.Fatalf("behind %s: %+v, want %+v", v.After, rest, whole[i+1:])
 			}
 		}
 		if len(whole) > 0 && !whole[len(whole)-1].After.IsValid() {
-			t.Error("the last verdict leaves something open")
+			t.Error("the last status leaves something open")
 		}
 	})
 	if resumed < 100 {
@@ -418,7 +418,7 @@ func TestJudgeResumes(t *testing.T) {
 	}
 }
 
-func TestJudgeStops(t *testing.T) {
+func TestEvaluateStatusStops(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(n int) iter.Seq2[*ipam.Allocation, error] {
 		return func(yield func(*ipam.Allocation, error) bool) {
@@ -433,10 +433,10 @@ func TestJudgeStops(t *testing.T) {
 	rows := []*ipam.ResourceCIDR{vpc("vpc-0", "10.0.1.0/24"), vpc("vpc-1", "10.1.0.0/24"), vpc("vpc-2", "10.2.0.0/24")}
 	failingRows := func(yield func(*ipam.ResourceCIDR, error) bool) { _ = yield(rows[0], nil) && yield(nil, broken) }
 	pool := func(string) *ipam.Pool { return &ipam.Pool{} }
-	for name, pass := range map[string]iter.Seq2[ipam.Verdict, error]{
-		"rows":              ipam.Judge(failingRows, each[*ipam.Allocation](nil), pool),
-		"allocations":       ipam.Judge(each(rows), fails(2), pool),
-		"allocations, none": ipam.Judge(each(rows), fails(0), pool),
+	for name, pass := range map[string]iter.Seq2[ipam.ResourceStatus, error]{
+		"rows":              ipam.EvaluateStatuses(failingRows, each[*ipam.Allocation](nil), pool),
+		"allocations":       ipam.EvaluateStatuses(each(rows), fails(2), pool),
+		"allocations, none": ipam.EvaluateStatuses(each(rows), fails(0), pool),
 	} {
 		var last error
 		for v, err := range pass {
@@ -449,9 +449,9 @@ func TestJudgeStops(t *testing.T) {
 			t.Errorf("%s: ended with %v", name, last)
 		}
 	}
-	for want := 1; want <= len(rows); want++ { // with all rows judged, it does not read on to the error
+	for want := 1; want <= len(rows); want++ { // with all rows evaluated, it does not read on to the error
 		got := 0
-		for _, err := range ipam.Judge(each(rows), fails(10), pool) {
+		for _, err := range ipam.EvaluateStatuses(each(rows), fails(10), pool) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -460,13 +460,13 @@ func TestJudgeStops(t *testing.T) {
 			}
 		}
 		if got != want {
-			t.Errorf("%d verdicts, want %d", got, want)
+			t.Errorf("%d statuses, want %d", got, want)
 		}
 	}
 }
 
-// The benchmark judges VPCs with two subnets each, every other one allocated.
-func BenchmarkJudge(b *testing.B) {
+// The benchmark evaluates VPCs with two subnets each, every other one allocated.
+func BenchmarkEvaluateStatus(b *testing.B) {
 	for _, size := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			n := &network{pools: map[string]*ipam.Pool{"pool": {Meta: ipam.Meta{ID: "pool"}, Family: ipam.IPv4}}}
@@ -487,7 +487,7 @@ func BenchmarkJudge(b *testing.B) {
 			pool := func(id string) *ipam.Pool { return n.pools[id] }
 			b.ReportAllocs()
 			for b.Loop() {
-				for range ipam.Judge(each(n.rows), each(n.allocations), pool) {
+				for range ipam.EvaluateStatuses(each(n.rows), each(n.allocations), pool) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(n.rows)), "ns/row")

@@ -135,7 +135,7 @@ func (c *court) wrong() (all []string) {
 	if err != nil {
 		panic(err)
 	}
-	for i, want := range ipamtest.Judge(rows, c.allocations(), map[string]*ipam.Pool{c.pool: pools[0], c.leaf: pools[1]}) {
+	for i, want := range ipamtest.StatusesOf(rows, c.allocations(), map[string]*ipam.Pool{c.pool: pools[0], c.leaf: pools[1]}) {
 		got := rows[i].Status
 		if (got.With != "") != (want.Overlaps != nil) || got.With != "" && !slices.Contains(want.Overlaps, got.With+" "+got.WithCIDR) {
 			all = append(all, fmt.Sprintf("%s %s overlaps %q; there are %q", rows[i].ID, rows[i].CIDR, got.With, want.Overlaps))
@@ -219,18 +219,18 @@ func TestAllocationsIn(t *testing.T) {
 	}
 }
 
-func TestJudgeWritesWhatDiffers(t *testing.T) {
+func TestEvaluateStatusWritesWhatDiffers(t *testing.T) {
 	c := newCourt(t)
 	a := must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/29"), liveSubnet("subnet-a", "vpc-a", "10.0.0.0/30"), liveVPC("vpc-b", "10.0.0.8/29"))
-	judge := func() {
+	evaluate := func() {
 		t.Helper()
 		c.now = c.now.Add(time.Second)
-		if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.2/31")); err != nil {
+		if err := c.store.EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.2/31")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	judge()
+	evaluate()
 	want := ipam.Status{Management: ipam.Unmanaged, Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping}
 	vpc, subnet := c.row(t, "vpc-a"), c.row(t, "subnet-a")
 	if vpc.Status != want || vpc.Rev != 2 || vpc.Since != 10 || vpc.Sampled != 10 { // a first check: so it was from the start
@@ -245,36 +245,36 @@ func TestJudgeWritesWhatDiffers(t *testing.T) {
 	}
 	c.drop(c.row(t, "vpc-b"))
 	c.calls.Take()
-	judge()
+	evaluate()
 	if cost := c.calls.Take(); cost.Transactions > 0 {
-		t.Errorf("judged again, it costs %+v", cost)
+		t.Errorf("evaluated again, it costs %+v", cost)
 	}
 
 	before := c.row(t, "vpc-a").Since
 	c.put(liveVPC("vpc-c", "10.0.0.4/30"))
-	judge()
+	evaluate()
 	if vpc := c.row(t, "vpc-a"); vpc.Status.Overlap != ipam.Overlapping || vpc.Status.With != "vpc-c" || vpc.Since != c.now.UnixMilli() || vpc.Since == before {
 		t.Errorf("the VPC is %+v", vpc)
 	}
 	before = c.row(t, "vpc-a").Since
 	c.drop(c.row(t, "vpc-c"))
 	c.put(liveVPC("vpc-d", "10.0.0.6/31"))
-	judge() // overlapping as before, with another one
+	evaluate() // overlapping as before, with another one
 	if vpc := c.row(t, "vpc-a"); vpc.Status.With != "vpc-d" || vpc.Since != before || vpc.Rev != 4 {
 		t.Errorf("the VPC is %+v, want to be overlapping since %d", vpc, before)
 	}
 	c.now = time.UnixMilli(20) // a clock behind the one that wrote last
 	c.drop(c.row(t, "vpc-d"))
-	judge()
+	evaluate()
 	if vpc := c.row(t, "vpc-a"); vpc.Status.Overlap != ipam.Nonoverlapping || vpc.Since != before+1 {
 		t.Errorf("the VPC is %+v, want one more than %d for its start", vpc, before)
 	}
 	c.expectRight(t)
 }
 
-// Judged after each change at the CIDR of the change, all statuses of the scope
+// Evaluated after each change at the CIDR of the change, all statuses of the scope
 // are right.
-func TestJudgeAfterEachChange(t *testing.T) {
+func TestEvaluateStatusAfterEachChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCourt(t)
 		universe := prefix("10.0.0.0/25")
@@ -315,7 +315,7 @@ func TestJudgeAfterEachChange(t *testing.T) {
 			default:
 				continue
 			}
-			if err := c.store.Judge(t.Context(), c.scope, cidr); err != nil {
+			if err := c.store.EvaluateStatus(t.Context(), c.scope, cidr); err != nil {
 				t.Fatal(err)
 			}
 			if wrong := c.wrong(); wrong != nil {
@@ -327,10 +327,10 @@ func TestJudgeAfterEachChange(t *testing.T) {
 
 // A look that has read an old state writes after the one of a newer change has
 // found everything right: what the first writes is wrong, and put right by it.
-func TestJudgeLooksAgainBehindItsWrites(t *testing.T) {
+func TestEvaluateStatusLooksAgainBehindItsWrites(t *testing.T) {
 	c := newCourt(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/28"), liveVPC("vpc-b", "10.0.0.0/29"))
-	if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.0/28")); err != nil {
+	if err := c.store.EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.0/28")); err != nil {
 		t.Fatal(err)
 	}
 	gone := c.row(t, "vpc-b")
@@ -342,20 +342,20 @@ func TestJudgeLooksAgainBehindItsWrites(t *testing.T) {
 		}
 		hit = true
 		c.put(gone) // and the look of this change finds vpc-a overlapping, as it was
-		if err := c.store.Judge(t.Context(), c.scope, gone.CIDR); err != nil {
+		if err := c.store.EvaluateStatus(t.Context(), c.scope, gone.CIDR); err != nil {
 			t.Error(err)
 		}
 		return nil
 	}}
-	if err := c.on(slow).Judge(t.Context(), c.scope, gone.CIDR); err != nil || !hit {
+	if err := c.on(slow).EvaluateStatus(t.Context(), c.scope, gone.CIDR); err != nil || !hit {
 		t.Fatal(hit, err)
 	}
 	c.expectRight(t)
 }
 
-// Every call fails once, carried out or not: the verdicts are right or the error
+// Every call fails once, carried out or not: the statuses are right or the error
 // is told, and the next one puts them right.
-func TestJudgeUnderFaults(t *testing.T) {
+func TestEvaluateStatusUnderFaults(t *testing.T) {
 	scene := func() *court {
 		c := newCourt(t)
 		must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.32/30"))))(t)
@@ -367,7 +367,7 @@ func TestJudgeUnderFaults(t *testing.T) {
 	}
 	good := scene()
 	traced := &tabletest.Faulty{Table: good.table}
-	if err := good.on(traced).Judge(t.Context(), good.scope, prefix("10.0.0.0/26")); err != nil {
+	if err := good.on(traced).EvaluateStatus(t.Context(), good.scope, prefix("10.0.0.0/26")); err != nil {
 		t.Fatal(err)
 	}
 	good.expectRight(t)
@@ -381,7 +381,7 @@ func TestJudgeUnderFaults(t *testing.T) {
 				}
 				return nil
 			}}
-			err := c.on(failing).Judge(t.Context(), c.scope, prefix("10.0.0.0/26"))
+			err := c.on(failing).EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.0/26"))
 			switch {
 			case at.Kind == tabletest.Transact:
 				if transactions++; err != nil {
@@ -393,7 +393,7 @@ func TestJudgeUnderFaults(t *testing.T) {
 			case errors.Is(fault.Err, tabletest.ErrInjected) && !errors.Is(err, tabletest.ErrInjected):
 				t.Errorf("%v at %s: %v", fault, at, err)
 			}
-			if err := c.store.Judge(t.Context(), c.scope, prefix("10.0.0.0/26")); err != nil {
+			if err := c.store.EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.0/26")); err != nil {
 				t.Error(err)
 			}
 			c.expectRight(t)
@@ -409,12 +409,12 @@ func TestJudgeUnderFaults(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := c.on(never).Judge(t.Context(), c.scope, prefix("10.0.0.0/26")); ipam.CodeOf(err) != ipam.CodeConcurrentMutationLimitExceeded {
+	if err := c.on(never).EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.0/26")); ipam.CodeOf(err) != ipam.CodeConcurrentMutationLimitExceeded {
 		t.Errorf("with nothing but conflicts: %v", err)
 	}
 }
 
-func TestJudgeAll(t *testing.T) {
+func TestEvaluateAll(t *testing.T) {
 	c := newCourt(t)
 	a := must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.16/28"))))(t)
 	for i := range 60 {
@@ -423,7 +423,7 @@ func TestJudgeAll(t *testing.T) {
 	c.table.PageBytes = 2000 // a few rows
 	scan := func(after netip.Prefix, stop int) (n, overlapping int, at netip.Prefix) {
 		t.Helper()
-		for v, err := range c.store.JudgeAll(t.Context(), c.scope, ipam.IPv4, after) {
+		for v, err := range c.store.EvaluateAll(t.Context(), c.scope, ipam.IPv4, after) {
 			must(v, err)(t)
 			if n++; v.Status.Overlap == ipam.Overlapping {
 				overlapping++
@@ -436,7 +436,7 @@ func TestJudgeAll(t *testing.T) {
 	}
 	c.calls.Take()
 	if n, overlapping, _ := scan(netip.Prefix{}, 1000); n != 120 || overlapping != 2*8 {
-		t.Errorf("%d verdicts, %d of them overlapping; want 120 and the 16 in %s", n, overlapping, a.CIDR)
+		t.Errorf("%d statuses, %d of them overlapping; want 120 and the 16 in %s", n, overlapping, a.CIDR)
 	}
 	if cost := c.calls.Take(); cost.Transactions != 60 || cost.Queries > 20*60 {
 		t.Errorf("the first scan costs %+v for 60 VPCs: each is put right once, with its subnet", cost)
@@ -453,7 +453,7 @@ func TestJudgeAll(t *testing.T) {
 		n, overlapping = n+m, overlapping+o
 	}
 	if n != 120 || overlapping != 16 || parts < 5 {
-		t.Errorf("in %d parts: %d verdicts, %d of them overlapping", parts, n, overlapping)
+		t.Errorf("in %d parts: %d statuses, %d of them overlapping", parts, n, overlapping)
 	}
 	if err := c.table.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: items.PoolKey(c.pool)}}); err != nil { // as in the middle of a deletion
 		t.Fatal(err)
@@ -463,7 +463,7 @@ func TestJudgeAll(t *testing.T) {
 	}
 	want := errors.New("the table is away")
 	down := &tabletest.Faulty{Table: c.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: want} }}
-	for v, err := range c.on(down).JudgeAll(t.Context(), c.scope, ipam.IPv4, netip.Prefix{}) {
+	for v, err := range c.on(down).EvaluateAll(t.Context(), c.scope, ipam.IPv4, netip.Prefix{}) {
 		if !errors.Is(err, want) {
 			t.Errorf("%v, %v", v, err)
 		}

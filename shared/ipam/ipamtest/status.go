@@ -6,16 +6,16 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Judged is the status of a resource's CIDR, without texts and counterpart, and
+// StatusOf is the status of a resource's CIDR, without texts and counterpart, and
 // all counterparts that it overlaps, each as "<id> <CIDR>".
-type Judged struct {
+type StatusOf struct {
 	ipam.Status
 	Overlaps []string
 }
 
-// Judge does what ipam.Judge does by looking at each pair. Resources come in
+// StatusesOf does what ipam.EvaluateStatuses does by looking at each pair. Resources come in
 // any order; what it returns is in theirs.
-func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[string]*ipam.Pool) []Judged {
+func StatusesOf(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[string]*ipam.Pool) []StatusOf {
 	claims := func(r *ipam.ResourceCIDR, a *ipam.Allocation) bool {
 		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner && pools[a.Pool].Around() != r.ID
 	}
@@ -26,9 +26,9 @@ func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[
 			})
 		})
 	}
-	judged := make([]Judged, len(rows))
+	evaluated := make([]StatusOf, len(rows))
 	for i, r := range rows {
-		j := &judged[i]
+		j := &evaluated[i]
 		if r.Ignored {
 			j.Status = ipam.Status{Management: "ignored", Compliance: "ignored", Overlap: "ignored"}
 			continue
@@ -59,7 +59,7 @@ func Judge(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[
 			j.Overlap = "overlapping"
 		}
 	}
-	return judged
+	return evaluated
 }
 
 // related reports whether two resources, or two CIDRs of one, may intersect.

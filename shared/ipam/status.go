@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// Verdict is what Judge finds of one resource's CIDR.
-type Verdict struct {
+// ResourceStatus is what EvaluateStatuses finds of one resource's CIDR.
+type ResourceStatus struct {
 	Resource *ResourceCIDR
 	Status   Status
-	// After, if valid, says that no block is open behind this verdict:
+	// After, if valid, says that no block is open behind this status:
 	// another pass over the resources and allocations that follow After in
 	// the order of CompareBlocks finds what this one would go on to find.
 	After netip.Prefix
 	// Unheld says that a part of the CIDR, which is Live, seems to be free in a
-	// pool. Judge does not know; who reads the table for it does.
+	// pool. EvaluateStatuses does not know; who reads the table for it does.
 	Unheld bool
 }
 
-// Judge yields the status of each of rows, the resources' CIDRs of one family
+// EvaluateStatuses yields the status of each of rows, the resources' CIDRs of one family
 // in a scope, with the meanings of the VPC IPAM User Guide, "Monitor CIDR usage
 // by resource". allocations are those of all pools of the scope; holds may be among
 // them, and say nothing. Both come in the order of CompareBlocks and may be a part
@@ -41,16 +41,16 @@ type Verdict struct {
 // CIDR: it is managed, and the allocation is no group either. What else
 // intersects the allocation intersects the claimant.
 //
-// Verdicts come when all that a CIDR holds was seen, so contents come before
+// Statuses come when all that a CIDR holds was seen, so contents come before
 // their containers. Rows are read once; memory is held for those that are open,
 // as many as nest, equal ones included. The first error of rows or allocations
 // ends the pass.
-func Judge(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocation, error], pool func(id string) *Pool) iter.Seq2[Verdict, error] {
-	return func(yield func(Verdict, error) bool) {
+func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocation, error], pool func(id string) *Pool) iter.Seq2[ResourceStatus, error] {
+	return func(yield func(ResourceStatus, error) bool) {
 		next, stop := iter.Pull2(allocations)
 		defer stop()
-		p := &pass{pool: pool, yield: yield, next: next, planned: map[string]netip.Prefix{}}
-		p.advance()
+		p := &evaluation{pool: pool, yield: yield, next: next, plannedVPCs: map[string]netip.Prefix{}}
+		p.nextAllocation()
 		var level []*ResourceCIDR // with one CIDR
 		for r, err := range rows {
 			if err != nil {
@@ -58,7 +58,7 @@ func Judge(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocati
 				return
 			}
 			if len(level) > 0 && level[0].CIDR != r.CIDR {
-				p.level(level)
+				p.addRows(level)
 				level = level[:0]
 			}
 			if level = append(level, r); p.done {
@@ -66,46 +66,46 @@ func Judge(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocati
 			}
 		}
 		if len(level) > 0 {
-			p.level(level)
+			p.addRows(level)
 		}
 		for len(p.open) > 0 && p.allocation != nil && Within(p.allocation.CIDR, p.open[0].cidr) {
-			p.alone()
+			p.addAllocation()
 		}
 		p.close(nil)
 	}
 }
 
-// pass is the state of Judge. CIDRs nest or are apart, so what is open is a
+// evaluation is the state of EvaluateStatuses. CIDRs nest or are apart, so what is open is a
 // stack.
-type pass struct {
-	pool       func(string) *Pool
-	yield      func(Verdict, error) bool
-	next       func() (*Allocation, error, bool)
-	allocation *Allocation             // the next one, nil at the end
-	planned    map[string]netip.Prefix // of VPCs: the last CIDR over which a planning pool is laid
-	open       []opened
-	last       Verdict // found, and not yielded before it is known what follows; none if Resource is nil
-	done       bool    // nobody wants more, or an error was yielded
+type evaluation struct {
+	pool        func(string) *Pool
+	yield       func(ResourceStatus, error) bool
+	next        func() (*Allocation, error, bool)
+	allocation  *Allocation             // the next one, nil at the end
+	plannedVPCs map[string]netip.Prefix // of VPCs: the last CIDR over which a planning pool is laid
+	open        []openBlock
+	last        ResourceStatus // found, and not yielded before it is known what follows; none if Resource is nil
+	done        bool           // nobody wants more, or an error was yielded
 }
 
-// party is one side of an overlap, the zero party is none.
-type party struct {
+// side is one side of an overlap, the zero party is none.
+type side struct {
 	group, id string
 	cidr      netip.Prefix
 }
 
-// opened is a block that what comes next may lie in.
-type opened struct {
-	party
+// openBlock is a block that what comes next may lie in.
+type openBlock struct {
+	side
 	row    *ResourceCIDR // nil of an allocation
 	status Status        // Overlap excepted
-	around party         // the nearest block around it that is of another group
-	first  party         // the first one in it
-	other  party         // the first one in it of another group than first
+	outer  side          // the nearest block around it that is of another group
+	first  side          // the first one in it
+	second side          // the first one in it of another group than first
 }
 
-// advance reads the next allocation that can matter.
-func (p *pass) advance() {
+// nextAllocation reads the next allocation that can matter.
+func (p *evaluation) nextAllocation() {
 	for !p.done {
 		a, err, ok := p.next()
 		switch {
@@ -123,47 +123,47 @@ func (p *pass) advance() {
 	p.allocation = nil
 }
 
-// alone takes the next allocation, whose CIDR no resource has.
-func (p *pass) alone() {
+// addAllocation takes the next allocation, whose CIDR no resource has.
+func (p *evaluation) addAllocation() {
 	a := p.allocation
 	if a.Kind == KindCustom {
-		p.push(opened{party: party{cmp.Or(p.pool(a.Pool).Around(), a.AllocationID), a.AllocationID, a.CIDR}})
+		p.push(openBlock{side: side{cmp.Or(p.pool(a.Pool).Around(), a.AllocationID), a.AllocationID, a.CIDR}})
 	}
-	p.advance()
+	p.nextAllocation()
 }
 
-// level takes all rows of one CIDR, and the allocations of that CIDR. There is one
+// addRows takes all rows of one CIDR, and the allocations of that CIDR. There is one
 // at most, but for a VPC's and one of the planning pool over it.
-func (p *pass) level(rows []*ResourceCIDR) {
+func (p *evaluation) addRows(rows []*ResourceCIDR) {
 	cidr := rows[0].CIDR
 	for p.allocation != nil && CompareBlocks(p.allocation.CIDR, cidr) < 0 {
-		p.alone()
+		p.addAllocation()
 	}
 	var own []*Allocation
 	for p.allocation != nil && p.allocation.CIDR == cidr {
 		a := p.allocation
 		own = append(own, a)
-		claimed := slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && p.claimed(a, r) })
+		claimed := slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && p.claims(a, r) })
 		if a.Kind == KindCustom && !claimed {
-			p.alone()
+			p.addAllocation()
 		} else {
-			p.advance()
+			p.nextAllocation()
 		}
 	}
 	for _, a := range own {
 		if a.Plan != "" && slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && r.ID == a.ResourceID }) {
-			p.planned[a.ResourceID] = cidr
+			p.plannedVPCs[a.ResourceID] = cidr
 		}
 	}
 	p.close(&cidr)
 	for _, r := range rows {
 		if r.Ignored {
-			p.found(Verdict{Resource: r, Status: Status{Management: ManagementIgnored, Compliance: ComplianceIgnored, Overlap: OverlapIgnored}})
+			p.keep(ResourceStatus{Resource: r, Status: Status{Management: ManagementIgnored, Compliance: ComplianceIgnored, Overlap: OverlapIgnored}})
 		}
 	}
 	for _, r := range rows {
 		if !r.Ignored {
-			p.push(opened{party: party{groupOf(&r.Resource), r.ID, cidr}, row: r, status: p.management(r, own)})
+			p.push(openBlock{side: side{groupOf(&r.Resource), r.ID, cidr}, row: r, status: p.withoutOverlap(r, own)})
 		}
 	}
 	if len(p.open) == 0 {
@@ -182,30 +182,30 @@ func groupOf(r *Resource) string {
 	return r.ID
 }
 
-func (p *pass) claimed(a *Allocation, r *ResourceCIDR) bool {
+func (p *evaluation) claims(a *Allocation, r *ResourceCIDR) bool {
 	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet) && p.pool(a.Pool).Around() != r.ID
 }
 
-// management judges a row but for overlap; own are the allocations of its CIDR.
-func (p *pass) management(r *ResourceCIDR, own []*Allocation) Status {
+// withoutOverlap evaluates a row but for overlap; own are the allocations of its CIDR.
+func (p *evaluation) withoutOverlap(r *ResourceCIDR, own []*Allocation) Status {
 	for _, a := range own {
-		if !p.claimed(a, r) && (a.Kind != r.Type.Kind() || a.ResourceID != r.ID) {
+		if !p.claims(a, r) && (a.Kind != r.Type.Kind() || a.ResourceID != r.ID) {
 			continue
 		}
 		s := Status{Management: Managed, Compliance: Compliant, Pool: a.Pool, Allocation: a.AllocationID}
-		if s.Reason = p.pool(a.Pool).breach(&r.Resource); s.Reason != "" {
+		if s.Reason = p.pool(a.Pool).brokenRules(&r.Resource); s.Reason != "" {
 			s.Compliance = Noncompliant
 		}
 		return s
 	}
-	if plan, ok := p.planned[r.VPC]; r.Type == ResourceSubnet && (!ok || !Within(r.CIDR, plan)) {
+	if plan, ok := p.plannedVPCs[r.VPC]; r.Type == ResourceSubnet && (!ok || !Within(r.CIDR, plan)) {
 		return Status{} // no pool takes its subnets in
 	}
 	return Status{Management: Unmanaged, Compliance: ComplianceUnmanaged}
 }
 
-// breach tells which of the pool's rules a resource in it breaks, "" if none.
-func (p *Pool) breach(r *Resource) string {
+// brokenRules tells which of the pool's rules a resource in it breaks, "" if none.
+func (p *Pool) brokenRules(r *Resource) string {
 	var broken []string
 	lo, hi := p.Rules.bounds(p.Family)
 	switch length := r.CIDR.Bits(); {
@@ -217,7 +217,7 @@ func (p *Pool) breach(r *Resource) string {
 	if p.Locale != "" && p.Locale != r.Region {
 		broken = append(broken, fmt.Sprintf("its Region %s is not the locale %s", r.Region, p.Locale))
 	}
-	if lacks := p.Rules.lacking(r.Tags); lacks != "" {
+	if lacks := p.Rules.missingTag(r.Tags); lacks != "" {
 		broken = append(broken, "it lacks the tag "+lacks)
 	}
 	if len(broken) == 0 {
@@ -227,68 +227,68 @@ func (p *Pool) breach(r *Resource) string {
 }
 
 // push opens a block.
-func (p *pass) push(o opened) {
+func (p *evaluation) push(o openBlock) {
 	p.close(&o.cidr)
 	if n := len(p.open); n > 0 {
 		above := &p.open[n-1]
-		if o.around = above.around; above.group != o.group {
-			o.around = above.party
+		if o.outer = above.outer; above.group != o.group {
+			o.outer = above.side
 		}
 	}
 	p.open = append(p.open, o)
 }
 
 // close ends the blocks that do not hold cidr, with nil all.
-func (p *pass) close(cidr *netip.Prefix) {
+func (p *evaluation) close(cidr *netip.Prefix) {
 	for n := len(p.open); n > 0 && (cidr == nil || !Within(*cidr, p.open[n-1].cidr)); n-- {
 		o := p.open[n-1]
 		p.open = p.open[:n-1]
 		if o.row != nil {
 			o.status.Overlap = Nonoverlapping
-			for _, with := range []party{o.around, o.first, o.other} {
+			for _, with := range []side{o.outer, o.first, o.second} {
 				if with.group != "" && with.group != o.group {
 					o.status.Overlap, o.status.With, o.status.WithCIDR = Overlapping, with.id, with.cidr.String()
 					break
 				}
 			}
-			p.found(Verdict{Resource: o.row, Status: o.status})
+			p.keep(ResourceStatus{Resource: o.row, Status: o.status})
 		}
 		if n == 1 {
 			p.flush(lastOf(o.cidr))
 			break
 		}
 		above := &p.open[n-2]
-		for _, in := range []party{o.party, o.first, o.other} {
+		for _, in := range []side{o.side, o.first, o.second} {
 			switch {
 			case in.group == "":
 			case above.first.group == "":
 				above.first = in
-			case above.other.group == "" && in.group != above.first.group:
-				above.other = in
+			case above.second.group == "" && in.group != above.first.group:
+				above.second = in
 			}
 		}
 	}
 }
 
-// found yields the verdict before v and keeps v.
-func (p *pass) found(v Verdict) {
+// keep yields the status before v and keeps v.
+func (p *evaluation) keep(v ResourceStatus) {
 	p.flush(netip.Prefix{})
 	p.last = v
 }
 
-// flush yields the verdict that was kept.
-func (p *pass) flush(after netip.Prefix) {
+// flush yields the status that was kept.
+func (p *evaluation) flush(after netip.Prefix) {
 	if p.last.Resource != nil && !p.done {
 		p.last.After = after
 		p.done = !p.yield(p.last, nil)
 	}
-	p.last = Verdict{}
+	p.last = ResourceStatus{}
 }
 
-func (p *pass) fail(err error) {
+func (p *evaluation) fail(err error) {
 	if !p.done {
 		p.done = true
-		p.yield(Verdict{}, err)
+		p.yield(ResourceStatus{}, err)
 	}
 }
 
