@@ -429,7 +429,7 @@ func TestWatchAlarms(t *testing.T) {
 		diff(t, any(seconds), alarm.Properties["Threshold"])
 	}
 	// They bear a scan or a run that is late, and look for each that is due.
-	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "UnheldResourceCidrsTotal": 1800, "DiscoveryFailures": 4800, "ComplianceStopped": 900, "DiscoveryStopped": 2400} {
+	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "ExposedResourceCidrsTotal": 1800, "DiscoveryFailures": 4800, "ComplianceStopped": 900, "DiscoveryStopped": 2400} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Period"])
 	}
@@ -447,7 +447,7 @@ func TestDashboard(t *testing.T) {
 			return "Sum 300"
 		case "Duration":
 			return "p95 300"
-		case "OverlappingResourceCidrsTotal", "PoolsOverThreshold", "UnheldResourceCidrsTotal", "DiscoveryFailures":
+		case "OverlappingResourceCidrsTotal", "PoolsOverThreshold", "ExposedResourceCidrsTotal", "DiscoveryFailures":
 			return "Sum 900"
 		}
 		return "Maximum 900"

@@ -40,7 +40,7 @@ type Store interface {
 	OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error)
 	PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error)
 	EvaluateAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.ResourceStatus, error]
-	Unheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error)
+	Exposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error)
 	Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Usage(ctx context.Context, pool string) (ipam.Usage, error)

@@ -170,7 +170,7 @@ func (w *world) usualMetrics() map[string][]float64 {
 	return map[string][]float64{
 		"CompliantResourceCidrs" + scope: {1}, "NoncompliantResourceCidrs" + scope: {1}, "ManagedResourceCidrs" + scope: {2}, "UnmanagedResourceCidrs" + scope: {4}, "OverlappingResourceCidrs" + scope: {2},
 		"CompliantResourceCidrs" + pool: {1}, "NoncompliantResourceCidrs" + pool: {1}, "PercentAllocated" + pool: {0}, "PercentAssigned" + pool: {31.25}, "PercentAvailable" + pool: {68.75},
-		"OverlappingResourceCidrsTotal": {2}, "PoolsOverThreshold": {0}, "UnheldResourceCidrsTotal": {0},
+		"OverlappingResourceCidrsTotal": {2}, "PoolsOverThreshold": {0}, "ExposedResourceCidrsTotal": {0},
 	}
 }
 
@@ -206,7 +206,7 @@ func TestScanOfNothing(t *testing.T) {
 	if failed := w.invoke(t.Context(), w.store, batch(fmt.Sprintf(`{"scope": %q, "family": "ipv6"}`, w.ipam.PublicScope))); failed != nil {
 		t.Errorf("failed: %q", failed)
 	}
-	if d := cmp.Diff(map[string][]float64{"OverlappingResourceCidrsTotal": {0}, "PoolsOverThreshold": {0}, "UnheldResourceCidrsTotal": {0}}, w.metrics()); d != "" {
+	if d := cmp.Diff(map[string][]float64{"OverlappingResourceCidrsTotal": {0}, "PoolsOverThreshold": {0}, "ExposedResourceCidrsTotal": {0}}, w.metrics()); d != "" {
 		t.Errorf("metrics (-want +got):\n%s", d)
 	}
 	if failed := w.invoke(t.Context(), w.store, batch(`{"scope": "ipam-scope-0123456789abcdef0", "family": "ipv4"}`)); failed != nil || len(w.metrics()) > 0 {
@@ -351,8 +351,8 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 			if log := w.logs.String(); !strings.Contains(log, "there is something about it") || !strings.Contains(log, "the space of 1 CIDRs could not be seen to") {
 				t.Errorf("the records are\n%s", log)
 			}
-			if got := w.metrics()["UnheldResourceCidrsTotal"]; !slices.Equal(got, []float64{2}) {
-				t.Errorf("%v are unheld", got)
+			if got := w.metrics()["ExposedResourceCidrsTotal"]; !slices.Equal(got, []float64{2}) {
+				t.Errorf("%v are exposed", got)
 			}
 			allocations, _, err := w.store.Allocations(t.Context(), w.pool, "", 0)
 			if err != nil || !slices.ContainsFunc(allocations, func(a *ipam.Allocation) bool { return a.CIDR.String() == "10.0.0.48/29" }) {
@@ -364,7 +364,7 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 
 // What lives in a pool and is not taken there is told of, counted and taken, all
 // of it and nothing else; what is being seen to is left to whoever sees to it.
-func TestUnheld(t *testing.T) {
+func TestExposed(t *testing.T) {
 	w := newWorld(t)
 	w.usualNetwork()
 	w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30"), vpc(9, "10.4.0.0/16"))
@@ -379,7 +379,7 @@ func TestUnheld(t *testing.T) {
 			}
 			next, w.sent = strings.Join(w.sent, ""), nil
 		}
-		return w.metrics()["UnheldResourceCidrsTotal"]
+		return w.metrics()["ExposedResourceCidrsTotal"]
 	}
 	note := table.Key{PK: items.WorkPK, SK: "live#" + w.ipam.PrivateScope + "#10.0.0.0/24"}
 	write := func(s table.Write) {

@@ -22,7 +22,7 @@ type totals struct {
 	Managed      int                    `json:"managed"`
 	Unmanaged    int                    `json:"unmanaged"`
 	Overlapping  int                    `json:"overlapping"`
-	Unheld       int                    `json:"unheld,omitempty"`
+	Exposed       int                    `json:"exposed,omitempty"`
 	Undone       int                    `json:"undone,omitempty"` // CIDRs whose space could not be seen to
 	Pools        map[string]*poolTotals `json:"pools,omitempty"`
 	VPCs         usages                 `json:"vpcs,omitempty"`
@@ -196,8 +196,8 @@ func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (bo
 			t.Totals.measure(v.Resource)
 		}
 		amiss := undone(v, importing)
-		if v.Unheld {
-			free, err := h.unheld(ctx, t, v.Resource)
+		if v.Exposed {
+			free, err := h.exposed(ctx, t, v.Resource)
 			if err != nil {
 				return false, err
 			}
@@ -249,12 +249,12 @@ func undone(v ipam.ResourceStatus, importing []netip.Prefix) bool {
 		slices.ContainsFunc(importing, func(root netip.Prefix) bool { return ipam.Within(v.Resource.CIDR, root) })
 }
 
-// unheld reports whether a live CIDR's space is free in a pool, and counts it and
+// exposed reports whether a live CIDR's space is free in a pool, and counts it and
 // logs an error if so: somebody might have been given it.
-func (h *Handler) unheld(ctx context.Context, t *task, r *ipam.ResourceCIDR) (bool, error) {
-	free, err := h.store.Unheld(ctx, r)
+func (h *Handler) exposed(ctx context.Context, t *task, r *ipam.ResourceCIDR) (bool, error) {
+	free, err := h.store.Exposed(ctx, r)
 	if free {
-		t.Totals.Unheld++
+		t.Totals.Exposed++
 		h.logger.LogAttrs(ctx, slog.LevelError, "the space of a live resource was free in a pool", slog.String("scope", r.Scope), slog.String("resource", r.ID),
 			slog.String("cidr", r.CIDR.String()), slog.String("account", r.Owner), slog.String("region", r.Region))
 	}
@@ -302,7 +302,7 @@ func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
 			"OverlappingResourceCidrs": float64(all.Overlapping),
 		})
 	}
-	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over), "UnheldResourceCidrsTotal": float64(all.Unheld)})
+	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over), "ExposedResourceCidrsTotal": float64(all.Exposed)})
 	for _, kind := range []struct {
 		group *telemetry.Group
 		of    usages

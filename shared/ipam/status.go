@@ -17,9 +17,9 @@ type ResourceStatus struct {
 	// another pass over the resources and allocations that follow After in
 	// the order of CompareBlocks finds what this one would go on to find.
 	After netip.Prefix
-	// Unheld says that a part of the CIDR, which is Live, seems to be free in a
+	// Exposed says that a part of the CIDR, which is Live, seems to be free in a
 	// pool. EvaluateStatuses does not know; who reads the table for it does.
-	Unheld bool
+	Exposed bool
 }
 
 // EvaluateStatuses yields the status of each of rows, the resources' CIDRs of one family

@@ -226,23 +226,23 @@ func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poo
 	return nil
 }
 
-// Unheld reports whether a part of a live CIDR is free in a pool, though nothing is
+// Exposed reports whether a part of a live CIDR is free in a pool, though nothing is
 // under way there. That is never so; if it is, Reconcile puts it right.
 //
 // A look is no snapshot: what moves from one block to another may be seen in
 // neither. So it takes two that agree.
-func (s *Store) Unheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
+func (s *Store) Exposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
 	for range 2 {
-		if unheld, err := s.looksUnheld(ctx, r); err != nil || !unheld {
+		if exposed, err := s.seemsExposed(ctx, r); err != nil || !exposed {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// looksUnheld reads the row first, then whether there is a note, and the blocks
+// seemsExposed reads the row first, then whether there is a note, and the blocks
 // last: who writes a row notes it, and takes the space before the note ends.
-func (s *Store) looksUnheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
+func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
 	k := items.LiveKey(r.Scope, &r.Resource)
 	read, err := s.table.BatchGet(ctx, []table.Key{k})
 	if err != nil || read[k] == nil || read[k].Num(items.AttrIgnored) != 0 {
@@ -264,11 +264,11 @@ func (s *Store) looksUnheld(ctx context.Context, r *ipam.ResourceCIDR) (bool, er
 			break
 		}
 	}
-	unheld := false
+	exposed := false
 	scope := place{space: ipam.ScopeSpace(r.Scope, r.Family())}
 	err = s.descendFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), walk{
 		visit: func(poolBlock) bool { return true },
-		free:  func(g gap) { unheld = unheld || !g.around.is(&r.Resource) },
+		free:  func(g gap) { exposed = exposed || !g.around.is(&r.Resource) },
 	})
-	return unheld, err
+	return exposed, err
 }

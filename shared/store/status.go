@@ -32,7 +32,7 @@ func (s *Store) EvaluateStatus(ctx context.Context, scope string, cidr netip.Pre
 // EvaluateAll evaluates the resources' CIDRs of one family in a scope from behind
 // after on, which is an earlier status's After, or the zero Prefix for all. Of
 // each it yields what is right, as ipam.EvaluateStatuses does, having called EvaluateStatuses if that
-// is not what the table said; and Unheld, which the blocks that it reads anyway
+// is not what the table said; and Exposed, which the blocks that it reads anyway
 // tell. So a scope in order costs reads alone.
 func (s *Store) EvaluateAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.ResourceStatus, error] {
 	return func(yield func(ipam.ResourceStatus, error) bool) {
@@ -40,7 +40,7 @@ func (s *Store) EvaluateAll(ctx context.Context, scope string, f ipam.Family, af
 		m := new(overlapSet)
 		for v, err := range s.statuses(ctx, scope, f.All(), after, m) {
 			if err == nil {
-				v.Unheld = m.exposed(v.Resource)
+				v.Exposed = m.exposed(v.Resource)
 			}
 			if err == nil && v.Status != v.Resource.Status && (!evaluated.IsValid() || !ipam.Within(v.Resource.CIDR, evaluated)) {
 				evaluated, err = s.evaluate(ctx, scope, v.Resource.CIDR)

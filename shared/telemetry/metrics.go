@@ -39,7 +39,7 @@ var (
 	Totals = &Group{Of: "deployment; the sum over a scan of every scope", Metrics: []Metric{
 		{"OverlappingResourceCidrsTotal", "Count", "CIDRs that overlap"},
 		{"PoolsOverThreshold", "Count", "pools of which 80 % or more is taken; one counts until it falls to 75 %"},
-		{"UnheldResourceCidrsTotal", "Count", "live CIDRs whose space was free in a pool, which never is so while all is well; the scan takes it"},
+		{"ExposedResourceCidrsTotal", "Count", "live CIDRs whose space was free in a pool, which never is so while all is well; the scan takes it"},
 	}}
 	PublicIPs = &Group{Of: "IPAM and Region that has any", Dimensions: []string{"IpamId", "Region"}, Metrics: []Metric{
 		{"AmazonOwnedElasticIPs", "Count", "Elastic IP addresses from Amazon"},

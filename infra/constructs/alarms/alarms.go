@@ -156,7 +156,7 @@ func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 	}{
 		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which.", scanMinutes},
 		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which.", scanMinutes},
-		{"UnheldResourceCidrsTotal", "The space of live resources was free in pools; the log of the compliance function tells of which. It is taken now: see whether somebody was given it.", scanMinutes},
+		{"ExposedResourceCidrsTotal", "The space of live resources was free in pools; the log of the compliance function tells of which. It is taken now: see whether somebody was given it.", scanMinutes},
 		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why.", max(scanMinutes, discoveryMinutes)},
 	} {
 		// Twice the time between: one that is late is no end of what the last one found.

@@ -68,7 +68,7 @@ func (l *landscape) covers(pool string, in netip.Prefix, marked *[256]bool) {
 
 // What the scan of a scope says to be free of live CIDRs is what a look at every
 // address says, from wherever it goes on, and what the second look says.
-func TestUnheldAgainstEveryAddress(t *testing.T) {
+func TestExposedAgainstEveryAddress(t *testing.T) {
 	free := 0
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -117,10 +117,10 @@ func TestUnheldAgainstEveryAddress(t *testing.T) {
 				if want {
 					free++
 				}
-				if v.Unheld != want {
-					t.Errorf("seed %d, from %v: %s is said to be free: %t", seed, begin, v.Resource.CIDR, v.Unheld)
+				if v.Exposed != want {
+					t.Errorf("seed %d, from %v: %s is said to be free: %t", seed, begin, v.Resource.CIDR, v.Exposed)
 				}
-				if got, err := l.store.Unheld(t.Context(), v.Resource); err != nil || got != want {
+				if got, err := l.store.Exposed(t.Context(), v.Resource); err != nil || got != want {
 					t.Errorf("seed %d: the second look at %s: %t, %v", seed, v.Resource.CIDR, got, err)
 				}
 				if after == begin && v.After.IsValid() {
@@ -137,9 +137,9 @@ func TestUnheldAgainstEveryAddress(t *testing.T) {
 	}
 }
 
-// A CIDR that is ignored, or gone, or noted is not unheld, and one look that sees
+// A CIDR that is ignored, or gone, or noted is not exposed, and one look that sees
 // it covered is enough.
-func TestUnheldIsCertain(t *testing.T) {
+func TestExposedIsCertain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*landscape, *ipam.ResourceCIDR)
 		want   bool
@@ -182,7 +182,7 @@ func TestUnheldIsCertain(t *testing.T) {
 			hold := l.taken(pool.ID)[0]
 			read, err := l.memory.BatchGet(t.Context(), []table.Key{hold.key})
 			l.must(err)
-			if is, err := l.store.Unheld(t.Context(), rows[0]); is || err != nil {
+			if is, err := l.store.Exposed(t.Context(), rows[0]); is || err != nil {
 				t.Errorf("held: %t, %v", is, err)
 			}
 			l.must(l.memory.Transact(t.Context(), []table.Write{
@@ -190,7 +190,7 @@ func TestUnheldIsCertain(t *testing.T) {
 				{Op: table.OpPut, Key: items.FreeKey(pool.Space(), hold.cidr), Item: table.Item{"Root": read[hold.key]["Root"]}},
 			}))
 			c.change(l, rows[0])
-			if is, err := l.store.Unheld(t.Context(), rows[0]); is != c.want || err != nil {
+			if is, err := l.store.Exposed(t.Context(), rows[0]); is != c.want || err != nil {
 				t.Errorf("%t, %v; want %t", is, err, c.want)
 			}
 		})
@@ -199,16 +199,16 @@ func TestUnheldIsCertain(t *testing.T) {
 
 // In a planning pool a VPC's subnets are to be taken, and the VPC itself, over which
 // it is laid, is not.
-func TestUnheldInAPlanningPool(t *testing.T) {
+func TestExposedInAPlanningPool(t *testing.T) {
 	l := newLandscape(t)
 	_, plan, _, subnets := planned(l, false)
-	unheld := func() (all []string) {
+	exposed := func() (all []string) {
 		for v, err := range l.store.EvaluateAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
 			l.must(err)
-			second, err := l.store.Unheld(t.Context(), v.Resource)
+			second, err := l.store.Exposed(t.Context(), v.Resource)
 			l.must(err)
-			if v.Unheld != second {
-				t.Errorf("%s: at first %t, then %t", v.Resource.ID, v.Unheld, second)
+			if v.Exposed != second {
+				t.Errorf("%s: at first %t, then %t", v.Resource.ID, v.Exposed, second)
 			}
 			if second {
 				all = append(all, v.Resource.ID)
@@ -216,15 +216,15 @@ func TestUnheldInAPlanningPool(t *testing.T) {
 		}
 		return all
 	}
-	if got := unheld(); got != nil {
-		t.Errorf("all is held, and unheld are %q", got)
+	if got := exposed(); got != nil {
+		t.Errorf("all is held, and exposed are %q", got)
 	}
 	for _, b := range l.taken(plan.ID) {
 		if b.cidr == subnets[1].CIDR {
 			l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: b.key}}))
 		}
 	}
-	if got := unheld(); len(got) != 1 || got[0] != subnets[1].ID {
-		t.Errorf("unheld are %q, want %s", got, subnets[1].ID)
+	if got := exposed(); len(got) != 1 || got[0] != subnets[1].ID {
+		t.Errorf("exposed are %q, want %s", got, subnets[1].ID)
 	}
 }
