@@ -22,7 +22,7 @@ type totals struct {
 	Managed      int                    `json:"managed"`
 	Unmanaged    int                    `json:"unmanaged"`
 	Overlapping  int                    `json:"overlapping"`
-	Exposed       int                    `json:"exposed,omitempty"`
+	Exposed      int                    `json:"exposed,omitempty"`
 	Undone       int                    `json:"undone,omitempty"` // CIDRs whose space could not be seen to
 	Pools        map[string]*poolTotals `json:"pools,omitempty"`
 	VPCs         usages                 `json:"vpcs,omitempty"`

@@ -185,9 +185,9 @@ func TestEntries(t *testing.T) {
 	allocation := func(id string, k ipam.Kind) items.Image {
 		return items.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
 	}
-	leased := func(id, vpc string, until int64) items.Image {
+	pending := func(id, vpc string, until int64) items.Image {
 		i := allocation(id, ipam.KindVPC)
-		i.Allocation.ResourceID, i.Allocation.Lease = vpc, until
+		i.Allocation.ResourceID, i.Allocation.PendingUntil = vpc, until
 		return i
 	}
 	within := func(i items.Image, deadline int64) items.Image {
@@ -211,10 +211,10 @@ func TestEntries(t *testing.T) {
 		{"an allocation takes another's place", allocation("a", ipam.KindCustom), allocation("b", ipam.KindVPC), []events.Name{events.CIDRReleased, events.CIDRAllocated}},
 		{"a split becomes an allocation", allocation("s", ipam.KindSplit), allocation("a", ipam.KindCustom), []events.Name{events.CIDRAllocated}},
 		{"an allocation's kind changes", allocation("a", ipam.KindCustom), allocation("a", ipam.KindVPC), nil},
-		{"space is taken for a VPC that is being made", none, leased("a", "", 1), []events.Name{events.CIDRAllocated}},
-		{"it gets its id", leased("a", "", 1), leased("a", "vpc-1", 1), nil},
-		{"it is seen to live", leased("a", "vpc-1", 1), leased("a", "vpc-1", 0), nil},
-		{"it was never made", leased("a", "", 1), none, []events.Name{events.CIDRReleased}},
+		{"space is taken for a VPC that is being made", none, pending("a", "", 1), []events.Name{events.CIDRAllocated}},
+		{"it gets its id", pending("a", "", 1), pending("a", "vpc-1", 1), nil},
+		{"it is seen to live", pending("a", "vpc-1", 1), pending("a", "vpc-1", 0), nil},
+		{"it was never made", pending("a", "", 1), none, []events.Name{events.CIDRReleased}},
 		{"its block's deadline is taken away", within(allocation("a", ipam.KindVPC), 1), within(allocation("a", ipam.KindVPC), 0), nil},
 		{"a hold comes", none, allocation("h", ipam.KindHold), nil},
 		{"a child pool's block", none, allocation("a", ipam.KindPool), nil},

@@ -44,13 +44,13 @@ const (
 	Listing   = "listing"   // the rows of an account are its IPAMs, scopes and pools
 	Share     = "share"     // the rows of a principal are the pools shared with it
 	Foreign   = "foreign"   // the blocks that another account than the pool's owner has are listed under it, and no others
-	Work      = "work"      // splits, leases, deletes and provisionings in progress have their note of work, and no others do
+	Work      = "work"      // splits, pending blocks, deletes and provisionings in progress have their note of work, and no others do
 	Watch     = "watch"     // IPAMs, resource discoveries and their associations name one another, and every IPAM has its default ones
 	Found     = "found"     // the rows of resources in scopes are what discoveries found, where these say that it stands, and no others
 	Live      = "live"      // no free block of a pool overlaps a live resource of its scope
 	Hold      = "hold"      // every hold is of a pool and wholly covered by live resources of its scope
 	Import    = "import"    // the allocations to resources are the CIDRs of resources that live in the scope
-	Lease     = "lease"     // the blocks for resources that EC2 is being asked for have their rows, and no others do
+	Pending   = "pending"   // the blocks for resources that EC2 is being asked for have their rows, and no others do
 	Answer    = "answer"    // a request that came as an event has one answer
 	History   = "history"   // records of history end and expire in order; in a settled table, the open ones are what resources' rows say
 )
@@ -91,7 +91,7 @@ func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settl
 	t.checkFound()
 	t.checkLive()
 	t.checkImports()
-	t.checkLeases()
+	t.checkPending()
 	t.checkUsage()
 	t.checkAnswers()
 	if settled {
@@ -397,7 +397,7 @@ func (t *table) checkPlan(b *taken) {
 		return
 	}
 	c.matched = true
-	if b.lease != 0 {
+	if b.pendingUntil != 0 {
 		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block %s, whose VPC nobody has seen yet", b.plan, b.cidr)
 	}
 	if r := c.of.SourceResource; r == nil || r.ID != b.resource {
@@ -571,8 +571,8 @@ func (t *table) checkWork() {
 		if b.kind == "split" {
 			want("split#"+b.space+"#"+b.cidr.String(), "the block "+b.cidr.String()+" is split until "+strconv.FormatInt(b.deadline, 10))
 		}
-		if b.lease != 0 {
-			want("lease#"+b.id, "the block "+b.cidr.String()+" is on lease until "+strconv.FormatInt(b.lease, 10))
+		if b.pendingUntil != 0 {
+			want("pending#"+b.id, "the block "+b.cidr.String()+" is pending until "+strconv.FormatInt(b.pendingUntil, 10))
 		}
 	}
 	for i := range t.cidrs {

@@ -426,7 +426,7 @@ func (t *table) checkImports() {
 		if planning := pool.SourceResource != nil; planning != (b.kind == "subnet") {
 			t.problem(Import, b.pk(), b.sk, "the block %s is of kind %s, and that %s is a resource planning pool: %t", b.cidr, b.kind, pool.id, planning)
 		}
-		if b.lease != 0 || t.excused(pool.Scope, b.cidr) {
+		if b.pendingUntil != 0 || t.excused(pool.Scope, b.cidr) {
 			continue
 		}
 		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, b.region, false}]; {

@@ -66,7 +66,7 @@ func TestPlanMutations(t *testing.T) {
 		{"a plan over another VPC", fsck.Child, w.importedAt, func(m rows) {
 			m.edit(items.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
-		{"a plan over what is on lease", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
+		{"a plan over what is pending", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
 		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
 			m.set(w.importedAt, "Plan", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))

@@ -16,18 +16,18 @@ type table struct {
 	now      int64 // Unix seconds
 	problems []Problem
 
-	blocks   []block
-	taken    []taken
-	cidrs    []poolCIDR
-	records  []byID
-	objects  []object
-	listed   []listing
-	accounts []account
-	notes    []string // sort keys
-	shares   []share
-	foreign  []foreignRow
-	refused  []asked
-	leases   []lease
+	blocks      []block
+	taken       []taken
+	cidrs       []poolCIDR
+	records     []byID
+	objects     []object
+	listed      []listing
+	accounts    []account
+	notes       []string // sort keys
+	shares      []share
+	foreign     []foreignRow
+	refused     []asked
+	pendingRows []pendingRow
 
 	everywhere []string // ids in the list of all discoveries
 	progress   []progress
@@ -81,7 +81,7 @@ type taken struct {
 	cidr                              netip.Prefix
 	id, kind, owner, resource, region string
 	request, plan                     string
-	deadline, lease                   int64 // Unix seconds
+	deadline, pendingUntil            int64 // Unix seconds
 }
 
 // hidden reports whether the block is no allocation, so that nothing but the
@@ -418,8 +418,8 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case what == "POOL" && id != "" && r.sk == "USAGE":
 		t.addUsage(r, id)
 		return
-	case what == "LEASE" && id != "":
-		t.addLease(r, id)
+	case what == "PENDING" && id != "":
+		t.addPending(r, id)
 		return
 	case what == "STABLE" && id != "":
 		t.addStable(r, id)
@@ -479,9 +479,9 @@ func (t *table) addTaken(r *row, space string) {
 			r.fail("a block of kind %s has the request %s", b.kind, b.request)
 		}
 	}
-	if r.has("Lease") {
-		if b.lease = r.number("Lease"); b.lease <= 0 || typeOf[b.kind] == "" {
-			r.fail("a block of kind %s is on lease until %d", b.kind, b.lease)
+	if r.has("PendingUntil") {
+		if b.pendingUntil = r.number("PendingUntil"); b.pendingUntil <= 0 || typeOf[b.kind] == "" {
+			r.fail("a block of kind %s is pending until %d", b.kind, b.pendingUntil)
 		}
 	}
 	if r.has("Plan") {

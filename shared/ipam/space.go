@@ -93,9 +93,9 @@ type Taken struct {
 	Request        string // id of the event that asked for it, if one did
 	Deadline       int64  // kind split: Unix seconds after which the reconciler may give it back
 
-	// Lease, of a kind of resources, is until when EC2 may still be asked for the
+	// PendingUntil, of a kind of resources, is until when EC2 may still be asked for the
 	// resource, Unix seconds; 0 once it was seen to live there.
-	Lease int64
+	PendingUntil int64
 
 	// Plan, of kind vpc, is the resource planning pool that the VPC's CIDR is
 	// provisioned to; what is taken there stands in the block.

@@ -41,8 +41,8 @@ const (
 	attrEnd          = "End"
 	AttrToken        = "Token" // of a note: new with each reason for it
 	attrRequest      = "Request"
-	AttrLease        = "Lease" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
-	AttrPlan         = "Plan"  // of a VPC's block: the planning pool over it
+	AttrPendingUntil = "PendingUntil" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
+	AttrPlan         = "Plan"         // of a VPC's block: the planning pool over it
 	AttrScope        = "Scope"
 	AttrIPAM         = "Ipam"
 

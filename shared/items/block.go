@@ -86,8 +86,8 @@ func EncodeTaken(t ipam.Taken) table.Item {
 	if t.Deadline != 0 {
 		i[attrDeadline] = table.Num(t.Deadline)
 	}
-	if t.Lease != 0 {
-		i[AttrLease] = table.Num(t.Lease)
+	if t.PendingUntil != 0 {
+		i[AttrPendingUntil] = table.Num(t.PendingUntil)
 	}
 	i.Put(AttrPlan, t.Plan)
 	return i
@@ -112,7 +112,7 @@ func DecodeTaken(r table.Row) (ipam.Taken, error) {
 		Seen:           r.Item.Str(AttrSeen),
 		Request:        r.Item.Str(attrRequest),
 		Deadline:       r.Item.Num(attrDeadline),
-		Lease:          r.Item.Num(AttrLease),
+		PendingUntil:   r.Item.Num(AttrPendingUntil),
 		Plan:           r.Item.Str(AttrPlan),
 	}, err
 }

@@ -35,7 +35,7 @@
 //	                                           META
 //	CIDR of a stable key STABLE#<account>#<pool>
 //	                                           <key>
-//	CIDR on lease        LEASE#<account>       <address, hex>#<length, 3 digits>#<allocation>
+//	pending CIDR        PENDING#<account>       <address, hex>#<length, 3 digits>#<allocation>
 //	work to be finished  WORK                  <what>#<id>
 //	grants               GRANTS                META
 //	the administrator    ORGANIZATION          META

@@ -23,9 +23,9 @@ func ForeignKey(account, pool string, p netip.Prefix) table.Key {
 
 func ForeignPK(account, pool string) string { return "FOREIGN#" + account + "#" + pool }
 
-// LeaseKey is the key of the row by which what an account has on lease is found.
-func LeaseKey(account string, p netip.Prefix, allocation string) table.Key {
-	return table.Key{PK: "LEASE#" + account, SK: BlockSK(p) + "#" + allocation}
+// PendingKey is the key of the row by which what an account has pending is found.
+func PendingKey(account string, p netip.Prefix, allocation string) table.Key {
+	return table.Key{PK: "PENDING#" + account, SK: BlockSK(p) + "#" + allocation}
 }
 
 // An allocation with the tag ipam.StableKeyTag gets, as long as it is free, the

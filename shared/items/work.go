@@ -17,7 +17,7 @@ const LiveWork = "live"
 
 const ImportWork = "import"
 
-const LeaseWork = "lease"
+const PendingWork = "pending"
 
 const PurgeWork = "purge"
 

@@ -185,21 +185,21 @@ var liveScenarios = []scenario{
 		e.lives(own("vpc-1", "10.0.0.0/30"))
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a lease ends where its resource appears", faults: 1, begin: func(e *estate) [][]act {
-		a := e.leased("10.0.0.0/31")
-		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {left(endLease(a))}}
+	{name: "a pending block ends where its resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.pending("10.0.0.0/31")
+		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {left(endPending(a))}}
 	}},
-	{name: "a lease ends where another's resource appears", faults: 1, begin: func(e *estate) [][]act {
-		a := e.leased("10.0.0.0/31")
-		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {endLease(a)}}
+	{name: "a pending block ends where another's resource appears", faults: 1, begin: func(e *estate) [][]act {
+		a := e.pending("10.0.0.0/31")
+		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {endPending(a)}}
 	}},
-	{name: "a lease is given up where its resource appears", past: "B", begin: func(e *estate) [][]act {
-		e.leased("10.0.0.0/31")
+	{name: "a pending block is given up where its resource appears", past: "B", begin: func(e *estate) [][]act {
+		e.pending("10.0.0.0/31")
 		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {reconcileAll()}}
 	}},
-	{name: "a lease ends twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
-		a := e.leased("10.0.0.0/31")
-		return [][]act{{endLease(a)}, {endLease(a), allocate("b", e.right, at("10.0.0.0/30"))}}
+	{name: "a pending block ends twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+		a := e.pending("10.0.0.0/31")
+		return [][]act{{endPending(a)}, {endPending(a), allocate("b", e.right, at("10.0.0.0/30"))}}
 	}},
 	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *estate) [][]act {
 		e.planned()
@@ -234,9 +234,9 @@ var liveScenarios = []scenario{
 	}},
 }
 
-// leased is a block for a VPC of the account of all requests that EC2 is being
+// pending is a block for a VPC of the account of all requests that EC2 is being
 // asked for. Whoever looks, looked at the account just before the end of time.
-func (e *estate) leased(c string) *ipam.Allocation {
+func (e *estate) pending(c string) *ipam.Allocation {
 	e.Helper()
 	e.has(e.top, "10.0.0.0/29")
 	if err := e.store.SaveDiscoveredAccount(e.Context(), &ipam.DiscoveredAccount{Discovery: e.discovery.ID, Region: region, Account: Account, Attempted: 1 << 50, Succeeded: 1 << 50}); err != nil {
@@ -280,8 +280,8 @@ func (e *estate) goes(o ipam.Resource) {
 	ok(e.store.Vanish(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
 }
 
-func endLease(a *ipam.Allocation) act {
-	return func(ctx context.Context, c *Client) { c.EndLease(ctx, a) }
+func endPending(a *ipam.Allocation) act {
+	return func(ctx context.Context, c *Client) { c.EndPending(ctx, a) }
 }
 
 func isLive(k table.Key) bool { return strings.HasPrefix(k.PK, "LIVE#") }
@@ -342,8 +342,8 @@ var liveRules = []rule{
 		broken:   func() *broken { return unmarked("custom") },
 	},
 	{
-		name:     "a lease goes only if nobody has found a resource in the block",
-		scenario: "a lease ends where its resource appears",
+		name:     "a pending block goes only if nobody has found a resource in the block",
+		scenario: "a pending block ends where its resource appears",
 		finds:    "is free, and vpc vpc-1",
 		broken:   func() *broken { return unmarked("vpc") },
 	},

@@ -309,10 +309,10 @@ func (c *Client) Vanish(ctx context.Context, o ipam.Resource, before int64) erro
 	})
 }
 
-// EndLease gives a block on lease back, unless a resource was seen in it.
-func (c *Client) EndLease(ctx context.Context, a *ipam.Allocation) error {
-	return c.do(ctx, &Request{Text: "end the lease of " + a.CIDR.String(), partly: true}, func(ctx context.Context) (string, netip.Prefix, string, error) {
-		return "", netip.Prefix{}, "", c.store.EndLease(ctx, a)
+// EndPending gives a pending block back, unless a resource was seen in it.
+func (c *Client) EndPending(ctx context.Context, a *ipam.Allocation) error {
+	return c.do(ctx, &Request{Text: "end the pending block of " + a.CIDR.String(), partly: true}, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		return "", netip.Prefix{}, "", c.store.EndPending(ctx, a)
 	})
 }
 

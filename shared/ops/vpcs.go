@@ -62,7 +62,7 @@ func WithVending[C VPCs, T any, P interface {
 // The operations of this file take space for a resource, ask EC2 for it in the
 // caller's own account, and write down what it became. So space that EC2 is asked
 // for is nobody else's, and what EC2 refuses is given back. Whoever comes to grief
-// in between leaves the space on lease, and discovery says what became of it.
+// in between leaves the pending space, and discovery says what became of it.
 
 // ask is the space for one CIDR of a resource.
 type ask struct {
@@ -192,16 +192,16 @@ func passed[Out any](out *Out, err error) (*Out, error) {
 // vend takes the space that is asked for, has EC2 make what takes it, and returns
 // EC2's answer. made returns the id of what was made.
 func vend[Out any](ctx context.Context, o service, requests []store.Allocate, call func(taken []netip.Prefix) (*Out, error), made func(*Out) string) (*Out, error) {
-	var leases []*ipam.Allocation
+	var pending []*ipam.Allocation
 	var cidrs []netip.Prefix
 	// What was taken is given back, and what was made is written down, also for a
 	// caller who has gone.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	giveBack := func() {
-		for _, a := range leases {
-			if err := o.store.EndLease(after, a); err != nil {
-				slog.ErrorContext(ctx, "a lease was not given back; it ends by itself", "allocation", a.AllocationID, "error", err.Error())
+		for _, a := range pending {
+			if err := o.store.EndPending(after, a); err != nil {
+				slog.ErrorContext(ctx, "a pending block was not given back; it ends by itself", "allocation", a.AllocationID, "error", err.Error())
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 			giveBack()
 			return nil, err
 		}
-		leases, cidrs = append(leases, a), append(cidrs, a.CIDR)
+		pending, cidrs = append(pending, a), append(cidrs, a.CIDR)
 	}
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < enough {
 		giveBack()
@@ -229,10 +229,10 @@ func vend[Out any](ctx context.Context, o service, requests []store.Allocate, ca
 		}
 		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", strings.Join(texts, " and ")), err)
 	}
-	for _, a := range leases {
+	for _, a := range pending {
 		// It is made, whatever is written down: discovery does that else.
 		if err := o.store.Bind(after, a, made(out)); err != nil {
-			slog.ErrorContext(ctx, "it is not written down what a lease is for; discovery will", "allocation", a.AllocationID, "error", err.Error())
+			slog.ErrorContext(ctx, "it is not written down what a pending block is for; discovery will", "allocation", a.AllocationID, "error", err.Error())
 		}
 	}
 	return out, nil

@@ -54,7 +54,7 @@ type Allocate struct {
 	Event string
 
 	// For, if not nil, has the block taken for a resource that EC2 is about to be
-	// asked for: it is on lease until that is seen.
+	// asked for: it is pending until that is seen.
 	// Of it, only Type, ID if it has one, Region, Tags and, of a subnet, VPC are
 	// looked at.
 	For *ipam.Resource
@@ -88,7 +88,7 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	}
 	if q.For != nil {
 		want.Kind, want.ResourceID, want.ResourceRegion = q.For.Type.Kind(), q.For.ID, q.For.Region
-		want.Lease = s.now() + leaseLife
+		want.PendingUntil = s.now() + pendingLife
 	}
 	space := ipam.SpaceID(q.Pool)
 	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]table.Write, error) {
@@ -168,7 +168,7 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	}
 	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
 	writes = append(writes, s.notRefused(q)...)
-	writes = append(writes, s.beginLease(pool, *want)...)
+	writes = append(writes, s.beginPending(pool, *want)...)
 	writes = append(writes, remember(&ipam.Allocation{Taken: *want, Pool: q.Pool})...)
 	return append(writes, listForeign(table.OpPut, pool, *want)...), nil
 }

@@ -88,8 +88,8 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 			scope = pool.Scope
 		}
 		writes = append(writes, s.tombstone(q.Allocation))
-		if t.Lease != 0 {
-			writes = append(writes, endLease(t)...)
+		if t.PendingUntil != 0 {
+			writes = append(writes, endPending(t)...)
 		}
 		return append(writes, listForeign(table.OpDelete, pool, ipam.Taken{CIDR: q.CIDR, Owner: record.Owner})...), nil
 	})
@@ -113,21 +113,21 @@ func (s *Store) releasable(ctx context.Context, pool *ipam.Pool, t ipam.Taken) e
 	switch {
 	case t.Kind == ipam.KindCustom:
 		return nil
-	case t.Lease == 0:
+	case t.PendingUntil == 0:
 		return ipam.Errorf(ipam.CodeInvalidParameterCombination, "The allocation %s of type %s cannot be released; only custom allocations can. Delete the resource that uses %s.", t.AllocationID, t.Kind, t.CIDR)
-	case t.Lease > s.now():
+	case t.PendingUntil > s.now():
 		return ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: EC2 is being asked for the resource. It goes by itself once discovery has looked and found none.", t.AllocationID, t.Kind)
 	}
-	err := s.orLeased(ctx, pool, t)
-	if errors.Is(err, errLeased) {
+	err := s.pendingError(ctx, pool, t)
+	if errors.Is(err, errPending) {
 		err = ipam.Errorf(ipam.CodeIncorrectState, "The allocation %s of type %s cannot be released yet: discovery has not looked at account %s in %s since EC2 was asked for the resource. GetIpamDiscoveredAccounts tells why; once it has looked and found none, the allocation goes by itself.", t.AllocationID, t.Kind, t.Owner, t.ResourceRegion)
 	}
 	return err // nil where nobody looks: then whoever took it knows best
 }
 
-// EndLease gives the block of an allocation back whose resource EC2 refused to
+// EndPending gives the block of an allocation back whose resource EC2 refused to
 // make. A block in which a resource was seen after all stays its allocation.
-func (s *Store) EndLease(ctx context.Context, a *ipam.Allocation) error {
+func (s *Store) EndPending(ctx context.Context, a *ipam.Allocation) error {
 	pool, err := one(ctx, s.Pools, a.Pool)
 	if err != nil {
 		if isNotFound(err) {
@@ -135,14 +135,14 @@ func (s *Store) EndLease(ctx context.Context, a *ipam.Allocation) error {
 		}
 		return err
 	}
-	return s.releaseLease(ctx, pool, a.Taken)
+	return s.releasePending(ctx, pool, a.Taken)
 }
 
-func (s *Store) releaseLease(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
-	if err := s.bindLease(ctx, pool.Scope, poolBlock{Taken: t, space: pool.Space()}); err != nil {
+func (s *Store) releasePending(ctx context.Context, pool *ipam.Pool, t ipam.Taken) error {
+	if err := s.bindPending(ctx, pool.Scope, poolBlock{Taken: t, space: pool.Space()}); err != nil {
 		return err
 	}
-	return s.releaseIf(ctx, pool, t, func(now ipam.Taken) bool { return now.Lease != 0 })
+	return s.releaseIf(ctx, pool, t, func(now ipam.Taken) bool { return now.PendingUntil != 0 })
 }
 
 // Allocations returns allocations of a pool by ascending address, from behind

@@ -183,9 +183,9 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []table.Write {
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
 	default: // a custom allocation
 	}
-	if by.Lease != 0 {
+	if by.PendingUntil != 0 {
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s: unless EC2 refuses that, it is kept until it is seen, or else once discovery has looked at account %s in %s after %s (GetIpamDiscoveredAccounts) and found none. Deprovision again then.",
-			by.CIDR, usedBy(by), by.Owner, by.ResourceRegion, time.Unix(by.Lease, 0).UTC().Format(time.RFC3339))
+			by.CIDR, usedBy(by), by.Owner, by.ResourceRegion, time.Unix(by.PendingUntil, 0).UTC().Format(time.RFC3339))
 	}
 	if before == cidr.State && cidr.Failure == why {
 		return nil

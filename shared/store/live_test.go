@@ -157,7 +157,7 @@ func (l *landscape) vanish(r ipam.Resource) {
 	}
 }
 
-// work does all the work that there is. A lease's note stays until that ends, and
+// work does all the work that there is. A pending block's note stays until that ends, and
 // so do those of the deletes that wait for it.
 func (l *landscape) work() {
 	l.Helper()
@@ -165,9 +165,9 @@ func (l *landscape) work() {
 	for range 5 {
 		work, err := l.store.PendingWork(context.Background(), l.now.Add(time.Hour))
 		l.must(err)
-		waits := slices.ContainsFunc(work, func(sk string) bool { return strings.HasPrefix(sk, "lease#") })
+		waits := slices.ContainsFunc(work, func(sk string) bool { return strings.HasPrefix(sk, "pending#") })
 		if !slices.ContainsFunc(work, func(sk string) bool {
-			return !strings.HasPrefix(sk, "lease#") && (!waits || !slices.Contains(before, sk))
+			return !strings.HasPrefix(sk, "pending#") && (!waits || !slices.Contains(before, sk))
 		}) {
 			for _, sk := range work {
 				l.must(l.store.RunWork(context.Background(), sk))
@@ -739,10 +739,10 @@ func TestLiveFaults(t *testing.T) {
 			}
 		}},
 	}
-	leased := func(l *landscape) (*ipam.Pool, *ipam.Allocation) {
+	pending := func(l *landscape) (*ipam.Pool, *ipam.Allocation) {
 		p := l.pool("", false)
 		l.provision(p, "10.0.0.0/16")
-		return p, l.lease(p, 20)
+		return p, l.pendingBlock(p, 20)
 	}
 	acts = append(acts, []act{
 		{"lease", func(l *landscape) func() error {
@@ -752,19 +752,19 @@ func TestLiveFaults(t *testing.T) {
 			return func() error { _, err := l.store.Allocate(l.Context(), q); return err }
 		}},
 		{"bind", func(l *landscape) func() error {
-			_, a := leased(l)
+			_, a := pending(l)
 			return func() error { return l.store.Bind(l.Context(), a, "vpc-1") }
 		}},
-		{"end a lease", func(l *landscape) func() error {
-			_, a := leased(l)
-			return func() error { return l.store.EndLease(l.Context(), a) }
+		{"end a pending block", func(l *landscape) func() error {
+			_, a := pending(l)
+			return func() error { return l.store.EndPending(l.Context(), a) }
 		}},
-		{"end the lease of what lives after all", func(l *landscape) func() error {
-			_, a := leased(l)
+		{"end the pending block of what lives after all", func(l *landscape) func() error {
+			_, a := pending(l)
 			l.observe(vpc("vpc-1", "10.0.0.0/19"))
-			return func() error { return l.store.EndLease(l.Context(), a) }
+			return func() error { return l.store.EndPending(l.Context(), a) }
 		}},
-		{"release a lease", func(l *landscape) func() error {
+		{"release a pending block", func(l *landscape) func() error {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			q := l.leasing(p, 20, "")
@@ -776,8 +776,8 @@ func TestLiveFaults(t *testing.T) {
 				return l.store.Release(l.Context(), store.Release{Pool: p.ID, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 			}
 		}},
-		{"observe what is on lease", func(l *landscape) func() error {
-			_, a := leased(l)
+		{"observe what is pending", func(l *landscape) func() error {
+			_, a := pending(l)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", a.CIDR.String()), l.now.UnixMilli())
 				return err
@@ -824,14 +824,14 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"give up a lease", func(l *landscape) func() error {
-			_, a := leased(l)
+		{"give up a pending block", func(l *landscape) func() error {
+			_, a := pending(l)
 			l.now = l.now.Add(time.Hour)
 			return func() error {
 				if err := l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}); err != nil {
 					return err
 				}
-				return l.store.RunWork(l.Context(), "lease#"+a.AllocationID)
+				return l.store.RunWork(l.Context(), "pending#"+a.AllocationID)
 			}
 		}},
 	}...)
@@ -932,7 +932,7 @@ func TestLiveRandomly(t *testing.T) {
 			return []ipam.Resource{of[slices.Sorted(maps.Keys(of))[r.IntN(len(of))]]}
 		}
 		var plans []*ipam.Pool
-		var given, leased []*ipam.Allocation
+		var given, pending []*ipam.Allocation
 		block := func(least, most int) string {
 			length := least + r.IntN(most-least+1)
 			a := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(256)), 0})
@@ -961,7 +961,7 @@ func TestLiveRandomly(t *testing.T) {
 				}
 			case 16: // in the other scope a VPC is made, or what it was made of is given back
 				if a, err := l.store.Allocate(t.Context(), l.leasing(labPool, 18+r.IntN(7), "")); err == nil {
-					leased = append(leased, a)
+					pending = append(pending, a)
 				}
 			case 10: // a subnet comes or goes
 				for _, s := range one(subnets) {
@@ -1002,22 +1002,22 @@ func TestLiveRandomly(t *testing.T) {
 			case 8:
 				length := 18 + r.IntN(7)
 				if a, err := l.store.Allocate(t.Context(), l.leasing(top, length, "")); err == nil {
-					leased = append(leased, a)
+					pending = append(pending, a)
 					if by := inTheWay(a.CIDR); by != "" {
-						t.Fatalf("seed %d, step %d: %s was leased, and %s", seed, step, a.CIDR, by)
+						t.Fatalf("seed %d, step %d: %s was pending, and %s", seed, step, a.CIDR, by)
 					}
 				}
 			case 9:
-				if len(leased) == 0 {
+				if len(pending) == 0 {
 					continue
 				}
-				i := r.IntN(len(leased))
-				v := vpc(fmt.Sprintf("vpc-%d", step), leased[i].CIDR.String())
+				i := r.IntN(len(pending))
+				v := vpc(fmt.Sprintf("vpc-%d", step), pending[i].CIDR.String())
 				switch r.IntN(4) {
 				case 0:
-					l.must(l.store.EndLease(t.Context(), leased[i]))
+					l.must(l.store.EndPending(t.Context(), pending[i]))
 				case 1:
-					l.must(l.store.Bind(t.Context(), leased[i], v.ID))
+					l.must(l.store.Bind(t.Context(), pending[i], v.ID))
 					fallthrough
 				case 2:
 					l.observe(v)
@@ -1025,9 +1025,9 @@ func TestLiveRandomly(t *testing.T) {
 				case 3:
 					l.now = l.now.Add(time.Hour)
 					l.looked()
-					l.must(l.store.RunWork(t.Context(), "lease#"+leased[i].AllocationID))
+					l.must(l.store.RunWork(t.Context(), "pending#"+pending[i].AllocationID))
 				}
-				leased = slices.Delete(leased, i, i+1)
+				pending = slices.Delete(pending, i, i+1)
 			case 0, 1:
 				v := vpc(fmt.Sprintf("vpc-%d", step), block(18, 24))
 				l.observe(v)

@@ -129,7 +129,7 @@ func comesTo(scope string) table.Write {
 }
 
 // targets returns where a CIDR stands in each of the IPAMs, and the scopes to which
-// it comes by a lease.
+// it comes by a pending block.
 func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, err error) {
 	before := map[string]ipam.Target{}
 	for _, t := range f.Targets {
@@ -153,9 +153,9 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 		maps.DeleteFunc(others, func(id string, _ ipam.Target) bool { return before[id].Scope != "" })
 		maps.Copy(before, others)
 	}
-	leased := map[string]string{}
+	pending := map[string]string{}
 	if slices.ContainsFunc(ipams, isNew) {
-		if leased, err = s.leasedFor(ctx, &f.Resource); err != nil {
+		if pending, err = s.pendingScopes(ctx, &f.Resource); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -167,7 +167,7 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 			if f.InPublicScope(o.EnablePrivateGUA) {
 				t.Scope = o.PublicScope
 			}
-			if scope, ok := leased[o.ID]; ok {
+			if scope, ok := pending[o.ID]; ok {
 				t.Scope = scope // that of the pool it is from
 				if scope != o.PrivateScope && scope != o.PublicScope {
 					led = append(led, scope)

@@ -127,7 +127,7 @@ func TestPlanningWithoutImport(t *testing.T) {
 	}
 }
 
-// A subnet's space is on lease until the subnet is seen.
+// A subnet's space is pending until the subnet is seen.
 func TestPlanningOfANewSubnet(t *testing.T) {
 	l := newLandscape(t)
 	source, plan, _, _ := planned(l, false)

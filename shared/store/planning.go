@@ -65,7 +65,7 @@ func (s *Store) HasFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r i
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	for _, i := range read {
-		if i.Str(items.AttrResourceID) == r.ID && i.Str(items.AttrKind) == string(ipam.KindVPC) && i.Num(items.AttrLease) == 0 {
+		if i.Str(items.AttrResourceID) == r.ID && i.Str(items.AttrKind) == string(ipam.KindVPC) && i.Num(items.AttrPendingUntil) == 0 {
 			return true, err
 		}
 	}
@@ -111,7 +111,7 @@ func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ip
 		return nil, err
 	}
 	switch vpc := pool.Around(); {
-	case !ok || t.Kind != ipam.KindVPC || t.ResourceID != vpc || t.Lease != 0:
+	case !ok || t.Kind != ipam.KindVPC || t.ResourceID != vpc || t.PendingUntil != 0:
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is none that %s has of %s. Give one that GetIpamPoolAllocations lists there with the VPC; of a VPC that is new, wait until discovery has seen it.", p, vpc, pool.SourcePool)
 	case t.Plan != "":
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.Plan)
@@ -125,7 +125,7 @@ func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ip
 	return append(s.addCIDR(c),
 		table.Write{Op: table.OpUpdate, Key: taken, Set: table.Item{items.AttrPlan: table.Str(pool.ID)}, If: table.Cond{
 			Equal:   table.Item{items.AttrAllocationID: table.Str(t.AllocationID), items.AttrKind: table.Str(string(t.Kind)), items.AttrResourceID: table.Str(t.ResourceID)},
-			Missing: []string{items.AttrPlan, items.AttrLease},
+			Missing: []string{items.AttrPlan, items.AttrPendingUntil},
 		}},
 		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), p), Item: items.EncodeTaken(s.newHold(p, root, pool.Owner)), If: table.Cond{Absent: true}},
 		s.noteLive(pool.Scope, p),

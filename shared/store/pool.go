@@ -85,7 +85,7 @@ func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change 
 
 // DeletePool ends a pool. One with CIDRs or child pools is refused, except
 // with cascade: then it goes to delete-in-progress, and RunWork releases what
-// it holds, from the bottom up. Space on lease has it stay until discovery has looked.
+// it holds, from the bottom up. Space pending has it stay until discovery has looked.
 func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may func(*ipam.Pool) error) (*ipam.Pool, error) {
 	var o *ipam.Pool
 	state := ipam.StateDeleteComplete

@@ -14,7 +14,7 @@ import (
 )
 
 // Reconcile lays the space at p in a scope against what lives there: what is
-// pending is provisioned, resources' space is kept, leases of what was seen end,
+// pending is provisioned, resources' space is kept, pending blocks of what was seen end,
 // what nothing lives in is given back, resources are imported, and all is evaluated. It may be run any number of
 // times, at once too, and ends the note that it was called for, unless there is a
 // new one.
@@ -115,7 +115,7 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	return !gone.Load(), err
 }
 
-// settleHolds ends the leases at p of what was seen, shrinks the holds to what lives
+// settleHolds ends the pending block at p of what was seen, shrinks the holds to what lives
 // in them, and gives back allocations to resources that are gone, or ignored. It is done when it has come
 // on each hold as it was listed: one that somebody divided meanwhile has left
 // parts, of which nothing else may be lived in.
@@ -131,13 +131,13 @@ func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) e
 // settleListed is one pass of settleHolds. It reports whether each hold was
 // still there.
 func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
-	var leased, holds, allocated []poolBlock
+	var pending, holds, allocated []poolBlock
 	err = s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		switch {
 		case b.Kind == ipam.KindHold:
 			holds = append(holds, b)
-		case b.Lease != 0:
-			leased = append(leased, b)
+		case b.PendingUntil != 0:
+			pending = append(pending, b)
 		case b.Kind.OfResource():
 			allocated = append(allocated, b)
 		}
@@ -146,8 +146,8 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 	if err != nil {
 		return false, err
 	}
-	for _, b := range leased {
-		if err := s.bindLease(ctx, scope, b); err != nil {
+	for _, b := range pending {
+		if err := s.bindPending(ctx, scope, b); err != nil {
 			return false, err
 		}
 	}

@@ -60,8 +60,8 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		}
 		rest, held = left, becameHold
 		writes = append(writes, s.tombstone(t.AllocationID))
-		if now.Lease != 0 {
-			writes = append(writes, endLease(now)...)
+		if now.PendingUntil != 0 {
+			writes = append(writes, endPending(now)...)
 		}
 		return append(writes, listForeign(table.OpDelete, pool, t)...), nil
 	})

@@ -21,8 +21,8 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	what, id, _ := strings.Cut(sk, "#")
 	switch what {
 	case "delete-pool":
-		err := s.runDeletePool(ctx, id, s.orLeased)
-		if errors.Is(err, errLeased) {
+		err := s.runDeletePool(ctx, id, s.pendingError)
+		if errors.Is(err, errPending) {
 			return nil // done as far as it may be now: its note stays, and nothing is to be tried again soon
 		}
 		return err
@@ -39,8 +39,8 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runLive(ctx, scope, p)
 	case items.ImportWork:
 		return s.runImport(ctx, id)
-	case items.LeaseWork:
-		return s.runLease(ctx, id)
+	case items.PendingWork:
+		return s.runPending(ctx, id)
 	case "split":
 		i := strings.LastIndexByte(id, '#')
 		if i < 0 {
@@ -118,10 +118,10 @@ func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 // requests already under way can add any.
 const rounds = 3
 
-// mayGo says of a block whether it may be given back with its pool; errLeased is not yet.
+// mayGo says of a block whether it may be given back with its pool; errPending is not yet.
 type mayGo func(context.Context, *ipam.Pool, ipam.Taken) error
 
-// runDeletePool returns errLeased once nothing but leases keeps the pool.
+// runDeletePool returns errPending once nothing but pending blocks keeps the pool.
 func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
 	for range rounds {
 		o, err := one(ctx, s.Pools, id)
@@ -157,8 +157,8 @@ func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
 }
 
 // emptyPool deletes a pool's children, releases its allocations and
-// deprovisions its CIDRs, as far as nothing races with it. It returns errLeased if
-// that left leases, here or below.
+// deprovisions its CIDRs, as far as nothing races with it. It returns errPending if
+// that left pending blocks, here or below.
 func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
 	var waits error
 	anyone := func(*ipam.Pool) error { return nil }
@@ -174,14 +174,14 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
 			if _, err := s.DeletePool(ctx, child.ID, true, anyone); err != nil && !isNotFound(err) {
 				return err
 			}
-			if err := s.runDeletePool(ctx, child.ID, may); errors.Is(err, errLeased) {
+			if err := s.runDeletePool(ctx, child.ID, may); errors.Is(err, errPending) {
 				waits = err
 			} else if err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.releaseAll(ctx, o, may); errors.Is(err, errLeased) {
+	if err := s.releaseAll(ctx, o, may); errors.Is(err, errPending) {
 		waits = err
 	} else if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
 }
 
 // releaseAll gives every taken block of a pool back but those of child pools, and
-// those that may not go yet: of these, errLeased tells.
+// those that may not go yet: of these, errPending tells.
 func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) error {
 	var waits error
 	space := pool.Space()
@@ -226,7 +226,7 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) erro
 					err = s.releaseBlock(ctx, pool, t)
 				}
 			}
-			if errors.Is(err, errLeased) {
+			if errors.Is(err, errPending) {
 				waits, err = err, nil
 			}
 			if err != nil {
@@ -262,7 +262,7 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 			}
 		}
 		// All pools have begun to go, so that none can give out what another gives
-		// back, be it on lease.
+		// back, be it pending.
 		all := func(context.Context, *ipam.Pool, ipam.Taken) error { return nil }
 		for _, p := range pools {
 			if err := s.runDeletePool(ctx, p.ID, all); err != nil {
@@ -319,10 +319,10 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 	return s.endNote(ctx, note, read[note])
 }
 
-// runLease ends a lease that nobody has ended. It stays while EC2 may still be
+// runPending ends a pending block that nobody has ended. It stays while EC2 may still be
 // asked, and until the account and Region were looked at since.
-func (s *Store) runLease(ctx context.Context, allocation string) error {
-	note, id := items.WorkKey(items.LeaseWork, allocation), items.AllocationKey(allocation)
+func (s *Store) runPending(ctx context.Context, allocation string) error {
+	note, id := items.WorkKey(items.PendingWork, allocation), items.AllocationKey(allocation)
 	read, err := s.table.BatchGet(ctx, []table.Key{note, id})
 	if err != nil || read[note] == nil {
 		return err
@@ -339,10 +339,10 @@ func (s *Store) runLease(ctx context.Context, allocation string) error {
 		return err
 	}
 	t, _, err := items.TakenAt(k, read)
-	if err != nil || t.AllocationID != allocation || t.Lease == 0 {
+	if err != nil || t.AllocationID != allocation || t.PendingUntil == 0 {
 		return err // being released; the next run sees that
 	}
-	if t.Lease > s.now() {
+	if t.PendingUntil > s.now() {
 		return nil
 	}
 	pool, err := one(ctx, s.Pools, string(record.Space))
@@ -352,11 +352,11 @@ func (s *Store) runLease(ctx context.Context, allocation string) error {
 		}
 		return err
 	}
-	_, looked, err := s.lookedAt(ctx, pool.IPAM, t)
+	_, looked, err := s.lookedSince(ctx, pool.IPAM, t)
 	if err != nil || !looked {
 		return err
 	}
-	return s.releaseLease(ctx, pool, t)
+	return s.releasePending(ctx, pool, t)
 }
 
 // runPurge lays what a discovery found against the IPAMs that it has, and

@@ -25,7 +25,7 @@ func (l *landscape) leasing(pool *ipam.Pool, length int, cidr string) store.Allo
 	return q
 }
 
-func (l *landscape) lease(pool *ipam.Pool, length int) *ipam.Allocation {
+func (l *landscape) pendingBlock(pool *ipam.Pool, length int) *ipam.Allocation {
 	l.Helper()
 	a, err := l.store.Allocate(l.Context(), l.leasing(pool, length, ""))
 	l.must(err)
@@ -52,11 +52,11 @@ func (l *landscape) lab() (*ipam.Scope, *ipam.Pool) {
 
 // Space is taken, EC2 makes the VPC, discovery sees it: the allocation is the
 // VPC's, in the scope of the pool, and goes with it.
-func TestLease(t *testing.T) {
+func TestPendingBlocks(t *testing.T) {
 	for _, bound := range []bool{true, false} { // or it was not written down which VPC it became
 		l := newLandscape(t)
 		scope, p := l.lab()
-		a := l.lease(p, 20)
+		a := l.pendingBlock(p, 20)
 		if bound {
 			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
 			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
@@ -79,7 +79,7 @@ func TestLease(t *testing.T) {
 		}
 		found, err := l.store.AllocationsByID(t.Context(), []string{a.AllocationID})
 		l.must(err)
-		if len(found) != 1 || found[0].ResourceID != "vpc-1" || found[0].Lease != 0 {
+		if len(found) != 1 || found[0].ResourceID != "vpc-1" || found[0].PendingUntil != 0 {
 			t.Errorf("bound %t: the allocation is %+v", bound, found)
 		}
 		// No note is left of it, and time changes nothing.
@@ -99,25 +99,25 @@ func TestLease(t *testing.T) {
 }
 
 // EC2 refused: the space is free at once.
-func TestEndLease(t *testing.T) {
+func TestEndPending(t *testing.T) {
 	l := newLandscape(t)
 	_, p := l.lab()
-	a := l.lease(p, 16)
-	l.must(l.store.EndLease(t.Context(), a))
-	l.must(l.store.EndLease(t.Context(), a))
+	a := l.pendingBlock(p, 16)
+	l.must(l.store.EndPending(t.Context(), a))
+	l.must(l.store.EndPending(t.Context(), a))
 	l.settled()
 	if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the pool is not in one piece: %v, %v", a, err)
 	}
 }
 
-// Nobody says what became of a lease. It stays as long as EC2 may be asked, and
+// Nobody says what became of a pending block. It stays as long as EC2 may be asked, and
 // until the account and Region were looked at as a whole behind that.
-func TestAbandonedLease(t *testing.T) {
+func TestAbandonedPendingBlock(t *testing.T) {
 	l := newLandscape(t)
 	_, p := l.lab()
-	l.lease(p, 20)
-	bound := l.lease(p, 20)
+	l.pendingBlock(p, 20)
+	bound := l.pendingBlock(p, 20)
 	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 	stays := func(when string) {
 		t.Helper()
@@ -147,9 +147,9 @@ func TestAbandonedLease(t *testing.T) {
 	}
 }
 
-// A VPC at a lease's CIDR that is not the one that was asked for leaves the lease
-// as it is, and its space is held when the lease goes.
-func TestLeaseAndAnotherVPC(t *testing.T) {
+// A VPC at a pending block's CIDR that is not the one that was asked for leaves the pending block
+// as it is, and its space is held when the pending block goes.
+func TestPendingAndAnotherVPC(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*ipam.Resource)
@@ -163,7 +163,7 @@ func TestLeaseAndAnotherVPC(t *testing.T) {
 			l := newLandscape(t)
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
-			a := l.lease(p, 20)
+			a := l.pendingBlock(p, 20)
 			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
 			v := vpc("vpc-1", "10.0.0.0/20")
 			c.change(&v)
@@ -171,9 +171,9 @@ func TestLeaseAndAnotherVPC(t *testing.T) {
 			l.settled()
 			l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
 			if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
-				t.Errorf("the lease: %q", got)
+				t.Errorf("the pending block: %q", got)
 			}
-			l.must(l.store.EndLease(t.Context(), a))
+			l.must(l.store.EndPending(t.Context(), a))
 			l.settled()
 			l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
 			if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); err == nil {
@@ -190,7 +190,7 @@ func TestLeaseAndAnotherVPC(t *testing.T) {
 
 // What lives somewhere is not given for a VPC, the account's own neither: EC2
 // would make a second one there.
-func TestLeaseOfWhatLives(t *testing.T) {
+func TestPendingOfWhatLives(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
@@ -205,12 +205,12 @@ func TestLeaseOfWhatLives(t *testing.T) {
 	l.settled()
 }
 
-// A lease can be released by hand once EC2 cannot be asked any more, and whoever
+// A pending block can be released by hand once EC2 cannot be asked any more, and whoever
 // looks where its resource would be has looked.
 func TestReleaseOfLease(t *testing.T) {
 	l := newLandscape(t)
 	_, p := l.lab()
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	for _, c := range must(l.store.PoolCIDRs(t.Context(), p.ID))(t) {
 		if got := l.deprovision(p, c.CIDR.String()); !strings.Contains(got.Failure, a.CIDR.String()+" is taken for a vpc that is being made in account "+tenant) {
 			t.Errorf("%s is %s: %s", got.CIDR, got.State, got.Failure)
@@ -241,7 +241,7 @@ func TestReleaseOfLease(t *testing.T) {
 	if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
 		t.Errorf("work is left: %v, %v", work, err)
 	}
-	b := l.lease(p, 20)
+	b := l.pendingBlock(p, 20)
 	l.must(l.store.Bind(t.Context(), b, "vpc-1"))
 	l.observe(vpc("vpc-1", b.CIDR.String()))
 	l.now = l.now.Add(16 * time.Minute)
@@ -252,7 +252,7 @@ func TestReleaseOfLease(t *testing.T) {
 }
 
 // A pool's rules bind what is about to be made.
-func TestLeaseUnderRules(t *testing.T) {
+func TestPendingUnderRules(t *testing.T) {
 	l := newLandscape(t)
 	p, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), ipam.Pool{
 		Scope: l.ipam.PrivateScope, Family: ipam.IPv4, Locale: "eu-west-1", Rules: ipam.Rules{ResourceTags: ipam.Tags{"env": "prod", "cost": "net"}},
@@ -286,9 +286,9 @@ func TestLeaseUnderRules(t *testing.T) {
 	}
 }
 
-// A cascading delete waits for the leases: until EC2 cannot be asked any more and
+// A cascading delete waits for the pending block: until EC2 cannot be asked any more and
 // discovery has looked, nobody else gets their space. All else goes at once.
-func TestEndOfAPoolWithLeases(t *testing.T) {
+func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 	for name, end := range map[string]func(l *landscape, source, child *ipam.Pool) string{
 		"the pool": func(l *landscape, _, child *ipam.Pool) string {
 			_, err := l.store.DeletePool(l.Context(), child.ID, true, anyone)
@@ -309,16 +309,16 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 				child, beside := l.pool(source.ID, false), l.pool(source.ID, false)
 				l.provision(child, "10.0.0.0/16")
 				l.provision(beside, "10.1.0.0/16")
-				l.lease(child, 20)
-				bound := l.lease(child, 20)
+				l.pendingBlock(child, 20)
+				bound := l.pendingBlock(child, 20)
 				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 				_, err := l.allocate(tenant, child, 20, "")
 				l.must(err)
 				ended := end(l, source, child)
-				waits := func(when string, leases int) {
+				waits := func(when string, pending int) {
 					t.Helper()
 					l.settled()
-					if got := l.allocations(child); strings.Count(got, "vpc") != leases || strings.Contains(got, "custom") {
+					if got := l.allocations(child); strings.Count(got, "vpc") != pending || strings.Contains(got, "custom") {
 						t.Errorf("%s: %q is left", when, got)
 					}
 					for _, c := range must(l.store.PoolCIDRs(t.Context(), child.ID))(t) {
@@ -351,7 +351,7 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 						t.Errorf("behind the pool's end: %v, %v", a, err)
 					}
 				}
-				l.must(l.store.EndLease(t.Context(), bound))
+				l.must(l.store.EndPending(t.Context(), bound))
 				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 				l.settled()
 			})
@@ -360,14 +360,14 @@ func TestEndOfAPoolWithLeases(t *testing.T) {
 }
 
 // With an IPAM all of its pools go: nobody is left who could be given the space.
-func TestEndOfAnIPAMWithLeases(t *testing.T) {
+func TestEndOfAnIPAMWithPendingBlocks(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/15")
 	child := l.pool(p.ID, false)
 	l.provision(child, "10.0.0.0/16")
-	l.lease(child, 20)
-	bound := l.lease(child, 20)
+	l.pendingBlock(child, 20)
+	bound := l.pendingBlock(child, 20)
 	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 	_, err := l.store.DeletePool(t.Context(), child.ID, true, anyone)
 	l.must(err)
@@ -381,21 +381,21 @@ func TestEndOfAnIPAMWithLeases(t *testing.T) {
 	if left, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID}); err == nil && len(left) > 0 {
 		t.Errorf("%+v is left", left[0])
 	}
-	l.must(l.store.EndLease(t.Context(), bound))
+	l.must(l.store.EndPending(t.Context(), bound))
 	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
 	l.settled()
 }
 
 // EC2 refuses while the pool is being deleted: then nothing is to be waited for.
-func TestEndOfALeaseInAPoolThatEnds(t *testing.T) {
+func TestEndOfAPendingBlockInAPoolThatEnds(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	_, err := l.store.DeletePool(t.Context(), p.ID, true, anyone)
 	l.must(err)
 	l.settled()
-	l.must(l.store.EndLease(t.Context(), a))
+	l.must(l.store.EndPending(t.Context(), a))
 	l.settled()
 	if left, err := l.store.Pools(t.Context(), []string{p.ID}); err == nil && len(left) > 0 {
 		t.Errorf("%+v is left", left[0])
@@ -403,7 +403,7 @@ func TestEndOfALeaseInAPoolThatEnds(t *testing.T) {
 }
 
 // Where nobody looks, a pool that ends waits as long as EC2 may be asked.
-func TestEndOfAPoolWithALeaseWhereNobodyLooks(t *testing.T) {
+func TestEndOfAPoolWithAPendingBlockWhereNobodyLooks(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
@@ -453,14 +453,14 @@ func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
 	}
 }
 
-// Two leases of one CIDR in two scopes: each VPC stands in the scope of its own.
-func TestLeasesOfOneCIDRInTwoScopes(t *testing.T) {
+// Two pending blocks of one CIDR in two scopes: each VPC stands in the scope of its own.
+func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 	for _, labFirst := range []bool{true, false} {
 		l := newLandscape(t)
 		p := l.pool("", false)
 		l.provision(p, "10.0.0.0/16")
 		scope, lab := l.lab()
-		a, b := l.lease(p, 20), l.lease(lab, 20)
+		a, b := l.pendingBlock(p, 20), l.pendingBlock(lab, 20)
 		if a.CIDR != b.CIDR {
 			t.Fatal(a, b)
 		}
@@ -487,15 +487,15 @@ func TestLeasesOfOneCIDRInTwoScopes(t *testing.T) {
 	}
 }
 
-// The scope of a lease goes while its VPC is being written there.
-func TestEndOfTheScopeOfALease(t *testing.T) {
+// The scope of a pending block goes while its VPC is being written there.
+func TestEndOfTheScopeOfAPendingBlock(t *testing.T) {
 	l := newLandscape(t)
 	scope, p := l.lab()
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	v := vpc("vpc-1", a.CIDR.String())
 	other := l.on(l.memory)
 	table := &overtaken{Table: l.memory, by: func() {
-		l.must(other.EndLease(t.Context(), a))
+		l.must(other.EndPending(t.Context(), a))
 		l.deprovision(p, "10.0.0.0/16")
 		_, err := other.DeletePool(t.Context(), p.ID, false, anyone)
 		l.must(err)
@@ -515,7 +515,7 @@ func TestBindMeanwhile(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	one, two := vpc("vpc-1", a.CIDR.String()), vpc("vpc-2", a.CIDR.String())
 	table := &overtaken{Table: l.memory}
 	table.by = func() { // row
@@ -535,9 +535,9 @@ func TestBindMeanwhile(t *testing.T) {
 	l.status(one, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
 }
 
-// Two discoveries find the VPC of a lease: it stands once, in the scope of its pool,
+// Two discoveries find the VPC of a pending block: it stands once, in the scope of its pool,
 // whichever goes on to find it.
-func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
+func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
 	l := newLandscape(t)
 	scope, p := l.lab()
 	first := l.disco
@@ -545,7 +545,7 @@ func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 	ipams, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID})
 	l.must(err)
 	l.ipam = ipams[0] // which counts two associations
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	v, s := vpc("vpc-1", a.CIDR.String()), subnet("subnet-1", "vpc-1", "10.0.0.0/24")
 	l.observe(v)
 	l.observe(s)
@@ -570,15 +570,15 @@ func TestLeaseThatTwoDiscoveriesFind(t *testing.T) {
 	}
 }
 
-// The VPC is seen just before its lease is given up: it keeps what is its.
-func TestLeaseGivenUpWhileItsVPCIsSeen(t *testing.T) {
+// The VPC is seen just before its pending block is given up: it keeps what is its.
+func TestPendingGivenUpWhileItsVPCIsSeen(t *testing.T) {
 	l := newLandscape(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
-	a := l.lease(p, 20)
+	a := l.pendingBlock(p, 20)
 	v := vpc("vpc-1", a.CIDR.String())
 	table := &overtaken{Table: l.memory, by: func() { l.observe(v) }}
-	l.must(l.on(table).EndLease(t.Context(), a))
+	l.must(l.on(table).EndPending(t.Context(), a))
 	l.settled()
 	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
 	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
