@@ -393,15 +393,15 @@ func (t *table) checkChild(b *taken) {
 func (t *table) checkPlan(b *taken) {
 	c := t.cidrAt[place{b.plan, b.cidr}]
 	if c == nil || c.source != b.space || c.allocation != b.id {
-		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block %s, and has no such root from %s with the allocation %s", b.plan, b.cidr, b.space, b.id)
+		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block %s, and has no such root from %s with the allocation %s", b.plan, b.cidr, b.space, b.id)
 		return
 	}
 	c.matched = true
 	if b.pendingUntil != 0 {
-		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block %s, whose VPC nobody has seen yet", b.plan, b.cidr)
+		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block %s, whose VPC nobody has seen yet", b.plan, b.cidr)
 	}
 	if r := c.of.SourceResource; r == nil || r.ID != b.resource {
-		t.problem(Child, b.pk(), b.sk, "the pool %s is laid over the block of %s, which is not its source", b.plan, b.resource)
+		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block of %s, which is not its source", b.plan, b.resource)
 	}
 }
 

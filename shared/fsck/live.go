@@ -174,7 +174,7 @@ func (t *table) readNotes() {
 	}
 }
 
-// excused reports whether a note says that p in a scope is still to be laid
+// excused reports whether a note says that p in a scope is still to be reconciled
 // against the resources there.
 func (t *table) excused(scope string, p netip.Prefix) bool {
 	return slices.ContainsFunc(t.waiting[scope], p.Overlaps)
@@ -282,16 +282,16 @@ func (t *table) checkLive() {
 
 // lives returns what finds the rows that make space of a pool unfit to be given to
 // another: those at p that no other of them holds, by ascending address. The CIDR
-// of a VPC that a pool is laid over there is none of them.
+// of a VPC that a pool plans there is none of them.
 func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
-	rows, laid := t.sorted(), t.laid()
+	rows, sources := t.sorted(), t.sources()
 	outer, at := outermost(rows), make(map[place][]*liveRow)
 	for _, l := range rows {
 		k := place{l.scope, l.CIDR}
 		at[k] = append(at[k], l)
 	}
 	return func(pool *object, p netip.Prefix) []*liveRow {
-		around := laid(pool, p)
+		around := sources(pool, p)
 		if around == (vpcCIDR{}) {
 			return overlapping(outer[pool.Scope], p)
 		}
@@ -318,15 +318,15 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	}
 }
 
-// vpcCIDR is the CIDR of a VPC that a pool is laid over; the zero value is none.
+// vpcCIDR is the CIDR of a VPC that a pool plans; the zero value is none.
 type vpcCIDR struct {
 	vpc, region string
 	cidr        netip.Prefix
 }
 
-// laid returns what finds the CIDR that a pool is laid over at p, none where it is
+// sources returns what finds the CIDR that a pool plans at p, none where it is
 // laid over none: a VPC that is gone has left its block to the pool.
-func (t *table) laid() func(pool *object, p netip.Prefix) vpcCIDR {
+func (t *table) sources() func(pool *object, p netip.Prefix) vpcCIDR {
 	over := make(map[place]vpcCIDR)
 	for i := range t.taken {
 		if b := &t.taken[i]; b.plan != "" {
@@ -401,7 +401,7 @@ func uncovered(p netip.Prefix, rows []*liveRow) netip.Addr {
 	return next
 }
 
-// pending reports whether a block lies under a root that is still to be laid
+// pending reports whether a block lies under a root that is still to be reconciled
 // against the resources that live in it.
 func (t *table) pending(b *taken) bool {
 	for i := range t.cidrs {

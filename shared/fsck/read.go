@@ -40,7 +40,7 @@ type table struct {
 	cidrAt  map[place]*poolCIDR // those that hold
 	roots   []root
 	liveAt  map[livePlace]*liveRow
-	waiting map[string][]netip.Prefix // by scope: where a note says that the space is still to be laid against the resources
+	waiting map[string][]netip.Prefix // by scope: where a note says that the space is still to be reconciled against the resources
 	purging map[string]bool           // discoveries, and their accounts in Regions, of which a note says that what was found is still to follow
 }
 
@@ -123,7 +123,7 @@ type poolCIDR struct {
 	cidr                          netip.Prefix
 	id, owner, source, allocation string
 	holds                         bool    // it is a root of the pool
-	pending                       bool    // it is still to be laid against the resources that live in it
+	pending                       bool    // it is still to be reconciled against the resources that live in it
 	of                            *object // the pool, if it holds and there is one
 	matched                       bool    // with the block that it is of its source
 }
@@ -484,9 +484,9 @@ func (t *table) addTaken(r *row, space string) {
 			r.fail("a block of kind %s is pending until %d", b.kind, b.pendingUntil)
 		}
 	}
-	if r.has("Plan") {
-		if b.plan = r.text("Plan"); b.kind != "vpc" {
-			r.fail("the pool %s is laid over a block of kind %s", b.plan, b.kind)
+	if r.has("PlanningPool") {
+		if b.plan = r.text("PlanningPool"); b.kind != "vpc" {
+			r.fail("the pool %s plans a block of kind %s", b.plan, b.kind)
 		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {

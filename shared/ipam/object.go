@@ -85,7 +85,7 @@ type Pool struct {
 	Rules                Rules
 	CIDRCount            int64           // CIDRs provisioned
 	ChildCount           int64           // pools whose source this is
-	SourceResource       *SourceResource `json:",omitempty"` // of a resource planning pool: what it is laid over
+	SourceResource       *SourceResource `json:",omitempty"` // of a resource planning pool: what it plans
 	Shares               []string        `json:",omitempty"` // principals that the pool is shared with, sorted: ids of accounts, units and organisations
 }
 
@@ -98,9 +98,9 @@ type SourceResource struct {
 	Region string
 }
 
-// Around returns the id of the VPC that the pool is laid over, "" for any other
+// SourceVPC returns the id of the VPC that the pool plans, "" for any other
 // pool. That VPC takes none of the pool's space, as it is the space.
-func (p *Pool) Around() string {
+func (p *Pool) SourceVPC() string {
 	if p.SourceResource == nil {
 		return ""
 	}

@@ -124,7 +124,7 @@ func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 // IPAM User Guide, "Create a VPC that uses an IPAM pool CIDR").
 func (p *Pool) CheckResource(r *Resource) error {
 	region, tags := r.Region, r.Tags
-	switch around := p.Around(); {
+	switch around := p.SourceVPC(); {
 	case r.Type == ResourceSubnet && around == "":
 		return Errorf(CodeInvalidParameterValue, "The pool %s gives no CIDRs to subnets. Use a resource planning pool whose SourceResource is %s.", p.ID, r.VPC)
 	case r.Type == ResourceSubnet && around != r.VPC:

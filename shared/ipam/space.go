@@ -97,18 +97,18 @@ type Taken struct {
 	// resource, Unix seconds; 0 once it was seen to live there.
 	PendingUntil int64
 
-	// Plan, of kind vpc, is the resource planning pool that the VPC's CIDR is
+	// PlanningPool, of kind vpc, is the resource planning pool that the VPC's CIDR is
 	// provisioned to; what is taken there stands in the block.
-	Plan string
+	PlanningPool string
 }
 
-// Below returns the pool whose CIDR the block is: the child pool of kind
+// ChildPool returns the pool whose CIDR the block is: the child pool of kind
 // ipam-pool, the resource planning pool over a VPC; "" if there is none.
-func (t Taken) Below() string {
+func (t Taken) ChildPool() string {
 	if t.Kind == KindPool {
 		return t.ResourceID
 	}
-	return t.Plan
+	return t.PlanningPool
 }
 
 // ChangeOp is what a Change does.

@@ -35,7 +35,7 @@ type ResourceStatus struct {
 // intersects it. An allocation to a resource is no group: the resource is.
 //
 // What is taken of a resource planning pool is of the group of the VPC that this
-// is laid over: the block of that VPC, which stands around it.
+// plans: the block of that VPC, which stands around it.
 //
 // A VPC or subnet claims the custom allocation of its account that has its
 // CIDR: it is managed, and the allocation is no group either. What else
@@ -82,7 +82,7 @@ type evaluation struct {
 	yield       func(ResourceStatus, error) bool
 	next        func() (*Allocation, error, bool)
 	allocation  *Allocation             // the next one, nil at the end
-	plannedVPCs map[string]netip.Prefix // of VPCs: the last CIDR over which a planning pool is laid
+	plannedVPCs map[string]netip.Prefix // of VPCs: the last CIDR that a planning pool plans
 	open        []openBlock
 	last        ResourceStatus // found, and not yielded before it is known what follows; none if Resource is nil
 	done        bool           // nobody wants more, or an error was yielded
@@ -127,7 +127,7 @@ func (p *evaluation) nextAllocation() {
 func (p *evaluation) addAllocation() {
 	a := p.allocation
 	if a.Kind == KindCustom {
-		p.push(openBlock{side: side{cmp.Or(p.pool(a.Pool).Around(), a.AllocationID), a.AllocationID, a.CIDR}})
+		p.push(openBlock{side: side{cmp.Or(p.pool(a.Pool).SourceVPC(), a.AllocationID), a.AllocationID, a.CIDR}})
 	}
 	p.nextAllocation()
 }
@@ -151,7 +151,7 @@ func (p *evaluation) addRows(rows []*ResourceCIDR) {
 		}
 	}
 	for _, a := range own {
-		if a.Plan != "" && slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && r.ID == a.ResourceID }) {
+		if a.PlanningPool != "" && slices.ContainsFunc(rows, func(r *ResourceCIDR) bool { return !r.Ignored && r.ID == a.ResourceID }) {
 			p.plannedVPCs[a.ResourceID] = cidr
 		}
 	}
@@ -183,7 +183,7 @@ func groupOf(r *Resource) string {
 }
 
 func (p *evaluation) claims(a *Allocation, r *ResourceCIDR) bool {
-	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet) && p.pool(a.Pool).Around() != r.ID
+	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet) && p.pool(a.Pool).SourceVPC() != r.ID
 }
 
 // withoutOverlap evaluates a row but for overlap; own are the allocations of its CIDR.

@@ -337,7 +337,7 @@ func networks() *rapid.Generator[*network] {
 				continue
 			}
 			plan := "plan of " + a.ResourceID + " " + a.CIDR.String()
-			a.Plan = plan
+			a.PlanningPool = plan
 			n.pools[plan] = &ipam.Pool{Meta: ipam.Meta{ID: plan}, Family: f, Rules: ipam.Rules{Min: length(f)}, SourceResource: &ipam.SourceResource{ID: a.ResourceID}}
 			var in []*ipam.Allocation
 			for i := range rapid.IntRange(0, 3).Draw(t, "in the plan") {

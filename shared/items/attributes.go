@@ -42,7 +42,7 @@ const (
 	AttrToken        = "Token" // of a note: new with each reason for it
 	attrRequest      = "Request"
 	AttrPendingUntil = "PendingUntil" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
-	AttrPlan         = "Plan"         // of a VPC's block: the planning pool over it
+	AttrPlanningPool = "PlanningPool"         // of a VPC's block: the planning pool over it
 	AttrScope        = "Scope"
 	AttrIPAM         = "Ipam"
 

@@ -89,7 +89,7 @@ func EncodeTaken(t ipam.Taken) table.Item {
 	if t.PendingUntil != 0 {
 		i[AttrPendingUntil] = table.Num(t.PendingUntil)
 	}
-	i.Put(AttrPlan, t.Plan)
+	i.Put(AttrPlanningPool, t.PlanningPool)
 	return i
 }
 
@@ -113,7 +113,7 @@ func DecodeTaken(r table.Row) (ipam.Taken, error) {
 		Request:        r.Item.Str(attrRequest),
 		Deadline:       r.Item.Num(attrDeadline),
 		PendingUntil:   r.Item.Num(AttrPendingUntil),
-		Plan:           r.Item.Str(AttrPlan),
+		PlanningPool:   r.Item.Str(AttrPlanningPool),
 	}, err
 }
 

@@ -253,7 +253,7 @@ func (e *estate) pending(c string) *ipam.Allocation {
 	}))(e.T)
 }
 
-// planned is a VPC of the account of all requests, imported, and a pool laid over it.
+// planned is a VPC of the account of all requests, imported, and a planning pool for it.
 func (e *estate) planned() ipam.Resource {
 	e.Helper()
 	for _, pool := range []string{e.left, e.right, e.top} { // of one locale

@@ -44,7 +44,7 @@ type block struct {
 	root     string // "<id>/<bits>"
 	id, kind string // "" if it is free
 	resource string
-	plan     string // the pool that is laid over it
+	plan     string // the pool that plans it
 }
 
 func (b block) free() bool { return b.kind == "" }
@@ -134,7 +134,7 @@ func (w *world) space(pool string) []block {
 			found = append(found, block{cidr: p, root: text(i, "Root")})
 		}
 		if i := w.item(takenKey(pool, p)); i != nil {
-			found = append(found, block{p, text(i, "Root"), text(i, "AllocationId"), text(i, "Kind"), text(i, "ResourceId"), text(i, "Plan")})
+			found = append(found, block{p, text(i, "Root"), text(i, "AllocationId"), text(i, "Kind"), text(i, "ResourceId"), text(i, "PlanningPool")})
 		}
 	}
 	if w.spaces == nil {
@@ -316,7 +316,7 @@ func (w *world) wrongAfter(after *world) string {
 				continue
 			}
 			for _, r := range w.living() {
-				if r.CIDR.Overlaps(b.cidr) && !w.laidOver(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
+				if r.CIDR.Overlaps(b.cidr) && !w.plannedBy(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
 					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}
@@ -325,8 +325,8 @@ func (w *world) wrongAfter(after *world) string {
 	return ""
 }
 
-// laidOver reports whether a pool is laid over a resource's CIDR.
-func (w *world) laidOver(pool string, r *ipam.ResourceCIDR) bool {
+// plannedBy reports whether a pool plans a resource's CIDR.
+func (w *world) plannedBy(pool string, r *ipam.ResourceCIDR) bool {
 	for _, source := range w.search.Pools {
 		if slices.ContainsFunc(w.space(source), func(b block) bool { return b.plan == pool && b.cidr == r.CIDR && b.resource == r.ID }) {
 			return true
@@ -355,7 +355,7 @@ func (w *world) lives(o *ipam.ResourceCIDR) bool {
 	return slices.ContainsFunc(w.living(), func(r *ipam.ResourceCIDR) bool { return r.ID == o.ID && r.CIDR == o.CIDR })
 }
 
-// noted reports whether a note says that a CIDR of the scope is still to be laid
+// noted reports whether a note says that a CIDR of the scope is still to be reconciled
 // against what lives there.
 func (w *world) noted(cidr netip.Prefix) bool {
 	return slices.ContainsFunc(w.rows(items.WorkPK), func(r table.Row) bool {

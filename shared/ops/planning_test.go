@@ -55,7 +55,7 @@ func TestResourcePlanning(t *testing.T) {
 	plan := do[ec2.CreateIpamPoolOutput](w, w.admin, over("vpc-1", nil)).IpamPool
 	want := &types.IpamPoolSourceResource{ResourceId: aws.String("vpc-1"), ResourceType: "vpc", ResourceOwner: aws.String(consumer), ResourceRegion: aws.String(home)}
 	if d := cmp.Diff(want, plan.SourceResource, exported); d != "" || *plan.Locale != home {
-		t.Errorf("the pool has the locale %s and is laid over (-want +got):\n%s", *plan.Locale, d)
+		t.Errorf("the pool has the locale %s and plans (-want +got):\n%s", *plan.Locale, d)
 	}
 	w.refused(t, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: plan.IpamPoolId, NetmaskLength: aws.Int32(20)}, "InvalidParameterCombination", "Give the Cidr")
 	w.refused(t, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: plan.IpamPoolId, Cidr: aws.String("10.0.0.0/21")}, "InvalidParameterValue", "10.0.0.0/21", "vpc-1")

@@ -54,8 +54,8 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 		if wish.Length < 0 || wish.Length > p.Family.Bits() {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", wish.Length, p.Family, p.Family.Bits())
 		}
-		if p.Around() != "" && !wish.CIDR.IsValid() {
-			return combination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.Around())
+		if p.SourceVPC() != "" && !wish.CIDR.IsValid() {
+			return combination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.SourceVPC())
 		}
 		if p.SourcePool != "" {
 			return nil

@@ -104,7 +104,7 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	return &ec2.CreateIpamPoolOutput{IpamPool: ptr(showPool(made))}, nil
 }
 
-// sourceResource reads what a resource planning pool is laid over; nil for any
+// sourceResource reads what a resource planning pool plans; nil for any
 // other pool. Without an owner it is the caller's, and without a Region it is in
 // the pool's locale or the caller's Region.
 func (o service) sourceResource(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ipam.SourceResource, error) {
@@ -136,8 +136,8 @@ func (o service) sourceResource(ctx context.Context, in *ec2.CreateIpamPoolInput
 // checkPlanning refuses a resource planning pool over anything but a VPC that has
 // a CIDR from the source pool, and any pool under a planning pool.
 func (o service) checkPlanning(ctx context.Context, source, p *ipam.Pool) error {
-	if source.Around() != "" {
-		return schema.Invalid("SourceIpamPoolId", source.ID, "It is a resource planning pool, whose space goes to the subnets of %s. Use another source.", source.Around())
+	if source.SourceVPC() != "" {
+		return schema.Invalid("SourceIpamPoolId", source.ID, "It is a resource planning pool, whose space goes to the subnets of %s. Use another source.", source.SourceVPC())
 	}
 	r := p.SourceResource
 	if r == nil {
@@ -150,7 +150,7 @@ func (o service) checkPlanning(ctx context.Context, source, p *ipam.Pool) error 
 	default:
 		return schema.Invalid("SourceResource.ResourceRegion", r.Region, "The locale of the pool is %s. A resource planning pool has the Region of its VPC.", p.Locale)
 	}
-	has, err := o.store.HasFrom(ctx, source, p.Family, *r)
+	has, err := o.store.HasCIDRFrom(ctx, source, p.Family, *r)
 	if err == nil && !has {
 		return schema.Invalid("SourceResource.ResourceId", r.ID, "The pool %s has given it no %s CIDR, as far as discovery has seen account %s in %s. Name the pool that the VPC has its CIDR from, and wait until discovery has seen it.", source.ID, p.Family, r.Owner, r.Region)
 	}

@@ -81,13 +81,13 @@ type walk struct {
 type place struct {
 	space  ipam.SpaceID
 	pool   bool // and not the scope
-	around laid
+	source sourceCIDR
 }
 
 // gap is what no block of a pool takes, from one address to another.
 type gap struct {
 	first, last netip.Addr
-	around      laid // does not take it
+	source      sourceCIDR // does not take it
 }
 
 func (g gap) overlaps(p netip.Prefix) bool {
@@ -98,7 +98,7 @@ func (g gap) overlaps(p netip.Prefix) bool {
 type poolBlock struct {
 	ipam.Taken
 	space  ipam.SpaceID
-	around laid
+	source sourceCIDR
 }
 
 // descend calls visit for the taken blocks of a scope that overlap cidr and do
@@ -113,7 +113,7 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 	next := from // the first address of which nothing is known yet
 	free := func(before netip.Addr) {
 		if at.pool && w.free != nil && next.IsValid() && next.Less(before) {
-			w.free(gap{next, before.Prev(), at.around})
+			w.free(gap{next, before.Prev(), at.source})
 		}
 	}
 	for t, err := range s.takenIn(ctx, at.space, cidr, from) {
@@ -122,10 +122,10 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		}
 		free(t.CIDR.Addr())
 		next = items.LastAddr(t.CIDR).Next()
-		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.around}) {
+		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.source}) {
 			return errEnough
 		}
-		if t.Below() == "" {
+		if t.ChildPool() == "" {
 			continue
 		}
 		in, begin := t.CIDR, from
@@ -135,52 +135,52 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		if begin.Less(in.Addr()) {
 			begin = in.Addr()
 		}
-		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.Below()), true, below(t)}, in, begin, w); err != nil {
+		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.ChildPool()), true, sourceOf(t)}, in, begin, w); err != nil {
 			return err
 		}
 	}
 	if last := items.LastAddr(cidr); at.pool && w.free != nil && next.IsValid() && !last.Less(next) {
-		w.free(gap{next, last, at.around})
+		w.free(gap{next, last, at.source})
 	}
 	return nil
 }
 
-// laid is the CIDR of a VPC that a planning pool is laid over, and that alone: where
+// sourceCIDR is the CIDR of a VPC that a planning pool plans, and that alone: where
 // EC2 has given the VPC another CIDR in its place, this is in the way like any
 // other. The zero value is none.
-type laid struct {
+type sourceCIDR struct {
 	vpc, region string
 	cidr        netip.Prefix
 }
 
-// is reports whether a resource's CIDR is the one that the pool is laid over.
-func (l laid) is(r *ipam.Resource) bool { return l == laid{r.ID, r.Region, r.CIDR} }
+// matches reports whether a resource's CIDR is the one that the pool plans.
+func (l sourceCIDR) matches(r *ipam.Resource) bool { return l == sourceCIDR{r.ID, r.Region, r.CIDR} }
 
-// below returns what the pool below a block is laid over.
-func below(t ipam.Taken) laid {
-	if t.Plan == "" {
-		return laid{}
+// sourceOf returns what the pool below a block plans.
+func sourceOf(t ipam.Taken) sourceCIDR {
+	if t.PlanningPool == "" {
+		return sourceCIDR{}
 	}
-	return laid{t.ResourceID, t.ResourceRegion, t.CIDR}
+	return sourceCIDR{t.ResourceID, t.ResourceRegion, t.CIDR}
 }
 
-// laidOver returns what a pool is laid over at p.
-func (s *Store) laidOver(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (laid, error) {
+// sourceAt returns what a pool plans at p.
+func (s *Store) sourceAt(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (sourceCIDR, error) {
 	if pool == nil || pool.SourceResource == nil {
-		return laid{}, nil
+		return sourceCIDR{}, nil
 	}
 	t, ok, err := s.blocker(ctx, pool.SourceSpace(), p)
-	if err != nil || !ok || t.Plan != pool.ID {
-		return laid{}, err
+	if err != nil || !ok || t.PlanningPool != pool.ID {
+		return sourceCIDR{}, err
 	}
-	return below(t), nil
+	return sourceOf(t), nil
 }
 
-// planned returns the VPCs at p in a scope over which planning pools are laid.
-func (s *Store) planned(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
+// plannedVPCs returns the VPCs at p in a scope that planning pools plan.
+func (s *Store) plannedVPCs(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
 	vpcs := map[string]bool{}
 	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
-		if b.Plan != "" {
+		if b.PlanningPool != "" {
 			vpcs[b.ResourceID] = true
 		}
 		return true

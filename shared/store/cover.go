@@ -59,21 +59,21 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			return err
 		}
 		taken = append(taken, t.CIDR)
-		if back, err := c.s.handBack(ctx, c.scope, space, owner, t, c.of); err != nil {
+		if back, err := c.s.writesFromPlanningPool(ctx, c.scope, space, owner, t, c.of); err != nil {
 			return err
 		} else if back != nil {
 			if err := c.add(back...); err != nil {
 				return err
 			}
-			continue // the pool is laid over the resource
+			continue // the pool plans the resource
 		}
-		if child := t.Below(); child != "" && !below(t).is(c.of) {
+		if child := t.ChildPool(); child != "" && !sourceOf(t).matches(c.of) {
 			in := p
 			if ipam.Within(t.CIDR, in) {
 				in = t.CIDR
 			}
 			of := t.Owner
-			if t.Plan != "" {
+			if t.PlanningPool != "" {
 				of = owner // the VPC's block is the VPC's account's
 			}
 			if err := c.space(ctx, ipam.SpaceID(child), in, of); err != nil {

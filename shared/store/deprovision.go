@@ -93,10 +93,10 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 			if err != nil {
 				return nil, err
 			}
-			planned = t.Plan != "" // else the VPC is gone, and the block the pool's
+			planned = t.PlanningPool != "" // else the VPC is gone, and the block the pool's
 		}
 		if planned {
-			writes = append(writes, unplan(pool, cidr))
+			writes = append(writes, detachPlanningPool(pool, cidr))
 			rest = nil
 		} else if scope != "" && pool.SourcePool != "" {
 			// What lives there is the source's now.

@@ -35,10 +35,10 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []table.Write {
 				w.If.Equal[items.AttrSeen] = table.Str(c.Taken.Seen)
 			}
 			// What is planned in it goes nowhere with it.
-			if c.Taken.Plan == "" {
-				w.If.Missing = append(w.If.Missing, items.AttrPlan)
+			if c.Taken.PlanningPool == "" {
+				w.If.Missing = append(w.If.Missing, items.AttrPlanningPool)
 			} else {
-				w.If.Equal[items.AttrPlan] = table.Str(c.Taken.Plan)
+				w.If.Equal[items.AttrPlanningPool] = table.Str(c.Taken.PlanningPool)
 			}
 		case ipam.AddTaken:
 			w = table.Write{Op: table.OpPut, Key: items.TakenKey(space, c.Taken.CIDR), Item: items.EncodeTaken(c.Taken), If: table.Cond{Absent: true}}

@@ -14,7 +14,7 @@ import (
 // shrink makes a hold as small as what lives in it: gone, if nothing does. It
 // reports false and does nothing if the hold is no longer there: whoever else
 // shrank it, or divided it and left parts of it.
-func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around laid, p netip.Prefix) (was bool, err error) {
+func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around sourceCIDR, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
 	var notes []table.Write  // that tell of the parts, but those that others had put
 	var rest *ipam.Taken     // of a merge
@@ -262,7 +262,7 @@ func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
 
 // liveFor returns what lives in the CIDR that is wanted.
 func (s *Store) liveFor(ctx context.Context, t taking) ([]*ipam.ResourceCIDR, error) {
-	around, err := s.laidOver(ctx, t.planning, t.want.CIDR)
+	around, err := s.sourceAt(ctx, t.planning, t.want.CIDR)
 	if err != nil {
 		return nil, err
 	}

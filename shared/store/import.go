@@ -24,7 +24,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	if err != nil || len(held) == 0 {
 		return err
 	}
-	live, err := s.liveIn(ctx, scope, laid{}, p)
+	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	})
 	var planned map[string]bool
 	if slices.ContainsFunc(live, func(r *ipam.ResourceCIDR) bool { return r.Type == ipam.ResourceSubnet }) {
-		if planned, err = s.planned(ctx, scope, p); err != nil {
+		if planned, err = s.plannedVPCs(ctx, scope, p); err != nil {
 			return err
 		}
 	}
@@ -51,7 +51,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 				return err
 			}
 			pool := pools[space]
-			if !free || pool == nil || pool.Around() != plannedIn(r) {
+			if !free || pool == nil || pool.SourceVPC() != vpcOfSubnet(r) {
 				continue
 			}
 			if err := s.importOne(ctx, pool, r); err != nil {
@@ -101,7 +101,7 @@ func (s *Store) heldToImport(ctx context.Context, scope string, p netip.Prefix) 
 // holds the resource's, for a subnet the planning pool over its VPC. It reports
 // whether the CIDR is free there but for holds; false if there is no such pool.
 func (s *Store) deepest(ctx context.Context, scope string, r *ipam.ResourceCIDR) (space ipam.SpaceID, free bool, err error) {
-	p, around := r.CIDR, plannedIn(r)
+	p, around := r.CIDR, vpcOfSubnet(r)
 	for at := ipam.ScopeSpace(scope, ipam.FamilyOf(p)); ; {
 		child := ipam.SpaceID("")
 		free = true
@@ -109,8 +109,8 @@ func (s *Store) deepest(ctx context.Context, scope string, r *ipam.ResourceCIDR)
 			if err != nil {
 				return "", false, err
 			}
-			if ipam.Within(p, t.CIDR) && (t.Kind == ipam.KindPool || t.Plan != "" && t.ResourceID == around) {
-				child = ipam.SpaceID(t.Below())
+			if ipam.Within(p, t.CIDR) && (t.Kind == ipam.KindPool || t.PlanningPool != "" && t.ResourceID == around) {
+				child = ipam.SpaceID(t.ChildPool())
 				break
 			}
 			if t.Kind != ipam.KindHold {
@@ -125,9 +125,9 @@ func (s *Store) deepest(ctx context.Context, scope string, r *ipam.ResourceCIDR)
 	}
 }
 
-// plannedIn returns the VPC of a subnet, which a planning pool over that VPC takes
+// vpcOfSubnet returns the VPC of a subnet, which a planning pool over that VPC takes
 // in; "" of any other resource.
-func plannedIn(r *ipam.ResourceCIDR) string {
+func vpcOfSubnet(r *ipam.ResourceCIDR) string {
 	if r.Type == ipam.ResourceSubnet {
 		return r.VPC
 	}

@@ -234,7 +234,7 @@ func TestAccountThatComesBack(t *testing.T) {
 	}
 }
 
-// What is laid anew while it is being forgotten is forgotten, too.
+// What is observed anew while it is being forgotten is forgotten, too.
 func TestLaidWhileItIsForgotten(t *testing.T) {
 	l := newLandscape(t)
 	l.provision(l.pool("", false), "10.0.0.0/24")

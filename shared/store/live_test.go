@@ -228,7 +228,7 @@ func (l *landscape) allocations(p *ipam.Pool) string {
 	return strings.Join(texts, ", ")
 }
 
-// Five VPCs live before there are pools. Pools are laid over them, three are
+// Five VPCs live before there are pools. Pools plan them, three are
 // imported, one is ignored, all is given back: nothing is blocked and nothing
 // handed out twice.
 func TestBrownfield(t *testing.T) {

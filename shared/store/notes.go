@@ -65,7 +65,7 @@ func (s *Store) drop(ctx context.Context, k table.Key) error {
 	})
 }
 
-// noteLive is the write that notes that the space at p in a scope is to be laid
+// noteLive is the write that notes that the space at p in a scope is to be reconciled
 // against what lives there. It goes with every write that makes them disagree.
 func (s *Store) noteLive(scope string, p netip.Prefix) table.Write {
 	return s.again(items.LiveWork, scope+"#"+p.String())
@@ -81,7 +81,7 @@ func (s *Store) noteImport(pool string) table.Write {
 	return s.again(items.ImportWork, pool)
 }
 
-// purgeNote is the write that notes that what a discovery found is to be laid
+// purgeNote is the write that notes that what a discovery found is to be reconciled
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) table.Write {
 	return s.again(items.PurgeWork, discovery)

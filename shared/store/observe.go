@@ -135,7 +135,7 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	for _, t := range f.Targets {
 		before[t.IPAM] = t
 	}
-	around, err := s.around(ctx, f)
+	around, err := s.enclosingVPC(ctx, f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -241,9 +241,9 @@ func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) (rows map[table.Ke
 	return rows, nil
 }
 
-// around returns the VPC's CIDR that a subnet's or interface's is in, as the same
+// enclosingVPC returns the VPC's CIDR that a subnet's or interface's is in, as the same
 // discovery found it; nil for anything else, and if it was not found yet.
-func (s *Store) around(ctx context.Context, f *ipam.Found) (*ipam.Found, error) {
+func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, error) {
 	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
 		return nil, nil
 	}

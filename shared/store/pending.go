@@ -153,7 +153,7 @@ func (s *Store) bindPending(ctx context.Context, scope string, b poolBlock) erro
 		if err != nil || !ok || t.AllocationID != b.AllocationID || t.PendingUntil == 0 {
 			return nil, err
 		}
-		live, err := s.liveIn(ctx, scope, laid{}, t.CIDR)
+		live, err := s.liveIn(ctx, scope, sourceCIDR{}, t.CIDR)
 		if err != nil {
 			return nil, err
 		}

@@ -10,10 +10,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// handBack returns the writes that undo handOn, once the VPC with a row in the scope
+// writesFromPlanningPool returns the writes that undo writesToPlanningPool, once the VPC with a row in the scope
 // has come back; none if the block t of a pool is not one that was handed on by that.
 // space and owner are those that the block is in.
-func (s *Store) handBack(ctx context.Context, scope string, space ipam.SpaceID, owner string, t ipam.Taken, vpc *ipam.Resource) ([]table.Write, error) {
+func (s *Store) writesFromPlanningPool(ctx context.Context, scope string, space ipam.SpaceID, owner string, t ipam.Taken, vpc *ipam.Resource) ([]table.Write, error) {
 	if t.Kind != ipam.KindPool || t.CIDR != vpc.CIDR || vpc.Type != ipam.ResourceVPC {
 		return nil, nil
 	}
@@ -24,7 +24,7 @@ func (s *Store) handBack(ctx context.Context, scope string, space ipam.SpaceID, 
 	if r := plan.SourceResource; r == nil || *r != (ipam.SourceResource{ID: vpc.ID, Owner: vpc.Owner, Region: vpc.Region}) {
 		return nil, nil
 	}
-	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindVPC, Owner: vpc.Owner, ResourceID: vpc.ID, ResourceRegion: vpc.Region, Plan: plan.ID}
+	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindVPC, Owner: vpc.Owner, ResourceID: vpc.ID, ResourceRegion: vpc.Region, PlanningPool: plan.ID}
 	writes := append(blockWrites(space, turn(t, to)),
 		table.Write{
 			Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID), Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)},
@@ -34,16 +34,16 @@ func (s *Store) handBack(ctx context.Context, scope string, space ipam.SpaceID, 
 	return append(writes, listForeign(table.OpPut, &ipam.Pool{Meta: ipam.Meta{ID: string(space), Owner: owner}}, to)...), nil
 }
 
-// unplan is the write that takes a planning pool off the VPC's block.
-func unplan(pool *ipam.Pool, c *ipam.PoolCIDR) table.Write {
-	return table.Write{Op: table.OpUpdate, Key: items.TakenKey(c.Source, c.CIDR), Remove: []string{items.AttrPlan}, If: table.Cond{
-		Equal: table.Item{items.AttrAllocationID: table.Str(c.AllocationID), items.AttrPlan: table.Str(pool.ID)},
+// detachPlanningPool is the write that takes a planning pool off the VPC's block.
+func detachPlanningPool(pool *ipam.Pool, c *ipam.PoolCIDR) table.Write {
+	return table.Write{Op: table.OpUpdate, Key: items.TakenKey(c.Source, c.CIDR), Remove: []string{items.AttrPlanningPool}, If: table.Cond{
+		Equal: table.Item{items.AttrAllocationID: table.Str(c.AllocationID), items.AttrPlanningPool: table.Str(pool.ID)},
 	}}
 }
 
-// HasFrom reports whether a VPC has a CIDR of the family from a pool, as far as
+// HasCIDRFrom reports whether a VPC has a CIDR of the family from a pool, as far as
 // the discoveries of the pool's IPAM have seen.
-func (s *Store) HasFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r ipam.SourceResource) (bool, error) {
+func (s *Store) HasCIDRFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r ipam.SourceResource) (bool, error) {
 	discoveries, err := s.AllDiscoveries(ctx)
 	if err != nil {
 		return false, err
@@ -72,7 +72,7 @@ func (s *Store) HasFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r i
 	return false, err
 }
 
-// A resource planning pool is laid over a VPC: its CIDRs are the VPC's own, and
+// A resource planning pool plans a VPC: its CIDRs are the VPC's own, and
 // are given to the VPC's subnets. The VPC's block stays where it is and names the
 // pool, its Plan, whose root has the block's CIDR and allocation id. So what
 // follows the blocks of child pools down follows this too; but the VPC itself
@@ -81,12 +81,12 @@ func (s *Store) HasFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family, r i
 // When the VPC goes and the pool still has the CIDR, the block becomes the pool's,
 // as that of any child pool is: then deprovisioning gives it back, and whatever comes
 // to live there is in the way. When the very VPC comes back with the very CIDR, the
-// block is its again. So it is the block that says whether the pool is laid over the
+// block is its again. So it is the block that says whether the pool plans the
 // VPC, and the pool only over which it may be.
 
-// plan returns the writes that provision a CIDR of its VPC to a planning pool,
+// provisionPlanned returns the writes that provision a CIDR of its VPC to a planning pool,
 // pending until what lives there is held. c is the CIDR to be, and is filled in.
-func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record record) ([]table.Write, error) {
+func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record record) ([]table.Write, error) {
 	source := pool.SourceSpace()
 	taken, above := items.TakenKey(source, p), items.PoolKey(pool.SourcePool)
 	read, err := s.table.BatchGet(ctx, []table.Key{taken, above, items.CIDRKey(pool.ID, p)})
@@ -110,11 +110,11 @@ func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ip
 	if err != nil {
 		return nil, err
 	}
-	switch vpc := pool.Around(); {
+	switch vpc := pool.SourceVPC(); {
 	case !ok || t.Kind != ipam.KindVPC || t.ResourceID != vpc || t.PendingUntil != 0:
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is none that %s has of %s. Give one that GetIpamPoolAllocations lists there with the VPC; of a VPC that is new, wait until discovery has seen it.", p, vpc, pool.SourcePool)
-	case t.Plan != "":
-		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.Plan)
+	case t.PlanningPool != "":
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.PlanningPool)
 	}
 	c.CIDR, c.Owner, c.Source, c.AllocationID, c.State = p, pool.Owner, source, t.AllocationID, ipam.CIDRProvisioned
 	// The allocation is the VPC's: it does not tell that the token has made a root before.
@@ -123,9 +123,9 @@ func (s *Store) plan(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ip
 	c.State = ipam.CIDRPendingProvision
 	root := ipam.Root{ID: c.ID, Bits: p.Bits()}
 	return append(s.addCIDR(c),
-		table.Write{Op: table.OpUpdate, Key: taken, Set: table.Item{items.AttrPlan: table.Str(pool.ID)}, If: table.Cond{
+		table.Write{Op: table.OpUpdate, Key: taken, Set: table.Item{items.AttrPlanningPool: table.Str(pool.ID)}, If: table.Cond{
 			Equal:   table.Item{items.AttrAllocationID: table.Str(t.AllocationID), items.AttrKind: table.Str(string(t.Kind)), items.AttrResourceID: table.Str(t.ResourceID)},
-			Missing: []string{items.AttrPlan, items.AttrPendingUntil},
+			Missing: []string{items.AttrPlanningPool, items.AttrPendingUntil},
 		}},
 		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), p), Item: items.EncodeTaken(s.newHold(p, root, pool.Owner)), If: table.Cond{Absent: true}},
 		s.noteLive(pool.Scope, p),

@@ -43,7 +43,7 @@ func notProvisioned(pool string, p netip.Prefix, read map[table.Key]table.Item) 
 
 // finishProvision has the root of a pool that is pending make room for what lives
 // in it, and then says that it is provisioned. Once more is no error.
-func (s *Store) finishProvision(ctx context.Context, pool string, around laid, scope string, p netip.Prefix) error {
+func (s *Store) finishProvision(ctx context.Context, pool string, around sourceCIDR, scope string, p netip.Prefix) error {
 	space, k := ipam.SpaceID(pool), items.CIDRKey(pool, p)
 	return s.commit(ctx, "provision "+p.String(), nil, func(attempt) ([]table.Write, error) {
 		hold := items.TakenKey(space, p)
@@ -91,7 +91,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 		if err != nil {
 			return err
 		}
-		if t.Below() != "" {
+		if t.ChildPool() != "" {
 			children = append(children, t)
 		}
 	}
@@ -100,7 +100,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 	}
 	keys := make([]table.Key, len(children))
 	for i, t := range children {
-		keys[i] = items.CIDRKey(t.Below(), t.CIDR)
+		keys[i] = items.CIDRKey(t.ChildPool(), t.CIDR)
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 	}
 	for i, t := range children {
 		if ipam.CIDRState(read[keys[i]].Str(items.AttrState)) == ipam.CIDRPendingProvision {
-			if err := s.finishProvision(ctx, t.Below(), below(t), scope, t.CIDR); err != nil {
+			if err := s.finishProvision(ctx, t.ChildPool(), sourceOf(t), scope, t.CIDR); err != nil {
 				return err
 			}
 		}
@@ -116,7 +116,7 @@ func (s *Store) finishIn(ctx context.Context, space ipam.SpaceID, scope string, 
 		if ipam.Within(t.CIDR, in) {
 			in = t.CIDR
 		}
-		if err := s.finishIn(ctx, ipam.SpaceID(t.Below()), scope, in); err != nil {
+		if err := s.finishIn(ctx, ipam.SpaceID(t.ChildPool()), scope, in); err != nil {
 			return err
 		}
 	}

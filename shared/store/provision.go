@@ -61,13 +61,13 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		source = pool.SourceSpace()
 		if pool.SourceResource != nil {
 			scope, planning = pool.Scope, pool
-			return s.plan(ctx, pool, wish.CIDR, cidr, record)
+			return s.provisionPlanned(ctx, pool, wish.CIDR, cidr, record)
 		}
 		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1, before: before}
 		if pool.SourcePool == "" {
 			t.name = pool.Scope
 		} else {
-			t.scope, t.owner = pool.Scope, pool.Owner               // and laid over no VPC: a planning pool has no children
+			t.scope, t.owner = pool.Scope, pool.Owner               // and planning no VPC: a planning pool has no children
 			t.may = func([]*ipam.ResourceCIDR) error { return nil } // what lives there goes on living in the child
 		}
 		snap, err := s.readForProvision(ctx, pool, t)
@@ -150,7 +150,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	}
 	// It is provisioned as soon as what lives in it is held, and that is done
 	// whatever becomes of this request: its note tells.
-	around, err := s.laidOver(ctx, planning, cidr.CIDR)
+	around, err := s.sourceAt(ctx, planning, cidr.CIDR)
 	if err == nil {
 		err = s.finishProvision(ctx, cidr.Pool, around, scope, cidr.CIDR)
 	}

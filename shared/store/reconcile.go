@@ -80,13 +80,13 @@ func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) err
 // coverListed is one pass of coverLive. It reports whether each resource was
 // still there.
 func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
-	live, err := s.liveIn(ctx, scope, laid{}, p)
+	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
 		return false, err
 	}
 	all := ipam.OverlapGroups(live, cidrOf)
 	if len(all) < len(live) {
-		planned, err := s.planned(ctx, scope, p)
+		planned, err := s.plannedVPCs(ctx, scope, p)
 		if err != nil {
 			return false, err
 		}
@@ -161,7 +161,7 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 	}
 	still = true
 	for _, b := range holds {
-		was, err := s.shrink(ctx, scope, b.space, b.around, b.CIDR)
+		was, err := s.shrink(ctx, scope, b.space, b.source, b.CIDR)
 		if err != nil {
 			return false, err
 		}
@@ -174,7 +174,7 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 // would find nothing to give back. What lives there is read behind the holds, as
 // shrink reads it.
 func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
-	live, err := s.liveIn(ctx, scope, laid{}, p)
+	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []
 		lives[r.CIDR] = true
 	}
 	return slices.DeleteFunc(holds, func(b poolBlock) bool {
-		return b.around == laid{} && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
+		return b.source == sourceCIDR{} && slices.ContainsFunc(ipam.Holders(b.CIDR), func(h netip.Prefix) bool { return lives[h] })
 	}), nil
 }
 
@@ -268,7 +268,7 @@ func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, e
 	scope := place{space: ipam.ScopeSpace(r.Scope, r.Family())}
 	err = s.descendFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), walk{
 		visit: func(poolBlock) bool { return true },
-		free:  func(g gap) { exposed = exposed || !g.around.is(&r.Resource) },
+		free:  func(g gap) { exposed = exposed || !g.source.matches(&r.Resource) },
 	})
 	return exposed, err
 }

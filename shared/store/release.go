@@ -8,17 +8,17 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// handOn returns the writes that make the block of a VPC that is gone that of the
+// writesToPlanningPool returns the writes that make the block of a VPC that is gone that of the
 // planning pool over it; pool is the one that the block is in. There are none while
 // the VPC lives. Whether it does is read behind the block, as ever: who finds it
 // later marks the block, or finds it handed on.
-func (s *Store) handOn(ctx context.Context, pool *ipam.Pool, t ipam.Taken) ([]table.Write, error) {
+func (s *Store) writesToPlanningPool(ctx context.Context, pool *ipam.Pool, t ipam.Taken) ([]table.Write, error) {
 	row := items.LiveKey(pool.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: t.ResourceID, Region: t.ResourceRegion, CIDR: t.CIDR})
 	read, err := s.table.BatchGet(ctx, []table.Key{row})
 	if err != nil || read[row] != nil && read[row].Num(items.AttrIgnored) == 0 {
 		return nil, err
 	}
-	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindPool, Owner: pool.Owner, ResourceID: t.Plan, ResourceRegion: pool.Locale}
+	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindPool, Owner: pool.Owner, ResourceID: t.PlanningPool, ResourceRegion: pool.Locale}
 	writes := append(blockWrites(pool.Space(), turn(t, to)), table.Write{
 		Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID),
 		Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)}, Remove: []string{items.AttrDigest},
@@ -34,7 +34,7 @@ func (s *Store) releaseBlock(ctx context.Context, pool *ipam.Pool, t ipam.Taken)
 }
 
 // releaseIf is releaseBlock if the block, as it is now, is still to be given back.
-// One over which a planning pool is laid goes to that pool, once its VPC is gone.
+// One that a planning pool plans goes to that pool, once its VPC is gone.
 func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, still func(ipam.Taken) bool) error {
 	space := pool.Space()
 	var rest *ipam.Taken
@@ -51,8 +51,8 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 			return nil, err
 		}
 		rest, held = nil, false
-		if now.Plan != "" {
-			return s.handOn(ctx, pool, now)
+		if now.PlanningPool != "" {
+			return s.writesToPlanningPool(ctx, pool, now)
 		}
 		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
 		if err != nil {
@@ -69,7 +69,7 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		return err
 	}
 	if held {
-		around, err := s.laidOver(ctx, pool, t.CIDR)
+		around, err := s.sourceAt(ctx, pool, t.CIDR)
 		if err == nil {
 			_, err = s.shrink(ctx, pool.Scope, space, around, t.CIDR)
 		}

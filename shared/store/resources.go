@@ -167,15 +167,15 @@ func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) 
 }
 
 // liveIn returns the CIDRs in a scope that overlap p and must not be given to
-// another out of a pool that is laid over what around says.
-func (s *Store) liveIn(ctx context.Context, scope string, around laid, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
+// another out of a pool that plans what around says.
+func (s *Store) liveIn(ctx context.Context, scope string, around sourceCIDR, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.Overlapping(ctx, scope, p)
-	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.is(&r.Resource) }), err
+	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.matches(&r.Resource) }), err
 }
 
 // liveInPool is liveIn for a pool.
 func (s *Store) liveInPool(ctx context.Context, pool *ipam.Pool, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
-	around, err := s.laidOver(ctx, pool, p)
+	around, err := s.sourceAt(ctx, pool, p)
 	if err != nil {
 		return nil, err
 	}

@@ -238,5 +238,5 @@ func (m *overlapSet) exposed(r *ipam.ResourceCIDR) bool {
 		m.outer = slices.Delete(m.outer, 0, done)
 		m.gaps = slices.DeleteFunc(m.gaps, func(g gap) bool { return !m.canOverlap(g) })
 	}
-	return r.Live() && slices.ContainsFunc(m.gaps, func(g gap) bool { return !g.around.is(&r.Resource) && g.overlaps(r.CIDR) })
+	return r.Live() && slices.ContainsFunc(m.gaps, func(g gap) bool { return !g.source.matches(&r.Resource) && g.overlaps(r.CIDR) })
 }

@@ -399,7 +399,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 			return nil, err
 		}
 		err = s.eachFound(ctx, &at, func(f *ipam.Found) error {
-			if err := s.handOver(ctx, f, stays, others); err != nil {
+			if err := s.reassign(ctx, f, stays, others); err != nil {
 				return err
 			}
 			return follow(f)
@@ -414,7 +414,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		if read[k] == nil || !forgotten {
 			return writes, nil
 		}
-		// What was laid anew meanwhile was not what forget was to forget. And one that
+		// What was observed anew meanwhile was not what forget was to forget. And one that
 		// is looked at again keeps its row, and what is found from then on.
 		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
 			return nil, cmp.Or(err, errLost)
@@ -446,9 +446,9 @@ func (s *Store) dividePurge(ctx context.Context, discovery string) error {
 	})
 }
 
-// handOver has other discoveries of the IPAMs that what was found leaves take it
+// reassign has other discoveries of the IPAMs that what was found leaves take it
 // over, if they found it too: then its space is held all the while.
-func (s *Store) handOver(ctx context.Context, f *ipam.Found, stays []string, others []*ipam.Discovery) error {
+func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, others []*ipam.Discovery) error {
 	for _, o := range others {
 		if o.ID == f.Discovery || !slices.ContainsFunc(f.Targets, func(t ipam.Target) bool {
 			return !slices.Contains(stays, t.IPAM) && slices.Contains(o.IPAMs, t.IPAM)

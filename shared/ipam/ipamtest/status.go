@@ -17,11 +17,11 @@ type StatusOf struct {
 // any order; what it returns is in theirs.
 func StatusesOf(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[string]*ipam.Pool) []StatusOf {
 	claims := func(r *ipam.ResourceCIDR, a *ipam.Allocation) bool {
-		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner && pools[a.Pool].Around() != r.ID
+		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner && pools[a.Pool].SourceVPC() != r.ID
 	}
 	planned := func(r *ipam.ResourceCIDR) bool {
 		return slices.ContainsFunc(allocations, func(a *ipam.Allocation) bool {
-			return a.Plan != "" && a.ResourceID == r.VPC && ipam.Within(r.CIDR, a.CIDR) && slices.ContainsFunc(rows, func(v *ipam.ResourceCIDR) bool {
+			return a.PlanningPool != "" && a.ResourceID == r.VPC && ipam.Within(r.CIDR, a.CIDR) && slices.ContainsFunc(rows, func(v *ipam.ResourceCIDR) bool {
 				return !v.Ignored && v.ID == a.ResourceID && v.CIDR == a.CIDR
 			})
 		})
@@ -45,7 +45,7 @@ func StatusesOf(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools
 				}
 			}
 			claimed := slices.ContainsFunc(rows, func(r *ipam.ResourceCIDR) bool { return claims(r, a) })
-			around := pools[a.Pool].Around()
+			around := pools[a.Pool].SourceVPC()
 			if a.Kind == "custom" && !claimed && a.CIDR.Overlaps(r.CIDR) && (around == "" || around != r.VPC) {
 				j.Overlaps = append(j.Overlaps, a.AllocationID+" "+a.CIDR.String())
 			}

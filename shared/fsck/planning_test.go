@@ -59,8 +59,8 @@ func TestPlanMutations(t *testing.T) {
 		}
 	}
 	w.run(t, []mutation{
-		{"a plan that is taken off", fsck.Child, root, func(m rows) { m.set(w.importedAt, "Plan", nil) }},
-		{"a plan of another pool", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Plan", str(w.tokyo.ID)) }},
+		{"a plan that is taken off", fsck.Child, root, func(m rows) { m.set(w.importedAt, "PlanningPool", nil) }},
+		{"a plan of another pool", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PlanningPool", str(w.tokyo.ID)) }},
 		{"a plan without a root", fsck.Child, w.importedAt, func(m rows) { delete(m, root) }},
 		{"a plan of another allocation", fsck.Child, w.importedAt, func(m rows) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
 		{"a plan over another VPC", fsck.Child, w.importedAt, func(m rows) {
@@ -68,11 +68,11 @@ func TestPlanMutations(t *testing.T) {
 		}},
 		{"a plan over what is pending", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
 		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
-			m.set(w.importedAt, "Plan", nil)
+			m.set(w.importedAt, "PlanningPool", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))
 			m.set(w.importedAt, "ResourceId", str(plan.ID))
 		}},
-		{"a plan over an allocation", fsck.Form, other, func(m rows) { m.set(other, "Plan", str(plan.ID)) }},
+		{"a plan over an allocation", fsck.Form, other, func(m rows) { m.set(other, "PlanningPool", str(plan.ID)) }},
 		{"a subnet whose space is free", fsck.Live, freed, func(m rows) {
 			m[freed] = m[beside]
 			delete(m, hold)
