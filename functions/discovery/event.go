@@ -42,7 +42,7 @@ func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 		if err != nil {
 			return nil, err
 		}
-		if a != nil && a.Left == ipam.Stays {
+		if a != nil && a.Departure == ipam.NotDeparted {
 			all = append(all, watch{d, ipams, a.OU})
 			continue
 		}

@@ -542,7 +542,7 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 		w.run(t.Context(), memberA)
 		if c.service == "organizations" { // is asked about whom the table does not know, or knows to have left
 			p := w.progress(memberA)
-			p.Left = ipam.LeftAccount
+			p.Departure = ipam.DepartedAccount
 			must(0, w.store().SaveDiscoveredAccount(t.Context(), p))(t)
 		}
 		deleteVPC(w.cloud.Network(memberA, home))

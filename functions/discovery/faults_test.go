@@ -348,8 +348,8 @@ const departed = "666677778888"
 func (w *world) marks(departedToo bool) {
 	w.Helper()
 	for _, account := range []string{memberA, memberB, departed} {
-		want := map[bool]ipam.Leave{true: ipam.LeftAccount}[departedToo && account == departed]
-		if p := w.progress(account); p.Left != want {
+		want := map[bool]ipam.Departure{true: ipam.DepartedAccount}[departedToo && account == departed]
+		if p := w.progress(account); p.Departure != want {
 			w.Errorf("%s is at %+v, want %q", account, p, want)
 		}
 	}
@@ -594,7 +594,7 @@ func TestFaultsOfTheTableAtDispatch(t *testing.T) {
 			if err == nil && len(w.sent) != len(trace.sent) {
 				t.Errorf("%s: no failure, and sent %q", where, w.sent)
 			}
-			w.marks(w.progress(departed).Left != ipam.Stays)
+			w.marks(w.progress(departed).Departure != ipam.NotDeparted)
 			w.on, w.sent = w.table, nil
 			if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil || len(w.sent) != len(trace.sent) {
 				t.Errorf("%s: then sent %q, %v", where, w.sent, err)

@@ -442,23 +442,23 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		leave, back func(*world)
-		a, b        ipam.Leave
+		a, b        ipam.Departure
 	}{
 		{"the organisation", func(w *world) { w.cloud.Members = w.cloud.Members[:2] },
 			func(w *world) {
 				w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: memberB, Paths: []string{unit + memberB + "/"}})
-			}, ipam.Stays, ipam.LeftAccount},
-		{"by being closed", func(w *world) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *world) { w.cloud.Members[2].State = "ACTIVE" }, ipam.Stays, ipam.LeftAccount},
-		{"with a unit that is left out", exclude(unit), exclude(), ipam.Stays, ipam.LeftAccount},
-		{"with a Region", operate(away), operate(home, away), ipam.LeftRegion, ipam.LeftRegion},
+			}, ipam.NotDeparted, ipam.DepartedAccount},
+		{"by being closed", func(w *world) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *world) { w.cloud.Members[2].State = "ACTIVE" }, ipam.NotDeparted, ipam.DepartedAccount},
+		{"with a unit that is left out", exclude(unit), exclude(), ipam.NotDeparted, ipam.DepartedAccount},
+		{"with a Region", operate(away), operate(home, away), ipam.DepartedRegion, ipam.DepartedRegion},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.run(t.Context(), memberA)
 			w.run(t.Context(), memberB)
-			is := func(a, b ipam.Leave) {
+			is := func(a, b ipam.Departure) {
 				t.Helper()
-				if p, q := w.progress(memberA), w.progress(memberB); p.Left != a || q.Left != b || p.Succeeded == 0 || q.Succeeded == 0 {
+				if p, q := w.progress(memberA), w.progress(memberB); p.Departure != a || q.Departure != b || p.Succeeded == 0 || q.Succeeded == 0 {
 					t.Errorf("the accounts are at %+v and %+v, want %q and %q", p, q, a, b)
 				}
 			}
@@ -471,7 +471,7 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 				}
 			}
 			quiet()
-			is(ipam.Stays, ipam.Stays)
+			is(ipam.NotDeparted, ipam.NotDeparted)
 			c.leave(w)
 			dispatch(w)
 			is(c.a, c.b)
@@ -480,7 +480,7 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 			c.back(w)
 			w.run(t.Context(), memberA)
 			w.run(t.Context(), memberB)
-			is(ipam.Stays, ipam.Stays)
+			is(ipam.NotDeparted, ipam.NotDeparted)
 			quiet()
 		})
 	}
@@ -491,12 +491,12 @@ func TestEventOfWhoCameBack(t *testing.T) {
 	w := newWorld(t)
 	w.run(t.Context(), memberA)
 	p := w.progress(memberA)
-	p.Left = ipam.LeftAccount
+	p.Departure = ipam.DepartedAccount
 	must(0, w.store().SaveDiscoveredAccount(t.Context(), p))(t)
 	n := w.cloud.Network(memberA, home)
 	n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
 	must(0, w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`))(t)
-	if now := w.progress(memberA); now.Left != ipam.Stays || now.Attempted != p.Attempted {
+	if now := w.progress(memberA); now.Departure != ipam.NotDeparted || now.Attempted != p.Attempted {
 		t.Errorf("the account is at %+v", now)
 	}
 	w.agrees(memberA)

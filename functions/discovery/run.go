@@ -73,12 +73,12 @@ func (h *Handler) leave(ctx context.Context, d *ipam.Discovery, accounts []disco
 		}
 		for _, a := range known {
 			switch {
-			case a.Left != ipam.Stays:
+			case a.Departure != ipam.NotDeparted:
 				continue
 			case !watched[a.Account]:
-				a.Left = ipam.LeftAccount
+				a.Departure = ipam.DepartedAccount
 			case !slices.Contains(regions, a.Region):
-				a.Left = ipam.LeftRegion
+				a.Departure = ipam.DepartedRegion
 			default:
 				continue
 			}

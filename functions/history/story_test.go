@@ -190,7 +190,7 @@ func TestStoryOfAMove(t *testing.T) {
 	w.at("03:00")
 	w.sees(w.private, a)
 	w.at("04:00")
-	must(w.store.Monitor(t.Context(), store.Monitor{
+	must(w.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{
 		Scope: w.private, ResourceID: a.ID, CIDR: a.CIDR, Region: region, Monitored: true, Destination: further, May: func(*ipam.Scope, *ipam.Scope) error { return nil },
 	}))(t)
 	w.sees(further, a) // where it stays

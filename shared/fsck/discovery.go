@@ -25,8 +25,8 @@ func (t *table) addProgress(r *row, discovery string) {
 		r.fail("a failure has a code and a message, or neither")
 	}
 	left := ""
-	if r.has("Left") {
-		left = r.oneOf("Left", "account", "region", "forgotten")
+	if r.has("Departure") {
+		left = r.oneOf("Departure", "account", "region", "forgotten")
 	}
 	if r.ok() {
 		t.progress = append(t.progress, progress{discovery, r.sk, left == "forgotten"})

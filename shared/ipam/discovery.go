@@ -44,20 +44,20 @@ type DiscoveredAccount struct {
 	Succeeded   int64  // when the last complete run began; 0: never
 	FailureCode string // assume-role-failure, throttling-failure or unauthorized-failure; "" after a complete run
 	Failure     string // what went wrong and what to do
-	Left        Leave
+	Departure   Departure
 }
 
-// Leave says whether, and why, an account is not looked at in a Region any
+// Departure says whether, and why, an account is not looked at in a Region any
 // more. What was found there is kept, with its space, until it is seen again or
 // forgotten: that it is not looked at does not say that it is gone.
-type Leave string
+type Departure string
 
 // The reasons.
 const (
-	Stays       Leave = ""          // it is looked at
-	LeftAccount Leave = "account"   // the account is none of those that the discovery watches
-	LeftRegion  Leave = "region"    // the Region is none of those
-	Forgotten   Leave = "forgotten" // it had left, and what was found there is being forgotten
+	NotDeparted     Departure = ""          // it is looked at
+	DepartedAccount Departure = "account"   // the account is none of those that the discovery watches
+	DepartedRegion  Departure = "region"    // the Region is none of those
+	Forgotten       Departure = "forgotten" // it had left, and what was found there is being forgotten
 )
 
 // unitPath is the path of an organisational unit, with its organisation and

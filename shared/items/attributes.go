@@ -37,12 +37,12 @@ const (
 	AttrAttempted    = "Attempted"
 	AttrSucceeded    = "Succeeded"
 	attrUnit         = "OrganizationalUnitId"
-	AttrLeft         = "Left"
+	AttrDeparture    = "Departure"
 	attrEnd          = "End"
 	AttrToken        = "Token" // of a note: new with each reason for it
 	attrRequest      = "Request"
 	AttrPendingUntil = "PendingUntil" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
-	AttrPlanningPool = "PlanningPool"         // of a VPC's block: the planning pool over it
+	AttrPlanningPool = "PlanningPool" // of a VPC's block: the planning pool over it
 	AttrScope        = "Scope"
 	AttrIPAM         = "Ipam"
 

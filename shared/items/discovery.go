@@ -42,7 +42,7 @@ func DiscoveredAccountKey(discovery, region, account string) table.Key {
 func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
 	i := table.Item{AttrAttempted: table.Num(a.Attempted), AttrSucceeded: table.Num(a.Succeeded)}
 	i.Put(attrUnit, a.OU)
-	i.Put(AttrLeft, string(a.Left))
+	i.Put(AttrDeparture, string(a.Departure))
 	i.Put(attrFailureCode, a.FailureCode)
 	i.Put(AttrFailure, a.Failure)
 	return i
@@ -62,7 +62,7 @@ func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 		Succeeded:   r.Item.Num(AttrSucceeded),
 		FailureCode: r.Item.Str(attrFailureCode),
 		Failure:     r.Item.Str(AttrFailure),
-		Left:        ipam.Leave(r.Item.Str(AttrLeft)),
+		Departure:   ipam.Departure(r.Item.Str(AttrDeparture)),
 	}, nil
 }
 

@@ -108,10 +108,10 @@ func (o service) deleteDiscoveredAccount(ctx context.Context, in *DeleteIpamDisc
 
 // departures are what is told of accounts that are not looked at any more. The
 // API has no code for it; what comes closest is that nobody allows it.
-var departures = map[ipam.Leave]string{
-	ipam.LeftAccount: "The account is not looked at any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
-	ipam.LeftRegion:  "The Region is not looked at any more: it is no operating Region of the resource discovery. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
-	ipam.Forgotten:   "What was found there is being forgotten. The account is not listed any more once that is done.",
+var departures = map[ipam.Departure]string{
+	ipam.DepartedAccount: "The account is not looked at any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
+	ipam.DepartedRegion:  "The Region is not looked at any more: it is no operating Region of the resource discovery. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
+	ipam.Forgotten:       "What was found there is being forgotten. The account is not listed any more once that is done.",
 }
 
 func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccount {
@@ -122,7 +122,7 @@ func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccoun
 		LastSuccessfulDiscoveryTime: showTime(a.Succeeded),
 		OrganizationalUnitId:        some(a.OU),
 	}
-	if left, ok := departures[a.Left]; ok {
+	if left, ok := departures[a.Departure]; ok {
 		out.FailureReason = &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCodeUnauthorizedFailure, Message: &left}
 	} else if a.FailureCode != "" {
 		out.FailureReason = &types.IpamDiscoveryFailureReason{Code: types.IpamDiscoveryFailureCode(a.FailureCode), Message: &a.Failure}

@@ -174,8 +174,8 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 		return "not listed"
 	}
 	w.refused(t, w.admin, in(nil), "IncorrectState", stranger, home, id, "still looked at")
-	w.left(id, consumer, ipam.LeftRegion)
-	w.left(id, stranger, ipam.LeftAccount)
+	w.left(id, consumer, ipam.DepartedRegion)
+	w.left(id, stranger, ipam.DepartedAccount)
 	for of, want := range map[string]string{account: "none", consumer: "no operating Region", stranger: "left the organization"} {
 		got := failure(of)
 		if !strings.Contains(got, want) || want != "none" && (!strings.HasPrefix(got, "unauthorized-failure: ") || !strings.Contains(got, "DeleteIpamDiscoveredAccount")) {
@@ -221,7 +221,7 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 	// The owner of a discovery that is not the deployment's forgets what that found.
 	guest := as(consumer, "admin", "")
 	its := do[ec2.CreateIpamResourceDiscoveryOutput](w, guest, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
-	w.left(*its, consumer, ipam.LeftAccount)
+	w.left(*its, consumer, ipam.DepartedAccount)
 	mine := &request{IpamResourceDiscoveryId: its, AccountId: aws.String(consumer)}
 	w.refused(t, w.admin, mine, "InvalidIpamResourceDiscoveryId.NotFound", *its)
 	do[ops.DeleteIpamDiscoveredAccountOutput](w, guest, mine)

@@ -125,7 +125,7 @@ func (o service) resources(ctx context.Context, scope string, regions []netip.Pr
 // stays where it is until that is released. Here its allocation is given back in
 // the same act.
 func (o service) modifyResource(ctx context.Context, in *ec2.ModifyIpamResourceCidrInput) (*ec2.ModifyIpamResourceCidrOutput, error) {
-	q := store.Monitor{
+	q := store.ModifyResourceCIDR{
 		ResourceID: aws.ToString(in.ResourceId), Region: aws.ToString(in.ResourceRegion), Monitored: aws.ToBool(in.Monitored),
 		May: func(_, _ *ipam.Scope) error { return nil }, // a scope's owner stays
 	}
@@ -144,7 +144,7 @@ func (o service) modifyResource(ctx context.Context, in *ec2.ModifyIpamResourceC
 	if q.CIDR, err = parseCIDR("ResourceCidr", in.ResourceCidr); err != nil {
 		return nil, err
 	}
-	changed, err := o.store.Monitor(ctx, q)
+	changed, err := o.store.ModifyResourceCIDR(ctx, q)
 	if err != nil {
 		return nil, err
 	}

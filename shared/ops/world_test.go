@@ -179,9 +179,9 @@ func (w *world) looked(discovery, account string, at int64) {
 }
 
 // left keeps a complete run in an account, and that it was left since.
-func (w *world) left(discovery, account string, why ipam.Leave) {
+func (w *world) left(discovery, account string, why ipam.Departure) {
 	w.t.Helper()
-	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: 1, Succeeded: 1, Left: why}); err != nil {
+	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: 1, Succeeded: 1, Departure: why}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -55,11 +55,11 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 			}
 			now.Succeeded = max(now.Succeeded, have.Succeeded)
 			switch late := have.Attempted > now.Attempted; {
-			case late && have.Left == ipam.Stays, have.Left != ipam.Stays && now.Left != ipam.Stays:
+			case late && have.Departure == ipam.NotDeparted, have.Departure != ipam.NotDeparted && now.Departure != ipam.NotDeparted:
 				return nil, nil
 			case late:
 				now = *have
-				now.Left = ipam.Stays
+				now.Departure = ipam.NotDeparted
 			case *have == now:
 				return nil, nil
 			}
@@ -83,10 +83,10 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 // saved since it was read.
 func asItWas(a *ipam.DiscoveredAccount) table.Cond {
 	c := table.Cond{Equal: table.Item{items.AttrAttempted: table.Num(a.Attempted), items.AttrSucceeded: table.Num(a.Succeeded)}}
-	if a.Left == ipam.Stays {
-		c.Missing = []string{items.AttrLeft}
+	if a.Departure == ipam.NotDeparted {
+		c.Missing = []string{items.AttrDeparture}
 	} else {
-		c.Equal[items.AttrLeft] = table.Str(string(a.Left))
+		c.Equal[items.AttrDeparture] = table.Str(string(a.Departure))
 	}
 	return c
 }
@@ -125,15 +125,15 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 		}
 		var writes []table.Write
 		for _, k := range known {
-			if k.Left == ipam.Stays || k.Left == ipam.LeftRegion && slices.Contains(regions, k.Region) {
+			if k.Departure == ipam.NotDeparted || k.Departure == ipam.DepartedRegion && slices.Contains(regions, k.Region) {
 				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The account %s is still looked at in %s by %s, and what is forgotten would be found again. GetIpamDiscoveredAccounts tells when it has left; exclude its organizational unit, or remove the Region, to have it leave at the next run of the schedule.", account, k.Region, discovery)
 			}
-			if k.Left == ipam.Forgotten {
+			if k.Departure == ipam.Forgotten {
 				continue
 			}
-			w := table.Write{Op: table.OpUpdate, Key: items.DiscoveredAccountKey(discovery, k.Region, account), Set: table.Item{items.AttrLeft: table.Str(string(ipam.Forgotten))}, If: asItWas(k)}
+			w := table.Write{Op: table.OpUpdate, Key: items.DiscoveredAccountKey(discovery, k.Region, account), Set: table.Item{items.AttrDeparture: table.Str(string(ipam.Forgotten))}, If: asItWas(k)}
 			writes = append(writes, w, s.purgeOneNote(discovery, k.Region, account))
-			k.Left = ipam.Forgotten
+			k.Departure = ipam.Forgotten
 		}
 		return writes, nil
 	})

@@ -61,14 +61,14 @@ func (s *Store) endAssociations(ctx context.Context, o *ipam.IPAM) ([]table.Writ
 		if a.Default {
 			writes = append(writes, s.endDiscovery(d)...)
 		} else {
-			writes = append(writes, s.leave(d, o.ID)...)
+			writes = append(writes, s.detach(d, o.ID)...)
 		}
 	}
 	return writes, nil
 }
 
-// join are the writes that show an IPAM what a discovery finds.
-func (s *Store) join(d *ipam.Discovery, id string) []table.Write {
+// attach are the writes that show an IPAM what a discovery finds.
+func (s *Store) attach(d *ipam.Discovery, id string) []table.Write {
 	rev := d.Rev
 	d.Rev++
 	at, _ := slices.BinarySearch(d.IPAMs, id)
@@ -76,8 +76,8 @@ func (s *Store) join(d *ipam.Discovery, id string) []table.Write {
 	return []table.Write{rewrite(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
 }
 
-// leave are the writes that end what join began.
-func (s *Store) leave(d *ipam.Discovery, id string) []table.Write {
+// detach are the writes that end what join began.
+func (s *Store) detach(d *ipam.Discovery, id string) []table.Write {
 	rev := d.Rev
 	d.Rev++
 	d.IPAMs = slices.DeleteFunc(d.IPAMs, func(i string) bool { return i == id })
@@ -236,7 +236,7 @@ func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociat
 		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDDiscoveryAssociation, t))
 		o.State = ipam.StateAssociateComplete
 		writes := append(ownedWrites(items.AssociationKey(o.ID), &o.Meta, items.EncodeAssociation(&o)), recount(above, 1))
-		return append(writes, s.join(d, above.ID)...), nil
+		return append(writes, s.attach(d, above.ID)...), nil
 	})
 	if err != nil {
 		return nil, err
@@ -275,7 +275,7 @@ func (s *Store) Disassociate(ctx context.Context, id string, may func(*ipam.Disc
 		if err != nil {
 			return nil, lostIfGone(err)
 		}
-		return append(writes, s.leave(d, o.IPAM)...), nil
+		return append(writes, s.detach(d, o.IPAM)...), nil
 	})
 	if err != nil {
 		return nil, err

@@ -146,7 +146,7 @@ func TestExposedIsCertain(t *testing.T) {
 	}{
 		"free": {func(*landscape, *ipam.ResourceCIDR) {}, true},
 		"ignored": {func(l *landscape, r *ipam.ResourceCIDR) {
-			_, err := l.store.Monitor(l.Context(), store.Monitor{Scope: r.Scope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, May: func(*ipam.Scope, *ipam.Scope) error { return nil }})
+			_, err := l.store.ModifyResourceCIDR(l.Context(), store.ModifyResourceCIDR{Scope: r.Scope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, May: func(*ipam.Scope, *ipam.Scope) error { return nil }})
 			l.must(err)
 		}, false},
 		"gone": {func(l *landscape, _ *ipam.ResourceCIDR) {

@@ -59,7 +59,7 @@ func newQuarter(t *testing.T) *quarter {
 }
 
 func (c *quarter) monitor(r ipam.Resource, monitored bool, destination string) error {
-	_, err := c.store.Monitor(c.Context(), store.Monitor{
+	_, err := c.store.ModifyResourceCIDR(c.Context(), store.ModifyResourceCIDR{
 		Scope: c.ipam.PrivateScope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, Monitored: monitored, Destination: destination,
 		May: func(_, _ *ipam.Scope) error { return nil },
 	})

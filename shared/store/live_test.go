@@ -278,7 +278,7 @@ func TestBrownfield(t *testing.T) {
 		l.release(a)
 	}
 	l.settled()
-	_, err := l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: vpcs[0].CIDR, Region: "eu-west-1", May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err := l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: vpcs[0].CIDR, Region: "eu-west-1", May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 	l.settled()
 	l.status(vpcs[0], ipam.ManagementIgnored, ipam.ComplianceIgnored, ipam.OverlapIgnored)
@@ -440,7 +440,7 @@ func TestMove(t *testing.T) {
 	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
 		t.Errorf("the allocations: %s", got)
 	}
-	_, err = l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: v.CIDR, Region: "eu-west-1", Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: v.CIDR, Region: "eu-west-1", Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 	l.settled()
 	for _, r := range []ipam.Resource{v, s} {
@@ -474,7 +474,7 @@ func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 		return l
 	}
 	ignore := func(l *landscape) error {
-		o, err := l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
+		o, err := l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
 		if err == nil && !o.Ignored {
 			t.Errorf("the answer is %+v", o)
 		}
@@ -528,8 +528,8 @@ func TestMonitorTouchesOneAccount(t *testing.T) {
 	v := vpc("vpc-1", "10.0.0.0/20")
 	l.observe(v)
 	l.work()
-	ignore := store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }}
-	row, err := l.store.Monitor(t.Context(), ignore)
+	ignore := store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }}
+	row, err := l.store.ModifyResourceCIDR(t.Context(), ignore)
 	if err != nil || !row.Ignored || row.Status.Management != ipam.ManagementIgnored {
 		t.Errorf("ignored: %+v, %v", row, err)
 	}
@@ -541,7 +541,7 @@ func TestMonitorTouchesOneAccount(t *testing.T) {
 	_, err = l.store.DeleteDiscovery(t.Context(), other.ID, func(*ipam.Discovery) error { return nil })
 	l.must(err)
 	ignore.Monitored = true
-	if _, err := l.store.Monitor(t.Context(), ignore); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
+	if _, err := l.store.ModifyResourceCIDR(t.Context(), ignore); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
 		t.Errorf("what a discovery that is gone has left: %v", err)
 	}
 }
@@ -559,7 +559,7 @@ func TestEndOfAnInhabitedIPAM(t *testing.T) {
 	for _, r := range []ipam.Resource{v, s, iface, other} {
 		l.observe(r)
 	}
-	_, err = l.store.Monitor(t.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 	l.settled()
 	_, err = l.store.DeleteIPAM(t.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
@@ -720,8 +720,8 @@ func TestLiveFaults(t *testing.T) {
 			lab, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
 			l.must(err)
 			return func() error {
-				q := store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }}
-				_, err := l.store.Monitor(l.Context(), q)
+				q := store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }}
+				_, err := l.store.ModifyResourceCIDR(l.Context(), q)
 				if ipam.CodeOf(err) == ipam.CodeInvalidParameterValue {
 					return nil // done before: it is not in that scope any more
 				}
@@ -734,7 +734,7 @@ func TestLiveFaults(t *testing.T) {
 			l.observe(v)
 			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
 			return func() error {
-				_, err := l.store.Monitor(l.Context(), store.Monitor{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
+				_, err := l.store.ModifyResourceCIDR(l.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
 				return err
 			}
 		}},

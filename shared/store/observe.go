@@ -370,7 +370,7 @@ func (s *Store) forget(ctx context.Context, f *ipam.Found) error {
 func (s *Store) keeps(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
 	k, row := items.DiscoveryKey(discovery), items.DiscoveredAccountKey(discovery, r.Region, r.Owner)
 	read, err := s.table.BatchGet(ctx, []table.Key{k, row})
-	if err != nil || read[k] == nil || read[row].Str(items.AttrLeft) == string(ipam.Forgotten) {
+	if err != nil || read[k] == nil || read[row].Str(items.AttrDeparture) == string(ipam.Forgotten) {
 		return false, err
 	}
 	d, err := items.DecodeDiscovery(read[k])

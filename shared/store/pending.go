@@ -133,7 +133,7 @@ func (s *Store) lookedSince(ctx context.Context, ipamID string, t ipam.Taken) (l
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	for _, i := range read {
-		looks = looks || i.Str(items.AttrLeft) == ""
+		looks = looks || i.Str(items.AttrDeparture) == ""
 		looked = looked || i.Num(items.AttrSucceeded) > t.PendingUntil*1000
 	}
 	return looks, looked, err

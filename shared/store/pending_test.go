@@ -559,7 +559,7 @@ func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
 		}
 	}
 	l.disco = first
-	l.leaves(l.disco, ipam.LeftAccount)
+	l.leaves(l.disco, ipam.DepartedAccount)
 	l.must(l.forgets(l.disco))
 	l.settled()
 	if l.row(v, scope.ID) == nil || l.row(v, l.ipam.PrivateScope) != nil {

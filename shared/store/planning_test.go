@@ -270,7 +270,7 @@ func TestEndOfAPlannedPool(t *testing.T) {
 func (l *landscape) monitor(v ipam.Resource, watched bool, from, to string) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
-	_, err := l.store.Monitor(l.Context(), store.Monitor{Scope: from, Destination: to, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: watched, May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err := l.store.ModifyResourceCIDR(l.Context(), store.ModifyResourceCIDR{Scope: from, Destination: to, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: watched, May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 }
 

@@ -273,7 +273,7 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 			if scope.Default {
 				continue
 			}
-			if err := s.evict(ctx, scope, o.PrivateScope); err != nil {
+			if err := s.emptyScope(ctx, scope, o.PrivateScope); err != nil {
 				return err
 			}
 			if _, err := s.DeleteScope(ctx, scope.ID, func(*ipam.Scope) error { return nil }); err != nil && !isNotFound(err) && ipam.CodeOf(err) != ipam.CodeDependencyViolation {
@@ -380,7 +380,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 			return nil, err
 		}
 		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
-		forgotten := read[row].Str(items.AttrLeft) == string(ipam.Forgotten)
+		forgotten := read[row].Str(items.AttrDeparture) == string(ipam.Forgotten)
 		var stays []string
 		if read[k] != nil && !forgotten {
 			d, err := items.DecodeDiscovery(read[k])
@@ -419,7 +419,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
 			return nil, cmp.Or(err, errLost)
 		}
-		return append(writes, table.Write{Op: table.OpDelete, Key: row, If: table.Cond{Equal: table.Item{items.AttrLeft: read[row][items.AttrLeft]}}}), nil
+		return append(writes, table.Write{Op: table.OpDelete, Key: row, If: table.Cond{Equal: table.Item{items.AttrDeparture: read[row][items.AttrDeparture]}}}), nil
 	})
 }
 

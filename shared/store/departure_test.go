@@ -18,7 +18,7 @@ import (
 
 // gone is the guest's account, as watched has it looked at, having left.
 func gone(l *lab) *ipam.DiscoveredAccount {
-	return &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount, Attempted: 100, Succeeded: 90, Left: ipam.LeftAccount}
+	return &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount, Attempted: 100, Succeeded: 90, Departure: ipam.DepartedAccount}
 }
 
 // left is watched with the guest's account having left, of which two VPCs are
@@ -52,11 +52,11 @@ func forgetting(ctx context.Context, l *lab, s *store.Store) (any, error) {
 
 // leaves keeps that the tenant's account is not looked at any more in the
 // landscape's Region, and returns what is known of it.
-func (l *landscape) leaves(d *ipam.Discovery, why ipam.Leave) *ipam.DiscoveredAccount {
+func (l *landscape) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.DiscoveredAccount {
 	l.Helper()
 	known, _, err := l.store.DiscoveredAccounts(l.Context(), d.ID, "eu-west-1", "", 0)
 	l.must(err)
-	known[0].Left = why
+	known[0].Departure = why
 	l.must(l.store.SaveDiscoveredAccount(l.Context(), known[0]))
 	return known[0]
 }
@@ -88,7 +88,7 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), tenant) || !strings.Contains(err.Error(), "eu-west-1") {
 		t.Errorf("while it is looked at: %v", err)
 	}
-	l.leaves(l.disco, ipam.LeftAccount)
+	l.leaves(l.disco, ipam.DepartedAccount)
 	fscktest.Clean(t, l.memory, l.now)
 	if !taken(held) || !taken(importing) {
 		t.Error("its space is given out, though it may live")
@@ -132,7 +132,7 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 		_, err := l.on(l.memory).Allocate(context.Background(), q)
 		return err == nil
 	}
-	l.leaves(l.disco, ipam.LeftAccount)
+	l.leaves(l.disco, ipam.DepartedAccount)
 	l.must(l.forgets(l.disco))
 	l.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 		if free() {
@@ -143,7 +143,7 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 	l.work()
 	l.faulty.Inject = nil
 	fscktest.Clean(t, l.memory, l.now)
-	l.leaves(other, ipam.LeftRegion)
+	l.leaves(other, ipam.DepartedRegion)
 	if err := l.forgets(other); ipam.CodeOf(err) != ipam.CodeIncorrectState {
 		t.Errorf("in a Region that is one of the discovery's again: %v", err)
 	}
@@ -169,8 +169,8 @@ func TestForgottenByTwoAndFoundAgain(t *testing.T) {
 	l.observe(r)
 	_, err := l.store.Observe(t.Context(), other, []*ipam.IPAM{l.ipam}, r, 1)
 	l.must(err)
-	back := *l.leaves(l.disco, ipam.LeftAccount)
-	l.leaves(other, ipam.LeftAccount)
+	back := *l.leaves(l.disco, ipam.DepartedAccount)
+	l.leaves(other, ipam.DepartedAccount)
 	l.must(l.forgets(l.disco))
 	l.must(l.forgets(other))
 	if err := l.on(&failing{Table: l.memory, after: 1}).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant); err == nil {
@@ -178,7 +178,7 @@ func TestForgottenByTwoAndFoundAgain(t *testing.T) {
 	}
 	l.must(l.store.RunWork(t.Context(), "purge#"+other.ID+"#eu-west-1#"+tenant))
 	fscktest.Clean(t, l.memory, l.now)
-	back.Left, back.Attempted = ipam.Stays, l.now.UnixMilli()
+	back.Departure, back.Attempted = ipam.NotDeparted, l.now.UnixMilli()
 	l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
 	l.settled()
 	if got, err := l.allocate(watcher, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
@@ -201,7 +201,7 @@ func TestAccountThatComesBack(t *testing.T) {
 				for _, cidr := range []string{"10.0.0.0/26", "10.0.0.64/26"} {
 					l.observe(vpc("vpc-"+cidr, cidr))
 				}
-				l.leaves(l.disco, ipam.LeftAccount)
+				l.leaves(l.disco, ipam.DepartedAccount)
 				l.must(l.forgets(l.disco))
 				seen, back := vpc("vpc-3", "10.0.0.128/26"), look
 				back.Discovery, back.Region, back.Account = l.disco.ID, "eu-west-1", tenant
@@ -221,7 +221,7 @@ func TestAccountThatComesBack(t *testing.T) {
 				fscktest.Clean(t, l.memory, l.now)
 				known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "", "", 0)
 				l.must(err)
-				if !came || len(known) != 1 || known[0].Left != ipam.Stays {
+				if !came || len(known) != 1 || known[0].Departure != ipam.NotDeparted {
 					t.Errorf("the account, that came back: %t, is at %+v", came, known)
 				}
 				rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
@@ -240,7 +240,7 @@ func TestLaidWhileItIsForgotten(t *testing.T) {
 	l.provision(l.pool("", false), "10.0.0.0/24")
 	r := vpc("vpc-1", "10.0.0.0/26")
 	l.observe(r)
-	l.leaves(l.disco, ipam.LeftAccount)
+	l.leaves(l.disco, ipam.DepartedAccount)
 	l.must(l.forgets(l.disco))
 	r.Name = "changed"
 	table := &overtaken{Table: l.memory, by: func() { l.observe(r) }}
@@ -257,10 +257,10 @@ func TestMarkedWhileItIsForgotten(t *testing.T) {
 	known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "eu-west-1", "", 0)
 	l.must(err)
 	table := &overtaken{Table: l.memory, by: func() {
-		l.leaves(l.disco, ipam.LeftAccount)
+		l.leaves(l.disco, ipam.DepartedAccount)
 		l.must(l.forgets(l.disco))
 	}}
-	known[0].Left = ipam.LeftAccount
+	known[0].Departure = ipam.DepartedAccount
 	l.must(l.on(table).SaveDiscoveredAccount(t.Context(), known[0]))
 	l.work()
 	fscktest.Clean(t, l.memory, l.now)
@@ -274,9 +274,9 @@ func TestSaveThatAnAccountLeft(t *testing.T) {
 	l := newLab(t)
 	watched(l)
 	s := l.store(l.table)
-	at := func(attempted int64, why ipam.Leave) ipam.DiscoveredAccount {
+	at := func(attempted int64, why ipam.Departure) ipam.DiscoveredAccount {
 		a := *gone(l)
-		a.Attempted, a.Succeeded, a.Left = attempted, min(90, attempted), why
+		a.Attempted, a.Succeeded, a.Departure = attempted, min(90, attempted), why
 		return a
 	}
 	for _, c := range []struct {
@@ -284,13 +284,13 @@ func TestSaveThatAnAccountLeft(t *testing.T) {
 		save ipam.DiscoveredAccount
 		want ipam.DiscoveredAccount
 	}{
-		{"known from before the last run", at(99, ipam.LeftAccount), at(100, ipam.Stays)},
-		{"known from the last run", at(100, ipam.LeftAccount), at(100, ipam.LeftAccount)},
-		{"for another reason", at(100, ipam.LeftRegion), at(100, ipam.LeftAccount)},
-		{"a run from before", at(50, ipam.Stays), at(100, ipam.Stays)},
-		{"the same again", at(50, ipam.Stays), at(100, ipam.Stays)},
-		{"left again", at(100, ipam.LeftRegion), at(100, ipam.LeftRegion)},
-		{"a run", at(200, ipam.Stays), at(200, ipam.Stays)},
+		{"known from before the last run", at(99, ipam.DepartedAccount), at(100, ipam.NotDeparted)},
+		{"known from the last run", at(100, ipam.DepartedAccount), at(100, ipam.DepartedAccount)},
+		{"for another reason", at(100, ipam.DepartedRegion), at(100, ipam.DepartedAccount)},
+		{"a run from before", at(50, ipam.NotDeparted), at(100, ipam.NotDeparted)},
+		{"the same again", at(50, ipam.NotDeparted), at(100, ipam.NotDeparted)},
+		{"left again", at(100, ipam.DepartedRegion), at(100, ipam.DepartedRegion)},
+		{"a run", at(200, ipam.NotDeparted), at(200, ipam.NotDeparted)},
 	} {
 		must(0, s.SaveDiscoveredAccount(t.Context(), &c.save))(t)
 		found, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "us-east-1", "", 0)
@@ -307,23 +307,23 @@ func TestForgetRegionByRegion(t *testing.T) {
 	l := newLab(t)
 	watched(l)
 	s := l.store(l.table)
-	save := func(region string, why ipam.Leave) {
+	save := func(region string, why ipam.Departure) {
 		t.Helper()
-		must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: region, Account: guestAccount, Attempted: 100, Left: why}))(t)
+		must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: region, Account: guestAccount, Attempted: 100, Departure: why}))(t)
 	}
 	forget := func(region string) []string {
 		known, err := s.ForgetAccount(t.Context(), l.discovery, guestAccount, region, func(*ipam.Discovery) error { return nil })
 		var regions []string
 		for _, a := range known {
-			regions = append(regions, a.Region+" "+string(a.Left))
+			regions = append(regions, a.Region+" "+string(a.Departure))
 		}
 		if err != nil {
 			regions = append(regions, string(ipam.CodeOf(err)))
 		}
 		return regions
 	}
-	save("us-west-1", ipam.LeftRegion)
-	save("us-west-2", ipam.LeftRegion)
+	save("us-west-1", ipam.DepartedRegion)
+	save("us-west-2", ipam.DepartedRegion)
 	for _, c := range []struct {
 		region string
 		want   []string
@@ -338,7 +338,7 @@ func TestForgetRegionByRegion(t *testing.T) {
 		}
 		l.fsck()
 	}
-	save("us-east-1", ipam.LeftAccount)
+	save("us-east-1", ipam.DepartedAccount)
 	if got, want := forget(""), []string{"us-east-1 forgotten", "us-west-1 forgotten", "us-west-2 forgotten"}; !slices.Equal(got, want) {
 		t.Errorf("in all: %q, want %q", got, want)
 	}

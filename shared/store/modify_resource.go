@@ -10,9 +10,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Monitor is a request to watch a VPC's CIDR or to ignore it, and to have it
+// ModifyResourceCIDR is a request to watch a VPC's CIDR or to ignore it, and to have it
 // stand in another scope.
-type Monitor struct {
+type ModifyResourceCIDR struct {
 	Scope       string // that it stands in
 	ResourceID  string
 	CIDR        netip.Prefix
@@ -25,13 +25,13 @@ type Monitor struct {
 	May func(scope, dest *ipam.Scope) error
 }
 
-// Monitor changes whether and where a VPC's CIDR is watched; the subnets and
+// ModifyResourceCIDR changes whether and where a VPC's CIDR is watched; the subnets and
 // interfaces in it follow. What is ignored, or moved away, has its allocation
 // given back at once, and holds its space no more.
 //
 // Only VPCs' CIDRs are ignored and moved, and only in private scopes (VPC IPAM
 // User Guide, "Move VPC CIDRs between scopes", "Change the monitoring state").
-func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
+func (s *Store) ModifyResourceCIDR(ctx context.Context, q ModifyResourceCIDR) (*ipam.ResourceCIDR, error) {
 	scope, err := one(ctx, s.Scopes, q.Scope)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 	if err := q.May(scope, dest); err != nil {
 		return nil, err
 	}
-	row, err := s.monitored(ctx, q)
+	row, err := s.readResource(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 	}
 	d, err := one(ctx, s.Discoveries, row.Discovery)
 	if isNotFound(err) {
-		return nil, q.absent() // on its way out
+		return nil, q.notFound() // on its way out
 	}
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 	move := func(targets []ipam.Target) ([]table.Write, error) {
 		i := slices.IndexFunc(targets, func(t ipam.Target) bool { return t.IPAM == scope.IPAM })
 		if i < 0 {
-			return nil, q.absent() // on its way out
+			return nil, q.notFound() // on its way out
 		}
 		if targets[i].Scope == at && targets[i].Ignored == !q.Monitored {
 			return nil, nil
@@ -92,20 +92,20 @@ func (s *Store) Monitor(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, err
 		}
 		return writes, nil
 	}
-	if err := s.redirect(ctx, d, ipams, row.Resource, move); err != nil {
+	if err := s.moveResource(ctx, d, ipams, row.Resource, move); err != nil {
 		return nil, err
 	}
 	q.Scope = at
-	if now, err := s.monitored(ctx, q); err == nil {
+	if now, err := s.readResource(ctx, q); err == nil {
 		return now, nil
 	}
 	row.Scope, row.Ignored = at, !q.Monitored // it is written, whatever can be read
 	return row, nil
 }
 
-// redirect has move change the targets of what was found, and then has what is
+// moveResource has move change the targets of what was found, and then has what is
 // in it follow.
-func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, move func([]ipam.Target) ([]table.Write, error)) error {
+func (s *Store) moveResource(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, move func([]ipam.Target) ([]table.Write, error)) error {
 	now := s.o.Now().UnixMilli()
 	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
 		if have == nil {
@@ -117,12 +117,12 @@ func (s *Store) redirect(ctx context.Context, d *ipam.Discovery, ipams []*ipam.I
 		return err
 	}
 	// It is written. What follows the notes have done too, if this does not.
-	_ = s.redirectInside(ctx, d, ipams, r)
+	_ = s.moveContents(ctx, d, ipams, r)
 	return nil
 }
 
-// redirectInside has what is in a VPC's CIDR stand where that does.
-func (s *Store) redirectInside(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource) error {
+// moveContents has what is in a VPC's CIDR stand where that does.
+func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource) error {
 	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
 	for _, t := range inside {
 		q := table.Query{PK: items.FoundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
@@ -146,8 +146,8 @@ func (s *Store) redirectInside(ctx context.Context, d *ipam.Discovery, ipams []*
 	return nil
 }
 
-// evict has what stands in a scope stand in the scope home of the same IPAM.
-func (s *Store) evict(ctx context.Context, scope *ipam.Scope, home string) error {
+// emptyScope has what stands in a scope stand in the scope home of the same IPAM.
+func (s *Store) emptyScope(ctx context.Context, scope *ipam.Scope, home string) error {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		for _, list := range []func(context.Context, string, ipam.Family, string, int) ([]*ipam.ResourceCIDR, string, error){s.Resources, s.Interfaces} {
 			for after := ""; ; {
@@ -156,7 +156,7 @@ func (s *Store) evict(ctx context.Context, scope *ipam.Scope, home string) error
 					return err
 				}
 				for _, r := range rows { // a VPC before what is in it
-					if err := s.evictOne(ctx, scope, r, home); err != nil {
+					if err := s.moveToDefaultScope(ctx, scope, r, home); err != nil {
 						return err
 					}
 				}
@@ -169,7 +169,7 @@ func (s *Store) evict(ctx context.Context, scope *ipam.Scope, home string) error
 	return nil
 }
 
-func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.ResourceCIDR, home string) error {
+func (s *Store) moveToDefaultScope(ctx context.Context, scope *ipam.Scope, r *ipam.ResourceCIDR, home string) error {
 	d, err := one(ctx, s.Discoveries, r.Discovery)
 	if err != nil {
 		if isNotFound(err) {
@@ -192,8 +192,8 @@ func (s *Store) evictOne(ctx context.Context, scope *ipam.Scope, r *ipam.Resourc
 	return err
 }
 
-// monitored returns the row that a request is about.
-func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, error) {
+// readResource returns the row that a request is about.
+func (s *Store) readResource(ctx context.Context, q ModifyResourceCIDR) (*ipam.ResourceCIDR, error) {
 	k := items.LiveKey(q.Scope, &ipam.Resource{Type: ipam.ResourceVPC, ID: q.ResourceID, Region: q.Region, CIDR: q.CIDR}) // the same for all types that take space
 	read, err := s.table.BatchGet(ctx, []table.Key{k})
 	if err != nil {
@@ -202,10 +202,10 @@ func (s *Store) monitored(ctx context.Context, q Monitor) (*ipam.ResourceCIDR, e
 	if read[k] != nil {
 		return items.DecodeResource(table.Row{Key: k, Item: read[k]})
 	}
-	return nil, q.absent()
+	return nil, q.notFound()
 }
 
-// absent is the error of a request about what is not there.
-func (q Monitor) absent() error {
+// notFound is the error of a request about what is not there.
+func (q ModifyResourceCIDR) notFound() error {
 	return ipam.Errorf(ipam.CodeInvalidParameterValue, "There is no resource %s with the CIDR %s of Region %s in %s. GetIpamResourceCidrs lists those that there are.", q.ResourceID, q.CIDR, q.Region, q.Scope)
 }
