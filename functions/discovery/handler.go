@@ -65,7 +65,7 @@ type Network interface {
 	FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error)
 	FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error)
 	Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (changed bool, err error)
-	Vanish(ctx context.Context, f *ipam.Found, before int64) (gone bool, err error)
+	Forget(ctx context.Context, f *ipam.Found, before int64) (gone bool, err error)
 }
 
 // Queue is the function's own queue.

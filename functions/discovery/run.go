@@ -329,7 +329,7 @@ func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 		if ctx.Err() != nil || len(failed) > 0 {
 			break
 		}
-		did, err := h.store.Vanish(ctx, f, max(at-lag.Milliseconds(), since(&f.Resource)))
+		did, err := h.store.Forget(ctx, f, max(at-lag.Milliseconds(), since(&f.Resource)))
 		if err != nil {
 			failed = append(failed, fmt.Errorf("forget %s %s: %w", f.ID, f.CIDR, err))
 		} else if did {

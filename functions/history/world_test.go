@@ -342,7 +342,7 @@ func (w *world) loses(scope string, r ipam.Resource) {
 	}
 	for _, f := range must(w.store.FoundOf(w.Context(), w.ipam.Discovery, r.Region, r.Owner, r.Type, r.ID))(w) {
 		if f.CIDR == r.CIDR {
-			must(w.store.Vanish(w.Context(), f, math.MaxInt64))(w)
+			must(w.store.Forget(w.Context(), f, math.MaxInt64))(w)
 		}
 	}
 	if w.stands(scope, r) {

@@ -10,9 +10,9 @@ import (
 // AllocationKey returns the key of an allocation's by-id item.
 func AllocationKey(id string) table.Key { return table.Key{PK: "ALLOC#" + id, SK: meta} }
 
-// ByID is an allocation's by-id item: where the allocation is, and the
+// AllocationByID is an allocation's by-id item: where the allocation is, and the
 // idempotency record of the request that made it.
-type ByID struct {
+type AllocationByID struct {
 	ID      string
 	Space   ipam.SpaceID
 	CIDR    netip.Prefix
@@ -28,7 +28,7 @@ const (
 	AllocationReleased = "released"
 )
 
-func (b ByID) Encode() table.Item {
+func (b AllocationByID) Encode() table.Item {
 	i := table.Item{
 		attrSpace: table.Str(string(b.Space)),
 		AttrCIDR:  table.Str(b.CIDR.String()),
@@ -44,12 +44,12 @@ func (b ByID) Encode() table.Item {
 }
 
 // DecodeByID returns the item, or ok false if it is absent or counts as such.
-func DecodeByID(id string, i table.Item, now int64) (b ByID, ok bool, err error) {
+func DecodeByID(id string, i table.Item, now int64) (b AllocationByID, ok bool, err error) {
 	if i == nil || table.Expired(i, now) {
-		return ByID{}, false, nil
+		return AllocationByID{}, false, nil
 	}
 	p, err := netip.ParsePrefix(i.Str(AttrCIDR))
-	return ByID{
+	return AllocationByID{
 		ID:      id,
 		Space:   ipam.SpaceID(i.Str(attrSpace)),
 		CIDR:    p,

@@ -91,8 +91,8 @@ func tags(i table.Item) ipam.Tags {
 // Region and account, which is what a run compares with; and in address order
 // in the scope of each IPAM that sees it, with its statuses.
 
-// Document writes a value as the JSON text of an attribute.
-func Document(v any) string {
+// JSON writes a value as the JSON text of an attribute.
+func JSON(v any) string {
 	doc, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("store: %T does not marshal: %v", v, err)) // plain data, no cycles

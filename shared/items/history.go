@@ -33,7 +33,7 @@ const historyRetention = 3 * 365 * 24 * time.Hour
 func EncodeHistory(r ipam.HistoryRecord) table.Item {
 	end := r.End
 	r.End = 0 // an attribute tells it
-	i := table.Item{AttrObject: table.Str(Document(r))}
+	i := table.Item{AttrObject: table.Str(JSON(r))}
 	if end != 0 {
 		i[attrEnd] = table.Num(end)
 		i[table.AttrExpires] = table.Num(end/1000 + int64(historyRetention/time.Second))

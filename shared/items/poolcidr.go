@@ -9,10 +9,10 @@ import (
 
 // CIDRKey returns the key of a CIDR of a pool.
 func CIDRKey(pool string, p netip.Prefix) table.Key {
-	return table.Key{PK: CidrPK(pool), SK: BlockSK(p)}
+	return table.Key{PK: CIDRsPK(pool), SK: BlockSK(p)}
 }
 
-func CidrPK(pool string) string { return spacePrefix + pool + cidrSuffix }
+func CIDRsPK(pool string) string { return spacePrefix + pool + cidrSuffix }
 
 func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	i := table.Item{

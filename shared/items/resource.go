@@ -40,8 +40,8 @@ func LiveKey(scope string, r *ipam.Resource) table.Key {
 // FoundItem returns the attributes that DecodeFound reads.
 func FoundItem(f *ipam.Found) table.Item {
 	return table.Item{
-		AttrObject:  table.Str(Document(f.Resource)),
-		attrTargets: table.Str(Document(f.Targets)),
+		AttrObject:  table.Str(JSON(f.Resource)),
+		attrTargets: table.Str(JSON(f.Targets)),
 		attrSampled: table.Num(f.Sampled),
 		AttrRev:     table.Num(f.Rev),
 	}
@@ -62,8 +62,8 @@ func DecodeFound(r table.Row) (*ipam.Found, error) {
 // ResourceItem returns the attributes that DecodeResource reads.
 func ResourceItem(r *ipam.ResourceCIDR) table.Item {
 	i := table.Item{
-		AttrObject:  table.Str(Document(r.Resource)),
-		AttrStatus:  table.Str(Document(r.Status)),
+		AttrObject:  table.Str(JSON(r.Resource)),
+		AttrStatus:  table.Str(JSON(r.Status)),
 		AttrSource:  table.Str(r.Discovery),
 		attrSampled: table.Num(r.Sampled),
 		AttrSince:   table.Num(r.Since),
@@ -114,8 +114,8 @@ func FoundAfter(f *ipam.Found) string { return FoundSK(&f.Resource) }
 // Interfaces, returned.
 func ResourceAfter(r *ipam.ResourceCIDR) string { return LiveKey(r.Scope, &r.Resource).SK }
 
-// VpcQuery selects a VPC's CIDRs among what was found.
-func VpcQuery(discovery, region, account, vpc string) table.Query {
+// VPCQuery selects a VPC's CIDRs among what was found.
+func VPCQuery(discovery, region, account, vpc string) table.Query {
 	prefix := string(ipam.ResourceVPC) + "#" + vpc + "#"
 	return table.Query{PK: FoundPK(discovery, region, account), From: prefix, To: prefix + "~"}
 }

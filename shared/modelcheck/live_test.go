@@ -56,7 +56,7 @@ func observe(o ipam.Resource) act {
 }
 
 func vanish(o ipam.Resource) act {
-	return func(ctx context.Context, c *Client) { c.Vanish(ctx, o, evening) }
+	return func(ctx context.Context, c *Client) { c.Forget(ctx, o, evening) }
 }
 
 // left does something whose process is cut down as soon as it has left a note of
@@ -277,7 +277,7 @@ func subnet(at string) ipam.Resource {
 // goes has a resource be gone before the start.
 func (e *estate) goes(o ipam.Resource) {
 	e.Helper()
-	ok(e.store.Vanish(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
+	ok(e.store.Forget(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
 }
 
 func endPending(a *ipam.Allocation) act {

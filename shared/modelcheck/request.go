@@ -297,11 +297,11 @@ func (c *Client) Observe(ctx context.Context, o ipam.Resource, at int64) error {
 	})
 }
 
-// Vanish tells that a resource that was seen once, before a time, is gone.
-func (c *Client) Vanish(ctx context.Context, o ipam.Resource, before int64) error {
+// Forget tells that a resource that was seen once, before a time, is gone.
+func (c *Client) Forget(ctx context.Context, o ipam.Resource, before int64) error {
 	r := &Request{Text: "vanish " + o.ID, ended: o.ID, partly: true}
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
-		gone, err := c.store.Vanish(ctx, &ipam.Found{Resource: o, Discovery: c.search.Discovery.ID, Rev: 1}, before)
+		gone, err := c.store.Forget(ctx, &ipam.Found{Resource: o, Discovery: c.search.Discovery.ID, Rev: 1}, before)
 		if err != nil || !gone {
 			return "", netip.Prefix{}, "", err
 		}

@@ -63,7 +63,7 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 			case *have == now:
 				return nil, nil
 			}
-			w.If = asItWas(have)
+			w.If = accountUnchanged(have)
 		}
 		w.Item = items.EncodeDiscoveredAccount(&now)
 		return []table.Write{w}, nil
@@ -73,15 +73,15 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 	}
 	// Looking before the write would miss an end in between, and a condition on
 	// the discovery would have the runs of all accounts conflict.
-	if _, err = one(ctx, s.Discoveries, a.Discovery); !isNotFound(err) {
+	if _, err = readOne(ctx, s.Discoveries, a.Discovery); !isNotFound(err) {
 		return err
 	}
-	return s.drop(ctx, k)
+	return s.deleteItem(ctx, k)
 }
 
-// asItWas is the condition that how far the discovery of an account is was not
+// accountUnchanged is the condition that how far the discovery of an account is was not
 // saved since it was read.
-func asItWas(a *ipam.DiscoveredAccount) table.Cond {
+func accountUnchanged(a *ipam.DiscoveredAccount) table.Cond {
 	c := table.Cond{Equal: table.Item{items.AttrAttempted: table.Num(a.Attempted), items.AttrSucceeded: table.Num(a.Succeeded)}}
 	if a.Departure == ipam.NotDeparted {
 		c.Missing = []string{items.AttrDeparture}
@@ -99,18 +99,18 @@ func asItWas(a *ipam.DiscoveredAccount) table.Cond {
 func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region string, may func(*ipam.Discovery) error) ([]*ipam.DiscoveredAccount, error) {
 	var known []*ipam.DiscoveredAccount
 	err := s.commit(ctx, "forget "+account, nil, func(a attempt) ([]table.Write, error) {
-		d, err := one(ctx, s.Discoveries, discovery)
+		d, err := readOne(ctx, s.Discoveries, discovery)
 		if err != nil {
-			return ended(a, known != nil, err)
+			return deletedBefore(a, known != nil, err)
 		}
 		if err := may(d); err != nil {
 			return nil, err
 		}
-		now, err := s.knownOf(ctx, discovery, account, region)
+		now, err := s.accountRows(ctx, discovery, account, region)
 		if err != nil {
 			return nil, err
 		}
-		if len(now) == 0 && known != nil && a.unsure {
+		if len(now) == 0 && known != nil && a.outcomeUnknown {
 			return nil, nil // forgotten already
 		}
 		if known = now; len(known) == 0 {
@@ -119,7 +119,7 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 		if most := table.MaxWrites / 2; len(known) > most {
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The resource discovery %s knows the account %s in %d Regions, more than the %d that can be forgotten at once. Name a DiscoveryRegion.", discovery, account, len(known), most)
 		}
-		regions, err := s.operating(ctx, d)
+		regions, err := s.operatingRegions(ctx, d)
 		if err != nil {
 			return nil, err
 		}
@@ -131,8 +131,8 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 			if k.Departure == ipam.Forgotten {
 				continue
 			}
-			w := table.Write{Op: table.OpUpdate, Key: items.DiscoveredAccountKey(discovery, k.Region, account), Set: table.Item{items.AttrDeparture: table.Str(string(ipam.Forgotten))}, If: asItWas(k)}
-			writes = append(writes, w, s.purgeOneNote(discovery, k.Region, account))
+			w := table.Write{Op: table.OpUpdate, Key: items.DiscoveredAccountKey(discovery, k.Region, account), Set: table.Item{items.AttrDeparture: table.Str(string(ipam.Forgotten))}, If: accountUnchanged(k)}
+			writes = append(writes, w, s.accountPurgeNote(discovery, k.Region, account))
 			k.Departure = ipam.Forgotten
 		}
 		return writes, nil
@@ -143,9 +143,9 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 	return known, nil
 }
 
-// knownOf returns how far a discovery is in an account, in a Region or in all
+// accountRows returns how far a discovery is in an account, in a Region or in all
 // ("").
-func (s *Store) knownOf(ctx context.Context, discovery, account, region string) (known []*ipam.DiscoveredAccount, err error) {
+func (s *Store) accountRows(ctx context.Context, discovery, account, region string) (known []*ipam.DiscoveredAccount, err error) {
 	err = s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
 		if a.Account == account && (region == "" || a.Region == region) {
 			known = append(known, a)
@@ -155,15 +155,15 @@ func (s *Store) knownOf(ctx context.Context, discovery, account, region string) 
 	return known, err
 }
 
-// operating returns the Regions that a discovery watches, which are its IPAM's
+// operatingRegions returns the Regions that a discovery watches, which are its IPAM's
 // if it is the default one.
-func (s *Store) operating(ctx context.Context, d *ipam.Discovery) ([]string, error) {
+func (s *Store) operatingRegions(ctx context.Context, d *ipam.Discovery) ([]string, error) {
 	if !d.Default() {
 		return d.OperatingRegions, nil
 	}
-	o, err := one(ctx, s.IPAMs, d.IPAM)
+	o, err := readOne(ctx, s.IPAMs, d.IPAM)
 	if err != nil {
-		return nil, lostIfGone(err)
+		return nil, staleIfNotFound(err)
 	}
 	return o.OperatingRegions, nil
 }
@@ -175,7 +175,7 @@ func (s *Store) DiscoveredAccounts(ctx context.Context, discovery, region, after
 	if region != "" {
 		from += region + "#"
 	}
-	return decoded(ctx, s, table.Query{PK: items.DiscoveryKey(discovery).PK, From: from, To: from + "~", After: after, Limit: limit}, items.DecodeDiscoveredAccount)
+	return queryDecoded(ctx, s, table.Query{PK: items.DiscoveryKey(discovery).PK, From: from, To: from + "~", After: after, Limit: limit}, items.DecodeDiscoveredAccount)
 }
 
 // DiscoveredAccount returns how far a discovery is in an account in a Region, nil

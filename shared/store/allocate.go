@@ -12,32 +12,32 @@ import (
 
 // pickStable is pick, but for the CIDR of the request's stable key if that is
 // free and is what the request asks for.
-func (s *Store) pickStable(ctx context.Context, t taking, snap snapshot, q Allocate) (holding, netip.Prefix, error) {
+func (s *Store) pickStable(ctx context.Context, t takeRequest, snap snapshot, q Allocate) (takeSource, netip.Prefix, error) {
 	k, ok := items.StableKey(q.Token.Account, q.Pool, q.Tags)
 	if !ok || t.want.CIDR.IsValid() || snap.items[k] == nil {
-		return s.pick(ctx, t, snap)
+		return s.pickSource(ctx, t, snap)
 	}
 	last, err := netip.ParsePrefix(snap.items[k].Str(items.AttrCIDR))
 	if err != nil || last.Bits() != t.want.Length || !t.want.Filter.Admits(last) {
-		return s.pick(ctx, t, snap)
+		return s.pickSource(ctx, t, snap)
 	}
 	read, err := s.table.BatchGet(ctx, holderKeys(t.space, last))
 	if err != nil {
-		return holding{}, netip.Prefix{}, err
+		return takeSource{}, netip.Prefix{}, err
 	}
 	for _, h := range ipam.Holders(last) {
 		k := items.FreeKey(t.space, h)
 		if i, ok := read[k]; ok {
 			free, err := items.DecodeFree(table.Row{Key: k, Item: i})
-			return holding{free: free}, last, err
+			return takeSource{free: free}, last, err
 		}
 	}
 	at := t
-	at.before = last // by an earlier try, or by one of another time that the request was sent
-	if split, err := s.begun(ctx, at); split != nil || err != nil {
-		return holding{split: split}, last, err
+	at.earlier = last // by an earlier try, or by one of another time that the request was sent
+	if split, err := s.startedSplit(ctx, at); split != nil || err != nil {
+		return takeSource{split: split}, last, err
 	}
-	return s.pick(ctx, t, snap)
+	return s.pickSource(ctx, t, snap)
 }
 
 // Allocate is a request for space from a pool.
@@ -77,7 +77,7 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	if err := q.Request.CheckCombination(); err != nil {
 		return nil, err
 	}
-	q.Token = s.settle(q.Token)
+	q.Token = s.withValue(q.Token)
 	want := ipam.Taken{
 		AllocationID: s.allocationID(q.Token),
 		Kind:         ipam.KindCustom,
@@ -102,13 +102,13 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		}
 		if recorded && !q.Preview {
 			if record.Digest != q.Token.Digest {
-				return nil, mismatch(q.Token.Value)
+				return nil, tokenMismatch(q.Token.Value)
 			}
 			want.CIDR = record.CIDR
 			return nil, nil
 		}
 		if i, ok := snap.items[items.RequestKey(q.Token.Account, q.Event)]; ok && !table.Expired(i, s.now()) {
-			return nil, refusedBefore(table.Row{Item: i})
+			return nil, recordedRefusal(table.Row{Item: i})
 		}
 		writes, err := s.decideAllocate(ctx, q, &want, snap)
 		if err != nil && !q.Preview {
@@ -146,13 +146,13 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if err != nil {
 		return nil, err
 	}
-	t := taking{space: pool.Space(), name: pool.ID, want: wish, by: want.AllocationID, cidrs: pool.CIDRCount, alone: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool, before: want.CIDR}
-	t.may = onlyOf(want.Owner, pool.ID, wish.CIDR)
+	t := takeRequest{space: pool.Space(), name: pool.ID, want: wish, allocationID: want.AllocationID, cidrs: pool.CIDRCount, preview: q.Preview, scope: pool.Scope, owner: pool.Owner, planning: pool, earlier: want.CIDR}
+	t.allowLive = onlyResourcesOf(want.Owner, pool.ID, wish.CIDR)
 	if q.For != nil {
 		if err := pool.CheckResource(q.For); err != nil {
 			return nil, err
 		}
-		t.may = onlyOf("", pool.ID, wish.CIDR) // a resource that is yet to be made has none to live in
+		t.allowLive = onlyResourcesOf("", pool.ID, wish.CIDR) // a resource that is yet to be made has none to live in
 	}
 	from, chosen, err := s.pickStable(ctx, t, snap, q)
 	if err != nil {
@@ -162,20 +162,20 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	if q.Preview {
 		return nil, nil
 	}
-	writes, err := s.takeOut(ctx, t.space, from, *want)
+	writes, err := s.takeWrites(ctx, t.space, from, *want)
 	if err != nil {
 		return nil, err
 	}
 	writes = append(writes, s.recordAllocation(t.space, *want, q.Token.Digest))
-	writes = append(writes, s.notRefused(q)...)
+	writes = append(writes, s.unlessRefused(q)...)
 	writes = append(writes, s.beginPending(pool, *want)...)
-	writes = append(writes, remember(&ipam.Allocation{Taken: *want, Pool: q.Pool})...)
+	writes = append(writes, rememberStable(&ipam.Allocation{Taken: *want, Pool: q.Pool})...)
 	return append(writes, listForeign(table.OpPut, pool, *want)...), nil
 }
 
 func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, id string) (snap snapshot, err error) {
 	q := a.Request
-	keys := append([]table.Key{items.PoolKey(string(space)), items.AllocationKey(id)}, furtherKeys(a)...)
+	keys := append([]table.Key{items.PoolKey(string(space)), items.AllocationKey(id)}, conditionKeys(a)...)
 	if q.CIDR.IsValid() {
 		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
 		return snap, err
@@ -184,11 +184,11 @@ func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Alloc
 		snap.items, err = s.table.BatchGet(ctx, keys)
 		return snap, err
 	}
-	return s.readForLength(ctx, keys, taking{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}, alone: a.Preview})
+	return s.readForLength(ctx, keys, takeRequest{space: space, want: ipam.Want{Length: *q.Length, Filter: q.Filter}, preview: a.Preview})
 }
 
-// furtherKeys are those that an allocation of some kinds reads besides.
-func furtherKeys(q Allocate) []table.Key {
+// conditionKeys are those that an allocation of some kinds reads besides.
+func conditionKeys(q Allocate) []table.Key {
 	var keys []table.Key
 	if q.Event != "" {
 		keys = append(keys, items.RequestKey(q.Token.Account, q.Event))
@@ -199,8 +199,8 @@ func furtherKeys(q Allocate) []table.Key {
 	return keys
 }
 
-// refusedBefore returns the error that a request was refused with.
-func refusedBefore(r table.Row) error {
+// recordedRefusal returns the error that a request was refused with.
+func recordedRefusal(r table.Row) error {
 	o, err := items.DecodeRefusal(r)
 	if err != nil {
 		return err
@@ -208,18 +208,18 @@ func refusedBefore(r table.Row) error {
 	return ipam.Errorf(ipam.Code(o.Code), "%s", o.Message)
 }
 
-// notRefused is the condition under which a request's block may be taken, for
+// unlessRefused is the condition under which a request's block may be taken, for
 // one that came as an event.
-func (s *Store) notRefused(q Allocate) []table.Write {
+func (s *Store) unlessRefused(q Allocate) []table.Write {
 	if q.Event == "" {
 		return nil
 	}
 	return []table.Write{{Op: table.OpCheck, Key: items.RequestKey(q.Token.Account, q.Event), If: table.Cond{Absent: true, ExpiredBefore: s.now()}}}
 }
 
-// remember is the write by which the next allocation with the stable key of a, if
+// rememberStable is the write by which the next allocation with the stable key of a, if
 // it has one, finds its CIDR.
-func remember(a *ipam.Allocation) []table.Write {
+func rememberStable(a *ipam.Allocation) []table.Write {
 	k, ok := items.StableKey(a.Owner, a.Pool, a.Tags)
 	if !ok {
 		return nil
@@ -251,7 +251,7 @@ func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
 		}
 		absent := table.Cond{Absent: true, ExpiredBefore: s.now()}
 		return []table.Write{
-			{Op: table.OpPut, Key: key, Item: table.Item{items.AttrObject: table.Str(items.Document(r)), table.AttrExpires: table.Num(s.now() + int64(tokenRetention.Seconds()))}, If: absent},
+			{Op: table.OpPut, Key: key, Item: table.Item{items.AttrObject: table.Str(items.JSON(r)), table.AttrExpires: table.Num(s.now() + int64(tokenRetention.Seconds()))}, If: absent},
 			{Op: table.OpCheck, Key: made, If: absent},
 		}, nil
 	})

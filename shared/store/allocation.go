@@ -44,7 +44,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		if err != nil {
 			return nil, err
 		}
-		if a.unsure && ok && record.State == items.AllocationReleased {
+		if a.outcomeUnknown && ok && record.State == items.AllocationReleased {
 			return nil, nil // the pool may be gone by now
 		}
 		item, found := b.read[poolKey]
@@ -79,7 +79,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		if err := s.releasable(ctx, pool, t); err != nil {
 			return nil, err
 		}
-		writes, left, held, err := s.freed(ctx, pool, b, t)
+		writes, left, held, err := s.freeWrites(ctx, pool, b, t)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (s *Store) Release(ctx context.Context, q Release) error {
 		return err
 	}
 	if scope != "" {
-		s.reconcileSoon(ctx, scope, q.CIDR)
+		s.reconcileNoted(ctx, scope, q.CIDR)
 	}
 	if rest == nil {
 		return nil
@@ -128,7 +128,7 @@ func (s *Store) releasable(ctx context.Context, pool *ipam.Pool, t ipam.Taken) e
 // EndPending gives the block of an allocation back whose resource EC2 refused to
 // make. A block in which a resource was seen after all stays its allocation.
 func (s *Store) EndPending(ctx context.Context, a *ipam.Allocation) error {
-	pool, err := one(ctx, s.Pools, a.Pool)
+	pool, err := readOne(ctx, s.Pools, a.Pool)
 	if err != nil {
 		if isNotFound(err) {
 			return nil // gone, with its allocations
@@ -186,7 +186,7 @@ func (s *Store) AllocationsByID(ctx context.Context, ids []string) ([]*ipam.Allo
 		return nil, err
 	}
 	var places []table.Key
-	pools := make(map[table.Key]items.ByID)
+	pools := make(map[table.Key]items.AllocationByID)
 	for i, id := range ids {
 		b, ok, err := items.DecodeByID(id, read[keys[i]], s.now())
 		if err != nil {
@@ -236,11 +236,11 @@ func (s *Store) AllocationsByID(ctx context.Context, ids []string) ([]*ipam.Allo
 func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ipam.Allocation) error) (*ipam.Allocation, error) {
 	var o *ipam.Allocation // as an earlier try wrote it
 	err := s.commit(ctx, "modify "+id, nil, func(a attempt) ([]table.Write, error) {
-		now, err := one(ctx, s.AllocationsByID, id)
+		now, err := readOne(ctx, s.AllocationsByID, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
-		if a.unsure && o != nil && now.Description == o.Description && maps.Equal(now.Tags, o.Tags) {
+		if a.outcomeUnknown && o != nil && now.Description == o.Description && maps.Equal(now.Tags, o.Tags) {
 			return nil, nil // changed by an earlier try
 		}
 		tags, description := now.Tags, now.Description
@@ -266,7 +266,7 @@ func (s *Store) ModifyAllocation(ctx context.Context, id string, change func(*ip
 		}
 		writes := []table.Write{w}
 		if o.Tags[ipam.StableKeyTag] != tags[ipam.StableKeyTag] {
-			writes = append(writes, remember(o)...)
+			writes = append(writes, rememberStable(o)...)
 		}
 		return writes, nil
 	})

@@ -68,17 +68,17 @@ func (s *Store) blocker(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 	return t, t.CIDR.Overlaps(cidr), nil
 }
 
-// errEnough ends a descent that nobody wants more of.
-var errEnough = errors.New("enough")
+// errStopVisit ends a descent that nobody wants more of.
+var errStopVisit = errors.New("enough")
 
-// walk is what comes of a descent.
-type walk struct {
+// visitor is what comes of a descent.
+type visitor struct {
 	visit func(poolBlock) bool // a taken block; false ends the descent
 	free  func(gap)            // between taken blocks of a pool; nil: nobody asks
 }
 
-// place is what a descent is in.
-type place struct {
+// position is what a descent is in.
+type position struct {
 	space  ipam.SpaceID
 	pool   bool // and not the scope
 	source sourceCIDR
@@ -101,15 +101,15 @@ type poolBlock struct {
 	source sourceCIDR
 }
 
-// descend calls visit for the taken blocks of a scope that overlap cidr and do
+// visitBlocks calls visit for the taken blocks of a scope that overlap cidr and do
 // not end before from, in address order; for a child pool's block, for what is
 // taken in the child instead; behind a VPC's block, for what is taken in the
 // planning pool over it. A split of the scope itself is in no pool and left out.
-func (s *Store) descend(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
-	return s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, walk{visit: visit})
+func (s *Store) visitBlocks(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
+	return s.visitFrom(ctx, position{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, visitor{visit: visit})
 }
 
-func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, from netip.Addr, w walk) error {
+func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, from netip.Addr, w visitor) error {
 	next := from // the first address of which nothing is known yet
 	free := func(before netip.Addr) {
 		if at.pool && w.free != nil && next.IsValid() && next.Less(before) {
@@ -123,7 +123,7 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		free(t.CIDR.Addr())
 		next = items.LastAddr(t.CIDR).Next()
 		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.source}) {
-			return errEnough
+			return errStopVisit
 		}
 		if t.ChildPool() == "" {
 			continue
@@ -135,7 +135,7 @@ func (s *Store) descendFrom(ctx context.Context, at place, cidr netip.Prefix, fr
 		if begin.Less(in.Addr()) {
 			begin = in.Addr()
 		}
-		if err := s.descendFrom(ctx, place{ipam.SpaceID(t.ChildPool()), true, sourceOf(t)}, in, begin, w); err != nil {
+		if err := s.visitFrom(ctx, position{ipam.SpaceID(t.ChildPool()), true, sourceOf(t)}, in, begin, w); err != nil {
 			return err
 		}
 	}
@@ -179,7 +179,7 @@ func (s *Store) sourceAt(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (
 // plannedVPCs returns the VPCs at p in a scope that planning pools plan.
 func (s *Store) plannedVPCs(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
 	vpcs := map[string]bool{}
-	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+	err := s.visitBlocks(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		if b.PlanningPool != "" {
 			vpcs[b.ResourceID] = true
 		}

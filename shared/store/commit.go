@@ -15,17 +15,17 @@ import (
 
 // attempt tells a decision about the tries before it.
 type attempt struct {
-	n      int  // 0 for the first
-	unsure bool // an earlier transaction's outcome is unknown: what is found may be its doing
+	n              int  // 0 for the first
+	outcomeUnknown bool // an earlier transaction's outcome is unknown: what is found may be its doing
 }
 
-// errLost is what a decision returns when the snapshot it read cannot have
+// errStale is what a decision returns when the snapshot it read cannot have
 // been true at one moment.
-var errLost = ipam.ErrStale
+var errStale = ipam.ErrStale
 
-// errUnsure is what a decision returns, wrapped, when the outcome of a
+// errUnknownOutcome is what a decision returns, wrapped, when the outcome of a
 // transaction that it made on the way could not be found out.
-var errUnsure = errors.New("outcome unknown")
+var errUnknownOutcome = errors.New("outcome unknown")
 
 // commit runs decide and applies the writes it returns, until they are applied
 // or decide returns none. decide reads anew each time, first of all whether the
@@ -44,29 +44,29 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 	var last error
 	for ; ; a.n++ {
 		writes, err := decide(a)
-		a.unsure = a.unsure || errors.Is(err, errUnsure)
+		a.outcomeUnknown = a.outcomeUnknown || errors.Is(err, errUnknownOutcome)
 		switch {
 		case err == nil && len(writes) == 0:
 			return nil
 		case err == nil && a.n >= s.o.Tries:
-			return exhausted(act, last)
+			return triesExhausted(act, last)
 		case err == nil:
 			if err = s.table.Transact(ctx, writes); err == nil {
 				return nil
 			}
-			a.unsure = a.unsure || !refused(err)
-		case errors.Is(err, errLost), errors.Is(err, table.ErrThrottled), a.unsure && !answers(err):
+			a.outcomeUnknown = a.outcomeUnknown || !nothingWritten(err)
+		case errors.Is(err, errStale), errors.Is(err, table.ErrThrottled), a.outcomeUnknown && !isAnswer(err):
 		default:
 			return err
 		}
 		last = err
 		if a.n >= s.o.Tries {
-			return exhausted(act, last)
+			return triesExhausted(act, last)
 		}
-		if lost != nil && refused(last) && !errors.Is(last, table.ErrThrottled) {
+		if lost != nil && nothingWritten(last) && !errors.Is(last, table.ErrThrottled) {
 			lost()
 		}
-		if err := s.o.Sleep(ctx, jitter(a.n+1)); err != nil {
+		if err := s.o.Sleep(ctx, backoff(a.n+1)); err != nil {
 			return fmt.Errorf("%s: %w after %w", act, err, last)
 		}
 	}
@@ -77,7 +77,7 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 // stands in the way may be the doing of the same request, sent twice and
 // carried out between the two reads: then the decision is to be made again.
 func (s *Store) unlessRecorded(ctx context.Context, record table.Key, err error) error {
-	if !answers(err) {
+	if !isAnswer(err) {
 		return err
 	}
 	read, unread := s.table.BatchGet(ctx, []table.Key{record})
@@ -85,40 +85,40 @@ func (s *Store) unlessRecorded(ctx context.Context, record table.Key, err error)
 		return unread
 	}
 	if i, ok := read[record]; ok && !table.Expired(i, s.now()) {
-		return errLost
+		return errStale
 	}
 	return err
 }
 
-// answers reports whether err is an answer to the caller, and not a failure to
+// isAnswer reports whether err is an answer to the caller, and not a failure to
 // find one.
-func answers(err error) bool {
+func isAnswer(err error) bool {
 	_, ok := errors.AsType[*ipam.Error](err)
 	return ok
 }
 
-// refused reports whether err says that nothing was written.
-func refused(err error) bool {
-	if errors.Is(err, table.ErrConflict) || errors.Is(err, table.ErrThrottled) || errors.Is(err, errLost) {
+// nothingWritten reports whether err says that nothing was written.
+func nothingWritten(err error) bool {
+	if errors.Is(err, table.ErrConflict) || errors.Is(err, table.ErrThrottled) || errors.Is(err, errStale) {
 		return true
 	}
 	_, ok := errors.AsType[*table.ConditionError](err)
 	return ok
 }
 
-func exhausted(act string, last error) error {
+func triesExhausted(act string, last error) error {
 	switch {
 	case errors.Is(last, table.ErrThrottled):
 		return ipam.Errorf(ipam.CodeRequestLimitExceeded, "Request limit exceeded. The table refused the load; try again later.")
-	case refused(last):
+	case nothingWritten(last):
 		return ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "There are too many concurrent mutations for the requested resource. Try again later.")
 	}
 	return fmt.Errorf("%s: %w", act, last)
 }
 
-// jitter returns a full-jitter back-off before try n (1 and up): a random
+// backoff returns a full-jitter back-off before try n (1 and up): a random
 // share of 10 ms doubled n−1 times, at most 500 ms.
-func jitter(n int) time.Duration {
+func backoff(n int) time.Duration {
 	ceiling := min(500*time.Millisecond, 10*time.Millisecond<<min(n-1, 10))
 	var b [8]byte
 	rand.Read(b[:])
@@ -130,20 +130,20 @@ func isNotFound(err error) bool {
 	return ok && strings.HasSuffix(string(e.Code), ".NotFound")
 }
 
-// ended is the outcome of a delete that does not find its object: done, if an
+// deletedBefore is the outcome of a delete that does not find its object: done, if an
 // earlier try of the same request may have deleted it.
-func ended(a attempt, seen bool, err error) ([]table.Write, error) {
-	if a.unsure && seen && isNotFound(err) {
+func deletedBefore(a attempt, seen bool, err error) ([]table.Write, error) {
+	if a.outcomeUnknown && seen && isNotFound(err) {
 		return nil, nil
 	}
 	return nil, err
 }
 
-// lostIfGone is the outcome of not finding what something else, read before,
+// staleIfNotFound is the outcome of not finding what something else, read before,
 // says to be there.
-func lostIfGone(err error) error {
+func staleIfNotFound(err error) error {
 	if isNotFound(err) {
-		return errLost
+		return errStale
 	}
 	return err
 }

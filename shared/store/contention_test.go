@@ -23,8 +23,8 @@ import (
 
 const writers = 32
 
-// crowd is many writers that share one pool with a /16.
-type crowd struct {
+// maxReconciledCIDRs is many writers that share one pool with a /16.
+type maxReconciledCIDRs struct {
 	*testing.T
 	table  table.Table
 	stores []*store.Store // the writers' own, or one for all
@@ -37,8 +37,8 @@ type crowd struct {
 
 // newCrowd makes the pool and as many stores, in turn used by the writers.
 // pick, if not nil, chooses among positions.
-func newCrowd(t *testing.T, table table.Table, stores int, pick func(int) int) *crowd {
-	c := &crowd{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}
+func newCrowd(t *testing.T, table table.Table, stores int, pick func(int) int) *maxReconciledCIDRs {
+	c := &maxReconciledCIDRs{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}
 	for range stores {
 		c.stores = append(c.stores, store.New(table, store.Options{Region: "us-east-1", Pick: pick}))
 	}
@@ -50,7 +50,7 @@ func newCrowd(t *testing.T, table table.Table, stores int, pick func(int) int) *
 }
 
 // together runs work as each of the writers, at once.
-func (c *crowd) together(work func(ctx context.Context, writer int, s *store.Store)) {
+func (c *maxReconciledCIDRs) together(work func(ctx context.Context, writer int, s *store.Store)) {
 	var all sync.WaitGroup
 	for i := range writers {
 		all.Go(func() { work(c.Context(), i, c.stores[i%len(c.stores)]) })
@@ -60,7 +60,7 @@ func (c *crowd) together(work func(ctx context.Context, writer int, s *store.Sto
 
 // take allocates a /24 and reports whether there was one. Any answer but the
 // refusal of a full pool fails the test, and so does a block that is held.
-func (c *crowd) take(ctx context.Context, s *store.Store) bool {
+func (c *maxReconciledCIDRs) take(ctx context.Context, s *store.Store) bool {
 	a, err := s.Allocate(ctx, allocation(c.pool, fmt.Sprint(c.tokens.Add(1)), byLength(24)))
 	if err != nil {
 		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
@@ -78,7 +78,7 @@ func (c *crowd) take(ctx context.Context, s *store.Store) bool {
 }
 
 // fill lets the writers allocate until the pool is full.
-func (c *crowd) fill() {
+func (c *maxReconciledCIDRs) fill() {
 	c.Helper()
 	c.together(func(ctx context.Context, _ int, s *store.Store) {
 		for c.take(ctx, s) {
@@ -90,7 +90,7 @@ func (c *crowd) fill() {
 }
 
 // drop lets the writers release the blocks whose number, 0 to 255, is chosen.
-func (c *crowd) drop(chosen func(number int) bool) {
+func (c *maxReconciledCIDRs) drop(chosen func(number int) bool) {
 	var drops []*ipam.Allocation
 	for p, a := range c.held {
 		if chosen(int(p.Addr().As4()[2])) {
@@ -108,7 +108,7 @@ func (c *crowd) drop(chosen func(number int) bool) {
 }
 
 // check demands that the table is in order and holds what the writers do.
-func (c *crowd) check(table *tabletest.Memory) {
+func (c *maxReconciledCIDRs) check(table *tabletest.Memory) {
 	c.Helper()
 	fscktest.Clean(c.T, table, time.Now())
 	listed, next, err := store.New(table, store.Options{Region: "us-east-1"}).Allocations(c.Context(), c.pool, "", 0)
@@ -149,12 +149,12 @@ func TestWritersFillAPool(t *testing.T) {
 }
 
 // free returns the free blocks by what is held, the largest last.
-func (c *crowd) free() []netip.Prefix {
+func (c *maxReconciledCIDRs) free() []netip.Prefix {
 	return ipamtest.Free([]netip.Prefix{prefix("10.0.0.0/16")}, slices.Collect(maps.Keys(c.held)))
 }
 
 // onePiece demands that half of the /16 is held and a /18 is free.
-func (c *crowd) onePiece() {
+func (c *maxReconciledCIDRs) onePiece() {
 	c.Helper()
 	free := c.free()
 	if largest := free[len(free)-1]; len(c.held) != 128 || largest.Bits() > 18 {
@@ -164,7 +164,7 @@ func (c *crowd) onePiece() {
 
 // lowest demands that a preview, and then the allocation, of a writer that is
 // alone is the lowest address of the tightest block, for each length in turn.
-func (c *crowd) lowest(lengths ...int) {
+func (c *maxReconciledCIDRs) lowest(lengths ...int) {
 	c.Helper()
 	s := store.New(c.table, store.Options{Region: "us-east-1"})
 	for _, length := range lengths {
@@ -185,7 +185,7 @@ func (c *crowd) lowest(lengths ...int) {
 
 // halve lets the writers fill half of the /16 with /24s, and demands that a
 // quarter of it is still in one piece.
-func (c *crowd) halve() {
+func (c *maxReconciledCIDRs) halve() {
 	c.Helper()
 	c.together(func(ctx context.Context, _ int, s *store.Store) {
 		for range 128 / writers {

@@ -39,7 +39,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		if err != nil {
 			return nil, err
 		}
-		if a.unsure && tried != nil {
+		if a.outcomeUnknown && tried != nil {
 			// Once that root is gone, what stands here, the CIDR provisioned
 			// anew or nothing, is not what this request is about.
 			state := ipam.CIDRState(read[cidrKey].Str(items.AttrState))
@@ -104,11 +104,11 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 			if err != nil {
 				return nil, err
 			}
-			writes = append(writes, blockWrites(cidr.Source, turn(t, s.newHold(q.CIDR, t.Root, pool.Owner)))...)
-			writes = append(writes, s.noteLive(scope, q.CIDR))
+			writes = append(writes, blockWrites(cidr.Source, replaceTaken(t, s.newHold(q.CIDR, t.Root, pool.Owner)))...)
+			writes = append(writes, s.liveNote(scope, q.CIDR))
 			rest = nil
 		} else {
-			given, left, err := b.giveBack(ctx, cidr.AllocationID, q.CIDR)
+			given, left, err := b.giveAllocation(ctx, cidr.AllocationID, q.CIDR)
 			if err != nil {
 				return nil, err
 			}
@@ -134,7 +134,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		_ = s.mergeSplit(ctx, cidr.Source, *rest) // what this leaves undone, the reconciler does
 	}
 	if scope != "" {
-		s.reconcileSoon(ctx, scope, q.CIDR)
+		s.reconcileNoted(ctx, scope, q.CIDR)
 	}
 	return cidr, nil
 }
@@ -154,14 +154,14 @@ func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolC
 		held = true
 	}
 	if !held {
-		return nil, errLost // it is free by now, or gone
+		return nil, errStale // it is free by now, or gone
 	}
-	t, err := s.gathered(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noting(pool.Scope, cidr.CIDR))
+	t, err := s.makeAndReadHold(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noteExcess(pool.Scope, cidr.CIDR))
 	if err != nil {
 		return nil, err
 	}
 	if t.Root.ID != cidr.ID {
-		return nil, errLost
+		return nil, errStale
 	}
 	return blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropTaken, Taken: t}}), nil
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// recount is the write that changes an IPAM's number of associations.
-func recount(o *ipam.IPAM, by int64) table.Write {
+// addToCount is the write that changes an IPAM's number of associations.
+func addToCount(o *ipam.IPAM, by int64) table.Write {
 	rev := o.Rev
 	o.Rev++
 	o.DiscoveryAssociations += by
-	return rewrite(items.IPAMKey(o.ID), items.EncodeIPAM(o), rev)
+	return replaceDocument(items.IPAMKey(o.ID), items.EncodeIPAM(o), rev)
 }
 
 // beginDiscovery are the writes that make a resource discovery.
@@ -35,7 +35,7 @@ func (s *Store) beginDefaultDiscovery(o *ipam.IPAM) []table.Write {
 // endDiscovery are the writes that end a resource discovery as it was read, and
 // note that what it found is to go.
 func (s *Store) endDiscovery(o *ipam.Discovery) []table.Write {
-	return append(disowned(items.DiscoveryKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(o.Rev)}}),
+	return append(deleteOwnedWrites(items.DiscoveryKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(o.Rev)}}),
 		table.Write{Op: table.OpDelete, Key: items.DiscoveryRowKey(o.ID)}, s.purgeNote(o.ID))
 }
 
@@ -50,13 +50,13 @@ func (s *Store) endAssociations(ctx context.Context, o *ipam.IPAM) ([]table.Writ
 	all = slices.DeleteFunc(all, func(a *ipam.DiscoveryAssociation) bool { return a.IPAM != o.ID })
 	var writes []table.Write
 	for _, a := range all {
-		writes = append(writes, disowned(items.AssociationKey(a.ID), &a.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(a.Rev)}})...)
+		writes = append(writes, deleteOwnedWrites(items.AssociationKey(a.ID), &a.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(a.Rev)}})...)
 		if a.NotFound {
 			continue
 		}
-		d, err := one(ctx, s.Discoveries, a.Discovery)
+		d, err := readOne(ctx, s.Discoveries, a.Discovery)
 		if err != nil {
-			return nil, lostIfGone(err)
+			return nil, staleIfNotFound(err)
 		}
 		if a.Default {
 			writes = append(writes, s.endDiscovery(d)...)
@@ -73,7 +73,7 @@ func (s *Store) attach(d *ipam.Discovery, id string) []table.Write {
 	d.Rev++
 	at, _ := slices.BinarySearch(d.IPAMs, id)
 	d.IPAMs = slices.Insert(d.IPAMs, at, id)
-	return []table.Write{rewrite(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
+	return []table.Write{replaceDocument(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
 }
 
 // detach are the writes that end what join began.
@@ -81,14 +81,14 @@ func (s *Store) detach(d *ipam.Discovery, id string) []table.Write {
 	rev := d.Rev
 	d.Rev++
 	d.IPAMs = slices.DeleteFunc(d.IPAMs, func(i string) bool { return i == id })
-	return []table.Write{rewrite(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
+	return []table.Write{replaceDocument(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
 }
 
 // CreateDiscovery makes a resource discovery that is no IPAM's default one.
 // o.Owner and o.OperatingRegions must be set.
 func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) (*ipam.Discovery, error) {
-	t = s.settle(t)
-	key := func(t Token) table.Key { return items.DiscoveryKey(s.derive(ipam.IDDiscovery, t)) }
+	t = s.withValue(t)
+	key := func(t Token) table.Key { return items.DiscoveryKey(s.deriveID(ipam.IDDiscovery, t)) }
 	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		account := items.AccountKey(o.Owner)
 		read, err := s.table.BatchGet(ctx, []table.Key{account})
@@ -109,7 +109,7 @@ func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) 
 		default:
 			count.If.Below = map[string]int64{items.AttrDiscoveryCount: limit}
 		}
-		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDDiscovery, t))
+		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDDiscovery, t))
 		return append(beginDiscovery(&o), count), nil
 	})
 	if err != nil {
@@ -134,9 +134,9 @@ func (s *Store) ModifyAssociation(ctx context.Context, id string, act ipam.Act, 
 func (s *Store) DeleteDiscovery(ctx context.Context, id string, may func(*ipam.Discovery) error) (*ipam.Discovery, error) {
 	var o *ipam.Discovery
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
-		found, err := one(ctx, s.Discoveries, id)
+		found, err := readOne(ctx, s.Discoveries, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
 		o = found
 		if err := may(o); err != nil {
@@ -157,7 +157,7 @@ func (s *Store) DeleteDiscovery(ctx context.Context, id string, may func(*ipam.D
 			rev := a.Rev
 			a.Rev++
 			a.NotFound = true
-			writes = append(writes, rewrite(items.AssociationKey(a.ID), items.EncodeAssociation(a), rev))
+			writes = append(writes, replaceDocument(items.AssociationKey(a.ID), items.EncodeAssociation(a), rev))
 		}
 		return writes, nil
 	})
@@ -197,14 +197,14 @@ func (s *Store) associationsOf(ctx context.Context, d *ipam.Discovery) ([]*ipam.
 // Associate shows o.IPAM what o.Discovery finds. may says whether the caller may,
 // and is shown nil for a discovery that does not exist.
 func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociation, may func(*ipam.IPAM, *ipam.Discovery) error) (*ipam.DiscoveryAssociation, error) {
-	t = s.settle(t)
-	key := func(t Token) table.Key { return items.AssociationKey(s.derive(ipam.IDDiscoveryAssociation, t)) }
+	t = s.withValue(t)
+	key := func(t Token) table.Key { return items.AssociationKey(s.deriveID(ipam.IDDiscoveryAssociation, t)) }
 	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
-		above, err := one(ctx, s.IPAMs, o.IPAM)
+		above, err := readOne(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
 			return nil, err
 		}
-		d, err := one(ctx, s.Discoveries, o.Discovery)
+		d, err := readOne(ctx, s.Discoveries, o.Discovery)
 		if err != nil && !isNotFound(err) {
 			return nil, err
 		}
@@ -233,9 +233,9 @@ func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociat
 			return nil, ipam.LimitExceeded("associations of "+d.ID, have, ipam.MaxAssociationsPerIPAM)
 		}
 		o.Owner = above.Owner
-		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDDiscoveryAssociation, t))
+		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDDiscoveryAssociation, t))
 		o.State = ipam.StateAssociateComplete
-		writes := append(ownedWrites(items.AssociationKey(o.ID), &o.Meta, items.EncodeAssociation(&o)), recount(above, 1))
+		writes := append(ownedWrites(items.AssociationKey(o.ID), &o.Meta, items.EncodeAssociation(&o)), addToCount(above, 1))
 		return append(writes, s.attach(d, above.ID)...), nil
 	})
 	if err != nil {
@@ -249,9 +249,9 @@ func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociat
 func (s *Store) Disassociate(ctx context.Context, id string, may func(*ipam.DiscoveryAssociation) error) (*ipam.DiscoveryAssociation, error) {
 	var o *ipam.DiscoveryAssociation
 	err := s.commit(ctx, "disassociate "+id, nil, func(a attempt) ([]table.Write, error) {
-		found, err := one(ctx, s.Associations, id)
+		found, err := readOne(ctx, s.Associations, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
 		o = found
 		if err := may(o); err != nil {
@@ -263,17 +263,17 @@ func (s *Store) Disassociate(ctx context.Context, id string, may func(*ipam.Disc
 		if err := o.Require(ipam.ActDelete); err != nil {
 			return nil, err
 		}
-		above, err := one(ctx, s.IPAMs, o.IPAM)
+		above, err := readOne(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
-			return nil, lostIfGone(err)
+			return nil, staleIfNotFound(err)
 		}
-		writes := append(disowned(items.AssociationKey(id), &o.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(o.Rev)}}), recount(above, -1))
+		writes := append(deleteOwnedWrites(items.AssociationKey(id), &o.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(o.Rev)}}), addToCount(above, -1))
 		if o.NotFound {
 			return writes, nil
 		}
-		d, err := one(ctx, s.Discoveries, o.Discovery)
+		d, err := readOne(ctx, s.Discoveries, o.Discovery)
 		if err != nil {
-			return nil, lostIfGone(err)
+			return nil, staleIfNotFound(err)
 		}
 		return append(writes, s.detach(d, o.IPAM)...), nil
 	})

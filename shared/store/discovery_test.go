@@ -424,7 +424,7 @@ func TestAssociationThatBeginsAgain(t *testing.T) {
 func (l *landscape) forgetAll(d *ipam.Discovery) error {
 	found, _, err := l.store.Found(l.Context(), d.ID, "eu-west-1", tenant, "", 0)
 	for _, f := range found {
-		if _, err := l.store.Vanish(l.Context(), f, 1<<40); err != nil {
+		if _, err := l.store.Forget(l.Context(), f, 1<<40); err != nil {
 			return err
 		}
 	}

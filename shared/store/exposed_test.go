@@ -152,7 +152,7 @@ func TestExposedIsCertain(t *testing.T) {
 		"gone": {func(l *landscape, _ *ipam.ResourceCIDR) {
 			found, _, err := l.store.Found(l.Context(), l.disco.ID, "eu-west-1", tenant, "", 0)
 			l.must(err)
-			_, err = l.store.Vanish(l.Context(), found[0], math.MaxInt64)
+			_, err = l.store.Forget(l.Context(), found[0], math.MaxInt64)
 			l.must(err)
 		}, false},
 		"noted": {func(l *landscape, _ *ipam.ResourceCIDR) {

@@ -71,8 +71,8 @@ func merge(writes []table.Write) []table.Write {
 	return out
 }
 
-// turn plans to put one taken block in the place of another.
-func turn(from, to ipam.Taken) []ipam.Change {
+// replaceTaken plans to put one taken block in the place of another.
+func replaceTaken(from, to ipam.Taken) []ipam.Change {
 	to.Root = from.Root
 	return []ipam.Change{{Op: ipam.DropTaken, Taken: from}, {Op: ipam.AddTaken, Taken: to}}
 }
@@ -100,9 +100,9 @@ func (b *buddies) keys(n int) []table.Key {
 	return keys
 }
 
-// give plans to give t back, reading further along the path as far as it is
+// giveChanges plans to give t back, reading further along the path as far as it is
 // free.
-func (b *buddies) give(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.Taken, error) {
+func (b *buddies) giveChanges(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.Taken, error) {
 	unread := false
 	free := func(p netip.Prefix) (ipam.Free, bool) {
 		k := items.FreeKey(b.space, p)
@@ -132,16 +132,16 @@ func (b *buddies) give(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.
 	}
 }
 
-// giving returns the writes that give t back, and the split that they leave
+// giveWrites returns the writes that give t back, and the split that they leave
 // behind, if any.
-func (b *buddies) giving(ctx context.Context, t ipam.Taken) ([]table.Write, *ipam.Taken, error) {
-	changes, rest, err := b.give(ctx, t)
+func (b *buddies) giveWrites(ctx context.Context, t ipam.Taken) ([]table.Write, *ipam.Taken, error) {
+	changes, rest, err := b.giveChanges(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
 	writes := blockWrites(b.space, changes)
 	if rest != nil {
-		writes = b.s.beginSplit(b.space, rest, writes)
+		writes = b.s.startSplit(b.space, rest, writes)
 	}
 	return writes, rest, nil
 }
@@ -150,20 +150,20 @@ func (b *buddies) giving(ctx context.Context, t ipam.Taken) ([]table.Write, *ipa
 func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
 	t, ok, err := items.TakenAt(items.TakenKey(b.space, p), b.read)
 	if err == nil && (!ok || t.AllocationID != allocation) {
-		err = errLost
+		err = errStale
 	}
 	return t, err
 }
 
-// giveBack returns the writes that give the allocation's block at p back, as it
+// giveAllocation returns the writes that give the allocation's block at p back, as it
 // was read, and the split that they leave behind, if any. No resource may live in
 // it that its own pools do not hold.
-func (b *buddies) giveBack(ctx context.Context, allocation string, p netip.Prefix) ([]table.Write, *ipam.Taken, error) {
+func (b *buddies) giveAllocation(ctx context.Context, allocation string, p netip.Prefix) ([]table.Write, *ipam.Taken, error) {
 	t, err := b.taken(allocation, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	return b.giving(ctx, t)
+	return b.giveWrites(ctx, t)
 }
 
 // splitLife is how long a deep split or merge may take before the reconciler
@@ -172,9 +172,9 @@ const splitLife = 5 * 60 // seconds
 
 func (s *Store) deadline() int64 { return s.now() + splitLife }
 
-// beginSplit adds to a transaction that leaves rest behind the note that makes
+// startSplit adds to a transaction that leaves rest behind the note that makes
 // the reconciler find it.
-func (s *Store) beginSplit(space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) []table.Write {
+func (s *Store) startSplit(space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) []table.Write {
 	return append(writes, table.Write{Op: table.OpPut, Key: items.SplitWork(space, rest.CIDR), Item: table.Item{items.AttrSince: table.Num(s.now())}})
 }
 
@@ -209,10 +209,10 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 				return nil, nil
 			}
 			next = nil
-			if held, err := s.heldSplit(ctx, space, now); held != nil || err != nil {
+			if held, err := s.holdSplit(ctx, space, now); held != nil || err != nil {
 				return held, err
 			}
-			writes, deeper, err := b.giving(ctx, now)
+			writes, deeper, err := b.giveWrites(ctx, now)
 			if err != nil {
 				return nil, err
 			}
@@ -229,22 +229,22 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 	return nil
 }
 
-// heldSplit returns the writes that make a split a hold, if resources live in it;
+// holdSplit returns the writes that make a split a hold, if resources live in it;
 // none if none do. The note that they leave has the hold shrunk.
-func (s *Store) heldSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]table.Write, error) {
+func (s *Store) holdSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]table.Write, error) {
 	if strings.Contains(string(space), "#") {
 		return nil, nil // a scope has no holds
 	}
-	pool, err := one(ctx, s.Pools, string(space))
+	pool, err := readOne(ctx, s.Pools, string(space))
 	if err != nil {
-		return nil, lostIfGone(err)
+		return nil, staleIfNotFound(err)
 	}
 	live, err := s.liveInPool(ctx, pool, split.CIDR)
 	if err != nil || len(live) == 0 {
 		return nil, err
 	}
-	writes := endSplit(space, split, blockWrites(space, turn(split, s.newHold(split.CIDR, split.Root, pool.Owner))))
-	return append(writes, s.noteLive(pool.Scope, split.CIDR)), nil
+	writes := endSplit(space, split, blockWrites(space, replaceTaken(split, s.newHold(split.CIDR, split.Root, pool.Owner))))
+	return append(writes, s.liveNote(pool.Scope, split.CIDR)), nil
 }
 
 // newHold returns a hold, with an id that no other has.
@@ -252,19 +252,19 @@ func (s *Store) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken
 	return ipam.Taken{CIDR: p, Root: root, AllocationID: ipam.DeriveID("hold", s.o.NewID()), Kind: ipam.KindHold, Owner: owner}
 }
 
-// freed returns the writes that give a block of a pool back, read into b, or turn
+// freeWrites returns the writes that give a block of a pool back, read into b, or turn
 // it into a hold if resources live in it: then held is true, and Reconcile is to
 // follow. rest is the split that they leave behind, if any.
-func (s *Store) freed(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []table.Write, rest *ipam.Taken, held bool, err error) {
+func (s *Store) freeWrites(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []table.Write, rest *ipam.Taken, held bool, err error) {
 	live, err := s.liveInPool(ctx, pool, t.CIDR)
 	if err != nil {
 		return nil, nil, false, err
 	}
 	if len(live) > 0 {
-		writes = blockWrites(b.space, turn(t, s.newHold(t.CIDR, t.Root, pool.Owner)))
-		return append(writes, s.noteLive(pool.Scope, t.CIDR)), nil, true, nil
+		writes = blockWrites(b.space, replaceTaken(t, s.newHold(t.CIDR, t.Root, pool.Owner)))
+		return append(writes, s.liveNote(pool.Scope, t.CIDR)), nil, true, nil
 	}
-	writes, rest, err = b.giving(ctx, t)
+	writes, rest, err = b.giveWrites(ctx, t)
 	return writes, rest, false, err
 }
 

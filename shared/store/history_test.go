@@ -54,7 +54,7 @@ func (c *chronicle) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
 	}
 }
 
-func record(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRecord {
+func tokenRecord(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRecord {
 	r := ipam.HistoryRecord{
 		Type: t, Owner: labAccount, Region: "us-east-1", ID: id, CIDR: netip.MustParsePrefix("10.0.0.5/32"), Name: "n", VPC: "vpc-1", Start: start, End: end,
 	}
@@ -72,7 +72,7 @@ func TestHistoryIsWrittenOnce(t *testing.T) {
 		c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 		s := c.store(c.table)
 		for _, what := range order {
-			r := record(ipam.HistoryEIP, "eipalloc-1", 1_799_999_000_000, 0)
+			r := tokenRecord(ipam.HistoryEIP, "eipalloc-1", 1_799_999_000_000, 0)
 			if what == 'e' {
 				r.End = 1_799_999_500_250
 			}
@@ -97,8 +97,8 @@ func TestHistoryIsWrittenOnce(t *testing.T) {
 // the end is the same; a fault that is no conflict is not an answer.
 func TestHistoryUnderFaults(t *testing.T) {
 	records := []ipam.HistoryRecord{
-		record(ipam.HistoryInterface, "eni-1", 1000, 0), record(ipam.HistoryInstance, "eni-1", 1000, 0),
-		record(ipam.HistoryInterface, "eni-1", 500, 1000), record(ipam.HistoryInterface, "eni-1", 1000, 0),
+		tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 0), tokenRecord(ipam.HistoryInstance, "eni-1", 1000, 0),
+		tokenRecord(ipam.HistoryInterface, "eni-1", 500, 1000), tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 0),
 	}
 	good := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(2000)}
 	traced := &tabletest.Faulty{Table: good.table}
@@ -137,22 +137,22 @@ func TestHistoryUnderFaults(t *testing.T) {
 func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
 	c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	s := c.store(c.table)
-	past := record(ipam.HistoryInterface, "eni-1", 1000, 2000)
+	past := tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 2000)
 	want := []ipam.HistoryRecord{
-		record(ipam.HistoryEIP, "eipalloc-1", 5, 0),
-		record(ipam.HistoryInstance, "eni-1", 1_799_999_999_000, 0), // two of a service, told apart by the interface
-		record(ipam.HistoryInstance, "eni-2", 1_799_999_999_000, 0),
-		record(ipam.HistoryInterface, "eni-1", 3000, 1_799_999_999_000),
-		record(ipam.HistoryInterface, "eni-1", 1_799_999_999_000, 0),
+		tokenRecord(ipam.HistoryEIP, "eipalloc-1", 5, 0),
+		tokenRecord(ipam.HistoryInstance, "eni-1", 1_799_999_999_000, 0), // two of a service, told apart by the interface
+		tokenRecord(ipam.HistoryInstance, "eni-2", 1_799_999_999_000, 0),
+		tokenRecord(ipam.HistoryInterface, "eni-1", 3000, 1_799_999_999_000),
+		tokenRecord(ipam.HistoryInterface, "eni-1", 1_799_999_999_000, 0),
 	}
-	wider := record(ipam.HistoryVPC, "vpc-1", 5, 0)
+	wider := tokenRecord(ipam.HistoryVPC, "vpc-1", 5, 0)
 	wider.CIDR = netip.MustParsePrefix("10.0.0.0/24")
 	written := append(slices.Clone(want), past, wider)
 	slices.Reverse(written)
 	if err := s.PutHistory(t.Context(), chronicleScope, written...); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutHistory(t.Context(), "ipam-scope-0123456789abcdef1", record(ipam.HistoryEIP, "eipalloc-2", 5, 0)); err != nil {
+	if err := s.PutHistory(t.Context(), "ipam-scope-0123456789abcdef1", tokenRecord(ipam.HistoryEIP, "eipalloc-2", 5, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(c.read(t, "10.0.0.5/32"), want, cmpopts.EquateComparable(netip.Prefix{})); diff != "" { // the past one is past its retention, whenever TTL removes it

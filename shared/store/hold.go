@@ -11,10 +11,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// shrink makes a hold as small as what lives in it: gone, if nothing does. It
+// shrinkHold makes a hold as small as what lives in it: gone, if nothing does. It
 // reports false and does nothing if the hold is no longer there: whoever else
 // shrank it, or divided it and left parts of it.
-func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, around sourceCIDR, p netip.Prefix) (was bool, err error) {
+func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID, around sourceCIDR, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds that are to be shrunk in their turn
 	var notes []table.Write  // that tell of the parts, but those that others had put
 	var rest *ipam.Taken     // of a merge
@@ -23,7 +23,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 		k := items.TakenKey(space, p)
 		keys := append(b.keys(firstBuddies), k)
 		for _, half := range halves(p) {
-			keys = append(keys, s.noteLive(scope, half).Key)
+			keys = append(keys, s.liveNote(scope, half).Key)
 		}
 		var err error
 		if b.read, err = s.table.BatchGet(ctx, keys); err != nil {
@@ -40,7 +40,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 		}
 		if len(live) == 0 {
 			var writes []table.Write
-			writes, rest, err = b.giving(ctx, t)
+			writes, rest, err = b.giveWrites(ctx, t)
 			return writes, err
 		}
 		held, free := ipam.Partition(p, cidrsOf(live))
@@ -60,7 +60,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 		}
 		writes := blockWrites(space, changes)
 		for _, part := range parts { // it is still larger than what lives in it
-			note := s.noteLive(scope, part)
+			note := s.liveNote(scope, part)
 			if b.read[note.Key] == nil {
 				note.If.Absent = true
 				notes = append(notes, note)
@@ -73,7 +73,7 @@ func (s *Store) shrink(ctx context.Context, scope string, space ipam.SpaceID, ar
 		return was, err
 	}
 	for _, part := range parts {
-		whole, err := s.shrink(ctx, scope, space, around, part)
+		whole, err := s.shrinkHold(ctx, scope, space, around, part)
 		if err != nil {
 			return was, err
 		}
@@ -111,11 +111,11 @@ func (e *takenError) Error() string { return "taken by " + e.by.AllocationID }
 // caller is to decide again whether it wants anything there.
 var errNoRoot = errors.New("nothing is free or taken there")
 
-// gather makes p one hold: of what is free in it, and of the holds in it or
+// makeHold makes p one hold: of what is free in it, and of the holds in it or
 // around it. It returns a *takenError if anything else is in p. p must lie in a
 // root of the space. with makes what goes with each transaction: a new note that
 // has what is held too much shrunk again, or the condition that p is lived in.
-func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) error {
+func (s *Store) makeHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) error {
 	for {
 		halves := false
 		err := s.commit(ctx, "hold "+p.String(), nil, func(attempt) ([]table.Write, error) {
@@ -162,7 +162,7 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 				if err != nil {
 					return nil, err
 				}
-				writes, err := s.takeOut(ctx, space, holding{free: free}, s.newHold(p, free.Root, owner))
+				writes, err := s.takeWrites(ctx, space, takeSource{free: free}, s.newHold(p, free.Root, owner))
 				return append(writes, further), err
 			default:
 				blocks := make([]netip.Prefix, len(parts))
@@ -186,7 +186,7 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 				for i, k := range keys {
 					item, ok := read[k]
 					if !ok {
-						return nil, errLost
+						return nil, errStale
 					}
 					f, err := items.DecodeFree(table.Row{Key: k, Item: item})
 					if err != nil {
@@ -209,18 +209,18 @@ func (s *Store) gather(ctx context.Context, space ipam.SpaceID, owner string, p 
 		}
 		lower, upper := ipam.Halves(p)
 		for _, half := range []netip.Prefix{lower, upper} {
-			if err := s.gather(ctx, space, owner, half, with); err != nil {
+			if err := s.makeHold(ctx, space, owner, half, with); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// gathered is gather and returns the hold; errLost if the root went meanwhile.
-func (s *Store) gathered(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) (ipam.Taken, error) {
-	if err := s.gather(ctx, space, owner, p, with); err != nil {
+// makeAndReadHold is gather and returns the hold; errStale if the root went meanwhile.
+func (s *Store) makeAndReadHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) (ipam.Taken, error) {
+	if err := s.makeHold(ctx, space, owner, p, with); err != nil {
 		if errors.Is(err, errNoRoot) {
-			err = errLost
+			err = errStale
 		}
 		return ipam.Taken{}, err
 	}
@@ -231,25 +231,25 @@ func (s *Store) gathered(ctx context.Context, space ipam.SpaceID, owner string, 
 	}
 	t, ok, err := items.TakenAt(k, read)
 	if err == nil && (!ok || t.Kind != ipam.KindHold) {
-		err = errLost
+		err = errStale
 	}
 	return t, err
 }
 
-// overHold makes the hold that is in the way of the CIDR one of exactly that, for a
+// narrowHold makes the hold that is in the way of the CIDR one of exactly that, for a
 // caller whom t.may lets have the space of what lives there.
-func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
+func (s *Store) narrowHold(ctx context.Context, t takeRequest) (*ipam.Taken, error) {
 	allowed := func() error {
-		live, err := s.liveFor(ctx, t)
+		live, err := s.liveInRequest(ctx, t)
 		if err != nil {
 			return err
 		}
-		return t.may(live)
+		return t.allowLive(live)
 	}
 	if err := allowed(); err != nil {
 		return nil, err
 	}
-	hold, err := s.gathered(ctx, t.space, t.owner, t.want.CIDR, s.noting(t.scope, t.want.CIDR))
+	hold, err := s.makeAndReadHold(ctx, t.space, t.owner, t.want.CIDR, s.noteExcess(t.scope, t.want.CIDR))
 	if err != nil {
 		return nil, err
 	}
@@ -260,8 +260,8 @@ func (s *Store) overHold(ctx context.Context, t taking) (*ipam.Taken, error) {
 	return &hold, nil
 }
 
-// liveFor returns what lives in the CIDR that is wanted.
-func (s *Store) liveFor(ctx context.Context, t taking) ([]*ipam.ResourceCIDR, error) {
+// liveInRequest returns what lives in the CIDR that is wanted.
+func (s *Store) liveInRequest(ctx context.Context, t takeRequest) ([]*ipam.ResourceCIDR, error) {
 	around, err := s.sourceAt(ctx, t.planning, t.want.CIDR)
 	if err != nil {
 		return nil, err
@@ -269,13 +269,13 @@ func (s *Store) liveFor(ctx context.Context, t taking) ([]*ipam.ResourceCIDR, er
 	return s.liveIn(ctx, t.scope, around, t.want.CIDR)
 }
 
-// errNothingLives says that a hold is in the way of space in which nothing lives
+// errEmptyHold says that a hold is in the way of space in which nothing lives
 // any more.
-var errNothingLives = fmt.Errorf("%w: a hold of nothing", errLost)
+var errEmptyHold = fmt.Errorf("%w: a hold of nothing", errStale)
 
-// onlyOf returns what lets an account take the space of its own resources: all
+// onlyResourcesOf returns what lets an account take the space of its own resources: all
 // that lives at p is its, and lies within p.
-func onlyOf(account, name string, p netip.Prefix) func([]*ipam.ResourceCIDR) error {
+func onlyResourcesOf(account, name string, p netip.Prefix) func([]*ipam.ResourceCIDR) error {
 	return func(live []*ipam.ResourceCIDR) error {
 		for _, r := range live {
 			if r.Owner != account || !ipam.Within(r.CIDR, p) {
@@ -283,7 +283,7 @@ func onlyOf(account, name string, p netip.Prefix) func([]*ipam.ResourceCIDR) err
 			}
 		}
 		if len(live) == 0 {
-			return errNothingLives
+			return errEmptyHold
 		}
 		return nil
 	}

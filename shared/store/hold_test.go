@@ -18,11 +18,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// quarter is a landscape in which much stands on one another: a pool with
+// rootWindow is a landscape in which much stands on one another: a pool with
 // 10.0.0.0/16, a child of it with the second quarter; VPCs of one account that
 // nest, over the border of the child too, one with a subnet, one that is ignored;
 // an allocation with a VPC in it.
-type quarter struct {
+type rootWindow struct {
 	*landscape
 	top, child       *ipam.Pool
 	lab              *ipam.Scope
@@ -33,8 +33,8 @@ type quarter struct {
 	own              ipam.Resource // 10.0.160.0/20
 }
 
-func newQuarter(t *testing.T) *quarter {
-	c := &quarter{
+func newQuarter(t *testing.T) *rootWindow {
+	c := &rootWindow{
 		landscape: newLandscape(t),
 		outer:     vpc("vpc-outer", "10.0.0.0/17"), inner: vpc("vpc-inner", "10.0.0.0/20"),
 		low: vpc("vpc-low", "10.0.64.0/20"), ignored: vpc("vpc-ignored", "10.0.80.0/20"),
@@ -58,7 +58,7 @@ func newQuarter(t *testing.T) *quarter {
 	return c
 }
 
-func (c *quarter) monitor(r ipam.Resource, monitored bool, destination string) error {
+func (c *rootWindow) monitor(r ipam.Resource, monitored bool, destination string) error {
 	_, err := c.store.ModifyResourceCIDR(c.Context(), store.ModifyResourceCIDR{
 		Scope: c.ipam.PrivateScope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, Monitored: monitored, Destination: destination,
 		May: func(_, _ *ipam.Scope) error { return nil },
@@ -69,49 +69,49 @@ func (c *quarter) monitor(r ipam.Resource, monitored bool, destination string) e
 // deed is what somebody does to a quarter; its error may be a refusal.
 type deed struct {
 	name string
-	do   func(*quarter) error
+	do   func(*rootWindow) error
 }
 
 var deeds = []deed{
-	{"observe", func(c *quarter) error {
+	{"observe", func(c *rootWindow) error {
 		_, err := c.store.Observe(c.Context(), c.disco, []*ipam.IPAM{c.ipam}, c.arrives, c.now.UnixMilli())
 		return err
 	}},
-	{"vanish the outer", func(c *quarter) error {
-		_, err := c.store.Vanish(c.Context(), c.found(c.outer), c.now.UnixMilli()+1)
+	{"vanish the outer", func(c *rootWindow) error {
+		_, err := c.store.Forget(c.Context(), c.found(c.outer), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"vanish the one in the child", func(c *quarter) error {
-		_, err := c.store.Vanish(c.Context(), c.found(c.low), c.now.UnixMilli()+1)
+	{"vanish the one in the child", func(c *rootWindow) error {
+		_, err := c.store.Forget(c.Context(), c.found(c.low), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"ignore the outer", func(c *quarter) error { return c.monitor(c.outer, false, "") }},
-	{"monitor the ignored", func(c *quarter) error { return c.monitor(c.ignored, true, "") }},
-	{"move the outer", func(c *quarter) error { return c.monitor(c.outer, true, c.lab.ID) }},
-	{"release", func(c *quarter) error {
+	{"ignore the outer", func(c *rootWindow) error { return c.monitor(c.outer, false, "") }},
+	{"monitor the ignored", func(c *rootWindow) error { return c.monitor(c.ignored, true, "") }},
+	{"move the outer", func(c *rootWindow) error { return c.monitor(c.outer, true, c.lab.ID) }},
+	{"release", func(c *rootWindow) error {
 		return c.store.Release(c.Context(), store.Release{Pool: c.top.ID, CIDR: c.given.CIDR, Allocation: c.given.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 	}},
-	{"allocate the inner's", func(c *quarter) error { _, err := c.allocate(tenant, c.top, 0, "10.0.0.0/20"); return err }},
-	{"allocate around the one in the child", func(c *quarter) error { _, err := c.allocate(tenant, c.child, 0, "10.0.64.0/19"); return err }},
-	{"allocate around one's own", func(c *quarter) error { _, err := c.allocate(tenant, c.top, 0, "10.0.160.0/19"); return err }},
-	{"vanish one's own", func(c *quarter) error {
-		_, err := c.store.Vanish(c.Context(), c.found(c.own), c.now.UnixMilli()+1)
+	{"allocate the inner's", func(c *rootWindow) error { _, err := c.allocate(tenant, c.top, 0, "10.0.0.0/20"); return err }},
+	{"allocate around the one in the child", func(c *rootWindow) error { _, err := c.allocate(tenant, c.child, 0, "10.0.64.0/19"); return err }},
+	{"allocate around one's own", func(c *rootWindow) error { _, err := c.allocate(tenant, c.top, 0, "10.0.160.0/19"); return err }},
+	{"vanish one's own", func(c *rootWindow) error {
+		_, err := c.store.Forget(c.Context(), c.found(c.own), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"allocate some", func(c *quarter) error { _, err := c.allocate(watcher, c.top, 20, ""); return err }},
-	{"provision over the inner", func(c *quarter) error {
+	{"allocate some", func(c *rootWindow) error { _, err := c.allocate(watcher, c.top, 20, ""); return err }},
+	{"provision over the inner", func(c *rootWindow) error {
 		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.0.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 		return err
 	}},
-	{"provision around one's own", func(c *quarter) error {
+	{"provision around one's own", func(c *rootWindow) error {
 		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.160.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 		return err
 	}},
-	{"deprovision the child", func(c *quarter) error {
+	{"deprovision the child", func(c *rootWindow) error {
 		_, err := c.store.Deprovision(c.Context(), store.Deprovision{Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.64.0/18"), May: anyone})
 		return err
 	}},
-	{"import", func(c *quarter) error {
+	{"import", func(c *rootWindow) error {
 		_, err := c.store.ModifyPool(c.Context(), c.top.ID, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil })
 		c.must(err)
 		return c.store.RunWork(c.Context(), "import#"+c.top.ID)
@@ -156,7 +156,7 @@ func TestLiveBetweenTwoCalls(t *testing.T) {
 }
 
 // attempt does a deed and admits that it is refused.
-func attempt(t *testing.T, d deed, c *quarter) {
+func attempt(t *testing.T, d deed, c *rootWindow) {
 	t.Helper()
 	switch err := d.do(c); ipam.CodeOf(err) {
 	case "", ipam.CodeInvalidParameterValue, ipam.CodeIncorrectState, ipam.CodeConcurrentMutationLimitExceeded:
@@ -166,7 +166,7 @@ func attempt(t *testing.T, d deed, c *quarter) {
 }
 
 // copy is the quarter on a table of its own.
-func (c *quarter) copy(t *testing.T) *quarter {
+func (c *rootWindow) copy(t *testing.T) *rootWindow {
 	l := *c.landscape
 	l.T, l.memory = t, c.memory.Clone()
 	l.faulty = &tabletest.Faulty{Table: l.memory}

@@ -20,7 +20,7 @@ import (
 // and not whether it is imported (VPC IPAM User Guide, "Create a Regional pool":
 // automatic import). Subnets are of their VPCs, or of planning pools over these.
 func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
-	held, pools, err := s.heldToImport(ctx, scope, p)
+	held, pools, err := s.importableHolds(ctx, scope, p)
 	if err != nil || len(held) == 0 {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 			return err
 		}
 	}
-	return s.sideBySide(ctx, ipam.OverlapGroups(live, cidrOf), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+	return s.inParallel(ctx, ipam.OverlapGroups(live, cidrOf), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
 		slices.SortStableFunc(nest, func(a, b *ipam.ResourceCIDR) int {
 			return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
 		})
@@ -46,7 +46,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 			if r.Type == ipam.ResourceSubnet && !planned[r.VPC] {
 				continue
 			}
-			space, free, err := s.deepest(ctx, scope, r)
+			space, free, err := s.deepestPool(ctx, scope, r)
 			if err != nil {
 				return err
 			}
@@ -62,13 +62,13 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	})
 }
 
-// heldToImport returns what is held at p in pools that import what lives in them,
+// importableHolds returns what is held at p in pools that import what lives in them,
 // by ascending address, and these pools. What lives in no such hold, there is no pool
 // to import: it has its space already, or who noted it since has it taken in.
-func (s *Store) heldToImport(ctx context.Context, scope string, p netip.Prefix) ([]netip.Prefix, map[ipam.SpaceID]*ipam.Pool, error) {
+func (s *Store) importableHolds(ctx context.Context, scope string, p netip.Prefix) ([]netip.Prefix, map[ipam.SpaceID]*ipam.Pool, error) {
 	var holds []poolBlock
 	in := map[string]bool{}
-	err := s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+	err := s.visitBlocks(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		if b.Kind == ipam.KindHold {
 			holds = append(holds, b)
 			in[string(b.space)] = true
@@ -97,10 +97,10 @@ func (s *Store) heldToImport(ctx context.Context, scope string, p netip.Prefix) 
 	return held, pools, nil
 }
 
-// deepest returns the deepest pool that could take a resource in: with a CIDR that
+// deepestPool returns the deepest pool that could take a resource in: with a CIDR that
 // holds the resource's, for a subnet the planning pool over its VPC. It reports
 // whether the CIDR is free there but for holds; false if there is no such pool.
-func (s *Store) deepest(ctx context.Context, scope string, r *ipam.ResourceCIDR) (space ipam.SpaceID, free bool, err error) {
+func (s *Store) deepestPool(ctx context.Context, scope string, r *ipam.ResourceCIDR) (space ipam.SpaceID, free bool, err error) {
 	p, around := r.CIDR, vpcOfSubnet(r)
 	for at := ipam.ScopeSpace(scope, ipam.FamilyOf(p)); ; {
 		child := ipam.SpaceID("")
@@ -137,9 +137,9 @@ func vpcOfSubnet(r *ipam.ResourceCIDR) string {
 // importOne makes an allocation to a resource of what it holds.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
 	space, row := pool.Space(), items.LiveKey(r.Scope, &r.Resource)
-	lives := func(ctx context.Context) (table.Write, error) { return s.lives(ctx, row) }
+	lives := func(ctx context.Context) (table.Write, error) { return s.stillLives(ctx, row) }
 	err := s.commit(ctx, "import "+r.ID, nil, func(attempt) ([]table.Write, error) {
-		t, err := s.gathered(ctx, space, pool.Owner, r.CIDR, lives)
+		t, err := s.makeAndReadHold(ctx, space, pool.Owner, r.CIDR, lives)
 		if taken, is := errors.AsType[*takenError](err); is {
 			if taken.by.Kind == ipam.KindSplit {
 				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
@@ -157,10 +157,10 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 		if err != nil {
 			return nil, err
 		}
-		writes := append(blockWrites(space, turn(t, made)), s.recordAllocation(space, made, ""), still)
+		writes := append(blockWrites(space, replaceTaken(t, made)), s.recordAllocation(space, made, ""), still)
 		return append(writes, listForeign(table.OpPut, pool, made)...), nil
 	})
-	if errors.Is(err, errGone) {
+	if errors.Is(err, errResourceGone) {
 		return nil
 	}
 	return err

@@ -11,14 +11,14 @@ import (
 // CreateIPAM makes an IPAM with its two default scopes and its default resource
 // discovery. o.Owner must be set; ids, state and counts are filled in.
 func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPAM, error) {
-	t = s.settle(t)
-	key := func(t Token) table.Key { return items.IPAMKey(s.derive(ipam.IDIPAM, t)) }
+	t = s.withValue(t)
+	key := func(t Token) table.Key { return items.IPAMKey(s.deriveID(ipam.IDIPAM, t)) }
 	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
-		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDIPAM, t))
-		o.PublicScope = s.derive(ipam.IDScope, t, "public")
-		o.PrivateScope = s.derive(ipam.IDScope, t, "private")
-		o.Discovery = s.derive(ipam.IDDiscovery, t)
-		o.DiscoveryAssociation = s.derive(ipam.IDDiscoveryAssociation, t)
+		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDIPAM, t))
+		o.PublicScope = s.deriveID(ipam.IDScope, t, "public")
+		o.PrivateScope = s.deriveID(ipam.IDScope, t, "private")
+		o.Discovery = s.deriveID(ipam.IDDiscovery, t)
+		o.DiscoveryAssociation = s.deriveID(ipam.IDDiscoveryAssociation, t)
 		o.ScopeCount, o.DiscoveryAssociations = 2, 1
 		account := items.AccountKey(o.Owner)
 		read, err := s.table.BatchGet(ctx, []table.Key{account})
@@ -63,9 +63,9 @@ func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may fun
 	var o *ipam.IPAM
 	state := ipam.StateDeleteComplete
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
-		found, err := one(ctx, s.IPAMs, id)
+		found, err := readOne(ctx, s.IPAMs, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
 		o = found
 		scopes, pools, err := s.contents(ctx, o)
@@ -101,7 +101,7 @@ func (s *Store) endIPAM(ctx context.Context, o *ipam.IPAM, scopes []*ipam.Scope)
 		return nil, err
 	}
 	// On its revision, else an association made meanwhile would outlive it.
-	writes = append(writes, disowned(items.IPAMKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrScopeCount: table.Num(2), items.AttrRev: table.Num(o.Rev)}})...)
+	writes = append(writes, deleteOwnedWrites(items.IPAMKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrScopeCount: table.Num(2), items.AttrRev: table.Num(o.Rev)}})...)
 	for _, scope := range scopes {
 		writes = append(writes, s.endScope(scope)...)
 	}

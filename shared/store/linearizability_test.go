@@ -94,11 +94,11 @@ func (r request) String() string {
 type ending uint8
 
 const (
-	done    ending = iota
-	inUse          // failed-deprovision
-	refused        // by the state: no space, taken, not there
-	dropped        // given up; nothing was done
-	unknown        // an error that says nothing of what was done
+	done           ending = iota
+	inUse                 // failed-deprovision
+	nothingWritten        // by the state: no space, taken, not there
+	dropped               // given up; nothing was done
+	unknown               // an error that says nothing of what was done
 )
 
 func (e ending) String() string {
@@ -208,7 +208,7 @@ func (s state) step(r request, out response) (next []state) {
 			if slices.Contains(options, out.block) {
 				next = append(next, s.take(r, out.block))
 			}
-		case refused:
+		case nothingWritten:
 			if len(options) == 0 {
 				next = append(next, s)
 			}
@@ -234,7 +234,7 @@ func (s state) step(r request, out response) (next []state) {
 			if held { // releasing what was released succeeds too
 				next = append(next, after)
 			}
-		case refused:
+		case nothingWritten:
 			if !held {
 				next = append(next, s)
 			}
@@ -260,7 +260,7 @@ func (s state) step(r request, out response) (next []state) {
 			if root && !empty || out.unsure && !root {
 				next = append(next, s)
 			}
-		case refused:
+		case nothingWritten:
 			if !root {
 				next = append(next, s)
 			}
@@ -405,7 +405,7 @@ func (h *concurrent) classify(r request, err error) ending {
 	case answer.Code == ipam.CodeConcurrentMutationLimitExceeded, answer.Code == ipam.CodeRequestLimitExceeded:
 		return dropped
 	case answer.Code == ipam.CodeInvalidParameterValue, answer.Code == ipam.CodeIncorrectState, answer.Code == ipam.CodeInvalidAllocationIDNotFound:
-		return refused
+		return nothingWritten
 	default:
 		h.Errorf("%s: %v", r, err)
 	}

@@ -150,7 +150,7 @@ func (l *landscape) found(r ipam.Resource) *ipam.Found {
 func (l *landscape) vanish(r ipam.Resource) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
-	gone, err := l.store.Vanish(l.Context(), l.found(r), l.now.UnixMilli())
+	gone, err := l.store.Forget(l.Context(), l.found(r), l.now.UnixMilli())
 	l.must(err)
 	if !gone {
 		l.Errorf("%s did not vanish", r.ID)
@@ -619,7 +619,7 @@ func TestObserveUnchanged(t *testing.T) {
 		t.Errorf("a late observation: %t, %v", changed, err)
 	}
 	f := l.found(v)
-	if gone, err := l.store.Vanish(t.Context(), f, f.Sampled); err != nil || gone {
+	if gone, err := l.store.Forget(t.Context(), f, f.Sampled); err != nil || gone {
 		t.Errorf("a sweep by an earlier run: %t, %v", gone, err)
 	}
 	if after := l.memory.Dump(); after != before {
@@ -671,7 +671,7 @@ func TestLiveFaults(t *testing.T) {
 			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
 			l.now = l.now.Add(time.Second)
 			f := l.found(v)
-			return func() error { _, err := l.store.Vanish(l.Context(), f, l.now.UnixMilli()); return err }
+			return func() error { _, err := l.store.Forget(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
 		{"provision over what lives", func(l *landscape) func() error {
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
@@ -806,7 +806,7 @@ func TestLiveFaults(t *testing.T) {
 			_, _, v, _ := planned(l, false)
 			l.now = l.now.Add(time.Second)
 			f := l.found(v)
-			return func() error { _, err := l.store.Vanish(l.Context(), f, l.now.UnixMilli()); return err }
+			return func() error { _, err := l.store.Forget(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
 		{"come back under a plan", func(l *landscape) func() error {
 			_, _, v, _ := planned(l, false)

@@ -32,13 +32,13 @@ type ModifyResourceCIDR struct {
 // Only VPCs' CIDRs are ignored and moved, and only in private scopes (VPC IPAM
 // User Guide, "Move VPC CIDRs between scopes", "Change the monitoring state").
 func (s *Store) ModifyResourceCIDR(ctx context.Context, q ModifyResourceCIDR) (*ipam.ResourceCIDR, error) {
-	scope, err := one(ctx, s.Scopes, q.Scope)
+	scope, err := readOne(ctx, s.Scopes, q.Scope)
 	if err != nil {
 		return nil, err
 	}
 	var dest *ipam.Scope
 	if q.Destination != "" && q.Destination != q.Scope {
-		if dest, err = one(ctx, s.Scopes, q.Destination); err != nil {
+		if dest, err = readOne(ctx, s.Scopes, q.Destination); err != nil {
 			return nil, err
 		}
 	}
@@ -61,7 +61,7 @@ func (s *Store) ModifyResourceCIDR(ctx context.Context, q ModifyResourceCIDR) (*
 	case dest != nil && !q.Monitored:
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterCombination, "The parameter 'DestinationIpamScopeId' may not be used with 'Monitored' false. Ignore the CIDR where it is, or move it and go on watching it.")
 	}
-	d, err := one(ctx, s.Discoveries, row.Discovery)
+	d, err := readOne(ctx, s.Discoveries, row.Discovery)
 	if isNotFound(err) {
 		return nil, q.notFound() // on its way out
 	}
@@ -86,9 +86,9 @@ func (s *Store) ModifyResourceCIDR(ctx context.Context, q ModifyResourceCIDR) (*
 		}
 		moved := targets[i].Scope != at
 		targets[i].Scope, targets[i].Ignored = at, !q.Monitored
-		writes := []table.Write{s.purgeOneNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
+		writes := []table.Write{s.accountPurgeNote(d.ID, row.Region, row.Owner)} // what is in the VPC follows
 		if moved && dest != nil && !dest.Default {
-			writes = append(writes, comesTo(at))
+			writes = append(writes, scopeStays(at))
 		}
 		return writes, nil
 	}
@@ -127,13 +127,13 @@ func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ip
 	for _, t := range inside {
 		q := table.Query{PK: items.FoundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
 		for {
-			found, next, err := decoded(ctx, s, q, items.DecodeFound)
+			found, next, err := queryDecoded(ctx, s, q, items.DecodeFound)
 			if err != nil {
 				return err
 			}
 			for _, f := range found {
 				if f.VPC == r.VPC && ipam.Within(f.CIDR, r.CIDR) {
-					if err := s.lay(ctx, d, ipams, f); err != nil {
+					if err := s.observeAgain(ctx, d, ipams, f); err != nil {
 						return err
 					}
 				}
@@ -170,7 +170,7 @@ func (s *Store) emptyScope(ctx context.Context, scope *ipam.Scope, home string) 
 }
 
 func (s *Store) moveToDefaultScope(ctx context.Context, scope *ipam.Scope, r *ipam.ResourceCIDR, home string) error {
-	d, err := one(ctx, s.Discoveries, r.Discovery)
+	d, err := readOne(ctx, s.Discoveries, r.Discovery)
 	if err != nil {
 		if isNotFound(err) {
 			return nil // what it found is on its way out
@@ -181,7 +181,7 @@ func (s *Store) moveToDefaultScope(ctx context.Context, scope *ipam.Scope, r *ip
 	if err != nil {
 		return err
 	}
-	_, err = s.observe(ctx, d.ID, ipams, r.Resource, asFound, func(targets []ipam.Target) ([]table.Write, error) {
+	_, err = s.observe(ctx, d.ID, ipams, r.Resource, asLastSeen, func(targets []ipam.Target) ([]table.Write, error) {
 		for i, t := range targets {
 			if t.IPAM == scope.IPAM && t.Scope == scope.ID {
 				targets[i].Scope = home

@@ -11,9 +11,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// again is the write that notes work that may be noted once more while it is
+// workNote is the write that notes work that may be noted once more while it is
 // done: the note is another one each time.
-func (s *Store) again(what, id string) table.Write {
+func (s *Store) workNote(what, id string) table.Write {
 	return table.Write{Op: table.OpPut, Key: items.WorkKey(what, id), Item: table.Item{items.AttrSince: table.Num(s.now()), items.AttrToken: table.Str(s.o.NewID())}}
 }
 
@@ -26,7 +26,7 @@ func (s *Store) putNotes(ctx context.Context, act string, notes []table.Write) e
 			keys[i] = w.Key
 		}
 		if err := s.commit(ctx, act, nil, func(a attempt) ([]table.Write, error) {
-			if !a.unsure {
+			if !a.outcomeUnknown {
 				return some, nil
 			}
 			there, err := s.table.BatchGet(ctx, keys)
@@ -53,10 +53,10 @@ func (s *Store) endNote(ctx context.Context, note table.Key, was table.Item, ins
 	})
 }
 
-// drop removes an item, whatever it is by then.
-func (s *Store) drop(ctx context.Context, k table.Key) error {
+// deleteItem removes an item, whatever it is by then.
+func (s *Store) deleteItem(ctx context.Context, k table.Key) error {
 	return s.commit(ctx, "remove "+k.String(), nil, func(a attempt) ([]table.Write, error) {
-		if a.unsure {
+		if a.outcomeUnknown {
 			if read, err := s.table.BatchGet(ctx, []table.Key{k}); err != nil || read[k] == nil {
 				return nil, err
 			}
@@ -65,30 +65,30 @@ func (s *Store) drop(ctx context.Context, k table.Key) error {
 	})
 }
 
-// noteLive is the write that notes that the space at p in a scope is to be reconciled
+// liveNote is the write that notes that the space at p in a scope is to be reconciled
 // against what lives there. It goes with every write that makes them disagree.
-func (s *Store) noteLive(scope string, p netip.Prefix) table.Write {
-	return s.again(items.LiveWork, scope+"#"+p.String())
+func (s *Store) liveNote(scope string, p netip.Prefix) table.Write {
+	return s.workNote(items.LiveWork, scope+"#"+p.String())
 }
 
-// noting is for gather: what is held too much is noted.
-func (s *Store) noting(scope string, p netip.Prefix) func(context.Context) (table.Write, error) {
-	return func(context.Context) (table.Write, error) { return s.noteLive(scope, p), nil }
+// noteExcess is for gather: what is held too much is noted.
+func (s *Store) noteExcess(scope string, p netip.Prefix) func(context.Context) (table.Write, error) {
+	return func(context.Context) (table.Write, error) { return s.liveNote(scope, p), nil }
 }
 
-// noteImport is the write that notes that a pool is to take in what lives in it.
-func (s *Store) noteImport(pool string) table.Write {
-	return s.again(items.ImportWork, pool)
+// importNote is the write that notes that a pool is to take in what lives in it.
+func (s *Store) importNote(pool string) table.Write {
+	return s.workNote(items.ImportWork, pool)
 }
 
 // purgeNote is the write that notes that what a discovery found is to be reconciled
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) table.Write {
-	return s.again(items.PurgeWork, discovery)
+	return s.workNote(items.PurgeWork, discovery)
 }
 
-// purgeOneNote is purgeNote for what was found of one account in one Region.
-func (s *Store) purgeOneNote(discovery, region, account string) table.Write {
+// accountPurgeNote is purgeNote for what was found of one account in one Region.
+func (s *Store) accountPurgeNote(discovery, region, account string) table.Write {
 	return s.purgeNote(discovery + "#" + region + "#" + account)
 }
 

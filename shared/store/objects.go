@@ -17,15 +17,15 @@ func ownedWrites(k table.Key, m *ipam.Meta, i table.Item) []table.Write {
 	}
 }
 
-// disowned are the writes that end an object, if cond holds for it.
-func disowned(k table.Key, m *ipam.Meta, cond table.Cond) []table.Write {
+// deleteOwnedWrites are the writes that end an object, if cond holds for it.
+func deleteOwnedWrites(k table.Key, m *ipam.Meta, cond table.Cond) []table.Write {
 	return []table.Write{
 		{Op: table.OpDelete, Key: k, If: cond},
 		{Op: table.OpDelete, Key: items.OwnedKey(m.Owner, k)},
 	}
 }
 
-func zero(counts ...string) table.Item {
+func zeroCounts(counts ...string) table.Item {
 	i := table.Item{}
 	for _, c := range counts {
 		i[c] = table.Num(0)
@@ -33,15 +33,15 @@ func zero(counts ...string) table.Item {
 	return i
 }
 
-// rewrite is the write that replaces an object's document, if its revision is
+// replaceDocument is the write that replaces an object's document, if its revision is
 // the one that was read. The caller has raised the revision in the document.
-func rewrite(k table.Key, i table.Item, rev int64) table.Write {
+func replaceDocument(k table.Key, i table.Item, rev int64) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: k, Set: table.Item{items.AttrObject: i[items.AttrObject], items.AttrRev: i[items.AttrRev]}, If: table.Cond{Equal: table.Item{items.AttrRev: table.Num(rev)}}}
 }
 
-// bump is the write that makes every concurrent decision on an object's
+// raiseRevision is the write that makes every concurrent decision on an object's
 // settings void, while its state admits act.
-func bump(k table.Key, rev int64, act ipam.Act) table.Write {
+func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: k, Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
 		Equal: table.Item{items.AttrRev: table.Num(rev)},
 		In:    map[string][]string{items.AttrState: ipam.Admitting(act)},
@@ -63,7 +63,7 @@ func (s *Store) create(ctx context.Context, t Token, object any, key func(Token)
 		if done, err := r.replay(read[r.key], object); done || err != nil {
 			return nil, err
 		}
-		fresh, err := s.fresh(ctx, t, key, read)
+		fresh, err := s.unusedRound(ctx, t, key, read)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func modify[T any](ctx context.Context, s *Store, k table.Key, id string, act ip
 			return nil, err
 		}
 		item, ok := read[k]
-		if a.unsure && tried != "" && (!ok || item.Str(items.AttrObject) == tried) {
+		if a.outcomeUnknown && tried != "" && (!ok || item.Str(items.AttrObject) == tried) {
 			return nil, nil // changed by that try, if it is not gone by now
 		}
 		if !ok {

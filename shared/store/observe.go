@@ -30,18 +30,18 @@ func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 	if err != nil || !changed {
 		return changed, err
 	}
-	return true, s.catchUp(ctx, d.ID, ipams, r)
+	return true, s.followAssociations(ctx, d.ID, ipams, r)
 }
 
-// lay lays what was found against the IPAMs that its discovery has now, and
+// observeAgain lays what was found against the IPAMs that its discovery has now, and
 // against the VPC that it is in.
-func (s *Store) lay(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
-	_, err := s.observe(ctx, d.ID, ipams, f.Resource, asFound, nil)
+func (s *Store) observeAgain(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
+	_, err := s.observe(ctx, d.ID, ipams, f.Resource, asLastSeen, nil)
 	return err
 }
 
-// asFound sees what was found as it was found.
-func asFound(have *ipam.Found) (ipam.Resource, int64, bool) {
+// asLastSeen sees what was found as it was found.
+func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 	if have == nil {
 		return ipam.Resource{}, 0, false
 	}
@@ -84,19 +84,19 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 			}
 		}
 		for _, scope := range led {
-			with = append(with, comesTo(scope))
+			with = append(with, scopeStays(scope))
 		}
-		rows, err := s.unclaimed(ctx, now)
+		rows, err := s.dropClaimedTargets(ctx, now)
 		if err != nil {
 			return nil, err
 		}
-		writes, follow, err := s.standing(ctx, have, now, rows)
+		writes, follow, err := s.rowWrites(ctx, have, now, rows)
 		if err != nil {
 			return nil, err
 		}
 		// What was found as it is may yet lack its rows: while its discovery did not
 		// keep it, another may have taken them over, and forgotten them since.
-		if len(writes) == 0 && have != nil && items.Document(have.Resource) == items.Document(now.Resource) && slices.Equal(have.Targets, now.Targets) {
+		if len(writes) == 0 && have != nil && items.JSON(have.Resource) == items.JSON(now.Resource) && slices.Equal(have.Targets, now.Targets) {
 			return nil, nil
 		}
 		put.Item = items.FoundItem(now)
@@ -120,9 +120,9 @@ func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) e
 	return nil
 }
 
-// comesTo is the write that goes with what comes to a scope that is no default one:
+// scopeStays is the write that goes with what comes to a scope that is no default one:
 // none ends meanwhile.
-func comesTo(scope string) table.Write {
+func scopeStays(scope string) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: items.ScopeKey(scope), Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
 		Present: true, In: map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)},
 	}}
@@ -146,7 +146,7 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	}
 	isNew := func(o *ipam.IPAM) bool { return before[o.ID].Scope == "" }
 	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return isNew(o) && o.DiscoveryAssociations > 1 }) {
-		others, err := s.asOthersFound(ctx, f, around)
+		others, err := s.targetsOfOthers(ctx, f, around)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -180,9 +180,9 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	return targets, led, nil
 }
 
-// asOthersFound returns where a CIDR stands as found by other discoveries, by IPAM:
+// targetsOfOthers returns where a CIDR stands as found by other discoveries, by IPAM:
 // where the VPC's CIDR around it does, if that is not nil and they found it.
-func (s *Store) asOthersFound(ctx context.Context, f, around *ipam.Found) (map[string]ipam.Target, error) {
+func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map[string]ipam.Target, error) {
 	all, err := s.AllDiscoveries(ctx)
 	if err != nil {
 		return nil, err
@@ -215,10 +215,10 @@ func (s *Store) asOthersFound(ctx context.Context, f, around *ipam.Found) (map[s
 	return at, nil
 }
 
-// unclaimed takes those targets off what was found in which it stands as found by
+// dropClaimedTargets takes those targets off what was found in which it stands as found by
 // another discovery of the IPAM, and returns the rows that there are at the others.
 // A discovery that does not keep it any more has left it behind.
-func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
+func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
 	keys := make([]table.Key, len(f.Targets))
 	for i, t := range f.Targets {
 		keys[i] = items.LiveKey(t.Scope, &f.Resource)
@@ -229,7 +229,7 @@ func (s *Store) unclaimed(ctx context.Context, f *ipam.Found) (rows map[table.Ke
 	targets := make([]ipam.Target, 0, len(f.Targets))
 	for i, t := range f.Targets {
 		if by := rows[keys[i]].Str(items.AttrSource); by != "" && by != f.Discovery {
-			if keeps, err := s.keeps(ctx, by, &f.Resource, t.IPAM); err != nil {
+			if keeps, err := s.stillSees(ctx, by, &f.Resource, t.IPAM); err != nil {
 				return nil, err
 			} else if keeps {
 				continue
@@ -247,7 +247,7 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
 		return nil, nil
 	}
-	vpcs, _, err := decoded(ctx, s, items.VpcQuery(f.Discovery, f.Region, f.Owner, f.VPC), items.DecodeFound)
+	vpcs, _, err := queryDecoded(ctx, s, items.VPCQuery(f.Discovery, f.Region, f.Owner, f.VPC), items.DecodeFound)
 	for _, v := range vpcs { // a VPC has few CIDRs
 		if ipam.Within(f.CIDR, v.CIDR) {
 			return v, err
@@ -256,10 +256,10 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	return nil, err
 }
 
-// standing returns the writes that have the rows in scopes say what was found,
+// rowWrites returns the writes that have the rows in scopes say what was found,
 // before have and now now, either nil for nothing, and the scopes in which the
 // space is to follow. read is the rows that now has.
-func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, err error) {
+func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, err error) {
 	old, next := map[string]table.Key{}, map[string]ipam.Target{} // by scope
 	if now != nil {
 		for _, t := range now.Targets {
@@ -281,7 +281,7 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[ta
 	}
 	note := func(scope string, r *ipam.Resource) {
 		if r.Type.TakesSpace() {
-			writes = append(writes, s.noteLive(scope, r.CIDR))
+			writes = append(writes, s.liveNote(scope, r.CIDR))
 			follow = append(follow, scope)
 		}
 	}
@@ -309,7 +309,7 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[ta
 			}
 			w.If = table.Cond{Equal: table.Item{items.AttrRev: table.Num(before.Rev)}}
 			evaluated = before.Ignored != row.Ignored || before.VPC != row.VPC || !maps.Equal(before.Tags, row.Tags) || before.Type != row.Type
-			if !evaluated && items.Document(before.Resource) == items.Document(row.Resource) && before.Discovery == row.Discovery {
+			if !evaluated && items.JSON(before.Resource) == items.JSON(row.Resource) && before.Discovery == row.Discovery {
 				continue
 			}
 		}
@@ -322,11 +322,11 @@ func (s *Store) standing(ctx context.Context, have, now *ipam.Found, read map[ta
 	return writes, follow, nil
 }
 
-// Vanish forgets a CIDR that a discovery found, as its resource is gone, and
+// Forget forgets a CIDR that a discovery found, as its resource is gone, and
 // frees its space. It reports false and does nothing if the CIDR was seen again:
 // if what is known is not f any more, or was observed at before, Unix
 // milliseconds, or later.
-func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
+func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
 	k := table.Key{PK: items.FoundPK(f.Discovery, f.Region, f.Owner), SK: items.FoundSK(&f.Resource)}
 	gone := false
 	var scopes []string
@@ -336,7 +336,7 @@ func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, 
 			return nil, err
 		}
 		if read[k] == nil {
-			gone = gone && a.unsure
+			gone = gone && a.outcomeUnknown
 			return nil, nil
 		}
 		have, err := items.DecodeFound(table.Row{Key: k, Item: read[k]})
@@ -346,7 +346,7 @@ func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, 
 		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
 			return nil, nil
 		}
-		writes, follow, err := s.standing(ctx, have, nil, nil)
+		writes, follow, err := s.rowWrites(ctx, have, nil, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -359,15 +359,15 @@ func (s *Store) Vanish(ctx context.Context, f *ipam.Found, before int64) (bool, 
 	return true, s.followUp(ctx, scopes, f.CIDR)
 }
 
-// forget is Vanish whenever the CIDR was seen.
-func (s *Store) forget(ctx context.Context, f *ipam.Found) error {
-	_, err := s.Vanish(ctx, f, math.MaxInt64)
+// forgetNow is Forget whenever the CIDR was seen.
+func (s *Store) forgetNow(ctx context.Context, f *ipam.Found) error {
+	_, err := s.Forget(ctx, f, math.MaxInt64)
 	return err
 }
 
-// keeps reports whether what a discovery found stands in an IPAM on its account:
+// stillSees reports whether what a discovery found stands in an IPAM on its account:
 // it does not if they are not associated any more, or if it is being forgotten.
-func (s *Store) keeps(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
+func (s *Store) stillSees(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
 	k, row := items.DiscoveryKey(discovery), items.DiscoveredAccountKey(discovery, r.Region, r.Owner)
 	read, err := s.table.BatchGet(ctx, []table.Key{k, row})
 	if err != nil || read[k] == nil || read[row].Str(items.AttrDeparture) == string(ipam.Forgotten) {
@@ -380,11 +380,11 @@ func (s *Store) keeps(ctx context.Context, discovery string, r *ipam.Resource, i
 	return slices.Contains(d.IPAMs, id), nil
 }
 
-// catchUp lays what was just observed for IPAMs against those that the discovery
+// followAssociations lays what was just observed for IPAMs against those that the discovery
 // has now: what ended in between has cleared what was there, and not what is new.
 // A look before the write would miss that, and a condition on the discovery would
 // have all its observations conflict.
-func (s *Store) catchUp(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource) error {
+func (s *Store) followAssociations(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource) error {
 	now, err := s.Discoveries(ctx, []string{discovery})
 	if err != nil {
 		return err
@@ -399,7 +399,7 @@ func (s *Store) catchUp(ctx context.Context, discovery string, ipams []*ipam.IPA
 		if err != nil {
 			return err
 		}
-		return s.forget(ctx, f)
+		return s.forgetNow(ctx, f)
 	}
 	if slices.EqualFunc(now[0].IPAMs, ipams, func(id string, o *ipam.IPAM) bool { return id == o.ID }) {
 		return nil
@@ -407,5 +407,5 @@ func (s *Store) catchUp(ctx context.Context, discovery string, ipams []*ipam.IPA
 	if ipams, err = s.IPAMs(ctx, now[0].IPAMs); err != nil {
 		return err
 	}
-	return s.lay(ctx, now[0], ipams, &ipam.Found{Resource: r})
+	return s.observeAgain(ctx, now[0], ipams, &ipam.Found{Resource: r})
 }

@@ -37,7 +37,7 @@ func (s *Store) beginPending(pool *ipam.Pool, t ipam.Taken) []table.Write {
 	row.Put(items.AttrResourceID, t.ResourceID)
 	return []table.Write{
 		{Op: table.OpPut, Key: items.PendingKey(t.Owner, t.CIDR, t.AllocationID), Item: row},
-		s.again(items.PendingWork, t.AllocationID),
+		s.workNote(items.PendingWork, t.AllocationID),
 	}
 }
 
@@ -163,9 +163,9 @@ func (s *Store) bindPending(ctx context.Context, scope string, b poolBlock) erro
 		if i < 0 {
 			return nil, nil
 		}
-		lives, err := s.lives(ctx, items.LiveKey(scope, &live[i].Resource))
-		if errors.Is(err, errGone) {
-			return nil, fmt.Errorf("%w: %w", errLost, err)
+		lives, err := s.stillLives(ctx, items.LiveKey(scope, &live[i].Resource))
+		if errors.Is(err, errResourceGone) {
+			return nil, fmt.Errorf("%w: %w", errStale, err)
 		}
 		if err != nil {
 			return nil, err

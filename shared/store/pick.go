@@ -11,96 +11,96 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// pick returns the block to take for t and what holds it.
-func (s *Store) pick(ctx context.Context, t taking, snap snapshot) (from holding, chosen netip.Prefix, err error) {
+// pickSource returns the block to take for t and what holds it.
+func (s *Store) pickSource(ctx context.Context, t takeRequest, snap snapshot) (from takeSource, chosen netip.Prefix, err error) {
 	if t.want.CIDR.IsValid() {
-		from, err = s.holder(ctx, t, snap.items)
+		from, err = s.sourceFor(ctx, t, snap.items)
 		return from, t.want.CIDR, err
 	}
-	if from.split, err = s.begun(ctx, t); from.split != nil || err != nil {
-		return from, t.before, err
+	if from.split, err = s.startedSplit(ctx, t); from.split != nil || err != nil {
+		return from, t.earlier, err
 	}
 	if !snap.queried {
-		if snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t)); err != nil {
-			return holding{}, netip.Prefix{}, err
+		if snap.rows, snap.next, err = s.table.Query(ctx, s.fitQuery(t)); err != nil {
+			return takeSource{}, netip.Prefix{}, err
 		}
 	}
 	from.free, chosen, err = s.choose(ctx, t, snap.rows, snap.next)
 	return from, chosen, err
 }
 
-// holder returns the free block that holds t.want.CIDR among what was read at
+// sourceFor returns the free block that holds t.want.CIDR among what was read at
 // holderKeys, or why there is none. "Taken" is answered only with the blocking
 // block read, "outside" only when no root holds the CIDR; else the snapshot
 // was torn.
-func (s *Store) holder(ctx context.Context, t taking, read map[table.Key]table.Item) (holding, error) {
+func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key]table.Item) (takeSource, error) {
 	cidr := t.want.CIDR
 	for _, h := range ipam.Holders(cidr) {
 		k := items.FreeKey(t.space, h)
 		if i, ok := read[k]; ok {
 			free, err := items.DecodeFree(table.Row{Key: k, Item: i})
-			return holding{free: free}, err
+			return takeSource{free: free}, err
 		}
 	}
 	by, ok, err := s.blocker(ctx, t.space, cidr)
 	if err != nil {
-		return holding{}, err
+		return takeSource{}, err
 	}
-	if ok && goesOn(t, by, cidr) {
-		return holding{split: &by}, nil
+	if ok && continuesSplit(t, by, cidr) {
+		return takeSource{split: &by}, nil
 	}
-	if ok && by.Kind == ipam.KindHold && t.may != nil {
-		return s.holdOf(ctx, t)
+	if ok && by.Kind == ipam.KindHold && t.allowLive != nil {
+		return s.holdFor(ctx, t)
 	}
 	if ok {
-		return holding{}, ipam.NotFree(cidr, t.name, by)
+		return takeSource{}, ipam.NotFree(cidr, t.name, by)
 	}
 	if t.name != string(t.space) { // a scope: its root holds everything
-		return holding{}, errLost
+		return takeSource{}, errStale
 	}
 	cidrs, err := s.poolCIDRs(ctx, t.name)
 	if err != nil {
-		return holding{}, err
+		return takeSource{}, err
 	}
 	if len(cidrs) == 0 {
-		return holding{}, ipam.NoRoom(t.name, t.want, -1, 0)
+		return takeSource{}, ipam.NoRoom(t.name, t.want, -1, 0)
 	}
 	for _, c := range cidrs {
 		if c.State.Holds() && ipam.Within(cidr, c.CIDR) {
-			return holding{}, errLost
+			return takeSource{}, errStale
 		}
 	}
-	return holding{}, ipam.OutsideOf(cidr, t.name)
+	return takeSource{}, ipam.OutsideOf(cidr, t.name)
 }
 
-// holdOf makes the hold that is in the way of a certain CIDR one of just that
+// holdFor makes the hold that is in the way of a certain CIDR one of just that
 // CIDR, if what lives there admits it. For a preview it only finds out.
-func (s *Store) holdOf(ctx context.Context, t taking) (holding, error) {
+func (s *Store) holdFor(ctx context.Context, t takeRequest) (takeSource, error) {
 	cidrs, err := s.poolCIDRs(ctx, t.name)
 	if err != nil {
-		return holding{}, err
+		return takeSource{}, err
 	}
 	if !slices.ContainsFunc(cidrs, func(c *ipam.PoolCIDR) bool { return c.State.Holds() && ipam.Within(t.want.CIDR, c.CIDR) }) {
-		return holding{}, ipam.OutsideOf(t.want.CIDR, t.name)
+		return takeSource{}, ipam.OutsideOf(t.want.CIDR, t.name)
 	}
-	if t.alone {
+	if t.preview {
 		for b, err := range s.takenIn(ctx, t.space, t.want.CIDR, t.want.CIDR.Addr()) {
 			if err != nil {
-				return holding{}, err
+				return takeSource{}, err
 			}
 			if b.Kind != ipam.KindHold {
-				return holding{}, ipam.NotFree(t.want.CIDR, t.name, b)
+				return takeSource{}, ipam.NotFree(t.want.CIDR, t.name, b)
 			}
 		}
-		live, err := s.liveFor(ctx, t)
+		live, err := s.liveInRequest(ctx, t)
 		if err != nil {
-			return holding{}, err
+			return takeSource{}, err
 		}
-		return holding{}, t.may(live)
+		return takeSource{}, t.allowLive(live)
 	}
-	hold, err := s.overHold(ctx, t)
+	hold, err := s.narrowHold(ctx, t)
 	if taken, is := errors.AsType[*takenError](err); is {
-		return holding{}, ipam.NotFree(t.want.CIDR, t.name, taken.by)
+		return takeSource{}, ipam.NotFree(t.want.CIDR, t.name, taken.by)
 	}
-	return holding{hold: hold}, err
+	return takeSource{hold: hold}, err
 }

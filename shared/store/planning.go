@@ -17,20 +17,20 @@ func (s *Store) writesFromPlanningPool(ctx context.Context, scope string, space 
 	if t.Kind != ipam.KindPool || t.CIDR != vpc.CIDR || vpc.Type != ipam.ResourceVPC {
 		return nil, nil
 	}
-	plan, err := one(ctx, s.Pools, t.ResourceID)
+	plan, err := readOne(ctx, s.Pools, t.ResourceID)
 	if err != nil {
-		return nil, lostIfGone(err)
+		return nil, staleIfNotFound(err)
 	}
 	if r := plan.SourceResource; r == nil || *r != (ipam.SourceResource{ID: vpc.ID, Owner: vpc.Owner, Region: vpc.Region}) {
 		return nil, nil
 	}
 	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindVPC, Owner: vpc.Owner, ResourceID: vpc.ID, ResourceRegion: vpc.Region, PlanningPool: plan.ID}
-	writes := append(blockWrites(space, turn(t, to)),
+	writes := append(blockWrites(space, replaceTaken(t, to)),
 		table.Write{
 			Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID), Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)},
 			If: table.Cond{Equal: table.Item{items.AttrState: table.Str(items.AllocationActive)}},
 		},
-		s.noteLive(scope, t.CIDR)) // what was held for it in the pool is too much now
+		s.liveNote(scope, t.CIDR)) // what was held for it in the pool is too much now
 	return append(writes, listForeign(table.OpPut, &ipam.Pool{Meta: ipam.Meta{ID: string(space), Owner: owner}}, to)...), nil
 }
 
@@ -53,7 +53,7 @@ func (s *Store) HasCIDRFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family,
 		if !slices.Contains(d.IPAMs, pool.IPAM) {
 			continue
 		}
-		found, _, err := decoded(ctx, s, items.VpcQuery(d.ID, r.Region, r.Owner, r.ID), items.DecodeFound) // a VPC has few CIDRs
+		found, _, err := queryDecoded(ctx, s, items.VPCQuery(d.ID, r.Region, r.Owner, r.ID), items.DecodeFound) // a VPC has few CIDRs
 		if err != nil {
 			return false, err
 		}
@@ -86,7 +86,7 @@ func (s *Store) HasCIDRFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family,
 
 // provisionPlanned returns the writes that provision a CIDR of its VPC to a planning pool,
 // pending until what lives there is held. c is the CIDR to be, and is filled in.
-func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record record) ([]table.Write, error) {
+func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record tokenRecord) ([]table.Write, error) {
 	source := pool.SourceSpace()
 	taken, above := items.TakenKey(source, p), items.PoolKey(pool.SourcePool)
 	read, err := s.table.BatchGet(ctx, []table.Key{taken, above, items.CIDRKey(pool.ID, p)})
@@ -94,7 +94,7 @@ func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.P
 		return nil, err
 	}
 	if read[above] == nil {
-		return nil, errLost // a source with children cannot be deleted
+		return nil, errStale // a source with children cannot be deleted
 	}
 	from, err := items.DecodePool(read[above])
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.P
 			Missing: []string{items.AttrPlanningPool, items.AttrPendingUntil},
 		}},
 		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), p), Item: items.EncodeTaken(s.newHold(p, root, pool.Owner)), If: table.Cond{Absent: true}},
-		s.noteLive(pool.Scope, p),
+		s.liveNote(pool.Scope, p),
 		record.write(&answer),
 	), nil
 }

@@ -358,7 +358,7 @@ func TestPlanningOfAVPCThatComesBackMeanwhile(t *testing.T) {
 		}
 		return nil
 	}}
-	_, err := l.on(table).Vanish(t.Context(), f, l.now.UnixMilli())
+	_, err := l.on(table).Forget(t.Context(), f, l.now.UnixMilli())
 	l.must(err)
 	if !came {
 		t.Error("nothing was given to the pool")
@@ -434,7 +434,7 @@ func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 		}
 		return nil
 	}}
-	_, err := l.on(table).Vanish(t.Context(), l.found(v), l.now.UnixMilli())
+	_, err := l.on(table).Forget(t.Context(), l.found(v), l.now.UnixMilli())
 	l.must(err)
 	l.settled()
 	if got := l.allocations(source); !came || got != "10.0.0.0/20 ipam-pool" {

@@ -13,22 +13,22 @@ import (
 // o.SourcePool does not exist: build is asked first, so that a caller who may
 // not see the scope learns nothing.
 func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
-	t = s.settle(t)
+	t = s.withValue(t)
 	asked := o
-	key := func(t Token) table.Key { return items.PoolKey(s.derive(ipam.IDPool, t)) }
+	key := func(t Token) table.Key { return items.PoolKey(s.deriveID(ipam.IDPool, t)) }
 	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		o = asked
-		scope, err := one(ctx, s.Scopes, o.Scope)
+		scope, err := readOne(ctx, s.Scopes, o.Scope)
 		if err != nil {
 			return nil, err
 		}
-		above, err := one(ctx, s.IPAMs, scope.IPAM)
+		above, err := readOne(ctx, s.IPAMs, scope.IPAM)
 		if err != nil {
-			return nil, errLost // a scope does not outlive its IPAM
+			return nil, errStale // a scope does not outlive its IPAM
 		}
 		var source *ipam.Pool
 		if o.SourcePool != "" {
-			if source, err = one(ctx, s.Pools, o.SourcePool); err != nil && !isNotFound(err) {
+			if source, err = readOne(ctx, s.Pools, o.SourcePool); err != nil && !isNotFound(err) {
 				return nil, err
 			}
 		}
@@ -52,7 +52,7 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 			{Op: table.OpUpdate, Key: items.ScopeKey(scope.ID), Add: map[string]int64{items.AttrPoolCount: 1}, If: table.Cond{In: usable, Below: map[string]int64{items.AttrPoolCount: s.o.Quotas.PoolsPerScope}}},
 			// An operating Region is removed, or a delete begun, only while no
 			// pool is being made.
-			bump(items.IPAMKey(above.ID), above.Rev, ipam.ActUse),
+			raiseRevision(items.IPAMKey(above.ID), above.Rev, ipam.ActUse),
 		}
 		if source != nil {
 			if err := source.Require(ipam.ActUse); err != nil {
@@ -63,7 +63,7 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 			}
 			writes = append(writes, table.Write{Op: table.OpUpdate, Key: items.PoolKey(source.ID), Add: map[string]int64{items.AttrChildCount: 1}, If: table.Cond{In: usable}})
 		}
-		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDPool, t))
+		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDPool, t))
 		return append(writes, ownedWrites(items.PoolKey(o.ID), &o.Meta, items.EncodePool(&o))...), nil
 	})
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change 
 		if before.AutoImport || !after.AutoImport {
 			return nil
 		}
-		return []table.Write{s.noteImport(id)}
+		return []table.Write{s.importNote(id)}
 	})
 }
 
@@ -90,9 +90,9 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 	var o *ipam.Pool
 	state := ipam.StateDeleteComplete
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
-		found, err := one(ctx, s.Pools, id)
+		found, err := readOne(ctx, s.Pools, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
 		o = found
 		if err := may(o); err != nil {
@@ -124,9 +124,9 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 // endPool are the writes that end a pool without CIDRs and children, its shares,
 // its usage and the note of work on it.
 func (s *Store) endPool(o *ipam.Pool) []table.Write {
-	now := zero(items.AttrCIDRCount, items.AttrChildCount)
+	now := zeroCounts(items.AttrCIDRCount, items.AttrChildCount)
 	now[items.AttrRev] = table.Num(o.Rev) // else a share made meanwhile would outlive it
-	writes := append(disowned(items.PoolKey(o.ID), &o.Meta, table.Cond{Equal: now}),
+	writes := append(deleteOwnedWrites(items.PoolKey(o.ID), &o.Meta, table.Cond{Equal: now}),
 		table.Write{Op: table.OpUpdate, Key: items.ScopeKey(o.Scope), Add: map[string]int64{items.AttrPoolCount: -1}, If: table.Cond{Present: true}},
 		table.Write{Op: table.OpDelete, Key: items.WorkKey("delete-pool", o.ID)},
 		table.Write{Op: table.OpDelete, Key: items.UsageKey(o.ID)},

@@ -73,7 +73,7 @@ func (s *Store) finishProvision(ctx context.Context, pool string, around sourceC
 			free := ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: p, Root: t.Root}}
 			return append(blockWrites(space, []ipam.Change{{Op: ipam.DropTaken, Taken: t}, free}), done), nil
 		}
-		if _, err := s.shrink(ctx, scope, space, around, p); err != nil {
+		if _, err := s.shrinkHold(ctx, scope, space, around, p); err != nil {
 			return nil, err
 		}
 		return []table.Write{done}, nil

@@ -29,13 +29,13 @@ type Provision struct {
 // Provision takes a block out of the pool's source and makes it a root of the
 // pool, in one transaction.
 func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, error) {
-	q.Token = s.settle(q.Token)
+	q.Token = s.withValue(q.Token)
 	record := s.newRecord(q.Token)
 	var source ipam.SpaceID
 	scope := ""             // of a CIDR that is pending
 	var before netip.Prefix // what an earlier try chose
 	var planning *ipam.Pool // that it is provisioned to
-	made := func(t Token) table.Key { return items.AllocationKey(s.derive(ipam.IDAllocation, t)) }
+	made := func(t Token) table.Key { return items.AllocationKey(s.deriveID(ipam.IDAllocation, t)) }
 	cidr := &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}
 	decide := func(item table.Item) ([]table.Write, error) { // on a request that was not carried out yet
 		if item == nil {
@@ -63,12 +63,12 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			scope, planning = pool.Scope, pool
 			return s.provisionPlanned(ctx, pool, wish.CIDR, cidr, record)
 		}
-		t := taking{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, by: cidr.AllocationID, cidrs: 1, before: before}
+		t := takeRequest{space: source, name: pool.SourcePool, want: ipam.Want{CIDR: wish.CIDR, Length: wish.Length, Filter: wish.Filter}, allocationID: cidr.AllocationID, cidrs: 1, earlier: before}
 		if pool.SourcePool == "" {
 			t.name = pool.Scope
 		} else {
-			t.scope, t.owner = pool.Scope, pool.Owner               // and planning no VPC: a planning pool has no children
-			t.may = func([]*ipam.ResourceCIDR) error { return nil } // what lives there goes on living in the child
+			t.scope, t.owner = pool.Scope, pool.Owner                     // and planning no VPC: a planning pool has no children
+			t.allowLive = func([]*ipam.ResourceCIDR) error { return nil } // what lives there goes on living in the child
 		}
 		snap, err := s.readForProvision(ctx, pool, t)
 		if err != nil {
@@ -77,7 +77,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		if pool.SourcePool != "" {
 			above, err := items.DecodePool(snap.items[items.PoolKey(pool.SourcePool)])
 			if err != nil {
-				return nil, errLost // a source with children cannot be deleted
+				return nil, errStale // a source with children cannot be deleted
 			}
 			if err := above.Require(ipam.ActUse); err != nil {
 				return nil, err
@@ -89,7 +89,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 				return nil, err
 			}
 		}
-		from, chosen, err := s.pick(ctx, t, snap)
+		from, chosen, err := s.pickSource(ctx, t, snap)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			ResourceID:     pool.ID,
 			ResourceRegion: pool.Locale,
 		}
-		writes, err := s.takeOut(ctx, source, from, want)
+		writes, err := s.takeWrites(ctx, source, from, want)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 			// whoever records one from here on finds a hold, and what was
 			// recorded before is read when it is shrunk.
 			scope, cidr.State = pool.Scope, ipam.CIDRPendingProvision
-			writes = append(writes, s.noteLive(scope, chosen),
+			writes = append(writes, s.liveNote(scope, chosen),
 				table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), chosen), Item: items.EncodeTaken(s.newHold(chosen, root, pool.Owner)), If: table.Cond{Absent: true}})
 		} else {
 			writes = append(writes, table.Write{Op: table.OpPut, Key: items.FreeKey(pool.Space(), chosen), Item: items.EncodeFree(ipam.Free{CIDR: chosen, Root: root}), If: table.Cond{Absent: true}})
@@ -133,11 +133,11 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 		if done, err := record.replay(read[record.key], cidr); done || err != nil {
 			return nil, err
 		}
-		t, err := s.fresh(ctx, q.Token, made, read)
+		t, err := s.unusedRound(ctx, q.Token, made, read)
 		if err != nil {
 			return nil, err
 		}
-		cidr.ID, cidr.AllocationID = s.derive(ipam.IDPoolCIDR, t), s.derive(ipam.IDAllocation, t)
+		cidr.ID, cidr.AllocationID = s.deriveID(ipam.IDPoolCIDR, t), s.deriveID(ipam.IDAllocation, t)
 		writes, err := decide(read[items.PoolKey(q.Pool)])
 		return writes, s.unlessRecorded(ctx, record.key, err)
 	})
@@ -156,12 +156,12 @@ func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, err
 	}
 	if err == nil {
 		cidr.State = ipam.CIDRProvisioned
-		s.reconcileSoon(ctx, scope, cidr.CIDR)
+		s.reconcileNoted(ctx, scope, cidr.CIDR)
 	}
 	return cidr, nil
 }
 
-func (s *Store) readForProvision(ctx context.Context, pool *ipam.Pool, t taking) (snap snapshot, err error) {
+func (s *Store) readForProvision(ctx context.Context, pool *ipam.Pool, t takeRequest) (snap snapshot, err error) {
 	var keys []table.Key
 	if pool.SourcePool != "" {
 		keys = append(keys, items.PoolKey(pool.SourcePool))

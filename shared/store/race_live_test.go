@@ -28,12 +28,12 @@ type turns struct {
 	burst  int // how many turns one has on end, on average
 
 	mu      sync.Mutex
-	waiting []*turn
+	waiting []*replaceTaken
 	given   int
 	last    int // the actor of the last one
 }
 
-type turn struct {
+type replaceTaken struct {
 	actor int
 	what  string
 	come  chan struct{}
@@ -55,7 +55,7 @@ func (t *turns) wait(ctx context.Context, what string) {
 	if !ok {
 		return // before the race, or after it
 	}
-	mine := &turn{n, what, make(chan struct{})}
+	mine := &replaceTaken{n, what, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, mine)
 	t.mu.Unlock()
@@ -71,10 +71,10 @@ func (t *turns) run() {
 			t.mu.Unlock()
 			return
 		}
-		slices.SortFunc(t.waiting, func(a, b *turn) int {
+		slices.SortFunc(t.waiting, func(a, b *replaceTaken) int {
 			return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what))
 		})
-		i := slices.IndexFunc(t.waiting, func(w *turn) bool { return w.actor == t.last })
+		i := slices.IndexFunc(t.waiting, func(w *replaceTaken) bool { return w.actor == t.last })
 		if i < 0 || t.random.IntN(t.burst) == 0 {
 			i = t.random.IntN(len(t.waiting))
 		}
@@ -284,7 +284,7 @@ func (r *race) live(ctx context.Context, account string, appearances int) {
 			if f == nil {
 				return nil // by an earlier try
 			}
-			_, err := r.store.Vanish(ctx, f, before)
+			_, err := r.store.Forget(ctx, f, before)
 			return err
 		})
 		r.count(&r.done.gone)

@@ -10,8 +10,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// list returns the ids of what an account owns of a kind, ascending.
-func (s *Store) list(ctx context.Context, owner string, prefix string) ([]string, error) {
+// listOwned returns the ids of what an account owns of a kind, ascending.
+func (s *Store) listOwned(ctx context.Context, owner string, prefix string) ([]string, error) {
 	var ids []string
 	q := table.Query{PK: items.OwnerPK(owner), From: prefix + "#", To: prefix + "#~"}
 	for {
@@ -29,9 +29,9 @@ func (s *Store) list(ctx context.Context, owner string, prefix string) ([]string
 	}
 }
 
-// load reads objects by id, in the order of ids, leaving out those that do not
+// readAll reads objects by id, in the order of ids, leaving out those that do not
 // exist.
-func load[T any](ctx context.Context, s *Store, ids []string, key func(string) table.Key, decode func(table.Item) (*T, error)) ([]*T, error) {
+func readAll[T any](ctx context.Context, s *Store, ids []string, key func(string) table.Key, decode func(table.Item) (*T, error)) ([]*T, error) {
 	keys := make([]table.Key, len(ids))
 	for i, id := range ids {
 		keys[i] = key(id)
@@ -56,8 +56,8 @@ func load[T any](ctx context.Context, s *Store, ids []string, key func(string) t
 	return objects, nil
 }
 
-// one reads one object; NotFound if it is absent or may refuses it.
-func one[T any](ctx context.Context, get func(context.Context, []string) ([]*T, error), id string) (*T, error) {
+// readOne reads one object; NotFound if it is absent or may refuses it.
+func readOne[T any](ctx context.Context, get func(context.Context, []string) ([]*T, error), id string) (*T, error) {
 	found, err := get(ctx, []string{id})
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func one[T any](ctx context.Context, get func(context.Context, []string) ([]*T, 
 	return found[0], nil
 }
 
-// decoded makes one query.
-func decoded[T any](ctx context.Context, s *Store, q table.Query, decode func(table.Row) (*T, error)) ([]*T, string, error) {
+// queryDecoded makes one query.
+func queryDecoded[T any](ctx context.Context, s *Store, q table.Query, decode func(table.Row) (*T, error)) ([]*T, string, error) {
 	rows, next, err := s.table.Query(ctx, q)
 	if err != nil {
 		return nil, "", err
@@ -104,22 +104,22 @@ func listAfter[T any](ctx context.Context, s *Store, pk, prefix, after string, l
 // IPAMs returns the IPAMs with the given ids, in their order, leaving out those
 // that do not exist.
 func (s *Store) IPAMs(ctx context.Context, ids []string) ([]*ipam.IPAM, error) {
-	return load(ctx, s, ids, items.IPAMKey, items.DecodeIPAM)
+	return readAll(ctx, s, ids, items.IPAMKey, items.DecodeIPAM)
 }
 
 // Scopes is IPAMs for scopes.
 func (s *Store) Scopes(ctx context.Context, ids []string) ([]*ipam.Scope, error) {
-	return load(ctx, s, ids, items.ScopeKey, items.DecodeScope)
+	return readAll(ctx, s, ids, items.ScopeKey, items.DecodeScope)
 }
 
 // Pools is IPAMs for pools.
 func (s *Store) Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error) {
-	return load(ctx, s, ids, items.PoolKey, items.DecodePool)
+	return readAll(ctx, s, ids, items.PoolKey, items.DecodePool)
 }
 
 // OwnedScopes returns the scopes of an account, by ascending id.
 func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, error) {
-	ids, err := s.list(ctx, owner, "SCOPE")
+	ids, err := s.listOwned(ctx, owner, "SCOPE")
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, e
 
 // OwnedPools is OwnedScopes for pools.
 func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error) {
-	ids, err := s.list(ctx, owner, "POOL")
+	ids, err := s.listOwned(ctx, owner, "POOL")
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) 
 // poolCIDRs returns the CIDRs of a pool by ascending address.
 func (s *Store) poolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
 	var cidrs []*ipam.PoolCIDR
-	q := table.Query{PK: items.CidrPK(pool)}
+	q := table.Query{PK: items.CIDRsPK(pool)}
 	for {
 		rows, next, err := s.table.Query(ctx, q)
 		if err != nil {
@@ -196,7 +196,7 @@ func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, e
 
 // Discoveries is IPAMs for resource discoveries.
 func (s *Store) Discoveries(ctx context.Context, ids []string) ([]*ipam.Discovery, error) {
-	return load(ctx, s, ids, items.DiscoveryKey, items.DecodeDiscovery)
+	return readAll(ctx, s, ids, items.DiscoveryKey, items.DecodeDiscovery)
 }
 
 // DiscoveriesAfter is IPAMsAfter for resource discoveries.
@@ -222,7 +222,7 @@ func (s *Store) AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error) {
 
 // Associations is IPAMs for associations of resource discoveries.
 func (s *Store) Associations(ctx context.Context, ids []string) ([]*ipam.DiscoveryAssociation, error) {
-	return load(ctx, s, ids, items.AssociationKey, items.DecodeAssociation)
+	return readAll(ctx, s, ids, items.AssociationKey, items.DecodeAssociation)
 }
 
 // AssociationsAfter is IPAMsAfter for associations of resource discoveries,
@@ -233,7 +233,7 @@ func (s *Store) AssociationsAfter(ctx context.Context, owner, after string, limi
 
 // associations returns all associations of an account's IPAMs.
 func (s *Store) associations(ctx context.Context, owner string) ([]*ipam.DiscoveryAssociation, error) {
-	ids, err := s.list(ctx, owner, "ASSOC")
+	ids, err := s.listOwned(ctx, owner, "ASSOC")
 	if err != nil {
 		return nil, err
 	}

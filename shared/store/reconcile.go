@@ -24,7 +24,7 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.coverLive, s.settleHolds, s.importLive, s.EvaluateStatus} {
+	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.reserveAllLive, s.shrinkHolds, s.importLive, s.EvaluateStatus} {
 		if err := step(ctx, scope, p); err != nil {
 			return err
 		}
@@ -35,13 +35,13 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	return s.endNote(ctx, note, read[note])
 }
 
-// crowd is in how many CIDRs inside one resources may live for all of it to be
+// maxReconciledCIDRs is in how many CIDRs inside one resources may live for all of it to be
 // reconciled at once: that takes some ten calls of the table for each.
-const crowd = 500
+const maxReconciledCIDRs = 500
 
-// crowded reports whether it takes too long to reconcile a place at once. One that
+// tooManyToReconcile reports whether it takes too long to reconcile a place at once. One that
 // is, has two halves.
-func (s *Store) crowded(ctx context.Context, scope string, p netip.Prefix) (bool, error) {
+func (s *Store) tooManyToReconcile(ctx context.Context, scope string, p netip.Prefix) (bool, error) {
 	last, n := p, 0
 	for r, err := range s.rowsIn(ctx, scope, p, netip.Prefix{}) {
 		if err != nil {
@@ -51,35 +51,35 @@ func (s *Store) crowded(ctx context.Context, scope string, p netip.Prefix) (bool
 			last = r.CIDR
 			n++
 		}
-		if n > crowd {
+		if n > maxReconciledCIDRs {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// reconcileSoon is Reconcile for who has left a note of it and answers somebody:
+// reconcileNoted is Reconcile for who has left a note of it and answers somebody:
 // what is crowded, or fails, the note has done.
-func (s *Store) reconcileSoon(ctx context.Context, scope string, p netip.Prefix) {
-	if crowded, err := s.crowded(ctx, scope, p); err == nil && !crowded {
+func (s *Store) reconcileNoted(ctx context.Context, scope string, p netip.Prefix) {
+	if crowded, err := s.tooManyToReconcile(ctx, scope, p); err == nil && !crowded {
 		_ = s.Reconcile(ctx, scope, p)
 	}
 }
 
-// coverLive covers what lives at p. When a resource goes meanwhile, it looks again
+// reserveAllLive covers what lives at p. When a resource goes meanwhile, it looks again
 // for what lives in that one's CIDR.
-func (s *Store) coverLive(ctx context.Context, scope string, p netip.Prefix) error {
+func (s *Store) reserveAllLive(ctx context.Context, scope string, p netip.Prefix) error {
 	for range s.o.Tries {
-		if still, err := s.coverListed(ctx, scope, p); still || err != nil {
+		if still, err := s.reserveAllOnce(ctx, scope, p); still || err != nil {
 			return err
 		}
 	}
-	return exhausted("cover "+p.String(), errLost)
+	return triesExhausted("cover "+p.String(), errStale)
 }
 
-// coverListed is one pass of coverLive. It reports whether each resource was
+// reserveAllOnce is one pass of reserveAllLive. It reports whether each resource was
 // still there.
-func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
+func (s *Store) reserveAllOnce(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
 		return false, err
@@ -97,14 +97,14 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 		}
 	}
 	var gone atomic.Bool
-	err = s.sideBySide(ctx, all, func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
+	err = s.inParallel(ctx, all, func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
 		for _, r := range nest {
 			in := p
 			if ipam.Within(r.CIDR, p) {
 				in = r.CIDR
 			}
-			switch err := s.cover(ctx, scope, in, &r.Resource); {
-			case errors.Is(err, errGone):
+			switch err := s.reserveLive(ctx, scope, in, &r.Resource); {
+			case errors.Is(err, errResourceGone):
 				gone.Store(true)
 			case err != nil:
 				return err
@@ -115,24 +115,24 @@ func (s *Store) coverListed(ctx context.Context, scope string, p netip.Prefix) (
 	return !gone.Load(), err
 }
 
-// settleHolds ends the pending block at p of what was seen, shrinks the holds to what lives
+// shrinkHolds ends the pending block at p of what was seen, shrinks the holds to what lives
 // in them, and gives back allocations to resources that are gone, or ignored. It is done when it has come
 // on each hold as it was listed: one that somebody divided meanwhile has left
 // parts, of which nothing else may be lived in.
-func (s *Store) settleHolds(ctx context.Context, scope string, p netip.Prefix) error {
+func (s *Store) shrinkHolds(ctx context.Context, scope string, p netip.Prefix) error {
 	for range s.o.Tries {
-		if still, err := s.settleListed(ctx, scope, p); still || err != nil {
+		if still, err := s.shrinkHoldsOnce(ctx, scope, p); still || err != nil {
 			return err
 		}
 	}
-	return exhausted("settle "+p.String(), errLost)
+	return triesExhausted("settle "+p.String(), errStale)
 }
 
-// settleListed is one pass of settleHolds. It reports whether each hold was
+// shrinkHoldsOnce is one pass of shrinkHolds. It reports whether each hold was
 // still there.
-func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
+func (s *Store) shrinkHoldsOnce(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	var pending, holds, allocated []poolBlock
-	err = s.descend(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
+	err = s.visitBlocks(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
 		switch {
 		case b.Kind == ipam.KindHold:
 			holds = append(holds, b)
@@ -155,13 +155,13 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 		return false, err
 	}
 	if len(holds) > 1 { // else it takes as many reads to find that it is filled as to shrink it
-		if holds, err = s.wide(ctx, scope, p, holds); err != nil {
+		if holds, err = s.holdsWithExcess(ctx, scope, p, holds); err != nil {
 			return false, err
 		}
 	}
 	still = true
 	for _, b := range holds {
-		was, err := s.shrink(ctx, scope, b.space, b.source, b.CIDR)
+		was, err := s.shrinkHold(ctx, scope, b.space, b.source, b.CIDR)
 		if err != nil {
 			return false, err
 		}
@@ -170,10 +170,10 @@ func (s *Store) settleListed(ctx context.Context, scope string, p netip.Prefix) 
 	return still, nil
 }
 
-// wide returns the holds at p without those that a resource fills: of these, shrink
+// holdsWithExcess returns the holds at p without those that a resource fills: of these, shrink
 // would find nothing to give back. What lives there is read behind the holds, as
 // shrink reads it.
-func (s *Store) wide(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
+func (s *Store) holdsWithExcess(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
 	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poo
 		if !gone(now, row) {
 			continue
 		}
-		pool, err := one(ctx, s.Pools, string(allocated[i].space))
+		pool, err := readOne(ctx, s.Pools, string(allocated[i].space))
 		if isNotFound(err) {
 			continue // gone, with its allocations
 		}
@@ -265,8 +265,8 @@ func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, e
 		}
 	}
 	exposed := false
-	scope := place{space: ipam.ScopeSpace(r.Scope, r.Family())}
-	err = s.descendFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), walk{
+	scope := position{space: ipam.ScopeSpace(r.Scope, r.Family())}
+	err = s.visitFrom(ctx, scope, r.CIDR, r.CIDR.Addr(), visitor{
 		visit: func(poolBlock) bool { return true },
 		free:  func(g gap) { exposed = exposed || !g.source.matches(&r.Resource) },
 	})

@@ -19,7 +19,7 @@ func (s *Store) writesToPlanningPool(ctx context.Context, pool *ipam.Pool, t ipa
 		return nil, err
 	}
 	to := ipam.Taken{CIDR: t.CIDR, AllocationID: t.AllocationID, Kind: ipam.KindPool, Owner: pool.Owner, ResourceID: t.PlanningPool, ResourceRegion: pool.Locale}
-	writes := append(blockWrites(pool.Space(), turn(t, to)), table.Write{
+	writes := append(blockWrites(pool.Space(), replaceTaken(t, to)), table.Write{
 		Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID),
 		Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)}, Remove: []string{items.AttrDigest},
 		If: table.Cond{Equal: table.Item{items.AttrState: table.Str(items.AllocationActive)}},
@@ -54,7 +54,7 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 		if now.PlanningPool != "" {
 			return s.writesToPlanningPool(ctx, pool, now)
 		}
-		writes, left, becameHold, err := s.freed(ctx, pool, b, now)
+		writes, left, becameHold, err := s.freeWrites(ctx, pool, b, now)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (s *Store) releaseIf(ctx context.Context, pool *ipam.Pool, t ipam.Taken, st
 	if held {
 		around, err := s.sourceAt(ctx, pool, t.CIDR)
 		if err == nil {
-			_, err = s.shrink(ctx, pool.Scope, space, around, t.CIDR)
+			_, err = s.shrinkHold(ctx, pool.Scope, space, around, t.CIDR)
 		}
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 // the first), as much as one answer of the table holds, at most limit (0: no
 // limit of its own), and the text to go on from, "" at the end.
 func (s *Store) Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error) {
-	return decoded(ctx, s, table.Query{PK: items.FoundPK(discovery, region, account), After: after, Limit: limit}, items.DecodeFound)
+	return queryDecoded(ctx, s, table.Query{PK: items.FoundPK(discovery, region, account), After: after, Limit: limit}, items.DecodeFound)
 }
 
 // FoundOf returns what a discovery knows of a resource, all of its CIDRs, or of
@@ -42,7 +42,7 @@ func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]
 	q := table.Query{PK: pk, From: from, To: from + "~"}
 	var all []*ipam.Found
 	for n := 1; ; n++ {
-		some, next, err := decoded(ctx, s, q, items.DecodeFound)
+		some, next, err := queryDecoded(ctx, s, q, items.DecodeFound)
 		if err != nil {
 			return nil, err
 		}
@@ -56,19 +56,19 @@ func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]
 // Resources returns the resources' CIDRs of one family in a scope, interfaces
 // excepted, in the order of ipam.CompareBlocks, as Found does.
 func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return decoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, items.DecodeResource)
+	return queryDecoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, items.DecodeResource)
 }
 
 // ResourcesIn is Resources for what lies in a CIDR.
 func (s *Store) ResourcesIn(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return decoded(ctx, s, table.Query{
+	return queryDecoded(ctx, s, table.Query{
 		PK: items.LivePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), From: items.BlockSK(cidr), To: items.BlocksThrough(cidr), After: after, Limit: limit,
 	}, items.DecodeResource)
 }
 
 // Interfaces is Resources for interfaces' addresses.
 func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return decoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceInterface), After: after, Limit: limit}, items.DecodeResource)
+	return queryDecoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceInterface), After: after, Limit: limit}, items.DecodeResource)
 }
 
 // rowsIn yields the resources' CIDRs in region in their order, from behind
@@ -80,7 +80,7 @@ func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Pr
 			q.From = items.BlockSK(after) + "#~"
 		}
 		for {
-			rows, next, err := decoded(ctx, s, q, items.DecodeResource)
+			rows, next, err := queryDecoded(ctx, s, q, items.DecodeResource)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -138,7 +138,7 @@ func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([
 	var found []*ipam.ResourceCIDR
 	q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(p), ipam.ResourceVPC), To: items.BlockSK(ipam.Parent(p)) + "#~", Descending: true, Limit: 1}
 	for {
-		rows, _, err := decoded(ctx, s, q, items.DecodeResource)
+		rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
 		if err != nil || len(rows) == 0 {
 			return found, err
 		}
@@ -192,23 +192,23 @@ func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
 	return all
 }
 
-// lives returns the condition that goes with what is held for the resource with a
-// row, errGone if it does not hold. Whoever ends the row has the space follow; what
+// stillLives returns the condition that goes with what is held for the resource with a
+// row, errResourceGone if it does not hold. Whoever ends the row has the space follow; what
 // came behind it would stay.
-func (s *Store) lives(ctx context.Context, row table.Key) (table.Write, error) {
+func (s *Store) stillLives(ctx context.Context, row table.Key) (table.Write, error) {
 	read, err := s.table.BatchGet(ctx, []table.Key{row})
 	if err == nil && (read[row] == nil || read[row].Num(items.AttrIgnored) != 0) {
-		err = errGone
+		err = errResourceGone
 	}
 	return table.Write{Op: table.OpCheck, Key: row, If: table.Cond{Present: true, Missing: []string{items.AttrIgnored}}}, err
 }
 
-// errGone says that the resource for which space was to be held is gone, or
+// errResourceGone says that the resource for which space was to be held is gone, or
 // ignored.
-var errGone = errors.New("the resource is gone")
+var errResourceGone = errors.New("the resource is gone")
 
-// sideBySide works on nests until one fails.
-func (s *Store) sideBySide(ctx context.Context, all [][]*ipam.ResourceCIDR, work func(context.Context, []*ipam.ResourceCIDR) error) error {
+// inParallel works on nests until one fails.
+func (s *Store) inParallel(ctx context.Context, all [][]*ipam.ResourceCIDR, work func(context.Context, []*ipam.ResourceCIDR) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.AtOnce)
 	for _, nest := range all {

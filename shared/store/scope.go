@@ -10,10 +10,10 @@ import (
 
 // CreateScope makes a private scope in o.IPAM. may says whether the caller may.
 func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func(*ipam.IPAM) error) (*ipam.Scope, error) {
-	t = s.settle(t)
-	key := func(t Token) table.Key { return items.ScopeKey(s.derive(ipam.IDScope, t)) }
+	t = s.withValue(t)
+	key := func(t Token) table.Key { return items.ScopeKey(s.deriveID(ipam.IDScope, t)) }
 	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
-		above, err := one(ctx, s.IPAMs, o.IPAM)
+		above, err := readOne(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
 			return nil, err
 		}
@@ -27,11 +27,11 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 			return nil, ipam.LimitExceeded("scopes in ipam "+above.ID, above.ScopeCount, s.o.Quotas.ScopesPerIPAM)
 		}
 		o.Owner = above.Owner
-		o.Meta = s.newMeta(o.Meta, s.derive(ipam.IDScope, t))
+		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDScope, t))
 		o.Type = ipam.ScopePrivate
 		writes := append(ownedWrites(items.ScopeKey(o.ID), &o.Meta, items.EncodeScope(&o)), scopeRoots(o.ID, table.OpPut)...)
 		// The tier is changed only while no scope is being made.
-		count := bump(items.IPAMKey(o.IPAM), above.Rev, ipam.ActUse)
+		count := raiseRevision(items.IPAMKey(o.IPAM), above.Rev, ipam.ActUse)
 		count.Add[items.AttrScopeCount] = 1
 		count.If.Below = map[string]int64{items.AttrScopeCount: s.o.Quotas.ScopesPerIPAM}
 		return append(writes, count), nil
@@ -51,9 +51,9 @@ func (s *Store) ModifyScope(ctx context.Context, id string, act ipam.Act, change
 func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope) error) (*ipam.Scope, error) {
 	var o *ipam.Scope
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
-		found, err := one(ctx, s.Scopes, id)
+		found, err := readOne(ctx, s.Scopes, id)
 		if err != nil {
-			return ended(a, o != nil, err)
+			return deletedBefore(a, o != nil, err)
 		}
 		o = found
 		if err := may(o); err != nil {
@@ -68,7 +68,7 @@ func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope
 		if o.PoolCount > 0 {
 			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are %d pools in the scope; delete them first.", id, o.PoolCount)
 		}
-		if used, err := s.inhabited(ctx, id); err != nil {
+		if used, err := s.hasResources(ctx, id); err != nil {
 			return nil, err
 		} else if used {
 			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are resources in the scope; move them to another one with ModifyIpamResourceCidr first.", id)
@@ -82,16 +82,16 @@ func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope
 	return o, nil
 }
 
-// unchangedScope is a scope without pools, as it was read: what moves a resource
+// scopeUnchanged is a scope without pools, as it was read: what moves a resource
 // there raises its revision.
-func unchangedScope(o *ipam.Scope) table.Item {
-	i := zero(items.AttrPoolCount)
+func scopeUnchanged(o *ipam.Scope) table.Item {
+	i := zeroCounts(items.AttrPoolCount)
 	i[items.AttrRev] = table.Num(o.Rev)
 	return i
 }
 
-// inhabited reports whether resources or interfaces stand in a scope.
-func (s *Store) inhabited(ctx context.Context, scope string) (bool, error) {
+// hasResources reports whether resources or interfaces stand in a scope.
+func (s *Store) hasResources(ctx context.Context, scope string) (bool, error) {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {
 			rows, _, err := s.table.Query(ctx, table.Query{PK: items.LivePK(scope, f, t), Limit: 1})
@@ -104,5 +104,5 @@ func (s *Store) inhabited(ctx context.Context, scope string) (bool, error) {
 }
 
 func (s *Store) endScope(o *ipam.Scope) []table.Write {
-	return append(disowned(items.ScopeKey(o.ID), &o.Meta, table.Cond{Equal: unchangedScope(o)}), scopeRoots(o.ID, table.OpDelete)...)
+	return append(deleteOwnedWrites(items.ScopeKey(o.ID), &o.Meta, table.Cond{Equal: scopeUnchanged(o)}), scopeRoots(o.ID, table.OpDelete)...)
 }

@@ -27,7 +27,7 @@ func (s *Store) Grants(ctx context.Context) ([]byte, error) {
 // PutGrants replaces the principals that data in the table admits.
 func (s *Store) PutGrants(ctx context.Context, doc []byte) error {
 	return s.commit(ctx, "put grants", nil, func(a attempt) ([]table.Write, error) {
-		if a.unsure {
+		if a.outcomeUnknown {
 			have, err := s.Grants(ctx)
 			if err != nil || string(have) == string(doc) {
 				return nil, err
@@ -101,7 +101,7 @@ func (s *Store) DeleteAdministrator(ctx context.Context, account string) error {
 			return nil, err
 		}
 		if have == nil || have.Account != account {
-			if tried && a.unsure {
+			if tried && a.outcomeUnknown {
 				return nil, nil
 			}
 			return nil, ipam.Errorf(ipam.CodeAccountNotRegistered, "The account %s is not registered as the organization's IPAM administrator. EnableIpamOrganizationAdminAccount registers it.", account)

@@ -36,7 +36,7 @@ func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may fun
 	tried := false
 	return s.reshare(ctx, pool, may, func(a attempt, p *ipam.Pool) ([]table.Write, error) {
 		at, shared := slices.BinarySearch(p.Shares, principal)
-		if !shared && a.unsure && tried {
+		if !shared && a.outcomeUnknown && tried {
 			return nil, nil
 		}
 		if !shared {
@@ -53,9 +53,9 @@ func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may fun
 func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) error, change func(attempt, *ipam.Pool) ([]table.Write, error)) error {
 	seen := false
 	return s.commit(ctx, "share "+pool, nil, func(a attempt) ([]table.Write, error) {
-		p, err := one(ctx, s.Pools, pool)
+		p, err := readOne(ctx, s.Pools, pool)
 		if err != nil {
-			return ended(a, seen, err) // shares end with their pool
+			return deletedBefore(a, seen, err) // shares end with their pool
 		}
 		if err := may(p); err != nil {
 			return nil, err

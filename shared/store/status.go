@@ -75,12 +75,12 @@ func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (
 			return netip.Prefix{}, fmt.Errorf("%s: %w", act, err)
 		}
 		if n >= s.o.Tries {
-			return netip.Prefix{}, exhausted(act, cmp.Or(lost, errLost))
+			return netip.Prefix{}, triesExhausted(act, cmp.Or(lost, errStale))
 		}
 		if lost == nil {
 			continue
 		}
-		if err := s.o.Sleep(ctx, jitter(n+1)); err != nil {
+		if err := s.o.Sleep(ctx, backoff(n+1)); err != nil {
 			return netip.Prefix{}, fmt.Errorf("%s: %w after %w", act, err, lost)
 		}
 	}
@@ -121,7 +121,7 @@ func (s *Store) statusWrite(v ipam.ResourceStatus) table.Write {
 	w := table.Write{
 		Op:  table.OpUpdate,
 		Key: items.LiveKey(now.Scope, &now.Resource),
-		Set: table.Item{items.AttrStatus: table.Str(items.Document(now.Status)), items.AttrRev: table.Num(now.Rev + 1)},
+		Set: table.Item{items.AttrStatus: table.Str(items.JSON(now.Status)), items.AttrRev: table.Num(now.Rev + 1)},
 		If:  table.Cond{Equal: table.Item{items.AttrRev: table.Num(now.Rev)}},
 	}
 	if !now.RecordedAs(v.Resource) {
@@ -143,7 +143,7 @@ func (s *Store) statuses(ctx context.Context, scope string, region, after netip.
 		for a, err := range s.blocksIn(ctx, scope, region, from, m) {
 			if err == nil && pools[a.Pool] == nil {
 				var p *ipam.Pool
-				if p, err = one(ctx, s.Pools, a.Pool); isNotFound(err) {
+				if p, err = readOne(ctx, s.Pools, a.Pool); isNotFound(err) {
 					err = nil // it is gone, with its allocations
 				}
 				pools[a.Pool] = p
@@ -183,12 +183,12 @@ func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Pref
 // an address in cidr. m, if not nil, is told of what is free.
 func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, m *overlapSet) iter.Seq2[*ipam.Allocation, error] {
 	return func(yield func(*ipam.Allocation, error) bool) {
-		w := walk{visit: func(b poolBlock) bool { return yield(&ipam.Allocation{Taken: b.Taken, Pool: string(b.space)}, nil) }}
+		w := visitor{visit: func(b poolBlock) bool { return yield(&ipam.Allocation{Taken: b.Taken, Pool: string(b.space)}, nil) }}
 		if m != nil {
 			w.free = m.addGap
 		}
-		err := s.descendFrom(ctx, place{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, w)
-		if err != nil && !errors.Is(err, errEnough) {
+		err := s.visitFrom(ctx, position{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, w)
+		if err != nil && !errors.Is(err, errStopVisit) {
 			yield(nil, err)
 		}
 	}

@@ -103,28 +103,28 @@ type window struct {
 	conflict time.Time // the last one
 }
 
-// widest bounds the window. Writers meet on the free blocks that they split, not
+// maxWindow bounds the window. Writers meet on the free blocks that they split, not
 // on the positions that they take: 32 of them need some 500 positions to be
 // apart in four cases of five.
-const widest = 512
+const maxWindow = 512
 
-// wideAnyway is how far the window may widen in a root however small it is.
-const wideAnyway = 64
+// minRootWindow is how far the window may widen in a root however small it is.
+const minRootWindow = 64
 
-// quarter bounds the window in a root, for blocks of a length: a quarter of its
+// rootWindow bounds the window in a root, for blocks of a length: a quarter of its
 // positions. Half of the root taken by writers with windows this wide leaves
 // another quarter in one piece.
-func quarter(root ipam.Root, length int) int {
-	return max(wideAnyway, 1<<min(max(0, length-root.Bits-2), 30))
+func rootWindow(root ipam.Root, length int) int {
+	return max(minRootWindow, 1<<min(max(0, length-root.Bits-2), 30))
 }
 
-// calm is how long after a conflict others are taken to be at work.
-const calm = 3 * time.Second
+// conflictMemory is how long after a conflict others are taken to be at work.
+const conflictMemory = 3 * time.Second
 
 func (w *windows) get(space ipam.SpaceID, now time.Time) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if now.Sub(w.of[space].conflict) > calm {
+	if now.Sub(w.of[space].conflict) > conflictMemory {
 		delete(w.of, space)
 	}
 	return max(1, w.of[space].width)
@@ -136,7 +136,7 @@ func (w *windows) conflict(space ipam.SpaceID, now time.Time) {
 	if w.of == nil {
 		w.of = make(map[ipam.SpaceID]window)
 	}
-	w.of[space] = window{min(widest, max(2, 2*w.of[space].width)), now}
+	w.of[space] = window{min(maxWindow, max(2, 2*w.of[space].width)), now}
 }
 
 func (w *windows) success(space ipam.SpaceID) {

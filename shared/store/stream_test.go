@@ -48,7 +48,7 @@ func TestImagesAndFilters(t *testing.T) {
 	c := newCourt(t)
 	must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/29"))
-	if err := c.store.PutHistory(t.Context(), c.scope, record(ipam.HistoryEIP, "eipalloc-1", 1000, 0)); err != nil {
+	if err := c.store.PutHistory(t.Context(), c.scope, tokenRecord(ipam.HistoryEIP, "eipalloc-1", 1000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)

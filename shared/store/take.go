@@ -11,25 +11,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// taking is what a request needs to take a block out of a space.
-type taking struct {
-	space ipam.SpaceID
-	name  string // how messages call the space: a pool's or a scope's id
-	want  ipam.Want
-	by    string // the allocation id that the block will have
-	cidrs int64  // CIDRs provisioned to the space, for the message of a refusal
-	alone bool   // choose as a writer does that nobody contends with, and write nothing: a preview
+// takeRequest is what a request needs to take a block out of a space.
+type takeRequest struct {
+	space        ipam.SpaceID
+	name         string // how messages call the space: a pool's or a scope's id
+	want         ipam.Want
+	allocationID string // the allocation id that the block will have
+	cidrs        int64  // CIDRs provisioned to the space, for the message of a refusal
+	preview      bool   // choose as a writer does that nobody contends with, and write nothing: a preview
 
-	// before is what an earlier try of the request chose for a length, if one did.
-	before netip.Prefix
+	// earlier is what an earlier try of the request chose for a length, if one did.
+	earlier netip.Prefix
 
-	// may lets a certain CIDR be had although there is a hold in the way, for
+	// allowLive lets a certain CIDR be had although there is a hold in the way, for
 	// what lives in it, or says what is in the way; nil in a scope, which has no
 	// holds. scope and owner are the space's.
-	may      func(live []*ipam.ResourceCIDR) error
-	scope    string
-	owner    string
-	planning *ipam.Pool // the space's pool, if it is a resource planning pool
+	allowLive func(live []*ipam.ResourceCIDR) error
+	scope     string
+	owner     string
+	planning  *ipam.Pool // the space's pool, if it is a resource planning pool
 }
 
 // snapshot is what was read to decide on a taking.
@@ -40,25 +40,25 @@ type snapshot struct {
 	queried bool
 }
 
-// holding is what a block is taken out of: a free block, a split that an
+// takeSource is what a block is taken out of: a free block, a split that an
 // earlier try of the same request left, or a hold of just its size.
-type holding struct {
+type takeSource struct {
 	free  ipam.Free
 	split *ipam.Taken
 	hold  *ipam.Taken
 }
 
-// windowFor returns among how many positions to choose.
-func (s *Store) windowFor(t taking) int {
-	if t.alone {
+// windowOf returns among how many positions to choose.
+func (s *Store) windowOf(t takeRequest) int {
+	if t.preview {
 		return 1
 	}
 	return s.window.get(t.space, s.o.Now())
 }
 
-// fitting is the query for the free blocks that a wish's length fits.
-func (s *Store) fitting(t taking) table.Query {
-	q := table.Query{PK: items.FreePK(t.space), From: items.FitSK(t.want.Length), Limit: s.windowFor(t)}
+// fitQuery is the query for the free blocks that a wish's length fits.
+func (s *Store) fitQuery(t takeRequest) table.Query {
+	q := table.Query{PK: items.FreePK(t.space), From: items.FitSK(t.want.Length), Limit: s.windowOf(t)}
 	if len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0 {
 		q.Limit = 0
 	}
@@ -75,9 +75,9 @@ func (s *Store) fitting(t taking) table.Query {
 // narrows the choice, alone decides. With a filter the refusal may yet be false:
 // a block that is split behind the first pass and merged again behind the second
 // escapes both. To rule that out would take reading all that is taken.
-func (s *Store) choose(ctx context.Context, t taking, rows []table.Row, next string) (ipam.Free, netip.Prefix, error) {
+func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, next string) (ipam.Free, netip.Prefix, error) {
 	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
-	window := s.windowFor(t)
+	window := s.windowOf(t)
 	try := func(rows []table.Row) (from ipam.Free, chosen netip.Prefix, ok bool, err error) {
 		candidates := make([]ipam.Free, len(rows))
 		for i, r := range rows {
@@ -86,12 +86,12 @@ func (s *Store) choose(ctx context.Context, t taking, rows []table.Row, next str
 			}
 		}
 		if len(candidates) > 0 {
-			within := min(window, quarter(candidates[0].Root, t.want.Length))
+			within := min(window, rootWindow(candidates[0].Root, t.want.Length))
 			from, chosen, ok = ipam.Choose(candidates, t.want.Length, t.want.Filter, within, s.o.Pick)
 		}
 		return
 	}
-	query := s.fitting(t)
+	query := s.fitQuery(t)
 	for {
 		from, chosen, ok, err := try(rows)
 		if err != nil || ok {
@@ -159,7 +159,7 @@ func freeAround(space ipam.SpaceID, p netip.Prefix, read map[table.Key]table.Ite
 }
 
 // readForLength reads keys and, side by side, the free blocks for t.
-func (s *Store) readForLength(ctx context.Context, keys []table.Key, t taking) (snap snapshot, err error) {
+func (s *Store) readForLength(ctx context.Context, keys []table.Key, t takeRequest) (snap snapshot, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		snap.items, err = s.table.BatchGet(ctx, keys)
@@ -167,7 +167,7 @@ func (s *Store) readForLength(ctx context.Context, keys []table.Key, t taking) (
 	})
 	if l := t.want.Length; 0 <= l && l <= 128 {
 		g.Go(func() (err error) {
-			snap.rows, snap.next, err = s.table.Query(ctx, s.fitting(t))
+			snap.rows, snap.next, err = s.table.Query(ctx, s.fitQuery(t))
 			snap.queried = true
 			return err
 		})
@@ -176,34 +176,34 @@ func (s *Store) readForLength(ctx context.Context, keys []table.Key, t taking) (
 	return snap, err
 }
 
-// begun returns the split that an earlier try of the request left on its way to
+// startedSplit returns the split that an earlier try of the request left on its way to
 // t.before, nil if there is none to go on from: to choose again would leave the split
 // to the reconciler, and might give another CIDR.
-func (s *Store) begun(ctx context.Context, t taking) (*ipam.Taken, error) {
-	p := t.before
+func (s *Store) startedSplit(ctx context.Context, t takeRequest) (*ipam.Taken, error) {
+	p := t.earlier
 	if !p.IsValid() || p.Bits() != t.want.Length || !t.want.Filter.Admits(p) || p.Bits()+2 <= s.o.Room { // the last: it takes no split
 		return nil, nil
 	}
 	by, ok, err := s.blocker(ctx, t.space, p)
-	if err != nil || !ok || !goesOn(t, by, p) {
+	if err != nil || !ok || !continuesSplit(t, by, p) {
 		return nil, err
 	}
 	return &by, nil
 }
 
-// goesOn reports whether a block is a split that the request of t left on its way to
+// continuesSplit reports whether a block is a split that the request of t left on its way to
 // p, and in which nobody was found to live since.
-func goesOn(t taking, by ipam.Taken, p netip.Prefix) bool {
-	return by.Kind == ipam.KindSplit && by.AllocationID == t.by && ipam.Within(p, by.CIDR) && by.Seen == ""
+func continuesSplit(t takeRequest, by ipam.Taken, p netip.Prefix) bool {
+	return by.Kind == ipam.KindSplit && by.AllocationID == t.allocationID && ipam.Within(p, by.CIDR) && by.Seen == ""
 }
 
-// takeOut returns the writes of the transaction that takes want out of from.
+// takeWrites returns the writes of the transaction that takes want out of from.
 // If the block lies too deep for one transaction, it commits the earlier ones
 // itself: they only turn a free block into smaller ones and a split, which the
 // reconciler undoes if this request never gets to its last step.
-func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, want ipam.Taken) ([]table.Write, error) {
+func (s *Store) takeWrites(ctx context.Context, space ipam.SpaceID, from takeSource, want ipam.Taken) ([]table.Write, error) {
 	if from.hold != nil {
-		return blockWrites(space, turn(*from.hold, want)), nil
+		return blockWrites(space, replaceTaken(*from.hold, want)), nil
 	}
 	want.Deadline = s.deadline()
 	var writes []table.Write
@@ -234,27 +234,27 @@ func (s *Store) takeOut(ctx context.Context, space ipam.SpaceID, from holding, w
 // commitSplit applies the writes of a plan that leaves rest behind. Whether a
 // transaction whose answer was lost was applied, rest itself tells.
 func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) error {
-	err := s.table.Transact(ctx, s.beginSplit(space, rest, writes))
+	err := s.table.Transact(ctx, s.startSplit(space, rest, writes))
 	if err == nil {
 		return nil
 	}
-	if !refused(err) {
+	if !nothingWritten(err) {
 		k := items.TakenKey(space, rest.CIDR)
 		read, unread := s.table.BatchGet(ctx, []table.Key{k})
 		if unread != nil {
-			return fmt.Errorf("%w: %w: %w", errUnsure, err, unread)
+			return fmt.Errorf("%w: %w: %w", errUnknownOutcome, err, unread)
 		}
 		if i := read[k]; i.Str(items.AttrAllocationID) == rest.AllocationID && i.Str(items.AttrKind) == string(ipam.KindSplit) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %w", errLost, err)
+	return fmt.Errorf("%w: %w", errStale, err)
 }
 
 // recordAllocation is the write of a new allocation's by-id item. Where one is
 // there already that has not expired, another request with the token was
 // quicker.
 func (s *Store) recordAllocation(space ipam.SpaceID, t ipam.Taken, digest string) table.Write {
-	b := items.ByID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: items.AllocationActive}
+	b := items.AllocationByID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: items.AllocationActive}
 	return table.Write{Op: table.OpPut, Key: items.AllocationKey(t.AllocationID), Item: b.Encode(), If: table.Cond{Absent: true, ExpiredBefore: s.now()}}
 }

@@ -64,7 +64,7 @@ func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error
 	if err != nil || read[note] == nil {
 		return err
 	}
-	crowded, err := s.crowded(ctx, scope, p)
+	crowded, err := s.tooManyToReconcile(ctx, scope, p)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error
 		return s.Reconcile(ctx, scope, p)
 	}
 	lower, upper := ipam.Halves(p)
-	return s.endNote(ctx, note, read[note], s.noteLive(scope, lower), s.noteLive(scope, upper))
+	return s.endNote(ctx, note, read[note], s.liveNote(scope, lower), s.liveNote(scope, upper))
 }
 
 // runSplit gives an abandoned split back once its deadline has passed.
@@ -113,18 +113,18 @@ func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 	return s.mergeSplit(ctx, space, *split)
 }
 
-// rounds bounds how often a cascading delete looks again for what appeared
+// maxPasses bounds how often a cascading delete looks again for what appeared
 // meanwhile; new allocations are refused from the first round on, so only
 // requests already under way can add any.
-const rounds = 3
+const maxPasses = 3
 
-// mayGo says of a block whether it may be given back with its pool; errPending is not yet.
-type mayGo func(context.Context, *ipam.Pool, ipam.Taken) error
+// mayRelease says of a block whether it may be given back with its pool; errPending is not yet.
+type mayRelease func(context.Context, *ipam.Pool, ipam.Taken) error
 
 // runDeletePool returns errPending once nothing but pending blocks keeps the pool.
-func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
-	for range rounds {
-		o, err := one(ctx, s.Pools, id)
+func (s *Store) runDeletePool(ctx context.Context, id string, may mayRelease) error {
+	for range maxPasses {
+		o, err := readOne(ctx, s.Pools, id)
 		if isNotFound(err) {
 			return nil
 		}
@@ -137,7 +137,7 @@ func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
 		if err := s.emptyPool(ctx, o, may); err != nil {
 			return err
 		}
-		if o, err = one(ctx, s.Pools, id); err != nil {
+		if o, err = readOne(ctx, s.Pools, id); err != nil {
 			if isNotFound(err) {
 				return nil
 			}
@@ -159,7 +159,7 @@ func (s *Store) runDeletePool(ctx context.Context, id string, may mayGo) error {
 // emptyPool deletes a pool's children, releases its allocations and
 // deprovisions its CIDRs, as far as nothing races with it. It returns errPending if
 // that left pending blocks, here or below.
-func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
+func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) error {
 	var waits error
 	anyone := func(*ipam.Pool) error { return nil }
 	if o.ChildCount > 0 {
@@ -203,7 +203,7 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayGo) error {
 
 // releaseAll gives every taken block of a pool back but those of child pools, and
 // those that may not go yet: of these, errPending tells.
-func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) error {
+func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayRelease) error {
 	var waits error
 	space := pool.Space()
 	q := table.Query{PK: items.TakenPK(space)}
@@ -241,8 +241,8 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayGo) erro
 }
 
 func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
-	for range rounds {
-		o, err := one(ctx, s.IPAMs, id)
+	for range maxPasses {
+		o, err := readOne(ctx, s.IPAMs, id)
 		if isNotFound(err) {
 			return nil
 		}
@@ -297,7 +297,7 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 	if err != nil || read[note] == nil {
 		return err
 	}
-	pool, err := one(ctx, s.Pools, id)
+	pool, err := readOne(ctx, s.Pools, id)
 	if err != nil && !isNotFound(err) {
 		return err
 	}
@@ -309,7 +309,7 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 		}
 		for _, c := range cidrs {
 			if c.State.Holds() {
-				notes = append(notes, s.noteLive(pool.Scope, c.CIDR))
+				notes = append(notes, s.liveNote(pool.Scope, c.CIDR))
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func (s *Store) runPending(ctx context.Context, allocation string) error {
 		return err
 	}
 	if !ok || record.State != items.AllocationActive {
-		return s.drop(ctx, note)
+		return s.deleteItem(ctx, note)
 	}
 	k := items.TakenKey(record.Space, record.CIDR)
 	if read, err = s.table.BatchGet(ctx, []table.Key{k}); err != nil {
@@ -345,7 +345,7 @@ func (s *Store) runPending(ctx context.Context, allocation string) error {
 	if t.PendingUntil > s.now() {
 		return nil
 	}
-	pool, err := one(ctx, s.Pools, string(record.Space))
+	pool, err := readOne(ctx, s.Pools, string(record.Space))
 	if err != nil {
 		if isNotFound(err) {
 			return nil
@@ -379,7 +379,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		if err != nil || read[note] == nil {
 			return nil, err
 		}
-		follow := func(f *ipam.Found) error { return s.forget(ctx, f) }
+		follow := func(f *ipam.Found) error { return s.forgetNow(ctx, f) }
 		forgotten := read[row].Str(items.AttrDeparture) == string(ipam.Forgotten)
 		var stays []string
 		if read[k] != nil && !forgotten {
@@ -392,7 +392,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 				return nil, err
 			}
 			stays = d.IPAMs
-			follow = func(f *ipam.Found) error { return s.lay(ctx, d, ipams, f) }
+			follow = func(f *ipam.Found) error { return s.observeAgain(ctx, d, ipams, f) }
 		}
 		others, err := s.AllDiscoveries(ctx)
 		if err != nil {
@@ -405,7 +405,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 			return follow(f)
 		})
 		if err == nil && read[k] == nil {
-			err = s.drop(ctx, row)
+			err = s.deleteItem(ctx, row)
 		}
 		if err != nil {
 			return nil, err
@@ -417,7 +417,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		// What was observed anew meanwhile was not what forget was to forget. And one that
 		// is looked at again keeps its row, and what is found from then on.
 		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
-			return nil, cmp.Or(err, errLost)
+			return nil, cmp.Or(err, errStale)
 		}
 		return append(writes, table.Write{Op: table.OpDelete, Key: row, If: table.Cond{Equal: table.Item{items.AttrDeparture: read[row][items.AttrDeparture]}}}), nil
 	})
@@ -434,7 +434,7 @@ func (s *Store) dividePurge(ctx context.Context, discovery string) error {
 		}
 		var notes []table.Write
 		if err := s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
-			notes = append(notes, s.purgeOneNote(discovery, a.Region, a.Account))
+			notes = append(notes, s.accountPurgeNote(discovery, a.Region, a.Account))
 			return nil
 		}); err != nil {
 			return nil, err
@@ -459,7 +459,7 @@ func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, oth
 		if err != nil {
 			return err
 		}
-		if err := s.lay(ctx, o, ipams, f); err != nil {
+		if err := s.observeAgain(ctx, o, ipams, f); err != nil {
 			return err
 		}
 	}

@@ -12,24 +12,24 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// cover keeps p, in which the resource r of the scope lives, from being
+// reserveLive keeps p, in which the resource r of the scope lives, from being
 // given to another: in each pool, what is free of it becomes holds, and what is
-// taken is marked as seen. It returns errGone if the resource goes meanwhile.
-func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam.Resource) error {
+// taken is marked as seen. It returns errResourceGone if the resource goes meanwhile.
+func (s *Store) reserveLive(ctx context.Context, scope string, p netip.Prefix, r *ipam.Resource) error {
 	marked := map[string]bool{} // by allocation id
 	for {
 		var marking []string
 		wrote := false
-		err := s.commit(ctx, "cover "+p.String(), nil, func(attempt) ([]table.Write, error) {
-			c := covering{s: s, scope: scope, marked: marked, of: r}
+		err := s.commit(ctx, "reserve "+p.String(), nil, func(attempt) ([]table.Write, error) {
+			c := reservation{s: s, scope: scope, marked: marked, of: r}
 			err := c.space(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), p, "")
-			if err != nil && !errors.Is(err, errEnough) {
+			if err != nil && !errors.Is(err, errStopVisit) {
 				return nil, err
 			}
 			if marking, wrote = c.marking, len(c.writes) > 0; !wrote {
 				return nil, nil
 			}
-			lives, err := s.lives(ctx, items.LiveKey(scope, r))
+			lives, err := s.stillLives(ctx, items.LiveKey(scope, r))
 			return append(c.writes, lives), err
 		})
 		if err != nil || !wrote {
@@ -41,8 +41,8 @@ func (s *Store) cover(ctx context.Context, scope string, p netip.Prefix, r *ipam
 	}
 }
 
-// covering collects the writes of one transaction of cover.
-type covering struct {
+// reservation collects the writes of one transaction of [Store.reserveLive].
+type reservation struct {
 	s       *Store
 	scope   string
 	of      *ipam.Resource
@@ -52,7 +52,7 @@ type covering struct {
 }
 
 // space adds the writes for one space; owner is the pool's, "" for a scope.
-func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix, owner string) error {
+func (c *reservation) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix, owner string) error {
 	var taken []netip.Prefix
 	for t, err := range c.s.takenIn(ctx, space, p, p.Addr()) {
 		if err != nil {
@@ -106,15 +106,15 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 			return err
 		}
 		if !ok {
-			return errLost
+			return errStale
 		}
 		hold := c.newHold(p, free.Root, owner)
 		if p.Bits()-free.CIDR.Bits()+2 > c.s.o.Room-len(c.writes) {
 			if len(c.writes) > 0 {
-				return errEnough // alone, then
+				return errStopVisit // alone, then
 			}
-			c.writes, err = c.s.takeOut(ctx, space, holding{free: free}, hold)
-			return cmp.Or(err, errEnough)
+			c.writes, err = c.s.takeWrites(ctx, space, takeSource{free: free}, hold)
+			return cmp.Or(err, errStopVisit)
 		}
 		changes, _ := ipam.Take(free, hold, c.s.o.Room)
 		return c.add(blockWrites(space, changes)...)
@@ -134,7 +134,7 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 	for i, k := range keys {
 		item, ok := read[k]
 		if !ok {
-			return errLost
+			return errStale
 		}
 		f, err := items.DecodeFree(table.Row{Key: k, Item: item})
 		if err != nil {
@@ -150,17 +150,17 @@ func (c *covering) space(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 
 // newHold returns a hold that needs no mark: who reads it reads the resource's row
 // behind it.
-func (c *covering) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
+func (c *reservation) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
 	hold := c.s.newHold(p, root, owner)
 	c.marking = append(c.marking, hold.AllocationID)
 	return hold
 }
 
-// add adds writes that belong together, or returns errEnough if they have to
+// add adds writes that belong together, or returns errStopVisit if they have to
 // wait for the next transaction.
-func (c *covering) add(writes ...table.Write) error {
+func (c *reservation) add(writes ...table.Write) error {
 	if len(c.writes)+len(writes) > c.s.o.Room {
-		return errEnough
+		return errStopVisit
 	}
 	c.writes = append(c.writes, writes...)
 	return nil
