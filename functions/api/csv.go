@@ -11,9 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// NextTokenHeader carries the NextToken of an answer that is CSV.
-const NextTokenHeader = "X-Next-Token"
-
 const csvContentType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
 
 // acceptsCSV reports whether an Accept header names text/csv, which is taken to

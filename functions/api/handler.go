@@ -24,16 +24,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
-
-// RegionHeader carries the Region that the caller acts for, where it is not
-// that of the signature: API Gateway takes signatures of its own Region only.
-const RegionHeader = "X-Cadastre-Region"
 
 // description is how records and metrics call GET /v1/openapi.json.
 const description = "openapi.json"
@@ -111,7 +109,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.APIGatewayProxyRe
 	h.log(ctx, r, status, code, err, start)
 	headers := map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"}
 	if err == nil && r.next != "" {
-		headers[NextTokenHeader] = r.next
+		headers[wire.NextTokenHeader] = r.next
 	}
 	return events.APIGatewayProxyResponse{StatusCode: status, Headers: headers, Body: string(body)}, nil
 }
@@ -165,12 +163,9 @@ func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error)
 	if err != nil {
 		return nil, "", err
 	}
-	form, err := ec2query.ParseForm(string(body))
+	form, err := ec2query.ParseRequest(string(body), parameters(&r.event.APIGatewayProxyRequest))
 	if err != nil {
 		return nil, "", err
-	}
-	for name, values := range parameters(&r.event.APIGatewayProxyRequest) {
-		form[name] = append(form[name], values...)
 	}
 	if r.operation, err = ec2query.Action(form); err != nil {
 		return nil, "", err
@@ -279,26 +274,26 @@ func caller(e *Event) (registry.Caller, error) {
 // callerRegion returns the Region that the caller claims: the header's, else
 // that of the signature's scope, else "", the home Region.
 func callerRegion(e *events.APIGatewayProxyRequest) (string, error) {
-	if claimed := header(e, RegionHeader); claimed != "" {
+	if claimed := header(e, wire.RegionHeader); claimed != "" {
 		if !ipam.IsRegion(claimed) {
-			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), RegionHeader)
+			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), wire.RegionHeader)
 		}
 		return claimed, nil
 	}
-	_, scope, _ := strings.Cut(header(e, "Authorization"), "Credential=")
-	scope, _, _ = strings.Cut(scope, ",")
-	if scope == "" {
+	var scope sigv4.Scope
+	if s, err := sigv4.Parse(header(e, "Authorization")); err == nil {
+		scope = s.Scope
+	} else {
 		for name, values := range parameters(e) {
 			if strings.EqualFold(name, "X-Amz-Credential") && len(values) > 0 {
-				scope = values[0]
+				scope, _ = sigv4.ParseScope(values[0])
 			}
 		}
 	}
-	// key/date/Region/service/aws4_request
-	if parts := strings.Split(scope, "/"); len(parts) == 5 && ipam.IsRegion(parts[2]) {
-		return parts[2], nil
+	if !ipam.IsRegion(scope.Region) {
+		return "", nil
 	}
-	return "", nil
+	return scope.Region, nil
 }
 
 // header returns the last value of a header. Its name may be in any case: API

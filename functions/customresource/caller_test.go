@@ -24,6 +24,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
 
@@ -82,7 +83,7 @@ func TestForwarder(t *testing.T) {
 	requests := 0
 	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
 		requests++
-		if r.Header.Get(client.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
+		if r.Header.Get(wire.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
 		}
 		return false
@@ -264,8 +265,8 @@ func TestNewCaller(t *testing.T) {
 	var requests atomic.Int64
 	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) bool {
 		requests.Add(1)
-		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(client.RegionHeader) != "eu-west-1" {
-			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(client.RegionHeader))
+		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(wire.RegionHeader) != "eu-west-1" {
+			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(wire.RegionHeader))
 		}
 		return true
 	}))

@@ -20,20 +20,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-)
-
-const (
-	// SigningName is the service that API Gateway wants in a signature's scope.
-	SigningName = "execute-api"
-
-	// RegionHeader carries the Region that a caller acts for. The signature's
-	// scope cannot: API Gateway takes signatures of its own Region only.
-	RegionHeader = "X-Cadastre-Region"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
 // Options returns an option with which an EC2 client calls the API at endpoint,
 // its URL with the stage. Requests are signed for execute-api in apiRegion, the
-// API's Region; they act for the client's own Region, by RegionHeader, which
+// API's Region; they act for the client's own Region, by [wire.RegionHeader], which
 // pools with a locale ask for. An empty apiRegion stands for the Region that
 // the endpoint's host tells (APIRegion), and for the client's where it tells
 // none, as a custom domain's does.
@@ -50,7 +42,7 @@ func Options(endpoint, apiRegion string) func(*ec2.Options) {
 		// refuse them, as AWS_USE_FIPS_ENDPOINT sets them for all services.
 		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
-		ec2.WithSigV4SigningName(SigningName)(o)
+		ec2.WithSigV4SigningName(wire.SigningName)(o)
 		if apiRegion != "" {
 			ec2.WithSigV4SigningRegion(apiRegion)(o)
 		}
@@ -65,9 +57,9 @@ func Options(endpoint, apiRegion string) func(*ec2.Options) {
 func setRegion(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
 	r, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
-		return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("set %s: the request is a %T", RegionHeader, in.Request)
+		return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("set %s: the request is a %T", wire.RegionHeader, in.Request)
 	}
-	r.Header.Set(RegionHeader, awsmiddleware.GetRegion(ctx))
+	r.Header.Set(wire.RegionHeader, awsmiddleware.GetRegion(ctx))
 	return next.HandleBuild(ctx, in)
 }
 
@@ -79,7 +71,7 @@ func APIRegion(endpoint string) string {
 	if err != nil {
 		return ""
 	}
-	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 4 && labels[1] == SigningName && ipam.IsRegion(labels[2]) {
+	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 4 && labels[1] == wire.SigningName && ipam.IsRegion(labels[2]) {
 		return labels[2]
 	}
 	return ""

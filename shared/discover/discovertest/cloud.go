@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
 // Owner is the account whose credentials Config has.
@@ -326,7 +327,7 @@ func describe[T any](w http.ResponseWriter, call Call, set string, all []T, size
 		})
 	}
 	some, next := paged(all, call.Page, size)
-	fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><%s>`, call.Name, set)
+	fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/%s/"><requestId>r</requestId><%s>`, call.Name, wire.APIVersion, set)
 	for _, v := range some {
 		io.WriteString(w, "<item>")
 		encode(w, reflect.ValueOf(v))

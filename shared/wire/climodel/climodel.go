@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/model"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -48,17 +49,17 @@ func Service(operations []string) ([]byte, error) {
 	return indented(map[string]any{
 		"version": "2.0",
 		"metadata": map[string]any{
-			"apiVersion":       "2016-11-15",
+			"apiVersion":       wire.APIVersion,
 			"auth":             []string{"aws.auth#sigv4"},
-			"endpointPrefix":   "execute-api",
+			"endpointPrefix":   wire.SigningName,
 			"protocol":         "ec2",
 			"protocols":        []string{"ec2"},
 			"serviceFullName":  "Cadastre",
 			"serviceId":        "Cadastre",
 			"signatureVersion": "v4",
-			"signingName":      "execute-api", // what API Gateway verifies
-			"uid":              "cadastre-2016-11-15",
-			"xmlNamespace":     "http://ec2.amazonaws.com/doc/2016-11-15",
+			"signingName":      wire.SigningName,
+			"uid":              "cadastre-" + wire.APIVersion,
+			"xmlNamespace":     "http://ec2.amazonaws.com/doc/" + wire.APIVersion,
 		},
 		"operations": chosen,
 		"shapes":     shapes,

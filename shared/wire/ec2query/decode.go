@@ -15,11 +15,9 @@ import (
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
-
-// Version is the API version that requests name and answers are in.
-const Version = "2016-11-15"
 
 // Limits of a request. Valid ones stay far below.
 const (
@@ -44,6 +42,20 @@ func ParseForm(form string) (url.Values, error) {
 	return values, nil
 }
 
+// ParseRequest returns the form of a request: the parameters of its body and of its
+// query string together. A parameter that both have has several values; [Action]
+// and [Decode] refuse it.
+func ParseRequest(body string, query url.Values) (url.Values, error) {
+	form, err := ParseForm(body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range query {
+		form[name] = append(form[name], values...)
+	}
+	return form, nil
+}
+
 // Action returns the action that a form names, and refuses a form that is of
 // another API version.
 func Action(form url.Values) (string, error) {
@@ -56,8 +68,8 @@ func Action(form url.Values) (string, error) {
 	if action == "" {
 		return "", ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Action")
 	}
-	if v := form.Get("Version"); v != "" && v != Version {
-		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The API version %s is not served. Use Version=%s.", schema.Excerpt(v), Version)
+	if v := form.Get("Version"); v != "" && v != wire.APIVersion {
+		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The API version %s is not served. Use Version=%s.", schema.Excerpt(v), wire.APIVersion)
 	}
 	return action, nil
 }

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -23,7 +24,7 @@ func Encode(action, requestID string, out any) ([]byte, error) {
 	}
 	b := append([]byte(declaration), '<')
 	b = append(b, action...)
-	b = append(b, `Response xmlns="http://ec2.amazonaws.com/doc/`+Version+`/">`...)
+	b = append(b, `Response xmlns="http://ec2.amazonaws.com/doc/`+wire.APIVersion+`/">`...)
 	b = text(b, "requestId", requestID)
 	if plan == nil {
 		b = text(b, "return", "true")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -18,7 +19,7 @@ type Operation struct {
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool
-	CSV        bool // answers CSV too, with the NextToken in the header X-Next-Token
+	CSV        bool // answers CSV too, with the NextToken in the header [wire.NextTokenHeader]
 }
 
 type object = map[string]any
@@ -54,7 +55,7 @@ func Document(server string, operations []Operation) ([]byte, error) {
 		success := object{"description": "The operation's result.", "headers": requestID, "content": content(answer)}
 		if o.CSV {
 			success["content"].(object)["text/csv"] = object{"schema": object{"type": "string"}}
-			success["headers"] = object{"X-Next-Token": object{"description": "The NextToken of an answer in CSV.", "schema": object{"type": "string"}}}
+			success["headers"] = object{wire.NextTokenHeader: object{"description": "The NextToken of an answer in CSV.", "schema": object{"type": "string"}}}
 			maps.Copy(success["headers"].(object), requestID)
 		}
 		paths["/v1/"+o.Name] = object{"post": object{
@@ -82,7 +83,7 @@ func Document(server string, operations []Operation) ([]byte, error) {
 		"components": object{
 			"schemas": c,
 			"parameters": object{"Region": object{
-				"name": "X-Cadastre-Region", "in": "header",
+				"name": wire.RegionHeader, "in": "header",
 				"description": "The Region that the caller acts for, where it is not the signature's. Pools with a locale ask for it.",
 				"schema":      object{"type": "string", "example": "ap-northeast-1"},
 			}},
