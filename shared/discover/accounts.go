@@ -135,8 +135,6 @@ const EveryAccount = "organization"
 // membersFor is how long a list of the organisation's accounts serves.
 const membersFor = 5 * time.Minute
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
-
 // NewDirectory returns the directory that a setting names: EveryAccount, or
 // account ids with commas between them, or nothing for the owner alone. The
 // owner is always one of them. c is only used for EveryAccount.
@@ -153,7 +151,7 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 	slices.Sort(ids)
 	d := &Directory{now: now}
 	for _, id := range slices.Compact(ids) {
-		if !accountID.MatchString(id) {
+		if !ipam.IsAccountID(id) {
 			return nil, fmt.Errorf("read the accounts %q: %q is no account id; give %s, or ids of 12 digits with commas between them", setting, id, EveryAccount)
 		}
 		d.listed = append(d.listed, Account{ID: id})

@@ -63,7 +63,7 @@ const (
 // unitPath is the path of an organisational unit, with its organisation and
 // root, as the policy condition key aws:PrincipalOrgPaths has it. The forms of
 // its ids are those of the Organizations API reference.
-var unitPath = regexp.MustCompile(`^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)+$`)
+var unitPath = regexp.MustCompile(`^` + organizationPattern + `/` + rootPattern + `/(` + unitPattern + `/)+$`)
 
 // CheckExclusions returns InvalidParameterValue unless each path is one of an
 // organisational unit — o-…/r-…/ou-…/ for the accounts right in it, or

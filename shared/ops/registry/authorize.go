@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/wildcard"
 )
 
 // Grant gives a class to every principal whose ARN matches Pattern, in which *
@@ -175,14 +176,14 @@ func highest(grants []Grant, arn string) Class {
 }
 
 func matches(pattern, arn string) bool {
-	if wild(pattern, arn) {
+	if wildcard.Parse(pattern).Match(arn) {
 		return true
 	}
 	role := roleOf(arn)
 	if role == "" {
 		return false
 	}
-	return wild(pattern, role) || wild(withoutPath(pattern), role)
+	return wildcard.Parse(pattern).Match(role) || wildcard.Parse(withoutPath(pattern)).Match(role)
 }
 
 // roleOf returns the ARN of the role, without its path, that an assumed-role
@@ -209,26 +210,4 @@ func withoutPath(pattern string) string {
 		return pattern
 	}
 	return head + ":role/" + rest[i+1:]
-}
-
-// wild matches s against a pattern of literals, * and ?. It walks back to the
-// last * only, so it takes at most len(pattern)·len(s) steps.
-func wild(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }

@@ -1,4 +1,4 @@
-package ops
+package listing
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/wildcard"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -19,34 +20,37 @@ import (
 // (EC2 API, "Error codes": FilterLimitExceeded).
 const maxFilterValues = 200
 
-// derived are filters of a kind of output besides those that all kinds have.
-type derived[Out any] map[string]func(*Out) (value string, ok bool)
+// Filters are the filters of a type of output, by name, besides those that [Filters.Match]
+// derives from its members. A filter returns the value that it compares, and false
+// if the output has none.
+type Filters[Out any] map[string]func(*Out) (value string, ok bool)
 
-// filter returns the predicate of filters on outputs. An output has a filter for
-// each of its members with a single value, named as EC2 names filters: in
-// lower case with hyphens, PoolDepth as pool-depth. One that has Tags has
-// tag:KEY and tag-key too.
+// Match returns the predicate of a request's filters on outputs. An output has a
+// filter for each of its members with a single value, under the name that EC2 gives
+// filters: lower case with hyphens, PoolDepth as pool-depth. An output with Tags has
+// the filters tag:KEY and tag-key too.
 //
-// Values of a filter are ORed and filters ANDed. Names and values are
-// case-sensitive. A member that is absent meets no filter.
-func (d derived[Out]) filter(filters []types.Filter) (func(*Out) bool, error) {
-	known := members[Out]()
-	maps.Copy(known, d)
+// An output passes if it passes all filters, and it passes a filter if one of its
+// values matches. Names and values are case-sensitive. An output without the member
+// passes no filter on it.
+func (f Filters[Out]) Match(filters []types.Filter) (func(*Out) bool, error) {
+	known := memberFilters[Out]()
+	maps.Copy(known, f)
 	tags, tagged := reflect.TypeFor[Out]().FieldByName("Tags")
 	tagsOf := func(o *Out) []types.Tag {
 		return reflect.ValueOf(o).Elem().FieldByIndex(tags.Index).Interface().([]types.Tag)
 	}
 	var tests []func(*Out) bool
 	total := 0
-	for i, f := range filters {
-		name := aws.ToString(f.Name)
-		if name == "" || len(f.Values) == 0 {
+	for i, filter := range filters {
+		name := aws.ToString(filter.Name)
+		if name == "" || len(filter.Values) == 0 {
 			return nil, ipam.Errorf(ipam.CodeInvalidFilter, "The filter Filter.%d (%s) needs a name and at least one value.", i+1, schema.Excerpt(name))
 		}
-		if total += len(f.Values); total > maxFilterValues {
+		if total += len(filter.Values); total > maxFilterValues {
 			return nil, ipam.Errorf(ipam.CodeFilterLimitExceeded, "The filters have more than %d values together. Split the request, or use wildcards: * and ?.", maxFilterValues)
 		}
-		patterns := parsePatterns(f.Values)
+		patterns := parsePatterns(filter.Values)
 		key, byTag := strings.CutPrefix(name, "tag:")
 		switch value, ok := known[name]; {
 		case ok:
@@ -80,9 +84,9 @@ func (d derived[Out]) filter(filters []types.Filter) (func(*Out) bool, error) {
 	}, nil
 }
 
-// members returns the filters that an output type's own members make.
-func members[Out any]() derived[Out] {
-	filters := derived[Out]{}
+// memberFilters returns the filters of an output type's own members.
+func memberFilters[Out any]() Filters[Out] {
+	filters := Filters[Out]{}
 	for f := range fields(reflect.TypeFor[Out]()) {
 		t := f.Type
 		if t.Kind() == reflect.Pointer {
@@ -91,7 +95,7 @@ func members[Out any]() derived[Out] {
 		if t.Kind() == reflect.Struct || t.Kind() == reflect.Slice {
 			continue
 		}
-		filters[hyphened(f.Name)] = func(o *Out) (string, bool) {
+		filters[hyphenated(f.Name)] = func(o *Out) (string, bool) {
 			v := reflect.ValueOf(o).Elem().FieldByIndex(f.Index)
 			if v.IsZero() {
 				return "", false
@@ -102,8 +106,8 @@ func members[Out any]() derived[Out] {
 	return filters
 }
 
-// hyphened turns AddressFamily into address-family.
-func hyphened(name string) string {
+// hyphenated turns AddressFamily into address-family.
+func hyphenated(name string) string {
 	var b strings.Builder
 	for i, r := range name {
 		if unicode.IsUpper(r) && i > 0 {
@@ -114,9 +118,9 @@ func hyphened(name string) string {
 	return b.String()
 }
 
-// admits reports whether filters let objects through that have value under
-// name, as far as the filters of that name go.
-func admits(filters []types.Filter, name, value string) bool {
+// Admits reports whether the filters of a name admit a value. Other filters do not
+// count.
+func Admits(filters []types.Filter, name, value string) bool {
 	for _, f := range filters {
 		if aws.ToString(f.Name) == name && !parsePatterns(f.Values).match(value) {
 			return false
@@ -125,9 +129,9 @@ func admits(filters []types.Filter, name, value string) bool {
 	return true
 }
 
-// exact returns the values that the first filter of a name admits, if none of
-// them is a pattern.
-func exact(filters []types.Filter, name string) ([]string, bool) {
+// Exact returns the values of the first filter of a name, and true if none of them
+// is a pattern.
+func Exact(filters []types.Filter, name string) ([]string, bool) {
 	for _, f := range filters {
 		if aws.ToString(f.Name) == name {
 			return f.Values, !slices.ContainsFunc(f.Values, func(v string) bool { return strings.ContainsAny(v, `*?\`) })
@@ -136,68 +140,19 @@ func exact(filters []types.Filter, name string) ([]string, bool) {
 	return nil, false
 }
 
-// pattern is a filter's value: characters, anyNumber and anyOne.
-type pattern []rune
+type patterns []wildcard.Pattern
 
-const (
-	anyNumber rune = -1 - iota // of characters, none too
-	anyOne
-)
-
-type patterns []pattern
-
-// parsePatterns reads values in which * stands for any number of characters and
-// ? for one, and \ takes the meaning from a *, ? or \ behind it.
+// parsePatterns reads the values of a filter, in which \ takes the meaning from the
+// wildcards * and ?.
 func parsePatterns(values []string) patterns {
 	all := make(patterns, len(values))
 	for i, v := range values {
-		escaped := false
-		for _, r := range v {
-			switch {
-			case !escaped && r == '\\':
-				escaped = true
-				continue
-			case !escaped && r == '*':
-				r = anyNumber
-			case !escaped && r == '?':
-				r = anyOne
-			case escaped && r != '*' && r != '?' && r != '\\':
-				all[i] = append(all[i], '\\') // an escape of nothing is itself
-			}
-			escaped = false
-			all[i] = append(all[i], r)
-		}
-		if escaped {
-			all[i] = append(all[i], '\\')
-		}
+		all[i] = wildcard.ParseEscaped(v)
 	}
 	return all
 }
 
-// match reports whether s meets any of the patterns.
-func (ps patterns) match(s string) bool {
-	text := []rune(s)
-	return slices.ContainsFunc(ps, func(p pattern) bool { return p.match(text) })
-}
-
-// match walks back to the last anyNumber only, so it takes at most
-// len(p)·len(s) steps.
-func (p pattern) match(s []rune) bool {
-	i, j, star, mark := 0, 0, -1, 0
-	for j < len(s) {
-		switch {
-		case i < len(p) && p[i] == anyNumber:
-			star, mark = i, j
-			i++
-		case i < len(p) && (p[i] == anyOne || p[i] == s[j]):
-			i++
-			j++
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	return !slices.ContainsFunc(p[i:], func(r rune) bool { return r != anyNumber })
+// match reports whether one of the patterns matches the text.
+func (ps patterns) match(text string) bool {
+	return slices.ContainsFunc(ps, func(p wildcard.Pattern) bool { return p.Match(text) })
 }
