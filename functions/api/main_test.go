@@ -33,7 +33,7 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	operations, err := open(t.Context())
+	operations, err := openRegistry(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestOpen(t *testing.T) {
 	for name, bad := range map[string]string{"CADASTRE_TABLE": "", "CADASTRE_GRANTS": "{", "CADASTRE_QUOTAS": "{", "CADASTRE_VPCS_FROM_POOLS_ONLY": "perhaps"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, bad)
-			if _, err := open(t.Context()); err == nil {
+			if _, err := openRegistry(t.Context()); err == nil {
 				t.Errorf("%q is no error", bad)
 			}
 		})
@@ -100,7 +100,7 @@ func TestOpenVending(t *testing.T) {
 			}
 			t.Setenv("CADASTRE_VENDING_ROLE", c.role)
 			t.Setenv("CADASTRE_VPCS_FROM_POOLS_ONLY", c.only)
-			operations, err := open(t.Context())
+			operations, err := openRegistry(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package ipam
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code is an EC2 API error code. The set of our own is closed: Codes lists all of
@@ -112,6 +113,17 @@ func InfoOf(code Code) CodeInfo {
 	return CodeInfo{400, "caller"}
 }
 
+// Temporary reports whether the same call may succeed later: other writers were in the
+// way, the load was too high, or the service failed. A code that is not in the table is
+// a final refusal.
+func (c Code) Temporary() bool {
+	switch Codes[c].Label {
+	case "conflict", "throttle", "internal":
+		return true
+	}
+	return false
+}
+
 // Error is the one error type whose text reaches a caller. Message tells what
 // is wrong, with the numbers, and what to do next.
 type Error struct {
@@ -120,6 +132,12 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// NotFound reports whether the error says that the object does not exist. EC2's codes
+// for that end in .NotFound. A release has no such code; see [NoAllocation].
+func (e *Error) NotFound() bool {
+	return strings.HasSuffix(string(e.Code), ".NotFound") || e.Code == CodeInvalidParameterCombination && strings.HasPrefix(e.Message, NoAllocation)
+}
 
 // Errorf returns an *Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
