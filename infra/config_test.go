@@ -123,7 +123,7 @@ func TestConfigErrors(t *testing.T) {
 				t.Errorf("%v: %v, want … %s …", c.value, err, c.want)
 			}
 			if diff := cmp.Diff(Config{}, got); diff != "" {
-				t.Errorf("a refused context gives a configuration: %s", diff)
+				t.Errorf("a refused context has a configuration: %s", diff)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestConfigErrors(t *testing.T) {
 	})
 }
 
-// What the configuration hands to the functions is what they read.
+// The functions read the environment that the configuration makes.
 func TestEnvironment(t *testing.T) {
 	const owner = "111122223333"
 	c := Config{
@@ -171,7 +171,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := environment[lambdakit.EnvQuotas]; ok {
-		t.Error("quotas are set that nobody has given")
+		t.Error("there are quotas, and the configuration has none")
 	}
 	grants, err = registry.ParseGrants(environment[lambdakit.EnvGrants], owner)
 	if err != nil || len(grants) == 0 || grants[0].Class != registry.Administer {
@@ -184,8 +184,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Every member of the context has its row in the README, and every row its
-// member.
+// The README has a row for every member of the context, and no other row.
 func TestREADMEListsTheContext(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
