@@ -32,7 +32,7 @@ const (
 // MalformedRequest. What is in range and what is required is not decided here
 // but by schema.Check.
 func Decode(body []byte, action string, in any) error {
-	plan, err := schema.Input(action, reflect.TypeOf(in))
+	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func Decode(body []byte, action string, in any) error {
 		return malformed(fmt.Sprintf("it is %s and not an object", describe(t)))
 	}
 	v := reflect.ValueOf(in).Elem()
-	if err := d.object(v, plan, ""); err != nil {
+	if err := d.object(v, binding, ""); err != nil {
 		return err
 	}
 	if _, err := d.tokens.Token(); !errors.Is(err, io.EOF) {
@@ -89,7 +89,7 @@ func (d *decoder) next() (json.Token, error) {
 
 // object reads members up to the closing brace into v. prefix is "" or ends
 // with a period.
-func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
+func (d *decoder) object(v reflect.Value, bound *schema.Binding, prefix string) error {
 	given := map[string]bool{}
 	for {
 		t, err := d.next()
@@ -101,9 +101,9 @@ func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
 		}
 		name := t.(string) // the decoder admits nothing else here
 		path := prefix + schema.Excerpt(name)
-		f := p.Field(name, func(m *schema.Member) string { return m.Name })
+		f := bound.Field(name, func(m *schema.Member) string { return m.Name })
 		if f == nil {
-			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(p, prefix))
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(bound, prefix))
 		}
 		if given[name] {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given more than once. Give it once.", path)
@@ -115,47 +115,47 @@ func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
 		if t == nil {
 			continue // null
 		}
-		if err := d.value(d.short.At(v, f), f.Plan, t, path); err != nil {
+		if err := d.value(d.short.At(v, f), f.Binding, t, path); err != nil {
 			return err
 		}
 	}
 }
 
 // value reads the value that begins with t, which is not null, into v.
-func (d *decoder) value(v reflect.Value, p *schema.Plan, t json.Token, path string) error {
-	switch p.Shape.Kind {
+func (d *decoder) value(v reflect.Value, bound *schema.Binding, t json.Token, path string) error {
+	switch bound.Shape.Kind {
 	case schema.Structure:
 		if t != json.Delim('{') {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return d.object(schema.Alloc(v), p, path+".")
+		return d.object(schema.Alloc(v), bound, path+".")
 	case schema.List:
 		if t != json.Delim('[') {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return d.list(v, p, path)
+		return d.list(v, bound, path)
 	case schema.Boolean:
 		b, ok := t.(bool)
 		if !ok {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
 		schema.Alloc(v).SetBool(b)
 		return nil
 	case schema.Integer, schema.Long, schema.Double:
 		n, ok := t.(json.Number)
 		if !ok {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return p.SetText(v, n.String(), path)
+		return bound.SetText(v, n.String(), path)
 	}
 	s, ok := t.(string)
 	if !ok {
-		return mismatch(p, t, path)
+		return mismatch(bound, t, path)
 	}
-	return p.SetText(v, s, path)
+	return bound.SetText(v, s, path)
 }
 
-func (d *decoder) list(v reflect.Value, p *schema.Plan, path string) error {
+func (d *decoder) list(v reflect.Value, bound *schema.Binding, path string) error {
 	list := reflect.MakeSlice(v.Type(), 0, 0)
 	for {
 		t, err := d.next()
@@ -173,16 +173,16 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, path string) error {
 		list = reflect.Append(list, reflect.Zero(v.Type().Elem()))
 		at := path + "[" + strconv.Itoa(n) + "]"
 		if t == nil {
-			return mismatch(p.Elem, t, at)
+			return mismatch(bound.Elem, t, at)
 		}
-		if err := d.value(list.Index(n), p.Elem, t, at); err != nil {
+		if err := d.value(list.Index(n), bound.Elem, t, at); err != nil {
 			return err
 		}
 	}
 }
 
-func mismatch(p *schema.Plan, t json.Token, path string) error {
-	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s must be %s and is %s.", path, jsonKind(p.Shape.Kind), describe(t))
+func mismatch(bound *schema.Binding, t json.Token, path string) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s must be %s and is %s.", path, jsonKind(bound.Shape.Kind), describe(t))
 }
 
 func jsonKind(k schema.Kind) string {
@@ -213,9 +213,9 @@ func describe(t json.Token) string {
 	return fmt.Sprint(t)
 }
 
-func members(p *schema.Plan, prefix string) string {
+func members(bound *schema.Binding, prefix string) string {
 	var names []string
-	for _, f := range slices.Concat(p.Fields, p.Short) {
+	for _, f := range slices.Concat(bound.Fields, bound.Short) {
 		names = append(names, prefix+f.Name)
 	}
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")

@@ -83,7 +83,7 @@ var envelope = []string{"Action", "Version", "AWSAccessKeyId", "Expires", "Secur
 // that its type does not have InvalidParameterValue. What is in range and what
 // is required is not decided here but by schema.Check.
 func Decode(form url.Values, action string, in any) error {
-	plan, err := schema.Input(action, reflect.TypeOf(in))
+	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func Decode(form url.Values, action string, in any) error {
 	}
 	d := decoder{action: action}
 	v := reflect.ValueOf(in).Elem()
-	if err := d.structure(v, plan, root, ""); err != nil {
+	if err := d.structure(v, binding, root, ""); err != nil {
 		return err
 	}
 	return d.short.Expand(v)
@@ -153,32 +153,32 @@ type decoder struct {
 	short  schema.Shorthands
 }
 
-func (d *decoder) value(v reflect.Value, p *schema.Plan, n *node, path string) error {
-	switch p.Shape.Kind {
+func (d *decoder) value(v reflect.Value, bound *schema.Binding, n *node, path string) error {
+	switch bound.Shape.Kind {
 	case schema.Structure:
 		if n.value != nil {
-			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is a structure. Give its members: %s.", path, members(p, path+"."))
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is a structure. Give its members: %s.", path, members(bound, path+"."))
 		}
-		return d.structure(schema.Alloc(v), p, n, path+".")
+		return d.structure(schema.Alloc(v), bound, n, path+".")
 	case schema.List:
-		return d.list(v, p, n, path)
+		return d.list(v, bound, n, path)
 	}
 	if len(n.children) > 0 {
 		n.value = nil
-		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized: %s is %s and not a list or a structure. Use %s=…", n.leaf(path), path, p.Shape.Kind, path)
+		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized: %s is %s and not a list or a structure. Use %s=…", n.leaf(path), path, bound.Shape.Kind, path)
 	}
-	return p.SetText(v, *n.value, path)
+	return bound.SetText(v, *n.value, path)
 }
 
 // structure sets the fields of v. prefix is "" or ends with a period.
-func (d *decoder) structure(v reflect.Value, p *schema.Plan, n *node, prefix string) error {
+func (d *decoder) structure(v reflect.Value, bound *schema.Binding, n *node, prefix string) error {
 	for _, part := range slices.Sorted(maps.Keys(n.children)) {
-		f := p.Field(part, func(m *schema.Member) string { return m.Query })
+		f := bound.Field(part, func(m *schema.Member) string { return m.Query })
 		if f == nil {
 			name := schema.Excerpt(n.children[part].leaf(prefix + part))
-			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(p, prefix))
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(bound, prefix))
 		}
-		if err := d.value(d.short.At(v, f), f.Plan, n.children[part], prefix+part); err != nil {
+		if err := d.value(d.short.At(v, f), f.Binding, n.children[part], prefix+part); err != nil {
 			return err
 		}
 	}
@@ -187,7 +187,7 @@ func (d *decoder) structure(v reflect.Value, p *schema.Plan, n *node, prefix str
 
 // list sets v from the children 1, 2, …. Clients write an empty list as the
 // list's name with an empty value.
-func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) error {
+func (d *decoder) list(v reflect.Value, bound *schema.Binding, n *node, path string) error {
 	if n.value != nil {
 		if *n.value != "" || len(n.children) > 0 {
 			return schema.Invalid(path, *n.value, "%s is a list: number its elements, %s.1=…, %s.2=…", path, path, path)
@@ -217,7 +217,7 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) er
 		if e.index != i+1 {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The list %s has an element %d but none of number %d. Number the elements without gaps: 1, 2, …", path, e.index, i+1)
 		}
-		if err := d.value(list.Index(i), p.Elem, e.node, path+"."+strconv.Itoa(e.index)); err != nil {
+		if err := d.value(list.Index(i), bound.Elem, e.node, path+"."+strconv.Itoa(e.index)); err != nil {
 			return err
 		}
 	}
@@ -226,16 +226,16 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) er
 }
 
 // members lists the names of a structure's parameters.
-func members(p *schema.Plan, prefix string) string {
+func members(bound *schema.Binding, prefix string) string {
 	var names []string
-	for _, f := range slices.Concat(p.Fields, p.Short) {
+	for _, f := range slices.Concat(bound.Fields, bound.Short) {
 		name := prefix + f.Query
 		switch {
-		case f.Plan.Shape.Kind == schema.List && f.Plan.Elem.Shape.Kind == schema.Structure:
+		case f.Binding.Shape.Kind == schema.List && f.Binding.Elem.Shape.Kind == schema.Structure:
 			name = fmt.Sprintf("%s.N.…", name)
-		case f.Plan.Shape.Kind == schema.List:
+		case f.Binding.Shape.Kind == schema.List:
 			name += ".N"
-		case f.Plan.Shape.Kind == schema.Structure:
+		case f.Binding.Shape.Kind == schema.Structure:
 			name += ".…"
 		}
 		names = append(names, name)

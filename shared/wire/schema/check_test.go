@@ -86,14 +86,14 @@ func TestTimesAreInUTC(t *testing.T) {
 	}
 	f := p.Field("StartTime", func(m *schema.Member) string { return m.Name })
 	var in ec2.GetIpamAddressHistoryInput
-	if err := f.Plan.SetText(reflect.ValueOf(&in).Elem().Field(f.Index), "2026-02-01T01:30:00.123456+09:00", "StartTime"); err != nil {
+	if err := f.Binding.SetText(reflect.ValueOf(&in).Elem().Field(f.Index), "2026-02-01T01:30:00.123456+09:00", "StartTime"); err != nil {
 		t.Fatal(err)
 	}
 	if want := time.Date(2026, 1, 31, 16, 30, 0, 123456000, time.UTC); *in.StartTime != want {
 		t.Errorf("got %v, want %v", in.StartTime, want)
 	}
 	tokyo := in.StartTime.In(time.FixedZone("", 9*3600))
-	if got := string(f.Plan.AppendText(nil, reflect.ValueOf(tokyo))); got != "2026-01-31T16:30:00.123Z" {
+	if got := string(f.Binding.AppendText(nil, reflect.ValueOf(tokyo))); got != "2026-01-31T16:30:00.123Z" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -1,5 +1,5 @@
 // Package schema is the wire formats' view of the API: a table of operations
-// and shapes, generated from the API model, and plans that join a shape to the
+// and shapes, generated from the API model, and bindings that join a shape to the
 // Go type that stands for it. The table is static data, so that a function pays
 // nothing for it when it starts.
 package schema

@@ -44,7 +44,7 @@ func (s *Shorthands) At(v reflect.Value, f *Field) reflect.Value {
 // there with another value is InvalidParameterCombination.
 func (s *Shorthands) Expand(v reflect.Value) error {
 	for _, g := range s.given {
-		if err := g.Plan.checkValue(g.value, g.Name); err != nil {
+		if err := g.Binding.checkValue(g.value, g.Name); err != nil {
 			return err
 		}
 		into := v.FieldByName("TagSpecifications").Addr().Interface().(*[]types.TagSpecification)

@@ -37,26 +37,26 @@ func TestModelAndSDKAgree(t *testing.T) {
 	}
 }
 
-func sameMembers(t *testing.T, p *schema.Plan, typ reflect.Type) {
+func sameMembers(t *testing.T, b *schema.Binding, typ reflect.Type) {
 	t.Helper()
 	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 		typ = typ.Elem()
 	}
-	if p.Shape.Kind == schema.List {
-		sameMembers(t, p.Elem, typ)
+	if b.Shape.Kind == schema.List {
+		sameMembers(t, b.Elem, typ)
 		return
 	}
-	if p.Shape.Kind != schema.Structure {
+	if b.Shape.Kind != schema.Structure {
 		return
 	}
 	planned := map[string]bool{"ResultMetadata": true}
-	for _, f := range p.Fields {
+	for _, f := range b.Fields {
 		planned[f.Name] = true
-		sameMembers(t, f.Plan, typ.Field(f.Index).Type)
+		sameMembers(t, f.Binding, typ.Field(f.Index).Type)
 	}
 	for i := range typ.NumField() {
 		if f := typ.Field(i); f.IsExported() && !planned[f.Name] {
-			t.Errorf("the model's %s lacks %s of %s", p.Shape.Name, f.Name, typ)
+			t.Errorf("the model's %s lacks %s of %s", b.Shape.Name, f.Name, typ)
 		}
 	}
 }

@@ -15,26 +15,26 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Plan joins a shape to the Go type that stands for it: how codecs get from the
-// one to the other without a search by name. A Plan does not change once made.
-type Plan struct {
+// Binding joins a shape to the Go type that stands for it: how codecs get from the
+// one to the other without a search by name. A Binding does not change once made.
+type Binding struct {
 	Shape  *Shape
-	Fields []Field // of a structure, in the shape's order
-	Short  []Field // of a structure, its shorthands
-	Elem   *Plan   // of a list
+	Fields []Field  // of a structure, in the shape's order
+	Short  []Field  // of a structure, its shorthands
+	Elem   *Binding // of a list
 }
 
 // Field is a member of a structure and the field that holds it.
 type Field struct {
 	*Member
 	Index     int // of the field in the Go struct
-	Plan      *Plan
+	Binding   *Binding
 	Shorthand *Shorthand // that the member is, nil if it has a field
 }
 
-// Field returns the plan's field, or shorthand, for which name gives want.
-func (p *Plan) Field(want string, name func(*Member) string) *Field {
-	for _, fields := range [][]Field{p.Fields, p.Short} {
+// Field returns the binding's field, or shorthand, for which name gives want.
+func (b *Binding) Field(want string, name func(*Member) string) *Field {
+	for _, fields := range [][]Field{b.Fields, b.Short} {
 		for i := range fields {
 			if name(fields[i].Member) == want {
 				return &fields[i]
@@ -44,29 +44,29 @@ func (p *Plan) Field(want string, name func(*Member) string) *Field {
 	return nil
 }
 
-type planKey struct {
+type bindingKey struct {
 	shape int
 	t     reflect.Type
 }
 
-var plans sync.Map // planKey → *Plan
+var bindings sync.Map // bindingKey → *Binding
 
-// Input returns the plan of an operation's input for the struct type t. It
+// Input returns the binding of an operation's input for the struct type t. It
 // fails if the API model has no such operation or t lacks one of its members.
-func Input(operation string, t reflect.Type) (*Plan, error) {
+func Input(operation string, t reflect.Type) (*Binding, error) {
 	o, ok := Lookup(operation)
 	if !ok {
-		return nil, fmt.Errorf("plan the input of %s: the API model has no such operation", operation)
+		return nil, fmt.Errorf("bind the input of %s: the API model has no such operation", operation)
 	}
 	return bind(o.Input, t)
 }
 
-// Output is Input for an operation's output. The plan is nil if the operation
+// Output is Input for an operation's output. The binding is nil if the operation
 // answers only that it succeeded.
-func Output(operation string, t reflect.Type) (*Plan, error) {
+func Output(operation string, t reflect.Type) (*Binding, error) {
 	o, ok := Lookup(operation)
 	if !ok {
-		return nil, fmt.Errorf("plan the output of %s: the API model has no such operation", operation)
+		return nil, fmt.Errorf("bind the output of %s: the API model has no such operation", operation)
 	}
 	if o.Output < 0 {
 		return nil, nil
@@ -74,17 +74,17 @@ func Output(operation string, t reflect.Type) (*Plan, error) {
 	return bind(o.Output, t)
 }
 
-// bind makes the plan of the shape at an index for a type, pointers taken off.
-func bind(shape int, t reflect.Type) (*Plan, error) {
+// bind makes the binding of the shape at an index for a type, pointers taken off.
+func bind(shape int, t reflect.Type) (*Binding, error) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	key := planKey{shape, t}
-	if p, ok := plans.Load(key); ok {
-		return p.(*Plan), nil
+	key := bindingKey{shape, t}
+	if b, ok := bindings.Load(key); ok {
+		return b.(*Binding), nil
 	}
 	s := &shapes[shape]
-	p := &Plan{Shape: s}
+	b := &Binding{Shape: s}
 	ok := true
 	switch s.Kind {
 	case Structure:
@@ -93,21 +93,21 @@ func bind(shape int, t reflect.Type) (*Plan, error) {
 			m := &s.Members[i]
 			f, found := t.FieldByName(m.Name)
 			if !found || len(f.Index) != 1 {
-				return nil, fmt.Errorf("plan %s: %s has no field %s", s.Name, t, m.Name)
+				return nil, fmt.Errorf("bind %s: %s has no field %s", s.Name, t, m.Name)
 			}
 			member, err := bind(int(m.Shape), f.Type)
 			if err != nil {
 				return nil, err
 			}
-			p.Fields = append(p.Fields, Field{Member: m, Index: f.Index[0], Plan: member})
+			b.Fields = append(b.Fields, Field{Member: m, Index: f.Index[0], Binding: member})
 		}
-		if err := p.bindShorthands(t); err != nil {
+		if err := b.bindShorthands(t); err != nil {
 			return nil, err
 		}
 	case List:
 		if ok = t.Kind() == reflect.Slice; ok {
 			var err error
-			if p.Elem, err = bind(int(s.Elem), t.Elem()); err != nil {
+			if b.Elem, err = bind(int(s.Elem), t.Elem()); err != nil {
 				return nil, err
 			}
 		}
@@ -125,23 +125,23 @@ func bind(shape int, t reflect.Type) (*Plan, error) {
 		ok = t == reflect.TypeFor[time.Time]()
 	}
 	if !ok {
-		return nil, fmt.Errorf("plan %s: %s cannot hold %s", s.Name, t, s.Kind)
+		return nil, fmt.Errorf("bind %s: %s cannot hold %s", s.Name, t, s.Kind)
 	}
-	stored, _ := plans.LoadOrStore(key, p)
-	return stored.(*Plan), nil
+	stored, _ := bindings.LoadOrStore(key, b)
+	return stored.(*Binding), nil
 }
 
-func (p *Plan) bindShorthands(t reflect.Type) error {
-	for i := range p.Shape.Shorthands {
-		h := &p.Shape.Shorthands[i]
+func (b *Binding) bindShorthands(t reflect.Type) error {
+	for i := range b.Shape.Shorthands {
+		h := &b.Shape.Shorthands[i]
 		if f, ok := t.FieldByName("TagSpecifications"); !ok || f.Type != reflect.TypeFor[[]types.TagSpecification]() {
-			return fmt.Errorf("plan %s: %s has no TagSpecifications, which %s stands for a part of", p.Shape.Name, t, h.Name)
+			return fmt.Errorf("bind %s: %s has no TagSpecifications, which %s stands for a part of", b.Shape.Name, t, h.Name)
 		}
 		value, err := bind(int(h.Shape), reflect.TypeFor[string]())
 		if err != nil {
 			return err
 		}
-		p.Short = append(p.Short, Field{Member: &h.Member, Index: -1, Plan: value, Shorthand: h})
+		b.Short = append(b.Short, Field{Member: &h.Member, Index: -1, Binding: value, Shorthand: h})
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func Alloc(v reflect.Value) reflect.Value {
 
 // Absent tells whether v, of the kind, stands for a member that was not given.
 // An empty list that is not nil has been given.
-func (p *Plan) Absent(v reflect.Value) bool {
+func (b *Binding) Absent(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Slice:
 		return v.IsNil()
@@ -181,9 +181,9 @@ func (p *Plan) Absent(v reflect.Value) bool {
 // SetText sets v, a scalar, from its text in a request. path names the
 // parameter in messages. A text that the kind does not have is
 // InvalidParameterValue.
-func (p *Plan) SetText(v reflect.Value, text, path string) error {
+func (b *Binding) SetText(v reflect.Value, text, path string) error {
 	v = Alloc(v)
-	switch p.Shape.Kind {
+	switch b.Shape.Kind {
 	case String:
 		if i := unprintable(text); i >= 0 {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue,
@@ -201,7 +201,7 @@ func (p *Plan) SetText(v reflect.Value, text, path string) error {
 		}
 	case Integer, Long:
 		bits := 64
-		if p.Shape.Kind == Integer {
+		if b.Shape.Kind == Integer {
 			bits = 32
 		}
 		n, err := strconv.ParseInt(text, 10, bits)
@@ -222,27 +222,27 @@ func (p *Plan) SetText(v reflect.Value, text, path string) error {
 		}
 		v.Set(reflect.ValueOf(at.UTC()))
 	default:
-		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is %s and not a single value.", path, p.Shape.Kind)
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is %s and not a single value.", path, b.Shape.Kind)
 	}
 	return nil
 }
 
 // AppendText appends the text of v, a scalar that is not absent, as answers
 // have it: times in UTC with milliseconds, as EC2 writes them.
-func (p *Plan) AppendText(b []byte, v reflect.Value) []byte {
-	switch p.Shape.Kind {
+func (b *Binding) AppendText(text []byte, v reflect.Value) []byte {
+	switch b.Shape.Kind {
 	case String:
-		return append(b, v.String()...)
+		return append(text, v.String()...)
 	case Boolean:
-		return strconv.AppendBool(b, v.Bool())
+		return strconv.AppendBool(text, v.Bool())
 	case Integer, Long:
-		return strconv.AppendInt(b, v.Int(), 10)
+		return strconv.AppendInt(text, v.Int(), 10)
 	case Double:
-		return strconv.AppendFloat(b, v.Float(), 'g', -1, 64)
+		return strconv.AppendFloat(text, v.Float(), 'g', -1, 64)
 	case Timestamp:
-		return v.Interface().(time.Time).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		return v.Interface().(time.Time).UTC().AppendFormat(text, "2006-01-02T15:04:05.000Z")
 	}
-	panic("schema: no text for " + p.Shape.Kind.String())
+	panic("schema: no text for " + b.Shape.Kind.String())
 }
 
 // Invalid returns the error for a value that a parameter cannot have. The rest
