@@ -34,10 +34,15 @@ func (e *Error) Error() string { return e.Type + ": " + e.Message }
 
 // The types of errors.
 const (
-	Missing      = "MissingAuthenticationTokenException" // the request has no Authorization header
-	Incomplete   = "IncompleteSignatureException"        // a part of the signature is absent or cannot be read
-	Unrecognized = "UnrecognizedClientException"         // no such access key, or another session token
-	Invalid      = "InvalidSignatureException"           // the signature does not fit the request, the scope or the time
+	// Missing is the error of a request without an Authorization header.
+	Missing = "MissingAuthenticationTokenException"
+	// Incomplete is the error of a signature with an absent or unreadable part.
+	Incomplete = "IncompleteSignatureException"
+	// Unrecognized is the error of another access key or session token.
+	Unrecognized = "UnrecognizedClientException"
+	// Invalid is the error of a signature that does not fit the request, the scope
+	// or the time.
+	Invalid = "InvalidSignatureException"
 )
 
 // Errorf returns an *Error with a formatted message.

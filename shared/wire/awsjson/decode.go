@@ -1,6 +1,7 @@
-// Package awsjson reads and writes operations as JSON: one object, its members
-// named as in the API model and the clients (IpamPoolId, NetmaskLength). It
-// serves every operation of the API model and knows none of them.
+// Package awsjson reads and writes operations as JSON: one object, whose members
+// have the names of the API model and the clients (IpamPoolId, NetmaskLength). It
+// serves every operation by the table of package schema and has no code for any
+// one of them.
 package awsjson
 
 import (
@@ -21,16 +22,17 @@ import (
 
 // Limits of a request. Valid ones stay far below.
 const (
-	MaxBody = 1 << 20 // bytes
-	MaxList = 1_000   // elements of one list
+	// MaxBody is the largest size of a body, in bytes.
+	MaxBody = 1 << 20
+	// MaxList is the largest number of elements in one list.
+	MaxList = 1_000
 )
 
 // Decode sets the members of in, a pointer to the action's input struct, from
 // a JSON object. An empty body is an empty object, and null is an absent
-// member. A member that the action does not have is UnknownParameter, a value
-// of another type InvalidParameterValue, and what is no JSON object
-// MalformedRequest. What is in range and what is required is not decided here
-// but by schema.Check.
+// member. Errors are UnknownParameter for a member that the action does not have,
+// InvalidParameterValue for a value of another type, and MalformedRequest for a
+// body that is no JSON object. [schema.Check] checks ranges and required members.
 func Decode(body []byte, action string, in any) error {
 	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
@@ -68,8 +70,8 @@ func malformed(why string) error {
 	return ipam.Errorf(ipam.CodeMalformedRequest, "The body is no JSON object: %s. Send an object with the operation's members, such as {\"IpamPoolId\": \"…\"}.", why)
 }
 
-// decoder reads tokens straight into the struct, so that a member that is
-// given twice is seen.
+// decoder reads tokens directly into the struct, so that it finds a member that
+// the body has twice.
 type decoder struct {
 	action string
 	tokens *json.Decoder
@@ -99,7 +101,7 @@ func (d *decoder) object(v reflect.Value, bound *schema.Binding, prefix string) 
 		if t == json.Delim('}') {
 			return nil
 		}
-		name := t.(string) // the decoder admits nothing else here
+		name := t.(string) // encoding/json returns nothing else here
 		path := prefix + schema.Excerpt(name)
 		f := bound.Field(name, func(m *schema.Member) string { return m.Name })
 		if f == nil {
@@ -121,7 +123,7 @@ func (d *decoder) object(v reflect.Value, bound *schema.Binding, prefix string) 
 	}
 }
 
-// value reads the value that begins with t, which is not null, into v.
+// value reads the value that begins with the token t into v. t is not null.
 func (d *decoder) value(v reflect.Value, bound *schema.Binding, t json.Token, path string) error {
 	switch bound.Shape.Kind {
 	case schema.Structure:
@@ -195,7 +197,7 @@ func jsonKind(k schema.Kind) string {
 	return k.String()
 }
 
-// describe tells what a token begins, for messages.
+// describe returns the kind of value that begins with a token, for messages.
 func describe(t json.Token) string {
 	switch t := t.(type) {
 	case nil:

@@ -8,13 +8,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// ContentType is that of answers.
+// ContentType is the content type of answers.
 const ContentType = "application/json"
 
 // Encode returns the answer to an action: out is a pointer to its output
-// struct. Absent members are left out, but the lists of the answer itself, not
-// those within its parts, are always there, so that both protocols tell the
-// same.
+// struct. Encode omits absent members, except for the lists that are members of
+// out itself: these are always there, as in the XML of package ec2query.
 func Encode(action string, out any) ([]byte, error) {
 	binding, err := schema.Output(action, reflect.TypeOf(out))
 	if err != nil {
@@ -54,7 +53,7 @@ func object(b []byte, bound *schema.Binding, v reflect.Value, top bool) []byte {
 		}
 		first = false
 		b = append(b, '"')
-		b = append(b, f.Name...) // the model's names need no escapes
+		b = append(b, f.Name...) // names of the model need no escapes
 		b = append(b, '"', ':')
 		b = value(b, f.Binding, schema.Deref(m))
 	}
@@ -84,7 +83,7 @@ func value(b []byte, bound *schema.Binding, v reflect.Value) []byte {
 	return bound.AppendText(b, v)
 }
 
-// quote appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+// quote appends s as a JSON string. A byte that is not UTF-8 becomes U+FFFD.
 func quote(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')

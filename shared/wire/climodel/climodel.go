@@ -1,6 +1,6 @@
-// Package climodel makes the service model by which the AWS CLI and boto3 call
-// Cadastre behind API Gateway: the API model cut down to the operations that
-// are built, and signed for execute-api instead of ec2.
+// Package climodel makes the service model with which the AWS CLI and boto3 call
+// Cadastre behind API Gateway: the operations of the API model that Cadastre has,
+// signed for execute-api instead of ec2.
 package climodel
 
 import (
@@ -66,9 +66,9 @@ func Service(operations []string) ([]byte, error) {
 	})
 }
 
-// Paginators returns the contents of paginators-1.json, which lies beside the
-// service model: how the clients page through those of the named operations
-// that answer in pages.
+// Paginators returns the contents of paginators-1.json, for the folder of the
+// service model. With it the clients page through the named operations that
+// answer in pages.
 func Paginators(operations []string) ([]byte, error) {
 	pagination := map[string]any{}
 	for _, name := range operations {

@@ -1,7 +1,7 @@
 // Package ec2query reads and writes the EC2 Query protocol: requests are forms
 // (Action=AllocateIpamPoolCidr&IpamPoolId=…&AllowedCidr.1=…), answers are XML.
-// It serves every operation of the API model by the model's table and knows
-// none of them.
+// It serves every operation by the table of package schema and has no code for
+// any one of them.
 package ec2query
 
 import (
@@ -21,13 +21,18 @@ import (
 
 // Limits of a request. Valid ones stay far below.
 const (
-	MaxBody       = 1 << 20 // bytes of a form
+	// MaxBody is the largest size of a form, in bytes.
+	MaxBody = 1 << 20
+	// MaxParameters is the largest number of parameters in a form.
 	MaxParameters = 10_000
-	MaxList       = 1_000 // elements of one list
-	maxDepth      = 8     // parts of a parameter's name; the API's deepest is of 6
+	// MaxList is the largest number of elements in one list.
+	MaxList = 1_000
+
+	maxDepth = 8 // parts of a parameter's name; the API's deepest one has 6
 )
 
-// ParseForm reads a form, as a body or a query string has it.
+// ParseForm reads a form, such as a body or a query string. Errors are
+// MalformedRequest.
 func ParseForm(form string) (url.Values, error) {
 	if len(form) > MaxBody {
 		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request has %d bytes; at most %d are read. Split it into several requests.", len(form), MaxBody)
@@ -56,8 +61,9 @@ func ParseRequest(body string, query url.Values) (url.Values, error) {
 	return form, nil
 }
 
-// Action returns the action that a form names, and refuses a form that is of
-// another API version.
+// Action returns the action that a form names. Errors are MissingParameter for a
+// form without an action, and InvalidParameterValue for two actions or another API
+// version.
 func Action(form url.Values) (string, error) {
 	for _, name := range []string{"Action", "Version"} {
 		if n := len(form[name]); n > 1 {
@@ -74,21 +80,21 @@ func Action(form url.Values) (string, error) {
 	return action, nil
 }
 
-// envelope are the parameters that belong to no operation: the protocol's own
+// envelope lists the parameters that belong to no operation: those of the protocol
 // and those of a signature in the query string.
 var envelope = []string{"Action", "Version", "AWSAccessKeyId", "Expires", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp"}
 
 // Decode sets the members of in, a pointer to the action's input struct, from a
-// form. A parameter that the action does not have is UnknownParameter, a value
-// that its type does not have InvalidParameterValue. What is in range and what
-// is required is not decided here but by schema.Check.
+// form. Errors are UnknownParameter for a parameter that the action does not have,
+// and InvalidParameterValue for a value that its type does not have.
+// [schema.Check] checks ranges and required members.
 func Decode(form url.Values, action string, in any) error {
 	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
 		return err
 	}
 	root := &node{}
-	// Sorted, so that of several faults always the same one is answered.
+	// Sorted, so that a request with several faults always gets the same answer.
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		if slices.Contains(envelope, name) || strings.HasPrefix(strings.ToLower(name), "x-amz-") {
 			continue
@@ -112,8 +118,8 @@ func twice(name string, n int) error {
 	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given %d times. Give it once; number the elements of a list: .1, .2, …", schema.Excerpt(name), n)
 }
 
-// node is a part of parameters' names: with a value if a parameter ends there,
-// with children if parameters go on.
+// node is a part of the names of parameters. It has a value if a parameter ends
+// here, and children if a parameter has more parts.
 type node struct {
 	value    *string
 	children map[string]*node
@@ -139,7 +145,8 @@ func (n *node) add(name, value string) error {
 	return nil
 }
 
-// leaf returns the name of the first parameter at or under n, which is at path.
+// leaf returns the name of the first parameter at or below n. path is the name of
+// n.
 func (n *node) leaf(path string) string {
 	for n.value == nil && len(n.children) > 0 {
 		part := slices.Min(slices.Collect(maps.Keys(n.children)))
@@ -185,8 +192,8 @@ func (d *decoder) structure(v reflect.Value, bound *schema.Binding, n *node, pre
 	return nil
 }
 
-// list sets v from the children 1, 2, …. Clients write an empty list as the
-// list's name with an empty value.
+// list sets v from the children 1, 2, …. Clients send an empty list as its name
+// with an empty value.
 func (d *decoder) list(v reflect.Value, bound *schema.Binding, n *node, path string) error {
 	if n.value != nil {
 		if *n.value != "" || len(n.children) > 0 {
@@ -225,7 +232,7 @@ func (d *decoder) list(v reflect.Value, bound *schema.Binding, n *node, path str
 	return nil
 }
 
-// members lists the names of a structure's parameters.
+// members returns the names of the parameters of a structure, for messages.
 func members(bound *schema.Binding, prefix string) string {
 	var names []string
 	for _, f := range slices.Concat(bound.Fields, bound.Short) {

@@ -9,14 +9,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// ContentType is that of answers.
+// ContentType is the content type of answers.
 const ContentType = "text/xml;charset=UTF-8"
 
 const declaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
 // Encode returns the answer to an action: out is a pointer to its output
-// struct. Absent members are left out, but the lists of the answer itself, not
-// those within its parts, are always there, as an empty element if need be.
+// struct. Encode omits absent members, except for the lists that are members of
+// out itself: an empty one is an empty element, as in EC2's answers.
 func Encode(action, requestID string, out any) ([]byte, error) {
 	binding, err := schema.Output(action, reflect.TypeOf(out))
 	if err != nil {
@@ -97,9 +97,9 @@ func text(b []byte, name, value string) []byte {
 	return append(b, '>')
 }
 
-// escape appends s as character data. Carriage returns are escaped because a
-// parser turns them into line feeds; what XML 1.0 cannot hold at all becomes
-// U+FFFD.
+// escape appends s as character data. It escapes carriage returns, which an XML
+// parser would turn into line feeds. A character that XML 1.0 does not allow
+// becomes U+FFFD.
 func escape(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {

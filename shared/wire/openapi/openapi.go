@@ -1,5 +1,5 @@
-// Package openapi describes operations, as the JSON door serves them, in an
-// OpenAPI document made from the API model's table.
+// Package openapi makes the OpenAPI document of the JSON API from the table of
+// package schema.
 package openapi
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Operation is an operation to describe. Name has to be one of the API model.
+// Operation is an operation to describe. The API model must have its Name.
 type Operation struct {
 	Name       string
 	Summary    string
-	Class      string // what a caller needs to be granted
+	Class      string // the class that a caller needs
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool
@@ -24,15 +24,15 @@ type Operation struct {
 
 type object = map[string]any
 
-// Document returns the OpenAPI 3.0 document of the operations, behind the
-// address server. Equal arguments give equal documents.
+// Document returns the OpenAPI 3.0 document of the operations at the URL server.
+// Equal arguments give equal documents.
 func Document(server string, operations []Operation) ([]byte, error) {
 	c := components{
 		"Error": object{
 			"type": "object", "required": []string{"Code", "Message", "RequestId"},
 			"properties": object{
 				"Code":      object{"type": "string", "description": "The error code, as in the EC2 API."},
-				"Message":   object{"type": "string", "description": "What is wrong and what to do."},
+				"Message":   object{"type": "string", "description": "The fault and the next step."},
 				"RequestId": object{"type": "string"},
 			},
 		},
@@ -84,7 +84,7 @@ func Document(server string, operations []Operation) ([]byte, error) {
 			"schemas": c,
 			"parameters": object{"Region": object{
 				"name": wire.RegionHeader, "in": "header",
-				"description": "The Region that the caller acts for, where it is not the signature's. Pools with a locale ask for it.",
+				"description": "The Region that the caller acts for, if it is not the Region of the signature. Pools with a locale check it.",
 				"schema":      object{"type": "string", "example": "ap-northeast-1"},
 			}},
 			"securitySchemes": object{"sigv4": object{
@@ -130,7 +130,7 @@ func required(s *schema.Shape) []string {
 	return names
 }
 
-// components are the named schemas: one for every structure.
+// components maps the name of each structure to its schema.
 type components map[string]any
 
 func (c components) structure(s *schema.Shape) {
@@ -153,7 +153,7 @@ func (c components) structure(s *schema.Shape) {
 	}
 }
 
-// of returns the schema of a shape, by reference if it is a structure.
+// of returns the schema of a shape. A structure's is a reference.
 func (c components) of(s *schema.Shape) object {
 	switch s.Kind {
 	case schema.Structure:

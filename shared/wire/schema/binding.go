@@ -15,8 +15,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Binding joins a shape to the Go type that stands for it: how codecs get from the
-// one to the other without a search by name. A Binding does not change once made.
+// Binding joins a shape to a Go type, so that codecs find the field of a member
+// without a search by name. A Binding does not change after [Input] or [Output] has
+// returned it; it is safe for concurrent use.
 type Binding struct {
 	Shape  *Shape
 	Fields []Field  // of a structure, in the shape's order
@@ -24,15 +25,16 @@ type Binding struct {
 	Elem   *Binding // of a list
 }
 
-// Field is a member of a structure and the field that holds it.
+// Field is a member of a structure and the Go field that holds it.
 type Field struct {
 	*Member
 	Index     int // of the field in the Go struct
 	Binding   *Binding
-	Shorthand *Shorthand // that the member is, nil if it has a field
+	Shorthand *Shorthand // nil if the member has a Go field
 }
 
-// Field returns the binding's field, or shorthand, for which name gives want.
+// Field returns the field or shorthand for which name returns want, and nil if there
+// is none.
 func (b *Binding) Field(want string, name func(*Member) string) *Field {
 	for _, fields := range [][]Field{b.Fields, b.Short} {
 		for i := range fields {
@@ -51,8 +53,8 @@ type bindingKey struct {
 
 var bindings sync.Map // bindingKey → *Binding
 
-// Input returns the binding of an operation's input for the struct type t. It
-// fails if the API model has no such operation or t lacks one of its members.
+// Input returns the binding of an operation's input to the struct type t. It
+// returns an error if the API model has no such operation or t lacks a member.
 func Input(operation string, t reflect.Type) (*Binding, error) {
 	o, ok := Lookup(operation)
 	if !ok {
@@ -61,8 +63,8 @@ func Input(operation string, t reflect.Type) (*Binding, error) {
 	return bind(o.Input, t)
 }
 
-// Output is Input for an operation's output. The binding is nil if the operation
-// answers only that it succeeded.
+// Output returns the binding of an operation's output, as [Input] does for the
+// input. The binding is nil if the operation's answer is only that it succeeded.
 func Output(operation string, t reflect.Type) (*Binding, error) {
 	o, ok := Lookup(operation)
 	if !ok {
@@ -74,7 +76,8 @@ func Output(operation string, t reflect.Type) (*Binding, error) {
 	return bind(o.Output, t)
 }
 
-// bind makes the binding of the shape at an index for a type, pointers taken off.
+// bind returns the binding of the shape at an index of the table to a type, or to
+// the type that it points to.
 func bind(shape int, t reflect.Type) (*Binding, error) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -135,7 +138,7 @@ func (b *Binding) bindShorthands(t reflect.Type) error {
 	for i := range b.Shape.Shorthands {
 		h := &b.Shape.Shorthands[i]
 		if f, ok := t.FieldByName("TagSpecifications"); !ok || f.Type != reflect.TypeFor[[]types.TagSpecification]() {
-			return fmt.Errorf("bind %s: %s has no TagSpecifications, which %s stands for a part of", b.Shape.Name, t, h.Name)
+			return fmt.Errorf("bind %s: %s has no TagSpecifications, of which %s is a part", b.Shape.Name, t, h.Name)
 		}
 		value, err := bind(int(h.Shape), reflect.TypeFor[string]())
 		if err != nil {
@@ -146,7 +149,7 @@ func (b *Binding) bindShorthands(t reflect.Type) error {
 	return nil
 }
 
-// Deref returns what v points to, and a zero Value for a nil pointer.
+// Deref returns v, or the value that v points to: a zero Value for a nil pointer.
 func Deref(v reflect.Value) reflect.Value {
 	if v.Kind() == reflect.Pointer {
 		return v.Elem()
@@ -154,8 +157,8 @@ func Deref(v reflect.Value) reflect.Value {
 	return v
 }
 
-// Alloc returns v, or, if v is a nil pointer, the new value that it points to
-// from then on.
+// Alloc returns v, or the value that v points to. It sets a nil pointer to a new
+// value.
 func Alloc(v reflect.Value) reflect.Value {
 	if v.Kind() != reflect.Pointer {
 		return v
@@ -166,8 +169,8 @@ func Alloc(v reflect.Value) reflect.Value {
 	return v.Elem()
 }
 
-// Absent tells whether v, of the kind, stands for a member that was not given.
-// An empty list that is not nil has been given.
+// Absent reports whether v, a value of the bound type, is a member that the request
+// does not have. An empty list that is not nil is not absent.
 func (b *Binding) Absent(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Slice:
@@ -178,8 +181,8 @@ func (b *Binding) Absent(v reflect.Value) bool {
 	return false
 }
 
-// SetText sets v, a scalar, from its text in a request. path names the
-// parameter in messages. A text that the kind does not have is
+// SetText sets v, a scalar, from its text in a request. path is the name of the
+// parameter in messages. The error for a text that the kind does not have is
 // InvalidParameterValue.
 func (b *Binding) SetText(v reflect.Value, text, path string) error {
 	v = Alloc(v)
@@ -227,8 +230,8 @@ func (b *Binding) SetText(v reflect.Value, text, path string) error {
 	return nil
 }
 
-// AppendText appends the text of v, a scalar that is not absent, as answers
-// have it: times in UTC with milliseconds, as EC2 writes them.
+// AppendText appends the text of v, a scalar that is not absent, as answers have
+// it. Times are in UTC with milliseconds, as EC2's are.
 func (b *Binding) AppendText(text []byte, v reflect.Value) []byte {
 	switch b.Shape.Kind {
 	case String:
@@ -245,14 +248,14 @@ func (b *Binding) AppendText(text []byte, v reflect.Value) []byte {
 	panic("schema: no text for " + b.Shape.Kind.String())
 }
 
-// Invalid returns the error for a value that a parameter cannot have. The rest
-// of the arguments tell what to do.
+// Invalid returns the error for a value that a parameter cannot have. next and args
+// format the next step for the caller.
 func Invalid(path, value, next string, args ...any) *ipam.Error {
 	return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) for parameter %s is invalid. %s", Excerpt(value), path, fmt.Sprintf(next, args...))
 }
 
-// Excerpt returns the beginning of a caller's text, for messages: at most 100
-// bytes, of valid UTF-8.
+// Excerpt returns the beginning of a caller's text, for messages: at most 100 bytes
+// and an ellipsis, in valid UTF-8.
 func Excerpt(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -261,8 +264,8 @@ func Excerpt(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// unprintable returns the position of the first byte of s that no XML 1.0
-// document can hold, even escaped, and -1 if there is none.
+// unprintable returns the position of the first character of s that an XML 1.0
+// document cannot hold, even escaped, and -1 if there is none.
 func unprintable(s string) int {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])

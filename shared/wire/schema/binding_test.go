@@ -10,7 +10,7 @@ import (
 )
 
 // Every operation of the model binds to the SDK's types, and the types have no
-// member that the model lacks: the two are of one version.
+// member that the model lacks. So both have the same version.
 func TestModelAndSDKAgree(t *testing.T) {
 	got := 0
 	for _, o := range schema.Operations() {
@@ -61,7 +61,7 @@ func sameMembers(t *testing.T, b *schema.Binding, typ reflect.Type) {
 	}
 }
 
-func TestPlansThatCannotBe(t *testing.T) {
+func TestInputRefusesTypes(t *testing.T) {
 	type lacks struct{ DryRun *bool }
 	type wrong struct {
 		IpamIds int

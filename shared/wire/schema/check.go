@@ -11,11 +11,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Check tells whether an input meets what the API model asks: required members
-// are there (MissingParameter), values lie in their ranges and enumerations
-// (InvalidParameterValue; InvalidMaxResults for MaxResults). in is a pointer to
-// the operation's input struct. Members are checked in the model's order, so
-// that the answer to a request with several faults is always the same.
+// Check checks an input against the API model. Errors are MissingParameter for an
+// absent required member, and InvalidParameterValue (InvalidMaxResults for
+// MaxResults) for a value outside its range or enumeration. in is a pointer to the
+// operation's input struct. Check goes through the members in the model's order, so
+// that a request with several faults always gets the same answer.
 func Check(operation string, in any) error {
 	b, err := Input(operation, reflect.TypeOf(in))
 	if err != nil {
@@ -44,7 +44,7 @@ func (b *Binding) required(v reflect.Value, path string) error {
 	return nil
 }
 
-// empty tells whether a required member counts as missing.
+// empty reports whether a required member counts as missing.
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -55,7 +55,7 @@ func empty(v reflect.Value) bool {
 	return false
 }
 
-// check walks down v, which is not a pointer. path is "" or ends with a period.
+// check checks the members of v, a struct. path is "" or ends with a period.
 func (b *Binding) check(v reflect.Value, path string) error {
 	for i := range b.Fields {
 		f := &b.Fields[i]
@@ -109,8 +109,8 @@ func (b *Binding) checkValue(v reflect.Value, path string) error {
 	return nil
 }
 
-// oneOf lists values to choose from, or tells their number if the list is too
-// long for a message.
+// oneOf lists values to choose from, or only their number if there are more than
+// 20.
 func oneOf(values []string) string {
 	if len(values) > 20 {
 		return fmt.Sprintf("Use one of the %d values that the API reference lists.", len(values))

@@ -55,8 +55,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A missing member of any operation that requires one is found, whatever its
-// type.
+// Check finds each required member of each operation when it is missing, for
+// members of every type.
 func TestCheckFindsEveryRequiredMember(t *testing.T) {
 	found := 0
 	for _, o := range client.Operations() {
