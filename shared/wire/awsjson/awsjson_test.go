@@ -215,7 +215,7 @@ func FuzzDecode(f *testing.F) {
 		if diff := cmp.Diff(first, second, members); diff != "" {
 			t.Fatal(diff)
 		}
-		if err := schema.Check(action, first); err != nil && ipam.CodeOf(err) == ipam.CodeInternalError {
+		if err := wiretest.Check(action, first); err != nil && ipam.CodeOf(err) == ipam.CodeInternalError {
 			t.Fatal(err)
 		}
 	})

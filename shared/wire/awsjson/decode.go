@@ -32,7 +32,7 @@ const (
 // a JSON object. An empty body is an empty object, and null is an absent
 // member. Errors are UnknownParameter for a member that the action does not have,
 // InvalidParameterValue for a value of another type, and MalformedRequest for a
-// body that is no JSON object. [schema.Check] checks ranges and required members.
+// body that is no JSON object. [schema.Binding.Check] checks ranges and required members.
 func Decode(body []byte, action string, in any) error {
 	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {

@@ -87,7 +87,7 @@ var envelope = []string{"Action", "Version", "AWSAccessKeyId", "Expires", "Secur
 // Decode sets the members of in, a pointer to the action's input struct, from a
 // form. Errors are UnknownParameter for a parameter that the action does not have,
 // and InvalidParameterValue for a value that its type does not have.
-// [schema.Check] checks ranges and required members.
+// [schema.Binding.Check] checks ranges and required members.
 func Decode(form url.Values, action string, in any) error {
 	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
 func TestDecodeAccepts(t *testing.T) {
@@ -37,7 +38,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"a stable key", "AllocateIpamPoolCidr", "StableKey=a%26b", &ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a&b")}},
 		{"a stable key and its tag", "AllocateIpamPoolCidr", "StableKey=a&TagSpecification.1.ResourceType=ipam-pool-allocation&TagSpecification.1.Tag.1.Key=cadastre:stable-key&TagSpecification.1.Tag.1.Value=a",
 			&ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a")}},
-		{"a value outside the enumeration: schema.Check refuses it", "CreateIpamPool", "AddressFamily=ipv5", &ec2.CreateIpamPoolInput{AddressFamily: "ipv5"}},
+		{"a value outside the enumeration: Binding.Check refuses it", "CreateIpamPool", "AddressFamily=ipv5", &ec2.CreateIpamPoolInput{AddressFamily: "ipv5"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := newIn(c.action)
@@ -202,7 +203,7 @@ func FuzzDecode(f *testing.F) {
 		if diff := cmp.Diff(first, second, members); diff != "" {
 			t.Fatal(diff)
 		}
-		if err := schema.Check(action, first); err != nil {
+		if err := wiretest.Check(action, first); err != nil {
 			known(t, err)
 		}
 	})

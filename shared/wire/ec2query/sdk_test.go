@@ -130,7 +130,7 @@ func TestRoundTripThroughTheSDK(t *testing.T) {
 			if diff := cmp.Diff(got, out, members); diff != "" {
 				t.Errorf("the output (-got +want):\n%s", diff)
 			}
-			if err := schema.Check(o.Name, arrived); err != nil {
+			if err := wiretest.Check(o.Name, arrived); err != nil {
 				t.Errorf("a complete input is refused: %v", err)
 			}
 		})

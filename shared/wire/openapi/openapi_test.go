@@ -54,8 +54,8 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 			if err := request.VisitJSON(map[string]any{"NoSuchMember": 1}); err == nil {
 				t.Error("an unknown member is admitted")
 			}
-			if err := request.VisitJSON(map[string]any{}); (err == nil) != (schema.Check(o.Name, o.NewInput()) == nil) {
-				t.Errorf("an input without members: the document says %v, the check %v", err, schema.Check(o.Name, o.NewInput()))
+			if err := request.VisitJSON(map[string]any{}); (err == nil) != (wiretest.Check(o.Name, o.NewInput()) == nil) {
+				t.Errorf("an input without members: the document says %v, the check %v", err, wiretest.Check(o.Name, o.NewInput()))
 			}
 			if shape.Output >= 0 {
 				wiretest.Fill(out, schema.At(shape.Output))

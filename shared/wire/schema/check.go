@@ -13,14 +13,11 @@ import (
 
 // Check checks an input against the API model. Errors are MissingParameter for an
 // absent required member, and InvalidParameterValue (InvalidMaxResults for
-// MaxResults) for a value outside its range or enumeration. in is a pointer to the
-// operation's input struct. Check goes through the members in the model's order, so
-// that a request with several faults always gets the same answer.
-func Check(operation string, in any) error {
-	b, err := Input(operation, reflect.TypeOf(in))
-	if err != nil {
-		return err
-	}
+// MaxResults) for a value outside its range or enumeration. b is the binding that
+// [Input] returns for the operation, and in a pointer to its input struct. Check goes
+// through the members in the model's order, so that a request with several faults
+// always gets the same answer.
+func (b *Binding) Check(in any) error {
 	if err := b.required(reflect.ValueOf(in).Elem(), ""); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		{"a long enumeration is not listed", "CreateIpam", &ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{{ResourceType: "x"}}}, ipam.CodeInvalidParameterValue, []string{"TagSpecifications.1.ResourceType", "values that the API reference lists"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := schema.Check(c.operation, c.in)
+			err := wiretest.Check(c.operation, c.in)
 			if ipam.CodeOf(err) != c.code {
 				t.Fatalf("got %v, want code %q", err, c.code)
 			}
@@ -69,7 +69,7 @@ func TestCheckFindsEveryRequiredMember(t *testing.T) {
 			in := o.NewInput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			reflect.ValueOf(in).Elem().FieldByName(m.Name).SetZero()
-			if err := schema.Check(o.Name, in); ipam.CodeOf(err) != ipam.CodeMissingParameter || !strings.Contains(err.Error(), m.Name) {
+			if err := wiretest.Check(o.Name, in); ipam.CodeOf(err) != ipam.CodeMissingParameter || !strings.Contains(err.Error(), m.Name) {
 				t.Errorf("%s without %s: got %v", o.Name, m.Name, err)
 			}
 		}

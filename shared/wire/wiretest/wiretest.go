@@ -1,5 +1,5 @@
-// Package wiretest fills values of the API's shapes for the tests of the wire
-// formats.
+// Package wiretest fills and checks values of the API's shapes for the tests of the
+// wire formats.
 package wiretest
 
 import (
@@ -68,4 +68,14 @@ func (f *filler) value(v reflect.Value, s *schema.Shape) {
 	default:
 		panic("unknown kind of " + s.Name)
 	}
+}
+
+// Check checks in, a pointer to the operation's input struct, as the registry does
+// before it calls the operation.
+func Check(operation string, in any) error {
+	b, err := schema.Input(operation, reflect.TypeOf(in))
+	if err != nil {
+		return err
+	}
+	return b.Check(in)
 }
