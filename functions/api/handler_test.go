@@ -41,7 +41,7 @@ type env struct {
 func newEnv() *env {
 	w := &env{}
 	r := registry.New(registry.NewGrants([]registry.Grant{
-		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: registry.Allocate}, {Pattern: "*:user/reader", Class: registry.Read},
+		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: registry.Allocate}, {Pattern: "arn:aws:iam::*:user/reader", Class: registry.Read},
 	}, nil, 0, nil))
 	registry.Define(r, "AllocateIpamPoolCidr", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Takes a CIDR out of a pool"},
 		func(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
