@@ -26,6 +26,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
+	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
 // api serves a caller's operations as the API's Query door does. The answer is
@@ -167,6 +168,9 @@ func TestForwarderIsRefused(t *testing.T) {
 	}{
 		{"by API Gateway", 403, `{"Message":"User: arn:aws:sts::444455556666:assumed-role/f/f is not authorized to perform: execute-api:Invoke"}`, "UnauthorizedOperation: The API at |execute-api:Invoke|resource policy"},
 		{"by the API", 403, string(ec2query.EncodeError("r", ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized."))), "UnauthorizedOperation: You are not authorized."},
+		{"by API Gateway, in the form of this deployment", 403, gatewayAnswer("ACCESS_DENIED"), "UnauthorizedOperation: API Gateway refused the request (Forbidden). Check the API's resource policy|execute-api:Invoke"},
+		{"by a function that crashes", 400, gatewayAnswer("DEFAULT_5XX"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
+		{"by a time-out", 400, gatewayAnswer("INTEGRATION_TIMEOUT"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 		{"by something else", 502, "<html>secret</html>", "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -185,6 +189,10 @@ func TestForwarderIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func gatewayAnswer(responseType string) string {
+	return string(gateway.For(responseType, 500).Body("r", "Forbidden"))
 }
 
 // A forwarder that does not reach the API says so, when it has no time left to go

@@ -83,7 +83,6 @@ var allowed = map[string]int{
 	"localstack/services":      4,
 	"localstack/sigv4front":    9,
 	"shared/architecture":      2,
-	"shared/client":            4,
 	"shared/fsck":              87,
 	"shared/ipam":              44,
 	"shared/items":             18,

@@ -61,7 +61,7 @@ func TestScopeAndRegion(t *testing.T) {
 	}
 }
 
-// Settings of the environment that are about AWS's own endpoints are in nobody's way.
+// Settings of the environment for AWS's own endpoints do no harm.
 func TestEnvironmentForOtherEndpoints(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte(`<DescribeIpamsResponse><ipamSet/></DescribeIpamsResponse>`))
