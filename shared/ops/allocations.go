@@ -186,7 +186,7 @@ func answerAllocations(ctx context.Context, q listRequest, objects func(listing.
 	if err != nil {
 		return nil, nil, err
 	}
-	return listing.Collect(p, all, showAllocation, match)
+	return listing.Collect(ctx, p, all, showAllocation, match)
 }
 
 func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {

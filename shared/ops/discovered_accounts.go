@@ -73,7 +73,7 @@ func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDisco
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := listing.Collect(p, o.discoveredAccounts(ctx, discovery, region, after, batchSize), showDiscoveredAccount, match)
+	found, next, err := listing.Collect(ctx, p, o.discoveredAccounts(ctx, discovery, region, after, batchSize), showDiscoveredAccount, match)
 	return &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: found, NextToken: next}, err
 }
 

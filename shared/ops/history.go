@@ -39,6 +39,9 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	default:
 		return nil, p.InvalidToken()
 	}
+	if err := listing.CheckText("VpcId", in.VpcId); err != nil {
+		return nil, err
+	}
 	cidr, err := parseCIDR("Cidr", in.Cidr)
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	used := listing.Filter(records, func(r *ipam.HistoryRecord) bool {
 		return r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId)
 	})
-	found, next, err := listing.Collect(p, used, showHistory, func(*types.IpamAddressHistoryRecord) bool { return true })
+	found, next, err := listing.Collect(ctx, p, used, showHistory, listing.MatchAll)
 	return &ec2.GetIpamAddressHistoryOutput{HistoryRecords: found, NextToken: next}, err
 }
 

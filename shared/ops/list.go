@@ -41,5 +41,5 @@ func answer[T, Out any](ctx context.Context, q listRequest, filters listing.Filt
 	if err != nil {
 		return nil, nil, err
 	}
-	return listing.Collect(p, all, show, match)
+	return listing.Collect(ctx, p, all, show, match)
 }

@@ -156,7 +156,7 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := listing.Collect(p, func(yield func(listing.Entry[ipam.PoolCIDR], error) bool) {
+	found, next, err := listing.Collect(ctx, p, func(yield func(listing.Entry[ipam.PoolCIDR], error) bool) {
 		for _, c := range cidrs {
 			if after.IsValid() && c.CIDR.Compare(after) <= 0 {
 				continue

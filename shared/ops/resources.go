@@ -24,8 +24,8 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 	q := listRequest{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
 	show := func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) }
 	found, next, err := answer(ctx, q, nil, show, func(p listing.Page) (listing.List[ipam.ResourceCIDR], error) {
-		if in.ResourceTag != nil && in.ResourceTag.Key == nil {
-			return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+		if err := checkSelectors(in); err != nil {
+			return nil, err
 		}
 		scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
 		if err != nil {
@@ -63,7 +63,27 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
 }
 
-// asked reports whether a resource is what a request asks for besides filters.
+// checkSelectors returns an error for a selector that no resource can match.
+func checkSelectors(in *ec2.GetIpamResourceCidrsInput) error {
+	if err := listing.CheckText("ResourceId", in.ResourceId); err != nil {
+		return err
+	}
+	if err := listing.CheckText("ResourceOwner", in.ResourceOwner); err != nil {
+		return err
+	}
+	if in.ResourceTag == nil {
+		return nil
+	}
+	if in.ResourceTag.Key == nil {
+		return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+	}
+	if err := listing.CheckText("ResourceTag.Key", in.ResourceTag.Key); err != nil {
+		return err
+	}
+	return listing.CheckText("ResourceTag.Value", in.ResourceTag.Value)
+}
+
+// selects reports whether a resource has the values of the request's selectors.
 func selects(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
 	is := func(want *string, have string) bool { return want == nil || *want == have }
 	if !is(in.IpamPoolId, r.Status.Pool) || !is(in.ResourceId, r.ID) || !is(in.ResourceOwner, r.Owner) || in.ResourceType != "" && string(in.ResourceType) != string(r.Type) {

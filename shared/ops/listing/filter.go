@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -16,16 +17,31 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// maxFilterValues is the number of values of all filters of a request together
-// (EC2 API, "Error codes": FilterLimitExceeded).
-const maxFilterValues = 200
+const (
+	// maxFilterValues is the number of values of all filters of a request together
+	// (EC2 API, "Error codes": FilterLimitExceeded).
+	maxFilterValues = 200
+	// MaxText is the number of characters of a filter's name or value, and of any other
+	// text that a request compares with members. No member has more than half of
+	// them: tags have 256 and descriptions 255. The other half is for backslashes.
+	MaxText = 512
+	// memberSteps is the work to read a member, in comparisons of characters.
+	memberSteps = 25
+)
+
+// Match reports whether the filters of a request admit an output. steps is the work
+// that it did, in comparisons of characters.
+type Match[Out any] func(*Out) (admitted bool, steps int)
+
+// MatchAll is the [Match] of a request without filters.
+func MatchAll[Out any](*Out) (bool, int) { return true, 0 }
 
 // Filters are the filters of a type of output, by name, besides those that [Filters.Match]
 // derives from its members. A filter returns the value that it compares, and false
 // if the output has none.
 type Filters[Out any] map[string]func(*Out) (value string, ok bool)
 
-// Match returns the predicate of a request's filters on outputs. An output has a
+// Match returns the [Match] of a request's filters. An output has a
 // filter for each of its members with a single value, under the name that EC2 gives
 // filters: lower case with hyphens, PoolDepth as pool-depth. An output with Tags has
 // the filters tag:KEY and tag-key too.
@@ -33,55 +49,116 @@ type Filters[Out any] map[string]func(*Out) (value string, ok bool)
 // An output passes if it passes all filters, and it passes a filter if one of its
 // values matches. Names and values are case-sensitive. An output without the member
 // passes no filter on it.
-func (f Filters[Out]) Match(filters []types.Filter) (func(*Out) bool, error) {
+func (f Filters[Out]) Match(filters []types.Filter) (Match[Out], error) {
 	known := memberFilters[Out]()
 	maps.Copy(known, f)
-	tags, tagged := reflect.TypeFor[Out]().FieldByName("Tags")
-	tagsOf := func(o *Out) []types.Tag {
-		return reflect.ValueOf(o).Elem().FieldByIndex(tags.Index).Interface().([]types.Tag)
-	}
-	var tests []func(*Out) bool
+	tagsOf := tagsMember[Out]()
+	var tests []Match[Out]
 	total := 0
 	for i, filter := range filters {
-		name := aws.ToString(filter.Name)
-		if name == "" || len(filter.Values) == 0 {
-			return nil, ipam.Errorf(ipam.CodeInvalidFilter, "The filter Filter.%d (%s) needs a name and at least one value.", i+1, schema.Excerpt(name))
-		}
 		if total += len(filter.Values); total > maxFilterValues {
 			return nil, ipam.Errorf(ipam.CodeFilterLimitExceeded, "The filters have more than %d values together. Split the request, or use wildcards: * and ?.", maxFilterValues)
 		}
-		patterns := parsePatterns(filter.Values)
+		if err := checkFilter(fmt.Sprintf("Filter.%d", i+1), filter); err != nil {
+			return nil, err
+		}
+		name, patterns := *filter.Name, wildcard.ParseAllEscaped(filter.Values)
 		key, byTag := strings.CutPrefix(name, "tag:")
-		switch value, ok := known[name]; {
-		case ok:
-			tests = append(tests, func(o *Out) bool {
-				v, ok := value(o)
-				return ok && patterns.match(v)
-			})
-		case tagged && byTag && key != "":
-			tests = append(tests, func(o *Out) bool {
-				return slices.ContainsFunc(tagsOf(o), func(t types.Tag) bool { return *t.Key == key && patterns.match(*t.Value) })
-			})
-		case tagged && name == "tag-key":
-			tests = append(tests, func(o *Out) bool {
-				return slices.ContainsFunc(tagsOf(o), func(t types.Tag) bool { return patterns.match(*t.Key) })
-			})
+		value, isMember := known[name]
+		switch {
+		case isMember:
+			tests = append(tests, matchMember(value, patterns))
+		case tagsOf != nil && byTag && key != "":
+			tests = append(tests, matchTags(tagsOf, func(t types.Tag) (string, bool) { return *t.Value, *t.Key == key }, patterns))
+		case tagsOf != nil && name == "tag-key":
+			tests = append(tests, matchTags(tagsOf, func(t types.Tag) (string, bool) { return *t.Key, true }, patterns))
 		default:
 			names := slices.Sorted(maps.Keys(known))
-			if tagged {
+			if tagsOf != nil {
 				names = append(names, "tag:KEY", "tag-key")
 			}
 			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The filter '%s' is invalid. Use one of: %s.", schema.Excerpt(name), strings.Join(names, ", "))
 		}
 	}
-	return func(o *Out) bool {
-		for _, t := range tests {
-			if !t(o) {
-				return false
+	return func(o *Out) (bool, int) {
+		all := 0
+		for _, test := range tests {
+			ok, steps := test(o)
+			if all += steps; !ok {
+				return false, all
 			}
 		}
-		return true
+		return true, all
 	}, nil
+}
+
+// checkFilter returns an error for a filter without a name or a value, and for one with
+// a text that is longer than all members.
+func checkFilter(parameter string, f types.Filter) error {
+	if aws.ToString(f.Name) == "" || len(f.Values) == 0 {
+		return ipam.Errorf(ipam.CodeInvalidFilter, "The filter %s (%s) needs a name and at least one value.", parameter, schema.Excerpt(aws.ToString(f.Name)))
+	}
+	if err := CheckText(parameter+".Name", f.Name); err != nil {
+		return err
+	}
+	for i := range f.Values {
+		if err := CheckText(fmt.Sprintf("%s.Value.%d", parameter, i+1), &f.Values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckText returns an error for a text of more than [MaxText] characters, to which no
+// member can be equal. nil is no text.
+func CheckText(parameter string, text *string) error {
+	if n := utf8.RuneCountInString(aws.ToString(text)); n > MaxText {
+		return schema.Invalid(parameter, *text, "It has %d characters. Use at most %d.", n, MaxText)
+	}
+	return nil
+}
+
+func matchMember[Out any](value func(*Out) (string, bool), patterns wildcard.Patterns) Match[Out] {
+	return func(o *Out) (bool, int) {
+		text, ok := value(o)
+		if !ok {
+			return false, memberSteps
+		}
+		matched, steps := patterns.Match(text)
+		return matched, memberSteps + steps
+	}
+}
+
+// matchTags admits an output if text returns a text of one of its tags that a pattern
+// matches.
+func matchTags[Out any](tagsOf func(*Out) []types.Tag, text func(types.Tag) (string, bool), patterns wildcard.Patterns) Match[Out] {
+	return func(o *Out) (bool, int) {
+		all := memberSteps
+		for _, t := range tagsOf(o) {
+			all++
+			s, ok := text(t)
+			if !ok {
+				continue
+			}
+			matched, steps := patterns.Match(s)
+			if all += steps; matched {
+				return true, all
+			}
+		}
+		return false, all
+	}
+}
+
+// tagsMember returns a function that reads the member Tags of an output, nil if it has
+// none.
+func tagsMember[Out any]() func(*Out) []types.Tag {
+	f, ok := reflect.TypeFor[Out]().FieldByName("Tags")
+	if !ok || f.Type != reflect.TypeFor[[]types.Tag]() {
+		return nil
+	}
+	return func(o *Out) []types.Tag {
+		return reflect.ValueOf(o).Elem().FieldByIndex(f.Index).Interface().([]types.Tag)
+	}
 }
 
 // memberFilters returns the filters of an output type's own members.
@@ -122,7 +199,10 @@ func hyphenated(name string) string {
 // count.
 func Admits(filters []types.Filter, name, value string) bool {
 	for _, f := range filters {
-		if aws.ToString(f.Name) == name && !parsePatterns(f.Values).match(value) {
+		if aws.ToString(f.Name) != name {
+			continue
+		}
+		if ok, _ := wildcard.ParseAllEscaped(f.Values).Match(value); !ok {
 			return false
 		}
 	}
@@ -138,21 +218,4 @@ func Exact(filters []types.Filter, name string) ([]string, bool) {
 		}
 	}
 	return nil, false
-}
-
-type patterns []wildcard.Pattern
-
-// parsePatterns reads the values of a filter, in which \ takes the meaning from the
-// wildcards * and ?.
-func parsePatterns(values []string) patterns {
-	all := make(patterns, len(values))
-	for i, v := range values {
-		all[i] = wildcard.ParseEscaped(v)
-	}
-	return all
-}
-
-// match reports whether one of the patterns matches the text.
-func (ps patterns) match(text string) bool {
-	return slices.ContainsFunc(ps, func(p wildcard.Pattern) bool { return p.Match(text) })
 }

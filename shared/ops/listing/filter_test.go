@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops/wildcard"
 )
 
@@ -70,7 +72,7 @@ func TestMatchAgreesWithTheMembers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := match(&p); got != want {
+		if got, _ := match(&p); got != want {
 			b, _ := json.Marshal([]any{p, filters})
 			t.Fatalf("%v, want %v: %s", got, want, b)
 		}
@@ -88,4 +90,38 @@ func given(s *string) []string {
 		return nil
 	}
 	return []string{*s}
+}
+
+func TestTextsLongerThanMembersAreRefused(t *testing.T) {
+	long := strings.Repeat("ü", 512)
+	for _, f := range []types.Filter{
+		{Name: new("description"), Values: []string{long}},
+		{Name: new("tag:" + strings.Repeat("k", 508)), Values: []string{"x"}},
+	} {
+		if _, err := (Filters[types.IpamPool]{}).Match([]types.Filter{f}); err != nil {
+			t.Errorf("%.20s: %v", *f.Name, err)
+		}
+	}
+	for want, f := range map[string]types.Filter{
+		"for parameter Filter.2.Value.3 is invalid. It has 513 characters. Use at most 512.": {Name: new("description"), Values: []string{"a", "b", long + "x"}},
+		"for parameter Filter.2.Name is invalid. It has 513 characters. Use at most 512.":    {Name: new("tag:" + strings.Repeat("k", 509)), Values: []string{"x"}},
+	} {
+		_, err := Filters[types.IpamPool]{}.Match([]types.Filter{{Name: new("locale"), Values: []string{"None"}}, f})
+		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := CheckText("X", nil); err != nil {
+		t.Errorf("no text: %v", err)
+	}
+}
+
+// An output whose Tags are no list of tags has no filters on them.
+func TestFiltersOfTagsThatAreNoList(t *testing.T) {
+	for _, name := range []string{"tag:a", "tag-key"} {
+		_, err := Filters[types.IpamDiscoveredPublicAddress]{}.Match([]types.Filter{{Name: &name, Values: []string{"x"}}})
+		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || strings.Contains(err.Error(), "tag-key, ") || strings.HasSuffix(err.Error(), "tag-key.") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

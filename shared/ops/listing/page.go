@@ -5,6 +5,7 @@
 package listing
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"reflect"
@@ -19,10 +20,13 @@ const (
 	// MaxOutputs is the number of outputs of a page if the request gives no
 	// MaxResults. It is also the greatest MaxResults.
 	MaxOutputs = 1000
-	// MaxCost is the number of objects that a page looks at. A list of many objects
-	// whose filters admit few therefore has short pages, or empty ones, and not a
-	// request that takes minutes.
+	// MaxCost is the cost of a page, in objects that it looks at. A list of many
+	// objects whose filters admit few therefore has short pages, or empty ones, and
+	// not a request that takes minutes.
 	MaxCost = 100_000
+	// stepsPerObject is the work of filters that costs as much as an object, in
+	// comparisons of characters. MaxCost of it takes about a second on one core.
+	stepsPerObject = 1000
 	// maxBytes is the size of a page, in bytes as encodedSize counts them. A
 	// buffered answer of Lambda has at most 6 MB.
 	maxBytes = 5 << 20
@@ -102,22 +106,30 @@ func (p Page) ReadAhead(filters []types.Filter) int {
 }
 
 // Collect returns a page of the outputs of objects that match admits, and the token
-// of the next page, nil on the last. show turns an object into an output.
+// of the next page, nil on the last. show turns an object into an output. It ends with
+// the context's error when the context does.
 //
-// A page ends when it has the outputs of its size or 5 MB, or when it has looked at
-// [MaxCost] objects. So it may be short or empty and have a token.
-func Collect[T, Out any](p Page, objects List[T], show func(*T) Out, match func(*Out) bool) (outs []Out, next *string, err error) {
+// A page ends when it has the outputs of its size or 5 MB, or when the objects that it
+// has looked at and the work of the filters cost [MaxCost]. So it may be short or empty
+// and have a token. It looks at one object at least, so that a list always ends.
+func Collect[T, Out any](ctx context.Context, p Page, objects List[T], show func(*T) Out, match Match[Out]) (outs []Out, next *string, err error) {
 	var position []string
-	bytes, cost := 0, 0
+	bytes, cost, steps := 0, 0, 0
 	for e, err := range objects {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return nil, nil, err
 		}
-		if cost += max(1, e.Cost); cost > MaxCost {
+		cost += max(1, e.Cost)
+		if position != nil && cost+steps/stepsPerObject > MaxCost {
 			return outs, p.Token(position), nil
 		}
 		if e.Object != nil {
-			if out := show(e.Object); match(&out) {
+			out := show(e.Object)
+			admitted, work := match(&out)
+			if steps += work; admitted {
 				bytes += encodedSize(reflect.ValueOf(out))
 				if len(outs) == p.size || len(outs) > 0 && bytes > maxBytes {
 					return outs, p.Token(position), nil

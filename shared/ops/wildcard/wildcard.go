@@ -2,10 +2,7 @@
 // of characters, none too, and ? for one character.
 package wildcard
 
-import (
-	"slices"
-	"unicode/utf8"
-)
+import "slices"
 
 // Pattern is a parsed pattern. It does not change, so it is safe for concurrent use.
 // The zero Pattern matches the empty text only.
@@ -104,13 +101,40 @@ func (p Pattern) match(text []rune) bool {
 	return true
 }
 
-// Steps returns an upper bound of the work of [Pattern.Match] on a text, in
-// characters compared.
-func (p Pattern) Steps(text string) int {
-	if p.segments == nil {
-		return 1
+// Patterns are alternatives.
+type Patterns []Pattern
+
+// ParseAllEscaped reads each pattern as [ParseEscaped] does.
+func ParseAllEscaped(patterns []string) Patterns {
+	all := make(Patterns, len(patterns))
+	for i, p := range patterns {
+		all[i] = ParseEscaped(p)
 	}
-	return 1 + p.words*utf8.RuneCountInString(text)
+	return all
+}
+
+// Match reports whether one of the patterns matches the text. steps is the work that
+// it did, in comparisons of characters: 1 for a pattern without wildcards, and at most
+// the text's length for each 64 characters of any other.
+func (ps Patterns) Match(text string) (matched bool, steps int) {
+	var runes []rune
+	for _, p := range ps {
+		steps++
+		if p.segments == nil {
+			if text == p.literal {
+				return true, steps
+			}
+			continue
+		}
+		if runes == nil {
+			runes = []rune(text)
+		}
+		steps += p.words * len(runes)
+		if p.match(runes) {
+			return true, steps
+		}
+	}
+	return false, steps
 }
 
 // segment is a part of a pattern without a *.

@@ -86,26 +86,50 @@ func TestZeroPatternMatchesTheEmptyTextOnly(t *testing.T) {
 	}
 }
 
-// Steps is linear in the text, and Match does no more than it says: the patterns on
-// which matchers that backtrack take the product of both lengths, or worse.
-func TestStepsAreLinear(t *testing.T) {
+// The work is linear in the text, also for the patterns on which a matcher that goes
+// back takes the product of both lengths, or more.
+func TestWorkIsLinear(t *testing.T) {
 	text := strings.Repeat("a", 100_000)
-	for pattern, want := range map[string]int{
-		"literal":                            1,
-		"":                                   1,
-		"*":                                  1,
-		"a*":                                 100_001,
-		strings.Repeat("*a", 250) + "b":      100_001,
-		"*" + strings.Repeat("a", 64) + "b*": 100_001 + 100_000,
-		"*" + strings.Repeat("?", 250) + "b": 4*100_000 + 1,
-		strings.Repeat("*"+strings.Repeat("a", 50)+"?b", 5): 100_001,
+	for _, c := range []struct {
+		pattern string
+		steps   int
+		want    bool
+	}{
+		{"literal", 1, false},
+		{"", 1, false},
+		{"*", 1, true},
+		{"a*", 100_001, true},
+		{strings.Repeat("*a", 250) + "b", 100_001, false},
+		{strings.Repeat("*a?", 250) + "b", 100_001, false},
+		{"*" + strings.Repeat("a", 64) + "b*", 200_001, false},
+		{"*" + strings.Repeat("?", 250) + "b", 400_001, false},
+		{strings.Repeat("*"+strings.Repeat("a", 50)+"?b", 5), 100_001, false},
 	} {
-		p := Parse(pattern)
-		if got := p.Steps(text); got != want {
-			t.Errorf("%.20q: %d steps, want %d", pattern, got, want)
+		matched, steps := ParseAllEscaped([]string{c.pattern}).Match(text)
+		if matched != c.want || steps != c.steps {
+			t.Errorf("%.20q: %v after %d steps, want %v after %d", c.pattern, matched, steps, c.want, c.steps)
 		}
-		if got, want := p.Match(text), pattern == "*" || pattern == "a*"; got != want {
-			t.Errorf("%.20q: %v, want %v", pattern, got, want)
+	}
+}
+
+func TestPatternsAreAlternatives(t *testing.T) {
+	ps := ParseAllEscaped([]string{"A*", "x", `\*`, "b?"})
+	for text, want := range map[string]struct {
+		matched bool
+		steps   int
+	}{
+		"a1": {false, 1 + 2 + 1 + 1 + 1 + 2},
+		"A1": {true, 1 + 2},
+		"x":  {true, 1 + 1 + 1},
+		"*":  {true, 1 + 1 + 1 + 1},
+		"bü": {true, 1 + 2 + 1 + 1 + 1 + 2},
+		"":   {false, 4},
+	} {
+		if matched, steps := ps.Match(text); matched != want.matched || steps != want.steps {
+			t.Errorf("%q: %v after %d steps, want %v after %d", text, matched, steps, want.matched, want.steps)
 		}
+	}
+	if matched, steps := (Patterns)(nil).Match("a"); matched || steps != 0 {
+		t.Errorf("no patterns: %v after %d steps", matched, steps)
 	}
 }
