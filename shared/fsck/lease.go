@@ -1,6 +1,7 @@
 package fsck
 
-// lease is the row by which discovery finds a block on lease.
+// lease is the row through which discovery finds a block that waits for EC2's
+// answer.
 type lease struct {
 	account, sk                         string
 	scope, ipam, region, kind, resource string
@@ -15,8 +16,8 @@ func (t *table) addLease(r *row, account string) {
 	}
 }
 
-// checkLeases matches the blocks on lease with their rows. That each has its note
-// of work, checkWork says.
+// checkLeases compares the blocks that wait for EC2's answer with their rows.
+// checkWork checks their notes of work.
 func (t *table) checkLeases() {
 	rows := make(map[string]*lease, len(t.leases))
 	for i := range t.leases {
