@@ -1,9 +1,10 @@
-// Package events holds what Cadastre tells on its event bus, and the event that
-// asks it for a CIDR there: the events' names and details, and their JSON Schemas.
+// Package events holds the events on Cadastre's bus: those that Cadastre puts there,
+// and the one by which an account requests a CIDR. It has their names, the types of
+// their details, and their JSON Schemas.
 //
-// Members are called as in the EC2 API's answers, in lower camel case; those of
-// the request as in the operation's JSON input. Within a version, members are only
-// added.
+// The members of a detail have the names of the EC2 API's answers, in lower camel
+// case. The members of a request have the names of the operation's JSON input. A
+// version never loses a member; it can only gain members.
 package events
 
 import (
@@ -16,18 +17,18 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Source is the source of every event that Cadastre puts on the bus.
+// Source is the source of every event that Cadastre puts on its bus.
 const Source = "cadastre.ipam"
 
-// Version is that of the details, and of the schemas.
+// Version is the version of the details and the schemas.
 const Version = "1"
 
-// Name is an event's detail-type.
+// Name is the detail-type of an event.
 type Name string
 
 // The events.
 const (
-	CIDRRequested         Name = "CIDR Requested" // put on the bus by others
+	CIDRRequested         Name = "CIDR Requested" // the only event that others put on the bus
 	CIDRAllocated         Name = "CIDR Allocated"
 	CIDRRequestFailed     Name = "CIDR Request Failed"
 	CIDRReleased          Name = "CIDR Released"
@@ -42,18 +43,18 @@ const (
 	ResourceGone          Name = "Resource Gone"
 )
 
-// Header is in every detail but that of CIDR Requested.
+// Header is part of every detail but that of CIDR Requested.
 type Header struct {
 	Version string    `json:"version"`
-	ID      string    `json:"id"`   // the same whenever the event is delivered
-	Time    time.Time `json:"time"` // of the change, to the second
+	ID      string    `json:"id"`   // the same in each delivery of the event
+	Time    time.Time `json:"time"` // the time of the change, to the second
 }
 
-// Request is the detail of CIDR Requested: the input of AllocateIpamPoolCidr, but
-// for what an event has of itself, and the request's id and Region.
+// Request is the detail of CIDR Requested: the input of AllocateIpamPoolCidr without
+// its client token and preview, and the id and the Region of the request.
 type Request struct {
-	ID                string             `json:"requestId,omitempty"` // the event's own id if absent
-	Region            string             `json:"region,omitempty"`    // to ask from; the event's own if absent
+	ID                string             `json:"requestId,omitempty"` // if absent, the id of the event
+	Region            string             `json:"region,omitempty"`    // if absent, the Region of the event
 	PoolID            string             `json:"IpamPoolId"`
 	NetmaskLength     *int               `json:"NetmaskLength,omitempty"`
 	CIDR              string             `json:"Cidr,omitempty"`
@@ -64,7 +65,7 @@ type Request struct {
 	StableKey         string             `json:"StableKey,omitempty"`
 }
 
-// TagSpecification are tags for what a request makes.
+// TagSpecification has the tags for the allocation of a request.
 type TagSpecification struct {
 	ResourceType string `json:"ResourceType"`
 	Tags         []Tag  `json:"Tags"`
@@ -80,17 +81,17 @@ type Tag struct {
 type RequestFailed struct {
 	Header
 	RequestID string          `json:"requestId"`
-	Account   string          `json:"account"` // that asked
-	Region    string          `json:"region"`  // that it asked from
-	Code      string          `json:"code"`    // as the API answers it
+	Account   string          `json:"account"` // the account of the request
+	Region    string          `json:"region"`  // the Region of the request
+	Code      string          `json:"code"`    // the error code of the API
 	Message   string          `json:"message"`
-	Request   json.RawMessage `json:"request,omitempty"` // the detail of CIDR Requested as it came
+	Request   json.RawMessage `json:"request,omitempty"` // the unchanged detail of CIDR Requested
 }
 
 // Allocation is the detail of CIDR Allocated and CIDR Released.
 type Allocation struct {
 	Header
-	RequestID      string    `json:"requestId,omitempty"` // of the CIDR Requested that asked for it
+	RequestID      string    `json:"requestId,omitempty"` // the id of the CIDR Requested, if there was one
 	PoolID         string    `json:"ipamPoolId"`
 	AllocationID   string    `json:"ipamPoolAllocationId"`
 	CIDR           string    `json:"cidr"`
@@ -115,13 +116,13 @@ type PoolCIDR struct {
 type Utilization struct {
 	Header
 	PoolID    string  `json:"ipamPoolId"`
-	Crossed   bool    `json:"crossed"` // false: usage is well below again
-	Percent   float64 `json:"percent"` // of the pool's addresses taken, 0 to 100
+	Crossed   bool    `json:"crossed"` // false if the usage is well below the threshold again
+	Percent   float64 `json:"percent"` // the used share of the pool's addresses, 0 to 100
 	Threshold int64   `json:"threshold"`
 }
 
-// Resource is the detail of Resource Discovered and Resource Gone, and a part of
-// others.
+// Resource is the detail of Resource Discovered and Resource Gone, and part of other
+// details.
 type Resource struct {
 	Header
 	ScopeID      string            `json:"ipamScopeId"`
@@ -138,7 +139,7 @@ type Resource struct {
 // Overlap is the detail of Overlap Detected and Overlap Cleared.
 type Overlap struct {
 	Resource
-	With     string `json:"overlapsWith"`     // id of a resource or allocation, one of perhaps several
+	With     string `json:"overlapsWith"`     // the id of one resource or allocation of those that overlap
 	WithCIDR string `json:"overlapsWithCidr"` // its CIDR
 }
 
@@ -147,36 +148,36 @@ type Compliance struct {
 	Resource
 	PoolID       string `json:"ipamPoolId"`
 	AllocationID string `json:"ipamPoolAllocationId"`
-	Reason       string `json:"reason,omitempty"` // which of the pool's rules it breaks
+	Reason       string `json:"reason,omitempty"` // the rules of the pool that the CIDR breaks
 }
 
-// Entry is an event in the catalogue.
+// Entry is the entry of an event in the catalogue.
 type Entry struct {
 	Name   Name
-	When   string
-	Detail any  // the zero value of the detail's type
-	In     bool // others put it on the bus, for Cadastre
+	When   string // the reason for the event, in a sentence
+	Detail any    // the zero value of the detail's type
+	In     bool   // others put the event on the bus, for Cadastre
 }
 
 // Catalogue lists all events.
 var Catalogue = []Entry{
-	{Name: CIDRRequested, When: "Ask for a CIDR of a pool. Each request is answered by one `CIDR Allocated` or `CIDR Request Failed` with its `requestId`.", Detail: Request{}, In: true},
-	{Name: CIDRAllocated, When: "A CIDR was taken out of a pool, by a request or by the import of a resource.", Detail: Allocation{}},
-	{Name: CIDRRequestFailed, When: "A `CIDR Requested` was refused, for good; the `code` and `message` are those of the API.", Detail: RequestFailed{}},
+	{Name: CIDRRequested, When: "An account requests a CIDR of a pool. Each request has one answer, `CIDR Allocated` or `CIDR Request Failed` with its `requestId`.", Detail: Request{}, In: true},
+	{Name: CIDRAllocated, When: "A CIDR was allocated from a pool, by a request or by the import of a resource.", Detail: Allocation{}},
+	{Name: CIDRRequestFailed, When: "A `CIDR Requested` was refused, and is not tried again. The `code` and `message` are those of the API.", Detail: RequestFailed{}},
 	{Name: CIDRReleased, When: "An allocation ended.", Detail: Allocation{}},
-	{Name: PoolCIDRProvisioned, When: "A CIDR was put into a pool and can be allocated from.", Detail: PoolCIDR{}},
-	{Name: PoolCIDRDeprovisioned, When: "A CIDR was taken out of its pool.", Detail: PoolCIDR{}},
-	{Name: PoolUtilization, When: "A pool's usage reached the threshold (`crossed` is true), or went well below it again (false).", Detail: Utilization{}},
-	{Name: OverlapDetected, When: "Another resource, or a custom allocation, intersects a resource's CIDR in its scope. Each of the two resources has its own event.", Detail: Overlap{}},
-	{Name: OverlapCleared, When: "A resource's CIDR overlaps with nothing any more, or is gone, or ignored. `overlapsWith` is what it overlapped with last.", Detail: Overlap{}},
-	{Name: ResourceNoncompliant, When: "A managed resource's CIDR breaks a rule of its pool.", Detail: Compliance{}},
-	{Name: ResourceCompliant, When: "A managed resource's CIDR meets the rules of its pool: at its first check, or again.", Detail: Compliance{}},
-	{Name: ResourceDiscovered, When: "A resource's CIDR was found in a scope, or moved to it.", Detail: Resource{}},
-	{Name: ResourceGone, When: "A resource's CIDR is no more in a scope: it was deleted, or moved to another.", Detail: Resource{}},
+	{Name: PoolCIDRProvisioned, When: "A CIDR was provisioned to a pool and can be allocated from.", Detail: PoolCIDR{}},
+	{Name: PoolCIDRDeprovisioned, When: "A CIDR was deprovisioned from its pool.", Detail: PoolCIDR{}},
+	{Name: PoolUtilization, When: "The usage of a pool reached the threshold (`crossed` is true), or fell well below it again (`crossed` is false).", Detail: Utilization{}},
+	{Name: OverlapDetected, When: "Another resource or a custom allocation overlaps with the CIDR of a resource in its scope. Each of the two resources has an event.", Detail: Overlap{}},
+	{Name: OverlapCleared, When: "The CIDR of a resource no longer overlaps, or is gone, or is ignored. `overlapsWith` names the last overlap.", Detail: Overlap{}},
+	{Name: ResourceNoncompliant, When: "The CIDR of a managed resource breaks a rule of its pool.", Detail: Compliance{}},
+	{Name: ResourceCompliant, When: "The CIDR of a managed resource satisfies the rules of its pool, at its first check or again.", Detail: Compliance{}},
+	{Name: ResourceDiscovered, When: "Discovery found the CIDR of a resource in a scope, or the CIDR moved to the scope.", Detail: Resource{}},
+	{Name: ResourceGone, When: "The CIDR of a resource is no longer in a scope: it was deleted, or moved to another scope.", Detail: Resource{}},
 }
 
-// Stem is the first part of the names of the event's files: CIDR Allocated's are
-// cidr-allocated.v1.schema.json and cidr-allocated.v1.example.json.
+// Stem is the first part of the names of the event's files. The files of CIDR
+// Allocated are cidr-allocated.v1.schema.json and cidr-allocated.v1.example.json.
 func (n Name) Stem() string {
 	return strings.ReplaceAll(strings.ToLower(string(n)), " ", "-") + ".v" + Version
 }
@@ -184,8 +185,8 @@ func (n Name) Stem() string {
 //go:embed *.schema.json
 var files embed.FS
 
-// Schema returns the JSON Schema (draft 2020-12) of the event as EventBridge
-// delivers it.
+// Schema returns the JSON Schema (draft 2020-12) of the event in the form in which
+// EventBridge delivers it.
 func Schema(n Name) ([]byte, error) {
 	b, err := files.ReadFile(n.Stem() + ".schema.json")
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the catalogue in README.md")
 
-// members are those of a detail, by name, and whether one is always there.
+// members returns the members of a detail, and true for those that are required.
 func members(detail any) map[string]bool {
 	all := map[string]bool{}
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(detail)) {
@@ -45,7 +45,7 @@ type schema struct {
 	Required []string
 }
 
-// source is what a schema says of an event's source.
+// source is a schema's condition on the source of an event.
 type source struct {
 	Const string
 	Not   struct{ Const string }
@@ -63,8 +63,8 @@ func readSchema(t *testing.T, n events.Name) (s schema) {
 	return s
 }
 
-// Each schema has the members of its detail's type, and asks for those that are
-// always there. Cadastre is the source of all but what it is asked.
+// Each schema has the members of its detail's type, and requires the same ones. Cadastre
+// is the source of all events but those that others put on the bus.
 func TestSchemasAgreeWithTheDetails(t *testing.T) {
 	for _, e := range events.Catalogue {
 		s := readSchema(t, e.Name)
@@ -95,8 +95,8 @@ func TestSchemasAgreeWithTheDetails(t *testing.T) {
 	}
 }
 
-// Every file is an event's, and every example is valid and shows all members but
-// what contradicts the rest.
+// Every file belongs to an event. Every example is valid, and survives a round trip
+// through the detail's type.
 func TestExamples(t *testing.T) {
 	names, err := filepath.Glob("*.json")
 	if err != nil {
@@ -144,7 +144,7 @@ func TestValidateRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ what, old, new string }{
+	for _, c := range []struct{ name, old, new string }{
 		{"another source", `"cadastre.ipam"`, `"aws.ipam"`},
 		{"an unknown name", `"Overlap Detected"`, `"Overlap"`},
 		{"another version", `"version": "1"`, `"version": "2"`},
@@ -156,20 +156,20 @@ func TestValidateRefuses(t *testing.T) {
 	} {
 		changed := bytes.ReplaceAll(b, []byte(c.old), []byte(c.new))
 		if bytes.Equal(changed, b) {
-			t.Fatalf("%s: nothing changed", c.what)
+			t.Fatalf("%s: nothing changed", c.name)
 		}
 		if eventstest.Validate(changed) == nil {
-			t.Errorf("%s is valid", c.what)
+			t.Errorf("%s is valid", c.name)
 		}
 	}
 }
 
 const begin, end = "<!-- catalogue -->\n", "<!-- /catalogue -->"
 
-// The catalogue in the README is the code's.
+// The catalogue in the README is that of the code.
 func TestCatalogue(t *testing.T) {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| event | | when | members of its detail (? not always there) | schema | example |")
+	fmt.Fprintln(&b, "| event | | reason | members of its detail (? is optional) | schema | example |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
 	for _, e := range events.Catalogue {
 		s := readSchema(t, e.Name)
@@ -195,7 +195,7 @@ func TestCatalogue(t *testing.T) {
 	head, rest, ok := strings.Cut(string(readme), begin)
 	_, tail, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatal("README.md has no place for the catalogue")
+		t.Fatal("README.md has no marks for the catalogue")
 	}
 	want := head + begin + b.String() + end + tail
 	if *update {
@@ -203,6 +203,6 @@ func TestCatalogue(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if string(readme) != want {
-		t.Errorf("README.md is not the code's; go test ./events -update writes it:\n%s", cmp.Diff(string(readme), want))
+		t.Errorf("README.md differs from the code; go test ./events -update writes it:\n%s", cmp.Diff(string(readme), want))
 	}
 }

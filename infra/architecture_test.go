@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// executable returns the head of an executable for the machine.
+// executable returns the header of an executable for the machine.
 func executable(m elf.Machine) []byte {
 	h := elf.Header64{
 		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
@@ -23,7 +23,7 @@ func executable(m elf.Machine) []byte {
 	}
 	var b bytes.Buffer
 	if err := binary.Write(&b, binary.LittleEndian, h); err != nil {
-		panic(err) // a buffer takes all
+		panic(err) // a buffer never fails
 	}
 	return b.Bytes()
 }
@@ -34,9 +34,9 @@ func TestArchitecture(t *testing.T) {
 		file               []byte
 		want               string
 	}{
-		{"arm64 as asked", "arm64", executable(elf.EM_AARCH64), ""},
-		{"x86_64 as asked", "x86_64", executable(elf.EM_X86_64), ""},
-		{"built for the host", "arm64", executable(elf.EM_X86_64), "built for EM_X86_64 and is to be deployed for EM_AARCH64: run `make build ARCH=arm64`"},
+		{"arm64", "arm64", executable(elf.EM_AARCH64), ""},
+		{"x86_64", "x86_64", executable(elf.EM_X86_64), ""},
+		{"built for the host", "arm64", executable(elf.EM_X86_64), "built for EM_X86_64, and the deployment is for EM_AARCH64: run `make build ARCH=arm64`"},
 		{"built for AWS", "x86_64", executable(elf.EM_AARCH64), "run `make build ARCH=amd64`"},
 		{"a script", "arm64", []byte("#!/bin/sh\n"), "the function is not built, run `make build ARCH=arm64`"},
 		{"absent", "arm64", nil, "the function is not built, run `make build ARCH=arm64`"},
@@ -56,8 +56,8 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// What is deployed is built for arm64, whatever the host is, and for another
-// architecture where that is asked for.
+// make deploy builds for arm64 on every host, and for another architecture if ARCH names
+// it.
 func TestMakeDeployBuildsFor(t *testing.T) {
 	environment := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "ARCH=") || strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=")
@@ -70,8 +70,8 @@ func TestMakeDeployBuildsFor(t *testing.T) {
 			architecture string
 		}{
 			{"by default", nil, nil, "arm64"},
-			{"as the command line says", nil, []string{"ARCH=amd64"}, "amd64"},
-			{"as the environment says", []string{"ARCH=amd64"}, nil, "amd64"},
+			{"ARCH on the command line", nil, []string{"ARCH=amd64"}, "amd64"},
+			{"ARCH in the environment", []string{"ARCH=amd64"}, nil, "amd64"},
 		} {
 			t.Run(target+" "+c.name, func(t *testing.T) {
 				cmd := exec.Command("make", append([]string{"-C", "..", "--dry-run", "--always-make", target}, c.arguments...)...)

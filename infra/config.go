@@ -18,14 +18,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
-// Config is what the deployer chooses, as members of the CDK context: in
-// cdk.json, or on the command line as --context name=value, where all but strings
-// are JSON. infra/README.md describes each.
+// Config is the deployer's configuration: the members of the CDK context. They
+// are in cdk.json, or on the command line as --context name=value, where all
+// values but strings are JSON. infra/README.md describes each member.
 type Config struct {
 	Name             string   // prefix of the stacks' names
-	OrganizationID   string   // whose principals may call; "" for the owner account only
-	VPCEndpointIDs   []string // makes the API private
-	Administrators   []string // patterns of principal ARNs, as ops.ParseGrants has them
+	OrganizationID   string   // the organisation whose principals may call; "" for the owner account only
+	VPCEndpointIDs   []string // interface endpoints; with any of them the API is private
+	Administrators   []string // patterns of principal ARNs
 	Allocators       []string
 	Readers          []string
 	Quotas           json.RawMessage // members of ipam.Quotas; nil for the defaults
@@ -33,15 +33,15 @@ type Config struct {
 	LogRetentionDays int
 	AlarmEmail       string
 	AlarmTopicARN    string
-	CreateAPILogRole bool   // set the account's role by which API Gateway writes logs
-	Destroyable      bool   // nothing is kept when the stacks are deleted
-	TableStreamARN   string // of a table in place of the data stack's; "" for none
+	CreateAPILogRole bool   // the stack makes and sets the account's role for the logs of API Gateway
+	Destroyable      bool   // the stacks' deletion deletes everything
+	TableStreamARN   string // the stream of a table that replaces the data stack's; "" for none
 	Accounts         string
 	ReaderRole       string
 	DiscoveryMinutes int
 	ResourceMetrics  bool
 	NotifyEmail      string
-	VendingRole      string // "" if no VPCs are made from pools
+	VendingRole      string // "" for no VPCs from pools
 	FromPoolsOnly    bool
 }
 
@@ -55,7 +55,7 @@ var (
 	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
 )
 
-// retentions are the numbers of days that CloudWatch Logs can keep.
+// retentions lists the retention periods of CloudWatch Logs, by days.
 var retentions = map[int]awslogs.RetentionDays{
 	1: awslogs.RetentionDays_ONE_DAY, 3: awslogs.RetentionDays_THREE_DAYS, 5: awslogs.RetentionDays_FIVE_DAYS, 7: awslogs.RetentionDays_ONE_WEEK,
 	14: awslogs.RetentionDays_TWO_WEEKS, 30: awslogs.RetentionDays_ONE_MONTH, 60: awslogs.RetentionDays_TWO_MONTHS, 90: awslogs.RetentionDays_THREE_MONTHS,
@@ -65,7 +65,7 @@ var retentions = map[int]awslogs.RetentionDays{
 	2557: awslogs.RetentionDays_SEVEN_YEARS, 2922: awslogs.RetentionDays_EIGHT_YEARS, 3288: awslogs.RetentionDays_NINE_YEARS, 3653: awslogs.RetentionDays_TEN_YEARS,
 }
 
-// fields are the context's members and where they go.
+// fields maps the members of the context to the fields of c.
 func (c *Config) fields() map[string]any {
 	return map[string]any{
 		"name":             &c.Name,
@@ -93,10 +93,10 @@ func (c *Config) fields() map[string]any {
 	}
 }
 
-// ParseConfig reads the context. Its error names everything that is wrong. A
-// member that it does not know is an error, as a misspelt one would otherwise
-// leave open what was meant to be closed; CDK's own members have a colon or a
-// slash in their names, or a dash.
+// ParseConfig reads the context. The error names everything that is wrong. An
+// unknown member is an error, because a misspelt one could leave the deployment
+// open to callers. ParseConfig ignores CDK's own members, which have a colon, a
+// slash or a dash in their names.
 func ParseConfig(context map[string]any) (Config, error) {
 	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, VendingRole: vending.DefaultRole}
 	var errs []error
@@ -120,8 +120,8 @@ func ParseConfig(context map[string]any) (Config, error) {
 	return c, nil
 }
 
-// decode reads a value of the context into a field. A value from the command
-// line is a string always; where the field is none, the string is its JSON.
+// decode reads a value of the context into a field. A value from the command line
+// is always a string: the value itself for a string field, and JSON for any other.
 func decode(value any, field any) error {
 	text, isText := value.(string)
 	if s, ok := field.(*string); ok {
@@ -150,6 +150,7 @@ func decode(value any, field any) error {
 	return nil
 }
 
+// kind describes a field's type for an error message.
 func kind(field any) string {
 	switch field.(type) {
 	case *[]string:
@@ -162,7 +163,7 @@ func kind(field any) string {
 	return "a JSON object"
 }
 
-// check returns what is wrong with the values.
+// check returns the faults of the values.
 func (c *Config) check() (errs []error) {
 	matches := func(name, value string, want *regexp.Regexp, example string) {
 		if !want.MatchString(value) {
@@ -231,12 +232,12 @@ func (c *Config) check() (errs []error) {
 	return errs
 }
 
-// maxEnvironment is what grants and quotas may take of the 4 KB that Lambda has
-// for all variables of a function.
+// maxEnvironment limits the size of grants and quotas, in bytes. Lambda has 4 KB
+// for all environment variables of a function.
 const maxEnvironment = 3 << 10
 
-// Environment returns the functions' part of the configuration, as variables of
-// their environment.
+// Environment returns the environment variables by which the functions get grants
+// and quotas.
 func (c *Config) Environment() (map[string]string, error) {
 	grants, err := json.Marshal(struct {
 		Administrators []string `json:"administrators,omitempty"`

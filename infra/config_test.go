@@ -26,7 +26,7 @@ func TestConfig(t *testing.T) {
 	all := with(func(c *Config) {
 		*c = Config{
 			Name: "ipam", OrganizationID: "o-a1b2c3d4e5", VPCEndpointIDs: []string{"vpce-0123456789abcdef0"},
-			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"*:role/a,b"}, Readers: []string{"*"},
+			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"arn:aws:iam::*:role/a,b"}, Readers: []string{"*"},
 			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Architecture: "x86_64", LogRetentionDays: 30,
 			AlarmEmail: "network@example.com", Destroyable: true,
 			Accounts: "111122223333,444455556666", ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
@@ -41,7 +41,7 @@ func TestConfig(t *testing.T) {
 		{"nothing", nil, defaults},
 		{"all, from cdk.json", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": []any{"vpce-0123456789abcdef0"},
-			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"*:role/a,b"}, "readers": []any{"*"},
+			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"arn:aws:iam::*:role/a,b"}, "readers": []any{"*"},
 			"quotas": map[string]any{"pools_per_scope": 500.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
 			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
@@ -49,7 +49,7 @@ func TestConfig(t *testing.T) {
 		}, all},
 		{"all, from the command line", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
-			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["*:role/a,b"]`, "readers": `["*"]`,
+			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["arn:aws:iam::*:role/a,b"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
 			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
@@ -123,7 +123,7 @@ func TestConfigErrors(t *testing.T) {
 				t.Errorf("%v: %v, want … %s …", c.value, err, c.want)
 			}
 			if diff := cmp.Diff(Config{}, got); diff != "" {
-				t.Errorf("a refused context gives a configuration: %s", diff)
+				t.Errorf("a refused context has a configuration: %s", diff)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestConfigErrors(t *testing.T) {
 	})
 }
 
-// What the configuration hands to the functions is what they read.
+// The functions read the environment that the configuration makes.
 func TestEnvironment(t *testing.T) {
 	const owner = "111122223333"
 	c := Config{
@@ -171,7 +171,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := environment[lambdakit.EnvQuotas]; ok {
-		t.Error("quotas are set that nobody has given")
+		t.Error("there are quotas, and the configuration has none")
 	}
 	grants, err = registry.ParseGrants(environment[lambdakit.EnvGrants], owner)
 	if err != nil || len(grants) == 0 || grants[0].Class != registry.Administer {
@@ -184,8 +184,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Every member of the context has its row in the README, and every row its
-// member.
+// The README has a row for every member of the context, and no other row.
 func TestREADMEListsTheContext(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {

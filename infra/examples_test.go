@@ -14,8 +14,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// machine is a definition in the Amazon States Language, as far as it is looked
-// at.
+// machine is a definition in the Amazon States Language, as far as the test reads it.
 type machine struct {
 	States map[string]struct {
 		Type, Resource string
@@ -28,9 +27,9 @@ type machine struct {
 	}
 }
 
-// The state machine tries again what may succeed then: the API's refusals for
-// load, for others who were in the way and failures of its own, and Lambda's. It
-// asks EC2 for a VPC once. The end-to-end suite runs it.
+// The state machine retries the errors after which a retry can succeed: throttling,
+// conflicts and internal failures of the API, and Lambda's own errors. It calls EC2's
+// CreateVpc once. The end-to-end suite runs it.
 func TestVendVPC(t *testing.T) {
 	b, err := os.ReadFile("examples/vend-vpc.asl.json")
 	if err != nil {
@@ -64,7 +63,7 @@ func TestVendVPC(t *testing.T) {
 			diff(t, again, s.Retry[0].ErrorEquals)
 		case "createVpc":
 			if len(s.Retry) > 0 || len(s.Catch) != 1 {
-				t.Errorf("%s is tried again, or its errors are not looked into", name)
+				t.Errorf("%s is retried, or its errors are not caught", name)
 			}
 		}
 		calls = append(calls, call)
@@ -72,8 +71,8 @@ func TestVendVPC(t *testing.T) {
 	slices.Sort(calls)
 	diff(t, []string{"AllocateIpamPoolCidr", "ReleaseIpamPoolAllocation", "createVpc", "describeVpcs"}, calls)
 
-	// The template fills in what the definition leaves open, and its role may do
-	// what the states do.
+	// The template has a value for each variable of the definition, and its role has
+	// the permissions for the calls of the states.
 	stack := written(t, "examples/vend-vpc.yaml")
 	diff(t, []string{"AWS::IAM::Role", "AWS::StepFunctions::StateMachine"}, kinds(stack.template))
 	filled := map[string]any{}

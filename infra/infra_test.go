@@ -28,8 +28,8 @@ func diff(t *testing.T, want, got any) {
 	}
 }
 
-// No rule of cdk-nag's AwsSolutions is broken without a reason in the code, and
-// CDK itself has nothing to warn of.
+// Every finding of cdk-nag's AwsSolutions rules has a suppression with a reason, and CDK
+// has no warnings.
 func TestNoUnexplainedFindings(t *testing.T) {
 	for name, d := range deployments {
 		for _, f := range d().findings {
@@ -38,11 +38,11 @@ func TestNoUnexplainedFindings(t *testing.T) {
 	}
 }
 
-// A resource whose logical id changes is deleted and made anew: for the table
-// that is the loss of everything.
+// The logical ids stay the same. CloudFormation deletes a resource whose id changes and
+// makes a new one: for the table that would be the loss of all state.
 func TestLogicalIDs(t *testing.T) {
 	var b strings.Builder
-	// A deployment of API Gateway is new with each change of the API.
+	// Each change of the API makes a new deployment in API Gateway, with a new id.
 	deployment := regexp.MustCompile(`^(ApiDeployment.{8}).{32}$`)
 	for _, s := range []struct {
 		name string
@@ -55,6 +55,7 @@ func TestLogicalIDs(t *testing.T) {
 	golden(t, "testdata/logical-ids.golden", b.String())
 }
 
+// golden compares a text with a file, or writes the file with -update.
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
@@ -69,8 +70,8 @@ func golden(t *testing.T, path, got string) {
 	diff(t, string(want), got)
 }
 
-// The ids are the same whatever is configured, so no change of configuration
-// replaces anything that holds data.
+// The configuration does not change the ids, so no change of configuration replaces a
+// resource that holds data.
 func TestLogicalIDsDoNotDependOnConfiguration(t *testing.T) {
 	for _, kind := range []string{"AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::ApiGateway::RestApi", "AWS::Lambda::Function"} {
 		for name, d := range deployments {
@@ -92,7 +93,7 @@ func TestTable(t *testing.T) {
 			"TimeToLiveSpecification": object{"AttributeName": "Expires", "Enabled": true},
 			"BillingMode":             "PAY_PER_REQUEST",
 			"StreamSpecification":     object{"StreamViewType": "NEW_AND_OLD_IMAGES"},
-			"SSESpecification":        object{"SSEEnabled": false}, // the key is DynamoDB's own
+			"SSESpecification":        object{"SSEEnabled": false}, // DynamoDB encrypts with its own key
 			"Replicas": list{object{
 				"Region": region, "DeletionProtectionEnabled": protected,
 				"PointInTimeRecoverySpecification": object{"PointInTimeRecoveryEnabled": true},
@@ -105,10 +106,9 @@ func TestTable(t *testing.T) {
 	diff(t, resource{Type: gone.Type, Properties: want("us-east-1", false), DeletionPolicy: "Delete", UpdateReplacePolicy: "Delete"}, gone)
 }
 
-// A deployment can turn to a restored table, and back: all of the functions,
-// streams, permissions and alarms do, while the stack's own table stays as it was,
-// with the exports that CloudFormation would not let go while the others import
-// them.
+// A deployment can change to a restored table and back. All functions, streams,
+// permissions and alarms change; the stack's own table stays, with its exports, which
+// CloudFormation would not remove while the other stacks import them.
 func TestRestoredTable(t *testing.T) {
 	d := restored()
 	table, own := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
@@ -136,7 +136,8 @@ func TestRestoredTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A stream's source cannot be changed: there is another for another table.
+		// The source of a stream mapping cannot change, so another table has another
+		// mapping.
 		source := regexp.MustCompile(`(EventSourceData)[A-Za-z]+[0-9A-F]{16}`)
 		b = source.ReplaceAll(b, []byte("$1"))
 		want := strings.NewReplacer("${"+table+".StreamArn}", restoredStream, "${"+table+".Arn}", strings.TrimSuffix(restoredStream, "/stream/2026-11-28T12:00:00.000"),
@@ -175,9 +176,9 @@ func TestFunctions(t *testing.T) {
 			seconds, memory float64
 		}{
 			{"ApiFunction", "Answers the IPAM API", 28, 1024},
-			{"Direct", "Carries out operations for who may invoke it", 60, 512},
+			{"Direct", "Carries out operations for callers with lambda:InvokeFunction", 60, 512},
 			{"CustomResourceFunction", "Makes the IPAM resources of CloudFormation stacks", 120, 512},
-			{"ProvisioningWorker", "Finishes what one transaction cannot", 600, 512},
+			{"ProvisioningWorker", "Finishes work of more than one transaction", 600, 512},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.service.one(t, "AWS::Lambda::Function", f.id)
@@ -196,10 +197,10 @@ func TestFunctions(t *testing.T) {
 					maps.Copy(environment, c.vending)
 				}
 				if f.id != "ProvisioningWorker" {
-					asking(c.name, environment)
+					withOrganization(c.name, environment)
 				}
 				properties := maps.Clone(got.Properties)
-				delete(properties, "Code") // where the asset is uploaded to
+				delete(properties, "Code") // the place of the uploaded asset
 				diff(t, object{
 					"Description":   f.description,
 					"Runtime":       "provided.al2023",
@@ -218,19 +219,19 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// asking adds to the environment of a function that carries out operations what
-// it has in a deployment for an organisation.
-func asking(deployment string, environment object) object {
+// withOrganization adds the variable that a function for operations has in a deployment
+// for an organisation.
+func withOrganization(deployment string, environment object) object {
 	if deployment == "closed" {
 		environment["CADASTRE_ORGANIZATION"] = "true"
 	}
 	return environment
 }
 
-// What carries out operations asks Organizations where accounts stand, in a
-// deployment for an organisation; nothing else does but discovery, which lists
-// them.
-func TestAskingOrganizations(t *testing.T) {
+// In a deployment for an organisation, the functions for operations may read the
+// organizational units of accounts, and discovery may list the accounts. No other
+// function may call Organizations.
+func TestPermissionsForOrganizations(t *testing.T) {
 	for name, c := range map[string]struct {
 		d    deployment
 		want []string
@@ -268,7 +269,7 @@ func TestAskingOrganizations(t *testing.T) {
 	}
 }
 
-// Each role may do exactly what its bearer calls.
+// Each role has exactly the permissions for the calls of its function.
 func TestPolicies(t *testing.T) {
 	d := plain()
 	db, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
@@ -287,7 +288,7 @@ func TestPolicies(t *testing.T) {
 	function := func(logs string) []string {
 		return slices.Concat(
 			on("${"+db+".Arn}", table.DynamoActions...),
-			on("${"+logs+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"), // the Lambda service writes what the function prints
+			on("${"+logs+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"), // Lambda writes the function's output
 			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),       // active tracing
 		)
 	}
@@ -297,16 +298,16 @@ func TestPolicies(t *testing.T) {
 		"CustomResourceFunctionRole": function(resourceLogs),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
-			// Lambda reads the stream and sends what is given up with the
+			// Lambda reads the stream, and sends to the dead-letter queue, with the
 			// function's role.
 			on("${"+db+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+queue+".Arn}", "sqs:SendMessage"),
 		),
 		// EventBridge Scheduler invokes the function, or sends the event to the
-		// queue.
+		// dead-letter queue.
 		"ProvisioningSweepRole": slices.Concat(on("${"+worker+".Arn}", "lambda:InvokeFunction"), on("${"+queue+".Arn}", "sqs:SendMessage")),
-		"ApiCloudWatchRole":     nil, // AWS's own policy, see below
+		"ApiCloudWatchRole":     nil, // AWS's managed policy, see below
 		"Vending": slices.Concat(
 			on("*", vending.Actions...),
 			on("arn:${AWS::Partition}:ec2:*:"+account+":subnet/*", "ec2:CreateTags"), on("arn:${AWS::Partition}:ec2:*:"+account+":vpc/*", "ec2:CreateTags"),
@@ -341,7 +342,7 @@ func TestPolicies(t *testing.T) {
 	diff(t, want, got)
 	for _, kind := range []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::Lambda::LayerVersionPermission"} {
 		if ids := d.service.ids(kind); len(ids) > 0 {
-			t.Errorf("permissions beside the roles': %s %v", kind, ids)
+			t.Errorf("permissions outside the roles: %s %v", kind, ids)
 		}
 	}
 	trust := func(role string) any {
@@ -355,8 +356,9 @@ func TestPolicies(t *testing.T) {
 		"Condition": object{"StringEquals": object{"aws:SourceAccount": account}}}}), trust("ProvisioningSweepRole"))
 }
 
-// The vending role trusts the functions that make VPCs and nobody else, and tags what it makes
-// only. Where none is asked for, there is none, and no role to assume.
+// Only the functions that make VPCs may assume the vending role, and it may tag only in
+// the call that makes a resource. A deployment without vending roles has none, and no
+// function may assume one.
 func TestVending(t *testing.T) {
 	d := plain().service
 	_, role := d.one(t, "AWS::IAM::Role", "Vending")
@@ -418,8 +420,8 @@ func paths(d template) map[string]string {
 	return all
 }
 
-// The API has these methods and no other, each for IAM credentials only, and
-// each hands the request to the api function as it came.
+// The API has these methods and no other. Each requires IAM credentials, and hands the
+// request unchanged to the api function.
 func TestMethods(t *testing.T) {
 	d := plain().service
 	function, _ := d.one(t, "AWS::Lambda::Function", "ApiFunction")
@@ -442,13 +444,13 @@ func TestMethods(t *testing.T) {
 	_, api := d.one(t, "AWS::ApiGateway::RestApi", "Api")
 	for _, name := range []string{"BinaryMediaTypes", "MinimumCompressionSize"} {
 		if v, ok := api.Properties[name]; ok {
-			t.Errorf("the API has %s %v: bodies would come in another form", name, v)
+			t.Errorf("the API has %s %v, which changes the form of bodies", name, v)
 		}
 	}
 }
 
-// API Gateway's own answers are EC2's XML with EC2's codes: all of gateway.Answers,
-// in the deployment that the stage shows.
+// API Gateway's own answers are EC2's XML with EC2's codes, and the stage's deployment
+// has all of them.
 func TestOwnAnswers(t *testing.T) {
 	d := plain().service
 	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
@@ -458,7 +460,7 @@ func TestOwnAnswers(t *testing.T) {
 		p := d.Resources[id].Properties
 		got[p["ResponseType"].(string)] = p
 		if !slices.Contains(elements(deployment.DependsOn), any(id)) {
-			t.Errorf("the deployment can be made before %s", id)
+			t.Errorf("the deployment does not wait for %s", id)
 		}
 	}
 	want := map[string]any{}
@@ -480,8 +482,8 @@ func TestOwnAnswers(t *testing.T) {
 	diff(t, want, got)
 }
 
-// Nobody but this API's stage and methods invokes the api function, and nobody
-// the other by a permission of its own.
+// Only this API's stage and methods may invoke the api function, and no permission lets
+// anybody invoke another function of the stack.
 func TestInvocation(t *testing.T) {
 	d := plain().service
 	function, _ := d.one(t, "AWS::Lambda::Function", "ApiFunction")
@@ -557,7 +559,7 @@ func TestStage(t *testing.T) {
 	for name, want := range map[string]string{"principal": "$context.identity.userArn", "request_id": "$context.requestId", "status": "$context.status"} {
 		diff(t, want, record[name])
 	}
-	// The group of the execution logs must be there before the stage makes API
+	// The group of the execution logs must exist before the stage, which makes API
 	// Gateway write them.
 	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
 	execution, group := d.one(t, "AWS::Logs::LogGroup", "ApiExecutionLogs")
@@ -565,7 +567,7 @@ func TestStage(t *testing.T) {
 	if !slices.Contains(elements(stage.DependsOn), any(execution)) {
 		t.Errorf("the stage depends on %v, not on %s", stage.DependsOn, execution)
 	}
-	// The account's setting outlives this API, as other APIs use it.
+	// The account's setting outlives this API, because other APIs use it.
 	_, setting := d.one(t, "AWS::ApiGateway::Account", "")
 	_, role := d.one(t, "AWS::IAM::Role", "ApiCloudWatchRole")
 	diff(t, "Retain Retain", setting.DeletionPolicy+" "+role.DeletionPolicy)
@@ -599,7 +601,7 @@ func TestSweep(t *testing.T) {
 	role, _ := d.one(t, "AWS::IAM::Role", "ProvisioningSweepRole")
 	_, schedule := d.one(t, "AWS::Scheduler::Schedule", "")
 	diff(t, object{
-		"Description": "Finishes work that was left behind", "ScheduleExpression": "rate(5 minutes)", "ScheduleExpressionTimezone": "Etc/UTC",
+		"Description": "Finishes work that an earlier invocation left", "ScheduleExpression": "rate(5 minutes)", "ScheduleExpressionTimezone": "Etc/UTC",
 		"FlexibleTimeWindow": object{"Mode": "OFF"}, "State": "ENABLED",
 		"Target": object{
 			"Arn": "${" + function + ".Arn}", "RoleArn": "${" + role + ".Arn}", "Input": `{"sweep":true}`,
@@ -622,14 +624,14 @@ func TestDeadLetters(t *testing.T) {
 	}}), policy.Properties["PolicyDocument"].(object)["Statement"])
 }
 
-// The README's table of alarms is the template's.
+// The README has the alarms of the templates.
 func TestAlarms(t *testing.T) {
-	rows := "| alarm | metric | goes off at | says |\n|---|---|---|---|\n"
+	rows := "| alarm | metric | goes off at | meaning |\n|---|---|---|---|\n"
 	for _, d := range []template{plain().service, plain().watch} {
 		for _, id := range d.ids("AWS::CloudWatch::Alarm") {
 			p := d.Resources[id].Properties
 			sign := "≥"
-			if p["Statistic"] == "SampleCount" { // what has to come
+			if p["Statistic"] == "SampleCount" { // an alarm on missing data
 				sign = "<"
 			}
 			diff(t, any(map[string]string{"≥": "GreaterThanOrEqualToThreshold", "<": "LessThanThreshold"}[sign]), p["ComparisonOperator"])
@@ -641,7 +643,7 @@ func TestAlarms(t *testing.T) {
 	readme(t, "alarms", rows)
 }
 
-// The README tells what whoever deploys must be allowed to make, by service.
+// The README lists the types of resources of the stacks, for the deployer's permissions.
 func TestREADMEListsTheResources(t *testing.T) {
 	kinds := map[string]map[string]bool{}
 	for _, d := range []deployment{plain(), closed()} {
@@ -663,7 +665,8 @@ func TestREADMEListsTheResources(t *testing.T) {
 	readme(t, "resources", rows)
 }
 
-// readme compares the README between two marks with what is made here.
+// readme compares a table of the README, between two marks, with the one of the
+// templates.
 func readme(t *testing.T, mark, got string) {
 	t.Helper()
 	b, err := os.ReadFile("README.md")
@@ -685,8 +688,7 @@ func readme(t *testing.T, mark, got string) {
 	diff(t, want, got)
 }
 
-// The alarms watch what is there: the functions, queue, API and table of the
-// deployment.
+// The alarms are on the functions, the queue, the API and the table of the deployment.
 func TestAlarmsWatchTheDeployment(t *testing.T) {
 	d := plain()
 	apiFunction, _ := d.service.one(t, "AWS::Lambda::Function", "ApiFunction")
@@ -706,7 +708,7 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 		"ProvisioningErrors":              {"FunctionName": "${" + worker + "}"},
 		"ProvisioningThrottles":           {"FunctionName": "${" + worker + "}"},
 		"ProvisioningDuration":            {"FunctionName": "${" + worker + "}"},
-		"DirectThrottles":                 {"FunctionName": "${" + direct + "}"}, // its errors are answers
+		"DirectThrottles":                 {"FunctionName": "${" + direct + "}"}, // its errors are answers to callers
 		"DirectDuration":                  {"FunctionName": "${" + direct + "}"},
 		"StreamAge":                       {"FunctionName": "${" + worker + "}"},
 		"ApiServerErrors":                 {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
@@ -729,9 +731,9 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 	diff(t, want, got)
 }
 
-// Logs and messages outlive their stack, and logs their configured time only;
-// of a trial nothing stays.
-func TestWhatStays(t *testing.T) {
+// Logs and queues outlive their stack, and logs have the configured retention. A
+// destroyable deployment leaves nothing.
+func TestRetention(t *testing.T) {
 	for name, c := range map[string]struct {
 		d      deployment
 		policy string
@@ -755,7 +757,7 @@ func TestWhatStays(t *testing.T) {
 }
 
 func TestAlarmActions(t *testing.T) {
-	topic, _ := closed().service.one(t, "AWS::SNS::Topic", "Alarms") // of the same name in both stacks
+	topic, _ := closed().service.one(t, "AWS::SNS::Topic", "Alarms") // both stacks have the same logical id
 	for _, d := range []template{closed().service, closed().watch} {
 		_, made := d.one(t, "AWS::SNS::Topic", "Alarms")
 		_, subscription := d.one(t, "AWS::SNS::Subscription", "Alarms")
@@ -787,8 +789,8 @@ func TestAlarmActions(t *testing.T) {
 	}
 }
 
-// What a topic's policy does not admit does not get through: alarms and mails are
-// lost, and nothing tells of it.
+// Each topic's policy admits its publisher. Without that, alarms and mails are lost
+// without an error.
 func TestTopicsAdmitTheirPublishers(t *testing.T) {
 	statements := func(d template, id string) []any {
 		for _, policy := range d.ids("AWS::SNS::TopicPolicy") {
@@ -818,7 +820,7 @@ func TestTopicsAdmitTheirPublishers(t *testing.T) {
 	}}, statements(closed().watch, id))
 }
 
-// What scripts and people read of a deployment.
+// The stacks have the outputs that scripts and people read.
 func TestOutputs(t *testing.T) {
 	own := func(tmpl template) (names []string) {
 		for name := range tmpl.Outputs {
@@ -838,13 +840,13 @@ func TestOutputs(t *testing.T) {
 	diff(t, any("${"+api+"}"), d.service.Outputs["ApiId"].Value)
 }
 
-// Templates that are bound to no account and Region name none, nor a partition.
+// Templates for any account and Region name no account, Region or partition.
 func TestNoRegionInTheTemplates(t *testing.T) {
 	b, err := json.Marshal([]template{closed().data, closed().service, closed().watch})
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "") // a grant that the context names
+	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "") // a grant of the context
 	for _, m := range regexp.MustCompile(`\b[a-z]{2}-(gov-)?[a-z]+-\d\b|\barn:aws[a-z-]*:|\b\d{12}\b`).FindAllString(without, -1) {
 		t.Errorf("the templates hold %s", m)
 	}

@@ -1,5 +1,5 @@
-// Command infra is the CDK app: it makes the templates of the deployment from
-// the context. The CDK CLI runs it, as cdk.json says.
+// Command infra is the CDK app. It makes the deployment's templates from the CDK
+// context. The CDK CLI runs it; cdk.json names it.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/stacks"
 )
 
-// functions is the folder that the functions are built into.
+// functions is the folder of the built functions.
 const functions = "build/functions"
 
 func main() {
@@ -35,10 +35,10 @@ func run() error {
 	return nil
 }
 
-// build adds the stacks to the app, as its context configures them, with the
-// functions built in the folder. They go to the account and Region that the CDK
-// CLI has found for the deployer's credentials; without any, the templates fit
-// all.
+// build adds the stacks to the app. The app's context configures them, and the
+// folder functions has the built functions. The stacks go to the account and Region
+// that the CDK CLI found for the deployer's credentials. Without credentials the
+// templates fit every account and Region.
 func build(app awscdk.App, functions string) error {
 	context, ok := app.Node().GetAllContext(nil).(map[string]any)
 	if !ok {
@@ -96,7 +96,7 @@ func build(app awscdk.App, functions string) error {
 		NotifyEmail:      c.NotifyEmail,
 	}
 	stacks.NewService(app, "Service", &service)
-	service.StackProps = props("watch", "Cadastre: what watches the live network")
+	service.StackProps = props("watch", "Cadastre: discovery, compliance, history and events")
 	stacks.NewWatch(app, "Watch", &service)
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
-// policy is a document of IAM's policy language, as far as service control
-// policies use it and the evaluator below knows it: reading fails at the rest.
+// policy is a policy document of IAM, as far as service control policies and the
+// evaluator below use the language. parsePolicy refuses anything else.
 type policy struct {
 	Version   string
 	ID        string `json:"Id"`
@@ -31,7 +31,7 @@ type statement struct {
 	Condition                                map[string]map[string]oneOrMore // by operator and key
 }
 
-// oneOrMore is a list of which the only element may stand without brackets.
+// oneOrMore is a list. JSON may have a single element without brackets.
 type oneOrMore []string
 
 func (l *oneOrMore) UnmarshalJSON(b []byte) error {
@@ -43,10 +43,10 @@ func (l *oneOrMore) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(l))
 }
 
-// call is what is asked for, by whom.
+// call is a request to AWS: the action, the resource and the context with the caller.
 type call struct {
 	action, resource string
-	context          map[string]string // condition keys, lower case, and their values
+	context          map[string]string // values by condition key in lower case
 }
 
 func parsePolicy(document []byte) (policy, error) {
@@ -73,7 +73,7 @@ func parsePolicy(document []byte) (policy, error) {
 }
 
 // allows evaluates the policies of one level, as AWS does (IAM User Guide, "Policy
-// evaluation logic"): what is allowed is what a statement allows and none denies.
+// evaluation logic"): a call is allowed if a statement allows it and none denies it.
 func allows(policies []policy, c call) bool {
 	allowed := false
 	for _, p := range policies {
@@ -106,8 +106,8 @@ func (s *statement) applies(c call) bool {
 	return true
 }
 
-// named reports whether a pattern of a list matches, or none of the list that
-// stands in its place.
+// named reports whether a pattern of list matches. If list is nil, it reports whether no
+// pattern of not matches.
 func named(list, not oneOrMore, match func(pattern string) bool) bool {
 	if list != nil {
 		return slices.ContainsFunc(list, match)
@@ -117,8 +117,8 @@ func named(list, not oneOrMore, match func(pattern string) bool) bool {
 
 const ifExists = "IfExists"
 
-// operators compare a value of the context with one of the policy. One with Not
-// in its name holds if the one without does for none of the policy's values.
+// operators compare a pattern of the policy with a value of the context. An operator
+// with Not in its name holds if the comparison holds for none of the policy's values.
 var operators = map[string]func(pattern, value string) bool{
 	"ArnEquals": arnLike, "ArnLike": arnLike, "ArnNotEquals": arnLike, "ArnNotLike": arnLike,
 	"StringLike": like, "StringNotLike": like,
@@ -128,9 +128,8 @@ var operators = map[string]func(pattern, value string) bool{
 
 func equal(pattern, value string) bool { return pattern == value }
 
-// holds evaluates a condition (IAM User Guide, "IAM JSON policy elements:
-// Condition operators"). Of a key that is not there, operators with Not hold, and
-// others do not; with IfExists all do.
+// holds evaluates a condition (IAM User Guide, "IAM JSON policy elements: Condition
+// operators"). For a missing key, operators with Not or IfExists hold, and others do not.
 func holds(operator string, context map[string]string, key string, values oneOrMore) bool {
 	value, there := context[key]
 	if operator == "Null" {
@@ -145,8 +144,8 @@ func holds(operator string, context map[string]string, key string, values oneOrM
 	return slices.ContainsFunc(values, func(v string) bool { return compare(v, value) }) != negated
 }
 
-// arnLike compares the six parts of ARNs one by one: no wildcard reaches beyond
-// the colon behind it, but in the last part.
+// arnLike compares the six parts of ARNs one by one. A wildcard matches no colon, except
+// in the last part.
 func arnLike(pattern, arn string) bool {
 	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
 	if len(want) != 6 || len(have) != 6 {
@@ -160,7 +159,7 @@ func arnLike(pattern, arn string) bool {
 	return true
 }
 
-// like compares with a pattern in which * stands for any characters and ? for one.
+// like compares with a pattern in which * is any number of characters and ? is one.
 func like(pattern, s string) bool {
 	switch {
 	case pattern == "":
@@ -175,8 +174,8 @@ func like(pattern, s string) bool {
 
 const fullAccess = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`
 
-// denied evaluates a service control policy beside the one that allows all, as
-// AWS attaches it.
+// denied evaluates a service control policy together with FullAWSAccess, which AWS
+// attaches by default.
 func denied(t *testing.T, document string, c call) bool {
 	t.Helper()
 	var all []policy
@@ -214,31 +213,31 @@ func TestPolicyEvaluator(t *testing.T) {
 		{"the resource in other letters", deny(`"Action": "*", "Resource": "arn:aws:s3:::Bucket/key"`), false},
 		{"resources that begin so", deny(`"Action": "*", "Resource": ["arn:aws:s3:::other", "arn:*:s3:::bucket/*"]`), true},
 		{"another resource", deny(`"Action": "*", "Resource": "arn:aws:s3:::bucket"`), false},
-		{"a wildcard that stops at a colon", deny(`"Action": "*", "Resource": "arn:*:bucket/key"`), false},
+		{"a wildcard that does not match a colon", deny(`"Action": "*", "Resource": "arn:*:bucket/key"`), false},
 		{"all but the resource", deny(`"Action": "*", "NotResource": "arn:aws:s3:::bucket/*"`), false},
 		{"all but another resource", deny(`"Action": "*", "NotResource": "arn:aws:s3:::other/*"`), true},
 		{"an ARN", on(`{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/a/b"}}`), true},
 		{"the key in other letters", on(`{"ArnLike": {"AWS:principalarn": "arn:aws:iam::111122223333:role/a/b"}}`), true},
 		{"ARNs of any account", on(`{"ArnEquals": {"aws:PrincipalArn": ["x", "arn:*:iam::*:role/a/*"]}}`), true},
-		{"an ARN's wildcard that stops at a colon", on(`{"ArnLike": {"aws:PrincipalArn": "arn:aws:*:role/a/b"}}`), false},
+		{"an ARN's wildcard that does not match a colon", on(`{"ArnLike": {"aws:PrincipalArn": "arn:aws:*:role/a/b"}}`), false},
 		{"an ARN without the path", on(`{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/b"}}`), false},
-		{"not an ARN that it is", on(`{"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::*:role/c", "arn:aws:iam::*:role/a/*"]}}`), false},
-		{"not an ARN that it is not", on(`{"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::*:role/c", "arn:aws:iam::*:role/d"]}}`), true},
+		{"not the ARN", on(`{"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::*:role/c", "arn:aws:iam::*:role/a/*"]}}`), false},
+		{"not another ARN", on(`{"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::*:role/c", "arn:aws:iam::*:role/d"]}}`), true},
 		{"a string", on(`{"StringEquals": {"aws:PrincipalAccount": "111122223333"}}`), true},
-		{"a string's wildcard that is none", on(`{"StringEquals": {"aws:PrincipalAccount": "1*"}}`), false},
+		{"a string with an asterisk", on(`{"StringEquals": {"aws:PrincipalAccount": "1*"}}`), false},
 		{"a string's wildcard", on(`{"StringLike": {"aws:PrincipalAccount": "1*"}}`), true},
-		{"not a string that it is", on(`{"StringNotLike": {"aws:PrincipalAccount": ["2*", "1*"]}}`), false},
-		{"not a string that it is not", on(`{"StringNotEquals": {"aws:PrincipalAccount": ["2", "3"]}}`), true},
-		{"a key that is not there", on(`{"StringEquals": {"aws:none": "x"}}`), false},
-		{"a key that is not there, if it is", on(`{"StringEqualsIfExists": {"aws:none": "x"}}`), true},
-		{"a key that is there, if it is", on(`{"StringEqualsIfExists": {"aws:PrincipalAccount": "x"}}`), false},
-		{"not, of a key that is not there", on(`{"ArnNotLike": {"aws:none": "x"}}`), true},
-		{"that a key is not there, which is", on(`{"Null": {"aws:PrincipalAccount": "true"}}`), false},
-		{"that a key is not there", on(`{"Null": {"aws:none": "true"}}`), true},
-		{"that a key is there", on(`{"Null": {"aws:PrincipalAccount": "false"}}`), true},
-		{"two conditions, one of which holds", on(`{"StringEquals": {"aws:PrincipalAccount": "111122223333"}, "Null": {"aws:PrincipalAccount": "true"}}`), false},
-		{"two keys, one of which holds", on(`{"StringEquals": {"aws:PrincipalAccount": "111122223333", "aws:none": "x"}}`), false},
-		{"what another statement allows", `{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}, {"Effect": "Allow", "Action": "*", "Resource": "*"}]}`, true},
+		{"not the string", on(`{"StringNotLike": {"aws:PrincipalAccount": ["2*", "1*"]}}`), false},
+		{"not another string", on(`{"StringNotEquals": {"aws:PrincipalAccount": ["2", "3"]}}`), true},
+		{"a missing key", on(`{"StringEquals": {"aws:none": "x"}}`), false},
+		{"a missing key, IfExists", on(`{"StringEqualsIfExists": {"aws:none": "x"}}`), true},
+		{"a present key, IfExists", on(`{"StringEqualsIfExists": {"aws:PrincipalAccount": "x"}}`), false},
+		{"a missing key, Not", on(`{"ArnNotLike": {"aws:none": "x"}}`), true},
+		{"Null for a present key", on(`{"Null": {"aws:PrincipalAccount": "true"}}`), false},
+		{"Null for a missing key", on(`{"Null": {"aws:none": "true"}}`), true},
+		{"not Null for a present key", on(`{"Null": {"aws:PrincipalAccount": "false"}}`), true},
+		{"one of two conditions holds", on(`{"StringEquals": {"aws:PrincipalAccount": "111122223333"}, "Null": {"aws:PrincipalAccount": "true"}}`), false},
+		{"one of two keys holds", on(`{"StringEquals": {"aws:PrincipalAccount": "111122223333", "aws:none": "x"}}`), false},
+		{"a statement that denies and one that allows", `{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}, {"Effect": "Allow", "Action": "*", "Resource": "*"}]}`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			document := strings.Replace(c.document, `"Statement": {`, `"Statement": [{`, 1)
@@ -252,7 +251,7 @@ func TestPolicyEvaluator(t *testing.T) {
 		})
 	}
 	if p, err := parsePolicy([]byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}`)); err != nil || allows([]policy{p}, call{action: "ec2:CreateVpc"}) {
-		t.Errorf("what no statement allows is allowed, or %v", err)
+		t.Errorf("a call that no statement allows is allowed, or %v", err)
 	}
 	for _, document := range []string{
 		`{}`, `{"Version": "2008-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}`,
@@ -263,14 +262,14 @@ func TestPolicyEvaluator(t *testing.T) {
 		`{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "NotAction": "*", "Resource": "*"}]}`,
 	} {
 		if _, err := parsePolicy([]byte(document)); err == nil {
-			t.Errorf("%s is read", document)
+			t.Errorf("%s is accepted", document)
 		}
 	}
 }
 
-// The deck's own policy, by which IPAM's users force VPCs to come from a pool of
-// it: a call must name that pool.
-const deck = `{"Version": "2012-10-17", "Statement": [{
+// ipamPolicy is the usual policy of Amazon VPC IPAM to force VPCs from a pool: a call must
+// name the pool.
+const ipamPolicy = `{"Version": "2012-10-17", "Statement": [{
 	"Effect": "Deny", "Action": ["ec2:CreateVpc", "ec2:AssociateVpcCidrBlock"], "Resource": "arn:aws:ec2:*:*:vpc/*",
 	"Condition": {"StringNotEquals": {"ec2:Ipv4IpamPoolId": "ipam-pool-0123456789abcdef0"}}}]}`
 
@@ -286,7 +285,7 @@ func TestServiceControlPolicy(t *testing.T) {
 	everybody := []string{of + "user/alice", of + "role/admin", of + "root", "arn:aws:sts::444455556666:federated-user/bob"}
 	for _, c := range []struct {
 		name       string
-		principals []string // what aws:PrincipalArn is: of a role's session, the role's ARN
+		principals []string // values of aws:PrincipalArn; for a role's session it is the role's ARN
 		actions    []string
 		resources  []string
 		denied     bool
@@ -295,19 +294,19 @@ func TestServiceControlPolicy(t *testing.T) {
 		{"VPCs made by Cadastre", []string{own}, []string{"ec2:CreateVpc", "ec2:AssociateVpcCidrBlock"}, []string{vpc}, false},
 		{"VPCs made by Cadastre in other partitions", []string{"arn:aws-cn:iam::444455556666:role/CadastreVending", "arn:aws-us-gov:iam::444455556666:role/CadastreVending"},
 			[]string{"ec2:CreateVpc"}, []string{"arn:aws-cn:ec2:cn-north-1:444455556666:vpc/*"}, false},
-		{"VPCs made by a role that is called nearly so", []string{of + "role/team/CadastreVending", of + "role/CadastreVending2", of + "role/cadastrevending", of + "user/CadastreVending"},
+		{"VPCs made by a role with a similar name", []string{of + "role/team/CadastreVending", of + "role/CadastreVending2", of + "role/cadastrevending", of + "user/CadastreVending"},
 			[]string{"ec2:CreateVpc", "ec2:AssociateVpcCidrBlock"}, []string{vpc}, true},
-		{"VPCs made by a session of another role that calls itself so", []string{of + "role/admin", "arn:aws:sts::444455556666:assumed-role/admin/CadastreVending"}, []string{"ec2:CreateVpc"}, []string{vpc}, true},
-		{"VPCs made by Cadastre's other roles and the deployers'", []string{reader, controlTower, stackSets}, []string{"ec2:CreateVpc"}, []string{vpc}, true},
-		{"what else is done with networks", everybody, []string{"ec2:CreateSubnet", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:DescribeVpcs", "ec2:ModifyVpcAttribute"}, []string{vpc}, false},
+		{"VPCs made by another role's session with the name of the vending role", []string{of + "role/admin", "arn:aws:sts::444455556666:assumed-role/admin/CadastreVending"}, []string{"ec2:CreateVpc"}, []string{vpc}, true},
+		{"VPCs made by Cadastre's other role and the deployers' roles", []string{reader, controlTower, stackSets}, []string{"ec2:CreateVpc"}, []string{vpc}, true},
+		{"other calls for networks", everybody, []string{"ec2:CreateSubnet", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:DescribeVpcs", "ec2:ModifyVpcAttribute"}, []string{vpc}, false},
 
-		{"the roles changed by hand, and Cadastre's by themselves", append([]string{own, reader, of + "role/team/stacksets-exec-1", of + "user/stacksets-exec-1"}, everybody...), []string{
+		{"the roles changed by hand, and by themselves", append([]string{own, reader, of + "role/team/stacksets-exec-1", of + "user/stacksets-exec-1"}, everybody...), []string{
 			"iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PassRole",
 			"iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription",
-		}, []string{own, reader, controlTower, stackSets}, true}, // also the deployers': who made one could change the others
-		{"the roles changed by who deploys them", []string{controlTower, stackSets}, []string{"iam:CreateRole", "iam:DeleteRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:TagRole"}, []string{own, reader}, false},
-		{"the roles read", everybody, []string{"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy"}, []string{own, reader}, false},
-		{"the roles assumed", []string{"arn:aws:iam::111122223333:role/api-function"}, []string{"sts:AssumeRole"}, []string{own, reader}, false}, // their trust decides
+		}, []string{own, reader, controlTower, stackSets}, true}, // the deployers' roles too, because they may change the others
+		{"the roles changed by their deployers", []string{controlTower, stackSets}, []string{"iam:CreateRole", "iam:DeleteRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:TagRole"}, []string{own, reader}, false},
+		{"read the roles", everybody, []string{"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy"}, []string{own, reader}, false},
+		{"assume the roles", []string{"arn:aws:iam::111122223333:role/api-function"}, []string{"sts:AssumeRole"}, []string{own, reader}, false}, // the trust policies decide
 		{"other roles", everybody, []string{"iam:CreateRole", "iam:PassRole", "iam:UpdateAssumeRolePolicy"}, []string{of + "role/app", of + "role/team/CadastreVending"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -323,18 +322,18 @@ func TestServiceControlPolicy(t *testing.T) {
 		})
 	}
 	if !denied(t, string(b), call{"ec2:CreateVpc", vpc, nil}) {
-		t.Error("who is not told may make VPCs")
+		t.Error("a call without a principal may make VPCs")
 	}
-	// Cadastre's own call has a CIDR and no pool, of which AWS knows nothing.
+	// Cadastre's own call has a CIDR and no pool, so Amazon's usual policy denies it.
 	for _, action := range []string{"ec2:CreateVpc", "ec2:AssociateVpcCidrBlock"} {
-		if !denied(t, deck, call{action, vpc, map[string]string{"aws:principalarn": own}}) {
-			t.Errorf("the deck's policy allows Cadastre's %s", action)
+		if !denied(t, ipamPolicy, call{action, vpc, map[string]string{"aws:principalarn": own}}) {
+			t.Errorf("the usual policy of Amazon VPC IPAM allows Cadastre's %s", action)
 		}
 	}
 	if n := len(b); n > 5120 { // AWS Organizations User Guide, "Quotas"
 		t.Errorf("the policy has %d bytes", n)
 	}
-	// Who is let through could otherwise be made by anybody.
+	// The policy also protects the roles that it exempts, so that nobody can make them.
 	p, err := parsePolicy(b)
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +341,7 @@ func TestServiceControlPolicy(t *testing.T) {
 	for _, s := range p.Statement {
 		for _, exempt := range s.Condition["ArnNotLike"]["aws:PrincipalArn"] {
 			if !slices.Contains(p.Statement[1].Resource, exempt) {
-				t.Errorf("%s lets %s through, which anybody may make", s.Sid, exempt)
+				t.Errorf("%s exempts %s, which anybody may make", s.Sid, exempt)
 			}
 		}
 	}

@@ -24,16 +24,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files and the README's tables")
 
-// The kernel that runs CDK is one child process for all tests. The race detector
-// reports races inside its client, so these files are left out under it.
+// TestMain ends the jsii kernel, one child process for all tests. The race detector
+// reports races inside jsii's client, so these files have the build tag !race.
 func TestMain(m *testing.M) {
 	status := m.Run()
 	jsii.Close()
 	os.Exit(status)
 }
 
-// template is what CloudFormation gets for a stack, as far as it is looked at.
-// Its values are made plain.
+// template is a stack's template, as far as the tests read it, with simplified values.
 type template struct {
 	Resources map[string]resource
 	Outputs   map[string]struct {
@@ -42,6 +41,7 @@ type template struct {
 	}
 }
 
+// resource is a resource of a template.
 type resource struct {
 	Type                string
 	Condition           string
@@ -51,8 +51,8 @@ type resource struct {
 	DependsOn           any
 }
 
-// deployment is the app's templates and what was found in it on the way:
-// errors and warnings of CDK and of cdk-nag's AwsSolutions rules.
+// deployment has the templates of the app, and the errors and warnings of CDK and of
+// cdk-nag's AwsSolutions rules.
 type deployment struct {
 	data, service, watch template
 	findings             []string
@@ -63,13 +63,13 @@ const (
 	region  = "eu-west-1"
 )
 
-// The deployments that the tests look at. Together their contexts have every
-// member of the configuration.
+// The deployments of the tests. Together their contexts have every member of the
+// configuration.
 var (
-	// plain is what a deployer gets who sets nothing.
+	// plain has the defaults.
 	plain = sync.OnceValue(func() deployment { return synthesize(account, region, nil) })
-	// closed is private, for an organisation, and with all else that is chosen
-	// in words; bound to no account or Region.
+	// closed is private, for an organisation, and has nearly all members set. Its
+	// templates fit every account and Region.
 	closed = sync.OnceValue(func() deployment {
 		return synthesize("", "", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
@@ -79,22 +79,22 @@ var (
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		})
 	})
-	// passing leaves nothing behind, as on the emulator.
+	// passing is destroyable, as on the emulator.
 	passing = sync.OnceValue(func() deployment {
 		return synthesize("000000000000", "us-east-1", map[string]any{
 			"architecture": "x86_64", "destroyable": "true", "accounts": "111122223333,444455556666", "alarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms",
 			"vendingRole": "",
 		})
 	})
-	// restored works on a table that was restored from a backup.
+	// restored works on a restored table.
 	restored = sync.OnceValue(func() deployment {
 		return synthesize(account, region, map[string]any{"tableStreamArn": restoredStream})
 	})
 	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing, "restored": restored}
 )
 
-// synthesize runs the app as the CDK CLI would, on functions that stand in for
-// the built ones. It panics on errors, as it runs once for several tests.
+// synthesize runs the app as the CDK CLI does, with empty executables instead of the
+// built functions. It panics on errors, because it runs once for several tests.
 func synthesize(account, region string, context map[string]any) deployment {
 	must := func(err error) {
 		if err != nil {
@@ -145,8 +145,8 @@ func synthesize(account, region string, context map[string]any) deployment {
 	return d
 }
 
-// simplify writes references as strings: ${Id} and ${Id.Attribute}, those to
-// another stack's as if they were in this one, and joins what is joined.
+// simplify replaces references by the strings ${Id} and ${Id.Attribute}, also those to
+// the stack other, and carries out joins.
 func simplify(value any, other template) any {
 	switch v := value.(type) {
 	case []any:
@@ -196,7 +196,7 @@ func (t template) ids(kind string) []string {
 	return ids
 }
 
-// one returns the only resource of a type whose logical id begins so.
+// one returns the only resource of a type whose logical id begins with prefix.
 func (t template) one(tb testing.TB, kind, prefix string) (string, resource) {
 	tb.Helper()
 	var found []string
@@ -211,7 +211,7 @@ func (t template) one(tb testing.TB, kind, prefix string) (string, resource) {
 	return found[0], t.Resources[found[0]]
 }
 
-// object and list write expected values shortly.
+// object and list are short names for expected values.
 type (
 	object = map[string]any
 	list   = []any

@@ -17,8 +17,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/stacks"
 )
 
-// written returns a template that is written by hand, made plain like the
-// others. The end-to-end suite deploys each of them.
+// written returns a template that is written by hand, with simplified values. The
+// end-to-end suite deploys each of these templates.
 func written(t *testing.T, path string) (doc struct {
 	Parameters map[string]struct{ Type string }
 	Conditions map[string]any // lists that begin with the function's tag
@@ -64,8 +64,8 @@ func written(t *testing.T, path string) (doc struct {
 	return doc
 }
 
-// The forwarder may call the API's one path for EC2 requests and write its logs,
-// and nothing else.
+// The forwarder may call the API's path for EC2 requests, and write its logs. It has no
+// other permission.
 func TestForwarder(t *testing.T) {
 	f := written(t, "templates/forwarder.yaml")
 	diff(t, []string{"AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}, kinds(f.template))
@@ -77,13 +77,13 @@ func TestForwarder(t *testing.T) {
 	diff(t, any(object{"Version": "2012-10-17", "Statement": list{
 		object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}},
 	}}), role["AssumeRolePolicyDocument"])
-	// Where the API is private, it stands in a VPC, and Lambda makes its network
-	// interfaces with its role.
+	// For a private API the function is in a VPC. Lambda makes its network interfaces
+	// with the function's role.
 	diff(t, object{"InVpc": list{"!Not", list{"!Equals", "${SubnetIds}", ""}}}, f.Conditions)
 	diff(t, any(list{"!If", "InVpc", list{"arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"}, "${AWS::NoValue}"}), role["ManagedPolicyArns"])
 	diff(t, any(list{"!If", "InVpc", object{"SubnetIds": list{",", "${SubnetIds}"}, "SecurityGroupIds": list{",", "${SecurityGroupIds}"}}, "${AWS::NoValue}"}), function["VpcConfig"])
 
-	// It is the function of the service stack, but for where it works.
+	// The function is that of the service stack, in another account or Region.
 	_, same := plain().service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
 	for _, name := range []string{"Runtime", "Handler"} {
 		diff(t, same.Properties[name], function[name])
@@ -91,10 +91,11 @@ func TestForwarder(t *testing.T) {
 	diff(t, fmt.Sprint(same.Properties["Timeout"]), fmt.Sprint(function["Timeout"]))
 	diff(t, any(object{"Variables": object{"CADASTRE_ENDPOINT": "${ApiEndpoint}", "CADASTRE_API_REGION": list{3.0, list{":", "${ApiArn}"}}}}), function["Environment"])
 	if !slices.Contains(stacks.Functions, "customresource") {
-		t.Error("the function that the template's text names is not built")
+		t.Error("the function of the template is not built")
 	}
 }
 
+// kinds returns the types of a template's resources.
 func kinds(t template) (all []string) {
 	for _, r := range t.Resources {
 		all = append(all, r.Type)
@@ -103,8 +104,8 @@ func kinds(t template) (all []string) {
 	return slices.Compact(all)
 }
 
-// Templates to copy fit every partition, account and Region, and use what they
-// ask for.
+// Templates to copy fit every partition, account and Region, and use all of their
+// parameters.
 func TestTemplatesToCopy(t *testing.T) {
 	paths, _ := filepath.Glob("examples/*.yaml")
 	if len(paths) < 2 {

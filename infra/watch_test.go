@@ -16,7 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// Each watching role may do exactly what its bearer calls.
+// Each role of the watch stack has exactly the permissions for the calls of its function.
 func TestWatchPolicies(t *testing.T) {
 	d := plain()
 	db, _ := d.data.one(t, "AWS::DynamoDB::GlobalTable", "Table")
@@ -53,7 +53,7 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
 			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
-		"RequestsRole":  function("Requests", on("${"+id("AWS::SQS::Queue", "RequestsDeadLetters")+".Arn}", "sqs:SendMessage")), // Lambda sends what is given up
+		"RequestsRole":  function("Requests", on("${"+id("AWS::SQS::Queue", "RequestsDeadLetters")+".Arn}", "sqs:SendMessage")), // Lambda sends to the dead-letter queue
 		"Reader":        on("*", discover.ReaderActions...),
 		"ForwarderRole": on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents"),
 	}
@@ -88,9 +88,8 @@ func TestWatchPolicies(t *testing.T) {
 	}}), reader.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
 }
 
-// With the organisation's accounts, discovery reads which there are; the bus takes
-// what they or the listed accounts forward of EC2, their requests for CIDRs, and
-// nothing else.
+// With accounts set to organization, discovery may list the accounts. The bus admits
+// EC2's events and requests for CIDRs from the members, and no other event.
 func TestWatchMembers(t *testing.T) {
 	d := closed().watch
 	_, role := d.one(t, "AWS::IAM::Role", "DiscoveryWorkerRole")
@@ -133,8 +132,8 @@ func TestWatchMembers(t *testing.T) {
 	}
 }
 
-// Changes of networks go to the discovery function, and overlaps to who asked for
-// it.
+// The rules send changes by EC2 to the discovery function, and overlaps to the
+// configured address.
 func TestWatchRules(t *testing.T) {
 	d := closed().watch
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
@@ -146,7 +145,7 @@ func TestWatchRules(t *testing.T) {
 		names = append(names, n)
 	}
 	diff(t, object{
-		"Description": "Changes of live networks", "EventBusName": "${" + bus + "}", "State": "ENABLED",
+		"Description": "Changes of VPCs, subnets and addresses", "EventBusName": "${" + bus + "}", "State": "ENABLED",
 		"EventPattern": object{"source": list{"aws.ec2"}, "detail-type": list{"AWS API Call via CloudTrail"},
 			"detail": object{"eventSource": list{"ec2.amazonaws.com"}, "eventName": names}},
 		"Targets": list{object{"Id": "Target0", "Arn": "${" + function + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
@@ -156,7 +155,7 @@ func TestWatchRules(t *testing.T) {
 	forwarder, _ := d.one(t, "AWS::IAM::Role", "ForwarderRole")
 	_, own := d.one(t, "AWS::Events::Rule", "Forwarder")
 	diff(t, object{
-		"Description": "Forwards changes of the networks to Cadastre", "State": "ENABLED", "EventPattern": changes.Properties["EventPattern"],
+		"Description": "Forwards changes of VPCs, subnets and addresses to Cadastre", "State": "ENABLED", "EventPattern": changes.Properties["EventPattern"],
 		"Targets": list{object{"Id": "Target0", "Arn": "${" + bus + ".Arn}", "RoleArn": "${" + forwarder + ".Arn}"}},
 	}, own.Properties)
 	rule, _ := d.one(t, "AWS::Events::Rule", "Changes")
@@ -173,9 +172,9 @@ func TestWatchRules(t *testing.T) {
 	}
 }
 
-// Requests on the bus, but none that Cadastre itself would make, go to the door for
-// them, again and again until they are given up to the queue. Nobody is let in by
-// the other door.
+// The rule sends requests on the bus to the function for requests, with retries and then
+// the dead-letter queue. It leaves out events of Cadastre's own source. No permission
+// lets anybody invoke the function for direct invocation.
 func TestWatchRequests(t *testing.T) {
 	d := plain().watch
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
@@ -196,12 +195,12 @@ func TestWatchRequests(t *testing.T) {
 	_, permission := d.one(t, "AWS::Lambda::Permission", "Requested")
 	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
 	if ids := d.ids("AWS::Lambda::Permission"); len(ids) != 2 {
-		t.Errorf("there are permissions beside those of the two rules: %v", ids)
+		t.Errorf("there are other permissions than those of the two rules: %v", ids)
 	}
 }
 
-// The history function reads what store.HistoryFilters lets through, and gives up
-// nothing in silence.
+// The history function reads the records that the store's filters admit, and a record
+// that it gives up is a dead letter.
 func TestWatchStream(t *testing.T) {
 	d := plain()
 	function, _ := d.watch.one(t, "AWS::Lambda::Function", "History")
@@ -222,8 +221,8 @@ func TestWatchStream(t *testing.T) {
 			}
 			patterns = append(patterns, object{"Pattern": string(b)})
 		}
-		// What is given up is missing from history: so it is tried for as long as
-		// the stream has it, and nothing but what failed.
+		// History lacks a record that the function gives up. So Lambda retries while
+		// the stream has the record, and retries only the records that failed.
 		diff(t, object{
 			"EventSourceArn":             "${" + table + ".StreamArn}",
 			"FunctionName":               "${" + function + "}",
@@ -257,8 +256,7 @@ func TestWatchOutputs(t *testing.T) {
 		"HistoryFunctionName", "RequestsFunctionName"}, names)
 }
 
-// The members' template reads, makes and forwards what the owner account's part
-// of the stacks does.
+// The members' template has the same roles and the same rule as the owner account.
 func TestMember(t *testing.T) {
 	m := written(t, "templates/member.yaml")
 	diff(t, []string{"AWS::Events::Rule", "AWS::IAM::Role"}, kinds(m.template))
@@ -290,10 +288,10 @@ func TestMember(t *testing.T) {
 	}
 	_, changes := plain().watch.one(t, "AWS::Events::Rule", "Changes")
 	diff(t, object{
-		"Description": "Forwards changes of the networks to Cadastre", "EventPattern": changes.Properties["EventPattern"],
+		"Description": "Forwards changes of VPCs, subnets and addresses to Cadastre", "EventPattern": changes.Properties["EventPattern"],
 		"Targets": list{object{"Id": "Cadastre", "Arn": "${BusArn}", "RoleArn": "${Forwarder.Arn}"}},
 	}, m.Resources["Changes"].Properties)
-	// The account and the name are those of the function's role.
+	// The account and the name in the trust policies are those of the function's role.
 	for _, c := range []struct{ role, name, trusted, condition string }{
 		{"Reader", "${ReaderRoleName}", "${DiscoveryRoleArn}", "MakesRole"},
 		{"Vending", "${VendingRoleName}", "${ApiRoleArn}", "MakesVending"},
@@ -309,7 +307,7 @@ func TestMember(t *testing.T) {
 		diff(t, any(c.name), m.Resources[c.role].Properties["RoleName"])
 		diff(t, c.condition, m.Resources[c.role].Condition)
 	}
-	// Roles are an account's: they are made in one Region.
+	// Roles belong to an account, so one Region makes them.
 	diff(t, object{
 		"MakesRole": list{"!Or",
 			list{"!Equals", "${ReaderRole}", "yes"},
@@ -320,8 +318,8 @@ func TestMember(t *testing.T) {
 	diff(t, "", m.Resources["Forwarder"].Condition+m.Resources["Changes"].Condition)
 }
 
-// The watching functions' settings, and those in their environments that others
-// do not have.
+// The functions of the watch stack have these settings, and these variables besides
+// those that all functions have.
 func TestWatchFunctions(t *testing.T) {
 	for _, c := range []struct {
 		name                                       string
@@ -345,9 +343,9 @@ func TestWatchFunctions(t *testing.T) {
 			environment     object
 		}{
 			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
-			{"DiscoveryWorker", "Finds what lives in the accounts' networks", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
-			{"History", "Writes history and tells of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
-			{"Requests", "Answers requests on the event bus", 60, asking(c.name, object{"CADASTRE_DOOR": "events"})},
+			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
+			{"History", "Writes history, and events of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
+			{"Requests", "Answers requests on the event bus", 60, withOrganization(c.name, object{"CADASTRE_DOOR": "events"})},
 		} {
 			t.Run(c.name+" "+f.id, func(t *testing.T) {
 				_, got := c.d.watch.one(t, "AWS::Lambda::Function", f.id)
@@ -368,7 +366,7 @@ func TestWatchFunctions(t *testing.T) {
 	}
 }
 
-// Everything is looked at, and every scope scanned, on schedules.
+// Schedules start discovery of all accounts and a scan of all scopes.
 func TestWatchSchedules(t *testing.T) {
 	for name, c := range map[string]struct {
 		d     template
@@ -388,7 +386,7 @@ func TestWatchSchedules(t *testing.T) {
 	}
 }
 
-// The alarms watch what is there, and metrics that are written without
+// The alarms of the watch stack are on its functions and queues, and on metrics without
 // dimensions.
 func TestWatchAlarms(t *testing.T) {
 	d := plain().watch
@@ -428,16 +426,16 @@ func TestWatchAlarms(t *testing.T) {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Threshold"])
 	}
-	// They bear a scan or a run that is late, and look for each that is due.
+	// A late scan or run does not reset an alarm on its results. An alarm on a stopped
+	// schedule checks each time that is due.
 	for name, seconds := range map[string]float64{"PoolsOverThreshold": 1800, "OverlappingResourceCidrsTotal": 1800, "ExposedResourceCidrsTotal": 1800, "DiscoveryFailures": 4800, "ComplianceStopped": 900, "DiscoveryStopped": 2400} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
 		diff(t, any(seconds), alarm.Properties["Period"])
 	}
 }
 
-// The dashboard shows every metric that the deployment writes, by its dimensions,
-// and no other: what scans write, as often as they do, and what is counted and
-// measured of the work, finer.
+// The dashboard shows every metric that the deployment writes, by its dimensions, and no
+// other. Gauges have the period of the scans; counts and durations a shorter one.
 func TestDashboard(t *testing.T) {
 	_, own := plain().watch.one(t, "AWS::CloudWatch::Dashboard", "")
 	diff(t, any("cadastre-"+region), own.Properties["DashboardName"])
@@ -479,7 +477,7 @@ func TestDashboard(t *testing.T) {
 		for _, g := range telemetry.Groups() {
 			for _, m := range g.Metrics {
 				switch {
-				case g.Optional && name != "closed": // which asks for the metrics of resources
+				case g.Optional && name != "closed": // only closed has metrics of resources
 				case len(g.Dimensions) == 0:
 					want[m.Name+" "+shown(m)] = 1
 				default:
@@ -490,7 +488,7 @@ func TestDashboard(t *testing.T) {
 		}
 		diff(t, want, got)
 		if health == 0 {
-			t.Errorf("%s: the dashboard does not show how the functions do", name)
+			t.Errorf("%s: the dashboard does not show the health of the functions", name)
 		}
 	}
 }

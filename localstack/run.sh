@@ -60,10 +60,10 @@ Cadastre is at $CADASTRE_ENDPOINT until \`make stop\`. Any AWS CLI can call it:
   aws ec2 describe-ipam-pools
   aws ec2 allocate-ipam-pool-cidr --region ap-northeast-1 --netmask-length 24 --ipam-pool-id \\
       \$(aws ec2 describe-ipam-pools --filters 'Name=description,Values=tokyo dev' --query 'IpamPools[0].IpamPoolId' --output text)
-  curl -X POST \$ENDPOINT/v1/DescribeIpamPoolAllocations \\
+  curl -X POST \${ENDPOINT%/}/v1/DescribeIpamPoolAllocations \\
       --aws-sigv4 aws:amz:us-east-1:execute-api --user 000000000000:test -d '{}'
 
-For the other examples of the README:
+For the examples of shared/client/README.md:
 
   export BUS=$CADASTRE_BUS DIRECT_FUNCTION=$CADASTRE_DIRECT_FUNCTION SERVICE_TOKEN=$CADASTRE_SERVICE_TOKEN
 

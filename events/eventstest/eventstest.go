@@ -13,10 +13,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/events"
 )
 
-// Validate checks an event, in the form in which EventBridge delivers it, against
-// the schema that its detail-type names. A schema admits members that it does not
-// know, as consumers must; but what is sent must be described, so in the detail
-// they are errors here.
+// Validate checks an event, in the form in which EventBridge delivers it, against the
+// schema of its detail-type. A schema admits unknown members, as consumers must. But
+// Cadastre must describe every member that it sends, so an unknown member of the detail
+// is an error here.
 func Validate(event []byte) error {
 	var named struct {
 		DetailType events.Name `json:"detail-type"`
@@ -55,7 +55,7 @@ func Validate(event []byte) error {
 	known := schema.Properties["detail"].Properties
 	for _, member := range slices.Sorted(maps.Keys(named.Detail)) {
 		if known[member] == nil {
-			return fmt.Errorf("the schema of %q does not know the member %s", named.DetailType, member)
+			return fmt.Errorf("the schema of %q does not have the member %s", named.DetailType, member)
 		}
 	}
 	return nil

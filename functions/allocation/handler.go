@@ -1,17 +1,17 @@
-// Command allocation is the Lambda function for those who do not speak the EC2
-// API: an event on the bus asks for a CIDR, and a workflow or a program invokes
-// an operation. It is deployed twice, once for each door, as a door's word on
-// who calls is only as good as the door:
+// Command allocation is the Lambda function for callers that do not use the EC2 API:
+// an event on the bus asks for a CIDR, and a workflow or a program invokes an
+// operation. It is deployed twice, once for each door, because the two doors learn the
+// caller's identity from different sources:
 //
-//   - events: the rule on the bus invokes it with "CIDR Requested" events. The
-//     caller is the envelope's account, which EventBridge writes. Each request
-//     is answered by one event, "CIDR Allocated" or "CIDR Request Failed", which
-//     the table's stream gives rise to, as it does for every other;
-//   - direct: {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …}}
-//     is answered with the operation's output, or with a function error whose
-//     type is the EC2 error code. Step Functions calls it so. Whoever may invoke
-//     it administers the deployment as its owner account: that is for IAM to
-//     decide, on lambda:InvokeFunction, and nothing in the payload changes it.
+//   - events: a rule on the bus invokes the function with "CIDR Requested" events. The
+//     caller is the account in the envelope, which EventBridge writes. One event
+//     answers each request: "CIDR Allocated" or "CIDR Request Failed". The history
+//     function publishes it, as all others, from the table's stream.
+//   - direct: {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …}} is
+//     answered with the operation's output, or with a function error whose type is the
+//     EC2 error code. Step Functions calls it so. A principal that may invoke this
+//     function administers the deployment as the owner account. IAM decides that, on
+//     lambda:InvokeFunction; nothing in the payload changes it.
 package main
 
 import (
@@ -40,7 +40,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 )
 
-// The doors that lambdakit.EnvDoor names.
+// The doors. lambdakit.EnvDoor names one of them.
 const (
 	DoorEvents = "events"
 	DoorDirect = "direct"
@@ -48,17 +48,17 @@ const (
 
 const allocate = "AllocateIpamPoolCidr"
 
-// margin is how long before the end of the invocation work stops, to answer and
-// to leave a record.
+// margin is how long before the end of the invocation work stops, so that the function
+// can still answer and log.
 const margin = time.Second
 
-// Registry carries out operations for the context's caller.
+// Registry runs operations for the context's caller.
 type Registry interface {
 	Lookup(name string) (*registry.Operation, bool)
 	Call(ctx context.Context, name string, in any) (out any, err error)
 }
 
-// Refuser records that a request was refused, once, unless it was carried out.
+// Refuser records once that a request was refused, unless the request succeeded before.
 type Refuser interface {
 	Refuse(ctx context.Context, t store.Token, r items.Refusal) error
 }
@@ -66,57 +66,50 @@ type Refuser interface {
 // Handler answers at one door. It is safe for concurrent use.
 type Handler struct {
 	registry Registry
-	refuser  Refuser         // of the door events
+	refuser  Refuser         // of the door events; nil at the door direct
 	caller   registry.Caller // of the door direct
-	home     string
+	home     string          // the home Region
+	o        telemetry.Options
 }
 
 // NewEvents returns the handler of the door events.
-func NewEvents(r Registry, refuser Refuser, home string) *Handler {
-	return &Handler{registry: r, refuser: refuser, home: home}
+func NewEvents(r Registry, refuser Refuser, home string, o telemetry.Options) *Handler {
+	return &Handler{registry: r, refuser: refuser, home: home, o: o}
 }
 
-// NewDirect returns the handler of the door direct, on the registry that open
-// makes for the only one who calls there: the owner account.
-func NewDirect(open func(registry.Authorizer) Registry, owner, home string) *Handler {
+// NewDirect returns the handler of the door direct. open makes its registry for the
+// only caller there, the owner account.
+func NewDirect(open func(registry.Authorizer) Registry, owner, home string, o telemetry.Options) *Handler {
 	c := registry.Root(owner, home)
-	return &Handler{registry: open(registry.OnlyTo(c)), caller: c, home: home}
+	return &Handler{registry: open(registry.OnlyTo(c)), caller: c, home: home, o: o}
 }
 
 // Handle answers one invocation and logs one record of it.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
-	start := time.Now()
 	door, name := h.request, string(events.CIDRRequested)
 	if h.refuser == nil {
 		door, name = h.invoke, telemetry.Unknown
 	}
-	work, cancel := lambdakit.BeforeEnd(ctx, margin)
-	defer cancel()
-	answer, operation, err := door(work, payload)
-	if operation != "" {
-		name = operation
-	}
-	end := time.Now()
-	level, code := slog.LevelInfo, ipam.CodeOf(err)
-	attributes := append(telemetry.Work(end, name, telemetry.OutcomeOf(code), end.Sub(start)), slog.String("code", string(code)))
-	if err != nil {
-		level = slog.LevelWarn
-		if ipam.Public(err).Code == ipam.CodeInternalError {
-			level = slog.LevelError
+	var answer json.RawMessage
+	err := h.o.Unit(ctx, name, func(ctx context.Context, r *telemetry.Record) (err error) {
+		ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
+		defer cancel()
+		answer, err = door(ctx, payload, r)
+		if err != nil && ipam.CodeOf(err) != ipam.CodeInternalError {
+			r.SetLevel(slog.LevelWarn)
 		}
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	slog.LogAttrs(ctx, level, "invocation", attributes...)
+		return err
+	})
 	if err != nil {
-		// The text of any other error than the API's is for the log alone.
+		// The log alone gets the text of an error that is not the API's.
 		public := ipam.Public(err)
 		return nil, messages.InvokeResponse_Error{Type: string(public.Code), Message: public.Message}
 	}
 	return answer, nil
 }
 
-// invoke carries out the operation that a payload of the door direct names.
-func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.RawMessage, string, error) {
+// invoke runs the operation that a payload of the door direct names.
+func (h *Handler) invoke(ctx context.Context, payload json.RawMessage, record *telemetry.Record) (json.RawMessage, error) {
 	var p struct {
 		Operation string          `json:"operation"`
 		Input     json.RawMessage `json:"input"`
@@ -125,46 +118,45 @@ func (h *Handler) invoke(ctx context.Context, payload json.RawMessage) (json.Raw
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, `The payload cannot be read: %s. Invoke with {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …, "NetmaskLength": …}}, and, if it matters, the caller's "region".`, err)
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, `The payload cannot be read: %s. Invoke with {"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": …, "NetmaskLength": …}}, and, if it matters, the caller's "region".`, err)
 	}
 	if p.Region != "" && !ipam.IsRegion(p.Region) {
-		return nil, "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%q) for region is invalid. Use the name of a Region such as ap-northeast-1, or leave it out for %s.", p.Region, h.home)
+		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%q) for region is invalid. Use the name of a Region such as ap-northeast-1, or leave it out for %s.", p.Region, h.home)
 	}
 	operation, ok := h.registry.Lookup(p.Operation)
 	if !ok {
-		return nil, "", registry.Unknown(p.Operation)
+		return nil, registry.Unknown(p.Operation)
 	}
+	record.Operation = operation.Name
 	in := operation.New()
 	if err := awsjson.Decode(p.Input, p.Operation, in); err != nil {
-		return nil, p.Operation, err
+		return nil, err
 	}
 	caller := h.caller
 	caller.Region = p.Region
 	out, err := h.registry.Call(registry.WithCaller(ctx, caller), p.Operation, in)
 	if err != nil {
-		return nil, p.Operation, err
+		return nil, err
 	}
-	answer, err := awsjson.Encode(p.Operation, out)
-	return answer, p.Operation, err
+	return awsjson.Encode(p.Operation, out)
 }
 
-// requestID is the form of the ids that requesters may give their requests.
+// requestID is the form of a requestId.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,64}$`)
 
-// request carries out what a "CIDR Requested" event asks for. Its error is for
-// EventBridge, which comes again: what is refused for good was recorded, and
-// answered with that, and is no error.
-func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.RawMessage, string, error) {
+// request serves a "CIDR Requested" event. A final refusal is recorded, which answers
+// the request, and is no error. Any error makes Lambda invoke the function again.
+func (h *Handler) request(ctx context.Context, payload json.RawMessage, _ *telemetry.Record) (json.RawMessage, error) {
 	var e lambdaevents.CloudWatchEvent
 	if err := json.Unmarshal(payload, &e); err != nil || e.DetailType == "" {
-		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The payload is not an event of the bus.")
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The payload is not an event of the bus.")
 	}
 	if e.DetailType != string(events.CIDRRequested) {
-		slog.WarnContext(ctx, "an event that is not asked for", "detail-type", e.DetailType, "id", e.ID)
-		return nil, "", nil
+		h.o.Log().WarnContext(ctx, "unexpected event", "detail_type", e.DetailType, "id", e.ID)
+		return nil, nil
 	}
 	if e.ID == "" || e.AccountID == "" {
-		return nil, "", ipam.Errorf(ipam.CodeMalformedRequest, "The event has no id or no account.")
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The event has no id or no account.")
 	}
 	r := read(e)
 	err := r.err
@@ -173,27 +165,27 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage) (json.Ra
 		caller.Region, caller.Request = r.region, r.id
 		_, err = h.registry.Call(registry.WithCaller(ctx, caller), allocate, r.in)
 	}
-	if err == nil || !final(err) {
-		return nil, "", err
+	if err == nil || temporary(err) {
+		return nil, err
 	}
 	public := ipam.Public(err)
-	slog.InfoContext(ctx, "a request is refused", "request", r.id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
-	return nil, "", h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, items.Refusal{
+	h.o.Log().InfoContext(ctx, "request refused", "request", r.id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
+	return nil, h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, items.Refusal{
 		Request: r.id, Account: e.AccountID, Region: r.region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
 	})
 }
 
-// request is what an event asks for.
-type request struct {
+// cidrRequest is the request of an event.
+type cidrRequest struct {
 	id     string
-	region string // that it is asked from: a claim, for checks of locales
+	region string // the Region that it claims to come from, for checks of locales
 	in     *ec2.AllocateIpamPoolCidrInput
-	err    error // why it is none; the id is right all the same
+	err    error // why the request is invalid; the id is valid all the same
 }
 
 // read returns an event's request.
-func read(e lambdaevents.CloudWatchEvent) request {
-	r := request{id: e.ID, region: e.Region}
+func read(e lambdaevents.CloudWatchEvent) cidrRequest {
+	r := cidrRequest{id: e.ID, region: e.Region}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(e.Detail, &members); err != nil {
 		r.err = ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
@@ -231,8 +223,8 @@ func read(e lambdaevents.CloudWatchEvent) request {
 	return r
 }
 
-// text takes a member out of those of a detail: its value, whether it was there,
-// and whether it is a string.
+// text removes a member from those of a detail. It returns the member's value, whether
+// the member was given, and whether it is a string.
 func text(members map[string]json.RawMessage, name string) (value string, given, ok bool) {
 	raw, given := members[name]
 	delete(members, name)
@@ -240,23 +232,16 @@ func text(members map[string]json.RawMessage, name string) (value string, given,
 	return value, given, ok
 }
 
-// token returns the client token of a request. What the account has allocated by
-// the API with the id as its token is another request, and no event's answer.
+// token returns the client token of a request. It is no plain id: a call of the API with
+// that id as its token is another request.
 func token(id string) string {
 	sum := sha256.Sum256([]byte(string(events.CIDRRequested) + "\n" + id))
 	return hex.EncodeToString(sum[:])
 }
 
-// final reports whether a refusal stands: it is neither for load, nor for
-// others who were in the way, nor a failure of our own.
-func final(err error) bool {
+// temporary reports whether a request may succeed later: the load was too high, other
+// writers were in the way, or Cadastre failed.
+func temporary(err error) bool {
 	e, ok := errors.AsType[*ipam.Error](err)
-	if !ok {
-		return false
-	}
-	switch ipam.InfoOf(e.Code).Label {
-	case "conflict", "throttle", "internal":
-		return false
-	}
-	return true
+	return !ok || e.Code.Temporary()
 }

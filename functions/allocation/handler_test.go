@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 const (
@@ -43,9 +45,12 @@ const (
 	requested = string(events.CIDRRequested)
 )
 
-// world is a table with a pool, 10.0.0.0/16, that is shared with the member
+// quiet discards logs.
+var quiet = telemetry.Options{Logger: slog.New(slog.DiscardHandler)}
+
+// env is a table with a pool, 10.0.0.0/16, that is shared with the member
 // account, and the two doors.
-type world struct {
+type env struct {
 	*testing.T
 	memory         *tabletest.Memory
 	faulty         *tabletest.Faulty
@@ -53,8 +58,8 @@ type world struct {
 	pool           string
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, memory: &tabletest.Memory{}}
+func newEnv(t *testing.T) *env {
+	w := &env{T: t, memory: &tabletest.Memory{}}
 	w.faulty = &tabletest.Faulty{Table: w.memory}
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	s := store.New(w.faulty, store.Options{Region: home, Owner: owner, Now: now, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
@@ -62,8 +67,8 @@ func newWorld(t *testing.T) *world {
 		{Pattern: "arn:aws:iam::" + owner + ":*", Class: registry.Administer},
 		{Pattern: "arn:aws:iam::*:root", Class: registry.Allocate},
 	}, registry.MoreGrants(s.Grants), time.Minute, now)
-	w.events = NewEvents(ops.New(s, grants), s, home)
-	w.direct = NewDirect(func(a registry.Authorizer) Registry { return ops.New(s, a) }, owner, home)
+	w.events = NewEvents(ops.New(s, grants), s, home, quiet)
+	w.direct = NewDirect(func(a registry.Authorizer) Registry { return ops.New(s, a) }, owner, home, quiet)
 	var made struct{ Ipam types.Ipam }
 	w.invoke(`{"operation": "CreateIpam"}`, &made)
 	var pool struct{ IpamPool types.IpamPool }
@@ -75,7 +80,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // invoke calls the door direct and reads the answer.
-func (w *world) invoke(payload string, answer any) {
+func (w *env) invoke(payload string, answer any) {
 	w.Helper()
 	out, err := w.direct.Handle(w.Context(), json.RawMessage(payload))
 	if err != nil {
@@ -95,7 +100,7 @@ func event(id, account, region, detailType, detail string) json.RawMessage {
 }
 
 // answers are what the table says of requests: a CIDR, or "code: message".
-func (w *world) answers() map[string][]string {
+func (w *env) answers() map[string][]string {
 	w.Helper()
 	all := map[string][]string{}
 	for k, i := range w.memory.All() {
@@ -119,7 +124,7 @@ func (w *world) answers() map[string][]string {
 	return all
 }
 
-func (w *world) expect(request string, want ...string) {
+func (w *env) expect(request string, want ...string) {
 	w.Helper()
 	got := w.answers()[request]
 	if len(got) != len(want) || len(got) > 0 && !strings.HasPrefix(got[0], want[0]) {
@@ -127,12 +132,12 @@ func (w *world) expect(request string, want ...string) {
 	}
 }
 
-func (w *world) clean() {
+func (w *env) clean() {
 	w.Helper()
 	fscktest.Clean(w, w.memory, time.Unix(1_800_000_000, 0))
 }
 
-func (w *world) deliver(e json.RawMessage) {
+func (w *env) deliver(e json.RawMessage) {
 	w.Helper()
 	if _, err := w.events.Handle(w.Context(), e); err != nil {
 		w.Errorf("%s: %v", e, err)
@@ -140,7 +145,7 @@ func (w *world) deliver(e json.RawMessage) {
 }
 
 func TestRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	detail := func(members string) string { return fmt.Sprintf(`{"IpamPoolId": %q, %s}`, w.pool, members) }
 	w.deliver(event("e-1", owner, home, requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
 	w.expect("e-1", owner+" 10.0.0.0/24")
@@ -184,7 +189,7 @@ func TestRequests(t *testing.T) {
 
 // Who writes an account into a detail or a payload is not that account.
 func TestForgedAccounts(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for id, detail := range map[string]string{
 		"f-1": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "account": %q}`, w.pool, owner),
 		"f-2": fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "Account": %q}`, w.pool, owner),
@@ -213,7 +218,7 @@ func code(err error) string {
 }
 
 func TestDirect(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for payload, want := range map[string]string{
 		``:                                 "MalformedRequest",
 		`{"operation": "NoSuchOperation"}`: "InvalidAction",
@@ -239,7 +244,7 @@ func TestDirect(t *testing.T) {
 
 // 200 requests, each delivered twice, all at once: 200 answers, 200 CIDRs.
 func TestEveryRequestTwice(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	var g sync.WaitGroup
 	for n := range 400 {
 		g.Go(func() {
@@ -272,7 +277,7 @@ func TestFaults(t *testing.T) {
 	for _, length := range []int{24, 8} {
 		for _, applied := range []bool{false, true} {
 			for at, more := 0, true; more; at++ {
-				w := newWorld(t)
+				w := newEnv(t)
 				calls := 0
 				var mu sync.Mutex
 				w.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
@@ -330,7 +335,7 @@ func TestWhatIsFinal(t *testing.T) {
 	again := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true}
 	for code := range ipam.Codes {
 		r := &refusing{err: ipam.Errorf(code, "told")}
-		_, err := NewEvents(r, r, home).Handle(t.Context(), event("e", owner, home, requested, `{"IpamPoolId": "ipam-pool-1", "NetmaskLength": 24}`))
+		_, err := NewEvents(r, r, home, quiet).Handle(t.Context(), event("e", owner, home, requested, `{"IpamPoolId": "ipam-pool-1", "NetmaskLength": 24}`))
 		if again[code] {
 			if err == nil || len(r.refused) > 0 {
 				t.Errorf("%s: %v, refused %v", code, err, r.refused)
@@ -341,7 +346,7 @@ func TestWhatIsFinal(t *testing.T) {
 	}
 	for _, e := range []json.RawMessage{event("", owner, home, requested, `{}`), event("e", "", home, requested, `{}`), json.RawMessage(`{}`)} {
 		r := &refusing{}
-		if _, err := NewEvents(r, r, home).Handle(t.Context(), e); err == nil || len(r.refused) > 0 {
+		if _, err := NewEvents(r, r, home, quiet).Handle(t.Context(), e); err == nil || len(r.refused) > 0 {
 			t.Errorf("%s: %v, refused %v", e, err, r.refused)
 		}
 	}
@@ -352,7 +357,7 @@ func TestWhatIsFinal(t *testing.T) {
 func TestRefusedAndCarriedOut(t *testing.T) {
 	for _, c := range []struct{ name, want string }{{"refused first", "InvalidParameterValue"}, {"carried out first", owner + " 10.0.0.0/24"}} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			var full struct{ IpamPoolAllocation types.IpamPoolAllocation }
 			w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 16}}`, w.pool), &full)
 			e := event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))
@@ -389,7 +394,7 @@ func TestRefusedAndCarriedOut(t *testing.T) {
 // A refusal that is recorded between the reading and the writing of the delivery
 // that would carry the request out is the answer.
 func TestRefusedMeanwhile(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	other := store.New(w.memory, store.Options{Region: home, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
 	var once sync.Once
 	w.faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
@@ -412,7 +417,7 @@ func TestRefusedMeanwhile(t *testing.T) {
 // has what the function takes: all that AllocateIpamPoolCidr does, but for what an
 // event has of itself.
 func TestTheCataloguesRequest(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	example, err := os.ReadFile("../../events/" + events.CIDRRequested.Stem() + ".example.json")
 	if err != nil {
 		t.Fatal(err)
@@ -470,7 +475,7 @@ func tagged(key, value string) types.TagSpecification {
 // An allocation by the API whose client token is an id of a request is another
 // one: the request has its own answer.
 func TestTokensOfTheAPI(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24, "ClientToken": "r-1"}}`, w.pool), nil)
 	w.deliver(event("e", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "requestId": "r-1"}`, w.pool)))
 	w.expect("r-1", owner+" 10.0.1.0/24")
@@ -478,7 +483,7 @@ func TestTokensOfTheAPI(t *testing.T) {
 }
 
 func TestStableKeyByEvent(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	request := func(id string) {
 		w.deliver(event(id, owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "StableKey": "payments"}`, w.pool)))
 	}
@@ -506,13 +511,13 @@ func (h hanging) Call(ctx context.Context, _ string, _ any) (any, error) {
 // What hangs is given up while there is time to say so, and a request that hangs
 // is no refusal: it comes again.
 func TestAnswersBeforeTheEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for _, c := range []struct {
 		door    *Handler
 		payload json.RawMessage
 	}{
-		{NewDirect(func(registry.Authorizer) Registry { return hanging{w.direct.registry} }, owner, home), json.RawMessage(`{"operation": "DescribeIpams"}`)},
-		{NewEvents(hanging{}, w.events.refuser, home), event("hangs", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))},
+		{NewDirect(func(registry.Authorizer) Registry { return hanging{w.direct.registry} }, owner, home, quiet), json.RawMessage(`{"operation": "DescribeIpams"}`)},
+		{NewEvents(hanging{}, w.events.refuser, home, quiet), event("hangs", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)
 		_, err := c.door.Handle(ctx, c.payload)
@@ -525,6 +530,57 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 		cancel()
 	}
 	w.expect("hangs")
+}
+
+// Each invocation has one log record, at both doors, timed by the injected clock.
+func TestOneRecordForEachInvocation(t *testing.T) {
+	w := newEnv(t)
+	var log bytes.Buffer
+	clock := time.Unix(1_800_000_000, 0)
+	o := telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Now: func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock }}
+	for _, c := range []struct {
+		name    string
+		door    *Handler
+		payload json.RawMessage
+		want    map[string]any
+	}{
+		{"direct, success", NewDirect(func(registry.Authorizer) Registry { return w.direct.registry }, owner, home, o), json.RawMessage(`{"operation": "DescribeIpams"}`),
+			map[string]any{"level": "INFO", "Operation": "DescribeIpams", "Outcome": "ok", "code": ""}},
+		{"direct, no such operation", NewDirect(func(registry.Authorizer) Registry { return w.direct.registry }, owner, home, o), json.RawMessage(`{"operation": "MineBitcoin"}`),
+			map[string]any{"level": "WARN", "Operation": "Unknown", "Outcome": "caller", "code": "InvalidAction"}},
+		{"direct, failure", NewDirect(func(registry.Authorizer) Registry { return broken{w.direct.registry} }, owner, home, o), json.RawMessage(`{"operation": "DescribeIpams"}`),
+			map[string]any{"level": "ERROR", "Operation": "DescribeIpams", "Outcome": "internal", "code": "InternalError", "error": "the table is down"}},
+		{"events, success", NewEvents(w.events.registry, w.events.refuser, home, o), event("e-1", owner, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool)),
+			map[string]any{"level": "INFO", "Operation": "CIDR Requested", "Outcome": "ok", "code": ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log.Reset()
+			_, _ = c.door.Handle(t.Context(), c.payload)
+			var got map[string]any
+			if err := json.Unmarshal(log.Bytes(), &got); err != nil {
+				t.Fatalf("not one record: %v in %s", err, log.Bytes())
+			}
+			if got["_aws"] == nil {
+				t.Error("the record is no metric")
+			}
+			delete(got, "_aws")
+			delete(got, "time")
+			if c.want["error"] == nil {
+				delete(got, "error") // the API's own words
+			}
+			maps.Copy(c.want, map[string]any{"msg": "unit of work", "duration_ms": 1.5, "Duration": 1.5, "Requests": 1.0})
+			if diff := cmp.Diff(got, c.want); diff != "" {
+				t.Errorf("-got +want:\n%s", diff)
+			}
+		})
+	}
+}
+
+// broken fails all calls.
+type broken struct{ Registry }
+
+func (broken) Call(context.Context, string, any) (any, error) {
+	return nil, errors.New("the table is down")
 }
 
 func TestMain(m *testing.M) {

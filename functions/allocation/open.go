@@ -6,13 +6,24 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// Open returns the handler of the door that the environment names.
-func Open(ctx context.Context) (*Handler, error) {
+func open(ctx context.Context) (lambda.Handler, error) {
+	h, err := openDoor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return lambda.NewHandler(h.Handle), nil
+}
+
+// openDoor returns the handler of the door that the environment names.
+func openDoor(ctx context.Context) (*Handler, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
@@ -29,11 +40,11 @@ func Open(ctx context.Context) (*Handler, error) {
 		}
 		return NewDirect(func(a registry.Authorizer) Registry {
 			return ops.New(store, a, ops.WithOrganization(organization), ops.WithVending(vending, fromPoolsOnly))
-		}, store.Owner(), store.Region()), nil
+		}, store.Owner(), store.Region(), telemetry.Options{}), nil
 	case DoorEvents:
 		deployer, err := registry.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
 		grants := registry.NewGrants(deployer, registry.MoreGrants(store.Grants), time.Minute, time.Now)
-		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region()), err
+		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region(), telemetry.Options{}), err
 	default:
 		return nil, fmt.Errorf("%s is %q, and not %s or %s", lambdakit.EnvDoor, door, DoorEvents, DoorDirect)
 	}

@@ -11,13 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// NextTokenHeader carries the NextToken of an answer that is CSV.
-const NextTokenHeader = "X-Next-Token"
-
 const csvContentType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
 
-// acceptsCSV reports whether an Accept header names text/csv, which is taken to
-// be the caller's wish then, whatever else it names.
+// acceptsCSV reports whether an Accept header names text/csv. If so, the answer is CSV,
+// even if the header names other types, too.
 func acceptsCSV(accept string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
 		kind, parameters, err := mime.ParseMediaType(part)
@@ -29,7 +26,7 @@ func acceptsCSV(accept string) bool {
 	return false
 }
 
-// historyColumns are those of history as CSV, called as the members are.
+// historyColumns are the columns of history in CSV. They have the names of the members.
 var historyColumns = []struct {
 	name  string
 	value func(*types.IpamAddressHistoryRecord) string
@@ -47,8 +44,8 @@ var historyColumns = []struct {
 	{"SampledEndTime", func(r *types.IpamAddressHistoryRecord) string { return moment(r.SampledEndTime) }},
 }
 
-// historyCSV returns records as RFC 4180 has CSV, with a header row. What is
-// absent is empty.
+// historyCSV returns records as CSV with a header row (RFC 4180). The field of an
+// absent member is empty.
 func historyCSV(records []types.IpamAddressHistoryRecord) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
@@ -68,8 +65,8 @@ func historyCSV(records []types.IpamAddressHistoryRecord) []byte {
 	return b.Bytes()
 }
 
-// inert keeps a text from being a formula where a spreadsheet opens it: names
-// are anybody's who may tag a resource (OWASP, "CSV Injection").
+// inert returns a text that no spreadsheet takes for a formula. Anyone who may tag a
+// resource writes its name (OWASP, "CSV Injection").
 func inert(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s

@@ -1,6 +1,6 @@
-// Command api is the Lambda function behind the REST API: it takes EC2 Query
-// requests (POST / and GET /) and JSON requests (POST /v1/{operation}), has the
-// registry carry them out, and answers in the caller's protocol.
+// Command api is the Lambda function behind the REST API. It takes EC2 Query requests
+// (POST / and GET /) and JSON requests (POST /v1/{operation}), calls the registry's
+// operations, and answers in the caller's protocol.
 package main
 
 import (
@@ -24,56 +24,38 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// RegionHeader carries the Region that the caller acts for, where it is not
-// that of the signature: API Gateway takes signatures of its own Region only.
-const RegionHeader = "X-Cadastre-Region"
-
-// description is how records and metrics call GET /v1/openapi.json.
+// description is the name of GET /v1/openapi.json in logs and metrics.
 const description = "openapi.json"
 
-// maxAnswer is what an answer's body may take of the 6 MB that Lambda admits
-// for the whole answer, as it is escaped there.
+// maxAnswer is the largest body of an answer in bytes, escaped as a JSON string. Lambda
+// limits the whole answer to 6 MB.
 const maxAnswer = 6<<20 - 64<<10
 
-// margin is how long before the end of the invocation work stops: who called is
-// told that it failed, and with which request id, rather than nothing.
+// margin is how long before the end of the invocation work stops, so that the caller
+// gets an error with a request id instead of no answer.
 const margin = time.Second
-
-// Options are the handler's dependencies. The zero value is complete.
-type Options struct {
-	Logger *slog.Logger     // slog.Default() if nil
-	Now    func() time.Time // time.Now if nil
-}
 
 // Handler answers events of API Gateway's REST proxy integration. It is safe
 // for concurrent use.
 type Handler struct {
 	registry *registry.Registry
-	logger   *slog.Logger
-	now      func() time.Time
+	o        telemetry.Options
 }
 
 // New returns a handler for the registry's operations.
-func New(operations *registry.Registry, o Options) *Handler {
-	h := &Handler{registry: operations, logger: o.Logger, now: o.Now}
-	if h.logger == nil {
-		h.logger = slog.Default()
-	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	return h
-}
+func New(r *registry.Registry, o telemetry.Options) *Handler { return &Handler{r, o} }
 
-// Event is the event of API Gateway's REST proxy integration, with the member of
-// requestContext.identity that the type of package events leaves out.
+// Event is the event of API Gateway's REST proxy integration. It has a member of
+// requestContext.identity that the type of package events lacks.
 type Event struct {
 	events.APIGatewayProxyRequest
 	PrincipalOrgID string // of the caller's organisation, "" if the account is in none (API Gateway, "$context.identity.principalOrgId")
@@ -93,47 +75,51 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &e.APIGatewayProxyRequest)
 }
 
-// Handle answers one request and logs one record of it. Its error is always
-// nil: failures are answers too.
+// Handle answers one request and logs one record of it. Its error is always nil, as
+// a failure is an answer, too.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.APIGatewayProxyResponse, error) {
-	start := h.now()
-	r := &request{event: e, id: e.RequestContext.RequestID, json: strings.HasPrefix(e.Resource, "/v1/")}
-	body, contentType, err := h.serve(ctx, r)
-	if n := escaped(body); err == nil && n > maxAnswer {
-		err = ipam.Errorf(ipam.CodeResourceLimitExceeded, "The answer has %d bytes, and at most %d can be sent. Ask for less at a time: lower MaxResults or add filters.", n, maxAnswer)
-	}
-	status, code := http.StatusOK, ipam.Code("")
-	if err != nil {
-		public := ipam.Public(err)
-		status, code = ipam.InfoOf(public.Code).Status, public.Code
-		body, contentType = r.encodeError(public)
-	}
-	h.log(ctx, r, status, code, err, start)
+	r := &apiRequest{event: e, id: e.RequestContext.RequestID, json: strings.HasPrefix(e.Resource, "/v1/")}
+	status := http.StatusOK
+	var body []byte
+	var contentType string
+	err := h.o.Unit(ctx, telemetry.Unknown, func(ctx context.Context, record *telemetry.Record) (err error) {
+		body, contentType, err = h.serve(ctx, r)
+		if n := escaped(body); err == nil && n > maxAnswer {
+			err = ipam.Errorf(ipam.CodeResourceLimitExceeded, "The answer has %d bytes, and at most %d can be sent. Ask for less at a time: lower MaxResults or add filters.", n, maxAnswer)
+		}
+		if err != nil {
+			status = ipam.InfoOf(ipam.CodeOf(err)).Status
+			body, contentType = r.encodeError(ipam.Public(err))
+		}
+		h.describe(record, r, status)
+		return err
+	})
 	headers := map[string]string{"Content-Type": contentType, "X-Request-Id": r.id, "Cache-Control": "no-store"}
 	if err == nil && r.next != "" {
-		headers[NextTokenHeader] = r.next
+		headers[wire.NextTokenHeader] = r.next
 	}
 	return events.APIGatewayProxyResponse{StatusCode: status, Headers: headers, Body: string(body)}, nil
 }
 
-// request is what is known of a request so far, for its answer and its record.
-type request struct {
+// apiRequest holds a request and, while it is served, the facts that the answer and the
+// log record need.
+type apiRequest struct {
 	event     Event
 	id        string
-	json      bool // the caller's protocol
+	json      bool // whether the protocol is JSON, not EC2 Query
 	operation string
 	caller    registry.Caller
-	next      string // the NextToken of an answer that has no place for it in its body
+	next      string // the NextToken of an answer in CSV, which has no place for it in its body
 }
 
-func (r *request) encodeError(e *ipam.Error) (body []byte, contentType string) {
+func (r *apiRequest) encodeError(e *ipam.Error) (body []byte, contentType string) {
 	if r.json {
 		return awsjson.EncodeError(r.id, e), awsjson.ContentType
 	}
 	return ec2query.EncodeError(r.id, e), ec2query.ContentType
 }
 
-func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentType string, err error) {
+func (h *Handler) serve(ctx context.Context, r *apiRequest) (body []byte, contentType string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			body, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -158,19 +144,16 @@ func (h *Handler) serve(ctx context.Context, r *request) (body []byte, contentTy
 		r.event.HTTPMethod, schema.Excerpt(r.event.Path))
 }
 
-// query answers an EC2 Query request: its form is the body and the query
+// query answers an EC2 Query request. The request's form is the body and the query
 // string together.
-func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error) {
+func (h *Handler) query(ctx context.Context, r *apiRequest) ([]byte, string, error) {
 	body, err := content(&r.event.APIGatewayProxyRequest)
 	if err != nil {
 		return nil, "", err
 	}
-	form, err := ec2query.ParseForm(string(body))
+	form, err := ec2query.ParseRequest(string(body), parameters(&r.event.APIGatewayProxyRequest))
 	if err != nil {
 		return nil, "", err
-	}
-	for name, values := range parameters(&r.event.APIGatewayProxyRequest) {
-		form[name] = append(form[name], values...)
 	}
 	if r.operation, err = ec2query.Action(form); err != nil {
 		return nil, "", err
@@ -183,10 +166,10 @@ func (h *Handler) query(ctx context.Context, r *request) ([]byte, string, error)
 	return answer, ec2query.ContentType, err
 }
 
-func (h *Handler) json(ctx context.Context, r *request) ([]byte, string, error) {
+func (h *Handler) json(ctx context.Context, r *apiRequest) ([]byte, string, error) {
 	r.operation = r.event.PathParameters["operation"]
 	for name := range parameters(&r.event.APIGatewayProxyRequest) {
-		if !strings.HasPrefix(strings.ToLower(name), "x-amz-") { // a signature may stand there
+		if !strings.HasPrefix(strings.ToLower(name), "x-amz-") { // the query string may hold the signature
 			return nil, "", ipam.Errorf(ipam.CodeUnknownParameter, "The query string's parameter %s is not recognized. Send parameters as members of the JSON body.", schema.Excerpt(name))
 		}
 	}
@@ -218,7 +201,7 @@ func (h *Handler) call(ctx context.Context, operation string, decode func(in any
 	return h.registry.Call(ctx, operation, in)
 }
 
-func (h *Handler) openapi(r *request) ([]byte, error) {
+func (h *Handler) openapi(r *apiRequest) ([]byte, error) {
 	var described []openapi.Operation
 	for _, o := range h.registry.Operations() {
 		described = append(described, openapi.Operation{
@@ -226,7 +209,7 @@ func (h *Handler) openapi(r *request) ([]byte, error) {
 			CSV: o.OutType == reflect.TypeFor[ec2.GetIpamAddressHistoryOutput](),
 		})
 	}
-	// The path that the caller used, stage included, less the resource's own.
+	// The base is the path that the caller used, with the stage, without the resource.
 	scheme := "https"
 	if header(&r.event.APIGatewayProxyRequest, "X-Forwarded-Proto") == "http" {
 		scheme = "http"
@@ -239,34 +222,26 @@ func (h *Handler) openapi(r *request) ([]byte, error) {
 	return openapi.Document((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), described)
 }
 
-// log writes the request's record, which is its metrics too.
-func (h *Handler) log(ctx context.Context, r *request, status int, code ipam.Code, err error, start time.Time) {
-	end := h.now()
-	took := end.Sub(start)
-	operation := telemetry.Unknown
+// describe adds the request's attributes to its log record. Only names of operations
+// become dimensions of metrics.
+func (h *Handler) describe(record *telemetry.Record, r *apiRequest, status int) {
 	if _, ok := h.registry.Lookup(r.operation); ok || r.operation == description {
-		operation = r.operation
+		record.Operation = r.operation
 	}
-	attributes := []slog.Attr{
+	if status < http.StatusInternalServerError { // an answer that concerns the caller alone
+		record.SetLevel(slog.LevelInfo)
+	}
+	record.Add(
 		slog.String("operation", schema.Excerpt(r.operation)),
 		slog.Int("status", status),
-		slog.Float64("duration_ms", telemetry.Milliseconds(took)),
-		slog.String("code", string(code)),
 		slog.String("account", r.caller.Account),
 		slog.String("principal", r.caller.ARN),
 		slog.String("request_id", r.id),
-	}
-	level := slog.LevelInfo
-	if status >= 500 {
-		level = slog.LevelError
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	attributes = append(attributes, telemetry.Work(end, operation, telemetry.OutcomeOf(code), took)...)
-	h.logger.LogAttrs(ctx, level, "request", attributes...)
+	)
 }
 
-// caller returns the caller as API Gateway has verified it. Nothing that the
-// caller writes says who it is; it only claims a Region.
+// caller returns the caller that API Gateway verified. The caller's own words never
+// say who it is; they only claim a Region.
 func caller(e *Event) (registry.Caller, error) {
 	id := e.RequestContext.Identity
 	if e.RequestContext.APIID == "" || id.AccountID == "" || id.UserArn == "" {
@@ -276,33 +251,33 @@ func caller(e *Event) (registry.Caller, error) {
 	return registry.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region}, err
 }
 
-// callerRegion returns the Region that the caller claims: the header's, else
-// that of the signature's scope, else "", the home Region.
+// callerRegion returns the Region that the caller claims: the header's, else the one
+// in the signature's scope, else "" for the home Region.
 func callerRegion(e *events.APIGatewayProxyRequest) (string, error) {
-	if claimed := header(e, RegionHeader); claimed != "" {
+	if claimed := header(e, wire.RegionHeader); claimed != "" {
 		if !ipam.IsRegion(claimed) {
-			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), RegionHeader)
+			return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) of the header %s is invalid. Use a Region such as ap-northeast-1.", schema.Excerpt(claimed), wire.RegionHeader)
 		}
 		return claimed, nil
 	}
-	_, scope, _ := strings.Cut(header(e, "Authorization"), "Credential=")
-	scope, _, _ = strings.Cut(scope, ",")
-	if scope == "" {
+	var scope sigv4.Scope
+	if s, err := sigv4.Parse(header(e, "Authorization")); err == nil {
+		scope = s.Scope
+	} else {
 		for name, values := range parameters(e) {
 			if strings.EqualFold(name, "X-Amz-Credential") && len(values) > 0 {
-				scope = values[0]
+				scope, _ = sigv4.ParseScope(values[0])
 			}
 		}
 	}
-	// key/date/Region/service/aws4_request
-	if parts := strings.Split(scope, "/"); len(parts) == 5 && ipam.IsRegion(parts[2]) {
-		return parts[2], nil
+	if !ipam.IsRegion(scope.Region) {
+		return "", nil
 	}
-	return "", nil
+	return scope.Region, nil
 }
 
-// header returns the last value of a header. Its name may be in any case: API
-// Gateway leaves it as the caller, or a proxy in between, wrote it.
+// header returns the last value of a header. The case of name does not matter: API
+// Gateway keeps the case that the caller, or a proxy in between, wrote.
 func header(e *events.APIGatewayProxyRequest, name string) string {
 	for n, values := range e.MultiValueHeaders {
 		if strings.EqualFold(n, name) && len(values) > 0 {
@@ -317,7 +292,7 @@ func header(e *events.APIGatewayProxyRequest, name string) string {
 	return ""
 }
 
-// parameters returns the query string's.
+// parameters returns the parameters of the query string.
 func parameters(e *events.APIGatewayProxyRequest) url.Values {
 	if len(e.MultiValueQueryStringParameters) > 0 {
 		return maps.Clone(e.MultiValueQueryStringParameters)
@@ -340,8 +315,8 @@ func content(e *events.APIGatewayProxyRequest) ([]byte, error) {
 	return b, nil
 }
 
-// escaped returns the length of a body as a JSON string, which is how it
-// travels from Lambda to API Gateway.
+// escaped returns the length in bytes of a body as a JSON string, the form in which
+// Lambda sends it to API Gateway.
 func escaped(body []byte) int {
 	n := 2
 	for _, c := range body {

@@ -23,12 +23,13 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden answers")
 
-// world is a handler with operations that record who called them.
-type world struct {
+// env is a handler with operations that record who called them.
+type env struct {
 	*Handler
 	callers []registry.Caller
 	log     bytes.Buffer
@@ -37,10 +38,10 @@ type world struct {
 	hang    bool
 }
 
-func newWorld() *world {
-	w := &world{}
+func newEnv() *env {
+	w := &env{}
 	r := registry.New(registry.NewGrants([]registry.Grant{
-		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: registry.Allocate}, {Pattern: "*:user/reader", Class: registry.Read},
+		{Pattern: "arn:aws:iam::111122223333:role/allocators", Class: registry.Allocate}, {Pattern: "arn:aws:iam::*:user/reader", Class: registry.Read},
 	}, nil, 0, nil))
 	registry.Define(r, "AllocateIpamPoolCidr", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Takes a CIDR out of a pool"},
 		func(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
@@ -66,7 +67,7 @@ func newWorld() *world {
 		})
 	registry.Define(r, "DeleteTags", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) { panic("a secret") })
 	clock := time.Unix(1e9, 0)
-	w.Handler = New(r, Options{
+	w.Handler = New(r, telemetry.Options{
 		Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -106,7 +107,7 @@ func form(body string) func(*events.APIGatewayProxyRequest) {
 	return func(e *events.APIGatewayProxyRequest) { e.Body = body }
 }
 
-func (w *world) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) events.APIGatewayProxyResponse {
+func (w *env) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) events.APIGatewayProxyResponse {
 	t.Helper()
 	a, err := w.Handle(t.Context(), Event{APIGatewayProxyRequest: event(t, change)})
 	if err != nil {
@@ -118,7 +119,7 @@ func (w *world) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) ev
 // What hangs is given up while there is time to say so: Lambda would end the
 // function, and API Gateway answer something that no SDK knows.
 func TestAnswersBeforeTheEnd(t *testing.T) {
-	w := newWorld()
+	w := newEnv()
 	w.hang = true
 	ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)
 	defer cancel()
@@ -177,7 +178,7 @@ func TestAnswers(t *testing.T) {
 		{"no_such_resource", 400, func(e *events.APIGatewayProxyRequest) { e.HTTPMethod, e.Resource, e.Path = "PUT", "/v2", "/v2" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld()
+			w := newEnv()
 			a := w.do(t, c.change)
 			if a.StatusCode != c.status || a.Headers["X-Request-Id"] != "c6af9ac6-7b61-11e6-9a41-93e8deadbeef" {
 				t.Errorf("status %d, headers %v; want status %d and API Gateway's request id", a.StatusCode, a.Headers, c.status)
@@ -222,7 +223,7 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld()
+			w := newEnv()
 			if a := w.do(t, c.change); a.StatusCode != 401 || !strings.Contains(a.Body, "AuthFailure") {
 				t.Errorf("got %d %s, want AuthFailure", a.StatusCode, a.Body)
 			}
@@ -231,7 +232,7 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 			}
 		})
 	}
-	w := newWorld()
+	w := newEnv()
 	a := w.do(t, func(e *events.APIGatewayProxyRequest) {
 		// All of these are the caller's to write.
 		e.Headers["X-Amzn-Account-Id"], e.Headers["X-Forwarded-User"] = "444455556666", "admin"
@@ -265,7 +266,7 @@ func TestOrganizationIsAPIGateways(t *testing.T) {
 		if diff := cmp.Diff(e.RequestContext.Identity, event(t, nil).RequestContext.Identity); diff != "" {
 			t.Errorf("the rest of the identity (-got +want):\n%s", diff)
 		}
-		w := newWorld()
+		w := newEnv()
 		if a, err := w.Handle(t.Context(), e); err != nil || a.StatusCode != 200 || len(w.callers) != 1 {
 			t.Fatalf("%d %s, %v", a.StatusCode, a.Body, err)
 		}
@@ -307,7 +308,7 @@ func TestCallersRegion(t *testing.T) {
 		{"a line break in the header", "", 400, with("X-Cadastre-Region", "ap-northeast-1\n")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld()
+			w := newEnv()
 			if a := w.do(t, c.change); a.StatusCode != c.status {
 				t.Fatalf("got %d %s, want %d", a.StatusCode, a.Body, c.status)
 			}
@@ -324,7 +325,7 @@ func TestAnswersStayUnderLambdasLimit(t *testing.T) {
 	for _, c := range []struct {
 		many, status int
 	}{{1000, 200}, {1700, 400}, {6000, 400}} {
-		w := newWorld()
+		w := newEnv()
 		w.many = c.many
 		a := w.do(t, toJSON("DescribeIpams", `{}`))
 		if a.StatusCode != c.status || c.status == 400 && !strings.Contains(a.Body, "MaxResults") {
@@ -355,13 +356,13 @@ func TestOneRecordARequest(t *testing.T) {
 		{"JSON", nil, toJSON("DescribeIpams", `{}`), map[string]any{"level": "INFO", "operation": "DescribeIpams", "status": 200.0, "code": ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld()
+			w := newEnv()
 			w.fail = c.fail
 			if a := w.do(t, c.change); strings.Contains(a.Body, "driver") {
 				t.Errorf("a driver's words reached the caller: %s", a.Body)
 			}
 			for key, value := range map[string]any{
-				"msg": "request", "duration_ms": 1.5, "account": "111122223333", "principal": "arn:aws:sts::111122223333:assumed-role/allocators/alice",
+				"msg": "unit of work", "duration_ms": 1.5, "account": "111122223333", "principal": "arn:aws:sts::111122223333:assumed-role/allocators/alice",
 				"request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
 			} {
 				c.want[key] = value
@@ -399,7 +400,7 @@ func TestMetricsOfARequest(t *testing.T) {
 		}, "openapi.json", "ok"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld()
+			w := newEnv()
 			w.fail = c.fail
 			w.do(t, c.change)
 			var got struct {
@@ -419,7 +420,7 @@ func TestMetricsOfARequest(t *testing.T) {
 }
 
 func TestDescriptionOfTheAPI(t *testing.T) {
-	w := newWorld()
+	w := newEnv()
 	a := w.do(t, func(e *events.APIGatewayProxyRequest) {
 		e.HTTPMethod, e.Resource, e.Path, e.Body = "GET", "/v1/openapi.json", "/v1/openapi.json", ""
 		e.RequestContext.Path = "/prod/v1/openapi.json"

@@ -20,7 +20,7 @@ func TestOpen(t *testing.T) {
 	table := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchGetItem") {
-			fmt.Fprint(w, `{"Responses": {"registry": [{"PK": {"S": "GRANTS"}, "SK": {"S": "META"}, "Object": {"S": "{\"readers\": [\"*:user/by-table\"]}"}}]}, "UnprocessedKeys": {}}`)
+			fmt.Fprint(w, `{"Responses": {"registry": [{"PK": {"S": "GRANTS"}, "SK": {"S": "META"}, "Object": {"S": "{\"readers\": [\"arn:aws:iam::*:user/by-table\"]}"}}]}, "UnprocessedKeys": {}}`)
 			return
 		}
 		fmt.Fprint(w, `{"Items": [], "Count": 0}`)
@@ -28,12 +28,12 @@ func TestOpen(t *testing.T) {
 	defer table.Close()
 	for name, value := range map[string]string{
 		"CADASTRE_TABLE": "registry", "CADASTRE_HOME_REGION": "us-east-1", "CADASTRE_ACCOUNT": "111122223333",
-		"CADASTRE_GRANTS": `{"readers": ["*:user/by-deployer"]}`, "CADASTRE_QUOTAS": "",
+		"CADASTRE_GRANTS": `{"readers": ["arn:aws:iam::*:user/by-deployer"]}`, "CADASTRE_QUOTAS": "",
 		"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL_DYNAMODB": table.URL,
 	} {
 		t.Setenv(name, value)
 	}
-	operations, err := open(t.Context())
+	operations, err := openRegistry(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestOpen(t *testing.T) {
 	for name, bad := range map[string]string{"CADASTRE_TABLE": "", "CADASTRE_GRANTS": "{", "CADASTRE_QUOTAS": "{", "CADASTRE_VPCS_FROM_POOLS_ONLY": "perhaps"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, bad)
-			if _, err := open(t.Context()); err == nil {
+			if _, err := openRegistry(t.Context()); err == nil {
 				t.Errorf("%q is no error", bad)
 			}
 		})
@@ -100,7 +100,7 @@ func TestOpenVending(t *testing.T) {
 			}
 			t.Setenv("CADASTRE_VENDING_ROLE", c.role)
 			t.Setenv("CADASTRE_VPCS_FROM_POOLS_ONLY", c.only)
-			operations, err := open(t.Context())
+			operations, err := openRegistry(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

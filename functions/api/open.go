@@ -5,13 +5,24 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// open returns the registry that the environment names.
-func open(ctx context.Context) (*registry.Registry, error) {
+func open(ctx context.Context) (lambda.Handler, error) {
+	operations, err := openRegistry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return lambda.NewHandler(New(operations, telemetry.Options{}).Handle), nil
+}
+
+// openRegistry returns the registry that the environment names.
+func openRegistry(ctx context.Context) (*registry.Registry, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err

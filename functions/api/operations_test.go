@@ -33,6 +33,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -51,7 +52,7 @@ func handlerWith(table *tabletest.Memory, now func() time.Time, c *cloud) *Handl
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
 	auth := registry.NewGrants([]registry.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer}}, nil, 0, nil)
-	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c, false)), Options{Logger: slog.New(slog.DiscardHandler)})
+	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c, false)), telemetry.Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
 // organization is one that the account manager manages, and owner is in.

@@ -1,15 +1,15 @@
-// Command compliance is the Lambda function that proves whole scopes: it evaluates
-// every resource's CIDR, puts right what the table says wrongly, takes up imports
-// that were left undone, has live space held that is not, and measures. Changes are
-// evaluated as they come, by the function that reads the table's stream; this is the
-// backstop. It is invoked
+// Command compliance is the Lambda function that checks whole scopes. A scan
+// evaluates the statuses of every resource's CIDR, corrects wrong ones, finishes
+// imports that were not done, reserves the space of live resources that is still
+// free in a pool, and writes metrics. The history function evaluates each change at
+// once; the scan finds the rest. Two sources invoke the function:
 //
-//   - by a schedule, with the event {"dispatch": true}: what is to be scanned is
-//     put into the function's queue, a message for each address family of each
-//     scope, and one for the public addresses of each IPAM;
-//   - by that queue. A scan that is longer than an invocation sends the rest on,
-//     with what it has counted, so that its metrics are written once, at the end.
-//     Messages that come twice change nothing.
+//   - A schedule sends the event {"dispatch": true}. The function then sends tasks to
+//     its own queue: one for each address family of each scope, and one for the
+//     public addresses of each IPAM.
+//   - That queue sends the tasks. A scan that needs more than one invocation sends the
+//     rest of its task with its counts, so that it writes its metrics once, at its
+//     end. A message that comes twice changes nothing.
 package main
 
 import (
@@ -29,10 +29,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// margin is how long before the end of the invocation a scan sends the rest on.
+// margin is how long before the end of the invocation a scan sends the rest of its
+// task.
 const margin = 30 * time.Second
 
-// Store is the part of store.Store that is scanned.
+// Store is the part of store.Store that a scan reads and writes.
 type Store interface {
 	AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error)
 	OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, error)
@@ -54,55 +55,49 @@ type Queue interface {
 
 // Options are the handler's other dependencies. The zero value is complete.
 type Options struct {
-	Logger          *slog.Logger     // slog.Default() if nil; metrics are its records
-	Now             func() time.Time // time.Now if nil
-	ResourceMetrics bool
-	// Reconcile brings the space of a scope's pools at cidr in line with the
-	// resources there; if nil, imports that were left undone are not taken up, and
-	// live space that is not held is only told of.
+	telemetry.Options
+	ResourceMetrics bool // writes the metrics of single resources
+	// Reconcile makes the space of a scope's pools at cidr agree with the resources
+	// there. If nil, a scan finishes no imports and only logs live space that is
+	// free.
 	Reconcile func(ctx context.Context, scope string, cidr netip.Prefix) error
 }
 
 // Handler scans. It is safe for concurrent use.
 type Handler struct {
-	store     Store
-	queue     Queue
-	logger    *slog.Logger
-	now       func() time.Time
-	single    bool // resources have metrics
-	reconcile func(ctx context.Context, scope string, cidr netip.Prefix) error
+	store Store
+	queue Queue
+	o     Options
 }
 
-// New returns a handler for what a store holds.
-func New(s Store, q Queue, o Options) *Handler {
-	h := &Handler{store: s, queue: q, logger: o.Logger, now: o.Now, single: o.ResourceMetrics, reconcile: o.Reconcile}
-	if h.logger == nil {
-		h.logger = slog.Default()
-	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	return h
-}
+// New returns a handler that scans a store.
+func New(s Store, q Queue, o Options) *Handler { return &Handler{s, q, o} }
 
-// Event is what invokes the function: a batch of its queue, or the schedule's.
+// Event invokes the function. It is a batch of its queue or the schedule's event.
 type Event struct {
 	events.SQSEvent
 	Dispatch bool `json:"dispatch"`
 }
 
-// task is what a message of the queue asks for: the scan of one family of a
-// scope, or the count of an IPAM's public addresses.
+// task is the body of a message: it asks for the scan of one family of a scope, or
+// for the count of an IPAM's public addresses.
 type task struct {
 	Scope  string      `json:"scope,omitempty"`
 	Family ipam.Family `json:"family,omitempty"`
 	IPAM   string      `json:"ipam,omitempty"`
-	// Of what an earlier invocation began:
-	After  string  `json:"after,omitempty"`  // where to go on from
-	Totals *totals `json:"totals,omitempty"` // of a scope
-	Public public  `json:"public,omitempty"` // of an IPAM
-	Owner  string  `json:"owner,omitempty"`  // of an IPAM
+	Owner  string      `json:"owner,omitempty"` // of the IPAM
+	// The members below are set in the rest of a task that an earlier invocation began.
+	After         string  `json:"after,omitempty"`         // where to continue
+	Totals        *totals `json:"totals,omitempty"`        // of a scope
+	Public        public  `json:"public,omitempty"`        // of an IPAM
+	Continuations int     `json:"continuations,omitempty"` // how many invocations worked on the task before
 }
+
+// maxContinuations bounds the invocations of one task. Lambda's own detection of
+// recursive loops stops a function after 16 turns through its queue, so the
+// deployment switches it off for this function and this bound replaces it. With
+// invocations of 10 minutes it is more than a day.
+const maxContinuations = 150
 
 // Handle works on an event and logs one record for each piece of work.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse, error) {
@@ -110,7 +105,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	case len(e.Records) > 0:
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
 	case e.Dispatch:
-		return events.SQSEventResponse{}, h.log(ctx, telemetry.DispatchScans, "", h.dispatch)
+		return events.SQSEventResponse{}, h.unit(ctx, telemetry.DispatchScans, "", h.dispatch)
 	}
 	return events.SQSEventResponse{}, errors.New(`the event is neither a batch of the queue nor {"dispatch": true}`)
 }
@@ -120,19 +115,19 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 	err := json.Unmarshal([]byte(m.Body), &t)
 	switch {
 	case err != nil:
-		return h.log(ctx, "scan", m.MessageId, func(context.Context) error { return fmt.Errorf("read the message: %w", err) })
+		return h.unit(ctx, "scan", m.MessageId, func(context.Context) error { return fmt.Errorf("read the message: %w", err) })
 	case t.IPAM != "":
-		return h.log(ctx, "public-addresses", t.IPAM, func(ctx context.Context) error { return h.countPublic(ctx, t) })
+		return h.unit(ctx, "public-addresses", t.IPAM, func(ctx context.Context) error { return h.countPublic(ctx, t) })
 	case t.Scope == "" || t.Family == 0:
-		return h.log(ctx, "scan", m.MessageId, func(context.Context) error {
+		return h.unit(ctx, "scan", m.MessageId, func(context.Context) error {
 			return fmt.Errorf("the message %s names no scope with a family, and no IPAM", m.Body)
 		})
 	}
-	return h.log(ctx, "scan", t.Scope+"#"+t.Family.String(), func(ctx context.Context) error { return h.scan(ctx, t) })
+	return h.unit(ctx, "scan", t.Scope+"#"+t.Family.String(), func(ctx context.Context) error { return h.scan(ctx, t) })
 }
 
-// dispatch sends a task for everything that there is to scan. Each IPAM is
-// known by the resource discovery that it was born with.
+// dispatch sends a task for each scope and IPAM. It finds the IPAMs by their default
+// resource discoveries.
 func (h *Handler) dispatch(ctx context.Context) error {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
@@ -169,8 +164,11 @@ func (h *Handler) dispatch(ctx context.Context) error {
 	return h.queue.Send(ctx, bodies...)
 }
 
-// goOn sends the rest of a task.
-func (h *Handler) goOn(ctx context.Context, t task) error {
+// sendRest sends the rest of a task.
+func (h *Handler) sendRest(ctx context.Context, t task) error {
+	if t.Continuations++; t.Continuations > maxContinuations {
+		return fmt.Errorf("the task is not done after %d invocations, which is the limit; it is at %q", maxContinuations, t.After)
+	}
 	b, err := json.Marshal(t)
 	if err != nil {
 		return err
@@ -181,29 +179,13 @@ func (h *Handler) goOn(ctx context.Context, t task) error {
 // late reports whether the invocation is near its end.
 func (h *Handler) late(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ok && h.now().After(deadline.Add(-margin))
+	return ok && h.o.Time().After(deadline.Add(-margin))
 }
 
-// log runs a piece of work and logs a record of it.
-func (h *Handler) log(ctx context.Context, operation, on string, work func(context.Context) error) error {
-	start := h.now()
-	err := work(ctx)
-	end := h.now()
-	level := slog.LevelInfo
-	attributes := append(telemetry.Work(end, operation, telemetry.OutcomeOf(ipam.CodeOf(err)), end.Sub(start)),
-		slog.String("on", on),
-		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.String("code", string(ipam.CodeOf(err))),
-	)
-	if err != nil {
-		level = slog.LevelError
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	h.logger.LogAttrs(ctx, level, "work", attributes...)
-	return err
-}
-
-// write writes one record of metrics.
-func (h *Handler) write(ctx context.Context, g *telemetry.Group, of []string, values map[string]float64) {
-	h.logger.LogAttrs(ctx, slog.LevelInfo, "metrics", g.Record(h.now(), of, values)...)
+// unit runs a unit of work on something and logs a record of it.
+func (h *Handler) unit(ctx context.Context, operation, on string, work func(context.Context) error) error {
+	return h.o.Unit(ctx, operation, func(ctx context.Context, r *telemetry.Record) error {
+		r.Add(slog.String("on", on))
+		return work(ctx)
+	})
 }

@@ -23,13 +23,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 const account = "111122223333"
 
-// world is an IPAM with a pool 10.0.0.0/24 that wants VPCs to be tagged, and a
+// env is an IPAM with a pool 10.0.0.0/24 that wants VPCs to be tagged, and a
 // queue that keeps what is sent.
-type world struct {
+type env struct {
 	*testing.T
 	table   *tabletest.Memory
 	calls   *tabletest.Counter
@@ -52,11 +53,11 @@ func must[T any](v T, err error) func(*testing.T) T {
 	}
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+func newEnv(t *testing.T) *env {
+	w := &env{T: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	w.calls = &tabletest.Counter{Table: w.table}
 	w.store = w.open(w.calls)
-	w.options = Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: func() time.Time { return w.now }}
+	w.options = Options{Options: telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: func() time.Time { return w.now }}}
 	ctx := t.Context()
 	token := func(op string) store.Token { return store.Token{Account: account, Operation: op} }
 	w.ipam = must(w.store.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: account}, OperatingRegions: []string{"us-east-1"}}))(t)
@@ -68,20 +69,20 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) open(table table.Table) *store.Store {
+func (w *env) open(table table.Table) *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = 2
 	return store.New(table, store.Options{Region: "us-east-1", Owner: account, Quotas: &quotas, Now: func() time.Time { return w.now }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 }
 
-func (w *world) allocate(cidr string) {
+func (w *env) allocate(cidr string) {
 	w.Helper()
 	must(w.store.Allocate(w.Context(), store.Allocate{Token: store.Token{Account: account, Operation: "AllocateIpamPoolCidr"}, Pool: w.pool,
 		Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }}))(w.T)
 }
 
 // put writes resources as a discovery does.
-func (w *world) put(scope string, resources ...ipam.Resource) {
+func (w *env) put(scope string, resources ...ipam.Resource) {
 	w.Helper()
 	for _, r := range resources {
 		r.Owner, r.Region = account, "us-east-1"
@@ -99,7 +100,7 @@ func vpc(n int, cidr string) ipam.Resource {
 }
 
 // Send implements Queue.
-func (w *world) Send(_ context.Context, bodies ...string) error {
+func (w *env) Send(_ context.Context, bodies ...string) error {
 	w.sent = append(w.sent, bodies...)
 	return nil
 }
@@ -114,7 +115,7 @@ func batch(bodies ...string) Event {
 
 // invoke hands an event to a handler on the store and returns the ids of the
 // messages that failed.
-func (w *world) invoke(ctx context.Context, s Store, e Event) (failed []string) {
+func (w *env) invoke(ctx context.Context, s Store, e Event) (failed []string) {
 	w.Helper()
 	answer := must(New(s, w, w.options).Handle(ctx, e))(w.T)
 	for _, f := range answer.BatchItemFailures {
@@ -125,7 +126,7 @@ func (w *world) invoke(ctx context.Context, s Store, e Event) (failed []string) 
 
 // metrics returns what was logged as metrics, each as "<name> <dimensions>" to
 // its values in turn, but the metrics of work.
-func (w *world) metrics() map[string][]float64 {
+func (w *env) metrics() map[string][]float64 {
 	w.Helper()
 	all := map[string][]float64{}
 	for line := range bytes.Lines(w.logs.Bytes()) {
@@ -151,13 +152,13 @@ func (w *world) metrics() map[string][]float64 {
 	return all
 }
 
-func (w *world) scanTask() string {
+func (w *env) scanTask() string {
 	return fmt.Sprintf(`{"scope": %q, "family": "ipv4"}`, w.ipam.PrivateScope)
 }
 
 // usualNetwork is one of each: compliant by a claim, noncompliant by one, two
 // that overlap, and one that is unmanaged.
-func (w *world) usualNetwork() {
+func (w *env) usualNetwork() {
 	w.allocate("10.0.0.0/28")
 	w.allocate("10.0.0.64/26")
 	tagged := vpc(1, "10.0.0.0/28")
@@ -165,7 +166,7 @@ func (w *world) usualNetwork() {
 	w.put(w.ipam.PrivateScope, tagged, vpc(2, "10.0.0.64/26"), vpc(3, "10.1.0.0/16"), vpc(4, "10.1.0.0/24"), vpc(5, "10.2.0.0/16"), vpc(5, "10.3.0.0/16"))
 }
 
-func (w *world) usualMetrics() map[string][]float64 {
+func (w *env) usualMetrics() map[string][]float64 {
 	scope, pool := " ipv4 "+w.ipam.PrivateScope, " ipv4 us-east-1 "+w.pool+" "+w.ipam.PrivateScope
 	return map[string][]float64{
 		"CompliantResourceCidrs" + scope: {1}, "NoncompliantResourceCidrs" + scope: {1}, "ManagedResourceCidrs" + scope: {2}, "UnmanagedResourceCidrs" + scope: {4}, "OverlappingResourceCidrs" + scope: {2},
@@ -175,7 +176,7 @@ func (w *world) usualMetrics() map[string][]float64 {
 }
 
 func TestScan(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	want := w.usualMetrics()
 	for i := range 2 { // the second time, as a message that comes twice, writes nothing
@@ -202,7 +203,7 @@ func TestScan(t *testing.T) {
 
 // What has neither resources nor pools, or is gone, costs no metric.
 func TestScanOfNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	if failed := w.invoke(t.Context(), w.store, batch(fmt.Sprintf(`{"scope": %q, "family": "ipv6"}`, w.ipam.PublicScope))); failed != nil {
 		t.Errorf("failed: %q", failed)
 	}
@@ -217,7 +218,7 @@ func TestScanOfNothing(t *testing.T) {
 // A scan that gets time for next to nothing in each invocation ends with the
 // same metrics, written once.
 func TestScanGoesOn(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	for range 3 {
 		must(w.store.CreatePool(t.Context(), store.Token{Account: account, Operation: "CreateIpamPool"}, ipam.Pool{Scope: w.ipam.PrivateScope, Family: ipam.IPv4},
@@ -233,7 +234,7 @@ func TestScanGoesOn(t *testing.T) {
 			t.Errorf("%s: %v, want %v", key, want[key], value)
 		}
 	}
-	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - margin + time.Second) }
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - 29*time.Second) }
 	next, invocations := w.scanTask(), 0
 	for ; next != ""; invocations++ {
 		if failed := w.invoke(ctx, w.store, batch(next)); failed != nil || invocations > 20 {
@@ -252,17 +253,42 @@ func TestScanGoesOn(t *testing.T) {
 	}
 }
 
+// A task that never ends stops after 150 invocations.
+func TestContinuationsEnd(t *testing.T) {
+	w := newEnv(t)
+	w.usualNetwork()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	for _, c := range []struct {
+		name, body string
+		sent       int
+		failed     []string
+	}{
+		{"scan, 149 before", `{"scope": %q, "family": "ipv4", "continuations": 149}`, 1, nil},
+		{"scan, 150 before", `{"scope": %q, "family": "ipv4", "continuations": 150}`, 0, []string{"message 0"}},
+	} {
+		w.sent = nil
+		if failed := w.invoke(ctx, w.store, batch(fmt.Sprintf(c.body, w.ipam.PrivateScope))); !slices.Equal(failed, c.failed) || len(w.sent) != c.sent {
+			t.Errorf("%s: failed %q, sent %q", c.name, failed, w.sent)
+		}
+		if c.sent > 0 && !strings.Contains(w.sent[0], `"continuations":150`) {
+			t.Errorf("%s: sent %q", c.name, w.sent)
+		}
+	}
+}
+
 // Whatever call fails, the message comes again and ends well; metrics are only
 // those of the scan that did.
 func TestScanUnderFaults(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	traced := &tabletest.Faulty{Table: w.table}
 	w.invoke(t.Context(), w.open(traced), batch(w.scanTask()))
 	failures := 0
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
-			w := newWorld(t)
+			w := newEnv(t)
 			w.usualNetwork()
 			faulty := &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
 				if c.Kind == at.Kind && c.N == at.N {
@@ -291,7 +317,7 @@ func TestScanUnderFaults(t *testing.T) {
 
 // A pool that imports is asked to take what nothing else intersects; no other is.
 func TestImportsLeftUndone(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	importing := func(is bool) {
 		must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = is; return nil }))(t)
@@ -322,9 +348,9 @@ func TestImportsLeftUndone(t *testing.T) {
 // follow either: all the rest is taken, the metrics are written, and then the scan
 // fails.
 func TestOneThatCannotBeSeenTo(t *testing.T) {
-	for name, end := range map[string]time.Duration{"at once": 0, "in parts": time.Hour - margin + time.Second} {
+	for name, end := range map[string]time.Duration{"at once": 0, "in parts": time.Hour - 29*time.Second} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			w.usualNetwork()
 			w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"))
 			must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil }))(t)
@@ -348,7 +374,7 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 			if !slices.Equal(failed, []string{"message 0"}) {
 				t.Errorf("failed: %q", failed)
 			}
-			if log := w.logs.String(); !strings.Contains(log, "there is something about it") || !strings.Contains(log, "the space of 1 CIDRs could not be seen to") {
+			if log := w.logs.String(); !strings.Contains(log, "there is something about it") || !strings.Contains(log, "1 CIDRs could not be reconciled") {
 				t.Errorf("the records are\n%s", log)
 			}
 			if got := w.metrics()["ExposedResourceCidrsTotal"]; !slices.Equal(got, []float64{2}) {
@@ -365,13 +391,13 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 // What lives in a pool and is not taken there is told of, counted and taken, all
 // of it and nothing else; what is being seen to is left to whoever sees to it.
 func TestExposed(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	w.put(w.ipam.PrivateScope, vpc(6, "10.0.0.32/28"), vpc(7, "10.0.0.48/29"), vpc(8, "10.0.0.48/30"), vpc(9, "10.4.0.0/16"))
 	w.options.Reconcile = w.store.Reconcile
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
 	defer cancel()
-	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - margin + time.Second) } // each in an invocation of its own
+	w.options.Now = func() time.Time { return time.Now().Add(time.Hour - 29*time.Second) } // each in an invocation of its own
 	count := func() []float64 {
 		for next := w.scanTask(); next != ""; {
 			if failed := w.invoke(ctx, w.store, batch(next)); failed != nil {
@@ -451,7 +477,7 @@ func TestWhatIsSentOnFits(t *testing.T) {
 // Of resources the 50 most used have metrics, where they are asked for; all
 // CIDRs of a VPC count.
 func TestResourceMetrics(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for i := range 1200 {
 		w.put(w.ipam.PrivateScope, vpc(i%1000, fmt.Sprintf("10.%d.%d.0/24", 1+i/200, i%200)))
 	}
@@ -493,7 +519,7 @@ func TestResourceMetrics(t *testing.T) {
 }
 
 func TestPublicAddresses(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	public := func(kind string, associated bool) *ipam.PublicAddress {
 		return &ipam.PublicAddress{Address: netip.MustParseAddr("203.0.113.1"), Type: kind, Associated: associated}
 	}
@@ -533,7 +559,7 @@ func TestPublicAddresses(t *testing.T) {
 }
 
 func TestDispatch(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	other := must(w.store.CreateIPAM(t.Context(), store.Token{Account: "444455556666", Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}}))(t)
 	second := must(w.store.CreateIPAM(t.Context(), store.Token{Account: account, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: account}}))(t)
 	further := must(w.store.CreateScope(t.Context(), store.Token{Account: account, Operation: "CreateIpamScope"}, ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t)
@@ -560,7 +586,7 @@ func TestDispatch(t *testing.T) {
 
 // Of a batch only what failed comes again.
 func TestBatch(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.usualNetwork()
 	failed := w.invoke(t.Context(), w.store, batch("{", w.scanTask(), `{"scope": "ipam-scope-1"}`, `{"scope": "s", "family": "ipv5"}`, `{"scope": "`+w.ipam.PrivateScope+`", "family": "ipv4", "after": "10"}`))
 	if !slices.Equal(failed, []string{"message 0", "message 2", "message 3", "message 4"}) {
@@ -580,7 +606,7 @@ func TestRecordedEvent(t *testing.T) {
 	if err := json.Unmarshal(b, &e); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newEnv(t)
 	if failed := w.invoke(t.Context(), w.store, e); failed != nil || !strings.Contains(w.logs.String(), "ipam-scope-0123456789abcdef0#ipv4") {
 		t.Errorf("failed %q, logged %s", failed, w.logs.String())
 	}

@@ -2,26 +2,16 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
-	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-func main() {
-	telemetry.SetUp()
-	handler, err := open(context.Background())
-	if err != nil {
-		slog.Error("the function cannot start", "error", err.Error())
-		os.Exit(1)
-	}
-	lambda.Start(handler.Handle)
-}
+func main() { lambdakit.Main(open) }
 
-func open(ctx context.Context) (*Handler, error) {
+func open(ctx context.Context) (lambda.Handler, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
@@ -30,5 +20,6 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(store, queue, Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}), nil
+	o := Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}
+	return lambda.NewHandler(New(store, queue, o).Handle), nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// public are counts of public addresses, by Region and metric.
+// public holds the counts of public addresses, by Region and metric.
 type public map[string]map[string]float64
 
 func (p public) add(region string, metrics ...string) {
@@ -25,8 +25,8 @@ func (p public) add(region string, metrics ...string) {
 	}
 }
 
-// count counts a resource's public address. Types that AWS/IPAM has no metric of
-// are left out.
+// count counts a resource's public address. It leaves out the types for which AWS/IPAM
+// has no metric.
 func (p public) count(r *ipam.ResourceCIDR) {
 	if r.Public == nil {
 		return
@@ -46,9 +46,10 @@ func (p public) count(r *ipam.ResourceCIDR) {
 	}
 }
 
-// countPublic counts the public IPv4 addresses that an IPAM knows: Elastic IPs
-// are resources of its public scope, others are those of interfaces, which stand
-// by their private addresses. t.After is "<scope> <place in it>".
+// countPublic counts the public IPv4 addresses that an IPAM knows. Elastic IPs are
+// resources of its public scope. Other public addresses belong to interfaces, whose
+// rows are in the scopes of their private addresses. t.After is "<scope> <position in
+// it>".
 func (h *Handler) countPublic(ctx context.Context, t task) error {
 	owned, err := h.store.OwnedScopes(ctx, t.Owner)
 	if err != nil {
@@ -83,12 +84,12 @@ func (h *Handler) countPublic(ctx context.Context, t task) error {
 			at, after = s.ID, next
 			if h.late(ctx) {
 				t.After = at + " " + after
-				return h.goOn(ctx, t)
+				return h.sendRest(ctx, t)
 			}
 		}
 	}
 	for _, region := range slices.Sorted(maps.Keys(t.Public)) {
-		h.write(ctx, telemetry.PublicIPs, []string{t.IPAM, region}, t.Public[region])
+		h.o.Measure(ctx, telemetry.PublicIPs, []string{t.IPAM, region}, t.Public[region])
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// totals are what a scan has counted so far.
+// totals holds the counts of a scan so far.
 type totals struct {
 	Resources    int                    `json:"resources"`
 	Compliant    int                    `json:"compliant"`
@@ -22,8 +22,8 @@ type totals struct {
 	Managed      int                    `json:"managed"`
 	Unmanaged    int                    `json:"unmanaged"`
 	Overlapping  int                    `json:"overlapping"`
-	Exposed      int                    `json:"exposed,omitempty"`
-	Undone       int                    `json:"undone,omitempty"` // CIDRs whose space could not be seen to
+	Exposed      int                    `json:"exposed,omitempty"` // live CIDRs whose space was free in a pool
+	Failed       int                    `json:"failed,omitempty"`  // CIDRs that could not be reconciled
 	Pools        map[string]*poolTotals `json:"pools,omitempty"`
 	VPCs         usages                 `json:"vpcs,omitempty"`
 	Subnets      usages                 `json:"subnets,omitempty"`
@@ -34,11 +34,11 @@ type totals struct {
 type poolTotals struct {
 	Compliant    int         `json:"compliant,omitempty"`
 	Noncompliant int         `json:"noncompliant,omitempty"`
-	Usage        *ipam.Usage `json:"usage,omitempty"` // once added up
+	Usage        *ipam.Usage `json:"usage,omitempty"` // nil until it is known
 	Crossed      bool        `json:"crossed,omitempty"`
 }
 
-// pool returns the totals of a pool, new ones if there are none.
+// pool returns the totals of a pool. It adds new ones if there are none.
 func (t *totals) pool(id string) *poolTotals {
 	if t.Pools == nil {
 		t.Pools = map[string]*poolTotals{}
@@ -49,8 +49,8 @@ func (t *totals) pool(id string) *poolTotals {
 	return t.Pools[id]
 }
 
-// count counts a status. Managed and Unmanaged are of the types that AWS/IPAM
-// counts there.
+// count counts the statuses of a CIDR. Managed and Unmanaged count only the types
+// that AWS/IPAM counts there.
 func (t *totals) count(v ipam.ResourceStatus) {
 	t.Resources++
 	if v.Resource.Type == ipam.ResourceVPC || v.Resource.Type == ipam.ResourcePublicIPv4Pool {
@@ -76,23 +76,22 @@ func (t *totals) count(v ipam.ResourceStatus) {
 	}
 }
 
-// usages are resources by id.
+// usages holds resources by id.
 type usages map[string]*usage
 
 type usage struct {
-	Of   []string `json:"of"` // the values of the group's dimensions
+	Of   []string `json:"of"` // values of the group's dimensions
 	Used float64  `json:"used"`
 	Size float64  `json:"size"`
 }
 
 func (u *usage) share() float64 { return u.Used / u.Size }
 
-// mostUsed is how many resources of a kind have metrics. A scan keeps ten times
-// as many, as another CIDR of a VPC may follow and the rest of a scan may be
-// another invocation's.
+// mostUsed is how many resources of a kind have metrics. A scan keeps ten times as
+// many: later CIDRs of the same VPC may follow, even in another invocation.
 const mostUsed = 50
 
-// add counts the usage of a CIDR of a resource.
+// add counts the usage of a resource's CIDR.
 func (u *usages) add(id string, r *ipam.Resource, of ...string) {
 	if *u == nil {
 		*u = usages{}
@@ -114,7 +113,7 @@ func (u *usages) add(id string, r *ipam.Resource, of ...string) {
 	}
 }
 
-// most returns the ids of the n most used, in that order.
+// most returns the ids of the n most used resources, the most used first.
 func (u usages) most(n int) []string {
 	ids := slices.SortedFunc(maps.Keys(u), func(a, b string) int {
 		return cmp.Or(cmp.Compare(u[b].share(), u[a].share()), cmp.Compare(a, b))
@@ -122,8 +121,8 @@ func (u usages) most(n int) []string {
 	return ids[:min(n, len(ids))]
 }
 
-// measure counts the usage of a resource, if it is known and there are to be
-// metrics of it.
+// measure counts the usage of a resource's CIDR, if it is known and the type has
+// metrics.
 func (t *totals) measure(r *ipam.ResourceCIDR) {
 	if r.Usage == nil {
 		return
@@ -139,9 +138,9 @@ func (t *totals) measure(r *ipam.ResourceCIDR) {
 	}
 }
 
-// scan evaluates a family of a scope, then adds up its pools, and writes the
-// metrics when all is done. A scope that is gone has none. A CIDR whose space
-// cannot be seen to does not keep up the others: it fails the scan at its end.
+// scan evaluates a family of a scope, then adds up the usage of its pools, and writes
+// the metrics at the end. A deleted scope has none. A CIDR that cannot be reconciled
+// does not delay the others: the scan fails at its end.
 func (h *Handler) scan(ctx context.Context, t task) error {
 	scopes, err := h.store.Scopes(ctx, []string{t.Scope})
 	if err != nil || len(scopes) == 0 {
@@ -155,32 +154,31 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	if t.Totals == nil {
 		t.Totals = &totals{}
 	}
-	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.evaluate, h.addUp} {
+	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.evaluate, h.addUsage} {
 		if done, err := step(ctx, &t, pools); err != nil {
 			return err
 		} else if !done {
-			return h.goOn(ctx, t)
+			return h.sendRest(ctx, t)
 		}
 	}
 	h.report(ctx, t, pools)
-	if n := t.Totals.Undone; n > 0 {
-		return fmt.Errorf("the space of %d CIDRs could not be seen to; each has a record of its own", n)
+	if n := t.Totals.Failed; n > 0 {
+		return fmt.Errorf("%d CIDRs could not be reconciled; each has a log record of its own", n)
 	}
 	return nil
 }
 
-// evaluate evaluates the resources' CIDRs from behind t.After on, takes up imports that
-// were left undone, and has live space held that is not. It is not done if the
-// invocation comes to its end.
-func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
+// evaluate evaluates the CIDRs of resources after t.After, finishes imports, and
+// reserves live space that is free. done is false if the invocation's time ended
+// first.
+func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (done bool, err error) {
 	if t.Totals.Evaluated {
 		return true, nil
 	}
 	var after netip.Prefix
 	if t.After != "" {
-		var err error
 		if after, err = netip.ParsePrefix(t.After); err != nil {
-			return false, fmt.Errorf("go on with the scan: %w", err)
+			return false, fmt.Errorf("continue the scan: %w", err)
 		}
 	}
 	importing, err := h.importing(ctx, pools)
@@ -192,24 +190,24 @@ func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (bo
 			return false, err
 		}
 		t.Totals.count(v)
-		if h.single {
+		if h.o.ResourceMetrics {
 			t.Totals.measure(v.Resource)
 		}
-		amiss := undone(v, importing)
+		reconcile := importable(v, importing)
 		if v.Exposed {
-			free, err := h.exposed(ctx, t, v.Resource)
+			exposed, err := h.exposed(ctx, t, v.Resource)
 			if err != nil {
 				return false, err
 			}
-			amiss = amiss || free
+			reconcile = reconcile || exposed
 		}
-		if amiss && h.reconcile != nil {
-			if err := h.reconcile(ctx, t.Scope, v.Resource.CIDR); err != nil {
+		if reconcile && h.o.Reconcile != nil {
+			if err := h.o.Reconcile(ctx, t.Scope, v.Resource.CIDR); err != nil {
 				if ctx.Err() != nil {
 					return false, err
 				}
-				t.Totals.Undone++
-				h.logger.LogAttrs(ctx, slog.LevelError, "the space of a live resource could not be seen to", slog.String("scope", t.Scope), slog.String("resource", v.Resource.ID),
+				t.Totals.Failed++
+				h.o.Log().LogAttrs(ctx, slog.LevelError, "the space of a live resource could not be reconciled", slog.String("scope", t.Scope), slog.String("resource", v.Resource.ID),
 					slog.String("cidr", v.Resource.CIDR.String()), slog.String("error", err.Error()))
 			}
 		}
@@ -222,10 +220,10 @@ func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (bo
 	return true, nil
 }
 
-// importing returns the CIDRs of the pools that import what they find.
+// importing returns the CIDRs of the pools that import resources.
 func (h *Handler) importing(ctx context.Context, pools []*ipam.Pool) (roots []netip.Prefix, err error) {
 	for _, p := range pools {
-		if !p.AutoImport || h.reconcile == nil {
+		if !p.AutoImport || h.o.Reconcile == nil {
 			continue
 		}
 		cidrs, err := h.store.PoolCIDRs(ctx, p.ID)
@@ -241,28 +239,27 @@ func (h *Handler) importing(ctx context.Context, pools []*ipam.Pool) (roots []ne
 	return roots, nil
 }
 
-// undone reports whether a CIDR looks as if a pool ought to import it: nothing
-// intersects it, and no pool has it. What else is in the way, only the pool
-// knows.
-func undone(v ipam.ResourceStatus, importing []netip.Prefix) bool {
+// importable reports whether a pool probably should import a CIDR: no pool manages it
+// and nothing overlaps it. Only the import itself can check the rest.
+func importable(v ipam.ResourceStatus, importing []netip.Prefix) bool {
 	return v.Status.Management == ipam.Unmanaged && v.Status.Overlap == ipam.Nonoverlapping &&
 		slices.ContainsFunc(importing, func(root netip.Prefix) bool { return ipam.Within(v.Resource.CIDR, root) })
 }
 
-// exposed reports whether a live CIDR's space is free in a pool, and counts it and
-// logs an error if so: somebody might have been given it.
+// exposed reports whether the space of a live CIDR is free in a pool. If so, it counts
+// it and logs an error, as the pool might have handed the space out.
 func (h *Handler) exposed(ctx context.Context, t *task, r *ipam.ResourceCIDR) (bool, error) {
 	free, err := h.store.Exposed(ctx, r)
 	if free {
 		t.Totals.Exposed++
-		h.logger.LogAttrs(ctx, slog.LevelError, "the space of a live resource was free in a pool", slog.String("scope", r.Scope), slog.String("resource", r.ID),
+		h.o.Log().LogAttrs(ctx, slog.LevelError, "the space of a live resource was free in a pool", slog.String("scope", r.Scope), slog.String("resource", r.ID),
 			slog.String("cidr", r.CIDR.String()), slog.String("account", r.Owner), slog.String("region", r.Region))
 	}
 	return free, err
 }
 
-// addUp adds up the usage of the pools that have none yet.
-func (h *Handler) addUp(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
+// addUsage adds up the usage of the pools whose usage is not known yet.
+func (h *Handler) addUsage(ctx context.Context, t *task, pools []*ipam.Pool) (bool, error) {
 	for i, p := range pools {
 		at := t.Totals.pool(p.ID)
 		if at.Usage != nil {
@@ -282,7 +279,7 @@ func (h *Handler) addUp(ctx context.Context, t *task, pools []*ipam.Pool) (bool,
 	return true, nil
 }
 
-// report writes the metrics of a whole scan.
+// report writes the metrics of a finished scan.
 func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
 	all, over := t.Totals, 0
 	for _, p := range pools {
@@ -290,26 +287,26 @@ func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
 		if at.Crossed {
 			over++
 		}
-		h.write(ctx, telemetry.Pools, []string{p.Family.String(), locale, p.ID, p.Scope}, map[string]float64{
+		h.o.Measure(ctx, telemetry.Pools, []string{p.Family.String(), locale, p.ID, p.Scope}, map[string]float64{
 			"CompliantResourceCidrs": float64(at.Compliant), "NoncompliantResourceCidrs": float64(at.Noncompliant),
 			"PercentAllocated": at.Usage.Allocated, "PercentAssigned": at.Usage.Assigned, "PercentAvailable": at.Usage.Available,
 		})
 	}
 	if all.Resources+len(pools) > 0 {
-		h.write(ctx, telemetry.Scopes, []string{t.Family.String(), t.Scope}, map[string]float64{
+		h.o.Measure(ctx, telemetry.Scopes, []string{t.Family.String(), t.Scope}, map[string]float64{
 			"CompliantResourceCidrs": float64(all.Compliant), "NoncompliantResourceCidrs": float64(all.Noncompliant),
 			"ManagedResourceCidrs": float64(all.Managed), "UnmanagedResourceCidrs": float64(all.Unmanaged),
 			"OverlappingResourceCidrs": float64(all.Overlapping),
 		})
 	}
-	h.write(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over), "ExposedResourceCidrsTotal": float64(all.Exposed)})
+	h.o.Measure(ctx, telemetry.Totals, nil, map[string]float64{"OverlappingResourceCidrsTotal": float64(all.Overlapping), "PoolsOverThreshold": float64(over), "ExposedResourceCidrsTotal": float64(all.Exposed)})
 	for _, kind := range []struct {
 		group *telemetry.Group
 		of    usages
 	}{{telemetry.VPCs, all.VPCs}, {telemetry.Subnets, all.Subnets}, {telemetry.PublicIPv4Pools, all.PublicPools}} {
 		for _, id := range kind.of.most(mostUsed) {
 			u := kind.of[id]
-			h.write(ctx, kind.group, u.Of, map[string]float64{kind.group.Metrics[0].Name: u.share()})
+			h.o.Measure(ctx, kind.group, u.Of, map[string]float64{kind.group.Metrics[0].Name: u.share()})
 		}
 	}
 }

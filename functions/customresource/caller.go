@@ -87,7 +87,7 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 	if err == nil {
 		return out, nil
 	}
-	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() != notEC2 {
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() != notEC2 && ipam.Code(e.ErrorCode()) != ipam.CodeOutcomeUnknown {
 		return nil, &ipam.Error{Code: ipam.Code(e.ErrorCode()), Message: e.ErrorMessage()}
 	}
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok && e.HTTPStatusCode() == http.StatusForbidden {

@@ -24,7 +24,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
+	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
 // api serves a caller's operations as the API's Query door does. The answer is
@@ -82,7 +84,7 @@ func TestForwarder(t *testing.T) {
 	requests := 0
 	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
 		requests++
-		if r.Header.Get(client.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
+		if r.Header.Get(wire.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
 		}
 		return false
@@ -166,6 +168,9 @@ func TestForwarderIsRefused(t *testing.T) {
 	}{
 		{"by API Gateway", 403, `{"Message":"User: arn:aws:sts::444455556666:assumed-role/f/f is not authorized to perform: execute-api:Invoke"}`, "UnauthorizedOperation: The API at |execute-api:Invoke|resource policy"},
 		{"by the API", 403, string(ec2query.EncodeError("r", ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized."))), "UnauthorizedOperation: You are not authorized."},
+		{"by API Gateway, in the form of this deployment", 403, gatewayAnswer("ACCESS_DENIED"), "UnauthorizedOperation: API Gateway refused the request (Forbidden). Check the API's resource policy|execute-api:Invoke"},
+		{"by a function that crashes", 400, gatewayAnswer("DEFAULT_5XX"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
+		{"by a time-out", 400, gatewayAnswer("INTEGRATION_TIMEOUT"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 		{"by something else", 502, "<html>secret</html>", "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -184,6 +189,10 @@ func TestForwarderIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func gatewayAnswer(responseType string) string {
+	return string(gateway.For(responseType, 500).Body("r", "Forbidden"))
 }
 
 // A forwarder that does not reach the API says so, when it has no time left to go
@@ -264,8 +273,8 @@ func TestNewCaller(t *testing.T) {
 	var requests atomic.Int64
 	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) bool {
 		requests.Add(1)
-		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(client.RegionHeader) != "eu-west-1" {
-			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(client.RegionHeader))
+		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(wire.RegionHeader) != "eu-west-1" {
+			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(wire.RegionHeader))
 		}
 		return true
 	}))

@@ -9,21 +9,21 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// settling is how long to wait before looking again, when EC2 does not show yet
-// what a call did. Then it is left to the schedule.
-var settling = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
+// settleWaits are the waits before EC2 is read again, while it does not show a call's
+// effect yet. After the last one the schedule must find the effect.
+var settleWaits = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
 
-// watch is a discovery that watches an account.
+// watch is a discovery that watches an account in a Region.
 type watch struct {
-	d     *ipam.Discovery
-	ipams []*ipam.IPAM
-	ou    string
+	discovery *ipam.Discovery
+	ipams     []*ipam.IPAM
+	ou        string
 }
 
-// watching returns the discoveries that watch an account in a Region. One that has
-// looked at the account there does, until the schedule finds that it has left; of
-// others the accounts are asked for. An organisation is hundreds of calls to list,
-// and Organizations throttles, when many functions begin with an event each.
+// watching returns the discoveries that watch an account in a Region. A discovery that
+// has read the account there watches it until the schedule marks it as detached; for
+// others, watching lists the accounts. Listing an organisation takes hundreds of calls,
+// which Organizations throttles when many functions start with an event each.
 func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
@@ -57,8 +57,8 @@ func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 	return all, nil
 }
 
-// call takes in what a call in an account and Region touched; detail is its
-// CloudTrail record.
+// call stores the resources that a call in an account and Region touched. detail is
+// the call's CloudTrail record.
 func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, error) {
 	call, ignored, err := discover.ParseCall(detail)
 	if call == nil {
@@ -81,24 +81,24 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 	var seen []ipam.Resource
 	var covered discover.Selection
 	for try := 0; ; try++ {
-		at = h.now().UnixMilli()
+		at = h.o.Time().UnixMilli()
 		if seen, covered, err = h.readSelected(ctx, t, sel); err != nil {
 			r := result{call: call.Name, failure: h.failure(t, err)}
 			if r.failure != nil && r.failure.Code != discover.ThrottlingFailure {
-				return r, nil // the schedule's run tells of it
+				return r, nil // the schedule's run records the failure
 			}
 			return r, err
 		}
-		if try == len(settling) || shows(call, seen) {
+		if try == len(settleWaits) || shows(call, seen) {
 			break
 		}
-		if err := h.sleep(ctx, settling[try]); err != nil {
+		if err := h.o.Sleep(ctx, settleWaits[try]); err != nil {
 			return result{call: call.Name}, err
 		}
 	}
 	all := result{call: call.Name, seen: len(seen)}
 	for _, w := range watches {
-		r, err := h.takeIn(ctx, w, t, call, covered, seen, at)
+		r, err := h.applyCall(ctx, w, t, call, covered, seen, at)
 		all.changed, all.gone = all.changed+r.changed, all.gone+r.gone
 		if err != nil {
 			return all, err
@@ -119,17 +119,17 @@ func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selecti
 	return slices.DeleteFunc(seen.Resources(t.Account, t.Region), func(r ipam.Resource) bool { return !covered.Covers(&r) }), covered, nil
 }
 
-// kinds are the types that a selection has ids of.
-var kinds = []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceSubnet, ipam.ResourcePublicIPv4Pool, ipam.ResourceEIP, ipam.ResourceInterface}
+// selectable are the types whose ids a selection may hold.
+var selectable = []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceSubnet, ipam.ResourcePublicIPv4Pool, ipam.ResourceEIP, ipam.ResourceInterface}
 
-// shows reports whether EC2 shows what a call did: what it made is there, what it
-// deleted is not, and what it associated, and not what it disassociated, is with
-// what it names.
+// shows reports whether EC2 shows a call's effect: the created resource exists, the
+// deleted one does not, the associated CIDR is with its resource, and the disassociated
+// one is not.
 func shows(call *discover.Call, seen []ipam.Resource) bool {
-	for _, t := range kinds {
+	for _, t := range selectable {
 		for _, id := range call.Selected.IDs(t) {
-			there := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id })
-			if call.Effect == discover.Creates && !there || call.Effect == discover.Deletes && there {
+			exists := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id })
+			if call.Effect == discover.Creates && !exists || call.Effect == discover.Deletes && exists {
 				return false
 			}
 			for _, c := range call.CIDRs {
@@ -143,22 +143,22 @@ func shows(call *discover.Call, seen []ipam.Resource) bool {
 	return true
 }
 
-// firstAnswers is how many answers of the table, each of a MB and with some two
-// thousand interfaces, are searched for those of an instance that is gone. In an
-// account that has more, the schedule finds some of them.
-const firstAnswers = 4
+// maxInterfacePages is how many pages of the table, each of 1 MB with about two thousand
+// interfaces, are searched for the interfaces of a terminated instance. In a larger
+// account the schedule finds the rest.
+const maxInterfacePages = 4
 
-// known adds to a selection what is known to go with it: what a resource that
-// may be gone was in, the interfaces of an instance that is gone, all Elastic IPs
-// if all are selected. EC2 does not tell that of what is gone.
+// known adds to a selection the stored resources that belong to it: the VPC and subnet
+// of a resource that may be deleted, the interfaces of a terminated instance, and all
+// Elastic IPs if all are selected. EC2 does not return these for a deleted resource.
 func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Effect, sel discover.Selection) (discover.Selection, error) {
 	var known []*ipam.Found
 	find := func(kind ipam.ResourceType, id string) error {
-		found, err := h.store.FoundOf(ctx, w.d.ID, t.Region, t.Account, kind, id)
+		found, err := h.store.FoundOf(ctx, w.discovery.ID, t.Region, t.Account, kind, id)
 		known = append(known, found...)
 		return err
 	}
-	for _, kind := range kinds {
+	for _, kind := range selectable {
 		for _, id := range sel.IDs(kind) {
 			if err := find(kind, id); err != nil {
 				return sel, err
@@ -171,7 +171,7 @@ func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Ef
 		}
 	}
 	if len(sel.Instances) > 0 && effect == discover.Deletes {
-		first, err := h.store.FirstFound(ctx, w.d.ID, t.Region, t.Account, ipam.ResourceInterface, firstAnswers)
+		first, err := h.store.FirstFound(ctx, w.discovery.ID, t.Region, t.Account, ipam.ResourceInterface, maxInterfacePages)
 		if err != nil {
 			return sel, err
 		}
@@ -189,31 +189,31 @@ func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Ef
 	return sel, nil
 }
 
-// takeIn takes in what was seen of a selection at a time, which a call touched.
-// That a call deleted or disassociated what is not seen any more goes for what it
-// names, not for what that was in.
-func (h *Handler) takeIn(ctx context.Context, w watch, t task, call *discover.Call, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
+// applyCall stores the resources of a selection as they were seen at a time, after a
+// call that touched them. A deletion or disassociation counts for the resource that the
+// call names, not for the VPC or subnet that the resource was in.
+func (h *Handler) applyCall(ctx context.Context, w watch, t task, call *discover.Call, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
 	var found []*ipam.Found
-	for _, kind := range kinds {
+	for _, kind := range selectable {
 		for _, id := range covered.IDs(kind) {
-			some, err := h.store.FoundOf(ctx, w.d.ID, t.Region, t.Account, kind, id)
+			stored, err := h.store.FoundOf(ctx, w.discovery.ID, t.Region, t.Account, kind, id)
 			if err != nil {
 				return result{}, err
 			}
-			found = append(found, some...)
+			found = append(found, stored...)
 		}
 	}
 	changed, gone := discover.Diff(found, seen, ids(w.ipams))
-	since := func(r *ipam.Resource) int64 {
+	goneSince := func(r *ipam.Resource) int64 {
 		switch {
 		case call.Effect == discover.Deletes && call.Selected.Covers(r):
 			return at
 		case call.Effect == discover.Disassociates && call.Selected.Covers(r) && slices.Contains(call.CIDRs, r.CIDR):
-			return min(call.At.UnixMilli(), at) // it may have been associated again
+			return min(call.At.UnixMilli(), at) // the CIDR may be associated again since
 		}
 		return 0
 	}
-	// Nothing was attempted here: only a run that sees all is an attempt.
-	account := ipam.DiscoveredAccount{Discovery: w.d.ID, Region: t.Region, Account: t.Account, OU: w.ou}
-	return h.apply(ctx, w.d, w.ipams, account, changed, gone, at, since)
+	// The account has no new attempt: only a run that reads everything is one.
+	account := ipam.DiscoveredAccount{Discovery: w.discovery.ID, Region: t.Region, Account: t.Account, OU: w.ou}
+	return h.apply(ctx, reading{w.discovery, w.ipams, account, changed, gone, at, goneSince})
 }

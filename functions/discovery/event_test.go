@@ -24,7 +24,7 @@ import (
 )
 
 // found returns what is known of a CIDR of a resource.
-func (w *world) found(account, id, cidr string) *ipam.Found {
+func (w *env) found(account, id, cidr string) *ipam.Found {
 	w.Helper()
 	all, err := w.store().FoundOf(w.Context(), w.discovery.ID, home, account, discover.IDType(id), id)
 	if err != nil {
@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 	for _, c := range []struct {
 		name, request, response string
 		change                  func(*discover.Seen)
-		check                   func(*world)
+		check                   func(*env)
 	}{
 		{"CreateVpc", none, `{"vpc": {"vpcId": "vpc-new"}}`,
 			func(n *discover.Seen) { n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16")) }, nil},
@@ -66,7 +66,7 @@ func TestEvents(t *testing.T) {
 			func(n *discover.Seen) {
 				n.VPCs[0].CidrBlockAssociationSet[1].CidrBlockState = &types.VpcCidrBlockState{State: "disassociating"}
 			},
-			func(w *world) {
+			func(w *env) {
 				if w.found(memberA, "vpc-011", "100.64.1.0/24") != nil || w.found(memberA, "vpc-011", "10.1.0.0/16") == nil {
 					w.Error("the wrong CIDR is known")
 				}
@@ -75,14 +75,14 @@ func TestEvents(t *testing.T) {
 			func(n *discover.Seen) {
 				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr("subnet-new"), VpcId: ptr("vpc-012"), CidrBlock: ptr("10.1.8.0/21")})
 			},
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "vpc-012", "10.1.0.0/20"); *f.Usage != 0.5 {
 					w.Errorf("the VPC is used to %v", *f.Usage)
 				}
 			}},
 		{"DeleteSubnet", `{"subnetId": "subnet-012"}`, none,
 			func(n *discover.Seen) { n.Subnets, n.Interfaces = slices.Delete(n.Subnets, 1, 2), n.Interfaces[:2] },
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); *f.Usage != 1.0/256 {
 					w.Errorf("the VPC is used to %v", *f.Usage)
 				}
@@ -95,7 +95,7 @@ func TestEvents(t *testing.T) {
 				n.Addresses = append(n.Addresses, types.Address{AllocationId: ptr("eipalloc-new"), PublicIp: ptr("198.51.100.2"), PublicIpv4Pool: ptr("ipv4pool-ec2-011")})
 				n.Pools[0].PoolAddressRanges[0].AvailableAddressCount = ptr[int32](6)
 			},
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "ipv4pool-ec2-011", "198.51.100.0/29"); *f.Usage != 0.5 {
 					w.Errorf("the pool is used to %v", *f.Usage)
 				}
@@ -105,7 +105,7 @@ func TestEvents(t *testing.T) {
 				n.Addresses = slices.Delete(n.Addresses, 2, 3)
 				n.Pools[0].PoolAddressRanges[0].AvailableAddressCount = ptr[int32](12)
 			},
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "ipv4pool-ec2-011", "198.51.100.0/29"); *f.Usage != 0 {
 					w.Errorf("the pool is used to %v", *f.Usage)
 				}
@@ -115,7 +115,7 @@ func TestEvents(t *testing.T) {
 				n.Addresses[0].AssociationId, n.Addresses[0].NetworkInterfaceId, n.Addresses[0].InstanceId = nil, nil, nil
 				n.Interfaces[0].PrivateIpAddresses[0].Association = &types.NetworkInterfaceAssociation{PublicIp: ptr("192.0.2.200")}
 			},
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "eni-011", "10.1.0.4/32"); f.Public == nil {
 					w.Error("the interface has no public address of its own")
 				}
@@ -128,7 +128,7 @@ func TestEvents(t *testing.T) {
 				n.Interfaces = n.Interfaces[1:]
 				n.Subnets[0].AvailableIpAddressCount = ptr[int32](250)
 			},
-			func(w *world) {
+			func(w *env) {
 				if w.found(memberA, "eni-011", "10.1.0.4/32") != nil || *w.found(memberA, "subnet-011", "10.1.0.0/24").Usage != 6.0/256 {
 					w.Error("the instance's address is known")
 				}
@@ -141,14 +141,14 @@ func TestEvents(t *testing.T) {
 				n.Interfaces[0].Attachment.Status = "detaching"
 				n.Interfaces[0].Status = "available"
 			},
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "eni-011", "10.1.0.5/32"); f.Attached {
 					w.Error("the interface is attached")
 				}
 			}},
 		{"DeleteTags", `{"resourcesSet": {"items": [{"resourceId": "sg-1"}, {"resourceId": "vpc-011"}]}}`, none,
 			func(n *discover.Seen) { n.VPCs[0].Tags = nil },
-			func(w *world) {
+			func(w *env) {
 				if f := w.found(memberA, "vpc-011", "10.1.0.0/16"); f.Name != "" || f.Tags != nil {
 					w.Errorf("the VPC is %+v", f.Resource)
 				}
@@ -157,7 +157,7 @@ func TestEvents(t *testing.T) {
 			func(n *discover.Seen) { n.Pools = nil }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			w.run(t.Context(), memberA)
 			if !strings.HasPrefix(c.name, "Delete") && c.name != "ReleaseAddress" { // these say themselves that something is gone
 				w.later()
@@ -192,7 +192,7 @@ func TestEvents(t *testing.T) {
 // instance is new, and a few answers of the table if it is gone, when EC2 does not
 // tell any more which were its own. The schedule finds those that this does not.
 func TestInstancesInALargeAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	n := w.cloud.Network(memberA, home)
 	instance := func(i int) string { return fmt.Sprintf("i-%04d", i) }
 	for i := range 400 {
@@ -235,6 +235,9 @@ func TestInstancesInALargeAccount(t *testing.T) {
 	if c := terminate(0); address(0) != nil || c.Rows > 150 {
 		t.Errorf("an instance that is gone costs %+v", c)
 	}
+	if c := terminate(95); address(95) != nil || c.Rows > 150 {
+		t.Errorf("an instance whose interface is on the fourth page costs %+v", c)
+	}
 	if c := terminate(397); address(397) == nil || c.Rows > 150 {
 		t.Errorf("an instance whose interface stands far behind costs %+v", c)
 	}
@@ -244,7 +247,7 @@ func TestInstancesInALargeAccount(t *testing.T) {
 
 // What an event frees can be allocated at once.
 func TestDeletedSpaceIsFree(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	deleteVPC(w.cloud.Network(memberA, home))
 	allocate := store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.1.128.0/17")}, May: func(*ipam.Pool) error { return nil }}
@@ -276,7 +279,7 @@ func TestDisassociatedSpaceIsFree(t *testing.T) {
 		{"by a call before", -time.Second, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			n := w.cloud.Network(memberA, home)
 			v := &n.VPCs[0]
 			with := func(state types.VpcCidrBlockStateCode) {
@@ -319,7 +322,7 @@ func TestDisassociatedSpaceIsFree(t *testing.T) {
 		})
 	}
 	t.Run("another CIDR, not shown", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
 		at := w.time().Add(time.Second)
 		v := &w.cloud.Network(memberA, home).VPCs[0]
@@ -338,7 +341,7 @@ func TestEventsOfAllRecordedCallsAreDone(t *testing.T) {
 	if err != nil || len(files) < 30 {
 		t.Fatalf("%d events, %v", len(files), err)
 	}
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -358,11 +361,11 @@ func TestEventsOfAllRecordedCallsAreDone(t *testing.T) {
 
 // EC2 shows a call's effect a moment later than CloudTrail tells of it.
 func TestEventsWaitForEC2(t *testing.T) {
-	create := func(w *world) error {
+	create := func(w *env) error {
 		return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`)
 	}
 	t.Run("created, shown late", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.onSleep = func() {
 			if len(w.slept) == 2 {
 				n := w.cloud.Network(memberA, home)
@@ -374,14 +377,14 @@ func TestEventsWaitForEC2(t *testing.T) {
 		}
 	})
 	t.Run("created, not shown", func(t *testing.T) {
-		w := newWorld(t)
-		if err := create(w); err != nil || !slices.Equal(w.slept, settling) {
+		w := newEnv(t)
+		if err := create(w); err != nil || !slices.Equal(w.slept, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}) {
 			t.Errorf("%v, waited %v", err, w.slept)
 		}
 		w.agrees()
 	})
 	t.Run("created and known, not shown", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		n := w.cloud.Network(memberA, home)
 		n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
 		w.run(t.Context(), memberA)
@@ -391,7 +394,7 @@ func TestEventsWaitForEC2(t *testing.T) {
 		}
 	})
 	t.Run("associated, shown late", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
 		w.onSleep = func() {
 			n := w.cloud.Network(memberA, home)
@@ -407,17 +410,17 @@ func TestEventsWaitForEC2(t *testing.T) {
 		w.agrees(memberA)
 	})
 	t.Run("associated and disassociated, not shown", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
 		err := w.event(memberA, "AssociateSubnetCidrBlock", `{"subnetId": "subnet-011"}`,
 			`{"subnetId": "subnet-011", "ipv6CidrBlockAssociation": {"ipv6CidrBlock": "2001:db8:99::/64", "ipv6CidrBlockState": {"state": "associating"}}}`)
-		if err != nil || !slices.Equal(w.slept, settling) {
+		if err != nil || !slices.Equal(w.slept, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}) {
 			t.Errorf("%v, waited %v", err, w.slept)
 		}
 		w.agrees(memberA)
 	})
 	t.Run("deleted, shown for a while", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
 		w.onSleep = func() { w.cloud.Network(memberA, home).VPCs = w.cloud.Network(memberA, home).VPCs[:1] }
 		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-012"}`, `{}`); err != nil || len(w.slept) != 1 || w.found(memberA, "vpc-012", "10.1.0.0/20") != nil {
@@ -425,9 +428,9 @@ func TestEventsWaitForEC2(t *testing.T) {
 		}
 	})
 	t.Run("deleted, shown", func(t *testing.T) {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
-		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-012"}`, `{}`); err != nil || !slices.Equal(w.slept, settling) {
+		if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-012"}`, `{}`); err != nil || !slices.Equal(w.slept, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}) {
 			t.Errorf("%v, waited %v", err, w.slept)
 		}
 		w.agrees(memberA)
@@ -439,22 +442,22 @@ func TestEventsWaitForEC2(t *testing.T) {
 // longer than EC2 lags.
 func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 	const id, cidr = "vpc-new", "10.99.0.0/16"
-	for name, look := range map[string]func(*world) bool{
-		"a run": func(w *world) bool {
+	for name, look := range map[string]func(*env) bool{
+		"a run": func(w *env) bool {
 			return w.runNow(w.Context(), memberA)
 		},
-		"an event of it": func(w *world) bool {
+		"an event of it": func(w *env) bool {
 			return w.event(memberA, "CreateTags", `{"resourcesSet": {"items": [{"resourceId": "vpc-new"}]}}`, `{}`) == nil
 		},
-		"its own event, again": func(w *world) bool {
+		"its own event, again": func(w *env) bool {
 			return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`) == nil
 		},
-		"the deletion of what was in it": func(w *world) bool {
+		"the deletion of what was in it": func(w *env) bool {
 			return w.event(memberA, "DeleteSubnet", `{"subnetId": "subnet-new"}`, `{}`) == nil && w.found(memberA, "subnet-new", "10.99.0.0/24") == nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			n := w.cloud.Network(memberA, home)
 			before := *n
 			n.VPCs = append(slices.Clone(n.VPCs), vpc(id, cidr))
@@ -481,7 +484,7 @@ func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 // The account is the envelope's, whatever the record says; the records of these
 // tests name another as theirs.
 func TestEventsOfOthersAreIgnored(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	s := w.store()
 	if _, err := s.ModifyDiscovery(t.Context(), w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error {
 		d.Exclusions = []string{"o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/"}
@@ -507,7 +510,7 @@ func TestEventsOfOthersAreIgnored(t *testing.T) {
 
 // A member account's own discovery and the organisation's both see its events.
 func TestEventsReachEveryDiscovery(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	own := must(w.store().CreateIPAM(t.Context(), store.Token{Account: memberA, Operation: "CreateIpam"}, ipam.IPAM{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
 	unseen := must(w.store().CreateDiscovery(t.Context(), store.Token{Account: memberA, Operation: "CreateIpamResourceDiscovery"}, ipam.Discovery{Meta: ipam.Meta{Owner: memberA}, OperatingRegions: []string{home}}))(t)
 	if err := w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-011"}}`); err != nil {
@@ -538,7 +541,7 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 		"the accounts are not listed":     {"organizations", &discovertest.Fault{Status: 400, Code: "AccessDeniedException"}, true},
 		"listing the accounts, throttled": {"organizations", &discovertest.Fault{Status: 400, Code: "TooManyRequestsException"}, true},
 	} {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.run(t.Context(), memberA)
 		if c.service == "organizations" { // is asked about whom the table does not know, or knows to have left
 			p := w.progress(memberA)
@@ -573,7 +576,7 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 // do not ask Organizations, which would throttle them, and whose list takes longer
 // than the event may.
 func TestEventsOfKnownAccountsAskTheTable(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	const unit = "ou-f6g7-aaaaaaaa"
 	e := w.message(memberA, home)
 	e.Records[0].Body = strings.Replace(e.Records[0].Body, "}", `,"ou":"`+unit+`"}`, 1)
@@ -599,7 +602,7 @@ func TestAnyOrder(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
-			w := newWorld(t)
+			w := newEnv(t)
 			var events []func()
 			tell := func(name, request, response string) {
 				for range r.IntN(3) {
@@ -653,7 +656,7 @@ func TestAnyOrder(t *testing.T) {
 
 // An event that read before a run, and writes after it, undoes nothing either.
 func TestEventThatIsOvertakenByARun(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	n := w.cloud.Network(memberA, home)
 	tags := func(name string) { n.VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}} }
@@ -677,7 +680,7 @@ func TestEventThatIsOvertakenByARun(t *testing.T) {
 
 // A run that read before an event, and writes after it, undoes nothing of it.
 func TestRunThatIsOvertakenByAnEvent(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	n := w.cloud.Network(memberA, home)
 	tags := func(name string) { n.VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}} }

@@ -1,17 +1,16 @@
-// Command discovery is the Lambda function that finds what lives in the accounts
-// and Regions that are watched. It is invoked
+// Command discovery is the Lambda function that finds the resources in the watched
+// accounts and Regions. Three sources invoke it:
 //
-//   - by a schedule, with the event {"dispatch": true}: a message for each
-//     discovery, account and Region is put into the function's queue, and who
-//     is not among them any more is marked as having left;
-//   - by that queue: all of the account's Region is read, and what differs from
-//     what is known is taken in or forgotten. An account that cannot be looked at
-//     keeps what is known of it, and says why. One look does for all messages that
-//     were sent before it: where more falls due than can be looked at, what waits
-//     does not grow;
-//   - by EventBridge, with EC2's calls as CloudTrail tells of them: what a call
-//     touched is read and taken in at once. What an event misses, the schedule
-//     finds.
+//   - A schedule sends the event {"dispatch": true}. The function then sends a message
+//     to its own queue for each discovery, account and Region, and marks as detached
+//     the accounts that are not among them any more.
+//   - That queue sends the messages. The function reads all resources of the account
+//     in the Region and stores the differences. If it cannot read the account, it keeps
+//     the known resources and records the reason. One run serves all messages that were
+//     sent before it began, so a backlog does not grow.
+//   - EventBridge sends EC2's calls, as CloudTrail records them. The function reads the
+//     resources that a call touched and stores them at once. The schedule finds the
+//     changes that no event reports.
 //
 // Messages and events may come twice, late and in any order.
 package main
@@ -27,24 +26,25 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// margin is how long before the end of the invocation work stops, to be gone on
-// with by the next.
+// margin is how long before the end of the invocation work stops. The next invocation
+// continues it.
 const margin = 10 * time.Second
 
-// Store is the part of store.Store that discovery works on.
+// Store is the part of store.Store that discovery reads and writes.
 type Store interface {
 	Objects
 	Accounts
 	Network
 }
 
-// Objects says what is watched.
+// Objects holds the discoveries and IPAMs, which say which accounts and Regions are watched.
 type Objects interface {
 	Discoveries(ctx context.Context, ids []string) ([]*ipam.Discovery, error)
 	AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error)
@@ -52,14 +52,14 @@ type Objects interface {
 	Owner() string
 }
 
-// Accounts keeps how far the discovery of each account is.
+// Accounts holds the progress of each account's discovery.
 type Accounts interface {
 	DiscoveredAccount(ctx context.Context, discovery, region, account string) (*ipam.DiscoveredAccount, error)
 	DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error)
 	SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error
 }
 
-// Network keeps what was found.
+// Network holds the resources that were found.
 type Network interface {
 	Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error)
 	FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error)
@@ -75,65 +75,44 @@ type Queue interface {
 
 // Options are the handler's other dependencies. The zero value is complete.
 type Options struct {
-	Logger *slog.Logger                                     // slog.Default() if nil; metrics are its records
-	Now    func() time.Time                                 // time.Now if nil
-	Sleep  func(ctx context.Context, d time.Duration) error // sleeps, or returns the context's error, if nil
+	telemetry.Options
+	Sleep func(ctx context.Context, d time.Duration) error // backoff.Sleep if nil
 }
 
-// Handler discovers. It is safe for concurrent use.
+// Handler discovers resources. It is safe for concurrent use.
 type Handler struct {
 	store    Store
 	queue    Queue
 	accounts *discover.Directory
 	clients  *discover.Clients
-	logger   *slog.Logger
-	now      func() time.Time
-	sleep    func(ctx context.Context, d time.Duration) error
+	o        Options
 }
 
-// New returns a handler that keeps in s what it finds, in the accounts of the
-// directory, by way of the clients.
+// New returns a handler that stores in s the resources that it finds in the accounts
+// of the directory. It reads them through clients.
 func New(s Store, q Queue, accounts *discover.Directory, clients *discover.Clients, o Options) *Handler {
-	h := &Handler{store: s, queue: q, accounts: accounts, clients: clients, logger: o.Logger, now: o.Now, sleep: o.Sleep}
-	if h.logger == nil {
-		h.logger = slog.Default()
+	if o.Sleep == nil {
+		o.Sleep = backoff.Sleep
 	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	if h.sleep == nil {
-		h.sleep = sleep
-	}
-	return h
+	return &Handler{s, q, accounts, clients, o}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// Event is what invokes the function: a batch of its queue, the schedule's, or
-// one of EventBridge with a call in its detail.
+// Event invokes the function. It is a batch of its queue, the schedule's event, or an
+// event of EventBridge with a call in its detail.
 type Event struct {
 	events.SQSEvent
 	events.EventBridgeEvent
 	Dispatch bool `json:"dispatch"`
 }
 
-// task is what a message of the queue asks for: to look at an account in a Region.
+// task is the body of a message: it asks for a run over an account in a Region.
 type task struct {
 	Discovery string `json:"discovery"`
 	Region    string `json:"region"`
 	Account   string `json:"account"`
 	OU        string `json:"ou,omitempty"`
 
-	sent int64 // the message, Unix milliseconds; 0 if that is not known
+	sent int64 // when the message was sent, Unix milliseconds; 0 if unknown
 }
 
 // Handle works on an event and logs one record for each piece of work.
@@ -145,15 +124,15 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
 	case e.DetailType == discover.CallDetailType:
 		t := task{Account: e.AccountID, Region: e.Region}
-		return events.SQSEventResponse{}, h.log(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
+		return events.SQSEventResponse{}, h.unit(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
 	case e.Dispatch:
-		return events.SQSEventResponse{}, h.log(ctx, telemetry.DispatchDiscovery, task{}, h.dispatch)
+		return events.SQSEventResponse{}, h.unit(ctx, telemetry.DispatchDiscovery, task{}, h.dispatch)
 	}
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
 }
 
-// sentAt is the attribute that SQS gives a message for when it was sent, Unix
-// milliseconds (Amazon SQS API reference, "ReceiveMessage").
+// sentAt is the attribute of a message that says when it was sent, in Unix milliseconds
+// (Amazon SQS API reference, "ReceiveMessage").
 const sentAt = "SentTimestamp"
 
 func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
@@ -165,7 +144,7 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 	if sent := m.Attributes[sentAt]; sent != "" && err == nil {
 		t.sent, err = strconv.ParseInt(sent, 10, 64)
 	}
-	return h.log(ctx, "run", t, func(ctx context.Context) (result, error) {
+	return h.unit(ctx, "run", t, func(ctx context.Context) (result, error) {
 		if err != nil {
 			return result{}, fmt.Errorf("read the message %s: %w", m.MessageId, err)
 		}
@@ -173,54 +152,54 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 	})
 }
 
-// result is what came of a piece of work.
+// result is the result of a unit of work.
 type result struct {
-	call          string // that an event told of
-	ignored       string // why nothing was to be done
-	sent          int    // messages
-	left          int    // accounts that are not looked at in a Region any more
-	seen          int    // CIDRs that EC2 has
-	changed, gone int    // of those that were taken in, or forgotten
-	failure       *discover.Failure
+	call          string            // the call that an event reports
+	ignored       string            // why there was nothing to do
+	sent          int               // messages
+	detached      int               // accounts that are no longer read in a Region
+	seen          int               // CIDRs that EC2 has
+	changed, gone int               // CIDRs that were stored or removed
+	failure       *discover.Failure // why the account could not be read
 }
 
-// log has a piece of work done and logs a record of it, and of a run another
-// whether it failed, which is a metric of its own.
-func (h *Handler) log(ctx context.Context, operation string, t task, work func(context.Context) (result, error)) error {
-	start := h.now()
-	r, err := work(ctx)
-	level, outcome := slog.LevelInfo, telemetry.OutcomeOf(ipam.CodeOf(err))
-	switch {
-	case err != nil && ctx.Err() != nil:
-		level, outcome = slog.LevelWarn, telemetry.Remains
-	case err != nil:
-		level = slog.LevelError
-	case r.failure != nil:
-		level, outcome = slog.LevelWarn, r.failure.Code
+// unit runs a unit of work and logs a record of it. After a run it writes the metric of
+// failed runs, unless the invocation's time ended first.
+func (h *Handler) unit(ctx context.Context, operation string, t task, work func(context.Context) (result, error)) error {
+	var result result
+	err := h.o.Unit(ctx, operation, func(ctx context.Context, r *telemetry.Record) (err error) {
+		result, err = work(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			r.Remains()
+		case err == nil && result.failure != nil:
+			r.Outcome = result.failure.Code
+			r.SetLevel(slog.LevelWarn)
+		}
+		result.describe(r, t)
+		return err
+	})
+	if operation == "run" && ctx.Err() == nil {
+		failed := 0.0
+		if err != nil || result.failure != nil {
+			failed = 1
+		}
+		h.o.Measure(ctx, telemetry.Discoveries, nil, map[string]float64{"DiscoveryFailures": failed})
 	}
-	end := h.now()
-	attributes := append(telemetry.Work(end, operation, outcome, end.Sub(start)),
-		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.Int("seen", r.seen), slog.Int("changed", r.changed), slog.Int("gone", r.gone), slog.Int("sent", r.sent), slog.Int("left", r.left),
-	)
-	for name, value := range map[string]string{"discovery": t.Discovery, "account": t.Account, "region": t.Region, "call": r.call, "ignored": r.ignored} {
-		if value != "" {
-			attributes = append(attributes, slog.String(name, value))
+	return err
+}
+
+// describe adds the result of a task to its log record.
+func (r *result) describe(record *telemetry.Record, t task) {
+	record.Add(slog.Int("seen", r.seen), slog.Int("changed", r.changed), slog.Int("gone", r.gone), slog.Int("sent", r.sent), slog.Int("detached", r.detached))
+	for _, a := range []struct{ name, value string }{
+		{"discovery", t.Discovery}, {"account", t.Account}, {"region", t.Region}, {"call", r.call}, {"ignored", r.ignored},
+	} {
+		if a.value != "" {
+			record.Add(slog.String(a.name, a.value))
 		}
 	}
 	if r.failure != nil {
-		attributes = append(attributes, slog.String("failure", r.failure.Message))
+		record.Add(slog.String("failure", r.failure.Message))
 	}
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	h.logger.LogAttrs(ctx, level, "discovery", attributes...)
-	if operation == "run" && ctx.Err() == nil {
-		failed := 0.0
-		if err != nil || r.failure != nil {
-			failed = 1
-		}
-		h.logger.LogAttrs(ctx, slog.LevelInfo, "discovery failures", telemetry.Discoveries.Record(end, nil, map[string]float64{"DiscoveryFailures": failed})...)
-	}
-	return err
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 const (
@@ -35,9 +36,9 @@ const (
 	home, away              = "us-east-1", "eu-west-1"
 )
 
-// world is an IPAM of the owner's with a pool 10.0.0.0/8 that imports, two
+// env is an IPAM of the owner's with a pool 10.0.0.0/8 that imports, two
 // member accounts, and a clock that moves on with every look at it.
-type world struct {
+type env struct {
 	testing.TB
 	table     *tabletest.Memory
 	on        table.Table // what the store works on: the table, or around it
@@ -70,9 +71,9 @@ func must[T any](v T, err error) func(testing.TB) T {
 
 func token(op string) store.Token { return store.Token{Account: owner, Operation: op} }
 
-func newWorld(t testing.TB) *world {
+func newEnv(t testing.TB) *env {
 	t.Helper()
-	w := &world{TB: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	w := &env{TB: t, table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	w.on = w.table
 	w.cloud = &discovertest.Cloud{
 		Roles: map[string]string{owner: discover.ReaderRole, memberA: discover.ReaderRole, memberB: discover.ReaderRole},
@@ -95,14 +96,14 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) time() time.Time {
+func (w *env) time() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(time.Millisecond)
 	return w.now
 }
 
-func (w *world) store() *store.Store {
+func (w *env) store() *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = 3
 	return store.New(w.on, store.Options{
@@ -114,12 +115,12 @@ func (w *world) store() *store.Store {
 }
 
 // Send keeps messages: the world is its own queue.
-func (w *world) Send(_ context.Context, bodies ...string) error {
+func (w *env) Send(_ context.Context, bodies ...string) error {
 	w.sent = append(w.sent, bodies...)
 	return w.refuse
 }
 
-func (w *world) handler() *Handler {
+func (w *env) handler() *Handler {
 	w.Helper()
 	cfg, queue := w.cloud.Config(), Queue(w)
 	if w.client != nil {
@@ -130,7 +131,7 @@ func (w *world) handler() *Handler {
 	}
 	accounts := must(discover.NewDirectory(discover.EveryAccount, owner, organizations.NewFromConfig(cfg), w.time))(w)
 	return New(w.store(), queue, accounts, discover.NewClients(cfg, discover.ReaderRole), Options{
-		Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: w.time,
+		Options: telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: w.time},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			w.slept = append(w.slept, d)
 			if w.onSleep != nil {
@@ -142,7 +143,7 @@ func (w *world) handler() *Handler {
 }
 
 // message is the batch that a task comes in.
-func (w *world) message(account, region string) Event {
+func (w *env) message(account, region string) Event {
 	b, err := json.Marshal(task{Discovery: w.discovery.ID, Region: region, Account: account})
 	if err != nil {
 		w.Fatal(err)
@@ -151,21 +152,21 @@ func (w *world) message(account, region string) Event {
 }
 
 // later has so much time go by that what is not seen then is gone.
-func (w *world) later() {
+func (w *env) later() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.now = w.now.Add(lag)
+	w.now = w.now.Add(2 * time.Minute)
 }
 
 // run has an account of the home Region looked at, a while after all that was
 // before, and reports whether its message is done.
-func (w *world) run(ctx context.Context, account string) bool {
+func (w *env) run(ctx context.Context, account string) bool {
 	w.Helper()
 	w.later()
 	return w.runNow(ctx, account)
 }
 
-func (w *world) runNow(ctx context.Context, account string) bool {
+func (w *env) runNow(ctx context.Context, account string) bool {
 	w.Helper()
 	answer, err := w.handler().Handle(ctx, w.message(account, home))
 	if err != nil {
@@ -175,13 +176,13 @@ func (w *world) runNow(ctx context.Context, account string) bool {
 }
 
 // event has a call of an account in the home Region told.
-func (w *world) event(account, name, request, response string) error {
+func (w *env) event(account, name, request, response string) error {
 	w.Helper()
 	return w.eventAt(time.UnixMilli(0), account, name, request, response)
 }
 
 // eventAt is event for a call at a time.
-func (w *world) eventAt(at time.Time, account, name, request, response string) error {
+func (w *env) eventAt(at time.Time, account, name, request, response string) error {
 	w.Helper()
 	detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventTime": %q, "eventName": %q, "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": %s, "responseElements": %s}`, at.UTC().Format(time.RFC3339), name, request, response)
 	_, err := w.handler().Handle(context.Background(), Event{EventBridgeEvent: events.EventBridgeEvent{
@@ -191,7 +192,7 @@ func (w *world) eventAt(at time.Time, account, name, request, response string) e
 }
 
 // known are the labels of what is known of an account in the home Region.
-func (w *world) known(account string) (all []string) {
+func (w *env) known(account string) (all []string) {
 	w.Helper()
 	s := store.New(w.table, store.Options{Region: home, Owner: owner})
 	for after := ""; ; {
@@ -210,7 +211,7 @@ func (w *world) known(account string) (all []string) {
 }
 
 // live are the labels of what an account has in the home Region.
-func (w *world) live(account string) (all []string) {
+func (w *env) live(account string) (all []string) {
 	for _, r := range w.cloud.Network(account, home).Resources(account, home) {
 		all = append(all, r.ID+" "+r.CIDR.String())
 	}
@@ -220,7 +221,7 @@ func (w *world) live(account string) (all []string) {
 
 // agrees fails unless what is known of the accounts is what they have, with no
 // work left and the table in order.
-func (w *world) agrees(accounts ...string) {
+func (w *env) agrees(accounts ...string) {
 	w.Helper()
 	for _, a := range accounts {
 		if diff := cmp.Diff(w.known(a), w.live(a)); diff != "" {
@@ -231,7 +232,7 @@ func (w *world) agrees(accounts ...string) {
 }
 
 // finish has work that was left done, as the provisioning function does.
-func (w *world) finish() {
+func (w *env) finish() {
 	w.Helper()
 	s := store.New(w.table, store.Options{Region: home, Owner: owner, Now: w.time, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	for range 3 {
@@ -243,7 +244,7 @@ func (w *world) finish() {
 	}
 }
 
-func (w *world) progress(account string) *ipam.DiscoveredAccount {
+func (w *env) progress(account string) *ipam.DiscoveredAccount {
 	w.Helper()
 	s := store.New(w.table, store.Options{Region: home, Owner: owner})
 	all, _, err := s.DiscoveredAccounts(context.Background(), w.discovery.ID, home, "", 0)
@@ -267,7 +268,7 @@ func deleteVPC(n *discover.Seen) {
 }
 
 func TestDispatch(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	ctx := t.Context()
 	s := w.store()
 	if _, err := s.ModifyDiscovery(ctx, w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error {
@@ -323,7 +324,7 @@ func TestDispatch(t *testing.T) {
 }
 
 func TestDispatchSeesWhoHasJoined(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	h := w.handler()
 	const joined = "666677778888"
 	for _, want := range []bool{false, true} {
@@ -339,7 +340,7 @@ func TestDispatchSeesWhoHasJoined(t *testing.T) {
 }
 
 func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for _, a := range []string{memberA, memberB} {
 		if !w.run(t.Context(), a) {
 			t.Fatalf("the message is not done:\n%s", &w.logs)
@@ -391,7 +392,7 @@ func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 // What one VPC's deletion between two pages moves out of both is not gone, and its
 // space stays held; what is gone is forgotten.
 func TestRunMissesWhatMovesBetweenPages(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	n := w.cloud.Network(memberA, home)
 	n.VPCs = []types.Vpc{vpc("vpc-one", "10.96.0.0/16"), vpc("vpc-two", "10.97.0.0/16"), vpc("vpc-three", "10.98.0.0/16")}
 	n.Subnets, n.Addresses, n.Interfaces, n.Pools = nil, nil, nil, nil
@@ -423,17 +424,17 @@ func TestRunMissesWhatMovesBetweenPages(t *testing.T) {
 // from the first look at it on. If nobody does either, nothing is written.
 func TestDispatchMarksWhoLeft(t *testing.T) {
 	const unit = "o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/"
-	exclude := func(paths ...string) func(*world) {
-		return func(w *world) {
+	exclude := func(paths ...string) func(*env) {
+		return func(w *env) {
 			must(w.store().ModifyDiscovery(w.Context(), w.discovery.ID, ipam.ActModify, func(d *ipam.Discovery) error { d.Exclusions = paths; return nil }))(w)
 		}
 	}
-	operate := func(regions ...string) func(*world) {
-		return func(w *world) {
+	operate := func(regions ...string) func(*env) {
+		return func(w *env) {
 			must(w.store().ModifyIPAM(w.Context(), w.ipam.ID, ipam.ActModify, func(o *ipam.IPAM) error { o.OperatingRegions = regions; return nil }))(w)
 		}
 	}
-	dispatch := func(w *world) {
+	dispatch := func(w *env) {
 		w.Helper()
 		if _, err := w.handler().Handle(w.Context(), Event{Dispatch: true}); err != nil {
 			w.Fatal(err)
@@ -441,19 +442,19 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name        string
-		leave, back func(*world)
+		leave, back func(*env)
 		a, b        ipam.Departure
 	}{
-		{"the organisation", func(w *world) { w.cloud.Members = w.cloud.Members[:2] },
-			func(w *world) {
+		{"the organisation", func(w *env) { w.cloud.Members = w.cloud.Members[:2] },
+			func(w *env) {
 				w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: memberB, Paths: []string{unit + memberB + "/"}})
 			}, ipam.NotDeparted, ipam.DepartedAccount},
-		{"by being closed", func(w *world) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *world) { w.cloud.Members[2].State = "ACTIVE" }, ipam.NotDeparted, ipam.DepartedAccount},
+		{"by being closed", func(w *env) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *env) { w.cloud.Members[2].State = "ACTIVE" }, ipam.NotDeparted, ipam.DepartedAccount},
 		{"with a unit that is left out", exclude(unit), exclude(), ipam.NotDeparted, ipam.DepartedAccount},
 		{"with a Region", operate(away), operate(home, away), ipam.DepartedRegion, ipam.DepartedRegion},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			w.run(t.Context(), memberA)
 			w.run(t.Context(), memberB)
 			is := func(a, b ipam.Departure) {
@@ -466,7 +467,7 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 				t.Helper()
 				before := w.table.Hash()
 				w.logs.Reset()
-				if dispatch(w); before != w.table.Hash() || !strings.Contains(w.logs.String(), `"left":0`) {
+				if dispatch(w); before != w.table.Hash() || !strings.Contains(w.logs.String(), `"detached":0`) {
 					t.Errorf("nobody left or came back, and it is written or told: %s", &w.logs)
 				}
 			}
@@ -488,7 +489,7 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 
 // An event of who has come back is as good as a run.
 func TestEventOfWhoCameBack(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	p := w.progress(memberA)
 	p.Departure = ipam.DepartedAccount
@@ -505,7 +506,7 @@ func TestEventOfWhoCameBack(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	counter := &tabletest.Counter{Table: w.table}
 	w.on = counter
@@ -527,7 +528,7 @@ func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
 // Where more falls due than can be looked at, the messages of several schedules
 // wait: the first of them is a look, and stands for all that were sent before it.
 func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	sent := func() Event {
 		e := w.message(memberA, home)
 		e.Records[0].Attributes = map[string]string{"SentTimestamp": fmt.Sprint(w.time().UnixMilli())}
@@ -547,7 +548,7 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 		t.Errorf("the looks are at\n%v", w.cloud.Made)
 	}
 	w.agrees(memberA)
-	if !strings.Contains(w.logs.String(), "it was looked at since") {
+	if !strings.Contains(w.logs.String(), "a run began after") {
 		t.Errorf("the records are\n%s", &w.logs)
 	}
 	if next := sent(); !looks(next) || looks(next) {
@@ -586,7 +587,7 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 // What one transaction of the account's row may not stand before: a discovery's
 // end finds what was found by the account's row.
 func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	first := ""
 	w.table.OnCommit = func(_ context.Context, writes []table.Write) {
 		if first == "" {
@@ -601,7 +602,7 @@ func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
 }
 
 func TestMessagesOfWhatIsNotWatchedAnyMore(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	for name, e := range map[string]Event{
 		"another Region": w.message(memberA, "ap-south-1"),
 		"a discovery that is gone": {SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{
@@ -622,7 +623,7 @@ func TestMessagesOfWhatIsNotWatchedAnyMore(t *testing.T) {
 }
 
 func TestRecordedEvents(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.cloud.Networks[memberA+" "+home] = &discover.Seen{VPCs: []types.Vpc{{VpcId: ptr("vpc-0a1b2c3d4e5f60001"), CidrBlock: ptr("10.20.0.0/16")}}}
 	for _, file := range []string{"event.json", "message.json"} {
 		b, err := os.ReadFile("testdata/" + file)
@@ -662,32 +663,32 @@ func TestRecordedEvents(t *testing.T) {
 func TestLogRecords(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		do   func(*world)
+		do   func(*env)
 		want map[string]any
 		runs []any // the metric
 	}{
-		{"a run", func(w *world) { w.run(context.Background(), memberA) },
+		{"a run", func(w *env) { w.run(context.Background(), memberA) },
 			map[string]any{"level": "INFO", "Operation": "run", "Outcome": "ok", "seen": 19.0, "changed": 19.0, "gone": 0.0, "account": memberA, "region": home}, []any{0.0}},
-		{"an account without the role", func(w *world) { delete(w.cloud.Roles, memberA); w.run(context.Background(), memberA) },
+		{"an account without the role", func(w *env) { delete(w.cloud.Roles, memberA); w.run(context.Background(), memberA) },
 			map[string]any{"level": "WARN", "Operation": "run", "Outcome": "assume-role-failure", "seen": 0.0}, []any{1.0}},
-		{"a table that is away", func(w *world) {
+		{"a table that is away", func(w *env) {
 			w.on = &tabletest.Faulty{Table: w.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }}
 			w.run(context.Background(), memberA)
 		}, map[string]any{"level": "ERROR", "Operation": "run", "Outcome": "internal"}, []any{1.0}},
-		{"the end of the invocation", func(w *world) {
+		{"the end of the invocation", func(w *env) {
 			ctx, cancel := context.WithCancel(context.Background())
 			w.cloud.Answer = func(discovertest.Call) { cancel() }
 			w.run(ctx, memberA)
 		}, map[string]any{"level": "WARN", "Operation": "run", "Outcome": "remains"}, nil},
-		{"an event", func(w *world) { w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-none"}`, `{}`) },
+		{"an event", func(w *env) { w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-none"}`, `{}`) },
 			map[string]any{"level": "INFO", "Operation": "event", "Outcome": "ok", "call": "DeleteVpc"}, nil},
-		{"an event that is not watched", func(w *world) { w.event(memberA, "CreateRouteTable", `{}`, `{}`) },
+		{"an event that is not watched", func(w *env) { w.event(memberA, "CreateRouteTable", `{}`, `{}`) },
 			map[string]any{"level": "INFO", "Operation": "event", "Outcome": "ok", "ignored": "the call is not watched"}, nil},
-		{"a dispatch", func(w *world) { w.handler().Handle(context.Background(), Event{Dispatch: true}) },
+		{"a dispatch", func(w *env) { w.handler().Handle(context.Background(), Event{Dispatch: true}) },
 			map[string]any{"level": "INFO", "Operation": "dispatch-discovery", "Outcome": "ok", "sent": 6.0}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			c.do(w)
 			var work []map[string]any
 			var runs []any
@@ -699,7 +700,7 @@ func TestLogRecords(t *testing.T) {
 				if r["_aws"] == nil {
 					t.Errorf("no metric: %s", line)
 				}
-				if r["msg"] == "discovery" {
+				if r["msg"] == "unit of work" {
 					work = append(work, r)
 				} else {
 					runs = append(runs, r["DiscoveryFailures"])

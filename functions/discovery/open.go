@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 
@@ -13,9 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
-// open returns the handler that the environment names.
-func open(ctx context.Context) (*Handler, error) {
-	// An account's network is in memory as a whole, twice while it is compared.
+func open(ctx context.Context) (lambda.Handler, error) {
+	// A run holds an account's network in memory as a whole, twice while it compares.
 	if err := lambdakit.LimitMemory(); err != nil {
 		return nil, err
 	}
@@ -36,5 +36,5 @@ func open(ctx context.Context) (*Handler, error) {
 		return nil, err
 	}
 	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole))
-	return New(store, queue, accounts, clients, Options{}), nil
+	return lambda.NewHandler(New(store, queue, accounts, clients, Options{}).Handle), nil
 }

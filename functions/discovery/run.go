@@ -16,15 +16,15 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// dispatch sends a message for each account and Region of each discovery that an
-// IPAM sees, and marks those that it has looked at and does not any more. If the
-// accounts of one cannot be listed, the others are sent all the same.
+// dispatch sends a message for each account and Region of each discovery that is
+// associated with an IPAM, and marks as detached the accounts that are no longer among
+// them. If the accounts of one discovery cannot be listed, it still sends the others.
 func (h *Handler) dispatch(ctx context.Context) (result, error) {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	h.accounts.Renew() // who has joined is looked at now, and not a schedule later
+	h.accounts.Renew() // so that a new account is read now, not a schedule later
 	var r result
 	var messages []string
 	var failed []error
@@ -49,19 +49,19 @@ func (h *Handler) dispatch(ctx context.Context) (result, error) {
 				messages = append(messages, string(body))
 			}
 		}
-		left, err := h.leave(ctx, d, accounts, regions)
-		r.left += left
+		detached, err := h.detach(ctx, d, accounts, regions)
+		r.detached += detached
 		failed = append(failed, err)
 	}
 	r.sent = len(messages)
 	return r, errors.Join(errors.Join(failed...), h.queue.Send(ctx, messages...))
 }
 
-// leave marks the accounts that a discovery knows in a Region and does not look
-// at any more, and returns how many it came on that were not marked. What was
-// found there stays, with its space: that an account left its organisation does
-// not say that its network is gone. If none left, this reads alone.
-func (h *Handler) leave(ctx context.Context, d *ipam.Discovery, accounts []discover.Account, regions []string) (left int, err error) {
+// detach marks the accounts in a Region that a discovery knows and no longer reads, and
+// returns how many it marked. It keeps the resources of a detached account and their
+// space: an account that left its organisation may still have its network. If no
+// account is detached, it only reads.
+func (h *Handler) detach(ctx context.Context, d *ipam.Discovery, accounts []discover.Account, regions []string) (detached int, err error) {
 	watched := make(map[string]bool, len(accounts))
 	for _, a := range accounts {
 		watched[a.ID] = true
@@ -69,7 +69,7 @@ func (h *Handler) leave(ctx context.Context, d *ipam.Discovery, accounts []disco
 	for after := ""; ; {
 		known, next, err := h.store.DiscoveredAccounts(ctx, d.ID, "", after, 0)
 		if err != nil {
-			return left, err
+			return detached, err
 		}
 		for _, a := range known {
 			switch {
@@ -83,17 +83,17 @@ func (h *Handler) leave(ctx context.Context, d *ipam.Discovery, accounts []disco
 				continue
 			}
 			if err := h.store.SaveDiscoveredAccount(ctx, a); err != nil {
-				return left, err
+				return detached, err
 			}
-			left++
+			detached++
 		}
 		if after = next; after == "" {
-			return left, nil
+			return detached, nil
 		}
 	}
 }
 
-// ipams returns the IPAMs that see a discovery.
+// ipams returns the IPAMs that a discovery is associated with.
 func (h *Handler) ipams(ctx context.Context, d *ipam.Discovery) ([]*ipam.IPAM, error) {
 	if len(d.IPAMs) == 0 {
 		return nil, nil
@@ -101,10 +101,10 @@ func (h *Handler) ipams(ctx context.Context, d *ipam.Discovery) ([]*ipam.IPAM, e
 	return h.store.IPAMs(ctx, d.IPAMs)
 }
 
-// run looks at an account in a Region. All is read before anything is written,
-// so that what could not be read is not taken to be gone, and what seems gone is
-// asked for once more. If nothing differs, one item is written, which says how far
-// the discovery of the account is.
+// run reads an account in a Region and stores the differences. It reads everything
+// before it writes, so a resource that it could not read does not seem to be gone, and
+// it asks EC2 again for each resource that seems to be gone. Without a difference it
+// writes one item, the progress of the account's discovery.
 func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	discoveries, err := h.store.Discoveries(ctx, []string{t.Discovery})
 	if err != nil {
@@ -121,43 +121,35 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	if len(ipams) == 0 || !slices.Contains(discover.Regions(d, ipams), t.Region) {
 		return result{ignored: "the Region is not watched any more"}, nil
 	}
-
 	if done, err := h.done(ctx, t); err != nil || done {
-		return result{ignored: "it was looked at since the message was sent"}, err
+		return result{ignored: "a run began after the message was sent"}, err
 	}
 
-	start := h.now().UnixMilli()
+	start := h.o.Time().UnixMilli()
 	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
-	refused := func(f *discover.Failure) (result, error) {
+	fail := func(f *discover.Failure) (result, error) {
 		account.FailureCode, account.Failure = f.Code, f.Message
 		return result{failure: f}, h.store.SaveDiscoveredAccount(ctx, &account)
 	}
 	resources, failure, err := h.read(ctx, t)
 	if failure != nil {
-		return refused(failure)
+		return fail(failure)
 	}
 	if err != nil {
 		return result{}, err
 	}
-	var found []*ipam.Found
-	for after := ""; ; {
-		some, next, err := h.store.Found(ctx, d.ID, t.Region, t.Account, after, 0)
-		if err != nil {
-			return result{}, err
-		}
-		found = append(found, some...)
-		if after = next; after == "" {
-			break
-		}
+	found, err := h.found(ctx, t)
+	if err != nil {
+		return result{}, err
 	}
 	changed, gone := discover.Diff(found, resources, ids(ipams))
 	if gone, failure, err = h.missing(ctx, t, gone); failure != nil {
-		return refused(failure)
+		return fail(failure)
 	}
 	if err != nil {
 		return result{}, err
 	}
-	r, err := h.apply(ctx, d, ipams, account, changed, gone, start, func(*ipam.Resource) int64 { return 0 })
+	r, err := h.apply(ctx, reading{discovery: d, ipams: ipams, account: account, changed: changed, gone: gone, at: start})
 	r.seen = len(resources)
 	if err != nil {
 		return r, err
@@ -166,8 +158,22 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	return r, h.store.SaveDiscoveredAccount(ctx, &account)
 }
 
-// done reports whether a run that began after a task was sent has come to its end,
-// be it that the account could not be looked at.
+// found returns all that the discovery of a task knows of the account in the Region.
+func (h *Handler) found(ctx context.Context, t task) (all []*ipam.Found, err error) {
+	for after := ""; ; {
+		page, next, err := h.store.Found(ctx, t.Discovery, t.Region, t.Account, after, 0)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if after = next; after == "" {
+			return all, nil
+		}
+	}
+}
+
+// done reports whether a run that began after a task was sent has ended, even if it
+// could not read the account.
 func (h *Handler) done(ctx context.Context, t task) (bool, error) {
 	if t.sent == 0 {
 		return false, nil
@@ -187,9 +193,9 @@ func ids(ipams []*ipam.IPAM) []string {
 	return all
 }
 
-// read reads all of an account's Region. failure is the account's own. What EC2
-// answered is let go of before more is read: in a large account it is most of the
-// memory that the function has.
+// read reads all resources of an account in a Region. failure says why the account
+// cannot be read. EC2's answers are freed when read returns: in a large account they
+// take most of the function's memory.
 func (h *Handler) read(ctx context.Context, t task) (all []ipam.Resource, failure *discover.Failure, err error) {
 	c, err := h.clients.EC2(ctx, t.Account, t.Region)
 	var seen *discover.Seen
@@ -202,11 +208,10 @@ func (h *Handler) read(ctx context.Context, t task) (all []ipam.Resource, failur
 	return seen.Resources(t.Account, t.Region), nil, nil
 }
 
-// missing returns those of gone that EC2 does not have when it is asked for them
-// by their ids either. A page's token is EC2's own affair: what is made or deleted
-// between two pages may move what stands behind it out of all of them, and the
-// space of what was missed would be given out. If nothing is gone, this reads
-// nothing.
+// missing returns the resources of gone that EC2 does not return by their ids either. A
+// creation or deletion between two pages of a list may move other resources out of
+// both pages, and the space of such a resource would be handed out. If gone is empty,
+// missing reads nothing.
 func (h *Handler) missing(ctx context.Context, t task, gone []*ipam.Found) ([]*ipam.Found, *discover.Failure, error) {
 	if len(gone) == 0 {
 		return nil, nil, nil
@@ -219,7 +224,7 @@ func (h *Handler) missing(ctx context.Context, t task, gone []*ipam.Found) ([]*i
 		slices.Sort(ids)
 		of[kind] = slices.Compact(ids)
 	}
-	there, _, err := h.readSelected(ctx, t, discover.Selection{
+	present, _, err := h.readSelected(ctx, t, discover.Selection{
 		VPCs: of[ipam.ResourceVPC], Subnets: of[ipam.ResourceSubnet], Addresses: of[ipam.ResourceEIP],
 		Pools: of[ipam.ResourcePublicIPv4Pool], Interfaces: of[ipam.ResourceInterface],
 	})
@@ -227,13 +232,13 @@ func (h *Handler) missing(ctx context.Context, t task, gone []*ipam.Found) ([]*i
 		return nil, h.failure(t, err), err
 	}
 	return slices.DeleteFunc(gone, func(f *ipam.Found) bool {
-		_, is := slices.BinarySearchFunc(there, &f.Resource, func(r ipam.Resource, f *ipam.Resource) int { return discover.Compare(&r, f) })
-		return is
+		_, ok := slices.BinarySearchFunc(present, &f.Resource, func(r ipam.Resource, f *ipam.Resource) int { return discover.Compare(&r, f) })
+		return ok
 	}), nil, nil
 }
 
-// failure returns what an error says of an account. The account's credentials
-// are not used again: its role may be another by then.
+// failure returns the failure of an account that an error reports, nil if it reports
+// none. The next call gets new credentials, as the role may have changed.
 func (h *Handler) failure(t task, err error) *discover.Failure {
 	f := discover.FailureOf(err)
 	if f != nil {
@@ -242,27 +247,27 @@ func (h *Handler) failure(t task, err error) *discover.Failure {
 	return f
 }
 
-// tooMany is how many failures it takes to leave off: one that cannot be taken
-// in does not keep up the others, a table that is away does.
-const tooMany = 5
+// maxFailures is how many failures stop the rest of a run. One resource that cannot be
+// stored does not delay the others; a table that is down stops them all.
+const maxFailures = 5
 
-// lag is how long EC2 is taken to leave out of its answers what it has told of
-// before, as they are eventually consistent (Amazon EC2 Developer Guide, "Eventual
-// consistency in the Amazon EC2 API"). What was taken in less than that before it
-// was not seen may well live, and its space would be given out; so it stays until
-// a later run does not see it either.
-const lag = 2 * time.Minute
+// visibilityLag is how long EC2 may leave a resource out of its answers after it has
+// returned the resource before: its answers are eventually consistent (Amazon EC2
+// Developer Guide, "Eventual consistency in the Amazon EC2 API"). A resource that was
+// stored less than this before a run did not see it may well live, and its space would
+// be handed out. So it stays until a later run does not see it either.
+const visibilityLag = 2 * time.Minute
 
-// atOnce is how many CIDRs that are apart are taken in at once. It takes some fifty
-// calls of the table each, one after the other, and an account that is looked at for
-// the first time has thousands; but a hundred accounts may be, and all write to the
-// same scope.
-const atOnce = 4
+// maxConcurrentGroups is how many groups of CIDRs are stored at once. A CIDR takes
+// about fifty calls of the table in sequence, and the first run over an account has
+// thousands of CIDRs. But a hundred accounts may run at once, and all write to the same
+// scope.
+const maxConcurrentGroups = 4
 
-// stages divides CIDRs, in the order of discover.Compare, such that only what is in
-// different nests of one stage may be taken in at once: what overlaps is in one nest
-// and stays in its order. Interfaces follow when all that they may be in is there;
-// they take no space, and each is on its own.
+// stages divides CIDRs, given in the order of discover.Compare, into stages of groups.
+// The groups of one stage may be stored at once. CIDRs that overlap are in one group
+// and keep their order. The second stage has the interfaces, so that the subnets and
+// VPCs that they are in exist by then. An interface takes no space; each is a group.
 func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 	var space []ipam.Resource
 	var all [2][][]ipam.Resource
@@ -275,66 +280,94 @@ func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 	}
 	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
 	all[0] = ipam.OverlapGroups(space, func(r ipam.Resource) netip.Prefix { return r.CIDR })
-	for _, nest := range all[0] {
-		slices.SortFunc(nest, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
+	for _, group := range all[0] {
+		slices.SortFunc(group, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })
 	}
 	return all
 }
 
-// apply takes in what changed and then forgets what is gone, as seen at a time,
-// Unix milliseconds, if it was taken in longer ago than lag, or before since: the
-// time of a call that is known to have taken it away (0: of none). account is kept
-// first, if there is anything to do: see store.SaveDiscoveredAccount. If anything
-// fails, nothing is forgotten after it.
-func (h *Handler) apply(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, account ipam.DiscoveredAccount, changed []ipam.Resource, gone []*ipam.Found, at int64, since func(*ipam.Resource) int64) (result, error) {
-	var r result
-	if len(changed)+len(gone) == 0 {
-		return r, nil
+// reading holds the differences between an account's resources and those that a
+// discovery knows of it in a Region.
+type reading struct {
+	discovery *ipam.Discovery
+	ipams     []*ipam.IPAM // that the discovery is associated with
+	account   ipam.DiscoveredAccount
+	changed   []ipam.Resource
+	gone      []*ipam.Found
+	at        int64 // when EC2 was read, Unix milliseconds
+	// goneSince returns the time of a call that removed a resource, Unix milliseconds.
+	// It returns 0 if no such call is known. It may be nil.
+	goneSince func(*ipam.Resource) int64
+}
+
+// before returns the time, Unix milliseconds, before which gone must have been stored
+// so that it may be removed.
+func (r *reading) before(gone *ipam.Resource) int64 {
+	before := r.at - visibilityLag.Milliseconds()
+	if r.goneSince != nil {
+		before = max(before, r.goneSince(gone))
 	}
-	if err := h.store.SaveDiscoveredAccount(ctx, &account); err != nil {
-		return r, err
+	return before
+}
+
+// apply stores the changed resources of a reading and then removes those that are gone.
+// If there is anything to do, it first saves the account; see
+// store.SaveDiscoveredAccount. After a failure it removes nothing.
+func (h *Handler) apply(ctx context.Context, r reading) (result, error) {
+	if len(r.changed)+len(r.gone) == 0 {
+		return result{}, nil
 	}
-	var failed []error
-	var mu sync.Mutex // guards failed and r
-	takeIn := func(c ipam.Resource) {
+	if err := h.store.SaveDiscoveredAccount(ctx, &r.account); err != nil {
+		return result{}, err
+	}
+	changed, failed := h.observe(ctx, r)
+	done := result{changed: changed}
+	for _, f := range r.gone {
+		if ctx.Err() != nil || len(failed) > 0 {
+			break
+		}
+		removed, err := h.store.Forget(ctx, f, r.before(&f.Resource))
+		if err != nil {
+			failed = append(failed, fmt.Errorf("remove %s %s: %w", f.ID, f.CIDR, err))
+		} else if removed {
+			done.gone++
+		}
+	}
+	return done, errors.Join(ctx.Err(), errors.Join(failed...))
+}
+
+// observe stores the changed resources of a reading and returns how many differed from
+// the stored ones. It stops at the context's end and after some failures.
+func (h *Handler) observe(ctx context.Context, r reading) (changed int, failed []error) {
+	var mu sync.Mutex // guards changed and failed
+	one := func(c ipam.Resource) {
 		mu.Lock()
-		enough := ctx.Err() != nil || len(failed) >= tooMany
+		stop := ctx.Err() != nil || len(failed) >= maxFailures
 		mu.Unlock()
-		if enough {
+		if stop {
 			return
 		}
-		did, err := h.store.Observe(ctx, d, ipams, c, at)
+		differed, err := h.store.Observe(ctx, r.discovery, r.ipams, c, r.at)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			failed = append(failed, fmt.Errorf("take in %s %s: %w", c.ID, c.CIDR, err))
-		} else if did {
-			r.changed++
+			failed = append(failed, fmt.Errorf("store %s %s: %w", c.ID, c.CIDR, err))
+		} else if differed {
+			changed++
 		}
 	}
-	for _, stage := range stages(changed) {
+	for _, stage := range stages(r.changed) {
 		var g errgroup.Group
-		g.SetLimit(atOnce)
-		for _, nest := range stage {
+		g.SetLimit(maxConcurrentGroups)
+		for _, group := range stage {
 			g.Go(func() error {
-				for _, c := range nest {
-					takeIn(c)
+				for _, c := range group {
+					one(c)
 				}
-				return nil // the others go on
+				return nil // the others continue
 			})
 		}
 		_ = g.Wait()
 	}
-	for _, f := range gone {
-		if ctx.Err() != nil || len(failed) > 0 {
-			break
-		}
-		did, err := h.store.Forget(ctx, f, max(at-lag.Milliseconds(), since(&f.Resource)))
-		if err != nil {
-			failed = append(failed, fmt.Errorf("forget %s %s: %w", f.ID, f.CIDR, err))
-		} else if did {
-			r.gone++
-		}
-	}
-	return r, errors.Join(ctx.Err(), errors.Join(failed...))
+	return changed, failed
 }

@@ -14,18 +14,18 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
-// A call of PutEvents takes so many events, and so many bytes, counted as the
-// EventBridge User Guide, "Calculating PutEvents event entry size", does.
+// The limits of one call of PutEvents. The size of an event is counted as the
+// EventBridge User Guide, "Calculating PutEvents event entry size", says.
 const (
 	maxEvents = 10
 	maxBytes  = 256 << 10
-	timeBytes = 14
+	timeBytes = 14 // an event's time
 )
 
-// message is an event on its way.
+// message is an event to send.
 type message struct {
-	item   string // the item that it is of
-	record int    // the index in the batch of the record that it is of
+	item   string // the key of the item whose change it reports
+	record int    // the index of the stream's record in the batch
 	entry  types.PutEventsRequestEntry
 }
 
@@ -33,16 +33,16 @@ func (m *message) size() int {
 	return timeBytes + len(*m.entry.Source) + len(*m.entry.DetailType) + len(*m.entry.Detail)
 }
 
-// refusal is why a record's event is not on the bus.
-type refusal struct {
-	record int
+// sendError says why the event of a record is not on the bus.
+type sendError struct {
+	record int // the record's index in the batch
 	err    error
 }
 
-func (r *refusal) Error() string { return r.err.Error() }
-func (r *refusal) Unwrap() error { return r.err }
+func (e *sendError) Error() string { return e.err.Error() }
+func (e *sendError) Unwrap() error { return e.err }
 
-// Client is the part of EventBridge's client that events are sent with.
+// Client is the part of EventBridge's client that sends events.
 type Client interface {
 	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, options ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
@@ -66,10 +66,10 @@ func OpenBus(ctx context.Context) (*Bus, error) {
 	return &Bus{eventbridge.NewFromConfig(cfg), name}, nil
 }
 
-// send puts events on the bus in their order. A call that is refused in whole or
-// in part is the last one, and its first event that is not on the bus is told.
-// No call holds two events of one item: so none is there before one that
-// precedes it.
+// send puts events on the bus in their order. It stops after the first call of which
+// EventBridge rejects any event, and returns a [sendError] for the first rejected
+// one. A call never holds two events of one item, so an item's events arrive in
+// order.
 func (b *Bus) send(ctx context.Context, all []message) error {
 	for len(all) > 0 {
 		n, size, items := 0, 0, map[string]bool{}
@@ -87,14 +87,14 @@ func (b *Bus) send(ctx context.Context, all []message) error {
 		}
 		out, err := b.client.PutEvents(ctx, in)
 		if err != nil {
-			return &refusal{all[0].record, fmt.Errorf("put %d events on %s: %w", n, b.name, err)}
+			return &sendError{all[0].record, fmt.Errorf("put %d events on %s: %w", n, b.name, err)}
 		}
 		for i := range all[:n] {
 			switch {
 			case i >= len(out.Entries):
-				return &refusal{all[i].record, fmt.Errorf("put %d events on %s: the answer is of %d", n, b.name, len(out.Entries))}
+				return &sendError{all[i].record, fmt.Errorf("put %d events on %s: the answer is of %d", n, b.name, len(out.Entries))}
 			case out.Entries[i].ErrorCode != nil:
-				return &refusal{all[i].record, fmt.Errorf("put %d events on %s: %d are refused, the first, %s, with %s: %s", n, b.name,
+				return &sendError{all[i].record, fmt.Errorf("put %d events on %s: %d are refused, the first, %s, with %s: %s", n, b.name,
 					out.FailedEntryCount, *all[i].entry.DetailType, *out.Entries[i].ErrorCode, aws.ToString(out.Entries[i].ErrorMessage))}
 			}
 		}
@@ -103,8 +103,8 @@ func (b *Bus) send(ctx context.Context, all []message) error {
 	return nil
 }
 
-// named returns an event for the bus.
-func named(name events.Name, header events.Header, detail []byte) types.PutEventsRequestEntry {
+// entry returns an event for the bus.
+func entry(name events.Name, header events.Header, detail []byte) types.PutEventsRequestEntry {
 	return types.PutEventsRequestEntry{
 		Source: aws.String(events.Source), DetailType: aws.String(string(name)), Detail: aws.String(string(detail)), Time: &header.Time,
 	}

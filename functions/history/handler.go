@@ -1,17 +1,19 @@
 // Command history is the Lambda function that reads the table's stream, through
-// store.HistoryFilters. For what a record says it
+// items.HistoryFilters. For each record of the stream it
 //
-//   - writes history: what used a CIDR, and how it stood, from when to when;
-//   - has statuses evaluated at once: of what an allocation overlaps that came or
-//     went, and by a scan of the scope, which the compliance function makes, when
-//     a pool's rules changed or the pool is gone. What discovery writes is evaluated
-//     where it is written;
-//   - puts the events that tell of it on the event bus.
+//   - writes history: which resource used a CIDR, with which statuses, from when
+//     to when;
+//   - evaluates statuses at once. An allocation that began or ended changes the
+//     statuses of the resources that it overlaps. When a pool's rules changed or
+//     the pool was deleted, the function asks the compliance function for a scan
+//     of the scope. Discovery evaluates the statuses of the rows that it writes;
+//   - publishes the events of the change on the event bus.
 //
-// A record may come again, and after ones that follow it. Records of history
-// have keys that only depend on what they tell, evaluation is about what is there,
-// and an event has the same id each time. Its own writes come back as records,
-// statuses with events to tell and nothing to evaluate; there it ends.
+// The stream may send a record again, and after later ones. That is safe: the key
+// of a history record depends on its content alone, an evaluation reads the present
+// state, and an event has the same id each time. The function's own writes come
+// back as records. Status changes then have events but need no evaluation, so the
+// circle ends there.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,33 +39,26 @@ import (
 )
 
 const (
-	// sideBySide is how many records are worked on at once. They need no order
-	// but that of their events.
-	sideBySide = 8
-	// margin is how long before the end of the invocation work stops, to answer
-	// where to go on from.
+	// maxConcurrentRecords is how many records the function works on at once. Only
+	// their events need an order.
+	maxConcurrentRecords = 8
+	// margin is how long before the end of the invocation work stops, so that the
+	// function can still answer where to continue.
 	margin = 5 * time.Second
-	// operation is the name of a batch in records and metrics.
+	// operation is the name of a batch in logs and metrics.
 	operation = "history"
 )
 
-// Store is the part of store.Store that history is written and statuses are
-// evaluated with.
+// Store is the part of store.Store that writes history and evaluates statuses.
 type Store interface {
 	PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error
 	EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error
 	Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error)
 }
 
-// Scans is the queue that the compliance function is asked for scans through.
+// Scans is the compliance function's queue. A message asks for a scan.
 type Scans interface {
 	Send(ctx context.Context, bodies ...string) error
-}
-
-// Options are the handler's other dependencies. The zero value is complete.
-type Options struct {
-	Logger *slog.Logger     // slog.Default() if nil
-	Now    func() time.Time // time.Now if nil
 }
 
 // Handler works on batches of the table's stream. It is safe for concurrent use.
@@ -70,60 +66,63 @@ type Handler struct {
 	store  Store
 	scans  Scans
 	bus    *Bus
-	logger *slog.Logger
-	now    func() time.Time
+	o      telemetry.Options
 	scopes sync.Map // a pool's id to its scope, which never changes
 }
 
-// New returns a handler that writes to a store and tells a bus.
-func New(s Store, scans Scans, bus *Bus, o Options) *Handler {
-	h := &Handler{store: s, scans: scans, bus: bus, logger: o.Logger, now: o.Now}
-	if h.logger == nil {
-		h.logger = slog.Default()
-	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	return h
+// New returns a handler that writes to a store and publishes on a bus.
+func New(s Store, scans Scans, bus *Bus, o telemetry.Options) *Handler {
+	return &Handler{store: s, scans: scans, bus: bus, o: o}
 }
 
-// Handle works on a batch and logs one record of it. The answer tells the record
-// to retry from: the first whose history, evaluation or events failed. Events are
-// told of the records before the first one whose history or evaluation failed, as
-// they come in order.
+// Handle works on a batch and logs one record of it. The answer is the record to
+// retry from: the first whose history, evaluation or events failed. As events are
+// in order, Handle publishes only those of the records before the first one whose
+// history or evaluation failed.
 func (h *Handler) Handle(ctx context.Context, e lambdaevents.DynamoDBEvent) (lambdaevents.DynamoDBEventResponse, error) {
-	start := h.now()
 	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
 	defer cancel()
-	failed, told := make([]error, len(e.Records)), make([][]message, len(e.Records))
+	failed := make([]error, len(e.Records))
+	_ = h.o.Unit(ctx, operation, func(ctx context.Context, r *telemetry.Record) error {
+		published := h.batch(ctx, e, failed)
+		failures := slices.DeleteFunc(slices.Clone(failed), func(err error) bool { return err == nil })
+		r.Add(slog.Int("records", len(failed)), slog.Int("events", published), slog.Int("failed", len(failures)))
+		if len(failures) > 0 && errors.Is(failures[0], context.DeadlineExceeded) {
+			r.Remains()
+		}
+		return errors.Join(failures...)
+	})
+	return lambdakit.FirstFailure(e, failed), nil
+}
+
+// batch works on the records of a batch, sets the error of each in failed, and
+// returns how many events it handed to the bus.
+func (h *Handler) batch(ctx context.Context, e lambdaevents.DynamoDBEvent, failed []error) (published int) {
+	messages := make([][]message, len(e.Records))
 	var g errgroup.Group
-	g.SetLimit(sideBySide)
+	g.SetLimit(maxConcurrentRecords)
 	for i, r := range e.Records {
 		g.Go(func() error {
-			told[i], failed[i] = h.record(ctx, i, r)
-			return nil // the others go on
+			messages[i], failed[i] = h.record(ctx, i, r)
+			return nil // the others continue
 		})
 	}
 	_ = g.Wait()
 	var all []message
-	for i := 0; i < len(told) && failed[i] == nil; i++ {
-		all = append(all, told[i]...)
+	for i := 0; i < len(messages) && failed[i] == nil; i++ {
+		all = append(all, messages[i]...)
 	}
 	err := h.bus.send(ctx, all)
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		failed[refused.record] = err
+	if rejected, ok := errors.AsType[*sendError](err); ok {
+		failed[rejected.record] = err
 	}
-	h.log(ctx, start, len(all), failed)
-	i := -1
-	return lambdakit.Stream(ctx, e, func(context.Context, lambdaevents.DynamoDBEventRecord) error {
-		i++
-		return failed[i]
-	}), nil
+	return len(all)
 }
 
-// record does what a record asks for but to send its events, which it returns.
+// record works on a record of the stream and returns its events, which it does not
+// send.
 func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEventRecord) ([]message, error) {
-	if r.UserIdentity != nil { // a removal by TTL, which tells nothing that was not known
+	if r.UserIdentity != nil { // a removal by TTL: the item had expired before
 		return nil, nil
 	}
 	c, k, err := decode(r)
@@ -163,7 +162,8 @@ func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 	return c, k, nil
 }
 
-// history writes what began and ended with a change of a resource's row.
+// history writes the history records that begin or end with a change of a
+// resource's row.
 func (h *Handler) history(ctx context.Context, c *change) error {
 	before, after := c.before.Resource, c.after.Resource
 	records := ipam.Recorded(before, after, c.at.UnixMilli())
@@ -177,7 +177,8 @@ func (h *Handler) history(ctx context.Context, c *change) error {
 	return h.store.PutHistory(ctx, row.Scope, records...)
 }
 
-// evaluate has the statuses evaluated of what an allocation overlaps that came or went.
+// evaluate evaluates the statuses of the resources that overlap an allocation which
+// began or ended.
 func (h *Handler) evaluate(ctx context.Context, c *change) error {
 	a := c.after.Allocation
 	switch {
@@ -188,13 +189,14 @@ func (h *Handler) evaluate(ctx context.Context, c *change) error {
 		return nil
 	}
 	scope, err := h.scopeOf(ctx, a.Pool)
-	if err != nil || scope == "" { // a pool that is gone has its scope scanned
+	if err != nil || scope == "" { // the scan of a deleted pool's scope covers it
 		return err
 	}
 	return h.store.EvaluateStatus(ctx, scope, a.CIDR)
 }
 
-// scopeOf returns a pool's scope, "" of one that is gone and was not known.
+// scopeOf returns a pool's scope. It is "" if the pool was deleted before this process
+// read it.
 func (h *Handler) scopeOf(ctx context.Context, pool string) (string, error) {
 	if scope, ok := h.scopes.Load(pool); ok {
 		return scope.(string), nil
@@ -207,8 +209,8 @@ func (h *Handler) scopeOf(ctx context.Context, pool string) (string, error) {
 	return found[0].Scope, nil
 }
 
-// scan asks for a scan of a pool's scope when the pool's rules changed, or when
-// it is gone.
+// scan asks for a scan of a pool's scope if the pool's rules changed or the pool was
+// deleted.
 func (h *Handler) scan(ctx context.Context, c *change) error {
 	before, after := c.before.Pool, c.after.Pool
 	if before == nil || after != nil && reflect.DeepEqual(before.Rules, after.Rules) {
@@ -222,34 +224,4 @@ func (h *Handler) scan(ctx context.Context, c *change) error {
 		return err
 	}
 	return h.scans.Send(ctx, string(body))
-}
-
-// log writes the batch's record, which is its metrics too.
-func (h *Handler) log(ctx context.Context, start time.Time, told int, failed []error) {
-	end := h.now()
-	level, code, failures := slog.LevelInfo, ipam.Code(""), 0
-	outcome := telemetry.OK
-	for _, err := range failed {
-		if err == nil {
-			continue
-		}
-		if failures++; failures == 1 {
-			level, code = slog.LevelError, ipam.CodeOf(err)
-			outcome = telemetry.OutcomeOf(code)
-			if errors.Is(err, context.DeadlineExceeded) {
-				level, outcome = slog.LevelWarn, telemetry.Remains
-			}
-		}
-	}
-	attributes := append(telemetry.Work(end, operation, outcome, end.Sub(start)),
-		slog.Int("records", len(failed)),
-		slog.Int("events", told),
-		slog.Int("failed", failures),
-		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.String("code", string(code)),
-	)
-	if err := errors.Join(failed...); err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	h.logger.LogAttrs(ctx, level, "history", attributes...)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 func TestRecordedEvent(t *testing.T) {
@@ -39,7 +40,7 @@ func TestRecordedEvent(t *testing.T) {
 	if err := json.Unmarshal(b, &e); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newEnv(t)
 	if done := w.batch(e.Records); done != 1 {
 		t.Error("the record failed")
 	}
@@ -65,7 +66,7 @@ func TestRecordedEvent(t *testing.T) {
 
 // What happens to pools, allocations and resources, and what is told of it.
 func TestWhatIsTold(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	expect := func(what string, want ...string) {
 		t.Helper()
 		w.deliver()
@@ -133,7 +134,7 @@ func TestWhatIsTold(t *testing.T) {
 	expect("the CIDR again", "Pool CIDR Provisioned: 10.0.0.0/8")
 }
 
-func (w *world) provisionAgain(pool string) {
+func (w *env) provisionAgain(pool string) {
 	w.Helper()
 	must(w.store.Provision(w.Context(), store.Provision{
 		Token: w.token("ProvisionIpamPoolCidr"), Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"),
@@ -144,7 +145,7 @@ func (w *world) provisionAgain(pool string) {
 // Requests that came as events are answered, each once: by the allocation, which
 // others have too but without an id, or by the refusal.
 func TestAnswersToRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.deliver()
 	w.bus.take()
@@ -250,7 +251,7 @@ func TestEntries(t *testing.T) {
 // A change of rules, and the end of a pool, have the pool's scope scanned;
 // nothing else does.
 func TestScansAreAskedFor(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.deliver()
 	modify := func(change func(*ipam.Pool)) {
@@ -278,7 +279,7 @@ func TestScansAreAskedFor(t *testing.T) {
 
 // The release of an allocation in a pool that is gone by then is no failure.
 func TestAllocationOfAPoolThatIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.release(w.allocate(pool, "10.0.0.0/24"))
 	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
@@ -302,7 +303,7 @@ func (j unevaluated) EvaluateStatus(_ context.Context, scope string, cidr netip.
 }
 
 func TestRemovalsByTTLTellNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.find(w.private, a)
 	w.gone(w.private, a)
@@ -329,7 +330,7 @@ type scenario struct {
 
 func newScenario(t *testing.T) *scenario {
 	t.Helper()
-	w := newWorld(t)
+	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	a, b := vpc("vpc-a", "10.0.0.0/16", region), vpc("vpc-b", "10.0.0.0/16", "eu-west-1")
 	for _, step := range []func(){
@@ -391,19 +392,19 @@ func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[str
 
 // replay is a world in which the scenario's records are delivered again. Nothing
 // is to be evaluated any more, so what is written is history.
-func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *world {
-	w := &world{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
+func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *env {
+	w := &env{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
 	clock := func() time.Time { return w.now }
 	w.table.now = clock
 	var table table.Table = w.table
 	if wrap != nil {
 		table = wrap(table)
 	}
-	w.handler = New(newStore(table, clock), w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
+	w.handler = New(newStore(table, clock), w.scans, &Bus{w.bus, "cadastre"}, telemetry.Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
 	return w
 }
 
-func (s *scenario) check(t *testing.T, w *world, what string) {
+func (s *scenario) check(t *testing.T, w *env, what string) {
 	t.Helper()
 	if diff := cmp.Diff(history(w.table.Memory), s.history); diff != "" {
 		t.Errorf("%s: the history, -got +want:\n%s", what, diff)
@@ -455,7 +456,7 @@ func TestRedeliveredAndReordered(t *testing.T) {
 // or not: what comes again leaves the same history and the same events.
 func TestEveryCallFailsOnce(t *testing.T) {
 	s := newScenario(t)
-	run := func(w *world) (failures int) {
+	run := func(w *env) (failures int) {
 		for at := 0; at < len(s.records); {
 			batch := s.records[at:min(at+25, len(s.records))]
 			done := w.batch(batch)
@@ -475,7 +476,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 	s.check(t, good, "without faults")
 	failed := 0
-	try := func(what string, w *world) {
+	try := func(what string, w *env) {
 		failed += run(w)
 		s.check(t, w, what)
 	}
@@ -522,7 +523,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 // A batch goes on from the first record that failed, be it for its history or for
 // its events, and no event is told of those from it on.
 func TestPartialFailures(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.deliver()
 	for i := range 12 {
 		w.find(w.private, vpc(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.%d.0.0/16", i), region))
@@ -565,7 +566,7 @@ func TestPartialFailures(t *testing.T) {
 // Calls end with ten events, with 256 KB, and before a second event of an item.
 func TestCallsOfTheBus(t *testing.T) {
 	entry := func(size int) bustypes.PutEventsRequestEntry {
-		e := named(events.ResourceGone, events.Header{}, nil)
+		e := entry(events.ResourceGone, events.Header{}, nil)
 		detail := strings.Repeat("x", size-timeBytes-len(*e.Source)-len(*e.DetailType))
 		e.Detail = &detail
 		return e
@@ -595,7 +596,7 @@ func TestCallsOfTheBus(t *testing.T) {
 		}
 	}
 	short := &counting{short: true}
-	var refused *refusal
+	var refused *sendError
 	if err := (&Bus{short, "b"}).send(t.Context(), []message{{"a", 0, entry(100)}, {"b", 7, entry(100)}}); !errors.As(err, &refused) || refused.record != 7 {
 		t.Errorf("an answer for one of two: %v", err)
 	}
@@ -604,7 +605,7 @@ func TestCallsOfTheBus(t *testing.T) {
 // An allocation with as many tags as can be, each as long as can be and of
 // characters that JSON escapes, has room in an event.
 func TestTheLargestEvent(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	tags := ipam.Tags{}
 	for i := range ipam.MaxTags {
@@ -652,14 +653,14 @@ func (stuck) PutHistory(ctx context.Context, _ string, _ ...ipam.HistoryRecord) 
 
 // A batch that does not end in time stops while there still is time to say so.
 func TestDeadline(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.gone(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		h := New(stuck{}, w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler)})
+		h := New(stuck{}, w.scans, &Bus{w.bus, "cadastre"}, telemetry.Options{Logger: slog.New(slog.DiscardHandler)})
 		a, err := h.Handle(ctx, lambdaevents.DynamoDBEvent{Records: w.table.records[len(w.table.records)-1:]})
 		if err != nil || len(a.BatchItemFailures) != 1 {
 			t.Errorf("%v, %v", a, err)
@@ -681,13 +682,13 @@ func TestOneLogRecordForEachBatch(t *testing.T) {
 		{"failure", errors.New("away"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "failed": 1.0, "events": 1.0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newEnv(t)
 			w.deliver()
 			w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 			w.bus.fault = func(int) (bool, error) { return false, c.err }
 			var log bytes.Buffer
 			clock := w.now
-			h := New(w.store, w.scans, &Bus{w.bus, "cadastre"}, Options{
+			h := New(w.store, w.scans, &Bus{w.bus, "cadastre"}, telemetry.Options{
 				Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 				Now:    func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock },
 			})
@@ -707,7 +708,7 @@ func TestOneLogRecordForEachBatch(t *testing.T) {
 			for _, name := range []string{"_aws", "time", "error"} {
 				delete(got, name)
 			}
-			maps.Copy(c.want, map[string]any{"msg": "history", "records": 1.0, "duration_ms": 1.5, "Operation": "history", "Requests": 1.0, "Duration": 1.5})
+			maps.Copy(c.want, map[string]any{"msg": "unit of work", "records": 1.0, "duration_ms": 1.5, "Operation": "history", "Requests": 1.0, "Duration": 1.5})
 			if diff := cmp.Diff(got, c.want); diff != "" {
 				t.Errorf("-got +want:\n%s", diff)
 			}

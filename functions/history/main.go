@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -11,17 +9,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-func main() {
-	telemetry.SetUp()
-	handler, err := open(context.Background())
-	if err != nil {
-		slog.Error("the function cannot start", "error", err.Error())
-		os.Exit(1)
-	}
-	lambda.Start(handler.Handle)
-}
+func main() { lambdakit.Main(open) }
 
-func open(ctx context.Context) (*Handler, error) {
+func open(ctx context.Context) (lambda.Handler, error) {
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
@@ -34,5 +24,5 @@ func open(ctx context.Context) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(store, scans, bus, Options{}), nil
+	return lambda.NewHandler(New(store, scans, bus, telemetry.Options{}).Handle), nil
 }

@@ -1,16 +1,16 @@
-// Command provisioning is the Lambda function that finishes what one
-// transaction cannot: cascading deletes, what is left of resource discoveries
-// and their associations, and splits that their request abandoned. Work is noted
-// in the table's partition store.WorkPK, in the same transaction that begins it.
-// The function is invoked
+// Command provisioning is the Lambda function that finishes the work that does
+// not fit into one transaction: cascading deletes, the removal of resource
+// discoveries and their associations, and splits that a request abandoned. The
+// transaction that begins such work writes a work note into the table's partition
+// items.WorkPK. Two sources invoke the function:
 //
-//   - by the table's stream, with the notes that were inserted: the work is
-//     begun at once. What is not finished is a partial-batch failure, and comes
-//     again;
-//   - by a schedule, with the event {"sweep": true}: all work is taken up that
-//     was noted some minutes ago. So nothing is lost with a record that the
-//     stream gave up, and splits, which are their request's own until their
-//     deadline, are found after it.
+//   - The table's stream sends the notes that were inserted, and the work begins
+//     at once. Work that is not finished is a partial-batch failure: Lambda sends
+//     its record again.
+//   - A schedule sends the event {"sweep": true}. The function then runs all work
+//     whose note is older than some minutes. So no work is lost when the stream
+//     gives up a record. A split belongs to its request until its deadline; the
+//     sweep finds it afterwards.
 package main
 
 import (
@@ -24,7 +24,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -33,58 +32,42 @@ import (
 )
 
 const (
-	// sweepAge is how old a note is when the sweep takes it up: no younger
-	// than a split's deadline, before which there is nothing to do for it.
+	// sweepAge is the least age of a note that the sweep runs. It is not below a
+	// split's deadline: until then the split belongs to its request.
 	sweepAge = 5 * time.Minute
-	// sideBySide is how many pieces of work a sweep runs at once, so that a
-	// long delete does not keep up the others.
-	sideBySide = 8
-	// margin is how long before the end of the invocation work stops, to
-	// answer that it remains.
+	// maxConcurrentWork is how many pieces of work a sweep runs at once, so that a
+	// long delete does not delay the others.
+	maxConcurrentWork = 8
+	// margin is how long before the end of the invocation work stops, so that the
+	// function can still answer.
 	margin = 5 * time.Second
 )
 
-// Store is the part of store.Store that keeps work.
+// Store is the part of store.Store that holds and runs work.
 type Store interface {
 	RunWork(ctx context.Context, sk string) error
 	PendingWork(ctx context.Context, olderThan time.Time) ([]string, error)
 }
 
-// Options are the handler's other dependencies. The zero value is complete.
-type Options struct {
-	Logger *slog.Logger     // slog.Default() if nil
-	Now    func() time.Time // time.Now if nil
-}
-
 // Handler runs work. It is safe for concurrent use.
 type Handler struct {
-	store  Store
-	logger *slog.Logger
-	now    func() time.Time
+	store Store
+	o     telemetry.Options
 }
 
 // New returns a handler for a store's work.
-func New(s Store, o Options) *Handler {
-	h := &Handler{store: s, logger: o.Logger, now: o.Now}
-	if h.logger == nil {
-		h.logger = slog.Default()
-	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	return h
-}
+func New(s Store, o telemetry.Options) *Handler { return &Handler{s, o} }
 
-// Event is what invokes the function: a batch of the table's stream, or the
-// schedule's.
+// Event invokes the function. It is a batch of the table's stream or the
+// schedule's event.
 type Event struct {
 	events.DynamoDBEvent
 	Sweep bool `json:"sweep"`
 }
 
-// Handle runs the work that an event tells of and logs one record for each
-// piece. A batch is answered with the record to retry from. A sweep fails if
-// any work failed; what merely remains is the next sweep's.
+// Handle runs the work that an event names and logs one record for each piece. The
+// answer to a batch is the record to retry from. A sweep returns an error if any
+// work failed; work that remains is no failure, as the next sweep runs it.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResponse, error) {
 	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
 	defer cancel()
@@ -97,9 +80,8 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 	return events.DynamoDBEventResponse{}, errors.New(`the event is neither a batch of the table's stream nor {"sweep": true}`)
 }
 
-// record runs the work of a note that was put into the table. The filter of the
-// event source lets no other record through; one that comes all the same is no
-// work.
+// record runs the work of a note that was put into the table. It ignores any other
+// record; the event source's filter should let none through.
 func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) error {
 	keys := r.Change.Keys
 	pk, sk := keys[table.AttrPK], keys[table.AttrSK]
@@ -110,16 +92,16 @@ func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) erro
 }
 
 func (h *Handler) sweep(ctx context.Context) error {
-	work, err := h.store.PendingWork(ctx, h.now().Add(-sweepAge))
+	work, err := h.store.PendingWork(ctx, h.o.Time().Add(-sweepAge))
 	if err != nil {
 		return err
 	}
-	// In another order each time: else what stands first and never ends in time would
-	// keep the rest from ever being begun.
+	// The order is random: otherwise work that comes first and never ends in time
+	// would keep the rest from ever starting.
 	rand.Shuffle(len(work), func(i, j int) { work[i], work[j] = work[j], work[i] })
 	failed := make([]error, len(work))
 	var g errgroup.Group
-	g.SetLimit(sideBySide)
+	g.SetLimit(maxConcurrentWork)
 	for i, sk := range work {
 		g.Go(func() error {
 			if err := h.run(ctx, sk); !remains(err) {
@@ -134,31 +116,19 @@ func (h *Handler) sweep(ctx context.Context) error {
 
 // run runs one piece of work and logs a record of it.
 func (h *Handler) run(ctx context.Context, sk string) error {
-	start := h.now()
-	err := h.store.RunWork(ctx, sk)
-	level, outcome := slog.LevelInfo, telemetry.OutcomeOf(ipam.CodeOf(err))
-	switch {
-	case remains(err):
-		level, outcome = slog.LevelWarn, telemetry.Remains
-	case err != nil:
-		level = slog.LevelError
-	}
-	kind, _, _ := strings.Cut(sk, "#") // the store's own word, one of a few
-	end := h.now()
-	attributes := append(telemetry.Work(end, kind, outcome, end.Sub(start)),
-		slog.String("work", sk),
-		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.String("code", string(ipam.CodeOf(err))),
-	)
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	h.logger.LogAttrs(ctx, level, "work", attributes...)
-	return err
+	kind, _, _ := strings.Cut(sk, "#") // of the store's few kinds of work
+	return h.o.Unit(ctx, kind, func(ctx context.Context, r *telemetry.Record) error {
+		r.Add(slog.String("work", sk))
+		err := h.store.RunWork(ctx, sk)
+		if remains(err) {
+			r.Remains()
+		}
+		return err
+	})
 }
 
-// remains reports whether err says that work is to be gone on with later:
-// something races with it, or the invocation came to its end.
+// remains reports whether err means that the work continues later: another writer
+// interfered, or the invocation's time is over.
 func remains(err error) bool {
 	return errors.Is(err, store.ErrWorkRemains) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -11,12 +9,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-func main() {
-	telemetry.SetUp()
-	store, err := lambdakit.OpenStore(context.Background())
+func main() { lambdakit.Main(open) }
+
+func open(ctx context.Context) (lambda.Handler, error) {
+	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
-		slog.Error("the function cannot start", "error", err.Error())
-		os.Exit(1)
+		return nil, err
 	}
-	lambda.Start(New(store, Options{}).Handle)
+	return lambda.NewHandler(New(store, telemetry.Options{}).Handle), nil
 }

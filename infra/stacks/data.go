@@ -1,5 +1,5 @@
-// Package stacks holds the deployment's stacks: data, which is kept, and service,
-// which can be deleted and made anew.
+// Package stacks holds the three stacks of the deployment: data, whose table outlives
+// its stack, and watch and service, which can be deleted and deployed again.
 package stacks
 
 import (
@@ -13,28 +13,29 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/table"
 )
 
-// DataProps are the data stack's.
+// DataProps are the properties of the data stack.
 type DataProps struct {
 	awscdk.StackProps
-	Destroyable bool // the table may be deleted
-	// StreamARN is the stream of a table that is there already, and is used in
-	// place of the stack's own; "" for none.
+	Destroyable bool // the stack's deletion deletes the table
+	// StreamARN is the stream of an existing table that replaces the stack's own; ""
+	// for none.
 	StreamARN string
 }
 
-// Data is the stack of what must not be lost.
+// Data is the stack of the table.
 type Data struct {
 	Stack awscdk.Stack
-	Table awsdynamodb.ITableV2 // that the deployment works on
+	Table awsdynamodb.ITableV2 // the table of the deployment
 }
 
-// NewData makes the data stack. Its outputs are TableName, of the table that the
-// deployment works on, and what the other stacks import of the stack's own table.
+// NewData makes the data stack. Its outputs are TableName, the name of the
+// deployment's table, and the exports of the stack's own table for the other stacks.
 func NewData(scope constructs.Construct, id string, props *DataProps) *Data {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	t := table.NewTable(stack, "Table", &table.Props{Destroyable: props.Destroyable})
-	// CloudFormation refuses to take away exports that are in use, and this stack is
-	// deployed first: so they stay when the other stacks turn to another table.
+	// CloudFormation refuses to remove an export that another stack imports, and this
+	// stack is deployed first. So the exports stay when the other stacks change to
+	// another table.
 	for _, value := range []*string{t.TableArn(), t.TableName(), t.TableStreamArn()} {
 		stack.ExportValue(value, nil)
 	}
@@ -49,6 +50,7 @@ func NewData(scope constructs.Construct, id string, props *DataProps) *Data {
 	return d
 }
 
+// output adds an output to a stack.
 func output(stack constructs.Construct, name string, value *string, description string) {
 	awscdk.NewCfnOutput(stack, &name, &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
 }

@@ -24,7 +24,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Functions are the names of the functions that the service is made of.
+// Functions are the names of the deployment's functions, which are those of their
+// folders.
 var Functions = []string{allocationFunctionName, apiFunctionName, complianceFunctionName, customResourceFunctionName, discoveryFunctionName, historyFunctionName, provisioningFunctionName}
 
 const (
@@ -37,57 +38,48 @@ const (
 	provisioningFunctionName   = "provisioning"
 )
 
-// ServiceProps are the service stack's, and the watch stack's.
+// ServiceProps are the properties of the service stack and of the watch stack.
 type ServiceProps struct {
 	awscdk.StackProps
-	Name         string // of the API
+	Name         string // the name of the API and of the bus
 	Table        awsdynamodb.ITableV2
-	Functions    string // the folder of the built functions, one folder each
+	Functions    string // the folder of the built functions, with a folder for each
 	Architecture awslambda.Architecture
-	// Environment is added to the functions'.
+	// Environment is added to the environment of every function.
 	Environment    map[string]string
 	OrganizationID string
 	VPCEndpointIDs []string
 	CreateLogRole  bool
 	LogRetention   awslogs.RetentionDays
-	Destroyable    bool // logs and dead letters go with the stack
+	Destroyable    bool // the stack's deletion deletes logs and queues
 	Alarms         alarms.Props
-	VendingRole    string // name of the role that makes VPCs in each account; "" for none
-	FromPoolsOnly  bool   // refuse VPCs that are not from pools
+	VendingRole    string // the name of the role that makes VPCs in each account; "" for none
+	FromPoolsOnly  bool   // the API refuses VPCs whose CIDRs are not from pools
 
-	// Of the watch stack.
-	Accounts         string  // "organization" or account ids with commas between them; "" for the owner's
-	ReaderRole       string  // name of the role in each account
-	DiscoveryMinutes float64 // between runs
-	ResourceMetrics  bool
-	NotifyEmail      string // is mailed when resources overlap
+	// The watch stack has the following properties besides.
+	Accounts         string  // "organization", or account ids with commas between them; "" for the owner account
+	ReaderRole       string  // the name of the reader role in each account
+	DiscoveryMinutes float64 // the time between two runs of discovery
+	ResourceMetrics  bool    // the deployment writes metrics of single resources
+	NotifyEmail      string  // an address to mail when resources overlap; "" for none
 }
 
-// NewService makes the stack of the functions and their doors, and the owner
-// account's vending role. Its outputs are ApiUrl, ApiId, ApiFunctionName,
+// NewService makes the stack of the API, the functions behind it, for direct
+// invocation and for templates, the worker, and the owner account's vending role. Its
+// outputs are ApiUrl, ApiId, ApiFunctionName,
 // ApiRoleArn, CustomResourceFunctionArn, DirectFunctionArn, DirectFunctionName and
 // ProvisioningFunctionName.
 func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
-	removal := props.removal()
-	function := func(name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
-		return functionOf(stack, props, name, description, memoryMB, timeout)
-	}
-	// API Gateway waits for 29 seconds; ending before lets the caller have the
-	// function's own answer.
+	// API Gateway waits for 29 seconds. The function ends earlier, so that its own
+	// answer reaches the caller.
 	apiProps := operatorOf(stack, props, apiFunctionName, "Answers the IPAM API", 1024, awscdk.Duration_Seconds(jsii.Number(28)))
 	apiFunction := gofunction.NewFunction(stack, "ApiFunction", vendorOf(stack, props, &apiProps))
-	// Who may invoke it administers the deployment: nobody is granted that here.
-	directProps := doorOf(stack, props, "direct", "Carries out operations for who may invoke it")
+	// A principal that may invoke this function administers the deployment. The stack
+	// lets nobody invoke it.
+	directProps := doorOf(stack, props, "direct", "Carries out operations for callers with lambda:InvokeFunction")
 	direct := gofunction.NewFunction(stack, "Direct", vendorOf(stack, props, &directProps))
-	if props.VendingRole != "" {
-		for _, f := range []*gofunction.Function{apiFunction, direct} {
-			cdknag.NagSuppressions_AddResourceSuppressions(f.Role, &[]*cdknag.NagPackSuppression{{
-				Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("Any account's vending role may be assumed: which trust this function, they say."),
-			}}, nil)
-		}
-		member.NewVending(stack, "Vending", &member.VendingProps{Name: props.VendingRole, Trusted: []awsiam.IRole{apiFunction.Role, direct.Role}})
-	}
+	addVending(stack, props, apiFunction, direct)
 	api := restapi.NewAPI(stack, "Api", &restapi.Props{
 		Name:           props.Name,
 		Handler:        apiFunction.Lambda,
@@ -95,15 +87,15 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 		VPCEndpointIDs: props.VPCEndpointIDs,
 		CreateLogRole:  props.CreateLogRole,
 		LogRetention:   props.LogRetention,
-		LogRemoval:     removal,
+		LogRemoval:     props.removal(),
 	})
 	provisioning := worker.NewWorker(stack, "Provisioning", &worker.Props{
-		Function: function(provisioningFunctionName, "Finishes what one transaction cannot", 512, awscdk.Duration_Minutes(jsii.Number(10))),
+		Function: functionOf(stack, props, provisioningFunctionName, "Finishes work of more than one transaction", 512, minutes(10)),
 		Table:    props.Table,
-		Removal:  removal,
+		Removal:  props.removal(),
 	})
-	// A pool with many CIDRs takes the longest; CloudFormation waits for an hour.
-	customResourceProps := operatorOf(stack, props, customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, awscdk.Duration_Minutes(jsii.Number(2)))
+	// A pool with many CIDRs takes longest. CloudFormation waits for an hour.
+	customResourceProps := operatorOf(stack, props, customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, minutes(2))
 	customResource := gofunction.NewFunction(stack, "CustomResourceFunction", &customResourceProps)
 	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
 	a.Function("ApiFunction", apiFunction)
@@ -117,15 +109,31 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "ApiUrl", api.Url(), "The address of the API")
 	output(stack, "ApiId", api.RestApiId(), "The id of the API")
 	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
-	output(stack, "ApiRoleArn", apiFunction.Role.RoleArn(), "The role that members' vending roles trust")
+	output(stack, "ApiRoleArn", apiFunction.Role.RoleArn(), "The role that the members' vending roles trust")
 	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
-	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "What workflows invoke to have an operation carried out")
-	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "Its name")
-	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work")
+	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "The function for direct invocation, for workflows and programs")
+	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "The name of the function for direct invocation")
+	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work of more than one transaction")
 	return stack
 }
 
-// removal is what becomes of logs and dead letters when their stack is deleted.
+// addVending makes the owner account's vending role, which the functions may assume,
+// if the deployment has vending roles.
+func addVending(stack awscdk.Stack, props *ServiceProps, functions ...*gofunction.Function) {
+	if props.VendingRole == "" {
+		return
+	}
+	var trusted []awsiam.IRole
+	for _, f := range functions {
+		cdknag.NagSuppressions_AddResourceSuppressions(f.Role, &[]*cdknag.NagPackSuppression{{
+			Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("The function may assume the vending role of any account; the role's trust policy decides."),
+		}}, nil)
+		trusted = append(trusted, f.Role)
+	}
+	member.NewVending(stack, "Vending", &member.VendingProps{Name: props.VendingRole, Trusted: trusted})
+}
+
+// removal is the removal policy of logs and queues.
 func (p *ServiceProps) removal() awscdk.RemovalPolicy {
 	if p.Destroyable {
 		return awscdk.RemovalPolicy_DESTROY
@@ -133,9 +141,9 @@ func (p *ServiceProps) removal() awscdk.RemovalPolicy {
 	return awscdk.RemovalPolicy_RETAIN
 }
 
-// operatorOf returns the properties of a function that carries out operations. If
-// the organisation's accounts may call, or are looked at, it may ask AWS
-// Organizations where they stand.
+// operatorOf returns the properties of a function that carries out operations. If the
+// organisation's accounts may call, or discovery reads them, the function may ask AWS
+// Organizations for their organizational units.
 func operatorOf(stack awscdk.Stack, props *ServiceProps, name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
 	p := functionOf(stack, props, name, description, memoryMB, timeout)
 	if props.OrganizationID != "" || props.Accounts == discover.EveryAccount {
@@ -147,14 +155,14 @@ func operatorOf(stack awscdk.Stack, props *ServiceProps, name, description strin
 	return p
 }
 
-// doorOf returns the properties of the allocation function as one of its doors.
+// doorOf returns the properties of the allocation function for one of its doors.
 func doorOf(stack awscdk.Stack, props *ServiceProps, door, description string) gofunction.Props {
 	p := operatorOf(stack, props, allocationFunctionName, description, 512, awscdk.Duration_Minutes(jsii.Number(1)))
 	p.Environment[lambdakit.EnvDoor] = door
 	return p
 }
 
-// vendorOf lets a function make VPCs, if the deployment makes any.
+// vendorOf lets a function assume vending roles, if the deployment has them.
 func vendorOf(stack awscdk.Stack, props *ServiceProps, p *gofunction.Props) *gofunction.Props {
 	if props.VendingRole != "" {
 		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
@@ -165,7 +173,7 @@ func vendorOf(stack awscdk.Stack, props *ServiceProps, p *gofunction.Props) *gof
 	return p
 }
 
-// functionOf returns the properties of a function on the table.
+// functionOf returns the properties of a function that works on the table.
 func functionOf(stack awscdk.Stack, props *ServiceProps, name, description string, memoryMB float64, timeout awscdk.Duration) gofunction.Props {
 	environment := map[string]string{
 		lambdakit.EnvTable:      *props.Table.TableName(),

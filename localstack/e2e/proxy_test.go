@@ -86,13 +86,13 @@ func startProxy(t *testing.T, endpoint, ec2 string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../shared/client/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	line := regexp.MustCompile(`(?m)^go run ./shared/resign/cmd/cadastre-proxy (.*) &$`).FindSubmatch(readme)
 	if line == nil {
-		t.Fatal("the README does not tell how to start the proxy")
+		t.Fatal("shared/client/README.md does not start the proxy")
 	}
 	args := strings.Fields(strings.NewReplacer("$ENDPOINT", endpoint, ":8181", ":0").Replace(string(line[1])))
 	cmd := exec.Command(program, append(args, "-region", home, "-ec2-endpoint", ec2)...)

@@ -1,4 +1,9 @@
-"""What the READMEs tell to copy and run, run as it stands there."""
+"""Runs the commands of the READMEs as they are printed there.
+
+README.md has the main job, shared/client/README.md an example for each caller.
+test_network.py runs those of shared/discover/README.md, test_requests.py those
+of infra/README.md.
+"""
 
 import functools
 import json
@@ -16,49 +21,55 @@ import pytest
 import network
 from conftest import ROOT, remove_pool, until
 
-EXAMPLES = "An example for each caller"
+CALLERS = "shared/client/README.md"
 
 
-def snippets(section, language, part=None, readme="README.md"):
-    """The blocks of a language in a section of a README, or in a part of it."""
+def snippets(section, language, readme="README.md"):
+    """Returns the code blocks of a language in a section of a README."""
     text = (ROOT / readme).read_text()
     (body,) = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    if part:
-        (body,) = re.findall(rf"^### {re.escape(part)}\n(.*?)(?=^### |\Z)", body, re.DOTALL | re.MULTILINE)
     return re.findall(rf"^```{language}\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(params=["", "/"], ids=["no-slash", "slash"])
+def endpoint(request, backend):
+    """The API's address without and with a slash at its end. CloudFormation's
+    output ApiUrl has one."""
+    return backend.endpoint.rstrip("/") + request.param
 
 
 @functools.cache
 def caches():
-    """Where Go keeps what it has built, which is not the CLI's home."""
+    """Returns the directories of Go's caches, which are not in the CLI's home."""
     names = ["GOCACHE", "GOMODCACHE", "GOPATH"]
     found = subprocess.run(["go", "env", *names], capture_output=True, text=True, check=True).stdout
     return dict(zip(names, found.splitlines()))
 
 
 def run(backend, principal, command, region=None, **variables):
-    """A command's status and what it prints. What it leaves running ends with it."""
+    """Runs a command and returns its status and its output. Processes that the
+    command leaves behind end with it."""
     env = {**backend.base_env(principal, region or backend.region), **caches(), "PYTHONDONTWRITEBYTECODE": "1",
            "ENDPOINT": backend.endpoint, "REGION": backend.region, **variables}
     env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
     if backend.kind == "emulator":
         env["AWS_ENDPOINT_URL"] = backend.emulator
-    with tempfile.TemporaryFile("w+") as out:  # and no pipe, which would be open as long as what is left running
+    with tempfile.TemporaryFile("w+") as out:  # a pipe would stay open as long as a process that is left behind
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             status = process.wait(180)
         finally:
             try:
-                os.killpg(process.pid, signal.SIGTERM)  # the session of the command, which is ours
+                os.killpg(process.pid, signal.SIGTERM)  # the command has a session of its own
             except ProcessLookupError:
                 pass
         out.seek(0)
         return status, out.read()
 
 
-def example(backend, api, part, **variables):
-    """Runs a part's shell block and returns what it prints."""
-    (script,) = snippets(EXAMPLES, "sh", part)
+def example(backend, api, section, **variables):
+    """Runs the shell block of a caller's section and returns its output."""
+    (script,) = snippets(section, "sh", CALLERS)
     status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script], **variables)
     assert status == 0, printed
     return printed
@@ -70,9 +81,11 @@ def allocations(api, pool):
 
 @pytest.mark.emulator
 def test_main_job(backend, api):
-    """And the pool for the examples. It makes its own IPAM, so before the module's."""
+    """Also makes the pool for the examples. The commands make their own IPAM, so
+    this test runs before the module has one."""
     (script,) = snippets("The main job", "sh")
-    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script + snippets(EXAMPLES, "sh")[0]])
+    (pool,) = snippets("A pool for the examples", "sh", CALLERS)
+    status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", script + pool])
     assert status == 0, printed
     assert [json.loads(f"[{out}]")[0] for out in re.findall(r'"(?:Cidr|State|Success)": (.+?),?$', printed, re.MULTILINE)] == [
         "10.0.0.0/12", "provisioned", "10.0.0.0/14", "provisioned", "10.0.0.0/24", True, "10.16.0.0/16", "provisioned"]
@@ -82,12 +95,12 @@ def test_main_job(backend, api):
 
 
 @pytest.mark.front
-def test_main_job_on_aws(backend, api):
-    """As the README changes it for AWS, where a signature for another Region than
-    the API's is refused. It makes its own IPAM as well."""
+def test_main_job_on_aws(backend, api, endpoint):
+    """Changes the commands for AWS as the README says: API Gateway refuses a
+    signature for another Region than the API's. The commands make their own IPAM."""
     (script,) = snippets("The main job", "sh")
     changed = script.replace("aws ec2 ", "aws cadastre ").replace(" --region ap-northeast-1", "")
-    where = {"AWS_ENDPOINT_URL_CADASTRE": backend.endpoint}
+    where = {"AWS_ENDPOINT_URL_CADASTRE": endpoint}
     status, printed = run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", changed], **where)
     assert status == 0, printed
     assert re.findall(r'"Cidr": "(.+?)"', printed) == ["10.0.0.0/12", "10.0.0.0/14", "10.0.0.0/24"]
@@ -102,60 +115,60 @@ def test_main_job_on_aws(backend, api):
 
 
 @pytest.mark.front
-def test_aws_cli(backend, api, make_pool):
+def test_aws_cli(backend, api, make_pool, endpoint):
     pool = make_pool("10.0.0.0/16")
     first = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=24)["IpamPoolAllocation"]
-    printed = example(backend, api, "AWS CLI", POOL=pool)
+    printed = example(backend, api, "AWS CLI", POOL=pool, ENDPOINT=endpoint)
     assert '"Cidr": "10.0.1.0/24"' in printed, printed
     made = allocations(api, pool)["10.0.1.0/24"]
     assert made["Tags"] == [{"Key": "cadastre:stable-key", "Value": "payments"}]
 
-    # What has the key gets the CIDR again, though another one is first.
+    # The key's allocation gets its CIDR again, although a lower one is free.
     for a in (first, made):
         api.call("ReleaseIpamPoolAllocation", IpamPoolId=pool, Cidr=a["Cidr"], IpamPoolAllocationId=a["IpamPoolAllocationId"])
-    assert '"Cidr": "10.0.1.0/24"' in example(backend, api, "AWS CLI", POOL=pool)
+    assert '"Cidr": "10.0.1.0/24"' in example(backend, api, "AWS CLI", POOL=pool, ENDPOINT=endpoint)
 
 
 @pytest.mark.front
-def test_boto3(backend, api, make_pool):
+def test_boto3(backend, api, make_pool, endpoint):
     pool = make_pool("10.0.0.0/16", Locale="ap-northeast-1")
-    (script,) = snippets(EXAMPLES, "python", "boto3")
-    assert run(backend, api.principal, [sys.executable, "-c", script], region="eu-west-1") == (0, f"{pool} 10.0.0.0/24\n")
+    (script,) = snippets("boto3", "python", CALLERS)
+    assert run(backend, api.principal, [sys.executable, "-c", script], region="eu-west-1", ENDPOINT=endpoint) == (0, f"{pool} 10.0.0.0/24\n")
 
-    # It is the header that makes the caller one of that Region.
+    # The header decides on the caller's Region.
     elsewhere = script.replace('"X-Cadastre-Region", "ap-northeast-1"', '"X-Cadastre-Region", "ap-northeast-3"')
     assert elsewhere != script
-    status, printed = run(backend, api.principal, [sys.executable, "-c", elsewhere], region="eu-west-1")
+    status, printed = run(backend, api.principal, [sys.executable, "-c", elsewhere], region="eu-west-1", ENDPOINT=endpoint)
     assert status != 0 and "ap-northeast-3" in printed, printed
 
 
 @pytest.mark.front
-def test_go(backend, api, make_pool, tmp_path):
+def test_go(backend, api, make_pool, tmp_path, endpoint):
     pool = make_pool("10.0.0.0/16")
-    (program,) = snippets(EXAMPLES, "go", "Go")
+    (program,) = snippets("Go", "go", CALLERS)
     (tmp_path / "main.go").write_text(program)
-    assert run(backend, api.principal, ["go", "run", str(tmp_path / "main.go")], POOL=pool) == (0, "10.0.0.0/24\n")
+    assert run(backend, api.principal, ["go", "run", str(tmp_path / "main.go")], POOL=pool, ENDPOINT=endpoint) == (0, "10.0.0.0/24\n")
     assert list(allocations(api, pool)) == ["10.0.0.0/24"]
 
 
 @pytest.mark.front
-def test_curl(backend, api, make_pool):
+def test_curl(backend, api, make_pool, endpoint):
     pool = make_pool("10.0.0.0/16")
-    made = json.loads(example(backend, api, "curl", POOL=pool))["IpamPoolAllocation"]
+    made = json.loads(example(backend, api, "curl", POOL=pool, ENDPOINT=endpoint))["IpamPoolAllocation"]
     assert (made["Cidr"], made["Tags"]) == ("10.0.0.0/24", [{"Key": "cadastre:stable-key", "Value": "payments"}])
     assert list(allocations(api, pool)) == ["10.0.0.0/24"]
 
 
 @pytest.mark.front
-def test_proxy(backend, api, make_pool):
+def test_proxy(backend, api, make_pool, endpoint):
     pool = make_pool("10.0.0.0/16")
-    printed = example(backend, api, "Terraform, Pulumi, the plain AWS CLI and whatever else signs for EC2", POOL=pool)
+    printed = example(backend, api, "Terraform, Pulumi and the plain AWS CLI", POOL=pool, ENDPOINT=endpoint)
     assert '"Cidr": "10.0.0.0/24"' in printed, printed
     assert list(allocations(api, pool)) == ["10.0.0.0/24"]
 
 
-# On the emulator each pool has a CIDR of its own: a schedule's discovery may find
-# the VPCs, and what it has found is held until it is seen to be gone.
+# On the emulator each pool has a CIDR of its own: the scheduled discovery may find
+# the VPCs, and a hold keeps their space until discovery sees that they are gone.
 
 
 @pytest.mark.emulator
@@ -184,7 +197,7 @@ def test_event(backend, api, make_pool):
 def test_workflow(backend, api, make_pool):
     pool = make_pool("10.3.0.0/16")
     variables = {"POOL": pool, "DIRECT_FUNCTION": network.function("direct"), "REQUEST": uuid.uuid4().hex}
-    for _ in range(2):  # the same request
+    for _ in range(2):  # sends the same request twice
         printed = example(backend, api, "A workflow", **variables)
         assert '"IpamPoolAllocation"' in printed and '"10.3.0.0/24"' in printed, printed
     assert list(allocations(api, pool)) == ["10.3.0.0/24"]
@@ -193,7 +206,7 @@ def test_workflow(backend, api, make_pool):
 @pytest.mark.emulator
 def test_vpc(backend, api, ipam, make_pool):
     pool = make_pool("10.4.0.0/16", Locale=backend.region)
-    (cli,) = snippets(EXAMPLES, "sh", "AWS CLI")
+    (cli,) = snippets("AWS CLI", "sh", CALLERS)
     install = "\n".join(line for line in cli.splitlines() if not line.startswith("aws cadastre"))
     assert run(backend, api.principal, ["bash", "-euo", "pipefail", "-c", install])[0] == 0
     vpc = json.loads(example(backend, api, "A VPC from a pool", POOL=pool))["Vpc"]

@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 )
 
 // Stage is the stage's name, the first element of every path, as in a REST
@@ -63,11 +65,11 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resource, parameters := match(r.Method, path)
 	if !ok || resource == "" {
 		// A REST API says of what it does not have that a token is missing.
-		refused(w, http.StatusForbidden, missing, "Missing Authentication Token")
+		refused(w, http.StatusForbidden, sigv4.Missing, "Missing Authentication Token")
 		return
 	}
 	key, err := f.Verifier.Verify(r.Context(), r, body)
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
+	if refusal, ok := errors.AsType[*sigv4.Error](err); ok {
 		refused(w, http.StatusForbidden, refusal.Type, refusal.Message)
 		return
 	} else if err != nil {

@@ -1,5 +1,5 @@
-// Package assume acts in other accounts by a role of one name that each of them
-// has.
+// Package assume acts in other accounts through a role that has the same name
+// in each of them.
 package assume
 
 import (
@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	duration = 15 * time.Minute // of a session, the least that STS gives
-	window   = time.Minute      // before a session's end it is replaced: a call that has begun is to be done in it
-	most     = 1000             // sessions that are kept: who calls chooses their names
+	duration = 15 * time.Minute // length of a session, the shortest that STS gives
+	window   = time.Minute      // a session is replaced this long before its end, so that a call finishes in it
+	most     = 1000             // number of sessions kept, because callers choose their names
 )
 
-// Role is a role that accounts have. It is safe for concurrent use.
+// Role is a role with one name in many accounts. It is safe for concurrent use.
 type Role struct {
 	cfg     aws.Config
 	sts     *sts.Client
@@ -34,18 +34,18 @@ type Role struct {
 
 type session struct{ account, name string }
 
-// NewRole returns the role of that name in each account, the caller's own too.
-// cfg is the caller's, with the home Region: credentials of a Region's own STS
-// endpoint serve in all Regions, also in those that accounts opt in to. STS has
-// the timeout to answer, retries included.
+// NewRole returns the role with that name in each account, the caller's own
+// too. cfg is the caller's configuration, with the home Region: credentials
+// from a Region's own STS endpoint are valid in all Regions, also in opt-in
+// Regions. STS has the timeout to answer, retries included.
 func NewRole(cfg aws.Config, name string, timeout time.Duration) *Role {
 	return &Role{cfg: cfg, sts: sts.NewFromConfig(cfg), name: name, timeout: timeout, sessions: map[session]*aws.CredentialsCache{}}
 }
 
-// Config returns the configuration of clients of an account's Region. It assumes
-// the account's role in a session of that name, unless it has the session's
-// credentials from before and they last a while longer; that this fails is told
-// by an *Error.
+// Config returns the configuration of clients for an account's Region. It
+// assumes the account's role in a session with that name, unless it has
+// credentials of the session that are valid for a while longer. If it cannot
+// assume the role, the error is an [*Error].
 func (r *Role) Config(ctx context.Context, account, region, name string) (aws.Config, error) {
 	arn := "arn:" + ipam.PartitionOf(region) + ":iam::" + account + ":role/" + r.name
 	cache := r.session(session{account, name}, arn)
@@ -69,7 +69,7 @@ func (r *Role) session(s session, arn string) *aws.CredentialsCache {
 		o.RoleSessionName, o.Duration = s.name, duration
 	})
 	cache := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		ctx, cancel := context.WithTimeout(ctx, r.timeout) // the cache lets go of its callers' deadlines
+		ctx, cancel := context.WithTimeout(ctx, r.timeout) // the cache drops its callers' deadlines
 		defer cancel()
 		return provider.Retrieve(ctx)
 	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = window })
@@ -80,8 +80,8 @@ func (r *Role) session(s session, arn string) *aws.CredentialsCache {
 	return cache
 }
 
-// Forget drops an account's credentials: they are those of a role that may have
-// been made anew since.
+// Forget drops an account's credentials. The account's owner may have replaced
+// the role since.
 func (r *Role) Forget(account string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,10 +92,10 @@ func (r *Role) Forget(account string) {
 	}
 }
 
-// Error is the failure to assume the role of an account.
+// Error is a failure to assume an account's role.
 type Error struct {
-	Role string // its ARN
-	Err  error  // of STS; no smithy.APIError if it did not answer
+	Role string // the role's ARN
+	Err  error  // STS's error; no smithy.APIError if STS did not answer
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("assume %s: %v", e.Role, e.Err) }

@@ -13,7 +13,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/assume"
 )
 
-// sts answers AssumeRole, and counts.
+// sts answers AssumeRole and counts the calls.
 type sts struct{ calls int }
 
 func (s *sts) Do(*http.Request) (*http.Response, error) {
@@ -24,8 +24,8 @@ func (s *sts) Do(*http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// Callers choose the sessions' names, so what is kept of them has a bound; what
-// is asked for again is assumed again.
+// Callers choose the sessions' names, so the number of kept sessions is
+// limited. A session that was dropped is assumed again.
 func TestSessionsAreBounded(t *testing.T) {
 	s := &sts{}
 	r := assume.NewRole(aws.Config{Region: "us-east-1", HTTPClient: s, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "s", "")}, "r", time.Second)
@@ -44,7 +44,8 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// An account's role that was made anew has new sessions, and others keep theirs.
+// After [Role.Forget], an account has new sessions, and other accounts keep
+// theirs.
 func TestForget(t *testing.T) {
 	s := &sts{}
 	r := assume.NewRole(aws.Config{Region: "us-east-1", HTTPClient: s, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "s", "")}, "r", time.Second)

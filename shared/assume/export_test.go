@@ -1,6 +1,6 @@
 package assume
 
-// Sessions returns how many sessions are kept.
+// Sessions returns the number of kept sessions.
 func (r *Role) Sessions() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

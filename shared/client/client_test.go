@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
 func TestScopeAndRegion(t *testing.T) {
@@ -47,8 +48,8 @@ func TestScopeAndRegion(t *testing.T) {
 			if !strings.Contains(authorization, "/"+c.scope+"/execute-api/aws4_request,") {
 				t.Errorf("the signature's scope is not execute-api in %s: %s", c.scope, authorization)
 			}
-			if h := got.Get(client.RegionHeader); h != c.header {
-				t.Errorf("%s is %q, want %s", client.RegionHeader, h, c.header)
+			if h := got.Get(wire.RegionHeader); h != c.header {
+				t.Errorf("%s is %q, want %s", wire.RegionHeader, h, c.header)
 			}
 			if !strings.Contains(authorization, ";x-cadastre-region,") {
 				t.Errorf("the header is not signed: %s", authorization)
@@ -60,7 +61,7 @@ func TestScopeAndRegion(t *testing.T) {
 	}
 }
 
-// Settings of the environment that are about AWS's own endpoints are in nobody's way.
+// Settings of the environment for AWS's own endpoints do no harm.
 func TestEnvironmentForOtherEndpoints(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte(`<DescribeIpamsResponse><ipamSet/></DescribeIpamsResponse>`))

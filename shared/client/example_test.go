@@ -16,7 +16,7 @@ import (
 )
 
 func ExampleOptions() {
-	// Stands for https://ID.execute-api.us-east-1.amazonaws.com/prod.
+	// Replaces https://ID.execute-api.us-east-1.amazonaws.com/prod.
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `<AllocateIpamPoolCidrResponse><ipamPoolAllocation><cidr>10.4.0.0/24</cidr></ipamPoolAllocation></AllocateIpamPoolCidrResponse>`)
 	}))

@@ -16,27 +16,29 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Account is an account that is to be watched.
+// Account is an account that Cadastre watches.
 type Account struct {
 	ID   string
-	OU   string // id of the organisational unit that it is in; "" if it is in none, or that is not known
-	Path string // of OU, or of the root, as ipam.CheckExclusions has it; "" if not known
+	OU   string // id of its organisational unit; "" if it is in none or the unit is unknown
+	Path string // path of OU or of the root, in the form of ipam.CheckExclusions; "" if unknown
 }
 
-// Organizations is what is read of AWS Organizations: the SDK's client.
+// Organizations has the calls to AWS Organizations that [Members] makes. The
+// SDK's client implements it.
 type Organizations interface {
 	ListAccounts(context.Context, *organizations.ListAccountsInput, ...func(*organizations.Options)) (*organizations.ListAccountsOutput, error)
 	Parents
 }
 
-// OrganizationActions are the IAM actions that Members needs, in the management
-// account or in one that is a delegated administrator.
+// OrganizationActions are the IAM actions that [Members] needs, in the
+// management account or in a delegated administrator's account.
 var OrganizationActions = []string{"organizations:ListAccounts", "organizations:ListParents"}
 
 // Members returns the organisation's active accounts by ascending id.
 //
-// An account's path is that of the answer; where there is none, that of its
-// parents, each unit's asked for once.
+// An account's path comes from the answer. If the answer has none, Members
+// builds it from the account's parents, and asks once for the parent of each
+// unit.
 func Members(ctx context.Context, c Organizations) ([]Account, error) {
 	var all []Account
 	parents := map[string]string{}
@@ -71,9 +73,9 @@ func Members(ctx context.Context, c Organizations) ([]Account, error) {
 
 var entityPath = regexp.MustCompile(`^(o-[a-z0-9]+/r-[a-z0-9]+/(?:ou-[a-z0-9-]+/)*)(?:[0-9]{12}/?)?$`)
 
-// pathOf returns the path of the unit in the first of an account's paths, which
-// end with the account itself (IAM User Guide, "Understand the AWS
-// Organizations entity path"); "" if there is none of that form.
+// pathOf returns the unit's path in the first of an account's paths, and "" if
+// that has another form. An account's path ends with the account itself (IAM
+// User Guide, "Understand the AWS Organizations entity path").
 func pathOf(paths []string) string {
 	if len(paths) == 0 {
 		return ""
@@ -84,7 +86,7 @@ func pathOf(paths []string) string {
 	return ""
 }
 
-// unitOf returns the id of the unit with a path, "" for a root.
+// unitOf returns the id of the unit with a path, and "" for a root.
 func unitOf(path string) string {
 	parts := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	if last := parts[len(parts)-1]; strings.HasPrefix(last, "ou-") {
@@ -93,8 +95,9 @@ func unitOf(path string) string {
 	return ""
 }
 
-// climb returns the path that an account is at, by way of its parents, which it
-// keeps. The organisation's id is a part of the account's ARN.
+// climb returns an account's path from the organisation down. It asks for the
+// parents and keeps them in parents. The organisation's id is a part of the
+// account's ARN.
 func climb(ctx context.Context, c Organizations, arn, account string, parents map[string]string) (string, error) {
 	_, rest, _ := strings.Cut(arn, ":account/")
 	organization, _, ok := strings.Cut(rest, "/")
@@ -116,7 +119,7 @@ func climb(ctx context.Context, c Organizations, arn, account string, parents ma
 	return organization + "/" + path, nil
 }
 
-// Directory knows the accounts that the deployment's owner watches. It is safe
+// Directory lists the accounts that the deployment's owner watches. It is safe
 // for concurrent use.
 type Directory struct {
 	listed        []Account
@@ -128,18 +131,17 @@ type Directory struct {
 	until   time.Time
 }
 
-// EveryAccount stands for the organisation's accounts among what NewDirectory
-// is told.
+// EveryAccount is the setting of [NewDirectory] for all accounts of the
+// organisation.
 const EveryAccount = "organization"
 
-// membersFor is how long a list of the organisation's accounts serves.
+// membersFor is the time for which a list of the organisation's accounts is
+// valid.
 const membersFor = 5 * time.Minute
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
-
-// NewDirectory returns the directory that a setting names: EveryAccount, or
-// account ids with commas between them, or nothing for the owner alone. The
-// owner is always one of them. c is only used for EveryAccount.
+// NewDirectory returns the directory for a setting: [EveryAccount], or account
+// ids with commas between them, or nothing for the owner alone. The directory
+// always contains the owner. NewDirectory uses c for EveryAccount only.
 func NewDirectory(setting, owner string, c Organizations, now func() time.Time) (*Directory, error) {
 	if setting == EveryAccount {
 		return &Directory{listed: []Account{{ID: owner}}, organizations: c, now: now}, nil
@@ -153,7 +155,7 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 	slices.Sort(ids)
 	d := &Directory{now: now}
 	for _, id := range slices.Compact(ids) {
-		if !accountID.MatchString(id) {
+		if !ipam.IsAccountID(id) {
 			return nil, fmt.Errorf("read the accounts %q: %q is no account id; give %s, or ids of 12 digits with commas between them", setting, id, EveryAccount)
 		}
 		d.listed = append(d.listed, Account{ID: id})
@@ -161,9 +163,9 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 	return d, nil
 }
 
-// Accounts returns the accounts by ascending id, as they were at most five
-// minutes ago and not before Renew. Where they are listed, their organisational
-// units are not known.
+// Accounts returns the accounts by ascending id. The list is at most five
+// minutes old and not older than the last [Directory.Renew]. Accounts of a
+// setting with ids have no organisational units.
 func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	if d.organizations == nil {
 		return d.listed, nil
@@ -183,16 +185,16 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	return d.members, nil
 }
 
-// Renew has the accounts listed anew when they are next asked for.
+// Renew makes the next [Directory.Accounts] list the accounts again.
 func (d *Directory) Renew() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.until = time.Time{}
 }
 
-// Regions returns the Regions that a discovery watches; ipams are those that it
-// is associated with, of which the one that a default discovery was born with
-// says where.
+// Regions returns the Regions that a discovery watches. ipams are its
+// associated IPAMs. A default discovery watches the operating Regions of the
+// IPAM that it was created with.
 func Regions(d *ipam.Discovery, ipams []*ipam.IPAM) []string {
 	if !d.Default() {
 		return d.OperatingRegions
@@ -205,10 +207,11 @@ func Regions(d *ipam.Discovery, ipams []*ipam.IPAM) []string {
 	return nil
 }
 
-// Watched returns which of the directory's accounts a discovery watches: one of
-// the deployment's owner all that it does not exclude, but never leaves out the
-// owner (Amazon VPC IPAM User Guide, "Exclude organizational units from IPAM");
-// one of any other account that account alone.
+// Watched returns the directory's accounts that a discovery watches. A
+// discovery of the deployment's owner watches all accounts that it does not
+// exclude, and always the owner (Amazon VPC IPAM User Guide, "Exclude
+// organizational units from IPAM"). A discovery of another account watches that
+// account alone.
 func Watched(ctx context.Context, d *ipam.Discovery, owner string, directory *Directory) ([]Account, error) {
 	if d.Owner != owner {
 		return []Account{{ID: d.Owner}}, nil

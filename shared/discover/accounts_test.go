@@ -22,8 +22,8 @@ const (
 	inA, inC = "222233334444", "333344445555"
 )
 
-// organization has an account at the root, one in a unit, one in a unit of that,
-// and two that are none any more or not yet.
+// organization has an account at the root, one in a unit, one in a nested unit,
+// and two that have left or are not active yet.
 func organization(paths bool) *discovertest.Cloud {
 	c := &discovertest.Cloud{
 		Members: []discovertest.Member{
@@ -82,7 +82,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// A list that is not complete is none.
+// An incomplete list is an error.
 func TestMembersFailAsAWhole(t *testing.T) {
 	trace := organization(false)
 	trace.PageSize = 2
@@ -109,8 +109,8 @@ func TestMembersFailAsAWhole(t *testing.T) {
 	}
 }
 
-// A path of another form is as good as none: its parents tell.
-func TestMembersDoNotTrustAnotherForm(t *testing.T) {
+// A path of another form is ignored: ListParents gives the path.
+func TestMembersIgnorePathsOfAnotherForm(t *testing.T) {
 	for _, path := range []string{"", "/", "r-f6g7/" + inA, root + "team/" + inA, unitA + "2222"} {
 		c := organization(true)
 		c.Members[1].Paths = []string{path}
@@ -144,7 +144,7 @@ func TestDirectoryReadsItsSetting(t *testing.T) {
 	}
 }
 
-// The owner is watched also where it is no member of what is listed.
+// The owner is watched even if the list does not contain it.
 func TestDirectoryAlwaysHasTheOwner(t *testing.T) {
 	c := organization(true)
 	c.Members = c.Members[:2]
@@ -187,7 +187,7 @@ func TestWatched(t *testing.T) {
 		{discovertest.Owner, []string{unitA}, []string{discovertest.Owner, inC}},
 		{discovertest.Owner, []string{unitA + "*"}, []string{discovertest.Owner}},
 		{discovertest.Owner, []string{unitInA + "*"}, []string{discovertest.Owner, inA}},
-		{discovertest.Owner, []string{root}, []string{discovertest.Owner, inA, inC}}, // itself, never
+		{discovertest.Owner, []string{root}, []string{discovertest.Owner, inA, inC}}, // never itself
 		{"777788889999", nil, []string{"777788889999"}},
 	} {
 		all, err := discover.Watched(t.Context(), &ipam.Discovery{Meta: ipam.Meta{Owner: c.owner}, Exclusions: c.exclusions}, discovertest.Owner, dir)
@@ -208,7 +208,7 @@ func TestRegions(t *testing.T) {
 		want []string
 	}{
 		{ipam.Discovery{IPAM: "ipam-2"}, []string{"eu-west-1"}},
-		{ipam.Discovery{IPAM: "ipam-3"}, nil}, // it is about to go
+		{ipam.Discovery{IPAM: "ipam-3"}, nil}, // its IPAM is being deleted
 		{ipam.Discovery{OperatingRegions: []string{"ap-south-1"}}, []string{"ap-south-1"}},
 	} {
 		if got := discover.Regions(&c.d, ipams); !slices.Equal(got, c.want) {
@@ -278,8 +278,8 @@ func TestFailureOfAssuming(t *testing.T) {
 	if got := discover.FailureOf(nil); got != nil {
 		t.Errorf("success is %+v", got)
 	}
-	if got := discover.FailureOf(fmt.Errorf("the table is away")); got != nil {
-		t.Errorf("another's failure is %+v", got)
+	if got := discover.FailureOf(fmt.Errorf("the table does not answer")); got != nil {
+		t.Errorf("a failure of another kind is %+v", got)
 	}
 }
 

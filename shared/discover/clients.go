@@ -13,19 +13,20 @@ import (
 // account.
 const ReaderRole = "cadastre-reader"
 
-// Clients makes clients for the accounts that have the reader role. It is safe
+// Clients makes EC2 clients for the accounts with the reader role. It is safe
 // for concurrent use.
 type Clients struct{ role *assume.Role }
 
-// NewClients returns clients that assume the role of that name in each account,
-// the caller's own too. cfg is the caller's, with the home Region.
+// NewClients returns clients that assume the role with that name in each
+// account, the caller's own too. cfg is the caller's configuration, with the
+// home Region.
 func NewClients(cfg aws.Config, role string) *Clients {
 	return &Clients{assume.NewRole(cfg, role, callTimeout)}
 }
 
 // EC2 returns a client for an account's Region. It assumes the account's role,
-// unless it has credentials from before; that this fails is told by an
-// *assume.Error.
+// unless it still has credentials. If it cannot assume the role, the error is
+// an [*assume.Error].
 func (c *Clients) EC2(ctx context.Context, account, region string) (EC2, error) {
 	cfg, err := c.role.Config(ctx, account, region, "cadastre-discovery")
 	if err != nil {
@@ -34,6 +35,6 @@ func (c *Clients) EC2(ctx context.Context, account, region string) (EC2, error) 
 	return ec2.NewFromConfig(cfg), nil
 }
 
-// Forget drops an account's credentials: they are those of a role that may have
-// been made anew since.
+// Forget drops an account's credentials. The account's owner may have replaced
+// the role since.
 func (c *Clients) Forget(account string) { c.role.Forget(account) }

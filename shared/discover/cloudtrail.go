@@ -12,7 +12,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Effect is what a call does to the resources that it names.
+// Effect is the effect of a call on the resources that it names.
 type Effect uint8
 
 // The effects.
@@ -20,27 +20,28 @@ const (
 	Changes Effect = iota
 	Creates
 	Deletes
-	Associates // CIDRs with them
+	Associates // associates CIDRs with the resources
 	Disassociates
 )
 
-// Call is a successful EC2 call that changed something that is watched.
+// Call is a successful EC2 call that changed a watched resource.
 type Call struct {
 	Name     string
-	At       time.Time // to the second below; zero if the record does not tell
+	At       time.Time // rounded down to the second; zero if the record has no time
 	Effect   Effect
-	Selected Selection      // what it touched
-	CIDRs    []netip.Prefix // that it associated or disassociated
+	Selected Selection      // the resources that it changed
+	CIDRs    []netip.Prefix // the CIDRs that it associated or disassociated
 }
 
-// calls says, of each call that is watched, what it does and where its event
-// has the ids of what it touches: paths into requestParameters and
-// responseElements, that of a list standing for each of its elements. all is
-// what the call touches beside that without an id.
+// calls lists the watched calls, with their effects and the places of the ids
+// of the resources in their events. request and response are paths into
+// requestParameters and responseElements; the path of a list is the path of
+// each element. all is a selection that the call changes without an id in the
+// event.
 //
-// The shapes are those of the EC2 API's requests and answers in CloudTrail's
-// form (Amazon EC2 API Reference; AWS CloudTrail User Guide, "CloudTrail record
-// contents"): names begin in lower case, and a list is an object with items.
+// The shapes are the requests and answers of the EC2 API in CloudTrail's form
+// (Amazon EC2 API Reference; AWS CloudTrail User Guide, "CloudTrail record
+// contents"). Names begin in lower case, and a list is an object with items.
 var calls = map[string]struct {
 	effect   Effect
 	request  []string
@@ -62,8 +63,8 @@ var calls = map[string]struct {
 	"AllocateAddress":     {effect: Creates, response: []string{"allocationId"}},
 	"MoveAddressToVpc":    {effect: Creates, response: []string{"allocationId"}},
 	"ReleaseAddress":      {effect: Deletes, request: []string{"allocationId"}},
-	"AssociateAddress":    {request: []string{"allocationId", "networkInterfaceId", "instanceId"}, all: Selection{AllAddresses: true}}, // may name the address only
-	"DisassociateAddress": {all: Selection{AllAddresses: true}},                                                                        // names the association only
+	"AssociateAddress":    {request: []string{"allocationId", "networkInterfaceId", "instanceId"}, all: Selection{AllAddresses: true}}, // may name only the address
+	"DisassociateAddress": {all: Selection{AllAddresses: true}},                                                                        // names only the association
 
 	"CreatePublicIpv4Pool":          {response: []string{"poolId"}}, // has no CIDR yet
 	"DeletePublicIpv4Pool":          {effect: Deletes, request: []string{"poolId"}},
@@ -85,8 +86,8 @@ var calls = map[string]struct {
 	"DeleteTags": {request: []string{"resourcesSet.items.resourceId"}},
 }
 
-// associated are the paths into responseElements of what a call associates or
-// disassociates.
+// associated are the paths into responseElements of the CIDRs that a call
+// associates or disassociates.
 var associated = []string{"cidrBlockAssociation.cidrBlock", "ipv6CidrBlockAssociation.ipv6CidrBlock"}
 
 // CallSource and CallDetailType are the source and the detail type that
@@ -97,15 +98,14 @@ const (
 	CallDetailType = "AWS API Call via CloudTrail"
 )
 
-// CallNames returns the names of the calls that ParseCall knows, sorted: the
-// eventName of a rule's pattern.
+// CallNames returns the names of the calls that [ParseCall] knows, sorted, for
+// the eventName of a rule's pattern.
 func CallNames() []string { return slices.Sorted(maps.Keys(calls)) }
 
-// ParseCall reads the detail of an event of CallDetailType. It returns nil and
-// the reason for one that tells of no change of what is watched: a call that
-// failed, a dry run included, one that reads, an unknown one, and one that
-// touches other things only. The account and the Region are the envelope's to
-// say, which the caller of EC2 cannot write.
+// ParseCall reads the detail of an event of [CallDetailType]. It returns nil
+// and a reason for a call that changes no watched resource: a failed call or
+// dry run, a read, an unknown call, and a call on other objects. The account
+// and Region are in the envelope, which EC2's caller cannot write.
 func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 	var d struct {
 		EventSource       string
@@ -148,12 +148,12 @@ func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 		}
 	}
 	if c.Selected.empty() {
-		return nil, "it names nothing that is watched", nil
+		return nil, "it names no watched resource", nil
 	}
 	return c, "", nil
 }
 
-// unwrap takes off the element named after the message that CloudTrail has
+// unwrap removes the element, named after the message, that CloudTrail puts
 // around the parameters of EC2's newer calls.
 func unwrap(v any, name string) any {
 	if inner := member(v, name); inner != nil {
@@ -162,8 +162,8 @@ func unwrap(v any, name string) any {
 	return v
 }
 
-// member returns a member of an object, also if its name is written with a
-// first letter in upper case, as it is inside of what unwrap takes off.
+// member returns a member of an object. It also finds a name whose first letter
+// is in upper case, as inside the element that unwrap removes.
 func member(v any, name string) any {
 	o, _ := v.(map[string]any)
 	if value, ok := o[name]; ok {
@@ -177,7 +177,7 @@ func member(v any, name string) any {
 	return nil
 }
 
-// find returns the texts at a path, in all elements of the lists on it.
+// find returns the texts at a path, from all elements of the lists on it.
 func find(v any, path []string) []string {
 	switch v := v.(type) {
 	case []any:
@@ -198,14 +198,15 @@ func find(v any, path []string) []string {
 	return nil
 }
 
-// addAll adds ids to where they belong, and leaves out those of other things.
+// addAll adds the ids of watched types and drops the others.
 func (s *Selection) addAll(ids []string) {
 	for _, id := range ids {
 		s.Add(id)
 	}
 }
 
-// Add adds a resource, an instance or an attachment by its id, if it is one.
+// Add adds the id of a resource, an instance or an attachment, and ignores any
+// other id.
 func (s *Selection) Add(id string) {
 	switch IDType(id) {
 	case ipam.ResourceVPC:

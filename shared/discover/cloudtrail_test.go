@@ -43,7 +43,7 @@ const (
 	instanceID, attachID = "i-0a1b2c3d4e5f60006", "eni-attach-0a1b2c3d4e5f60007"
 )
 
-// selected are what each call's event names.
+// selected returns the expected result for each call's event.
 func selected() map[string]discover.Call {
 	of := func(e discover.Effect, s discover.Selection) discover.Call {
 		return discover.Call{Effect: e, Selected: s}
@@ -86,7 +86,7 @@ func selected() map[string]discover.Call {
 	}
 }
 
-func TestParseCallReadsWhatIsNamed(t *testing.T) {
+func TestParseCallReadsNamedResources(t *testing.T) {
 	all := selected()
 	if diff := cmp.Diff(discover.CallNames(), slices.Sorted(maps.Keys(all))); diff != "" {
 		t.Errorf("calls and recorded events, -calls +events:\n%s", diff)
@@ -107,7 +107,7 @@ func TestParseCallReadsWhatIsNamed(t *testing.T) {
 }
 
 func TestParseCallIgnores(t *testing.T) {
-	for file, want := range map[string]string{"failed": "failed", "dry-run": "failed", "read": "reads", "unknown": "not watched", "other-tags": "nothing that is watched"} {
+	for file, want := range map[string]string{"failed": "failed", "dry-run": "failed", "read": "reads", "unknown": "not watched", "other-tags": "no watched resource"} {
 		got, ignored, err := discover.ParseCall(detail(t, "testdata/cloudtrail/"+file+".json"))
 		if got != nil || err != nil || !strings.Contains(ignored, want) {
 			t.Errorf("%s: %+v, %q, %v", file, got, ignored, err)
@@ -115,9 +115,9 @@ func TestParseCallIgnores(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`{"eventSource": "rds.amazonaws.com", "eventName": "CreateVpc"}`:                                                 "not of EC2",
-		`{"eventSource": "ec2.amazonaws.com", "eventName": "CreateVpc", "responseElements": null}`:                       "nothing",
-		`{"eventSource": "ec2.amazonaws.com", "eventName": "DeleteVpc", "requestParameters": {"vpcId": {"vpcId": "x"}}}`: "nothing",
-		`{"eventSource": "ec2.amazonaws.com", "eventName": "DeleteVpc", "requestParameters": {"vpcId": "rtb-1"}}`:        "nothing",
+		`{"eventSource": "ec2.amazonaws.com", "eventName": "CreateVpc", "responseElements": null}`:                       "no watched resource",
+		`{"eventSource": "ec2.amazonaws.com", "eventName": "DeleteVpc", "requestParameters": {"vpcId": {"vpcId": "x"}}}`: "no watched resource",
+		`{"eventSource": "ec2.amazonaws.com", "eventName": "DeleteVpc", "requestParameters": {"vpcId": "rtb-1"}}`:        "no watched resource",
 		`{}`: "not of EC2",
 	} {
 		if got, ignored, err := discover.ParseCall([]byte(text)); got != nil || err != nil || !strings.Contains(ignored, want) {
@@ -125,11 +125,11 @@ func TestParseCallIgnores(t *testing.T) {
 		}
 	}
 	if _, _, err := discover.ParseCall([]byte(`{"eventName": 1}`)); err == nil {
-		t.Error("a record of another form is none")
+		t.Error("a record of another form is accepted")
 	}
 }
 
-// What calls touch beside what they name does not grow with what they name.
+// The selection of the table of calls does not grow with the ids of an event.
 func TestParseCallDoesNotWriteToItsTable(t *testing.T) {
 	record := detail(t, "testdata/cloudtrail/AssociateAddress.json")
 	first, _, _ := discover.ParseCall(record)

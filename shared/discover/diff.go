@@ -7,11 +7,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Diff compares what a discovery had found with what is seen now, both of one
-// account and Region, in any order. It returns the CIDRs to take in, which are
-// new, changed, or not yet where all of the IPAMs see them and none else does,
-// what holds others first (Compare); and those that are gone, the other way
-// round. So nothing stands without what holds it, on the way either.
+// Diff compares the earlier findings of a discovery with the present resources,
+// both of one account and Region and in any order. ipams are the IPAMs that
+// should see the resources. changed are the CIDRs to write: new ones, changed
+// ones, and ones whose IPAMs are not exactly ipams. They are in the order of
+// [Compare], containers first. gone are the CIDRs that do not exist any more,
+// in the reverse order. So a CIDR never exists without its container, at no
+// moment of the writing.
 func Diff(found []*ipam.Found, seen []ipam.Resource, ipams []string) (changed []ipam.Resource, gone []*ipam.Found) {
 	found, seen, ipams = slices.Clone(found), slices.Clone(seen), slices.Clone(ipams)
 	slices.SortFunc(found, func(a, b *ipam.Found) int { return Compare(&a.Resource, &b.Resource) })

@@ -53,16 +53,16 @@ func TestDiff(t *testing.T) {
 		ipams         []string
 		changed, gone []string
 	}{
-		{"nothing of nothing", nil, nil, []string{"a"}, nil, nil},
+		{"nothing before and after", nil, nil, []string{"a"}, nil, nil},
 		{"the same", []*ipam.Found{found(vpc, "a", "b")}, []ipam.Resource{vpc}, []string{"b", "a"}, nil, nil},
-		{"new, what holds first", nil, []ipam.Resource{eni, subnet, vpc, wide}, []string{"a"},
+		{"new, containers first", nil, []ipam.Resource{eni, subnet, vpc, wide}, []string{"a"},
 			[]string{"vpc-2 10.0.0.0/8", "vpc-1 10.0.0.0/16", "subnet-1 10.0.0.0/24", "eni-1 10.0.0.4/32"}, nil},
-		{"gone, what holds last", []*ipam.Found{found(wide, "a"), found(vpc, "a"), found(eni, "a"), found(subnet, "a")}, nil, []string{"a"},
+		{"gone, containers last", []*ipam.Found{found(wide, "a"), found(vpc, "a"), found(eni, "a"), found(subnet, "a")}, nil, []string{"a"},
 			nil, []string{"eni-1 10.0.0.4/32", "subnet-1 10.0.0.0/24", "vpc-1 10.0.0.0/16", "vpc-2 10.0.0.0/8"}},
 		{"another name", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{named}, []string{"a"}, []string{"vpc-1 10.0.0.0/16"}, nil},
-		{"one CIDR more, one less", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{second}, []string{"a"}, []string{"vpc-1 10.1.0.0/24"}, []string{"vpc-1 10.0.0.0/16"}},
-		{"an IPAM more", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{vpc}, []string{"a", "b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
-		{"an IPAM less", []*ipam.Found{found(vpc, "a", "b")}, []ipam.Resource{vpc}, []string{"b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
+		{"one CIDR more and one less", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{second}, []string{"a"}, []string{"vpc-1 10.1.0.0/24"}, []string{"vpc-1 10.0.0.0/16"}},
+		{"one IPAM more", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{vpc}, []string{"a", "b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
+		{"one IPAM less", []*ipam.Found{found(vpc, "a", "b")}, []ipam.Resource{vpc}, []string{"b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
 		{"no IPAM any more", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{vpc}, nil, []string{"vpc-1 10.0.0.0/16"}, nil},
 	} {
 		changed, gone := discover.Diff(c.found, c.seen, c.ipams)
@@ -72,8 +72,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// Whatever part was found and whatever part is seen: what is applied makes the
-// one the other, and then there is no difference.
+// For any earlier and any present part of a network, applying the difference
+// leaves no further difference.
 func TestDiffAppliedLeavesNone(t *testing.T) {
 	all := discovertest.Sample(account, 7).Resources(account, region)
 	rapid.Check(t, func(t *rapid.T) {

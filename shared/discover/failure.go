@@ -20,17 +20,17 @@ const (
 	UnauthorizedFailure = "unauthorized-failure"
 )
 
-// Failure is why an account could not be looked at.
+// Failure is the reason why an account could not be read.
 type Failure struct {
-	Code    string // one of the above
-	Message string // what went wrong and what to do
+	Code    string // one of the codes above
+	Message string // the cause and the next step
 }
 
-// FailureOf returns what an error of Clients.EC2, Read or ReadSelected says of
-// the account; nil for an error that is none of theirs.
+// FailureOf returns the failure of an account for an error of [Clients.EC2],
+// [Read] or [ReadSelected], and nil for any other error.
 //
-// What is no refusal — a throttle, a time-out, an answer that EC2 itself failed
-// — counts as throttling: of the three it is the one that asks to wait.
+// A throttle, a time-out, and an answer that EC2 itself failed to give count as
+// throttling. Among the three codes it is the one that asks the reader to wait.
 func FailureOf(err error) *Failure {
 	assume, assuming := errors.AsType[*assume.Error](err)
 	if _, calling := errors.AsType[*CallError](err); !assuming && !calling {
@@ -45,7 +45,7 @@ func FailureOf(err error) *Failure {
 	return &Failure{UnauthorizedFailure, fmt.Sprintf("The reader role may not look at the Region (%s). Deploy the member template anew, and see that the account has the Region enabled and that no service control policy denies the call.", reason(err))}
 }
 
-// passing reports whether an error goes away by itself.
+// passing reports whether an error ends by itself.
 func passing(err error) bool {
 	e, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
@@ -58,7 +58,7 @@ func passing(err error) bool {
 	return ok && (h.HTTPStatusCode() >= http.StatusInternalServerError || h.HTTPStatusCode() == http.StatusTooManyRequests)
 }
 
-// reason returns what AWS said, without the SDK's layers around it.
+// reason returns AWS's own message, without the SDK's text around it.
 func reason(err error) string {
 	call := ""
 	if c, ok := errors.AsType[*CallError](err); ok {

@@ -13,28 +13,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 )
 
-// Parents is the one call that tells of an organisation's units: the SDK's client.
+// Parents has the call to AWS Organizations that returns the unit of an account
+// or unit. The SDK's client implements it.
 type Parents interface {
 	ListParents(context.Context, *organizations.ListParentsInput, ...func(*organizations.Options)) (*organizations.ListParentsOutput, error)
 }
 
-// HierarchyClient is what a Hierarchy reads of AWS Organizations: the SDK's client.
+// HierarchyClient has the calls to AWS Organizations that a [Hierarchy] makes.
+// The SDK's client implements it.
 type HierarchyClient interface {
 	Parents
 	DescribeOrganization(context.Context, *organizations.DescribeOrganizationInput, ...func(*organizations.Options)) (*organizations.DescribeOrganizationOutput, error)
 }
 
-// HierarchyActions are the IAM actions that a Hierarchy needs. ListParents is
-// answered in the management account and in a delegated administrator's,
-// DescribeOrganization in every member.
+// HierarchyActions are the IAM actions that a [Hierarchy] needs. Organizations
+// answers ListParents in the management account and in a delegated
+// administrator's account, and DescribeOrganization in every member account.
 var HierarchyActions = []string{"organizations:DescribeOrganization", "organizations:ListParents"}
 
-// Hierarchy tells where accounts and units stand in the organisation that the
-// caller's account is in. It is safe for concurrent use.
+// Hierarchy returns the units of accounts in the organisation of the caller's
+// account. It is safe for concurrent use.
 //
-// A parent that was told is kept for five minutes, so an account that moves is
-// in its new unit then at the latest; that there is none, and a failure, for half
-// a minute.
+// It keeps a parent for five minutes, so a moved account is in its new unit
+// after five minutes at most. It keeps a missing parent, and a failure of
+// [Hierarchy.Ancestors], for half a minute.
 type Hierarchy struct {
 	client HierarchyClient
 	now    func() time.Time
@@ -58,17 +60,17 @@ type organization struct {
 const (
 	parentFor   = 5 * time.Minute
 	noParentFor = 30 * time.Second
-	climbFor    = 5 * time.Second // a request waits for it
+	climbFor    = 5 * time.Second // a request waits this long at most
 	maxDepth    = 10              // units nest five deep (AWS Organizations User Guide, "Quotas")
 )
 
-// NewHierarchy returns the hierarchy that c reads.
+// NewHierarchy returns a [Hierarchy] that reads with c.
 func NewHierarchy(c HierarchyClient, now func() time.Time) *Hierarchy {
 	return &Hierarchy{client: c, now: now, parents: map[string]parent{}}
 }
 
-// Ancestors returns the ids of the units that an account or a unit is in, inmost
-// first, and of the root behind them. There are none for what is not in the
+// Ancestors returns the ids of the units around an account or unit, innermost
+// first, with the root at the end. It returns none for a child outside the
 // organisation.
 func (h *Hierarchy) Ancestors(ctx context.Context, child string) ([]string, error) {
 	h.mu.Lock()
@@ -101,28 +103,28 @@ func (h *Hierarchy) parent(ctx context.Context, child string) parent {
 	case err == nil:
 		p.until = h.now().Add(parentFor)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return p // says nothing of Organizations
+		return p // the caller gave up; Organizations did not fail
 	}
 	h.parents[child] = p
 	return p
 }
 
-// absent reports whether Organizations says that there is no such account or
-// unit, or no organisation at all.
+// absent reports whether Organizations answers that there is no such account or
+// unit, or no organisation.
 func absent(err error) bool {
 	_, child := errors.AsType[*types.ChildNotFoundException](err)
 	_, organization := errors.AsType[*types.AWSOrganizationsNotInUseException](err)
 	return child || organization
 }
 
-// parentOf returns the id of the unit or root that an account or unit is in.
+// parentOf returns the id of the unit or root that contains an account or unit.
 func parentOf(ctx context.Context, c Parents, child string) (string, error) {
 	for token := (*string)(nil); ; {
 		out, err := c.ListParents(ctx, &organizations.ListParentsInput{ChildId: &child, NextToken: token})
 		if err != nil {
 			return "", fmt.Errorf("list the parents of %s: %w", child, err)
 		}
-		// A page may be empty and not be the last; there is one parent (AWS
+		// A page may be empty before the last one. There is one parent (AWS
 		// Organizations API reference, "ListParents").
 		if len(out.Parents) == 1 && aws.ToString(out.Parents[0].Id) != "" {
 			return *out.Parents[0].Id, nil
@@ -133,8 +135,9 @@ func parentOf(ctx context.Context, c Parents, child string) (string, error) {
 	}
 }
 
-// Management returns the organisation's id and the account that manages it, both
-// "" if the caller's account is in none.
+// Management returns the organisation's id and its management account, and both
+// "" if the caller's account is in no organisation. It keeps an answer with an
+// organisation for five minutes, and nothing else.
 func (h *Hierarchy) Management(ctx context.Context) (id, account string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 )
 
-// clock is a time that stands still until it is moved.
+// clock is a time that a test moves.
 type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
@@ -36,7 +36,7 @@ func TestAncestors(t *testing.T) {
 		{"an account in a unit", inA, []string{"ou-f6g7-aaaaaaaa", "r-f6g7"}},
 		{"an account in a unit of a unit", inC, []string{"ou-f6g7-cccccccc", "ou-f6g7-aaaaaaaa", "r-f6g7"}},
 		{"a unit", "ou-f6g7-cccccccc", []string{"ou-f6g7-aaaaaaaa", "r-f6g7"}},
-		{"an account of no organisation, or another", "999999999999", nil},
+		{"an account outside the organisation", "999999999999", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, _ := hierarchy(organization(false))
@@ -48,7 +48,8 @@ func TestAncestors(t *testing.T) {
 	}
 }
 
-// What was told is kept, by account and by unit, and asked for again in time.
+// Answers are kept, by account and by unit, and asked for again after their
+// time.
 func TestAncestorsAreKept(t *testing.T) {
 	cloud := organization(false)
 	h, at := hierarchy(cloud)
@@ -69,13 +70,13 @@ func TestAncestorsAreKept(t *testing.T) {
 	cloud.Members = append(cloud.Members, discovertest.Member{ID: "999999999999", Parent: "r-f6g7"})
 	at.Time = at.Add(5*time.Minute - time.Second)
 	asked(0, inC, "ou-f6g7-cccccccc", "ou-f6g7-aaaaaaaa", "r-f6g7")
-	asked(1, "999999999999", "r-f6g7") // what joins is known in half a minute
+	asked(1, "999999999999", "r-f6g7") // an account that joins is known after half a minute
 	at.Time = at.Add(time.Second)
 	asked(1, inC, "r-f6g7")
 }
 
-// A failure is told, kept for a moment so that it does not slow down every
-// request, and then forgotten; what was known does not stand in for it.
+// A failure is returned, and kept for a moment so that it does not slow down
+// every request. An earlier answer does not replace it.
 func TestAncestorsFail(t *testing.T) {
 	cloud := organization(false)
 	h, at := hierarchy(cloud)
@@ -101,8 +102,8 @@ func TestAncestorsFail(t *testing.T) {
 	}
 }
 
-// A request whose caller has gone says nothing of Organizations; one that takes
-// too long does.
+// A request whose caller gave up is no failure of Organizations. A call that
+// takes too long is one.
 func TestAncestorsWithoutAnAnswer(t *testing.T) {
 	cloud := organization(false)
 	cloud.Fault = func(discovertest.Call) *discovertest.Fault { return &discovertest.Fault{Hang: true} }
@@ -124,7 +125,7 @@ func TestAncestorsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// parents answers with pages.
+// parents answers ListParents with pages.
 type parents struct {
 	discover.HierarchyClient
 	pages []*organizations.ListParentsOutput

@@ -1,6 +1,7 @@
-// Package discover reads the live networks of accounts: which accounts there
-// are, how to get into them, what EC2 has there, what of it changed, and which
-// of CloudTrail's events tell of a change. It keeps nothing.
+// Package discover reads the live networks of accounts. It lists the accounts
+// to watch, assumes their roles, reads EC2's resources, compares them with
+// earlier ones, and finds the changed resources in CloudTrail's events. It
+// stores nothing.
 package discover
 
 import (
@@ -19,7 +20,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// EC2 is what is read of one account in one Region: the SDK's client.
+// EC2 has the calls that read one account in one Region. The SDK's client
+// implements it.
 type EC2 interface {
 	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
 	DescribeSubnets(context.Context, *ec2.DescribeSubnetsInput, ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error)
@@ -28,8 +30,8 @@ type EC2 interface {
 	DescribeNetworkInterfaces(context.Context, *ec2.DescribeNetworkInterfacesInput, ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error)
 }
 
-// ReaderActions are the IAM actions that the reader role of an account needs,
-// on all resources: none of them can be limited to some.
+// ReaderActions are the IAM actions that an account's reader role needs. They
+// apply to all resources: IAM cannot limit them to some.
 var ReaderActions = []string{
 	"ec2:DescribeAddresses",
 	"ec2:DescribeNetworkInterfaces",
@@ -39,13 +41,13 @@ var ReaderActions = []string{
 }
 
 const (
-	callTimeout = time.Minute // for a page, with the SDK's own retries
-	pageSize    = 1000        // the most that the calls allow
-	poolPage    = 10          // of DescribePublicIpv4Pools
-	filterSize  = 200         // values of a filter, the most that EC2 allows
+	callTimeout = time.Minute // for one page, the SDK's own retries included
+	pageSize    = 1000        // the largest that the calls allow
+	poolPage    = 10          // for DescribePublicIpv4Pools
+	filterSize  = 200         // values of a filter, the largest number that EC2 allows
 )
 
-// Seen is what EC2 has in an account and Region, or a part of it.
+// Seen contains EC2's resources of an account and Region, or a part of them.
 type Seen struct {
 	VPCs       []types.Vpc
 	Subnets    []types.Subnet
@@ -54,8 +56,9 @@ type Seen struct {
 	Interfaces []types.NetworkInterface
 }
 
-// Read reads all. Any failure fails it, with a *CallError: a part taken for the
-// whole would have the rest swept.
+// Read reads all resources. It fails with a [*CallError] at the first failed
+// call: the caller would delete the missing resources if it took a part for the
+// whole.
 func Read(ctx context.Context, c EC2) (*Seen, error) {
 	var s Seen
 	for _, read := range []func(context.Context, EC2, [][]types.Filter) error{
@@ -72,16 +75,17 @@ func Read(ctx context.Context, c EC2) (*Seen, error) {
 type Selection struct {
 	VPCs, Subnets, Addresses, Pools, Interfaces []string
 
-	Instances    []string // their interfaces
-	Attachments  []string // their interface, eni-attach-…
-	AllAddresses bool     // all Elastic IPs
-	Contents     bool     // of the VPCs too: their subnets
+	Instances    []string // selects their interfaces
+	Attachments  []string // eni-attach-…: selects their interfaces
+	AllAddresses bool     // selects all Elastic IPs
+	Contents     bool     // selects the subnets of the VPCs too
 }
 
-// ReadSelected reads what a selection names and what that depends on or is
-// counted in, so that Resources says the same of it as after Read: the
-// interfaces of Elastic IPs, the subnets of interfaces, the VPCs of subnets, the
-// pools of Elastic IPs. It returns the selection of all of these.
+// ReadSelected reads the selected resources, and the resources that these
+// depend on or are counted in: the interfaces of Elastic IPs, the subnets of
+// interfaces, the VPCs of subnets, the pools of Elastic IPs. So [Resources]
+// returns the same for them as after [Read]. ReadSelected returns the selection
+// of all of these.
 func ReadSelected(ctx context.Context, c EC2, sel Selection) (*Seen, Selection, error) {
 	var s Seen
 	addresses := byIDs("allocation-id", sel.Addresses)
@@ -148,7 +152,8 @@ func ReadSelected(ctx context.Context, c EC2, sel Selection) (*Seen, Selection, 
 	return &s, sel, nil
 }
 
-// add returns the set with one more member, if it is any; the set is not written to.
+// add returns the set with one more member, unless id is "". It does not write
+// to set.
 func add(set []string, id string) []string {
 	if id == "" || slices.Contains(set, id) {
 		return set
@@ -178,9 +183,9 @@ func (s *Selection) IDs(t ipam.ResourceType) []string {
 	return nil
 }
 
-// byIDs returns filters that together name all ids, each to be asked with by
-// itself. Filters, unlike a call's own list of ids, make nothing of an id that
-// there is not.
+// byIDs returns filters that together name all ids. Each filter is for one
+// call. An unknown id makes a call with a list of ids fail, but not a call with
+// a filter.
 func byIDs(name string, ids []string) [][]types.Filter {
 	filters := [][]types.Filter{}
 	for some := range slices.Chunk(ids, filterSize) {
@@ -189,8 +194,9 @@ func byIDs(name string, ids []string) [][]types.Filter {
 	return filters
 }
 
-// each reads all pages for each of the filters, or without any if filters is
-// nil. page reads one and returns the token of the next, nil behind the last.
+// each reads all pages for each of the filters, or without a filter if filters
+// is nil. page reads one page and returns the token of the next, nil after the
+// last.
 func each(ctx context.Context, call string, filters [][]types.Filter, page func(context.Context, []types.Filter, *string) (*string, error)) error {
 	if filters == nil {
 		filters = [][]types.Filter{nil}
@@ -209,8 +215,8 @@ func each(ctx context.Context, call string, filters [][]types.Filter, page func(
 	return nil
 }
 
-// timed bounds one call. What is not answered then fails by itself, while there
-// is time left to say so.
+// timed limits the time of one call, so that a call without an answer fails
+// while there is time left to report it.
 func timed[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -228,7 +234,8 @@ func (s *Seen) readVPCs(ctx context.Context, c EC2, filters [][]types.Filter) er
 	})
 }
 
-// readSubnets adds subnets that were not read yet: each counts once in its VPC.
+// readSubnets adds the subnets that were not read yet, because each subnet
+// counts once in its VPC.
 func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter) error {
 	read := map[string]bool{}
 	for _, n := range s.Subnets {
@@ -241,7 +248,7 @@ func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter)
 		}
 		for _, n := range out.Subnets {
 			if id := aws.ToString(n.SubnetId); !read[id] {
-				read[id] = true // a page may repeat what another had
+				read[id] = true // a page may repeat subnets of another
 				s.Subnets = append(s.Subnets, n)
 			}
 		}
@@ -249,7 +256,7 @@ func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter)
 	})
 }
 
-// readAddresses reads Elastic IPs, of which there are no pages.
+// readAddresses reads Elastic IPs. The call has no pages.
 func (s *Seen) readAddresses(ctx context.Context, c EC2, filters [][]types.Filter) error {
 	return each(ctx, "DescribeAddresses", filters, func(ctx context.Context, f []types.Filter, _ *string) (*string, error) {
 		out, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: f})
@@ -261,8 +268,8 @@ func (s *Seen) readAddresses(ctx context.Context, c EC2, filters [][]types.Filte
 	})
 }
 
-// readPools reads all public IPv4 pools: there are few, and no filter by id.
-// Where the call does not exist there are none.
+// readPools reads all public IPv4 pools: there are few, and the call has no
+// filter by id. An endpoint without the call has no pools.
 func (s *Seen) readPools(ctx context.Context, c EC2, filters [][]types.Filter) error {
 	return each(ctx, "DescribePublicIpv4Pools", filters, func(ctx context.Context, f []types.Filter, token *string) (*string, error) {
 		out, err := c.DescribePublicIpv4Pools(ctx, &ec2.DescribePublicIpv4PoolsInput{Filters: f, NextToken: token, MaxResults: aws.Int32(poolPage)})

@@ -58,9 +58,10 @@ func TestReadReadsAllPages(t *testing.T) {
 	}
 }
 
-// What is made between two pages moves what stands behind it, so that a page begins
-// with what ended the one before. It counts once, in what it is counted in too.
-func TestReadCountsOnceWhatPagesRepeat(t *testing.T) {
+// A resource made between two pages moves the ones after it, so a page begins
+// with the last resource of the page before. That resource counts once, and
+// counts once in its container too.
+func TestReadCountsRepeatedResourcesOnce(t *testing.T) {
 	c := cloud()
 	c.PageSize = 1
 	want, err := discover.Read(t.Context(), client(t, c))
@@ -73,7 +74,7 @@ func TestReadCountsOnceWhatPagesRepeat(t *testing.T) {
 			return
 		}
 		repeated[m.Name] = true
-		switch m.Name { // what is put in front is another account's, and no resource of this one
+		switch m.Name { // the new resource is another account's, so it does not count here
 		case "DescribeVpcs":
 			n.VPCs = slices.Insert(n.VPCs, 0, n.VPCs[2])
 		case "DescribeSubnets":
@@ -91,8 +92,8 @@ func TestReadCountsOnceWhatPagesRepeat(t *testing.T) {
 	}
 }
 
-// An account with more than a page of everything: the sizes that are asked for
-// are those that EC2 allows.
+// An account has more than a page of each kind. The page sizes are the ones
+// that EC2 allows.
 func TestReadAsksForPagesOfTheAllowedSize(t *testing.T) {
 	c := cloud()
 	n := c.Network(account, region)
@@ -116,14 +117,14 @@ func TestReadAsksForPagesOfTheAllowedSize(t *testing.T) {
 	}
 }
 
-// Every page of every call: if it fails, all fails, and the reason is told.
+// If any page of any call fails, Read fails and returns the reason.
 func TestReadFailsAsAWhole(t *testing.T) {
 	c := cloud()
 	c.PageSize = 2
 	if _, err := discover.Read(t.Context(), client(t, c)); err != nil {
 		t.Fatal(err)
 	}
-	calls := c.Made[1:] // but AssumeRole
+	calls := c.Made[1:] // without AssumeRole
 	if len(calls) < 8 {
 		t.Fatalf("only %v", calls)
 	}
@@ -179,11 +180,11 @@ func TestNoPoolsWhereTheCallDoesNotExist(t *testing.T) {
 		return nil
 	}
 	if _, err := discover.Read(t.Context(), client(t, c)); err == nil {
-		t.Error("VPCs that cannot be read are none")
+		t.Error("VPCs that cannot be read count as none")
 	}
 }
 
-// What a selection reads says the same of what it covers as the whole does.
+// A selection returns the same resources as a whole read does.
 func TestReadSelectedAgreesWithRead(t *testing.T) {
 	c := cloud()
 	e := client(t, c)
@@ -223,7 +224,7 @@ func TestReadSelectedAgreesWithRead(t *testing.T) {
 	})
 }
 
-func TestSelectionFollowsWhatItIsCountedIn(t *testing.T) {
+func TestSelectionFollowsContainers(t *testing.T) {
 	e := client(t, cloud())
 	for id, want := range map[string]discover.Selection{
 		"vpc-071":        {VPCs: []string{"vpc-071"}},
@@ -250,8 +251,8 @@ func TestSelectionFollowsWhatItIsCountedIn(t *testing.T) {
 	}
 }
 
-// A selection is a value: what one copy gets another does not have.
-func TestSelectionsDoNotShareWhatIsAdded(t *testing.T) {
+// A selection is a value: adding to one copy does not change another.
+func TestSelectionsDoNotShareAddedIDs(t *testing.T) {
 	a := discover.Selection{VPCs: make([]string, 0, 4)}
 	b := a
 	a.Add("vpc-1")
@@ -261,7 +262,7 @@ func TestSelectionsDoNotShareWhatIsAdded(t *testing.T) {
 	}
 }
 
-// More ids than a filter holds are asked for in several.
+// Ids that do not fit into one filter are asked for with several.
 func TestReadSelectedSplitsFilters(t *testing.T) {
 	c := cloud()
 	var sel discover.Selection

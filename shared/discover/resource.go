@@ -14,8 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// IDType returns the type of the resource that an EC2 id is of, "" if it is of
-// none that is watched.
+// IDType returns the type of the resource with an EC2 id, and "" for a type
+// that Cadastre does not watch.
 func IDType(id string) ipam.ResourceType {
 	for prefix, t := range map[string]ipam.ResourceType{
 		"vpc-":          ipam.ResourceVPC,
@@ -24,7 +24,8 @@ func IDType(id string) ipam.ResourceType {
 		"ipv4pool-ec2-": ipam.ResourcePublicIPv4Pool,
 		"eni-":          ipam.ResourceInterface,
 	} {
-		// vpc-cidr-assoc-…, eni-attach-… and the like are longer names of other things.
+		// vpc-cidr-assoc-…, eni-attach-… and similar ids belong to other
+		// objects.
 		if rest, ok := strings.CutPrefix(id, prefix); ok && rest != "" && !strings.Contains(rest, "-") {
 			return t
 		}
@@ -32,12 +33,13 @@ func IDType(id string) ipam.ResourceType {
 	return ""
 }
 
-// Resources returns the CIDRs of what was seen, in the order in which they are
-// to be taken in (see Compare): of a VPC all that are associated or about to be.
+// Resources returns the CIDRs of the resources in the order of [Compare], in
+// which they are written. A VPC's CIDRs are all that are associated or about to
+// be.
 //
-// What belongs to another account, and is seen because it shares it, is left
-// out: that account is looked at itself. So is what has no CIDR, such as an
-// address of a carrier.
+// Resources leaves out the resources that another account shares with this one,
+// because discovery reads that account too. It also leaves out resources
+// without a CIDR, such as a carrier's address.
 func (s *Seen) Resources(account, region string) []ipam.Resource {
 	var all []ipam.Resource
 	add := func(r ipam.Resource, owner *string, tags []types.Tag) {
@@ -87,8 +89,9 @@ func (s *Seen) Resources(account, region string) []ipam.Resource {
 	return slices.CompactFunc(all, func(a, b ipam.Resource) bool { return Compare(&a, &b) == 0 })
 }
 
-// Compare orders CIDRs of resources by type, what holds others first, by block
-// (ipam.CompareBlocks) and by id. CIDRs that compare equal are the same one.
+// Compare orders CIDRs of resources by type, containers first, then by block
+// ([ipam.CompareBlocks]), then by id. CIDRs that compare equal are the same
+// one.
 func Compare(a, b *ipam.Resource) int {
 	return cmp.Or(cmp.Compare(rank(a.Type), rank(b.Type)), ipam.CompareBlocks(a.CIDR, b.CIDR), strings.Compare(a.ID, b.ID))
 }
@@ -99,13 +102,13 @@ func rank(t ipam.ResourceType) int {
 	}, t)
 }
 
-// cidr reads a CIDR as EC2 writes it; ok is false for none.
+// cidr reads a CIDR in EC2's form. ok is false if there is none.
 func cidr(s *string) (p netip.Prefix, ok bool) {
 	p, err := netip.ParsePrefix(aws.ToString(s))
 	return p.Masked(), err == nil
 }
 
-// host is the CIDR of one address.
+// host returns the CIDR of one address.
 func host(s *string) (p netip.Prefix, ok bool) {
 	a, err := netip.ParseAddr(aws.ToString(s))
 	if err != nil {
@@ -114,8 +117,8 @@ func host(s *string) (p netip.Prefix, ok bool) {
 	return netip.PrefixFrom(a, a.BitLen()), true
 }
 
-// vpcCIDRs returns a VPC's CIDRs. The usage of one is the share of its space
-// that is subnets'.
+// vpcCIDRs returns a VPC's CIDRs. The usage of a CIDR is the share of its space
+// that subnets have.
 func (s *Seen) vpcCIDRs(v *types.Vpc) []ipam.Resource {
 	r := ipam.Resource{Type: ipam.ResourceVPC, ID: aws.ToString(v.VpcId), VPC: aws.ToString(v.VpcId)}
 	var subnets []netip.Prefix
@@ -145,7 +148,7 @@ func (s *Seen) vpcCIDRs(v *types.Vpc) []ipam.Resource {
 	for _, a := range v.CidrBlockAssociationSet {
 		with(aws.ToString(a.CidrBlock), stateOf(a.CidrBlockState), "")
 	}
-	if len(v.CidrBlockAssociationSet) == 0 { // the form before there were several
+	if len(v.CidrBlockAssociationSet) == 0 { // the older form, with one CIDR
 		with(aws.ToString(v.CidrBlock), string(types.VpcCidrBlockStateCodeAssociated), "")
 	}
 	for _, a := range v.Ipv6CidrBlockAssociationSet {
@@ -161,8 +164,8 @@ func stateOf(s *types.VpcCidrBlockState) string {
 	return string(s.State)
 }
 
-// source says where an IPv6 CIDR comes from. Where the answer does not, the name
-// of the pool does: Amazon, an id of one's own pool, or none at all.
+// source returns the origin of an IPv6 CIDR. If the answer has none, the name
+// of the pool decides: Amazon, an id of the account's own pool, or no pool.
 func source(s types.IpSource, pool *string) string {
 	switch {
 	case s != "":
@@ -175,17 +178,17 @@ func source(s types.IpSource, pool *string) string {
 	return string(types.IpSourceByoip)
 }
 
-// subnetCIDRs returns a subnet's CIDRs. The usage of the IPv4 one is the share of
-// its addresses that is not available, which counts those that AWS reserves, five
-// of each subnet: an empty /24 is at 5/256. IPv6 has none (IPAM User Guide,
-// "Monitor CIDR usage by resource").
+// subnetCIDRs returns a subnet's CIDRs. The usage of the IPv4 CIDR is the share
+// of its addresses that is not available. AWS reserves five addresses in each
+// subnet, and these count, so an empty /24 has 5/256. IPv6 has no usage (IPAM
+// User Guide, "Monitor CIDR usage by resource").
 func subnetCIDRs(n *types.Subnet) []ipam.Resource {
 	r := ipam.Resource{
 		Type: ipam.ResourceSubnet, ID: aws.ToString(n.SubnetId), Subnet: aws.ToString(n.SubnetId),
 		VPC: aws.ToString(n.VpcId), AvailabilityZone: aws.ToString(n.AvailabilityZoneId),
 	}
 	var all []ipam.Resource
-	if c, ok := cidr(n.CidrBlock); ok { // none of a subnet that is IPv6 only
+	if c, ok := cidr(n.CidrBlock); ok { // a subnet with IPv6 only has none
 		one := r
 		one.CIDR = c
 		if n.AvailableIpAddressCount != nil && c.Addr().Is4() {
@@ -204,7 +207,7 @@ func subnetCIDRs(n *types.Subnet) []ipam.Resource {
 	return all
 }
 
-// share is the part of size that is in use when so much is available, 0 to 1.
+// share returns the part of size that is in use, 0 to 1, if available is free.
 func share(available, size int64) *float64 {
 	used := 0.0
 	if size > 0 {
@@ -213,8 +216,8 @@ func share(available, size int64) *float64 {
 	return &used
 }
 
-// poolCIDRs returns the CIDRs of a public IPv4 pool's address ranges, each with
-// the usage of its range: the share of its addresses that are given out.
+// poolCIDRs returns the CIDRs of a public IPv4 pool's address ranges. The usage
+// of each is the share of its range's addresses that are assigned.
 func poolCIDRs(p *types.PublicIpv4Pool) []ipam.Resource {
 	var all []ipam.Resource
 	for _, a := range p.PoolAddressRanges {
@@ -234,8 +237,8 @@ func poolCIDRs(p *types.PublicIpv4Pool) []ipam.Resource {
 	return all
 }
 
-// elasticIP returns an Elastic IP; on is the interface that it is associated
-// with, nil if that is not seen.
+// elasticIP returns an Elastic IP. on is the interface that it is associated
+// with, and nil if that interface was not read.
 func elasticIP(a *types.Address, on *types.NetworkInterface) (ipam.Resource, bool) {
 	c, ok := host(a.PublicIp)
 	id := aws.ToString(a.AllocationId)
@@ -276,9 +279,9 @@ func elasticIP(a *types.Address, on *types.NetworkInterface) (ipam.Resource, boo
 	return r, true
 }
 
-// interfaceCIDRs returns an interface's addresses, the prefixes delegated to it,
-// and with each address the public one that stands for it, unless that is an
-// Elastic IP, which is a resource of its own.
+// interfaceCIDRs returns an interface's addresses and delegated prefixes. Each
+// address has its public address, unless that is an Elastic IP, which is a
+// resource of its own.
 func interfaceCIDRs(i *types.NetworkInterface) []ipam.Resource {
 	r := ipam.Resource{
 		Type: ipam.ResourceInterface, ID: aws.ToString(i.NetworkInterfaceId),
@@ -288,7 +291,7 @@ func interfaceCIDRs(i *types.NetworkInterface) []ipam.Resource {
 	if a := i.Attachment; a != nil {
 		r.Instance, r.InstanceOwner = aws.ToString(a.InstanceId), aws.ToString(a.InstanceOwnerId)
 		if r.Instance != "" && r.InstanceOwner == "" {
-			r.InstanceOwner = aws.ToString(i.OwnerId) // AWS always tells; emulators may not
+			r.InstanceOwner = aws.ToString(i.OwnerId) // AWS always returns it; emulators may not
 		}
 	}
 	var all []ipam.Resource
@@ -334,7 +337,7 @@ func interfaceCIDRs(i *types.NetworkInterface) []ipam.Resource {
 	return all
 }
 
-// onInterface adds what an interface tells of the public address on it.
+// onInterface adds an interface's facts about the public address on it.
 func onInterface(p *ipam.PublicAddress, i *types.NetworkInterface) {
 	p.InterfaceDescription = aws.ToString(i.Description)
 	p.Service, p.ServiceResource = serviceOf(i)
@@ -346,12 +349,12 @@ func onInterface(p *ipam.PublicAddress, i *types.NetworkInterface) {
 	}
 }
 
-// described is how services that EC2 has no interface type for name themselves
-// in the descriptions of their interfaces.
+// described lists services without an interface type in EC2, by the beginning
+// of their interfaces' descriptions.
 var described = []struct {
 	prefix  string
 	service types.IpamPublicAddressAwsService
-	rest    bool // what follows names the resource
+	rest    bool // the rest of the description names the resource
 }{
 	{"Interface for NAT Gateway ", types.IpamPublicAddressAwsServiceNatGateway, true},
 	{"ELB ", types.IpamPublicAddressAwsServiceEc2Lb, true},
@@ -360,9 +363,9 @@ var described = []struct {
 	{"DMSNetworkInterface", types.IpamPublicAddressAwsServiceDms, false},
 }
 
-// serviceOf returns the AWS service that an interface works for, with the values
-// of the EC2 API's IpamPublicAddressAwsService, and its resource if it is named;
-// nothing for an interface of the account's own.
+// serviceOf returns the AWS service that an interface works for, with the
+// values of the EC2 API's IpamPublicAddressAwsService, and the service's
+// resource if it is named. Both are "" for an interface of the account's own.
 func serviceOf(i *types.NetworkInterface) (service, resource string) {
 	description := aws.ToString(i.Description)
 	for _, d := range described {
@@ -377,7 +380,7 @@ func serviceOf(i *types.NetworkInterface) (service, resource string) {
 		return string(types.IpamPublicAddressAwsServiceEcs), description
 	}
 	switch i.InterfaceType {
-	case types.NetworkInterfaceTypeNatGateway, "nat_gateway": // the API's documents have the one, its answers the other
+	case types.NetworkInterfaceTypeNatGateway, "nat_gateway": // the API's documents have the one value, its answers the other
 		return string(types.IpamPublicAddressAwsServiceNatGateway), ""
 	case types.NetworkInterfaceTypeLoadBalancer, types.NetworkInterfaceTypeNetworkLoadBalancer, types.NetworkInterfaceTypeGatewayLoadBalancer:
 		return string(types.IpamPublicAddressAwsServiceEc2Lb), ""

@@ -49,9 +49,10 @@ func TestResourcesOfTheSample(t *testing.T) {
 	if diff := cmp.Diff(got, want, resources); diff != "" {
 		t.Errorf("-got +want:\n%s", diff)
 	}
-	// What was found comes back from the table as JSON, and must be what is seen again.
+	// The table keeps resources as JSON. They must equal the resources of the
+	// next read.
 	if !reflect.DeepEqual(got, want) {
-		t.Error("a resource is another after a round trip")
+		t.Error("a resource changes in a round trip")
 	}
 	if !slices.IsSortedFunc(got, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) }) {
 		t.Error("the resources are not in order")
@@ -60,7 +61,7 @@ func TestResourcesOfTheSample(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// one returns the only resource of what is seen.
+// one returns the only resource.
 func one(t *testing.T, s discover.Seen) ipam.Resource {
 	t.Helper()
 	all := s.Resources(account, region)
@@ -83,9 +84,9 @@ func TestUsage(t *testing.T) {
 		{"a full /28", discover.Seen{Subnets: []types.Subnet{subnet("10.0.0.0/28", 0)}}, ptr(1.0)},
 		{"more available than there are", discover.Seen{Subnets: []types.Subnet{subnet("10.0.0.0/28", 251)}}, ptr(0.0)},
 		{"a subnet whose block is of IPv6", discover.Seen{Subnets: []types.Subnet{subnet("2001:db8::/64", 251)}}, nil},
-		{"not told", discover.Seen{Subnets: []types.Subnet{{SubnetId: ptr("subnet-1"), CidrBlock: ptr("10.0.0.0/24")}}}, nil},
+		{"unknown", discover.Seen{Subnets: []types.Subnet{{SubnetId: ptr("subnet-1"), CidrBlock: ptr("10.0.0.0/24")}}}, nil},
 		{"a VPC without subnets", discover.Seen{VPCs: []types.Vpc{{VpcId: ptr("vpc-1"), CidrBlock: ptr("10.0.0.0/16")}}}, ptr(0.0)},
-		{"a pool's range, half of it given out", discover.Seen{Pools: []types.PublicIpv4Pool{{PoolId: ptr("ipv4pool-ec2-1"), PoolAddressRanges: []types.PublicIpv4PoolRange{
+		{"a pool's range with half of it assigned", discover.Seen{Pools: []types.PublicIpv4Pool{{PoolId: ptr("ipv4pool-ec2-1"), PoolAddressRanges: []types.PublicIpv4PoolRange{
 			{FirstAddress: ptr("192.0.2.0"), LastAddress: ptr("192.0.2.255"), AddressCount: ptr[int32](256), AvailableAddressCount: ptr[int32](128)}}}}}, ptr(0.5)},
 	} {
 		if got := one(t, c.seen).Usage; !reflect.DeepEqual(got, c.want) {
@@ -136,7 +137,7 @@ func TestPublicAddresses(t *testing.T) {
 		source  string
 	}{
 		{"Amazon's", types.Address{PublicIpv4Pool: ptr("amazon")}, "amazon-owned-eip", "amazon"},
-		{"not told", types.Address{}, "amazon-owned-eip", "amazon"},
+		{"unknown", types.Address{}, "amazon-owned-eip", "amazon"},
 		{"of one's own pool", types.Address{PublicIpv4Pool: ptr("ipv4pool-ec2-1")}, "byoip", "byoip"},
 		{"of a contiguous block", types.Address{PublicIpv4Pool: ptr("ipam-pool-1")}, "amazon-owned-contig", "amazon"},
 		{"of a load balancer", types.Address{PublicIpv4Pool: ptr("amazon"), ServiceManaged: types.ServiceManagedAlb}, "service-managed-ip", "amazon"},
@@ -183,7 +184,7 @@ func TestServices(t *testing.T) {
 func TestInstancesOwner(t *testing.T) {
 	for _, c := range []struct{ instance, owner, want string }{
 		{"i-1", account, account},
-		{"i-1", "999900009999", "999900009999"}, // of a NAT gateway or the like
+		{"i-1", "999900009999", "999900009999"}, // as for a NAT gateway
 		{"i-1", "", account},
 		{"", "amazon-aws", "amazon-aws"},
 		{"", "", ""},

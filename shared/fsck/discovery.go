@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// progress is how far the discovery of an account in a Region is.
+// progress is the progress of a discovery in an account and Region.
 type progress struct {
 	discovery, sk string
 	forgotten     bool
@@ -43,8 +43,8 @@ func (t *table) addEverywhere(r *row) {
 	}
 }
 
-// checkWatch checks resource discoveries, their associations and the IPAMs that
-// these are with against one another.
+// checkWatch compares resource discoveries, their associations and the
+// associated IPAMs.
 func (t *table) checkWatch() {
 	for _, p := range t.progress {
 		note := p.discovery + strings.TrimPrefix(p.sk, "ACCOUNT")
@@ -62,7 +62,7 @@ func (t *table) checkWatch() {
 			t.problem(Listing, "DISCOVERIES", id, "no such discovery exists")
 		}
 	}
-	with := make(map[string][]string) // IPAMs that associations say a discovery is with
+	with := make(map[string][]string) // by discovery: IPAMs of its associations
 	for i := range t.objects {
 		if a := &t.objects[i]; a.kind == kindAssociation {
 			t.checkAssociation(a)
@@ -87,7 +87,7 @@ func (t *table) checkWatch() {
 			if up := t.index[ref{kindIPAM, o.IPAM}]; o.IPAM != "" && (up == nil || up.Discovery != o.id) {
 				t.problem(Watch, o.pk(), meta, "it is the default discovery of %s, which does not exist or has another", o.IPAM)
 			}
-		default: // not of discovery
+		default: // not an object of discovery
 		}
 	}
 }
@@ -108,8 +108,8 @@ func (t *table) checkAssociation(a *object) {
 	}
 }
 
-// checkDefaults checks that an IPAM has the discovery and the association that
-// it was born with, and the number of associations.
+// checkDefaults checks an IPAM's default discovery and association, and its
+// number of associations.
 func (t *table) checkDefaults(o *object) {
 	if d := t.index[ref{kindDiscovery, o.Discovery}]; d == nil {
 		t.problem(Reference, o.pk(), meta, "its default discovery %s does not exist", o.Discovery)

@@ -1,11 +1,10 @@
-// Package fsck checks a whole table against the invariants of what Cadastre
-// keeps in it, without knowing how it came to be there.
+// Package fsck checks a whole table against the invariants of Cadastre's data.
+// It does not know how the data got there.
 //
-// It shares no code with what it checks: it spells the keys and attributes
-// itself and has arithmetic of its own, so that a mistake in the store or in
-// the core does not hide itself. An item that is only remembered, such as a
-// released allocation, and whose Expires lies in the past counts as absent, as
-// everywhere.
+// It shares no code with the store and the core: it has its own keys,
+// attributes and arithmetic, so a mistake there cannot hide itself here. An
+// item that is kept for a time only, such as a released allocation, counts as
+// absent once its Expires has passed, as everywhere in Cadastre.
 package fsck
 
 import (
@@ -24,49 +23,49 @@ import (
 // Problem is one violation of an invariant.
 type Problem struct {
 	Invariant string // one of the constants below
-	Key       string // "<partition key> | <sort key>" of the item that shows it; that item may be one that is missing
-	Text      string // what is wrong, with the numbers
+	Key       string // "<partition key> | <sort key>" of the item with the problem, or of a missing item
+	Text      string // the problem, with its numbers
 }
 
 func (p Problem) String() string { return p.Invariant + ": " + p.Key + ": " + p.Text }
 
 // The invariants.
 const (
-	Form      = "form"      // every key and attribute is known, complete and in the one way it is written
-	Reference = "reference" // what an item names exists
+	Form      = "form"      // every key and attribute is known, complete and in its only form
+	Reference = "reference" // the objects that an item names exist
 	Partition = "partition" // under every root, free and taken blocks are exactly the root, nothing overlaps, and every block has its root
-	Cover     = "cover"     // no two free buddies stand side by side under one root
-	Child     = "child"     // the blocks of kind ipam-pool, and those of VPCs with a plan, are the roots of child pools, ids included, and no others
+	Cover     = "cover"     // no two buddies under one root are both free
+	Child     = "child"     // the blocks of kind ipam-pool, and of VPCs with a planning pool, are the roots of child pools, with equal ids, and no others
 	Record    = "record"    // the blocks that callers see are the active by-id items and no others; released ones expire
 	TopLevel  = "top-level" // no two roots of pools at the top level of a scope overlap
 	Chain     = "chain"     // depth, locale, family, scope, IPAM and owner agree from every pool up to its IPAM
-	Count     = "count"     // the counts on IPAMs, scopes, pools and accounts are what there is
+	Count     = "count"     // the counts on IPAMs, scopes, pools and accounts are the real numbers
 	Listing   = "listing"   // the rows of an account are its IPAMs, scopes and pools
 	Share     = "share"     // the rows of a principal are the pools shared with it
-	Foreign   = "foreign"   // the blocks that another account than the pool's owner has are listed under it, and no others
-	Work      = "work"      // splits, pending blocks, deletes and provisionings in progress have their note of work, and no others do
-	Watch     = "watch"     // IPAMs, resource discoveries and their associations name one another, and every IPAM has its default ones
-	Found     = "found"     // the rows of resources in scopes are what discoveries found, where these say that it stands, and no others
+	Foreign   = "foreign"   // the blocks of other accounts than the pool's owner are listed under these accounts, and no others
+	Work      = "work"      // splits, pending blocks, deletes and provisionings in progress have a note of work, and nothing else does
+	Watch     = "watch"     // IPAMs, resource discoveries and their associations name one another, and every IPAM has its defaults
+	Found     = "found"     // the rows of resources in scopes are the findings of discoveries in these scopes, and no others
 	Live      = "live"      // no free block of a pool overlaps a live resource of its scope
-	Hold      = "hold"      // every hold is of a pool and wholly covered by live resources of its scope
-	Import    = "import"    // the allocations to resources are the CIDRs of resources that live in the scope
-	Pending   = "pending"   // the blocks for resources that EC2 is being asked for have their rows, and no others do
-	Answer    = "answer"    // a request that came as an event has one answer
-	History   = "history"   // records of history end and expire in order; in a settled table, the open ones are what resources' rows say
+	Hold      = "hold"      // every hold is in a pool, and live resources of its scope cover it completely
+	Import    = "import"    // the allocations to resources are CIDRs of live resources in the scope
+	Pending   = "pending"   // the blocks that wait for EC2's answer have their rows, and no others do
+	Answer    = "answer"    // a request that arrived as an event has one answer
+	History   = "history"   // history records end and expire in order; in a settled table, the open records equal the resources' rows
 )
 
-// Check returns the violations in a table, in the order of their keys, or none.
-// items yields every item once, with its PK and SK, in any order; the maps must
-// not change while Check runs. It takes O(n log n) time and O(n) space.
+// Check returns the violations in a table in the order of their keys, or none.
+// items yields every item once, with PK and SK, in any order; the maps must not
+// change while Check runs. It takes O(n log n) time and O(n) space.
 //
-// What it returns of items that were not all read at one moment may be the
-// doing of writes in between.
+// If the items were not all read at one moment, writes in between may cause
+// some of the problems.
 func Check(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Problem {
 	return check(items, now, false)
 }
 
-// CheckSettled is Check for a table whose stream was worked off, so that
-// history says what the resources' rows say.
+// CheckSettled is [Check] for a table whose stream has been processed, so that
+// history and the resources' rows must agree.
 func CheckSettled(items iter.Seq[map[string]types.AttributeValue], now time.Time) []Problem {
 	return check(items, now, true)
 }
@@ -107,7 +106,7 @@ func (t *table) problem(invariant, pk, sk, format string, args ...any) {
 	t.problems = append(t.problems, Problem{invariant, pk + " | " + sk, fmt.Sprintf(format, args...)})
 }
 
-// checkObjects checks every IPAM, scope and pool against what it stands under,
+// checkObjects checks every IPAM, scope and pool against the object above it,
 // and counts it there.
 func (t *table) checkObjects() {
 	t.index = make(map[ref]*object, len(t.objects))
@@ -123,7 +122,7 @@ func (t *table) checkObjects() {
 			t.checkScope(o)
 		case kindPool:
 			t.checkPool(o)
-		default: // those of discovery are checked apart
+		default: // checkWatch checks the objects of discovery
 		}
 	}
 }
@@ -185,13 +184,13 @@ func (t *table) checkPool(o *object) {
 	}
 }
 
-func (t *table) same(o *object, what, has string, up *object, wants string) {
+func (t *table) same(o *object, field, has string, up *object, wants string) {
 	if has != wants {
-		t.problem(Chain, o.pk(), meta, "it has %s %q, and %s above it has %q", what, has, up.id, wants)
+		t.problem(Chain, o.pk(), meta, "it has %s %q, and %s above it has %q", field, has, up.id, wants)
 	}
 }
 
-// checkCIDRs checks every root of a pool, counts it there, and gathers all
+// checkCIDRs checks every root of a pool, counts it there, and collects all
 // roots.
 func (t *table) checkCIDRs() {
 	for i := range t.objects {
@@ -205,7 +204,7 @@ func (t *table) checkCIDRs() {
 	for i := range t.cidrs {
 		c := &t.cidrs[i]
 		if !c.holds {
-			continue // listed for a while, even after its pool
+			continue // it is listed for a while, even after its pool
 		}
 		pool := t.index[ref{kindPool, c.pool}]
 		if pool == nil {
@@ -227,12 +226,12 @@ func (t *table) checkCIDRs() {
 			source = pool.Scope + "#" + pool.Family[len(pool.Family)-1:]
 		}
 		if c.source != source {
-			t.problem(Child, c.pk(), c.sk, "it says that it is taken out of %s, and the source of %s is %s", c.source, pool.id, source)
+			t.problem(Child, c.pk(), c.sk, "its source is %s, and the source of %s is %s", c.source, pool.id, source)
 		}
 	}
 }
 
-// spaceExists reports whether the object that a space belongs to exists.
+// spaceExists reports whether the object of a space exists.
 func (t *table) spaceExists(space string) bool {
 	if scope, _, ok := strings.Cut(space, "#"); ok {
 		return t.index[ref{kindScope, scope}] != nil
@@ -240,7 +239,7 @@ func (t *table) spaceExists(space string) bool {
 	return t.index[ref{kindPool, space}] != nil
 }
 
-// checkSpaces lays the blocks of each space against its roots.
+// checkSpaces compares the blocks of each space with its roots.
 func (t *table) checkSpaces() {
 	slices.SortFunc(t.blocks, func(a, b block) int {
 		return cmp.Or(strings.Compare(a.space, b.space), a.cidr.Addr().Compare(b.cidr.Addr()), cmp.Compare(a.cidr.Bits(), b.cidr.Bits()),
@@ -269,18 +268,18 @@ func (t *table) checkSpaces() {
 	}
 }
 
-// checkSpace checks that the roots are apart from one another, that the blocks
-// of each are exactly that root and their own, and that the free ones among
-// them cannot be merged. Both come by ascending address, larger first.
+// checkSpace checks that the roots do not overlap, that the blocks of each are
+// exactly that root and name it, and that no free blocks can be merged. Both
+// slices are in ascending order of address, larger blocks first.
 func (t *table) checkSpace(space string, blocks []block, roots []root) {
 	if !t.spaceExists(space) {
 		for i := range blocks {
-			t.problem(Reference, blocks[i].pk(), blocks[i].sk, "nothing has the space %s", space)
+			t.problem(Reference, blocks[i].pk(), blocks[i].sk, "the space %s does not exist", space)
 		}
 		return
 	}
-	var at *root        // the root that the blocks have come to
-	var next netip.Addr // its lowest address that no block has covered; invalid past the end of the family
+	var at *root        // the root of the present block
+	var next netip.Addr // its lowest address that no block has covered; invalid after the end of the family
 	var widest *block   // the block that ends before next
 	end := func() {
 		if at == nil {
@@ -301,11 +300,11 @@ func (t *table) checkSpace(space string, blocks []block, roots []root) {
 			roots = roots[1:]
 		}
 		if at == nil || !within(b.cidr, at.cidr) {
-			t.problem(Partition, b.pk(), b.sk, "the block %s lies under no root of %s", b.cidr, space)
+			t.problem(Partition, b.pk(), b.sk, "the block %s is under no root of %s", b.cidr, space)
 			continue
 		}
 		if id, bits := b.root(); id != at.id || bits != at.cidr.Bits() {
-			t.problem(Partition, b.pk(), b.sk, "the block %s says root %s, and lies under %s/%d", b.cidr, b.rootText, at.id, at.cidr.Bits())
+			t.problem(Partition, b.pk(), b.sk, "the block %s names root %s, and is under %s/%d", b.cidr, b.rootText, at.id, at.cidr.Bits())
 		}
 		switch first := b.cidr.Addr(); {
 		case !next.IsValid() || first.Less(next):
@@ -326,13 +325,13 @@ func (t *table) checkSpace(space string, blocks []block, roots []root) {
 		if at != nil && within(roots[i].cidr, at.cidr) {
 			t.problem(Partition, roots[i].pk(), roots[i].sk(), "the root %s overlaps the root %s", roots[i].cidr, at.cidr)
 		}
-		t.problem(Partition, roots[i].pk(), roots[i].sk(), "nothing of the root %s is free or taken", roots[i].cidr)
+		t.problem(Partition, roots[i].pk(), roots[i].sk(), "no part of the root %s is free or taken", roots[i].cidr)
 		at = &roots[i]
 	}
 }
 
-// checkTaken checks every taken block against what made it: its by-id item,
-// and for kind ipam-pool the child pool's root.
+// checkTaken checks every taken block against its by-id item, and a block of
+// kind ipam-pool against the child pool's root.
 func (t *table) checkTaken() {
 	record := make(map[string]*byID, len(t.records))
 	for i := range t.records {
@@ -360,7 +359,7 @@ func (t *table) checkTaken() {
 		if b.kind == "ipam-pool" {
 			t.checkChild(b)
 		} else if strings.Contains(b.space, "#") {
-			t.problem(Child, b.pk(), b.sk, "the block %s of kind %s is taken out of a scope, which only pools take from", b.cidr, b.kind)
+			t.problem(Child, b.pk(), b.sk, "the block %s of kind %s is taken out of a scope; only pools may take from scopes", b.cidr, b.kind)
 		}
 	}
 	for i := range t.records {
@@ -388,25 +387,25 @@ func (t *table) checkChild(b *taken) {
 	}
 }
 
-// checkPlan matches the block of a VPC with the root of the resource planning pool
-// over it.
+// checkPlan compares the block of a VPC with the root of its resource planning
+// pool.
 func (t *table) checkPlan(b *taken) {
 	c := t.cidrAt[place{b.plan, b.cidr}]
 	if c == nil || c.source != b.space || c.allocation != b.id {
-		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block %s, and has no such root from %s with the allocation %s", b.plan, b.cidr, b.space, b.id)
+		t.problem(Child, b.pk(), b.sk, "the planning pool %s of the block %s has no such root from %s with the allocation %s", b.plan, b.cidr, b.space, b.id)
 		return
 	}
 	c.matched = true
 	if b.pendingUntil != 0 {
-		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block %s, whose VPC nobody has seen yet", b.plan, b.cidr)
+		t.problem(Child, b.pk(), b.sk, "the planning pool %s has the block %s, whose VPC discovery has not seen yet", b.plan, b.cidr)
 	}
 	if r := c.of.SourceResource; r == nil || r.ID != b.resource {
-		t.problem(Child, b.pk(), b.sk, "the pool %s plans the block of %s, which is not its source", b.plan, b.resource)
+		t.problem(Child, b.pk(), b.sk, "the planning pool %s has the block of %s, which is not its source", b.plan, b.resource)
 	}
 }
 
-// checkTopLevel compares the roots of a scope's pools at the top level directly,
-// whatever its space says.
+// checkTopLevel compares the roots of a scope's pools at the top level
+// directly, without the blocks of the scope's space.
 func (t *table) checkTopLevel() {
 	top := make([]*poolCIDR, 0, len(t.cidrs))
 	for i := range t.cidrs {
@@ -427,7 +426,8 @@ func (t *table) checkTopLevel() {
 	}
 }
 
-// checkCounts compares the counts with what the checks before have counted.
+// checkCounts compares the counts with the numbers that the earlier checks
+// counted.
 func (t *table) checkCounts() {
 	ipams, discoveries := make(map[string]int64), make(map[string]int64)
 	for i := range t.objects {
@@ -445,7 +445,7 @@ func (t *table) checkCounts() {
 			if o.IPAM == "" {
 				discoveries[o.owner]++
 			}
-		default: // nothing is counted
+		default: // these have no counts
 		}
 	}
 	for _, a := range t.accounts {
@@ -490,7 +490,7 @@ func (t *table) checkListing() {
 	}
 }
 
-// checkShares matches the shares that pools have with the rows of principals.
+// checkShares compares the shares of pools with the rows of principals.
 func (t *table) checkShares() {
 	rows := make(map[share]bool, len(t.shares))
 	for _, s := range t.shares {
@@ -504,7 +504,7 @@ func (t *table) checkShares() {
 			}
 			s := share{principal, o.id}
 			if !rows[s] {
-				t.problem(Share, s.pk(), s.sk(), "the pool is shared with the principal, which has no row of it")
+				t.problem(Share, s.pk(), s.sk(), "the pool is shared with the principal, and the row is missing")
 			}
 			delete(rows, s)
 		}
@@ -514,8 +514,8 @@ func (t *table) checkShares() {
 	}
 }
 
-// checkForeign matches the blocks that other accounts have in a pool with the
-// rows of these accounts.
+// checkForeign compares the blocks of other accounts in a pool with the rows of
+// these accounts.
 func (t *table) checkForeign() {
 	rows := make(map[foreign]string, len(t.foreign))
 	for _, f := range t.foreign {
@@ -529,7 +529,7 @@ func (t *table) checkForeign() {
 		}
 		f := foreign{b.owner, b.space, b.cidr}
 		if id := rows[f]; id != b.id {
-			t.problem(Foreign, f.pk(), blockSK(f.cidr), "the allocation there is %s, and the row says %q", b.id, id)
+			t.problem(Foreign, f.pk(), blockSK(f.cidr), "the allocation there is %s, and the row has %q", b.id, id)
 		}
 		delete(rows, f)
 	}
@@ -538,8 +538,8 @@ func (t *table) checkForeign() {
 	}
 }
 
-// checkWork matches the notes with what they are for. Both are written in one
-// transaction, and end in one.
+// checkWork compares the notes of work with the objects and blocks that need
+// them. One transaction writes both, and one ends both.
 func (t *table) checkWork() {
 	noted := make(map[string]bool, len(t.notes))
 	for _, n := range t.notes {
@@ -547,7 +547,7 @@ func (t *table) checkWork() {
 	}
 	want := func(sk, why string) {
 		if !noted[sk] {
-			t.problem(Work, workPK, sk, "%s, and there is no note of it", why)
+			t.problem(Work, workPK, sk, "%s, and its note of work is missing", why)
 		}
 		delete(noted, sk)
 	}
@@ -563,7 +563,7 @@ func (t *table) checkWork() {
 			want("delete-pool#"+o.id, o.id+" is being deleted")
 		case kindScope:
 			t.problem(Form, o.pk(), meta, "a scope is never in state %s", o.state)
-		default: // refused as they were read
+		default: // refused when they were read
 		}
 	}
 	for i := range t.taken {
@@ -577,25 +577,25 @@ func (t *table) checkWork() {
 	}
 	for i := range t.cidrs {
 		if c := &t.cidrs[i]; c.pending && c.of != nil && !t.excused(c.of.Scope, c.cidr) {
-			t.problem(Work, workPK, "live#"+c.of.Scope+"#"+c.cidr.String(), "the root %s of %s awaits what lives in it, and there is no note of it", c.cidr, c.pool)
+			t.problem(Work, workPK, "live#"+c.of.Scope+"#"+c.cidr.String(), "the root %s of %s waits for the live resources in it, and its note of work is missing", c.cidr, c.pool)
 		}
 	}
 	for sk := range noted {
-		switch what, id, _ := strings.Cut(sk, "#"); {
-		case (what == "live" || what == "import" || what == "purge") && id != "": // to look, whatever there is
+		switch kind, id, _ := strings.Cut(sk, "#"); {
+		case (kind == "live" || kind == "import" || kind == "purge") && id != "": // such work may find nothing to do
 		default:
-			t.problem(Work, workPK, sk, "the note is of no work that there is")
+			t.problem(Work, workPK, sk, "no object or block needs this note")
 		}
 	}
 }
 
-// within reports whether inner lies in outer or equals it.
+// within reports whether inner is inside outer or equal to it.
 func within(inner, outer netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
-// above returns the block of twice the size that holds p, and the zero Prefix
-// for a /0.
+// above returns the block of twice the size that contains p, and the zero
+// Prefix for a /0.
 func above(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked()
 }
@@ -612,8 +612,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// setFrom sets the bits of an address from bit on, counted from the most
-// significant.
+// setFrom sets the bits of an address from bit to the end, counted from the
+// most significant bit.
 func setFrom(a []byte, bit int) {
 	for i := bit / 8; i < len(a); i++ {
 		a[i] |= 0xff >> max(0, bit-8*i)

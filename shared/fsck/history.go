@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// entry is a record of history as its document has it. Times are Unix
-// milliseconds.
+// entry is the document of a history record. Times are Unix milliseconds.
 type entry struct {
 	Type, Owner, Region, ID string
 	CIDR                    netip.Prefix
 	Name, VPC               string
 	Compliance, Overlap     string
 	Start                   int64
-	Interface               string // of an instance
+	Interface               string // for an instance
 }
 
-// key is the id that tells an item from others of its type and start: two
-// interfaces of one instance may have one address, in VPCs that overlap.
+// key returns an id that differs for items with the same type and start: two
+// interfaces of one instance may have the same address, in VPCs that overlap.
 func (e *entry) key() string {
 	if e.Type == "instance" {
 		return e.Interface
@@ -26,15 +25,15 @@ func (e *entry) key() string {
 	return e.ID
 }
 
-// record is an item of history that has not ended.
+// record is a history item that has not ended.
 type record struct {
 	pk, sk string
 	scope  string
 	entry
 }
 
-// kept is how long a record outlives its end, to within a few days: a year is
-// not always as long.
+// kept is the time for which a record outlives its end, with a few days'
+// tolerance: years differ in length.
 const (
 	kept      = 3 * 365 * day
 	keptGive  = 5 * day
@@ -71,7 +70,7 @@ func (t *table) addHistory(r *row, id string) {
 	}
 }
 
-// checkHistory matches the records that have not ended with the resources'
+// checkHistory compares the records that have not ended with the resources'
 // rows.
 func (t *table) checkHistory() {
 	type place struct {
@@ -105,7 +104,7 @@ func (t *table) checkHistory() {
 	}
 }
 
-// entries returns what history has to say of the row.
+// entries returns the history records that belong to the row.
 func (l *liveRow) entries() []entry {
 	e := entry{Owner: l.Owner, Region: l.Region, ID: l.ID, CIDR: l.CIDR, Name: l.Name, VPC: l.VPC, Start: l.since}
 	switch l.Type {
@@ -123,7 +122,7 @@ func (l *liveRow) entries() []entry {
 			}
 			return []entry{e, i}
 		}
-	default: // history does not tell of public pools
+	default: // history has no records of public pools
 		return nil
 	}
 	return []entry{e}

@@ -11,23 +11,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// resource is what the checks need of a resource's document.
+// resource has the members of a resource's document that the checks use.
 type resource struct {
 	Type, ID, Owner, Region string
 	CIDR                    netip.Prefix
 	Name, VPC               string
-	Instance, InstanceOwner string // of an interface
+	Instance, InstanceOwner string // for an interface
 }
 
 func (o *resource) isInterface() bool { return o.Type == "eni" }
 
-// target is where a discovered resource stands.
+// target is the place of a discovered resource in an IPAM.
 type target struct {
 	IPAM, Scope string
 	Ignored     bool
 }
 
-// found is a resource as a discovery has it.
+// found is a resource as a discovery keeps it.
 type found struct {
 	resource
 	sk        string
@@ -49,21 +49,21 @@ type liveRow struct {
 	overlap    string
 	ignored    bool
 	since      int64
-	matched    bool // with what a discovery found
+	matched    bool // a discovery's finding matches it
 }
 
 func (l *liveRow) pk() string {
-	what, family := "LIVE#", "#4"
+	kind, family := "LIVE#", "#4"
 	if l.isInterface() {
-		what = "IFACE#"
+		kind = "IFACE#"
 	}
 	if l.CIDR.Addr().Is6() {
 		family = "#6"
 	}
-	return what + l.scope + family
+	return kind + l.scope + family
 }
 
-// takesSpace reports whether the row's CIDR must not be given to another.
+// takesSpace reports whether no pool may give the row's CIDR to another.
 func (l *liveRow) takesSpace() bool { return !l.isInterface() && !l.ignored }
 
 type livePlace struct {
@@ -73,7 +73,7 @@ type livePlace struct {
 	iface      bool
 }
 
-// resource reads a resource's document and returns it and its text.
+// resource reads a resource's document, and returns it and its text.
 func (r *row) resource() (o resource, doc string) {
 	doc = r.document("Object", &o)
 	if !slices.Contains([]string{"vpc", "subnet", "eip", "public-ipv4-pool", "eni"}, o.Type) {
@@ -90,7 +90,7 @@ func (t *table) addFound(r *row, id string) {
 	r.count("Sampled")
 	r.revision()
 	if want := o.Type + "#" + o.ID + "#" + blockSK(o.CIDR); r.sk != want || r.pk != f.pk() {
-		r.fail("the document is that of %s of account %s in %s, which stands at %s", o.ID, o.Owner, o.Region, want)
+		r.fail("the document is of %s of account %s in %s, whose key is %s", o.ID, o.Owner, o.Region, want)
 	}
 	if r.ok() {
 		t.found = append(t.found, f)
@@ -110,11 +110,11 @@ func (t *table) addLive(r *row, id string) {
 	l.compliance, l.overlap = status.Compliance, status.Overlap
 	if r.has("Ignored") {
 		if l.ignored = true; r.number("Ignored") != 1 {
-			r.fail("the attribute Ignored is there and not 1")
+			r.fail("the attribute Ignored exists and is not 1")
 		}
 	}
 	if want := blockSK(l.CIDR) + "#" + l.ID + "#" + l.Region; r.sk != want || r.pk != l.pk() {
-		r.fail("the document is that of %s, which stands at %s of %s", l.ID, want, l.pk())
+		r.fail("the document is of %s, whose key is %s of %s", l.ID, want, l.pk())
 	}
 	if r.ok() {
 		t.live = append(t.live, l)
@@ -127,7 +127,7 @@ func (r *row) revision() {
 	}
 }
 
-// addUsage reads how full a pool was when that last crossed a threshold.
+// addUsage reads a pool's usage when it last crossed a threshold.
 func (t *table) addUsage(r *row, pool string) {
 	for _, name := range []string{"Percent", "Threshold"} {
 		r.asked = append(r.asked, name)
@@ -154,17 +154,17 @@ func (t *table) checkUsage() {
 	}
 }
 
-// readNotes finds where notes of work excuse that the space and the resources
-// disagree.
+// readNotes reads the notes of work that explain a difference between the space
+// and the resources.
 func (t *table) readNotes() {
 	t.waiting, t.purging = make(map[string][]netip.Prefix), make(map[string]bool)
 	for _, sk := range t.notes {
-		switch what, id, _ := strings.Cut(sk, "#"); what {
+		switch kind, id, _ := strings.Cut(sk, "#"); kind {
 		case "live":
 			scope, text, _ := strings.Cut(id, "#")
 			p, err := netip.ParsePrefix(text)
 			if err != nil || p.Masked() != p || p.String() != text {
-				t.problem(Form, workPK, sk, "%q is not how a CIDR is written", text)
+				t.problem(Form, workPK, sk, "%q is not the form of a CIDR", text)
 				continue
 			}
 			t.waiting[scope] = append(t.waiting[scope], p)
@@ -174,19 +174,19 @@ func (t *table) readNotes() {
 	}
 }
 
-// excused reports whether a note says that p in a scope is still to be reconciled
-// against the resources there.
+// excused reports whether a note says that p in a scope has still to be
+// compared with the live resources there.
 func (t *table) excused(scope string, p netip.Prefix) bool {
 	return slices.ContainsFunc(t.waiting[scope], p.Overlaps)
 }
 
-// follows reports whether a note says that what a discovery found of a resource is
-// still to follow the discovery.
+// follows reports whether a note says that a resource's rows have still to
+// follow its discovery.
 func (t *table) follows(discovery string, o *resource) bool {
 	return t.purging[discovery] || t.purging[discovery+"#"+o.Region+"#"+o.Owner]
 }
 
-// checkFound matches what discoveries found with the rows in scopes.
+// checkFound compares the findings of discoveries with the rows in scopes.
 func (t *table) checkFound() {
 	t.liveAt = make(map[livePlace]*liveRow, len(t.live))
 	for i := range t.live {
@@ -210,39 +210,39 @@ func (t *table) checkFound() {
 	}
 	for i := range t.live {
 		if l := &t.live[i]; !l.matched {
-			t.problem(Found, l.pk(), l.sk, "the discovery %s found no such thing for this scope", l.discovery)
+			t.problem(Found, l.pk(), l.sk, "the discovery %s found no such resource for this scope", l.discovery)
 		}
 	}
 }
 
 func (t *table) checkTarget(f *found, at target) {
-	follows := t.follows(f.discovery, &f.resource) // and another may have taken it over, and forgotten it since
+	follows := t.follows(f.discovery, &f.resource) // another discovery may have taken it over, and forgotten it since
 	if scope := t.index[ref{kindScope, at.Scope}]; scope != nil && scope.IPAM != at.IPAM {
-		t.problem(Found, f.pk(), f.sk, "it stands in the scope %s of %s, which is one of %s", at.Scope, at.IPAM, scope.IPAM)
+		t.problem(Found, f.pk(), f.sk, "its target is the scope %s of %s, which belongs to %s", at.Scope, at.IPAM, scope.IPAM)
 	}
 	if d := t.index[ref{kindDiscovery, f.discovery}]; d != nil && !slices.Contains(d.IPAMs, at.IPAM) && !follows {
-		t.problem(Found, f.pk(), f.sk, "it stands in %s, with which its discovery is not associated", at.IPAM)
+		t.problem(Found, f.pk(), f.sk, "its target is %s, with which its discovery is not associated", at.IPAM)
 	}
 	l := t.liveAt[livePlace{at.Scope, f.CIDR, f.ID, f.Region, f.isInterface()}]
 	switch {
 	case l == nil:
 		if !follows {
-			t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, which has no row of it", at.Scope)
+			t.problem(Found, f.pk(), f.sk, "its target is the scope %s, which has no row of it", at.Scope)
 		}
 	case l.discovery != f.discovery:
 		if !follows {
-			t.problem(Found, f.pk(), f.sk, "it stands in the scope %s, whose row of it is of %s", at.Scope, l.discovery)
+			t.problem(Found, f.pk(), f.sk, "its target is the scope %s, whose row is from %s", at.Scope, l.discovery)
 		}
 	default:
 		l.matched = true
 		if l.doc != f.doc || l.ignored != at.Ignored {
-			t.problem(Found, l.pk(), l.sk, "it is %s, ignored %t; and as %s found it %s, ignored %t", l.doc, l.ignored, f.discovery, f.doc, at.Ignored)
+			t.problem(Found, l.pk(), l.sk, "the row has %s, ignored %t; %s found %s, ignored %t", l.doc, l.ignored, f.discovery, f.doc, at.Ignored)
 		}
 	}
 }
 
-// checkLive lays the free blocks and the holds of the pools against the
-// resources that live in their scopes.
+// checkLive compares the free blocks and the holds of pools with the live
+// resources of their scopes.
 func (t *table) checkLive() {
 	lives := t.lives()
 	for i := range t.blocks {
@@ -257,7 +257,7 @@ func (t *table) checkLive() {
 				both = l.CIDR
 			}
 			if !t.excused(pool.Scope, both) {
-				t.problem(Live, b.pk(), b.sk, "%s is free, and %s %s of account %s lives at %s", b.cidr, l.Type, l.ID, l.Owner, l.CIDR)
+				t.problem(Live, b.pk(), b.sk, "%s is free, and %s %s of account %s is live at %s", b.cidr, l.Type, l.ID, l.Owner, l.CIDR)
 			}
 		}
 	}
@@ -272,17 +272,17 @@ func (t *table) checkLive() {
 			continue
 		}
 		if b.owner != pool.owner {
-			t.problem(Hold, b.pk(), b.sk, "the hold %s has owner %s, and its pool %s", b.cidr, b.owner, pool.owner)
+			t.problem(Hold, b.pk(), b.sk, "the hold %s has owner %s, and its pool has %s", b.cidr, b.owner, pool.owner)
 		}
 		if gap := uncovered(b.cidr, lives(pool, b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
-			t.problem(Hold, b.pk(), b.sk, "%s is held, and nothing lives at %s", b.cidr, gap)
+			t.problem(Hold, b.pk(), b.sk, "%s is held, and nothing is live at %s", b.cidr, gap)
 		}
 	}
 }
 
-// lives returns what finds the rows that make space of a pool unfit to be given to
-// another: those at p that no other of them holds, by ascending address. The CIDR
-// of a VPC that a pool plans there is none of them.
+// lives returns a function that finds the rows that a pool may not give away at
+// p. They are in ascending order of address, and a row inside another is left
+// out. The CIDR of the planning pool's own VPC is left out too.
 func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	rows, sources := t.sorted(), t.sources()
 	outer, at := outermost(rows), make(map[place][]*liveRow)
@@ -318,14 +318,15 @@ func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
 	}
 }
 
-// vpcCIDR is the CIDR of a VPC that a pool plans; the zero value is none.
+// vpcCIDR is the CIDR of a planning pool's VPC. The zero value is none.
 type vpcCIDR struct {
 	vpc, region string
 	cidr        netip.Prefix
 }
 
-// sources returns what finds the CIDR that a pool plans at p, none where it is
-// laid over none: a VPC that is gone has left its block to the pool.
+// sources returns a function that finds the CIDR of a planning pool's VPC at p. It
+// is none for other pools, and none if the VPC is gone and has left its block
+// to the pool.
 func (t *table) sources() func(pool *object, p netip.Prefix) vpcCIDR {
 	over := make(map[place]vpcCIDR)
 	for i := range t.taken {
@@ -346,8 +347,8 @@ func (t *table) sources() func(pool *object, p netip.Prefix) vpcCIDR {
 	}
 }
 
-// sorted returns the rows that take space, by scope, by ascending address, the
-// larger first.
+// sorted returns the rows that take space, by scope and ascending address,
+// larger ones first.
 func (t *table) sorted() []*liveRow {
 	rows := make([]*liveRow, 0, len(t.live))
 	for i := range t.live {
@@ -361,7 +362,8 @@ func (t *table) sorted() []*liveRow {
 	return rows
 }
 
-// outermost returns, by scope, those of sorted rows that no other holds.
+// outermost returns, by scope, the rows that no other row contains. rows are
+// sorted.
 func outermost(rows []*liveRow) map[string][]*liveRow {
 	outer := make(map[string][]*liveRow)
 	for _, l := range rows {
@@ -372,8 +374,8 @@ func outermost(rows []*liveRow) map[string][]*liveRow {
 	return outer
 }
 
-// overlapping returns those rows that overlap p, of rows apart from one another
-// and by ascending address.
+// overlapping returns the rows that overlap p. rows do not overlap each other,
+// and ascend.
 func overlapping(rows []*liveRow, p netip.Prefix) []*liveRow {
 	first := sort.Search(len(rows), func(i int) bool { return !lastOf(rows[i].CIDR).Less(p.Addr()) })
 	end := first
@@ -383,8 +385,9 @@ func overlapping(rows []*liveRow, p netip.Prefix) []*liveRow {
 	return rows[first:end]
 }
 
-// uncovered returns the first address of p in none of rows, which overlap p and
-// are apart and by ascending address; the zero Addr if there is none.
+// uncovered returns the first address of p that is in none of rows, and the
+// zero Addr if there is none. rows overlap p, do not overlap each other, and
+// ascend.
 func uncovered(p netip.Prefix, rows []*liveRow) netip.Addr {
 	next := p.Addr()
 	for _, l := range rows {
@@ -392,7 +395,7 @@ func uncovered(p netip.Prefix, rows []*liveRow) netip.Addr {
 			return next
 		}
 		if next = lastOf(l.CIDR).Next(); !next.IsValid() {
-			return next // past the end of the family
+			return next // after the end of the family
 		}
 	}
 	if lastOf(p).Less(next) {
@@ -401,8 +404,8 @@ func uncovered(p netip.Prefix, rows []*liveRow) netip.Addr {
 	return next
 }
 
-// pending reports whether a block lies under a root that is still to be reconciled
-// against the resources that live in it.
+// pending reports whether a block is under a root that has still to be compared
+// with the live resources in it.
 func (t *table) pending(b *taken) bool {
 	for i := range t.cidrs {
 		if c := &t.cidrs[i]; c.pending && c.pool == b.space && within(b.cidr, c.cidr) {
@@ -412,10 +415,11 @@ func (t *table) pending(b *taken) bool {
 	return false
 }
 
-// typeOf is the type of the resources that blocks of a kind are allocated to.
+// typeOf maps a kind of block to the type of the resources that have such
+// blocks.
 var typeOf = map[string]string{"vpc": "vpc", "subnet": "subnet", "eip": "eip", "ec2-public-ipv4-pool": "public-ipv4-pool"}
 
-// checkImports matches the allocations to resources with the resources.
+// checkImports compares the allocations to resources with the resources.
 func (t *table) checkImports() {
 	for i := range t.taken {
 		b := &t.taken[i]
@@ -424,14 +428,14 @@ func (t *table) checkImports() {
 			continue
 		}
 		if planning := pool.SourceResource != nil; planning != (b.kind == "subnet") {
-			t.problem(Import, b.pk(), b.sk, "the block %s is of kind %s, and that %s is a resource planning pool: %t", b.cidr, b.kind, pool.id, planning)
+			t.problem(Import, b.pk(), b.sk, "the block %s has kind %s, and %s is a resource planning pool: %t", b.cidr, b.kind, pool.id, planning)
 		}
 		if b.pendingUntil != 0 || t.excused(pool.Scope, b.cidr) {
 			continue
 		}
 		switch l := t.liveAt[livePlace{pool.Scope, b.cidr, b.resource, b.region, false}]; {
 		case l == nil || l.ignored:
-			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s in %s, which does not live there", b.cidr, b.resource, b.region)
+			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s in %s, which is not live there", b.cidr, b.resource, b.region)
 		case l.Type != typeOf[b.kind] || l.Owner != b.owner:
 			t.problem(Import, b.pk(), b.sk, "%s is allocated to %s of kind %s and account %s, which is %s and %s",
 				b.cidr, b.resource, b.kind, b.owner, l.Type, l.Owner)

@@ -1,6 +1,7 @@
 package fsck
 
-// pendingRow is the row by which discovery finds a pending block.
+// pendingRow is the row through which discovery finds a block that waits for EC2's
+// answer.
 type pendingRow struct {
 	account, sk                         string
 	scope, ipam, region, kind, resource string
@@ -15,8 +16,8 @@ func (t *table) addPending(r *row, account string) {
 	}
 }
 
-// checkPending matches the pending blocks with their rows. That each has its note
-// of work, checkWork says.
+// checkPending compares the blocks that wait for EC2's answer with their rows.
+// checkWork checks their notes of work.
 func (t *table) checkPending() {
 	rows := make(map[string]*pendingRow, len(t.pendingRows))
 	for i := range t.pendingRows {

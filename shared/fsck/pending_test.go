@@ -47,7 +47,7 @@ func TestPendingMutations(t *testing.T) {
 		{"a row of another kind", fsck.Pending, row, func(m rows) { m.set(row, "Kind", str("subnet")) }},
 		{"a row of another scope", fsck.Pending, row, func(m rows) { m.set(row, "Scope", str(w.ipam.PublicScope)) }},
 		{"a row without an IPAM", fsck.Form, row, func(m rows) { m.set(row, "Ipam", nil) }},
-		{"a custom pending allocation", fsck.Form, other, func(m rows) { m.set(other, "PendingUntil", num(now.Unix())) }},
+		{"a custom allocation that is pending", fsck.Form, other, func(m rows) { m.set(other, "PendingUntil", num(now.Unix())) }},
 		{"a pending block until never", fsck.Form, taken, func(m rows) { m.set(taken, "PendingUntil", num(0)) }},
 	})
 }

@@ -59,20 +59,20 @@ func TestPlanMutations(t *testing.T) {
 		}
 	}
 	w.run(t, []mutation{
-		{"a plan that is taken off", fsck.Child, root, func(m rows) { m.set(w.importedAt, "PlanningPool", nil) }},
-		{"a plan of another pool", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PlanningPool", str(w.tokyo.ID)) }},
-		{"a plan without a root", fsck.Child, w.importedAt, func(m rows) { delete(m, root) }},
-		{"a plan of another allocation", fsck.Child, w.importedAt, func(m rows) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
-		{"a plan over another VPC", fsck.Child, w.importedAt, func(m rows) {
+		{"a planning pool that is taken off", fsck.Child, root, func(m rows) { m.set(w.importedAt, "PlanningPool", nil) }},
+		{"a planning pool of another pool", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PlanningPool", str(w.tokyo.ID)) }},
+		{"a planning pool without a root", fsck.Child, w.importedAt, func(m rows) { delete(m, root) }},
+		{"a planning pool of another allocation", fsck.Child, w.importedAt, func(m rows) { m.set(root, "AllocationId", str("ipam-pool-alloc-9")) }},
+		{"a planning pool over another VPC", fsck.Child, w.importedAt, func(m rows) {
 			m.edit(items.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
-		{"a plan over what is pending", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
+		{"a planning pool over what is pending", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
 		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
 			m.set(w.importedAt, "PlanningPool", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))
 			m.set(w.importedAt, "ResourceId", str(plan.ID))
 		}},
-		{"a plan over an allocation", fsck.Form, other, func(m rows) { m.set(other, "PlanningPool", str(plan.ID)) }},
+		{"a planning pool over an allocation", fsck.Form, other, func(m rows) { m.set(other, "PlanningPool", str(plan.ID)) }},
 		{"a subnet whose space is free", fsck.Live, freed, func(m rows) {
 			m[freed] = m[beside]
 			delete(m, hold)
@@ -82,7 +82,7 @@ func TestPlanMutations(t *testing.T) {
 			delete(m, beside)
 		}},
 		// As of another id, or of another CIDR, it is in the way.
-		{"another VPC around the plan", fsck.Live, beside, around(func(r *ipam.Resource) { r.ID, r.VPC = "vpc-8", "vpc-8" })},
-		{"a larger CIDR of the VPC around the plan", fsck.Live, beside, around(func(r *ipam.Resource) { r.CIDR = ipam.Parent(r.CIDR) })},
+		{"another VPC around the planning pool", fsck.Live, beside, around(func(r *ipam.Resource) { r.ID, r.VPC = "vpc-8", "vpc-8" })},
+		{"a larger CIDR of the VPC around the planning pool", fsck.Live, beside, around(func(r *ipam.Resource) { r.CIDR = ipam.Parent(r.CIDR) })},
 	})
 }

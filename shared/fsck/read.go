@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// table is what was read of a table, and what was found wrong with it.
+// table contains the items of a table and the problems found.
 type table struct {
 	now      int64 // Unix seconds
 	problems []Problem
@@ -37,11 +37,11 @@ type table struct {
 	history    []record
 
 	index   map[ref]*object
-	cidrAt  map[place]*poolCIDR // those that hold
+	cidrAt  map[place]*poolCIDR // CIDRs that are roots
 	roots   []root
 	liveAt  map[livePlace]*liveRow
-	waiting map[string][]netip.Prefix // by scope: where a note says that the space is still to be reconciled against the resources
-	purging map[string]bool           // discoveries, and their accounts in Regions, of which a note says that what was found is still to follow
+	waiting map[string][]netip.Prefix // by scope: CIDRs that a note says are still to be compared with the live resources
+	purging map[string]bool           // discoveries, and their accounts in Regions, whose rows a note says are still to follow
 }
 
 const (
@@ -49,7 +49,7 @@ const (
 	workPK = "WORK"
 )
 
-// block is a free or a taken block as far as they are alike.
+// block has the common members of free and taken blocks.
 type block struct {
 	space    string
 	sk       string
@@ -75,7 +75,7 @@ func (b *block) root() (id string, bits int) {
 	return id, -1
 }
 
-// taken is what a taken block has besides.
+// taken is a taken block.
 type taken struct {
 	space, sk                         string
 	cidr                              netip.Prefix
@@ -84,20 +84,21 @@ type taken struct {
 	deadline, pendingUntil            int64 // Unix seconds
 }
 
-// hidden reports whether the block is no allocation, so that nothing but the
-// space knows it.
+// hidden reports whether the block is no allocation, so that only its space
+// knows it.
 func (b *taken) hidden() bool { return b.kind == "split" || b.kind == "hold" }
 
 func (b *taken) pk() string { return "SPACE#" + b.space + "#TAKEN" }
 
-// root is a CIDR that a space consists of.
+// root is a CIDR of a space.
 type root struct {
 	space string
 	cidr  netip.Prefix
 	id    string
 }
 
-// A root is shown by what has it: the row of a pool's CIDR, or a scope.
+// pk returns the partition key of the item that has the root: the row of a
+// pool's CIDR, or a scope.
 func (r *root) pk() string {
 	if scope, _, ok := strings.Cut(r.space, "#"); ok {
 		return "SCOPE#" + scope
@@ -123,9 +124,9 @@ type poolCIDR struct {
 	cidr                          netip.Prefix
 	id, owner, source, allocation string
 	holds                         bool    // it is a root of the pool
-	pending                       bool    // it is still to be reconciled against the resources that live in it
-	of                            *object // the pool, if it holds and there is one
-	matched                       bool    // with the block that it is of its source
+	pending                       bool    // it has still to be compared with the live resources in it
+	of                            *object // the pool, if the CIDR is a root and the pool exists
+	matched                       bool    // its block in the source space exists
 }
 
 func (c *poolCIDR) pk() string { return "SPACE#" + c.pool + "#CIDR" }
@@ -169,19 +170,18 @@ func (r ref) pk() string {
 	}
 }
 
-// object is an IPAM, a scope, a pool, a resource discovery or an association of
-// one.
+// object is an IPAM, a scope, a pool, a resource discovery or an association.
 type object struct {
 	ref
 	document
 	owner, state          string
-	childCount, cidrCount int64 // what its counts say
-	children, cidrs       int64 // what there is
-	associations          int64 // that there are of an IPAM
+	childCount, cidrCount int64 // its stored counts
+	children, cidrs       int64 // the real numbers
+	associations          int64 // the real number of an IPAM's associations
 	listed                bool
 }
 
-// document is what the checks need of an object's document.
+// document has the members of an object's document that the checks use.
 type document struct {
 	ID, Owner, IPAM           string
 	PublicScope, PrivateScope string               // of an IPAM
@@ -200,19 +200,19 @@ type document struct {
 	Depth                     int                  // of a pool
 }
 
-// listing is a row of an account that lists what it owns.
+// listing is a row of an account that lists an object of its own.
 type listing struct {
 	account string
 	ref     ref
 }
 
-// share is a principal's row of a pool that is shared with it.
+// share is a principal's row for a pool that is shared with it.
 type share struct{ principal, pool string }
 
 func (s share) pk() string { return "PRINCIPAL#" + s.principal }
 func (s share) sk() string { return "POOL#" + s.pool }
 
-// foreign is a block that an account has in a pool of another one.
+// foreign identifies an account's block in a pool of another account.
 type foreign struct {
 	account, pool string
 	cidr          netip.Prefix
@@ -220,7 +220,7 @@ type foreign struct {
 
 func (f foreign) pk() string { return "FOREIGN#" + f.account + "#" + f.pool }
 
-// foreignRow is the row of such a block, with the allocation that it names.
+// foreignRow is the row of such a block, with the id of its allocation.
 type foreignRow struct {
 	foreign
 	id string
@@ -231,12 +231,12 @@ type account struct {
 	ipams, discoveries int64
 }
 
-// row reads one item's attributes and notes what is wrong with them.
+// row reads one item's attributes and records problems.
 type row struct {
 	t      *table
 	pk, sk string
 	attrs  map[string]types.AttributeValue
-	asked  []string // attributes that are there and known
+	asked  []string // attributes that exist and are known
 	failed bool
 }
 
@@ -247,7 +247,7 @@ func (r *row) fail(format string, args ...any) {
 
 func (r *row) has(name string) bool { return r.attrs[name] != nil }
 
-// text returns a string attribute. One that is absent, or empty, is a problem.
+// text returns a string attribute. An absent or empty one is a problem.
 func (r *row) text(name string) string {
 	s := r.maybe(name)
 	if s == "" {
@@ -256,7 +256,7 @@ func (r *row) text(name string) string {
 	return s
 }
 
-// maybe returns a string attribute that may be absent, and then "".
+// maybe returns a string attribute, and "" if it is absent.
 func (r *row) maybe(name string) string {
 	v := r.attrs[name]
 	if v == nil {
@@ -271,7 +271,7 @@ func (r *row) maybe(name string) string {
 	return s.Value
 }
 
-// number returns a number attribute. One that is absent is a problem.
+// number returns a number attribute. An absent one is a problem.
 func (r *row) number(name string) int64 {
 	v := r.attrs[name]
 	if v == nil {
@@ -321,8 +321,9 @@ func (r *row) oneOf(name string, values ...string) string {
 	return s
 }
 
-// ok ends the reading of an item: it reports whether the item can be used, and
-// notes the attributes that nothing has asked for, which are no reason not to.
+// ok ends the reading of an item and reports whether the checks can use it. It
+// records unknown attributes as problems; an item with such attributes can
+// still be used.
 func (r *row) ok() bool {
 	if known := len(r.asked) + 2; known != len(r.attrs) { // PK and SK
 		for name := range r.attrs {
@@ -334,8 +335,8 @@ func (r *row) ok() bool {
 	return !r.failed
 }
 
-// gone reports whether the item has expired and counts as absent. Only one that
-// is remembered for a while may, and must, expire.
+// gone reports whether the item has expired and counts as absent. An item that
+// is remembered for a while must have an expiry, and no other item may.
 func (r *row) gone(remembered bool) bool {
 	if !r.has("Expires") {
 		if remembered {
@@ -486,7 +487,7 @@ func (t *table) addTaken(r *row, space string) {
 	}
 	if r.has("PlanningPool") {
 		if b.plan = r.text("PlanningPool"); b.kind != "vpc" {
-			r.fail("the pool %s plans a block of kind %s", b.plan, b.kind)
+			r.fail("the planning pool %s has a block of kind %s", b.plan, b.kind)
 		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {
@@ -565,7 +566,7 @@ func (t *table) addObject(r *row, id ref) {
 		states = states[:2]
 	case kindAssociation:
 		states = []string{"associate-complete", "disassociate-complete"}
-	default: // those that may take long to go
+	default: // objects that may take long to delete
 	}
 	o := object{ref: id, owner: r.text("Owner"), state: r.oneOf("State", states...)}
 	if rev := r.number("Rev"); rev < 1 {
@@ -578,7 +579,7 @@ func (t *table) addObject(r *row, id ref) {
 		o.childCount = r.count("PoolCount")
 	case kindPool:
 		o.childCount, o.cidrCount = r.count("ChildCount"), r.count("CidrCount")
-	default: // nothing is counted
+	default: // these have no counts
 	}
 	r.document("Object", &o.document)
 	if o.ID != id.id || o.Owner != o.owner {
@@ -638,7 +639,7 @@ func (t *table) addNote(r *row) {
 	}
 }
 
-// document reads a JSON attribute, into v unless that is nil, and returns its
+// document reads a JSON attribute, into v unless v is nil, and returns its
 // text.
 func (r *row) document(name string, v any) string {
 	s := r.text(name)
@@ -658,7 +659,7 @@ func (r *row) document(name string, v any) string {
 // cidr reads a sort key of the form <address, hex>#<length, 3 digits>.
 func (r *row) cidr() netip.Prefix { return r.block(r.sk) }
 
-// block reads a part of a key of that form.
+// block reads a part of a key in that form.
 func (r *row) block(key string) netip.Prefix {
 	if address, length, ok := strings.Cut(key, "#"); ok {
 		if n, ok := threeDigits(length); ok {
@@ -671,7 +672,7 @@ func (r *row) block(key string) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// blockSK is the sort key of a block that is not a free one.
+// blockSK returns the sort key of a taken block.
 func blockSK(p netip.Prefix) string {
 	return fmt.Sprintf("%x#%03d", p.Addr().AsSlice(), p.Bits())
 }
@@ -692,8 +693,8 @@ func threeDigits(s string) (int, bool) {
 	return n, true
 }
 
-// parseBlock reads an address in lower-case hex; the result is not valid
-// unless it is one of 4 or 16 bytes without bits set beyond the length.
+// parseBlock reads an address in lower-case hex. The result is invalid unless
+// the address has 4 or 16 bytes and no bits set after the length.
 func parseBlock(address string, bits int) netip.Prefix {
 	var a [16]byte
 	if len(address) != 8 && len(address) != 32 {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// asked names a request that came as an event.
+// asked identifies a request that arrived as an event.
 type asked struct{ account, id string }
 
-// addRefusal takes in the record of a refused request; its key holds the account
-// and the request's id.
+// addRefusal reads the record of a refused request. Its key contains the
+// account and the request's id.
 func (t *table) addRefusal(r *row, key string) {
 	if r.gone(true) {
 		return
@@ -25,14 +25,14 @@ func (t *table) addRefusal(r *row, key string) {
 		r.fail("it is of request %q of %s", doc.Request, doc.Account)
 	}
 	if doc.Code == "" || doc.Message == "" {
-		r.fail("it does not say why")
+		r.fail("it has no code or no message")
 	}
 	if r.ok() {
 		t.refused = append(t.refused, asked{account, id})
 	}
 }
 
-// addStable takes in the CIDR that a stable key had last.
+// addStable reads the last CIDR of a stable key.
 func (t *table) addStable(r *row, key string) {
 	if account, pool, ok := strings.Cut(key, "#"); !ok || account == "" || pool == "" || r.sk == "" {
 		r.fail("the key names no account, pool and stable key")
@@ -41,8 +41,8 @@ func (t *table) addStable(r *row, key string) {
 	r.ok()
 }
 
-// checkAnswers checks that no request has two answers: a block and a refusal, or
-// two blocks.
+// checkAnswers checks that no request has two answers: a block and a refusal,
+// or two blocks.
 func (t *table) checkAnswers() {
 	answered := map[asked]string{}
 	for _, a := range t.refused {

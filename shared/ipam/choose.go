@@ -5,20 +5,20 @@ import (
 	"net/netip"
 )
 
-// Filter narrows where a block may be chosen: inside one of Allowed (anywhere,
-// if empty) and clear of all of Disallowed. Both together mean allowed minus
-// disallowed.
+// Filter limits the place of a block: inside one of Allowed, or anywhere if
+// Allowed is empty, and outside all of Disallowed. Both together mean allowed
+// minus disallowed.
 type Filter struct {
 	Allowed, Disallowed []netip.Prefix
 }
 
-// fit says what a filter makes of the positions inside a block.
+// fit is a filter's answer for all positions inside a block.
 type fit uint8
 
 const (
-	mixed fit = iota // some may do; look into its halves
-	every            // each one does
-	none             // none does
+	mixed fit = iota // some positions may pass; try the halves
+	every            // each position passes
+	none             // no position passes
 )
 
 func (f Filter) fit(b netip.Prefix) fit {
@@ -52,9 +52,9 @@ func (f Filter) fit(b netip.Prefix) fit {
 // Admits reports whether a block passes the filter as a whole.
 func (f Filter) Admits(b netip.Prefix) bool { return f.fit(b) == every }
 
-// Positions yields, lowest first, the aligned blocks of the given length
-// inside b that pass the filter. Its cost for each is bounded by the number of
-// the filter's CIDRs times the difference of the lengths, whatever b's size.
+// Positions yields the aligned blocks of the given length inside b that pass
+// the filter, lowest first. The cost of each block is at most the number of the
+// filter's CIDRs times the difference of the lengths, for any size of b.
 func (f Filter) Positions(b netip.Prefix, length int) iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		if b.Bits() <= length {
@@ -63,7 +63,8 @@ func (f Filter) Positions(b netip.Prefix, length int) iter.Seq[netip.Prefix] {
 	}
 }
 
-// positions reports whether to go on.
+// positions yields the blocks of [Filter.Positions] and reports whether the
+// caller wants more.
 func (f Filter) positions(b netip.Prefix, length int, yield func(netip.Prefix) bool) bool {
 	switch f.fit(b) {
 	case none:
@@ -79,17 +80,17 @@ func (f Filter) positions(b netip.Prefix, length int, yield func(netip.Prefix) b
 			}
 			p = next
 		}
-	case mixed: // look into the halves
+	case mixed: // try the halves
 	}
 	if b.Bits() == length {
-		return true // partly disallowed, or wider than what is allowed
+		return true // partly disallowed, or wider than the allowed CIDRs
 	}
 	lower, upper := Halves(b)
 	return f.positions(lower, length, yield) && f.positions(upper, length, yield)
 }
 
-// after returns the block of p's length that follows p, and false behind the
-// last one of the family.
+// after returns the next block of p's length behind p, and false if p is the
+// last block of the family.
 func after(p netip.Prefix) (netip.Prefix, bool) {
 	a := p.Addr()
 	for i := p.Bits() - 1; i >= 0; i-- {
@@ -102,11 +103,12 @@ func after(p netip.Prefix) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// Choose picks a block of the given length out of candidates, free blocks in
-// the order tightest first, then lowest address. It looks at the lowest
-// window positions (1 or more) and takes the one that pick names; pick(n)
-// returns a number in [0, n). With a window of 1 that is the lowest address of
-// the tightest block. ok is false if no candidate has a position.
+// Choose picks a block of the given length out of candidates. These are free
+// blocks, the tightest first, and the lowest address first among equal ones.
+// Choose looks at the lowest window positions (1 or more) and takes the one
+// with the index that pick returns; pick(n) returns a number in [0, n). A
+// window of 1 gives the lowest address of the tightest block. ok is false if no
+// candidate has a position.
 func Choose(candidates []Free, length int, filter Filter, window int, pick func(n int) int) (from Free, chosen netip.Prefix, ok bool) {
 	type position struct {
 		from  int

@@ -6,69 +6,73 @@ import (
 	"strings"
 )
 
-// Discovery is a resource discovery: which accounts and Regions are watched.
+// Discovery is a resource discovery: the accounts and Regions that Cadastre
+// watches.
 type Discovery struct {
 	Meta
-	IPAM             string   // of a default one, the IPAM that it was born with
-	OperatingRegions []string // sorted; of a default one, those of its IPAM, and this is empty
-	Exclusions       []string // paths of organisational units whose accounts are left out, sorted
-	IPAMs            []string // that it is associated with, sorted
+	IPAM             string   // the IPAM that a default discovery was created with, else ""
+	OperatingRegions []string // sorted; empty for a default discovery, which has the Regions of its IPAM
+	Exclusions       []string // paths of the organisational units that are left out, sorted
+	IPAMs            []string // associated IPAMs, sorted
 }
 
-// Default reports whether it was born with an IPAM and goes with it.
+// Default reports whether the discovery was created with an IPAM and is deleted
+// with it.
 func (d *Discovery) Default() bool { return d.IPAM != "" }
 
-// Excludes reports whether the discovery leaves the accounts out that are right
-// in the organisational unit, or root, with the path, which ends in a slash.
+// Excludes reports whether the discovery leaves out the accounts directly in an
+// organisational unit or root. path is its path and ends in a slash.
 func (d *Discovery) Excludes(path string) bool {
 	return slices.ContainsFunc(d.Exclusions, func(e string) bool { return excludes(e, path) })
 }
 
-// DiscoveryAssociation lets an IPAM see what a discovery finds.
+// DiscoveryAssociation gives an IPAM the resources that a discovery finds.
 type DiscoveryAssociation struct {
 	Meta
 	IPAM      string
 	Discovery string
 	Default   bool
-	NotFound  bool // the discovery is gone
+	NotFound  bool // the discovery is deleted
 }
 
-// DiscoveredAccount is how far the discovery of one account in one Region is.
+// DiscoveredAccount is the progress of a discovery in one account and Region.
 // Times are Unix milliseconds.
 type DiscoveredAccount struct {
 	Discovery   string
 	Region      string
 	Account     string
-	OU          string // id of the organisational unit that it is in, if known
-	Attempted   int64  // when the last run began
-	Succeeded   int64  // when the last complete run began; 0: never
+	OU          string // id of its organisational unit, if known
+	Attempted   int64  // start of the last run
+	Succeeded   int64  // start of the last complete run; 0: never
 	FailureCode string // assume-role-failure, throttling-failure or unauthorized-failure; "" after a complete run
-	Failure     string // what went wrong and what to do
+	Failure     string // the failure, and the next step
 	Departure   Departure
 }
 
-// Departure says whether, and why, an account is not looked at in a Region any
-// more. What was found there is kept, with its space, until it is seen again or
-// forgotten: that it is not looked at does not say that it is gone.
+// Departure is the reason why the discovery does not look at an account in a Region
+// any more. The resources found there stay recorded, and hold their space,
+// until the discovery sees the account again or forgets it: an account that
+// nobody looks at may still use its space.
 type Departure string
 
-// The reasons.
+// The reasons of a [Leave].
 const (
-	NotDeparted     Departure = ""          // it is looked at
-	DepartedAccount Departure = "account"   // the account is none of those that the discovery watches
-	DepartedRegion  Departure = "region"    // the Region is none of those
-	Forgotten       Departure = "forgotten" // it had left, and what was found there is being forgotten
+	NotDeparted     Departure = ""          // the discovery looks at the account
+	DepartedAccount Departure = "account"   // the discovery does not watch the account any more
+	DepartedRegion  Departure = "region"    // the discovery does not watch the Region any more
+	Forgotten       Departure = "forgotten" // the account has left, and its resources are being deleted
 )
 
-// unitPath is the path of an organisational unit, with its organisation and
-// root, as the policy condition key aws:PrincipalOrgPaths has it. The forms of
-// its ids are those of the Organizations API reference.
-var unitPath = regexp.MustCompile(`^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)+$`)
+// unitPath is the path of an organisational unit with its organisation and
+// root, in the form of the policy condition key aws:PrincipalOrgPaths. The
+// Organizations API reference gives the forms of the ids.
+var unitPath = regexp.MustCompile(`^` + organizationPattern + `/` + rootPattern + `/(` + unitPattern + `/)+$`)
 
-// CheckExclusions returns InvalidParameterValue unless each path is one of an
-// organisational unit — o-…/r-…/ou-…/ for the accounts right in it, or
-// o-…/r-…/ou-…/* for those in the units below too — and no two cover the same
-// unit (Amazon VPC IPAM User Guide, "Exclude organizational units from IPAM").
+// CheckExclusions returns InvalidParameterValue unless each path names an
+// organisational unit and no two paths cover the same unit. A path is
+// o-…/r-…/ou-…/ for the accounts directly in the unit, or o-…/r-…/ou-…/* for
+// those in the units below it too (Amazon VPC IPAM User Guide, "Exclude
+// organizational units from IPAM").
 func CheckExclusions(paths []string) error {
 	for i, p := range paths {
 		unit := strings.TrimSuffix(p, "*")
@@ -84,7 +88,7 @@ func CheckExclusions(paths []string) error {
 	return nil
 }
 
-// excludes reports whether an exclusion covers the unit with the path, which
+// excludes reports whether an exclusion covers a unit. unit is its path and
 // ends in a slash.
 func excludes(exclusion, unit string) bool {
 	if above, below := strings.CutSuffix(exclusion, "*"); below {

@@ -3,15 +3,16 @@ package ipam
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// Code is an EC2 API error code. The set of our own is closed: Codes lists all of
-// them, and every code has an HTTP status and a metric label. Besides there are
-// those that EC2 refused a call with that was made for the caller.
+// Code is an EC2 API error code. Cadastre's own set is closed: [Codes] lists
+// it, with an HTTP status and a metric label for each code. Any other code is
+// EC2's, from a call that Cadastre made for the caller and EC2 refused.
 type Code string
 
-// The error codes that operations answer with. Names and statuses are those of
-// the EC2 API reference, "Error codes for the Amazon EC2 API".
+// The error codes of operations. Names and statuses are from the EC2 API
+// reference, "Error codes for the Amazon EC2 API".
 const (
 	CodeAuthFailure                     Code = "AuthFailure"
 	CodeConcurrentMutationLimitExceeded Code = "ConcurrentMutationLimitExceeded"
@@ -44,7 +45,7 @@ const (
 	CodeMalformedRequest                Code = "MalformedRequest"
 	CodeMissingParameter                Code = "MissingParameter"
 	CodeOperationNotPermitted           Code = "OperationNotPermitted"
-	CodeOutcomeUnknown                  Code = "OutcomeUnknown" // of a call without a client token; EC2 has no code for it
+	CodeOutcomeUnknown                  Code = "OutcomeUnknown" // for a call without a client token; EC2 has no code for it
 	CodeRequestLimitExceeded            Code = "RequestLimitExceeded"
 	CodeResourceLimitExceeded           Code = "ResourceLimitExceeded"
 	CodeTagLimitExceeded                Code = "TagLimitExceeded"
@@ -54,10 +55,10 @@ const (
 	CodeUnsupportedOperation            Code = "UnsupportedOperation"
 )
 
-// CodeInfo is the row of a code in the one table of codes.
+// CodeInfo is the entry of a code in [Codes].
 type CodeInfo struct {
 	Status int    // HTTP status of the answer, 4xx or 5xx
-	Label  string // value of the metric dimension that counts it: caller, auth, conflict, quota, dry_run, throttle, internal, unknown
+	Label  string // value of the metric dimension: caller, auth, conflict, quota, dry_run, throttle, internal, unknown
 }
 
 // Codes maps every code to its HTTP status and metric label.
@@ -93,7 +94,7 @@ var Codes = map[Code]CodeInfo{
 	CodeMalformedRequest:                {400, "caller"},
 	CodeMissingParameter:                {400, "caller"},
 	CodeOperationNotPermitted:           {400, "caller"},
-	CodeOutcomeUnknown:                  {400, "unknown"}, // not 5xx: the SDKs would call again by themselves
+	CodeOutcomeUnknown:                  {400, "unknown"}, // not 5xx: the SDKs would repeat the call by themselves
 	CodeRequestLimitExceeded:            {503, "throttle"},
 	CodeResourceLimitExceeded:           {400, "quota"},
 	CodeTagLimitExceeded:                {400, "quota"},
@@ -103,8 +104,8 @@ var Codes = map[Code]CodeInfo{
 	CodeUnsupportedOperation:            {400, "caller"},
 }
 
-// InfoOf returns the row of a code. A code that is not in the table is one that EC2
-// refused a call with that was made for the caller.
+// InfoOf returns the entry of a code. A code that [Codes] does not list is one
+// of EC2's, from a call that Cadastre made for the caller and EC2 refused.
 func InfoOf(code Code) CodeInfo {
 	if row, ok := Codes[code]; ok {
 		return row
@@ -112,8 +113,19 @@ func InfoOf(code Code) CodeInfo {
 	return CodeInfo{400, "caller"}
 }
 
-// Error is the one error type whose text reaches a caller. Message tells what
-// is wrong, with the numbers, and what to do next.
+// Temporary reports whether the same call may succeed later: other writers were
+// in the way, the load was too high, or the service failed. A code that [Codes]
+// does not list is a final refusal.
+func (c Code) Temporary() bool {
+	switch Codes[c].Label {
+	case "conflict", "throttle", "internal":
+		return true
+	}
+	return false
+}
+
+// Error is the only error type whose text reaches a caller. Message describes
+// the error with its numbers, and the next step.
 type Error struct {
 	Code    Code
 	Message string
@@ -121,14 +133,20 @@ type Error struct {
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
+// NotFound reports whether the error says that the object does not exist. EC2's codes
+// for that end in .NotFound. A release has no such code; see [NoAllocation].
+func (e *Error) NotFound() bool {
+	return strings.HasSuffix(string(e.Code), ".NotFound") || e.Code == CodeInvalidParameterCombination && strings.HasPrefix(e.Message, NoAllocation)
+}
+
 // Errorf returns an *Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Public returns the error that a caller may see: err's *Error if it holds
-// one, and otherwise InternalError with a fixed text, so that no driver's or
-// dependency's words leave the service.
+// Public returns the error that a caller may see. This is err's [*Error] if err
+// holds one, and otherwise InternalError with a fixed text, so no text of a
+// driver or dependency leaves the service.
 func Public(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

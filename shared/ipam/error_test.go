@@ -102,3 +102,43 @@ func TestPublic(t *testing.T) {
 		t.Errorf("message %q", known.Message)
 	}
 }
+
+func TestTemporary(t *testing.T) {
+	temporary := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true}
+	for code := range ipam.Codes {
+		if got := code.Temporary(); got != temporary[code] {
+			t.Errorf("%s is temporary: %t, want %t", code, got, temporary[code])
+		}
+	}
+	for _, code := range []ipam.Code{"", "VpcLimitExceeded"} {
+		if code.Temporary() {
+			t.Errorf("%q is temporary", code)
+		}
+	}
+}
+
+func TestNotFound(t *testing.T) {
+	notFound := map[ipam.Code]bool{
+		ipam.CodeInvalidIpamIDNotFound: true, ipam.CodeInvalidAllocationIDNotFound: true, ipam.CodeInvalidPoolIDNotFound: true,
+		ipam.CodeInvalidAssociationIDNotFound: true, ipam.CodeInvalidDiscoveryIDNotFound: true, ipam.CodeInvalidScopeIDNotFound: true,
+	}
+	for code := range ipam.Codes {
+		if got := ipam.Errorf(code, "x").NotFound(); got != notFound[code] {
+			t.Errorf("%s says that an object does not exist: %t, want %t", code, got, notFound[code])
+		}
+	}
+	for _, c := range []struct {
+		err  *ipam.Error
+		want bool
+	}{
+		{ipam.Errorf("InvalidVpcID.NotFound", "x"), true},
+		{ipam.Errorf("NotFoundEither", "x"), false},
+		{ipam.Errorf(ipam.CodeInvalidParameterCombination, ipam.NoAllocation+" in ipam-pool-1 with the ID ipam-pool-alloc-1."), true},
+		{ipam.Errorf(ipam.CodeInvalidParameterCombination, "The members exclude each other. "+ipam.NoAllocation), false},
+		{ipam.Errorf(ipam.CodeInvalidParameterValue, ipam.NoAllocation), false},
+	} {
+		if got := c.err.NotFound(); got != c.want {
+			t.Errorf("%v says that an object does not exist: %t, want %t", c.err, got, c.want)
+		}
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// HistoryType is what a record of history is about, with the values of the EC2
+// HistoryType is the subject of a history record, with the values of the EC2
 // API's IpamAddressHistoryResourceType.
 type HistoryType string
 
@@ -18,17 +18,18 @@ const (
 	HistoryInstance  HistoryType = "instance"
 )
 
-// AmazonOwner stands for the owner of an instance that an AWS service runs.
+// AmazonOwner is the owner in the record of an instance that an AWS service
+// runs.
 const AmazonOwner = "amazon-aws"
 
-// HistoryRecord says what used a CIDR, and how it stood, from one time to
-// another. Times are Unix milliseconds; an End of 0 means that it still does.
+// HistoryRecord is one use of a CIDR between two times, with its statuses.
+// Times are Unix milliseconds; End is 0 while the use continues.
 type HistoryRecord struct {
 	Type       HistoryType
 	Owner      string
 	Region     string
 	ID         string // "" for an instance of AmazonOwner
-	Interface  string `json:",omitempty"` // of an instance, the interface that has the address
+	Interface  string `json:",omitempty"` // the interface with the address, for an instance
 	CIDR       netip.Prefix
 	Name       string
 	VPC        string
@@ -37,11 +38,11 @@ type HistoryRecord struct {
 	Start, End int64
 }
 
-// Records returns what history has to say of the CIDR as it stands: nothing of
-// a public IPv4 pool, two records of an interface that an instance uses, one of
-// everything else. They have a Start and no End. The documentation, "View the
-// history of IP addresses", shows statuses on VPCs' records and not on those of
-// subnets, interfaces and instances.
+// Records returns the history records of the CIDR in its present state, with a
+// Start and no End: none for a public IPv4 pool, two for an interface that an
+// instance uses, and one for every other resource. The documentation, "View the
+// history of IP addresses", shows statuses on the records of VPCs, and not on
+// those of subnets, interfaces and instances.
 func (r *ResourceCIDR) Records() []HistoryRecord {
 	record := HistoryRecord{Owner: r.Owner, Region: r.Region, ID: r.ID, CIDR: r.CIDR, Name: r.Name, VPC: r.VPC, Start: r.Since}
 	switch r.Type {
@@ -68,9 +69,9 @@ func (r *ResourceCIDR) Records() []HistoryRecord {
 	return []HistoryRecord{record}
 }
 
-// RecordedAs reports whether history has the same to say of r as of o, which it
-// was before, but for the start. A status that was not checked yet says nothing:
-// the first check tells what it was from the start.
+// RecordedAs reports whether r and o, an earlier state of r, have the same
+// history records except for the start. An unchecked status of o counts as
+// equal: the first check finds the status that the CIDR has had from the start.
 func (r *ResourceCIDR) RecordedAs(o *ResourceCIDR) bool {
 	a, b := *r, *o
 	a.Since, b.Since = 0, 0
@@ -82,14 +83,14 @@ func (r *ResourceCIDR) RecordedAs(o *ResourceCIDR) bool {
 
 func (r *ResourceCIDR) checked() bool { return r.Status != Status{} }
 
-// Recorded returns the records of history that are to be written when a
-// resource's CIDR, before, becomes after: those that end, and those that begin.
-// before is nil of one that is new, after of one that is gone, which it is since
-// the time gone, Unix milliseconds. What before and after have to say is one
-// record as long as they have the same Since.
+// Recorded returns the history records to write when a resource's CIDR changes
+// from before to after: those that end, and those that begin. before is nil for
+// a new CIDR. after is nil for a CIDR that is gone since the time gone, in Unix
+// milliseconds. While before and after have the same Since, they have one
+// record.
 //
-// A record with statuses begins with the first check. One that ends without a
-// check is written all the same, then, as the CIDR was in use.
+// A record with statuses begins with the first check. If the CIDR goes before
+// any check, Recorded returns its record then, because the CIDR was in use.
 func Recorded(before, after *ResourceCIDR, gone int64) []HistoryRecord {
 	var records []HistoryRecord
 	if before != nil && (after == nil || after.Since != before.Since) {

@@ -2,21 +2,21 @@ package ipam
 
 import "net/netip"
 
-// Gaps returns what is in region and in none of parts, as the fewest blocks, by
-// ascending address. parts lie in region, are apart and ascend. If they are the
-// taken blocks of a space, these are its free blocks there.
+// Gaps returns the part of region outside all of parts, as the fewest blocks,
+// by ascending address. parts are inside region, do not overlap and ascend. If
+// parts are the taken blocks of a space, the gaps are its free blocks.
 //
 //	region  |-------------------------------|
-//	parts   |---|       |-------|
-//	gaps        |---|---|       |---------------|
+//	parts   |---|           |-------|
+//	gaps        |---|-------|       |-------|
 func Gaps(region netip.Prefix, parts []netip.Prefix) []netip.Prefix {
 	_, gaps := Partition(region, parts)
 	return gaps
 }
 
-// Partition divides region into what live covers and what it does not, each as
-// the fewest blocks, by ascending address. live may hold anything, in the order
-// of CompareBlocks.
+// Partition divides region into the part that live covers and the part that
+// live does not cover. Each part is the fewest blocks, by ascending address.
+// live may contain any CIDRs, in the order of [CompareBlocks].
 func Partition(region netip.Prefix, live []netip.Prefix) (covered, free []netip.Prefix) {
 	for len(live) > 0 && !live[0].Overlaps(region) {
 		live = live[1:]
@@ -35,7 +35,7 @@ func Partition(region netip.Prefix, live []netip.Prefix) (covered, free []netip.
 	lower, upper := Halves(region)
 	covered, free = Partition(lower, live)
 	c, f := Partition(upper, live)
-	if len(free)+len(f) == 0 { // both halves are covered as a whole
+	if len(free)+len(f) == 0 { // live covers both halves completely
 		return []netip.Prefix{region}, nil
 	}
 	return append(covered, c...), append(free, f...)

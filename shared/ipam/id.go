@@ -9,8 +9,8 @@ import (
 // IDKind is the prefix of a kind of id, without the hyphen before its digits.
 type IDKind string
 
-// The kinds of ids. The forms are those of the EC2 API: 17 hexadecimal digits,
-// and 32 for pool CIDRs and allocations.
+// The kinds of ids. The EC2 API gives the forms: 32 hexadecimal digits for pool
+// CIDRs and allocations, and 17 for the others.
 const (
 	IDIPAM                 IDKind = "ipam"
 	IDScope                IDKind = "ipam-scope"
@@ -28,9 +28,9 @@ func (k IDKind) digits() int {
 	return 17
 }
 
-// DeriveID returns the id that an act gives to what it makes. The parts name
-// the act: the account, the writer Region, the operation and the client token,
-// so that a retry of the act derives the same id wherever it runs.
+// DeriveID returns the id for a new object. The parts name the act that creates
+// it: the account, the writer Region, the operation and the client token. So a
+// retry of the act derives the same id, in any process.
 func DeriveID(k IDKind, parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -40,8 +40,8 @@ func DeriveID(k IDKind, parts ...string) string {
 	return string(k) + "-" + hex.EncodeToString(h.Sum(nil))[:k.digits()]
 }
 
-// IDKindOf returns the kind of a well-formed id, and "" for anything else. It
-// accepts 8 to 33 digits, as ids made elsewhere have other lengths.
+// IDKindOf returns the kind of a well-formed id, and "" for any other text. It
+// accepts 8 to 33 digits, because ids from elsewhere have other lengths.
 func IDKindOf(id string) IDKind {
 	i := strings.LastIndexByte(id, '-')
 	if i < 0 || len(id)-i-1 < 8 || len(id)-i-1 > 33 || strings.Trim(id[i+1:], "0123456789abcdef") != "" {
@@ -54,8 +54,8 @@ func IDKindOf(id string) IDKind {
 	return ""
 }
 
-// NotFound returns the error of an object that does not exist, or that the
-// caller may not see, which is the same to them.
+// NotFound returns the error for an object that does not exist or that the
+// caller may not see. A caller cannot distinguish the two.
 func NotFound(id string) error {
 	switch IDKindOf(id) {
 	case IDIPAM:
@@ -70,14 +70,15 @@ func NotFound(id string) error {
 		return Errorf(CodeInvalidDiscoveryIDNotFound, "The ipam-resource-discovery ID '%s' does not exist. DescribeIpamResourceDiscoveries lists those of your account.", id)
 	case IDDiscoveryAssociation:
 		return Errorf(CodeInvalidAssociationIDNotFound, "The ipam-resource-discovery-association ID '%s' does not exist. DescribeIpamResourceDiscoveryAssociations lists those of your account.", id)
-	default: // no operation takes one of another kind
+	default: // no operation takes an id of another kind
 		return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
 	}
 }
 
-// NoAllocation is how the message of a release begins that finds no allocation. EC2
-// answers it with InvalidParameterCombination, which says other things too, so
-// clients know by this text that there is nothing to release any more.
+// NoAllocation is the beginning of the message of a release that finds no
+// allocation. EC2 answers such a release with InvalidParameterCombination, a
+// code that it also uses for other errors. Clients recognise by this text that
+// nothing is left to release.
 const NoAllocation = "No allocation found"
 
 // CheckID returns a Malformed error unless id has the form of kind's ids.
@@ -99,7 +100,7 @@ func CheckID(kind IDKind, parameter, id string) error {
 		code = CodeInvalidDiscoveryIDMalformed
 	case IDDiscoveryAssociation:
 		code = CodeInvalidAssociationIDMalformed
-	default: // EC2 has no code of its own for the others
+	default: // EC2 has no code for the other kinds
 	}
 	return Errorf(code, "Invalid id: \"%s\" for parameter %s (expecting \"%s-...\" with hexadecimal digits).", id, parameter, kind)
 }

@@ -9,12 +9,12 @@ import (
 // Tags are the tags of an object, key to value.
 type Tags map[string]string
 
-// StableKeyTag is the tag whose value is an allocation's stable key: the next
-// allocation of the account with the same key in the pool gets the same CIDR, if
-// that is free.
+// StableKeyTag is the tag whose value is an allocation's stable key. The
+// account's next allocation with the same key in the pool gets the same CIDR,
+// if that CIDR is free.
 const StableKeyTag = "cadastre:stable-key"
 
-// Meta is what every lifecycle object has.
+// Meta has the fields of every object with a lifecycle.
 type Meta struct {
 	ID           string
 	Owner        string // account id, 12 digits
@@ -27,10 +27,10 @@ type Meta struct {
 	Rev          int64 // grows with every modification of rules, description or tags
 }
 
-// IPAM is an address manager: the owner of scopes, at home in one Region.
+// IPAM is an address manager. It owns scopes and has one home Region.
 type IPAM struct {
 	Meta
-	OperatingRegions      []string // sorted; always holds the home Region
+	OperatingRegions      []string // sorted; always contains the home Region
 	Tier                  string   // free or advanced
 	EnablePrivateGUA      bool
 	MeteredAccount        string // ipam-owner or resource-owner
@@ -42,7 +42,7 @@ type IPAM struct {
 	DiscoveryAssociations int64
 }
 
-// ScopeType tells private address space from public.
+// ScopeType is the type of a scope: private or public address space.
 type ScopeType string
 
 // The types of scope.
@@ -61,14 +61,15 @@ type Scope struct {
 	ExternalAuthority *ExternalAuthority
 }
 
-// ExternalAuthority ties a private scope to another address manager.
+// ExternalAuthority names the address manager outside AWS that a private scope
+// follows.
 type ExternalAuthority struct {
 	Type       string // infoblox
 	Identifier string
 }
 
-// Pool is a collection of CIDRs that allocations and child pools take from.
-// Family, locale and source never change.
+// Pool is a collection of CIDRs for allocations and child pools. Family, locale
+// and source never change.
 type Pool struct {
 	Meta
 	IPAM                 string
@@ -83,9 +84,9 @@ type Pool struct {
 	AWSService           string
 	PublicIPSource       string
 	Rules                Rules
-	CIDRCount            int64           // CIDRs provisioned
-	ChildCount           int64           // pools whose source this is
-	SourceResource       *SourceResource `json:",omitempty"` // of a resource planning pool: what it plans
+	CIDRCount            int64           // provisioned CIDRs
+	ChildCount           int64           // pools with this source
+	SourceResource       *SourceResource `json:",omitempty"` // the VPC of a resource planning pool, else nil
 	Shares               []string        `json:",omitempty"` // principals that the pool is shared with, sorted: ids of accounts, units and organisations
 }
 
@@ -98,8 +99,8 @@ type SourceResource struct {
 	Region string
 }
 
-// SourceVPC returns the id of the VPC that the pool plans, "" for any other
-// pool. That VPC takes none of the pool's space, as it is the space.
+// SourceVPC returns the id of a resource planning pool's VPC, and "" for any other
+// pool. That VPC takes no space of the pool: its CIDR is the space.
 func (p *Pool) SourceVPC() string {
 	if p.SourceResource == nil {
 		return ""
@@ -115,7 +116,7 @@ func (p *Pool) SharedWith(principals []string) bool {
 // Space returns the space of the pool's own CIDRs.
 func (p *Pool) Space() SpaceID { return SpaceID(p.ID) }
 
-// SourceSpace returns the space that the pool's CIDRs are taken out of.
+// SourceSpace returns the space that the pool's CIDRs come from.
 func (p *Pool) SourceSpace() SpaceID {
 	if p.SourcePool != "" {
 		return SpaceID(p.SourcePool)
@@ -126,7 +127,7 @@ func (p *Pool) SourceSpace() SpaceID {
 // CIDRState is the state of a CIDR of a pool.
 type CIDRState string
 
-// The states of a pool's CIDR that this service reaches.
+// The states of a pool's CIDR in Cadastre.
 const (
 	CIDRPendingProvision   CIDRState = "pending-provision"
 	CIDRProvisioned        CIDRState = "provisioned"
@@ -137,28 +138,28 @@ const (
 )
 
 // Holds reports whether a CIDR in this state is a root of its pool: it has
-// blocks, and takes part in the pool's count.
+// blocks, and counts in the pool's CIDRCount.
 func (s CIDRState) Holds() bool {
 	return s == CIDRProvisioned || s == CIDRFailedDeprovision || s == CIDRPendingProvision
 }
 
-// PoolCIDR is a CIDR provisioned to a pool; its ID is that of the root that
-// its blocks stand under.
+// PoolCIDR is a CIDR that is provisioned to a pool. Its ID is also the ID of
+// its [Root].
 type PoolCIDR struct {
 	ID           string // ipam-pool-cidr-…
 	Pool         string
 	Owner        string
 	CIDR         netip.Prefix
-	Chosen       bool // by its length, and not asked for as it is
+	Chosen       bool // Cadastre chose it, because the request gave a length
 	State        CIDRState
 	FailureCode  string // cidr-not-available or limit-exceeded, or ""
-	Failure      string // what stands in the way and what to do, or ""
+	Failure      string // the obstacle and the next step, or ""
 	Source       SpaceID
 	AllocationID string // of the block of kind ipam-pool in Source
-	Expires      int64  // of a deprovisioned CIDR: Unix seconds until which it stays listed
+	Expires      int64  // of a deprovisioned CIDR: end of its listing, Unix seconds
 }
 
-// Allocation is a taken block as callers see it.
+// Allocation is a taken block with its pool, as callers see it.
 type Allocation struct {
 	Taken
 	Pool string

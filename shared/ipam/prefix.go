@@ -25,8 +25,8 @@ func (f Family) String() string {
 	return ""
 }
 
-// ParseFamily reads the EC2 API's name of a family; the zero Family for any
-// other text.
+// ParseFamily returns the family with the given name in the EC2 API, and the
+// zero Family for any other text.
 func ParseFamily(s string) Family {
 	switch s {
 	case "ipv4":
@@ -40,7 +40,7 @@ func ParseFamily(s string) Family {
 // MarshalText writes the family's name.
 func (f Family) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads a name written by MarshalText.
 func (f *Family) UnmarshalText(b []byte) error { *f = ParseFamily(string(b)); return nil }
 
 // Bits returns the length of the family's addresses in bits, 32 or 128.
@@ -67,7 +67,8 @@ func FamilyOf(p netip.Prefix) Family {
 	return IPv6
 }
 
-// Parent returns the block of twice p's size that holds p. It panics for a /0.
+// Parent returns the block of twice p's size that contains p. It panics for a
+// /0.
 //
 //	p       10.0.2.0/24 or 10.0.3.0/24
 //	Parent  10.0.2.0/23
@@ -99,8 +100,8 @@ func Halves(p netip.Prefix) (lower, upper netip.Prefix) {
 	return lower, Buddy(lower)
 }
 
-// Within reports whether inner lies in outer or equals it. Prefixes of
-// different families never do.
+// Within reports whether inner is inside outer or equal to it. For prefixes of
+// different families it is false.
 func Within(inner, outer netip.Prefix) bool {
 	return inner.Bits() >= outer.Bits() && outer.Contains(inner.Addr())
 }
@@ -117,9 +118,10 @@ func flip(a netip.Addr, i int) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
-// ParseCIDR reads the CIDR that a caller gave as the named parameter. It must
-// be in canonical form as to its host bits, which EC2 would clear in silence:
-// an address manager that guesses hands out what nobody asked for.
+// ParseCIDR reads a caller's CIDR. parameter is the parameter's name, for the
+// error. ParseCIDR refuses a CIDR with host bits set. EC2 would clear them
+// silently, but an address manager that guesses hands out addresses that nobody
+// asked for.
 func ParseCIDR(parameter, s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() || strings.Contains(s, "%") {

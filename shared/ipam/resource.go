@@ -9,8 +9,8 @@ import (
 // API's IpamResourceType.
 type ResourceType string
 
-// The types of resources that discovery looks for. An interface is no resource
-// that takes space: its subnet does. It is known for its usage and its history.
+// The types of resources that discovery looks for. An interface takes no space:
+// its subnet does. Cadastre keeps interfaces for their usage and history.
 const (
 	ResourceVPC            ResourceType = "vpc"
 	ResourceSubnet         ResourceType = "subnet"
@@ -19,12 +19,12 @@ const (
 	ResourceInterface      ResourceType = "eni"
 )
 
-// TakesSpace reports whether a live resource of the type makes its CIDR unfit
-// to be given to another.
+// TakesSpace reports whether a live resource of the type uses its CIDR, so that
+// no pool may give the CIDR to another.
 func (t ResourceType) TakesSpace() bool { return t != ResourceInterface }
 
-// Kind returns the kind of the block that an allocation to a resource of this
-// type is.
+// Kind returns the kind of the block of an allocation to a resource of this
+// type.
 func (t ResourceType) Kind() Kind {
 	if t == ResourcePublicIPv4Pool {
 		return KindPublicIPv4Pool
@@ -32,25 +32,25 @@ func (t ResourceType) Kind() Kind {
 	return Kind(t)
 }
 
-// Resource is one CIDR of a live resource, as discovery saw it; a VPC with two
-// CIDRs is two. What is not known, or does not apply, is zero.
+// Resource is one CIDR of a live resource, as discovery saw it. A VPC with two
+// CIDRs is two Resources. A field that is unknown, or does not apply, is zero.
 type Resource struct {
 	Type             ResourceType
 	ID               string // vpc-…, subnet-…, eipalloc-…, ipv4pool-ec2-…, eni-…
 	CIDR             netip.Prefix
-	Owner            string // the account that it is in, 12 digits
+	Owner            string // its account, 12 digits
 	Region           string
 	Name             string         `json:",omitempty"` // the value of its tag Name
 	Tags             Tags           `json:",omitempty"`
-	VPC              string         `json:",omitempty"` // of a VPC too, its own id
-	Subnet           string         `json:",omitempty"` // of an interface; of a subnet, its own id
+	VPC              string         `json:",omitempty"` // for a VPC its own id
+	Subnet           string         `json:",omitempty"` // for an interface; for a subnet its own id
 	AvailabilityZone string         `json:",omitempty"` // an id, such as apne1-az1
-	Source           string         `json:",omitempty"` // where a public CIDR comes from: amazon, byoip or none
+	Source           string         `json:",omitempty"` // origin of a public CIDR: amazon, byoip or none
 	Usage            *float64       `json:",omitempty"` // share of its addresses in use, 0 to 1
-	Attached         bool           `json:",omitempty"` // of an interface: it is in use
-	Instance         string         `json:",omitempty"` // of an interface: what it is attached to
-	InstanceOwner    string         `json:",omitempty"` // of an interface: the account that Instance is in, or an AWS service's name
-	Public           *PublicAddress `json:",omitempty"` // of an Elastic IP, and of an interface with a public address that is none
+	Attached         bool           `json:",omitempty"` // for an interface: it is in use
+	Instance         string         `json:",omitempty"` // for an interface: the instance that it is attached to
+	InstanceOwner    string         `json:",omitempty"` // for an interface: the account of Instance, or the name of an AWS service
+	Public           *PublicAddress `json:",omitempty"` // for an Elastic IP, and for an interface with another public address
 }
 
 // PublicAddress is a public IPv4 address in use, with the members of the EC2
@@ -72,10 +72,11 @@ type PublicAddress struct {
 // Family returns the address family of the resource's CIDR.
 func (r *Resource) Family() Family { return FamilyOf(r.CIDR) }
 
-// InPublicScope reports whether the CIDR belongs to an IPAM's public scope:
-// Elastic IPs and public pools, and IPv6 CIDRs but unique local ones (RFC 4193)
-// and, for an IPAM with EnablePrivateGua, those that come from no pool of AWS
-// or of one's own. A VPC's IPv4 CIDR is private whatever its addresses.
+// InPublicScope reports whether the CIDR belongs to an IPAM's public scope.
+// These are the CIDRs of Elastic IPs and public pools, and IPv6 CIDRs except
+// unique local ones (RFC 4193). For an IPAM with EnablePrivateGua, IPv6 CIDRs
+// that come from no pool of AWS or of the user's own are also private. A VPC's
+// IPv4 CIDR is private for any address.
 func (r *Resource) InPublicScope(privateGUA bool) bool {
 	switch {
 	case r.Type == ResourceEIP, r.Type == ResourcePublicIPv4Pool:
@@ -86,16 +87,18 @@ func (r *Resource) InPublicScope(privateGUA bool) bool {
 	return !privateGUA || r.Source != "none"
 }
 
-// Management says whether a CIDR comes from a pool.
+// Management is the status that shows whether a CIDR comes from a pool.
 type Management string
 
-// Compliance says whether a managed CIDR meets its pool's rules.
+// Compliance is the status that shows whether a managed CIDR keeps its pool's
+// rules.
 type Compliance string
 
-// Overlap says whether another CIDR of the scope intersects.
+// Overlap is the status that shows whether another CIDR of the scope
+// intersects.
 type Overlap string
 
-// The statuses. Where one does not apply it is "".
+// The values of the statuses. A status that does not apply is "".
 const (
 	Managed           Management = "managed"
 	Unmanaged         Management = "unmanaged"
@@ -111,16 +114,16 @@ const (
 	OverlapIgnored Overlap = "ignored"
 )
 
-// Status is what the compliance check made of a resource's CIDR. The zero
-// Status is one that was not checked yet.
+// Status is the result of the compliance check of a resource's CIDR. The zero
+// Status means that no check has run yet.
 type Status struct {
 	Management Management `json:",omitempty"`
 	Compliance Compliance `json:",omitempty"`
 	Overlap    Overlap    `json:",omitempty"`
-	Pool       string     `json:",omitempty"` // that a managed CIDR comes from
+	Pool       string     `json:",omitempty"` // the pool of a managed CIDR
 	Allocation string     `json:",omitempty"` // of a managed CIDR
-	Reason     string     `json:",omitempty"` // why it is noncompliant
-	With       string     `json:",omitempty"` // id of a resource or allocation that it overlaps, one of perhaps several
+	Reason     string     `json:",omitempty"` // reason of noncompliance
+	With       string     `json:",omitempty"` // id of an overlapping resource or allocation; there may be more
 	WithCIDR   string     `json:",omitempty"`
 }
 
@@ -129,25 +132,25 @@ type Status struct {
 type ResourceCIDR struct {
 	Resource
 	Scope     string
-	Discovery string // that found it
-	Ignored   bool   // its owner has it neither watched nor its space held
+	Discovery string // the discovery that found it
+	Ignored   bool   // its owner asked to ignore it: no statuses, no holds
 	Status    Status
-	Sampled   int64 // when it was last seen to have changed
-	Since     int64 // from when its Records are what they are
+	Sampled   int64 // time of the last change seen
+	Since     int64 // start of its present Records
 	Rev       int64 // grows with every write
 }
 
-// Live reports whether the CIDR must not be given to another.
+// Live reports whether no pool may give the CIDR to another.
 func (r *ResourceCIDR) Live() bool { return r.Type.TakesSpace() && !r.Ignored }
 
-// Target is where a discovered CIDR stands in an IPAM.
+// Target is the place of a discovered CIDR in an IPAM.
 type Target struct {
 	IPAM    string
 	Scope   string
 	Ignored bool `json:",omitempty"`
 }
 
-// Found is a Resource as a resource discovery has it.
+// Found is a [Resource] as a resource discovery keeps it.
 type Found struct {
 	Resource
 	Discovery string
@@ -156,14 +159,15 @@ type Found struct {
 	Rev       int64
 }
 
-// CompareBlocks orders blocks by address, and larger before smaller: the order
-// in which a block follows everything that holds it.
+// CompareBlocks orders blocks by address, and blocks with one address larger
+// first. In this order a block follows all blocks that contain it.
 func CompareBlocks(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
-// OverlapGroups divides what has CIDRs, in the order of CompareBlocks, into those that lie in
-// one another: the first of each nest holds the others. Nests are apart.
+// OverlapGroups divides elements with CIDRs, in the order of [CompareBlocks], into
+// groups of CIDRs that contain one another. The first element of each group
+// contains the others. The groups do not overlap.
 func OverlapGroups[T any](all []T, cidr func(T) netip.Prefix) (nests [][]T) {
 	for i, begin := 1, 0; i <= len(all); i++ {
 		if i == len(all) || !Within(cidr(all[i]), cidr(all[begin])) {

@@ -8,16 +8,16 @@ import (
 )
 
 // Rules are the allocation rules of a pool. They bind custom allocations and
-// resources, never child pools, and are not inherited. An unset length is 0
-// for the minimum and the family's whole length for the maximum; Default is
-// nil when unset, as 0 is a valid length.
+// resources, never child pools, and child pools do not inherit them. An unset
+// length is 0 for the minimum and the family's whole length for the maximum.
+// Default is nil if unset, because 0 is a valid length.
 type Rules struct {
 	Min, Max, Default *int // netmask lengths: Min is the largest block
 	ResourceTags      Tags // tags that a resource must have to be compliant
 }
 
-// Check returns an error unless the rules make sense for the family: lengths
-// within the family, minimum ≤ default ≤ maximum. Equal lengths are accepted.
+// Check returns an error unless the lengths are within the family and minimum ≤
+// default ≤ maximum.
 func (r Rules) Check(f Family) error {
 	for _, l := range []struct {
 		name   string
@@ -48,7 +48,7 @@ func (r Rules) bounds(f Family) (lo, hi int) {
 	return lo, hi
 }
 
-// AllocateRequest is what a caller asks of a pool.
+// AllocateRequest is a caller's request for a CIDR of a pool.
 type AllocateRequest struct {
 	CIDR       netip.Prefix // the zero Prefix if not given
 	Length     *int
@@ -57,16 +57,16 @@ type AllocateRequest struct {
 	HomeRegion string // the Region of the endpoint
 }
 
-// Want is a decided wish: a certain CIDR, or any block of a length that passes
-// the filter.
+// Want is the decided target of an allocation: a certain CIDR, or any block of
+// a length that passes the filter.
 type Want struct {
-	CIDR   netip.Prefix // if valid, this one
+	CIDR   netip.Prefix // if valid, exactly this CIDR
 	Length int
 	Filter Filter
 }
 
-// CheckCombination returns the error of parameters that exclude one another,
-// which needs no pool.
+// CheckCombination returns an error if parameters exclude one another. It needs
+// no pool.
 func (q AllocateRequest) CheckCombination() error {
 	if q.CIDR.IsValid() && q.Length != nil {
 		return Errorf(CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'. Exactly one of them should be provided.")
@@ -77,8 +77,8 @@ func (q AllocateRequest) CheckCombination() error {
 	return nil
 }
 
-// DecideWant applies the pool's rules to a request, in the order locale, state,
-// family, explicit size over default, minimum and maximum.
+// DecideWant applies the pool's rules to a request, in this order: locale,
+// state, family, explicit size before default, minimum and maximum.
 func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 	if err := q.CheckCombination(); err != nil {
 		return Want{}, err
@@ -118,10 +118,11 @@ func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 	return w, nil
 }
 
-// CheckResource refuses a resource that is about to be made out of the pool, if it
-// would break the pool's rules. Its length DecideWant checks. A subnet comes from a
-// resource planning pool over its VPC, and a VPC from any other. The Region of what takes the space is the locale, always (Amazon VPC
-// IPAM User Guide, "Create a VPC that uses an IPAM pool CIDR").
+// CheckResource returns an error if a new resource out of the pool would break
+// the pool's rules. [Pool.DecideWant] checks its length. A subnet comes from a
+// resource planning pool of its VPC, and a VPC from any other pool. The Region
+// of the resource must be the locale (Amazon VPC IPAM User Guide, "Create a VPC
+// that uses an IPAM pool CIDR").
 func (p *Pool) CheckResource(r *Resource) error {
 	region, tags := r.Region, r.Tags
 	switch around := p.SourceVPC(); {
@@ -144,7 +145,7 @@ func (p *Pool) CheckResource(r *Resource) error {
 	return nil
 }
 
-// missingTag returns the tags of the rules that a resource lacks, sorted, "" if it
+// missingTag returns the required tags that a resource lacks, sorted, and "" if it
 // lacks none.
 func (r Rules) missingTag(tags Tags) string {
 	var missing []string
@@ -157,8 +158,9 @@ func (r Rules) missingTag(tags Tags) string {
 	return strings.Join(missing, ", ")
 }
 
-// checkLocale: a pool with a locale serves callers of that Region and of the
-// home Region; one without serves the home Region.
+// checkLocale returns an error if the pool does not serve callers of the
+// Region. A pool with a locale serves callers of that Region and of the home
+// Region; a pool without a locale serves the home Region.
 func (p *Pool) checkLocale(region, home string) error {
 	if region == "" || region == home || region == p.Locale {
 		return nil
@@ -171,8 +173,8 @@ func (p *Pool) checkLocale(region, home string) error {
 }
 
 // NoRoom returns the error of a pool or scope without a free block for want.
-// largest is the length of the largest free block, negative if none is free;
-// cidrs is the number of CIDRs provisioned to it.
+// largest is the length of the largest free block, negative if none is free.
+// cidrs is the number of provisioned CIDRs.
 func NoRoom(space string, w Want, largest int, cidrs int64) error {
 	var b strings.Builder
 	b.WriteString("The allocation size is too big for the pool. ")
@@ -189,28 +191,26 @@ func NoRoom(space string, w Want, largest int, cidrs int64) error {
 	return &Error{Code: CodeInvalidParameterValue, Message: b.String()}
 }
 
-// NotFree returns the error of a CIDR that cannot be had because by is in the
-// way.
+// NotFree returns the error of a CIDR that overlaps the taken block by.
 func NotFree(cidr netip.Prefix, space string, by Taken) error {
-	what := "allocation " + by.AllocationID
+	holder := "allocation " + by.AllocationID
 	hint := "Choose another CIDR, or leave the choice to the pool with NetmaskLength."
 	switch by.Kind {
 	case KindPool:
-		what = "the CIDR of pool " + by.ResourceID
+		holder = "the CIDR of pool " + by.ResourceID
 	case KindSplit:
 		return Errorf(CodeConcurrentMutationLimitExceeded, "There are too many concurrent mutations for the requested resource. The CIDR %s is being taken or released by another request. Try again later.", cidr)
-	default: // an allocation, whatever uses it
+	default: // an allocation
 	}
-	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, what, hint)
+	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, holder, hint)
 }
 
-// NotFreeLive returns the error of a CIDR that cannot be had because a resource
-// lives in it.
+// NotFreeLive returns the error of a CIDR that a live resource uses.
 func NotFreeLive(cidr netip.Prefix, space string, r *Resource) error {
 	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: %s %s of account %s in %s is live at %s. Choose another CIDR, leave the choice to the pool with NetmaskLength, or have the resource imported.", cidr, space, r.Type, r.ID, r.Owner, r.Region, r.CIDR)
 }
 
-// OutsideOf returns the error of a CIDR that lies in none of the CIDRs of a
+// OutsideOf returns the error of a CIDR that is in none of the CIDRs of a
 // space.
 func OutsideOf(cidr netip.Prefix, space string) error {
 	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not contained in a CIDR that is provisioned to %s. GetIpamPoolCidrs lists them.", cidr, space)

@@ -5,13 +5,13 @@ import (
 	"net/netip"
 )
 
-// SpaceID names a space, something that CIDRs are taken out of: a pool's id, or
-// a scope's id with the family, "ipam-scope-…#4" or "…#6".
+// SpaceID names a space, a set of addresses that CIDRs are taken out of. It is
+// a pool's id, or a scope's id with the family: "ipam-scope-…#4" or "…#6".
 type SpaceID string
 
-// ScopeSpace returns the space of a scope for one family. A scope is two
-// spaces; the root of each is the whole family, so provisioning a top-level
-// pool is the same act as allocating from a pool.
+// ScopeSpace returns the space of a scope for one family. A scope has two
+// spaces. The root of each is the whole family, so provisioning a top-level
+// pool works like allocating from a pool.
 func ScopeSpace(scope string, f Family) SpaceID {
 	if f == IPv4 {
 		return SpaceID(scope + "#4")
@@ -19,24 +19,23 @@ func ScopeSpace(scope string, f Family) SpaceID {
 	return SpaceID(scope + "#6")
 }
 
-// Root identifies a CIDR provisioned to a space. ID is new at each
-// provisioning, so that a block of an earlier provisioning of the same CIDR is
-// never mistaken for one of this; Bits is the length at which merging stops.
+// Root identifies a CIDR that is provisioned to a space. ID is new at each
+// provisioning, so a block of an earlier provisioning of the same CIDR is never
+// mistaken for a block of this one. Merging stops at the length Bits.
 type Root struct {
 	ID   string
 	Bits int
 }
 
-// Free is a free block of a space. Under every root, the free blocks are the
-// unique minimal cover of the free space: two free buddies never stand side by
-// side.
+// Free is a free block of a space. Under each root the free blocks are the
+// fewest that cover the free addresses: no two free buddies exist at once.
 type Free struct {
 	CIDR netip.Prefix
 	Root Root
 }
 
-// Kind says what took a block. The kinds that callers see are the values of
-// IpamPoolAllocationResourceType.
+// Kind is the kind of a taken block. The kinds that callers see are the values
+// of IpamPoolAllocationResourceType.
 type Kind string
 
 // The kinds of taken blocks.
@@ -48,25 +47,26 @@ const (
 	KindEIP            Kind = "eip"
 	KindPublicIPv4Pool Kind = "ec2-public-ipv4-pool"
 
-	// KindSplit is a block on its way: a deep split or merge that one
-	// transaction cannot hold went through it. Hidden from callers; past its
-	// deadline it is given back.
+	// KindSplit is an intermediate block of a deep split or merge that does not
+	// fit into one transaction. Callers do not see it. After its deadline it is
+	// given back.
 	KindSplit Kind = "split"
 
-	// KindHold is a block in which resources live that no allocation is for.
-	// Hidden from callers; given back when the last of them is gone.
+	// KindHold is a block that live resources without an allocation use.
+	// Callers do not see it. It is given back when the last of these resources
+	// is gone.
 	KindHold Kind = "hold"
 )
 
 // Visible reports whether callers see blocks of this kind as allocations.
 func (k Kind) Visible() bool { return k != KindSplit && k != KindHold }
 
-// OfResource reports whether blocks of this kind are allocations that go with a
-// live resource.
+// OfResource reports whether blocks of this kind are allocations to live
+// resources.
 func (k Kind) OfResource() bool { return k.ResourceType() != "" }
 
-// ResourceType returns the type of the resources that blocks of this kind are
-// allocated to, "" if they are not.
+// ResourceType returns the type of the resources with blocks of this kind, and
+// "" for any other kind.
 func (k Kind) ResourceType() ResourceType {
 	switch k {
 	case KindVPC, KindSubnet, KindEIP:
@@ -84,26 +84,27 @@ type Taken struct {
 	Root           Root
 	AllocationID   string // "ipam-pool-alloc-…"; for a split, the id of the act that made it
 	Kind           Kind
-	Owner          string // the account that took it
-	ResourceID     string // what uses it: the child pool of kind ipam-pool, the VPC of kind vpc, …
+	Owner          string // the account of the caller
+	ResourceID     string // its user: the child pool for ipam-pool, the VPC for vpc, …
 	ResourceRegion string
 	Description    string
 	Tags           Tags
-	Seen           string // a token, new with each live resource that is found in it
-	Request        string // id of the event that asked for it, if one did
-	Deadline       int64  // kind split: Unix seconds after which the reconciler may give it back
+	Seen           string // a token that changes whenever a live resource is found in the block
+	Request        string // id of the event that requested it, or ""
+	Deadline       int64  // for kind split: Unix seconds after which the block may be given back
 
-	// PendingUntil, of a kind of resources, is until when EC2 may still be asked for the
-	// resource, Unix seconds; 0 once it was seen to live there.
+	// PendingUntil is the end of the time in which EC2 may still be asked for the
+	// resource, Unix seconds, for a kind of resources. It is 0 once discovery
+	// has seen the resource.
 	PendingUntil int64
 
-	// PlanningPool, of kind vpc, is the resource planning pool that the VPC's CIDR is
-	// provisioned to; what is taken there stands in the block.
+	// PlanningPool is the resource planning pool that has the VPC's CIDR, for kind vpc.
+	// The blocks of that pool are inside this block.
 	PlanningPool string
 }
 
-// ChildPool returns the pool whose CIDR the block is: the child pool of kind
-// ipam-pool, the resource planning pool over a VPC; "" if there is none.
+// ChildPool returns the pool whose CIDR the block is: the child pool for kind
+// ipam-pool, the resource planning pool for a VPC, and "" if there is none.
 func (t Taken) ChildPool() string {
 	if t.Kind == KindPool {
 		return t.ResourceID
@@ -111,37 +112,38 @@ func (t Taken) ChildPool() string {
 	return t.PlanningPool
 }
 
-// ChangeOp is what a Change does.
+// ChangeOp is the operation of a [Change].
 type ChangeOp uint8
 
-// The changes that plans are made of. Each carries its condition: what is
-// dropped must be there under the same root (a taken block, with the same
-// allocation id), what is added must not be there.
+// The operations. Each has a condition. A dropped block must exist under the
+// same root, and a taken block must have the same allocation id. An added block
+// must not exist.
 const (
 	DropFree    ChangeOp = iota + 1
 	AddFree              // the key must be absent
 	DropTaken            // the allocation id must be the same
 	AddTaken             // the key must be absent
-	CheckNoFree          // no free block stands at Free.CIDR; keeps the cover minimal when two buddies are released at once
+	CheckNoFree          // no free block exists at Free.CIDR; keeps the cover minimal when two buddies are released at once
 )
 
-// Change is one change of a plan.
+// Change is one change of a space.
 type Change struct {
 	Op    ChangeOp
-	Free  Free  // of DropFree, AddFree, CheckNoFree
-	Taken Taken // of DropTaken, AddTaken
+	Free  Free  // for DropFree, AddFree, CheckNoFree
+	Taken Taken // for DropTaken, AddTaken
 }
 
-// ErrStale says that a snapshot was torn: what it shows cannot all have been
-// true at one moment. Read again and decide again.
+// ErrStale is the error of a torn snapshot: its parts cannot have been true at
+// one moment. Read again and decide again.
 var ErrStale = errors.New("the snapshot of the space is torn")
 
-// Take plans to take want out of from, which holds it. The plan has at most
-// room changes (at least 4). If it needs more, want is taken in several
-// plans: the first ends with a block of kind split, returned as rest, from
-// which TakeFromSplit goes on; when rest is nil, want.CIDR is taken.
+// Take returns the changes that take want out of from, which contains it. There
+// are at most room changes (at least 4). If more are necessary, want is taken
+// in several steps: the first ends with a block of kind split, returned as
+// rest, and [TakeFromSplit] continues from it. When rest is nil, want.CIDR is
+// taken.
 //
-// Splitting /24 out of a free /22 leaves its siblings free:
+// Splitting a /24 out of a free /22 leaves its siblings free:
 //
 //	from  |-------------------------------|   /22
 //	want  |-------|                           /24
@@ -154,7 +156,7 @@ func Take(from Free, want Taken, room int) (changes []Change, rest *Taken) {
 	return split(changes, from.CIDR, from.Root, want, room)
 }
 
-// TakeFromSplit goes on with what Take began.
+// TakeFromSplit continues a take that [Take] began.
 func TakeFromSplit(from Taken, want Taken, room int) (changes []Change, rest *Taken) {
 	if !Within(want.CIDR, from.CIDR) {
 		panic("ipam: impossible geometry: " + want.CIDR.String() + " is not in " + from.CIDR.String())
@@ -181,14 +183,14 @@ func split(changes []Change, from netip.Prefix, root Root, want Taken, room int)
 	return append(changes, Change{Op: AddTaken, Taken: want}), nil
 }
 
-// Give plans to give t back to the free space, merging it with its free
-// buddies up to its root. free returns the free block that stands at a prefix.
-// The plan has at most room changes (at least 5); if merging needs more, it
-// ends with a block of kind split with the given deadline, returned as rest,
-// which is given in its turn.
+// Give returns the changes that give t back to the free space and merge it with
+// its free buddies, up to its root. free returns the free block at a prefix.
+// There are at most room changes (at least 5). If merging needs more, the last
+// change adds a block of kind split with the given deadline, returned as rest,
+// which the caller gives back next.
 //
-// A fresh snapshot is enough to be right: what has changed since fails a
-// condition. A free buddy of another root is evidence of a torn one, ErrStale.
+// The snapshot may be old: a condition fails if anything has changed since. A
+// free buddy of another root shows a torn snapshot, [ErrStale].
 func Give(t Taken, free func(netip.Prefix) (Free, bool), room int, deadline int64) (changes []Change, rest *Taken, err error) {
 	changes = append(changes, Change{Op: DropTaken, Taken: t})
 	at := t.CIDR
@@ -214,9 +216,9 @@ func Give(t Taken, free func(netip.Prefix) (Free, bool), room int, deadline int6
 	return changes, nil, nil
 }
 
-// MergePath returns the prefixes at which Give may ask for a free buddy, from
-// p's own buddy up. Of a root's length nothing is known before t is read, so
-// the path goes to /0.
+// MergePath returns the prefixes at which [Give] may ask for a free buddy, from
+// p's own buddy up. The path goes to /0, because the length of the root is
+// unknown before t is read.
 func MergePath(p netip.Prefix) []netip.Prefix {
 	path := make([]netip.Prefix, 0, p.Bits())
 	for ; p.Bits() > 0; p = Parent(p) {
@@ -225,8 +227,8 @@ func MergePath(p netip.Prefix) []netip.Prefix {
 	return path
 }
 
-// Holders returns the prefixes of the free blocks that could hold p, from p
-// itself up to /0. Because the cover is minimal, at most one of them is free.
+// Holders returns the prefixes of the free blocks that could contain p, from p
+// itself up to /0. At most one of them is free, because the cover is minimal.
 func Holders(p netip.Prefix) []netip.Prefix {
 	holders := make([]netip.Prefix, 0, p.Bits()+1)
 	for ; ; p = Parent(p) {

@@ -1,11 +1,11 @@
 package ipam
 
-// State is the lifecycle state of an IPAM, scope, pool, resource discovery or
-// association of one.
+// State is the lifecycle state of an IPAM, scope, pool, resource discovery, or
+// association of a discovery.
 type State string
 
-// The lifecycle states, as the EC2 API names them. A change that one
-// transaction can finish goes straight to its "-complete".
+// The lifecycle states, as the EC2 API names them. A change that fits into one
+// transaction ends in "-complete" at once.
 const (
 	StateCreateComplete   State = "create-complete"
 	StateModifyComplete   State = "modify-complete"
@@ -19,25 +19,25 @@ const (
 	StateDisassociateComplete State = "disassociate-complete"
 )
 
-// States lists the states that an object can be in.
+// States lists all states.
 var States = []State{StateCreateComplete, StateModifyComplete, StateDeleteInProgress, StateDeleteComplete, StateAssociateComplete, StateDisassociateComplete}
 
-// Act is what may be done to a lifecycle object.
+// Act is an action on an object with a lifecycle.
 type Act uint8
 
 // The acts.
 const (
-	ActUse         Act = iota + 1 // allocate from, provision to, create children in, tag
+	ActUse         Act = iota + 1 // allocate from it, provision to it, create children in it, tag it
 	ActModify                     // change its settings
 	ActDelete                     // delete it at once
-	ActBeginDelete                // begin a cascading delete, or ask for it again
+	ActBeginDelete                // begin a cascading delete, or request it again
 )
 
 // Acts lists the acts.
 var Acts = []Act{ActUse, ActModify, ActDelete, ActBeginDelete}
 
-// transitions is the one table of lifecycle changes: where an act leads from a
-// state. An absent entry is an act that the state does not admit.
+// transitions is the table of lifecycle changes: for a state, the next state of
+// each act. The state does not admit an absent act.
 var transitions = map[State]map[Act]State{
 	StateCreateComplete: {
 		ActUse:         StateCreateComplete,
@@ -61,8 +61,8 @@ var transitions = map[State]map[Act]State{
 	},
 }
 
-// After returns the state that act leads to from s, and false if s does not
-// admit it.
+// After returns the state that follows s after act, and false if s does not
+// admit act.
 func (s State) After(act Act) (State, bool) {
 	next, ok := transitions[s][act]
 	return next, ok

@@ -9,49 +9,52 @@ import (
 	"strings"
 )
 
-// ResourceStatus is what EvaluateStatuses finds of one resource's CIDR.
+// ResourceStatus is the result of [EvaluateStatuses] for one resource's CIDR.
 type ResourceStatus struct {
 	Resource *ResourceCIDR
 	Status   Status
-	// After, if valid, says that no block is open behind this status:
-	// another pass over the resources and allocations that follow After in
-	// the order of CompareBlocks finds what this one would go on to find.
+	// After, if valid, is a point at which a pass may stop: no block is open
+	// behind this result. Another pass over the resources and allocations that
+	// follow After in the order of [CompareBlocks] yields the remaining
+	// results.
 	After netip.Prefix
-	// Exposed says that a part of the CIDR, which is Live, seems to be free in a
-	// pool. EvaluateStatuses does not know; who reads the table for it does.
+	// Exposed reports that a part of the CIDR, which is Live, seems to be free
+	// in a pool. EvaluateStatuses never sets it: its caller reads the table and does.
 	Exposed bool
 }
 
-// EvaluateStatuses yields the status of each of rows, the resources' CIDRs of one family
-// in a scope, with the meanings of the VPC IPAM User Guide, "Monitor CIDR usage
-// by resource". allocations are those of all pools of the scope; holds may be among
-// them, and say nothing. Both come in the order of CompareBlocks and may be a part
-// of the scope that is closed under overlap. Of allocations one is read ahead. pool returns the pool that an allocation is in; nil if it is gone,
-// and the allocation with it.
+// EvaluateStatuses yields the status of each of rows. These are the resources' CIDRs of
+// one family in a scope. The VPC IPAM User Guide, "Monitor CIDR usage by
+// resource", defines the statuses. allocations are those of all pools of the
+// scope; EvaluateStatuses ignores holds among them. Both sequences are in the order of
+// [CompareBlocks] and may be a part of the scope, if nothing outside the part
+// overlaps it. EvaluateStatuses reads one allocation ahead. pool returns the pool of an
+// allocation, and nil if the pool, and the allocation with it, is gone.
 //
-// Overlap is a matter between groups: a VPC and its subnets are one, and so are
-// a public IPv4 pool and its Elastic IPs; any other CIDR, and each custom
-// allocation, is one of its own. A CIDR overlaps when one of another group
-// intersects it. An allocation to a resource is no group: the resource is.
+// Groups overlap, not resources. A VPC and its subnets are one group, and so
+// are a public IPv4 pool and its Elastic IPs. Any other CIDR, and each custom
+// allocation, is its own group. A CIDR overlaps if a CIDR of another group
+// intersects it. An allocation to a resource is no group, because the resource
+// is one.
 //
-// What is taken of a resource planning pool is of the group of the VPC that this
-// plans: the block of that VPC, which stands around it.
+// Blocks of a resource planning pool belong to the group of the pool's VPC,
+// whose block contains them.
 //
-// A VPC or subnet claims the custom allocation of its account that has its
-// CIDR: it is managed, and the allocation is no group either. What else
-// intersects the allocation intersects the claimant.
+// A VPC or subnet claims the custom allocation of its account with the same
+// CIDR: it is managed, and the allocation is no group. A CIDR that intersects
+// the allocation intersects the resource.
 //
-// Statuses come when all that a CIDR holds was seen, so contents come before
-// their containers. Rows are read once; memory is held for those that are open,
-// as many as nest, equal ones included. The first error of rows or allocations
-// ends the pass.
+// EvaluateStatuses yields the result of a CIDR after all CIDRs inside it, so contents come
+// before containers. It reads each row once. It keeps the rows whose CIDRs
+// contain the present one, equal CIDRs included, in memory. The first error of
+// rows or allocations ends the pass.
 func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocation, error], pool func(id string) *Pool) iter.Seq2[ResourceStatus, error] {
 	return func(yield func(ResourceStatus, error) bool) {
 		next, stop := iter.Pull2(allocations)
 		defer stop()
 		p := &evaluation{pool: pool, yield: yield, next: next, plannedVPCs: map[string]netip.Prefix{}}
 		p.nextAllocation()
-		var level []*ResourceCIDR // with one CIDR
+		var level []*ResourceCIDR // rows of one CIDR
 		for r, err := range rows {
 			if err != nil {
 				p.fail(err)
@@ -75,36 +78,36 @@ func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq
 	}
 }
 
-// evaluation is the state of EvaluateStatuses. CIDRs nest or are apart, so what is open is a
-// stack.
+// evaluation is the state of [EvaluateStatuses]. Two CIDRs are nested or do not overlap, so the
+// open blocks are a stack.
 type evaluation struct {
 	pool        func(string) *Pool
 	yield       func(ResourceStatus, error) bool
 	next        func() (*Allocation, error, bool)
 	allocation  *Allocation             // the next one, nil at the end
-	plannedVPCs map[string]netip.Prefix // of VPCs: the last CIDR that a planning pool plans
+	plannedVPCs map[string]netip.Prefix // by VPC: its last CIDR that a planning pool has
 	open        []openBlock
-	last        ResourceStatus // found, and not yielded before it is known what follows; none if Resource is nil
-	done        bool           // nobody wants more, or an error was yielded
+	last        ResourceStatus // not yielded before the next input is known; none if Resource is nil
+	done        bool           // the caller wants no more, or an error was yielded
 }
 
-// side is one side of an overlap, the zero party is none.
+// side is one side of an overlap. The zero party is none.
 type side struct {
 	group, id string
 	cidr      netip.Prefix
 }
 
-// openBlock is a block that what comes next may lie in.
+// openBlock is a block that may contain the next inputs.
 type openBlock struct {
 	side
-	row    *ResourceCIDR // nil of an allocation
-	status Status        // Overlap excepted
-	outer  side          // the nearest block around it that is of another group
+	row    *ResourceCIDR // nil for an allocation
+	status Status        // without Overlap
+	outer  side          // the nearest containing block of another group
 	first  side          // the first one in it
-	second side          // the first one in it of another group than first
+	second side          // the first block inside of another group than first
 }
 
-// nextAllocation reads the next allocation that can matter.
+// nextAllocation reads the next allocation that can have an effect.
 func (p *evaluation) nextAllocation() {
 	for !p.done {
 		a, err, ok := p.next()
@@ -123,7 +126,7 @@ func (p *evaluation) nextAllocation() {
 	p.allocation = nil
 }
 
-// addAllocation takes the next allocation, whose CIDR no resource has.
+// addAllocation opens the next allocation, whose CIDR no resource has.
 func (p *evaluation) addAllocation() {
 	a := p.allocation
 	if a.Kind == KindCustom {
@@ -132,8 +135,8 @@ func (p *evaluation) addAllocation() {
 	p.nextAllocation()
 }
 
-// addRows takes all rows of one CIDR, and the allocations of that CIDR. There is one
-// at most, but for a VPC's and one of the planning pool over it.
+// addRows takes all rows of one CIDR, and the allocations of that CIDR. There is
+// at most one allocation, or two: a VPC's, and one of its planning pool.
 func (p *evaluation) addRows(rows []*ResourceCIDR) {
 	cidr := rows[0].CIDR
 	for p.allocation != nil && CompareBlocks(p.allocation.CIDR, cidr) < 0 {
@@ -167,11 +170,11 @@ func (p *evaluation) addRows(rows []*ResourceCIDR) {
 		}
 	}
 	if len(p.open) == 0 {
-		p.flush(cidr) // all are ignored: they hold nothing open
+		p.flush(cidr) // all rows are ignored, so they open no block
 	}
 }
 
-// groupOf returns the group of a resource; ids of different types differ.
+// groupOf returns the group of a resource. Ids of different types differ.
 func groupOf(r *Resource) string {
 	switch {
 	case r.Type == ResourceSubnet && r.VPC != "":
@@ -186,7 +189,8 @@ func (p *evaluation) claims(a *Allocation, r *ResourceCIDR) bool {
 	return a.Kind == KindCustom && a.Owner == r.Owner && (r.Type == ResourceVPC || r.Type == ResourceSubnet) && p.pool(a.Pool).SourceVPC() != r.ID
 }
 
-// withoutOverlap evaluates a row but for overlap; own are the allocations of its CIDR.
+// withoutOverlap returns a row's status without Overlap. own are the allocations of
+// its CIDR.
 func (p *evaluation) withoutOverlap(r *ResourceCIDR, own []*Allocation) Status {
 	for _, a := range own {
 		if !p.claims(a, r) && (a.Kind != r.Type.Kind() || a.ResourceID != r.ID) {
@@ -199,12 +203,13 @@ func (p *evaluation) withoutOverlap(r *ResourceCIDR, own []*Allocation) Status {
 		return s
 	}
 	if plan, ok := p.plannedVPCs[r.VPC]; r.Type == ResourceSubnet && (!ok || !Within(r.CIDR, plan)) {
-		return Status{} // no pool takes its subnets in
+		return Status{} // no pool manages the subnets of this VPC
 	}
 	return Status{Management: Unmanaged, Compliance: ComplianceUnmanaged}
 }
 
-// brokenRules tells which of the pool's rules a resource in it breaks, "" if none.
+// brokenRules returns a sentence with the pool's rules that a resource in it breaks,
+// and "" if it breaks none.
 func (p *Pool) brokenRules(r *Resource) string {
 	var broken []string
 	lo, hi := p.Rules.bounds(p.Family)
@@ -238,7 +243,7 @@ func (p *evaluation) push(o openBlock) {
 	p.open = append(p.open, o)
 }
 
-// close ends the blocks that do not hold cidr, with nil all.
+// close ends the open blocks that do not contain cidr; nil ends all.
 func (p *evaluation) close(cidr *netip.Prefix) {
 	for n := len(p.open); n > 0 && (cidr == nil || !Within(*cidr, p.open[n-1].cidr)); n-- {
 		o := p.open[n-1]
@@ -270,13 +275,13 @@ func (p *evaluation) close(cidr *netip.Prefix) {
 	}
 }
 
-// keep yields the status before v and keeps v.
+// keep yields the previous result and keeps v.
 func (p *evaluation) keep(v ResourceStatus) {
 	p.flush(netip.Prefix{})
 	p.last = v
 }
 
-// flush yields the status that was kept.
+// flush yields the kept result.
 func (p *evaluation) flush(after netip.Prefix) {
 	if p.last.Resource != nil && !p.done {
 		p.last.After = after
@@ -292,8 +297,8 @@ func (p *evaluation) fail(err error) {
 	}
 }
 
-// lastOf returns the last address of p as a block: the last one of those in p
-// in the order of CompareBlocks.
+// lastOf returns the last address of p as a block. It is the last block inside
+// p in the order of [CompareBlocks].
 func lastOf(p netip.Prefix) netip.Prefix {
 	b, length := p.Addr().As16(), p.Addr().BitLen()
 	for i := 128 - length + p.Bits(); i < 128; i++ {

@@ -5,20 +5,20 @@ import (
 	"net/netip"
 )
 
-// Usage is how a pool's CIDRs are used, in percent of their addresses, 0 to
-// 100: the three sum up to 100, or to 0 for a pool without CIDRs. The VPC IPAM
-// User Guide, "View IPAM pool details", has the meanings.
+// Usage is the use of a pool's CIDRs in percent of their addresses, 0 to 100.
+// The three shares add up to 100, or to 0 for a pool without CIDRs. The VPC
+// IPAM User Guide, "View IPAM pool details", defines them.
 type Usage struct {
 	Allocated float64 // to child pools
 	Assigned  float64 // to resources and custom allocations, or held for resources
 	Available float64
 }
 
-// Taken returns what is not available.
+// Taken returns the share that is not available.
 func (u Usage) Taken() float64 { return u.Allocated + u.Assigned }
 
-// Tally adds up the blocks of a space of one family. The zero Tally is empty.
-// It counts blocks by length, so sums of more than 2^64 addresses are exact.
+// Tally counts the blocks of a space of one family. The zero Tally is empty. It
+// counts blocks by length, so sums of more than 2^64 addresses are exact.
 type Tally struct {
 	bits                           int
 	provisioned, allocated, others [129]int64
@@ -39,7 +39,7 @@ func (t *Tally) Take(b Taken) {
 	}
 }
 
-// Usage returns the shares of what was counted.
+// Usage returns the shares of the counted blocks.
 func (t *Tally) Usage() Usage {
 	addresses := func(count *[129]int64) *big.Int {
 		sum := new(big.Int)
@@ -60,22 +60,22 @@ func (t *Tally) Usage() Usage {
 	}
 	allocated, assigned := addresses(&t.allocated), addresses(&t.others)
 	u := Usage{Allocated: percent(allocated), Assigned: percent(assigned)}
-	if all.Cmp(new(big.Int).Add(allocated, assigned)) > 0 { // else rounding could leave a trace of space that there is not
+	if all.Cmp(new(big.Int).Add(allocated, assigned)) > 0 { // otherwise rounding could leave a little space that does not exist
 		u.Available = max(0, 100-u.Allocated-u.Assigned)
 	}
 	return u
 }
 
-// The threshold of a pool's usage, in percent: it is crossed when as much is
-// taken, and no more when UsageSlack less is, so that usage about it does not
-// cross it again and again.
+// The threshold of a pool's usage, in percent. Usage crosses it when at least
+// UsageThreshold is taken, and falls below it again when UsageSlack less is
+// taken. So usage near the threshold does not cross it again and again.
 const (
 	UsageThreshold = 80
 	UsageSlack     = 5
 )
 
-// Crossed reports whether the usage stands above the threshold, if it did or
-// did not before.
+// Crossed reports whether the usage is above the threshold. before is the
+// earlier answer.
 func (u Usage) Crossed(before bool) bool {
 	if before {
 		return u.Taken() > UsageThreshold-UsageSlack

@@ -5,7 +5,7 @@ const (
 	EnvTable      = "CADASTRE_TABLE"       // the table's name
 	EnvHomeRegion = "CADASTRE_HOME_REGION" // the Region that the table is in and the store writes in
 	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
-	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see ops.ParseGrants; may be empty
+	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see registry.ParseGrants; may be empty
 	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
 )
 

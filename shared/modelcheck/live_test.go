@@ -418,7 +418,7 @@ var liveRules = []rule{
 	{
 		name:     "space is held only while the resource is there",
 		scenario: "a resource goes while its space is taken",
-		finds:    "is held, and nothing lives",
+		finds:    "is held, and nothing is live",
 		broken: func() *broken {
 			return without(func(w table.Write) bool { return w.Op == table.OpCheck && isLive(w.Key) })
 		},

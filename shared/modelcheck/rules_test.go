@@ -217,7 +217,7 @@ var rules = []rule{
 	{
 		name:     "a deep split is noted for the reconciler",
 		scenario: "a deep allocation and one beside it",
-		finds:    "there is no note of it",
+		finds:    "its note of work is missing",
 		broken: func() *broken {
 			return without(func(w table.Write) bool { return w.Key.PK == items.WorkPK && w.Op == table.OpPut })
 		},

@@ -65,8 +65,11 @@ func TestAccessGrantsRefused(t *testing.T) {
 		{"reading from another account", stranger, &ops.GetAccessGrantsInput{}, ipam.CodeUnauthorizedOperation, "from " + stranger},
 		{"a dry run", account, &ops.PutAccessGrantsInput{Readers: []string{"*"}, DryRun: aws.Bool(true)}, ipam.CodeDryRunOperation, ""},
 		{"an empty pattern", account, &ops.PutAccessGrantsInput{Allocators: []string{"*", ""}}, ipam.CodeInvalidParameterValue, "Allocators.2"},
+		{"a pattern that is too long", account, &ops.PutAccessGrantsInput{Readers: []string{"arn:aws:iam::*:user/" + strings.Repeat("x", 2029)}}, ipam.CodeInvalidParameterValue, "It has 2049 characters, and a pattern of principal ARNs at most 2048."},
+		{"a pattern whose wildcard would reach over parts", account, &ops.PutAccessGrantsInput{Administrators: []string{"arn:aws:iam::*:role/a", "*:role/a"}}, ipam.CodeInvalidParameterValue,
+			"Value (*:role/a) for parameter Administrators.2 is invalid. It is no pattern of principal ARNs: use * or the 6 parts of an ARN with colons between them, such as arn:aws:iam::111122223333:role/network-*; this pattern has 2."},
 		{"too many patterns", account, &ops.PutAccessGrantsInput{Readers: many}, ipam.CodeInvalidParameterValue, "1001 patterns, and at most 1000"},
-		{"patterns too long together", account, &ops.PutAccessGrantsInput{Readers: strings.Fields(strings.Repeat(strings.Repeat("x", 2000)+" ", 200))}, ipam.CodeInvalidParameterValue, "bytes together"},
+		{"patterns too long together", account, &ops.PutAccessGrantsInput{Readers: strings.Fields(strings.Repeat("arn:aws:iam::*:user/"+strings.Repeat("x", 2000)+" ", 200))}, ipam.CodeInvalidParameterValue, "bytes together"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := w.registry.Call(as(c.who, "admin", ""), operation(c.in), c.in)

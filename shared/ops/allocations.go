@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
@@ -34,13 +35,13 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if q.Request.Filter.Disallowed, err = parseCIDRs("DisallowedCidr", in.DisallowedCidrs); err != nil {
 		return nil, err
 	}
-	if q.Description, err = description(in.Description); err != nil {
+	if q.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
 	if q.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDAllocation); err != nil {
 		return nil, err
 	}
-	q.May = func(p *ipam.Pool) error { return reach(ctx, p) }
+	q.May = func(p *ipam.Pool) error { return checkVisible(ctx, p) }
 	a, err := o.store.Allocate(ctx, q)
 	if err != nil {
 		return nil, err
@@ -61,20 +62,20 @@ func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationI
 		return nil, err
 	}
 	q.May = func(p *ipam.Pool, owner string) error {
-		if own(ctx, &p.Meta) == nil {
+		if checkOwner(ctx, &p.Meta) == nil {
 			return nil // whoever took it
 		}
-		if err := reach(ctx, p); err != nil {
+		if err := checkVisible(ctx, p); err != nil {
 			return err
 		}
 		if owner == "" { // no such allocation, which the store answers
 			return nil
 		}
-		return own(ctx, &ipam.Meta{ID: q.Allocation, Owner: owner})
+		return checkOwner(ctx, &ipam.Meta{ID: q.Allocation, Owner: owner})
 	}
 	err = o.store.Release(ctx, q)
 	if ipam.CodeOf(err) == ipam.CodeInvalidAllocationIDNotFound {
-		return nil, combination(ipam.NoAllocation+" in %s with the ID %s. GetIpamPoolAllocations lists those of a pool.", q.Pool, q.Allocation)
+		return nil, invalidCombination(ipam.NoAllocation+" in %s with the ID %s. GetIpamPoolAllocations lists those of a pool.", q.Pool, q.Allocation)
 	}
 	if err != nil {
 		return nil, err
@@ -88,9 +89,9 @@ func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAll
 		return nil, err
 	}
 	if in.Description == nil {
-		return nil, combination("The request must contain a modification to the allocation. Give a Description.")
+		return nil, invalidCombination("The request must contain a modification to the allocation. Give a Description.")
 	}
-	text, err := description(in.Description)
+	text, err := parseDescription(in.Description)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +130,10 @@ func (o service) existingAllocations(ctx context.Context, ids []string) (allocat
 	}
 	return slices.DeleteFunc(found, func(a *ipam.Allocation) bool {
 		p := byID[a.Pool]
-		if p == nil || own(ctx, &p.Meta) == nil {
+		if p == nil || checkOwner(ctx, &p.Meta) == nil {
 			return p == nil
 		}
-		return a.Owner != registry.CallerFrom(ctx).Account || reach(ctx, p) != nil
+		return a.Owner != registry.CallerFrom(ctx).Account || checkVisible(ctx, p) != nil
 	}), nil
 }
 
@@ -162,22 +163,22 @@ func (o service) findAllocations(ctx context.Context, parameter string, ids []st
 
 // allocationFilters are the filters of allocations besides those of their
 // members. "allocation-id" is how clients called it at first.
-var allocationFilters = derived[types.IpamPoolAllocation]{
+var allocationFilters = listing.Filters[types.IpamPoolAllocation]{
 	"allocation-id": func(a *types.IpamPoolAllocation) (string, bool) { return *a.IpamPoolAllocationId, true },
 }
 
 // answerAllocations is answer for allocations. A page of them is as long as it
 // can be, and the place to go on from is read before the filters.
-func answerAllocations(ctx context.Context, q request, objects func(page, place) (list[ipam.Allocation], error)) ([]types.IpamPoolAllocation, *string, error) {
-	p, err := newPage(ctx, q.operation, q.in, q.maxResults, q.nextToken, maxScan)
+func answerAllocations(ctx context.Context, q listRequest, objects func(listing.Page, allocationPosition) (listing.List[ipam.Allocation], error)) ([]types.IpamPoolAllocation, *string, error) {
+	p, err := newPage(ctx, q, listing.MaxCost)
 	if err != nil {
 		return nil, nil, err
 	}
-	after, err := p.afterAllocation()
+	after, err := afterAllocation(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	match, err := allocationFilters.filter(q.filters)
+	match, err := allocationFilters.Match(q.filters)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,18 +186,18 @@ func answerAllocations(ctx context.Context, q request, objects func(page, place)
 	if err != nil {
 		return nil, nil, err
 	}
-	return collect(p, all, showAllocation, match)
+	return listing.Collect(ctx, p, all, showAllocation, match)
 }
 
 func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
-	q := request{"GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answerAllocations(ctx, q, func(p page, after place) (list[ipam.Allocation], error) {
+	q := listRequest{"GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], error) {
 		pool, err := o.visiblePool(ctx, in.IpamPoolId)
 		if err != nil {
 			return nil, err
 		}
 		if in.IpamPoolAllocationId == nil {
-			return o.allocationsOf(ctx, place{pool: pool, cidr: after.cidr}, p.readAhead(in.Filters)).list(), nil
+			return o.allocationsOf(ctx, allocationPosition{pool: pool, cidr: after.cidr}, p.ReadAhead(in.Filters)).List(), nil
 		}
 		id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
 		if err != nil {
@@ -215,12 +216,12 @@ func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocati
 }
 
 func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPoolAllocationsInput) (*ec2.DescribeIpamPoolAllocationsOutput, error) {
-	q := request{"DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answerAllocations(ctx, q, func(p page, after place) (list[ipam.Allocation], error) {
+	q := listRequest{"DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], error) {
 		if len(in.IpamPoolAllocationIds) == 0 {
-			return o.allAllocations(ctx, after, p.readAhead(in.Filters)), nil
+			return o.allAllocations(ctx, after, p.ReadAhead(in.Filters)), nil
 		}
-		if p.limited {
+		if p.Limited() {
 			return nil, idsWithMaxResults("IpamPoolAllocationIds")
 		}
 		found, err := o.findAllocations(ctx, "IpamPoolAllocationIds", in.IpamPoolAllocationIds)
@@ -231,31 +232,33 @@ func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPo
 
 // place is a position in a list of allocations. Its zero value is the
 // beginning.
-type place struct {
+type allocationPosition struct {
 	pool string
 	cidr netip.Prefix
 	via  string // the principal by which the pool is listed, or "" for a whole pool
 }
 
-func placeOf(a *ipam.Allocation) place { return place{pool: a.Pool, cidr: a.CIDR} }
+func positionOf(a *ipam.Allocation) allocationPosition {
+	return allocationPosition{pool: a.Pool, cidr: a.CIDR}
+}
 
-func (p place) position() []string {
+func (p allocationPosition) position() []string {
 	if p.via == "" {
 		return []string{p.pool, p.cidr.String()}
 	}
 	return []string{p.pool, p.cidr.String(), p.via}
 }
 
-func (p place) compare(q place) int {
+func (p allocationPosition) compare(q allocationPosition) int {
 	return cmp.Or(cmp.Compare(p.pool, q.pool), p.cidr.Compare(q.cidr))
 }
 
-func parsePlace(position []string) (place, bool) {
+func parsePosition(position []string) (allocationPosition, bool) {
 	if n := len(position); n < 2 || n > 3 || ipam.IDKindOf(position[0]) != ipam.IDPool {
-		return place{}, false
+		return allocationPosition{}, false
 	}
 	c, err := netip.ParsePrefix(position[1])
-	at := place{pool: position[0], cidr: c}
+	at := allocationPosition{pool: position[0], cidr: c}
 	if len(position) == 3 {
 		at.via = position[2]
 	}
@@ -263,51 +266,42 @@ func parsePlace(position []string) (place, bool) {
 }
 
 // afterAllocation returns the place to go on from.
-func (p page) afterAllocation() (place, error) {
-	if len(p.after) == 0 {
-		return place{}, nil
+func afterAllocation(p listing.Page) (allocationPosition, error) {
+	if len(p.After) == 0 {
+		return allocationPosition{}, nil
 	}
-	at, ok := parsePlace(p.after)
+	at, ok := parsePosition(p.After)
 	if !ok {
-		return place{}, p.invalid()
+		return allocationPosition{}, p.InvalidToken()
 	}
 	return at, nil
-}
-
-// readAhead returns how many allocations to read at once: what the page and a
-// look behind it take, or all that the table gives if filters leave some out.
-func (p page) readAhead(filters []types.Filter) int {
-	if len(filters) > 0 {
-		return 0
-	}
-	return p.size + 1
 }
 
 // allocationsOf lists the allocations of a pool by ascending address from
 // behind at, reading about ahead of them at once: all, or only the caller's if
 // the pool is listed by a principal that it is shared with.
-func (o service) allocationsOf(ctx context.Context, at place, ahead int) part[ipam.Allocation] {
+func (o service) allocationsOf(ctx context.Context, at allocationPosition, ahead int) listing.Part[ipam.Allocation] {
 	next := o.store.Allocations
 	if at.via != "" {
 		next = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
 			return o.store.ForeignAllocations(ctx, registry.CallerFrom(ctx).Account, pool, after, limit)
 		}
 	}
-	of := part[ipam.Allocation]{
-		none: at.position(),
-		next: func(after string) ([]*ipam.Allocation, string, error) { return next(ctx, at.pool, after, ahead) },
-		at:   func(a *ipam.Allocation) []string { return place{a.Pool, a.CIDR, at.via}.position() },
+	of := listing.Part[ipam.Allocation]{
+		Empty:    at.position(),
+		Next:     func(after string) ([]*ipam.Allocation, string, error) { return next(ctx, at.pool, after, ahead) },
+		Position: func(a *ipam.Allocation) []string { return allocationPosition{a.Pool, a.CIDR, at.via}.position() },
 	}
 	if at.cidr.IsValid() {
-		of.after = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
+		of.After = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
 	}
 	return of
 }
 
 // allAllocations lists the allocations that exist for the caller, by pool, in
 // the order of allPools, and ascending address.
-func (o service) allAllocations(ctx context.Context, after place, ahead int) list[ipam.Allocation] {
-	return chain(func(yield func(part[ipam.Allocation], error) bool) {
+func (o service) allAllocations(ctx context.Context, after allocationPosition, ahead int) listing.List[ipam.Allocation] {
+	return listing.Chain(func(yield func(listing.Part[ipam.Allocation], error) bool) {
 		if after.pool != "" {
 			pools := o.pools()
 			if after.via != "" {
@@ -316,7 +310,7 @@ func (o service) allAllocations(ctx context.Context, after place, ahead int) lis
 			switch _, err := pools.find(ctx, "NextToken", []string{after.pool}); {
 			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since, or not shared any more
 			case err != nil:
-				yield(part[ipam.Allocation]{}, err)
+				yield(listing.Part[ipam.Allocation]{}, err)
 				return
 			case !yield(o.allocationsOf(ctx, after, ahead), nil):
 				return
@@ -324,19 +318,19 @@ func (o service) allAllocations(ctx context.Context, after place, ahead int) lis
 		}
 		for e, err := range o.allPools(ctx, after.pool, after.via) {
 			if err != nil {
-				yield(part[ipam.Allocation]{}, err)
+				yield(listing.Part[ipam.Allocation]{}, err)
 				return
 			}
-			if e.object.CIDRCount == 0 {
+			if e.Object.CIDRCount == 0 {
 				continue
 			}
-			at := place{pool: e.object.ID}
-			if len(e.at) > 1 {
-				at.via = e.at[1]
+			at := allocationPosition{pool: e.Object.ID}
+			if len(e.Position) > 1 {
+				at.via = e.Position[1]
 			}
 			of := o.allocationsOf(ctx, at, ahead)
-			at.cidr = e.object.Family.All()
-			of.none = at.position()
+			at.cidr = e.Object.Family.All()
+			of.Empty = at.position()
 			if !yield(of, nil) {
 				return
 			}
@@ -348,10 +342,10 @@ func (o service) allAllocations(ctx context.Context, after place, ahead int) lis
 type allocations []*ipam.Allocation
 
 // behind lists those behind a place.
-func (as allocations) behind(after place) list[ipam.Allocation] {
-	return func(yield func(entry[ipam.Allocation], error) bool) {
+func (as allocations) behind(after allocationPosition) listing.List[ipam.Allocation] {
+	return func(yield func(listing.Entry[ipam.Allocation], error) bool) {
 		for _, a := range as {
-			if placeOf(a).compare(after) > 0 && !yield(entry[ipam.Allocation]{object: a, at: placeOf(a).position()}, nil) {
+			if positionOf(a).compare(after) > 0 && !yield(listing.Entry[ipam.Allocation]{Object: a, Position: positionOf(a).position()}, nil) {
 				return
 			}
 		}
@@ -361,11 +355,11 @@ func (as allocations) behind(after place) list[ipam.Allocation] {
 func showAllocation(a *ipam.Allocation) types.IpamPoolAllocation {
 	return types.IpamPoolAllocation{
 		Cidr:                 aws.String(a.CIDR.String()),
-		IpamPoolAllocationId: some(a.AllocationID), // a preview has none
-		Description:          some(a.Description),
-		ResourceId:           some(a.ResourceID),
+		IpamPoolAllocationId: optional(a.AllocationID), // a preview has none
+		Description:          optional(a.Description),
+		ResourceId:           optional(a.ResourceID),
 		ResourceType:         types.IpamPoolAllocationResourceType(a.Kind),
-		ResourceRegion:       some(a.ResourceRegion),
+		ResourceRegion:       optional(a.ResourceRegion),
 		ResourceOwner:        &a.Owner,
 		Tags:                 showTags(a.Tags),
 	}

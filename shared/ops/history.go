@@ -10,6 +10,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -26,17 +27,20 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	given := struct{ Cidr, Scope, VPC, Start, End string }{
 		aws.ToString(in.Cidr), aws.ToString(in.IpamScopeId), aws.ToString(in.VpcId), moment(in.StartTime), moment(in.EndTime),
 	}
-	p, err := newPage(ctx, "GetIpamAddressHistory", given, in.MaxResults, in.NextToken, 100)
+	p, err := newPage(ctx, listRequest{"GetIpamAddressHistory", given, in.MaxResults, in.NextToken, nil}, 100)
 	if err != nil {
 		return nil, err
 	}
 	after := ""
-	switch len(p.after) {
+	switch len(p.After) {
 	case 0:
 	case 1:
-		after = p.after[0]
+		after = p.After[0]
 	default:
-		return nil, p.invalid()
+		return nil, p.InvalidToken()
+	}
+	if err := listing.CheckText("VpcId", in.VpcId); err != nil {
+		return nil, err
 	}
 	cidr, err := parseCIDR("Cidr", in.Cidr)
 	if err != nil {
@@ -64,13 +68,13 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	if len(above) > 0 && above[0].Tier == string(types.IpamTierFree) {
 		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "The history of addresses is not part of the free tier. Change %s to the advanced tier with ModifyIpam.", above[0].ID)
 	}
-	records := read(after, func(after string) ([]*ipam.HistoryRecord, string, error) {
+	records := listing.Read(after, func(after string) ([]*ipam.HistoryRecord, string, error) {
 		return o.store.History(ctx, scopes[0].ID, cidr, after, 0)
 	}, func(r *ipam.HistoryRecord) []string { return []string{items.HistoryAfter(r)} })
-	used := only(records, func(r *ipam.HistoryRecord) bool {
+	used := listing.Filter(records, func(r *ipam.HistoryRecord) bool {
 		return r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId)
 	})
-	found, next, err := collect(p, used, showHistory, func(*types.IpamAddressHistoryRecord) bool { return true })
+	found, next, err := listing.Collect(ctx, p, used, showHistory, listing.MatchAll)
 	return &ec2.GetIpamAddressHistoryOutput{HistoryRecords: found, NextToken: next}, err
 }
 
@@ -79,12 +83,12 @@ func showHistory(r *ipam.HistoryRecord) types.IpamAddressHistoryRecord {
 		ResourceOwnerId:          &r.Owner,
 		ResourceRegion:           &r.Region,
 		ResourceType:             types.IpamAddressHistoryResourceType(r.Type),
-		ResourceId:               some(r.ID),
+		ResourceId:               optional(r.ID),
 		ResourceCidr:             aws.String(r.CIDR.String()),
-		ResourceName:             some(r.Name),
+		ResourceName:             optional(r.Name),
 		ResourceComplianceStatus: types.IpamComplianceStatus(r.Compliance),
 		ResourceOverlapStatus:    types.IpamOverlapStatus(r.Overlap),
-		VpcId:                    some(r.VPC),
+		VpcId:                    optional(r.VPC),
 		SampledStartTime:         aws.Time(time.UnixMilli(r.Start).UTC()),
 	}
 	if r.End != 0 {

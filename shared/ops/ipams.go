@@ -3,22 +3,18 @@ package ops
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// maxRegions is the number of operating Regions of an IPAM, as many as one
-// request of the EC2 API can name.
-const maxRegions = 50
-
-func (o service) ipams() kind[ipam.IPAM] {
-	return kind[ipam.IPAM]{ipam.IDIPAM, func(m *ipam.IPAM) *ipam.Meta { return &m.Meta }, o.store.IPAMs, o.store.IPAMsAfter, o.store.ModifyIPAM, nil}
+func (o service) ipams() entity[ipam.IPAM] {
+	return entity[ipam.IPAM]{ipam.IDIPAM, func(m *ipam.IPAM) *ipam.Meta { return &m.Meta }, o.store.IPAMs, o.store.IPAMsAfter, o.store.ModifyIPAM, nil}
 }
 
 func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.CreateIpamOutput, error) {
@@ -28,7 +24,7 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	}
 	m := ipam.IPAM{Tier: "advanced", MeteredAccount: "ipam-owner", EnablePrivateGUA: aws.ToBool(in.EnablePrivateGua)}
 	m.Owner = t.Account
-	if m.Description, err = description(in.Description); err != nil {
+	if m.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
 	if m.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDIPAM); err != nil {
@@ -40,7 +36,7 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	if in.MeteredAccount != "" {
 		m.MeteredAccount = string(in.MeteredAccount)
 	}
-	if m.OperatingRegions, err = operatingRegions(append(added(in.OperatingRegions), o.store.Region())); err != nil {
+	if m.OperatingRegions, err = operatingRegions(append(addedRegions(in.OperatingRegions), o.store.Region())); err != nil {
 		return nil, err
 	}
 	made, err := o.store.CreateIPAM(ctx, t, m)
@@ -50,34 +46,19 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	return &ec2.CreateIpamOutput{Ipam: ptr(showIPAM(made))}, nil
 }
 
-// operatingRegions returns the Regions in the order in which an IPAM keeps
-// them. Which Regions AWS has is not known here, only how they are named.
-func operatingRegions(names []string) ([]string, error) {
-	for _, n := range names {
-		if !ipam.IsRegion(n) {
-			return nil, schema.Invalid("OperatingRegions", n, "Use the name of a Region such as ap-northeast-1.")
-		}
-	}
-	regions := slices.Compact(slices.Sorted(slices.Values(names)))
-	if len(regions) > maxRegions {
-		return nil, ipam.LimitExceeded("operating Regions", int64(len(regions)), maxRegions)
-	}
-	return regions, nil
-}
-
 func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.ModifyIpamOutput, error) {
 	id, err := checkID(ipam.IDIPAM, "IpamId", in.IpamId)
 	if err != nil {
 		return nil, err
 	}
 	if in.Description == nil && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 && in.Tier == "" && in.EnablePrivateGua == nil && in.MeteredAccount == "" {
-		return nil, combination("The request must contain a modification to the ipam. Give a Description, AddOperatingRegions, RemoveOperatingRegions, Tier, EnablePrivateGua or MeteredAccount.")
+		return nil, invalidCombination("The request must contain a modification to the ipam. Give a Description, AddOperatingRegions, RemoveOperatingRegions, Tier, EnablePrivateGua or MeteredAccount.")
 	}
-	text, err := description(in.Description)
+	text, err := parseDescription(in.Description)
 	if err != nil {
 		return nil, err
 	}
-	add, remove := added(in.AddOperatingRegions), removed(in.RemoveOperatingRegions)
+	add, remove := addedRegions(in.AddOperatingRegions), removedRegions(in.RemoveOperatingRegions)
 	for _, list := range [][]string{add, remove} {
 		if _, err := operatingRegions(list); err != nil {
 			return nil, err
@@ -88,11 +69,11 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 			return nil, schema.Invalid("RemoveOperatingRegions", r, "It is the home Region, which is always an operating Region.")
 		}
 		if slices.Contains(add, r) {
-			return nil, combination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
+			return nil, invalidCombination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
 		}
 	}
 	changed, err := o.store.ModifyIPAM(ctx, id, ipam.ActModify, func(m *ipam.IPAM) error {
-		if err := own(ctx, &m.Meta); err != nil {
+		if err := checkOwner(ctx, &m.Meta); err != nil {
 			return err
 		}
 		if in.Description != nil {
@@ -171,7 +152,7 @@ func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.
 	}
 	cascade := aws.ToBool(in.Cascade)
 	deleted, err := o.store.DeleteIPAM(ctx, id, cascade, func(m *ipam.IPAM, pools []*ipam.Pool) error {
-		if err := own(ctx, &m.Meta); err != nil {
+		if err := checkOwner(ctx, &m.Meta); err != nil {
 			return err
 		}
 		for _, p := range pools {
@@ -188,8 +169,8 @@ func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.
 }
 
 func (o service) describeIPAMs(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
-	q := request{"DescribeIpams", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, nil, showIPAM, func(p page) (list[ipam.IPAM], error) {
+	q := listRequest{"DescribeIpams", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showIPAM, func(p listing.Page) (listing.List[ipam.IPAM], error) {
 		return o.ipams().list(ctx, p, "IpamIds", in.IpamIds)
 	})
 	return &ec2.DescribeIpamsOutput{Ipams: found, NextToken: next}, err
@@ -204,9 +185,9 @@ func showIPAM(m *ipam.IPAM) types.Ipam {
 		PublicDefaultScopeId:                  &m.PublicScope,
 		PrivateDefaultScopeId:                 &m.PrivateScope,
 		ScopeCount:                            aws.Int32(int32(m.ScopeCount)),
-		Description:                           some(m.Description),
+		Description:                           optional(m.Description),
 		State:                                 types.IpamState(m.State),
-		StateMessage:                          some(m.StateMessage),
+		StateMessage:                          optional(m.StateMessage),
 		Tags:                                  showTags(m.Tags),
 		DefaultResourceDiscoveryId:            &m.Discovery,
 		DefaultResourceDiscoveryAssociationId: &m.DiscoveryAssociation,
@@ -220,11 +201,3 @@ func showIPAM(m *ipam.IPAM) types.Ipam {
 	}
 	return out
 }
-
-// idOf returns the id at the end of an ARN.
-func idOf(arn *string) string {
-	s := aws.ToString(arn)
-	return s[strings.LastIndexByte(s, '/')+1:]
-}
-
-func ptr[T any](v T) *T { return &v }

@@ -9,16 +9,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// service is what the operations work on.
-type service struct {
-	store        *store.Store
-	organization Organization // nil: is not asked
-	vending      vending
-}
-
-// Option adds what operations work on beside the store.
-type Option func(*service)
-
 // New returns the registry of all operations on a store, whose calls auth
 // decides on. New(nil, nil) can be listed, for the docs and the clients'
 // models, but not called.
@@ -40,7 +30,7 @@ func New(s *store.Store, auth registry.Authorizer, options ...Option) *registry.
 	if s != nil {
 		owner = s.Owner()
 	}
-	r := registry.New(auth, registry.WithOwner(owner), registry.WithManagementCheck(o.managed), registry.WithOperationContext(o.withStanding))
+	r := registry.New(auth, registry.WithOwner(owner), registry.WithManagementCheck(o.checkManagement), registry.WithOperationContext(o.withPrincipals))
 
 	registry.Define(r, "CreateIpam", registry.Meta{Class: registry.Administer, Mutates: true, Idempotent: true, Summary: "Makes an IPAM with its two default scopes and its default resource discovery."}, o.createIPAM)
 	registry.Define(r, "ModifyIpam", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Changes an IPAM's description, operating Regions and settings."}, o.modifyIPAM)

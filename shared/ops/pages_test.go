@@ -322,6 +322,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 // then the filters, and then what the operation alone asks for.
 func TestListsRefuseInOneOrder(t *testing.T) {
 	w := newRealWorld(t, nil)
+	tried := map[string]bool{"GetIpamAddressHistory": true} // which has no filters
 	for _, c := range []struct {
 		in   any // has an id that is none
 		code ipam.Code
@@ -339,13 +340,25 @@ func TestListsRefuseInOneOrder(t *testing.T) {
 		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), ResourceRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
 		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), AddressRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0")}, "InvalidIpamScopeId.Malformed"},
+		{&ec2.DescribeTagsInput{MaxResults: aws.Int32(4)}, "InvalidMaxResults"},
 	} {
+		tried[operation(c.in)] = true
 		w.refused(t, w.admin, c.in, c.code)
 		v := reflect.ValueOf(c.in).Elem()
+		if operation(c.in) == "DescribeTags" { // which refuses MaxResults before anything else
+			v.FieldByName("MaxResults").SetZero()
+		}
 		v.FieldByName("Filters").Set(reflect.ValueOf([]types.Filter{where("color", "blue")}))
 		w.refused(t, w.admin, c.in, "InvalidParameterValue", "'color'")
+		v.FieldByName("Filters").Set(reflect.ValueOf([]types.Filter{where("state", "x", strings.Repeat("*", 513))}))
+		w.refused(t, w.admin, c.in, "InvalidParameterValue", "Filter.1.Value.2", "513 characters", "at most 512")
 		v.FieldByName("NextToken").Set(reflect.ValueOf(aws.String("x")))
 		w.refused(t, w.admin, c.in, "InvalidNextToken")
+	}
+	for _, o := range w.registry.Operations() {
+		if o.Paginated != tried[o.Name] {
+			t.Errorf("%s: paginated %v, tried %v", o.Name, o.Paginated, tried[o.Name])
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -34,7 +35,7 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 		return nil, err
 	}
 	if (in.Cidr == nil) == (in.NetmaskLength == nil) {
-		return nil, combination("The request must contain exactly one of Cidr and NetmaskLength.")
+		return nil, invalidCombination("The request must contain exactly one of Cidr and NetmaskLength.")
 	}
 	if q.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 		q.Length = int(*in.NetmaskLength)
 	}
 	authorized := in.CidrAuthorizationContext != nil || in.VerificationMethod != "" || in.IpamExternalResourceVerificationTokenId != nil
-	q.May = func(p *ipam.Pool) error { return own(ctx, &p.Meta) }
+	q.May = func(p *ipam.Pool) error { return checkOwner(ctx, &p.Meta) }
 	q.Check = func(p *ipam.Pool, wish *store.Provision) error {
 		if authorized || p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
 			return o.refusePublic(p)
@@ -55,7 +56,7 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", wish.Length, p.Family, p.Family.Bits())
 		}
 		if p.SourceVPC() != "" && !wish.CIDR.IsValid() {
-			return combination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.SourceVPC())
+			return invalidCombination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.SourceVPC())
 		}
 		if p.SourcePool != "" {
 			return nil
@@ -75,7 +76,7 @@ func (o service) refusePublic(p *ipam.Pool) error {
 	if p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
 		return ipam.Errorf(ipam.CodeUnsupportedOperation, "Provisioning CIDRs to the top-level public pool %s is not built here yet, since nothing verifies whose they are.", p.ID)
 	}
-	return combination("CidrAuthorizationContext, VerificationMethod and IpamExternalResourceVerificationTokenId are for top-level pools of public scopes, and %s is none. Leave them out.", p.ID)
+	return invalidCombination("CidrAuthorizationContext, VerificationMethod and IpamExternalResourceVerificationTokenId are for top-level pools of public scopes, and %s is none. Leave them out.", p.ID)
 }
 
 // checkTopLevel refuses what a top-level pool of a private scope cannot have,
@@ -86,7 +87,7 @@ func (o service) checkTopLevel(ctx context.Context, p *ipam.Pool, wish *store.Pr
 	case p.Family == ipam.IPv4 && explicit:
 		return nil
 	case p.Family == ipam.IPv4:
-		return combination("The top-level pool %s takes its IPv4 CIDRs from no other pool, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID)
+		return invalidCombination("The top-level pool %s takes its IPv4 CIDRs from no other pool, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID)
 	case explicit && ipam.Within(wish.CIDR, globalUnicast):
 		above, err := o.store.IPAMs(ctx, []string{p.IPAM})
 		if err != nil {
@@ -118,7 +119,7 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 	if err != nil {
 		return nil, err
 	}
-	left, err := o.store.Deprovision(ctx, store.Deprovision{Pool: id, CIDR: cidr, May: func(p *ipam.Pool) error { return own(ctx, &p.Meta) }})
+	left, err := o.store.Deprovision(ctx, store.Deprovision{Pool: id, CIDR: cidr, May: func(p *ipam.Pool) error { return checkOwner(ctx, &p.Meta) }})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 
 // cidrFilters are the filters of pools' CIDRs besides those of their members. Every
 // CIDR has a length, whether it is shown or not.
-var cidrFilters = derived[types.IpamPoolCidr]{
+var cidrFilters = listing.Filters[types.IpamPoolCidr]{
 	"netmask-length": func(c *types.IpamPoolCidr) (string, bool) {
 		_, length, ok := strings.Cut(*c.Cidr, "/")
 		return length, ok
@@ -135,15 +136,15 @@ var cidrFilters = derived[types.IpamPoolCidr]{
 }
 
 func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput) (*ec2.GetIpamPoolCidrsOutput, error) {
-	p, err := newPage(ctx, "GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, maxOutputs)
+	p, err := newPage(ctx, listRequest{"GetIpamPoolCidrs", in, in.MaxResults, in.NextToken, in.Filters}, listing.MaxOutputs)
 	if err != nil {
 		return nil, err
 	}
-	after, err := p.afterCIDR()
+	after, err := afterCIDR(p)
 	if err != nil {
 		return nil, err
 	}
-	match, err := cidrFilters.filter(in.Filters)
+	match, err := cidrFilters.Match(in.Filters)
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +156,12 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := collect(p, func(yield func(entry[ipam.PoolCIDR], error) bool) {
+	found, next, err := listing.Collect(ctx, p, func(yield func(listing.Entry[ipam.PoolCIDR], error) bool) {
 		for _, c := range cidrs {
 			if after.IsValid() && c.CIDR.Compare(after) <= 0 {
 				continue
 			}
-			if !yield(entry[ipam.PoolCIDR]{object: c, at: []string{c.CIDR.String()}}, nil) {
+			if !yield(listing.Entry[ipam.PoolCIDR]{Object: c, Position: []string{c.CIDR.String()}}, nil) {
 				return
 			}
 		}
@@ -170,16 +171,16 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 
 // afterCIDR returns the CIDR to go on from, the zero Prefix at
 // the beginning.
-func (p page) afterCIDR() (netip.Prefix, error) {
-	switch len(p.after) {
+func afterCIDR(p listing.Page) (netip.Prefix, error) {
+	switch len(p.After) {
 	case 0:
 		return netip.Prefix{}, nil
 	case 1:
-		if c, err := netip.ParsePrefix(p.after[0]); err == nil {
+		if c, err := netip.ParsePrefix(p.After[0]); err == nil {
 			return c, nil
 		}
 	}
-	return netip.Prefix{}, p.invalid()
+	return netip.Prefix{}, p.InvalidToken()
 }
 
 // showPoolCIDR shows a length only of a CIDR that was asked for by it: Terraform

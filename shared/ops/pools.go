@@ -11,23 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-const (
-	noLocale     = "None"   // what a pool without a locale shows
-	globalLocale = "Global" // of pools for global services
-)
-
-func (o service) pools() kind[ipam.Pool] {
-	return kind[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool, nil}
+func (o service) pools() entity[ipam.Pool] {
+	return entity[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool, nil}
 }
 
 // reachablePools is pools that finds those shared with the caller too.
-func (o service) reachablePools() kind[ipam.Pool] {
+func (o service) reachablePools() entity[ipam.Pool] {
 	k := o.pools()
-	k.see = reach
+	k.check = checkVisible
 	return k
 }
 
@@ -62,7 +58,7 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	if p.SourceResource, err = o.sourceResource(ctx, in); err != nil {
 		return nil, err
 	}
-	if p.Description, err = description(in.Description); err != nil {
+	if p.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
 	if p.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDPool); err != nil {
@@ -75,12 +71,12 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 		return nil, err
 	}
 	made, err := o.store.CreatePool(ctx, t, p, func(above *ipam.IPAM, scope *ipam.Scope, source, p *ipam.Pool) error {
-		if err := own(ctx, &scope.Meta); err != nil {
+		if err := checkOwner(ctx, &scope.Meta); err != nil {
 			return err
 		}
 		p.ScopeType = scope.Type
 		if p.SourcePool != "" {
-			if err := inherit(ctx, source, p); err != nil {
+			if err := inheritSource(ctx, source, p); err != nil {
 				return err
 			}
 			if err := o.checkPlanning(ctx, source, p); err != nil {
@@ -159,11 +155,11 @@ func (o service) checkPlanning(ctx context.Context, source, p *ipam.Pool) error 
 
 // inherit gives a pool what comes from its source, nil if there is none with
 // that id, or says why it cannot be under it.
-func inherit(ctx context.Context, source, p *ipam.Pool) error {
+func inheritSource(ctx context.Context, source, p *ipam.Pool) error {
 	if source == nil {
 		return ipam.NotFound(p.SourcePool)
 	}
-	if err := own(ctx, &source.Meta); err != nil {
+	if err := checkOwner(ctx, &source.Meta); err != nil {
 		return err
 	}
 	switch {
@@ -181,7 +177,7 @@ func inherit(ctx context.Context, source, p *ipam.Pool) error {
 		p.PublicIPSource = source.PublicIPSource
 	case source.PublicIPSource:
 	default:
-		return combination("The PublicIpSource %s differs from that of the source pool %s, which is %s. Leave it out.", p.PublicIPSource, source.ID, source.PublicIPSource)
+		return invalidCombination("The PublicIpSource %s differs from that of the source pool %s, which is %s. Leave it out.", p.PublicIPSource, source.ID, source.PublicIPSource)
 	}
 	return nil
 }
@@ -193,7 +189,7 @@ func checkLocale(above *ipam.IPAM, p *ipam.Pool) error {
 	case p.Locale == globalLocale && global:
 		return nil
 	case global:
-		return combination("The AwsService global-services needs the Locale Global.")
+		return invalidCombination("The AwsService global-services needs the Locale Global.")
 	case p.Locale == "" || slices.Contains(above.OperatingRegions, p.Locale):
 		return nil
 	}
@@ -207,7 +203,7 @@ func checkLocale(above *ipam.IPAM, p *ipam.Pool) error {
 func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
 	public := p.ScopeType == ipam.ScopePublic
 	if !public && (p.AWSService != "" || p.PublicIPSource != "") {
-		return combination("AwsService and PublicIpSource are for pools in public scopes, and %s is private. Leave them out.", p.Scope)
+		return invalidCombination("AwsService and PublicIpSource are for pools in public scopes, and %s is private. Leave them out.", p.Scope)
 	}
 	if public && p.PublicIPSource == "" {
 		p.PublicIPSource = string(types.IpamPoolPublicIpSourceByoip)
@@ -215,11 +211,11 @@ func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
 	amazon := p.PublicIPSource == string(types.IpamPoolPublicIpSourceAmazon)
 	switch {
 	case amazon && p.Locale == "":
-		return combination("A pool with PublicIpSource amazon needs a Locale. Give one.")
+		return invalidCombination("A pool with PublicIpSource amazon needs a Locale. Give one.")
 	case p.AWSService != "" && p.Locale == "":
-		return combination("A pool with an AwsService needs a Locale. Give one.")
+		return invalidCombination("A pool with an AwsService needs a Locale. Give one.")
 	case advertisableGiven && (p.Family != ipam.IPv6 || amazon), p.PubliclyAdvertisable && !public:
-		return combination("The request can only contain PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip. Leave it out.")
+		return invalidCombination("The request can only contain PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip. Leave it out.")
 	case public && p.Family == ipam.IPv6 && !amazon && !advertisableGiven:
 		return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip.")
 	}
@@ -230,7 +226,7 @@ func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
 // as in EC2, and imports nothing.
 func checkAutoImport(p *ipam.Pool) error {
 	if p.AutoImport && p.ScopeType == ipam.ScopePublic {
-		return combination("AutoImport is for pools in private scopes, and %s is public. Leave it out.", p.Scope)
+		return invalidCombination("AutoImport is for pools in private scopes, and %s is public. Leave it out.", p.Scope)
 	}
 	return nil
 }
@@ -243,12 +239,12 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 	lowest, longest, standard := parseLength(in.AllocationMinNetmaskLength), parseLength(in.AllocationMaxNetmaskLength), parseLength(in.AllocationDefaultNetmaskLength)
 	unset := aws.ToBool(in.ClearAllocationDefaultNetmaskLength)
 	if in.Description == nil && in.AutoImport == nil && lowest == nil && longest == nil && standard == nil && !unset && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
-		return nil, combination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
+		return nil, invalidCombination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
 	}
 	if unset && standard != nil {
-		return nil, combination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
+		return nil, invalidCombination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
 	}
-	text, err := description(in.Description)
+	text, err := parseDescription(in.Description)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +257,7 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 		return nil, err
 	}
 	changed, err := o.store.ModifyPool(ctx, id, ipam.ActModify, func(p *ipam.Pool) error {
-		if err := own(ctx, &p.Meta); err != nil {
+		if err := checkOwner(ctx, &p.Meta); err != nil {
 			return err
 		}
 		if in.Description != nil {
@@ -305,11 +301,11 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 	}
 	cascade := aws.ToBool(in.Cascade)
 	deleted, err := o.store.DeletePool(ctx, id, cascade, func(p *ipam.Pool) error {
-		if err := own(ctx, &p.Meta); err != nil {
+		if err := checkOwner(ctx, &p.Meta); err != nil {
 			return err
 		}
 		if cascade && p.ScopeType == ipam.ScopePublic {
-			return combination("Cascade does not delete pools in a public scope, and %s is one. Deprovision its CIDRs, then delete it without Cascade.", id)
+			return invalidCombination("Cascade does not delete pools in a public scope, and %s is one. Deprovision its CIDRs, then delete it without Cascade.", id)
 		}
 		return nil
 	})
@@ -317,26 +313,6 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 		return nil, err
 	}
 	return &ec2.DeleteIpamPoolOutput{IpamPool: ptr(showPool(deleted))}, nil
-}
-
-func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {
-	filters := derived[types.IpamPool]{
-		"ipam-id":       func(p *types.IpamPool) (string, bool) { return idOf(p.IpamArn), true },
-		"ipam-scope-id": func(p *types.IpamPool) (string, bool) { return idOf(p.IpamScopeArn), true },
-	}
-	q := request{"DescribeIpamPools", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, filters, showPool, func(p page) (list[ipam.Pool], error) {
-		if len(in.IpamPoolIds) > 0 {
-			return o.reachablePools().list(ctx, p, "IpamPoolIds", in.IpamPoolIds)
-		}
-		via := ""
-		if len(p.after) == 2 {
-			p.after, via = p.after[:1], p.after[1]
-		}
-		after, err := p.afterID(ipam.IDPool)
-		return o.allPools(ctx, after, via), err
-	})
-	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
 }
 
 // visiblePool returns the id of a pool that exists for the caller.
@@ -348,11 +324,74 @@ func (o service) visiblePool(ctx context.Context, id *string) (string, error) {
 	return pools[0].ID, nil
 }
 
+func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {
+	filters := listing.Filters[types.IpamPool]{
+		"ipam-id":       func(p *types.IpamPool) (string, bool) { return idOfARN(p.IpamArn), true },
+		"ipam-scope-id": func(p *types.IpamPool) (string, bool) { return idOfARN(p.IpamScopeArn), true },
+	}
+	q := listRequest{"DescribeIpamPools", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, filters, showPool, func(p listing.Page) (listing.List[ipam.Pool], error) {
+		if len(in.IpamPoolIds) > 0 {
+			return o.reachablePools().list(ctx, p, "IpamPoolIds", in.IpamPoolIds)
+		}
+		via := ""
+		if len(p.After) == 2 {
+			p.After, via = p.After[:1], p.After[1]
+		}
+		after, err := p.AfterID(ipam.IDPool)
+		return o.allPools(ctx, after, via), err
+	})
+	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
+}
+
+// allPools lists the pools that the caller sees, from behind the id after in
+// the part via: its own, with via "", and then, by ascending principal, those
+// shared with it; each by ascending id, and once. The position of a shared
+// one tells the principal behind the id.
+func (o service) allPools(ctx context.Context, after, via string) listing.List[ipam.Pool] {
+	return func(yield func(listing.Entry[ipam.Pool], error) bool) {
+		if via == "" {
+			for e, err := range o.pools().owned(ctx, after) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+		if via != "" && ipam.PrincipalKindOf(via) == 0 {
+			yield(listing.Entry[ipam.Pool]{}, listing.Page{}.InvalidToken())
+			return
+		}
+		principals, _ := principals(ctx)
+		first, here := slices.BinarySearch(principals, via)
+		if !here {
+			after = "" // the caller has left that one, or begins
+		}
+		for i := first; i < len(principals); i++ {
+			for more := true; more; more = after != "" {
+				pools, next, err := o.store.SharedAfter(ctx, principals[i], after, batchSize)
+				if err != nil {
+					yield(listing.Entry[ipam.Pool]{}, err)
+					return
+				}
+				for _, p := range pools {
+					if checkOwner(ctx, &p.Meta) == nil || p.SharedWith(principals[:i]) || !p.SharedWith(principals[i:i+1]) {
+						continue // listed before, or not shared any more
+					}
+					if !yield(listing.Entry[ipam.Pool]{Object: p, Position: []string{p.ID, principals[i]}}, nil) {
+						return
+					}
+				}
+				after = next
+			}
+		}
+	}
+}
+
 func showPool(p *ipam.Pool) types.IpamPool {
 	out := types.IpamPool{
 		OwnerId:                        &p.Owner,
 		IpamPoolId:                     &p.ID,
-		SourceIpamPoolId:               some(p.SourcePool),
+		SourceIpamPoolId:               optional(p.SourcePool),
 		IpamPoolArn:                    arn(&p.Meta, ipam.IDPool, p.ID),
 		IpamScopeArn:                   arn(&p.Meta, ipam.IDScope, p.Scope),
 		IpamScopeType:                  types.IpamScopeType(p.ScopeType),
@@ -361,8 +400,8 @@ func showPool(p *ipam.Pool) types.IpamPool {
 		Locale:                         aws.String(noLocale),
 		PoolDepth:                      aws.Int32(int32(p.Depth)),
 		State:                          types.IpamPoolState(p.State),
-		StateMessage:                   some(p.StateMessage),
-		Description:                    some(p.Description),
+		StateMessage:                   optional(p.StateMessage),
+		Description:                    optional(p.Description),
 		AutoImport:                     &p.AutoImport,
 		PubliclyAdvertisable:           &p.PubliclyAdvertisable,
 		AddressFamily:                  types.AddressFamily(p.Family.String()),
@@ -381,11 +420,4 @@ func showPool(p *ipam.Pool) types.IpamPool {
 		out.SourceResource = &types.IpamPoolSourceResource{ResourceId: &r.ID, ResourceOwner: &r.Owner, ResourceRegion: &r.Region, ResourceType: types.IpamPoolSourceResourceTypeVpc}
 	}
 	return out
-}
-
-func showLength(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return aws.Int32(int32(*n))
 }

@@ -2,13 +2,8 @@ package ops
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"net/netip"
-	"reflect"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,7 +23,7 @@ const (
 
 // own refuses an object of another account than the caller's as if it did not
 // exist.
-func own(ctx context.Context, m *ipam.Meta) error {
+func checkOwner(ctx context.Context, m *ipam.Meta) error {
 	if m.Owner != registry.CallerFrom(ctx).Account {
 		return ipam.NotFound(m.ID)
 	}
@@ -43,54 +38,6 @@ func token(ctx context.Context, operation string, clientToken *string, in any) (
 		return store.Token{}, schema.Invalid("ClientToken", value, "It has %d characters; use at most %d ASCII characters.", utf8.RuneCountInString(value), maxClientToken)
 	}
 	return store.Token{Account: registry.CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
-}
-
-// aside are the members of inputs that are no part of what is asked for: they
-// say which page of it, which attempt, or whether to do it at all.
-var aside = []string{"ClientToken", "DryRun", "MaxResults", "NextToken"}
-
-// digest returns a digest of what is asked for in the structs and strings. It is
-// the same for the same members and values but those aside, whatever protocol
-// they came by.
-func digest(parts ...any) string {
-	h := sha256.New()
-	for _, p := range parts {
-		canonical(h, reflect.ValueOf(p))
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// canonical writes v such that different values give different texts. Members
-// and lists that are absent or empty are the same.
-func canonical(w io.Writer, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		canonical(w, v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && !missing(v.Field(i)) && !slices.Contains(aside, f.Name) {
-				fmt.Fprintf(w, "%s{", f.Name)
-				canonical(w, v.Field(i))
-				io.WriteString(w, "}")
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			io.WriteString(w, "[")
-			canonical(w, v.Index(i))
-			io.WriteString(w, "]")
-		}
-	case reflect.String:
-		fmt.Fprintf(w, "%q", v.String())
-	default:
-		fmt.Fprint(w, v.Interface())
-	}
-}
-
-// missing reports whether a member of an input or output is not there: SDK
-// types have pointers, lists and enumerations.
-func missing(v reflect.Value) bool {
-	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
 }
 
 // checkID reads an id of the kind.
@@ -128,7 +75,7 @@ func parseLength(n *int32) *int {
 }
 
 // description reads a Description; "" if there is none.
-func description(s *string) (string, error) {
+func parseDescription(s *string) (string, error) {
 	if n := utf8.RuneCountInString(aws.ToString(s)); n > maxDescription {
 		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The Description has %d characters. Use at most %d.", n, maxDescription)
 	}
@@ -137,24 +84,10 @@ func description(s *string) (string, error) {
 
 // notBuilt returns the error of a parameter of the EC2 API that has no meaning
 // here yet.
-func notBuilt(parameter string) error {
+func notSupported(parameter string) error {
 	return ipam.Errorf(ipam.CodeUnsupportedOperation, "The parameter %s is part of the EC2 IPAM API but is not built here yet. Leave it out.", parameter)
 }
 
-func combination(format string, args ...any) error {
+func invalidCombination(format string, args ...any) error {
 	return ipam.Errorf(ipam.CodeInvalidParameterCombination, format, args...)
-}
-
-// arn returns the ARN of an object of m's owner and partition. Its Region is
-// empty for every IPAM type, as in the samples of the AWS CLI reference.
-func arn(m *ipam.Meta, kind ipam.IDKind, id string) *string {
-	return aws.String("arn:" + ipam.PartitionOf(m.Region) + ":ec2::" + m.Owner + ":" + string(resourceTypes[kind]) + "/" + id)
-}
-
-// some returns nil for "": an answer leaves out what there is not.
-func some(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

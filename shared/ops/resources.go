@@ -10,6 +10,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -20,11 +21,11 @@ import (
 // checked yet, or a status that does not apply to it, shows no status.
 func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
 	var scope *ipam.Scope // known by the time that something is shown
-	q := request{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
+	q := listRequest{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
 	show := func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) }
-	found, next, err := answer(ctx, q, nil, show, func(p page) (list[ipam.ResourceCIDR], error) {
-		if in.ResourceTag != nil && in.ResourceTag.Key == nil {
-			return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+	found, next, err := answer(ctx, q, nil, show, func(p listing.Page) (listing.List[ipam.ResourceCIDR], error) {
+		if err := checkSelectors(in); err != nil {
+			return nil, err
 		}
 		scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
 		if err != nil {
@@ -52,18 +53,38 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 				}
 			}
 		}
-		after, err := p.afterResource(scope.ID)
+		after, err := afterResource(p, scope.ID)
 		if err != nil {
 			return nil, err
 		}
-		all := o.resources(ctx, scope.ID, regions, after, p.readAhead(in.Filters))
-		return only(all, func(r *ipam.ResourceCIDR) bool { return asked(in, r) }), nil
+		all := o.resources(ctx, scope.ID, regions, after, p.ReadAhead(in.Filters))
+		return listing.Filter(all, func(r *ipam.ResourceCIDR) bool { return selects(in, r) }), nil
 	})
 	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
 }
 
-// asked reports whether a resource is what a request asks for besides filters.
-func asked(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
+// checkSelectors returns an error for a selector that no resource can match.
+func checkSelectors(in *ec2.GetIpamResourceCidrsInput) error {
+	if err := listing.CheckText("ResourceId", in.ResourceId); err != nil {
+		return err
+	}
+	if err := listing.CheckText("ResourceOwner", in.ResourceOwner); err != nil {
+		return err
+	}
+	if in.ResourceTag == nil {
+		return nil
+	}
+	if in.ResourceTag.Key == nil {
+		return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for the ResourceTag")
+	}
+	if err := listing.CheckText("ResourceTag.Key", in.ResourceTag.Key); err != nil {
+		return err
+	}
+	return listing.CheckText("ResourceTag.Value", in.ResourceTag.Value)
+}
+
+// selects reports whether a resource has the values of the request's selectors.
+func selects(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
 	is := func(want *string, have string) bool { return want == nil || *want == have }
 	if !is(in.IpamPoolId, r.Status.Pool) || !is(in.ResourceId, r.ID) || !is(in.ResourceOwner, r.Owner) || in.ResourceType != "" && string(in.ResourceType) != string(r.Type) {
 		return false
@@ -76,24 +97,24 @@ func asked(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
 }
 
 // afterResource returns the CIDR in a scope to go on from, nil at the beginning.
-func (p page) afterResource(scope string) (*ipam.ResourceCIDR, error) {
-	switch len(p.after) {
+func afterResource(p listing.Page, scope string) (*ipam.ResourceCIDR, error) {
+	switch len(p.After) {
 	case 0:
 		return nil, nil
 	case 3:
-		if c, err := netip.ParsePrefix(p.after[0]); err == nil && c == c.Masked() {
-			return &ipam.ResourceCIDR{Scope: scope, Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: p.after[1], Region: p.after[2], CIDR: c}}, nil
+		if c, err := netip.ParsePrefix(p.After[0]); err == nil && c == c.Masked() {
+			return &ipam.ResourceCIDR{Scope: scope, Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: p.After[1], Region: p.After[2], CIDR: c}}, nil
 		}
 	}
-	return nil, p.invalid()
+	return nil, p.InvalidToken()
 }
 
 // resources lists the CIDRs of live resources in regions of a scope, which are apart
 // and ascending, from behind one: reading about ahead of them at first, and if that
 // is not enough, as the request asks for few of them, as many as the table gives at
 // once.
-func (o service) resources(ctx context.Context, scope string, regions []netip.Prefix, after *ipam.ResourceCIDR, ahead int) list[ipam.ResourceCIDR] {
-	return chain(func(yield func(part[ipam.ResourceCIDR], error) bool) {
+func (o service) resources(ctx context.Context, scope string, regions []netip.Prefix, after *ipam.ResourceCIDR, ahead int) listing.List[ipam.ResourceCIDR] {
+	return listing.Chain(func(yield func(listing.Part[ipam.ResourceCIDR], error) bool) {
 		for _, region := range regions {
 			from := ""
 			switch {
@@ -104,15 +125,15 @@ func (o service) resources(ctx context.Context, scope string, regions []netip.Pr
 				continue
 			}
 			limit := ahead
-			if !yield(part[ipam.ResourceCIDR]{
-				none:  []string{region.String(), "", ""},
-				after: from,
-				next: func(after string) ([]*ipam.ResourceCIDR, string, error) {
+			if !yield(listing.Part[ipam.ResourceCIDR]{
+				Empty: []string{region.String(), "", ""},
+				After: from,
+				Next: func(after string) ([]*ipam.ResourceCIDR, string, error) {
 					most := limit
 					limit = 0
 					return o.store.ResourcesIn(ctx, scope, region, after, most)
 				},
-				at: func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} },
+				Position: func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} },
 			}, nil) {
 				return
 			}
@@ -155,11 +176,11 @@ func showResource(manager string, r *ipam.ResourceCIDR) types.IpamResourceCidr {
 	return types.IpamResourceCidr{
 		IpamId:             &manager,
 		IpamScopeId:        &r.Scope,
-		IpamPoolId:         some(r.Status.Pool),
+		IpamPoolId:         optional(r.Status.Pool),
 		ResourceRegion:     &r.Region,
 		ResourceOwnerId:    &r.Owner,
 		ResourceId:         &r.ID,
-		ResourceName:       some(r.Name),
+		ResourceName:       optional(r.Name),
 		ResourceCidr:       aws.String(r.CIDR.String()),
 		ResourceType:       types.IpamResourceType(r.Type),
 		ResourceTags:       showResourceTags(r.Tags),
@@ -167,7 +188,7 @@ func showResource(manager string, r *ipam.ResourceCIDR) types.IpamResourceCidr {
 		ComplianceStatus:   types.IpamComplianceStatus(r.Status.Compliance),
 		ManagementState:    types.IpamManagementState(r.Status.Management),
 		OverlapStatus:      types.IpamOverlapStatus(r.Status.Overlap),
-		VpcId:              some(r.VPC),
-		AvailabilityZoneId: some(r.AvailabilityZone),
+		VpcId:              optional(r.VPC),
+		AvailabilityZoneId: optional(r.AvailabilityZone),
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 )
 
-func (o service) scopes() kind[ipam.Scope] {
-	return kind[ipam.Scope]{ipam.IDScope, func(s *ipam.Scope) *ipam.Meta { return &s.Meta }, o.store.Scopes, o.store.ScopesAfter, o.store.ModifyScope, nil}
+func (o service) scopes() entity[ipam.Scope] {
+	return entity[ipam.Scope]{ipam.IDScope, func(s *ipam.Scope) *ipam.Meta { return &s.Meta }, o.store.Scopes, o.store.ScopesAfter, o.store.ModifyScope, nil}
 }
 
 func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) (*ec2.CreateIpamScopeOutput, error) {
@@ -20,20 +21,20 @@ func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) 
 		return nil, err
 	}
 	if in.ExternalAuthorityConfiguration != nil {
-		return nil, notBuilt("ExternalAuthorityConfiguration")
+		return nil, notSupported("ExternalAuthorityConfiguration")
 	}
 	var s ipam.Scope
 	if s.IPAM, err = checkID(ipam.IDIPAM, "IpamId", in.IpamId); err != nil {
 		return nil, err
 	}
-	if s.Description, err = description(in.Description); err != nil {
+	if s.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
 	if s.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDScope); err != nil {
 		return nil, err
 	}
 	made, err := o.store.CreateScope(ctx, t, s, func(m *ipam.IPAM) error {
-		if err := own(ctx, &m.Meta); err != nil {
+		if err := checkOwner(ctx, &m.Meta); err != nil {
 			return err
 		}
 		if m.Tier == string(types.IpamTierFree) {
@@ -53,21 +54,21 @@ func (o service) modifyScope(ctx context.Context, in *ec2.ModifyIpamScopeInput) 
 		return nil, err
 	}
 	if in.ExternalAuthorityConfiguration != nil {
-		return nil, notBuilt("ExternalAuthorityConfiguration")
+		return nil, notSupported("ExternalAuthorityConfiguration")
 	}
 	if aws.ToBool(in.RemoveExternalAuthorityConfiguration) {
-		return nil, notBuilt("RemoveExternalAuthorityConfiguration")
+		return nil, notSupported("RemoveExternalAuthorityConfiguration")
 	}
 	if in.Description == nil {
-		return nil, combination("The request must contain a modification to the ipam scope. Give a Description.")
+		return nil, invalidCombination("The request must contain a modification to the ipam scope. Give a Description.")
 	}
-	text, err := description(in.Description)
+	text, err := parseDescription(in.Description)
 	if err != nil {
 		return nil, err
 	}
 	changed, err := o.store.ModifyScope(ctx, id, ipam.ActModify, func(s *ipam.Scope) error {
 		s.Description = text
-		return own(ctx, &s.Meta)
+		return checkOwner(ctx, &s.Meta)
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) 
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := o.store.DeleteScope(ctx, id, func(s *ipam.Scope) error { return own(ctx, &s.Meta) })
+	deleted, err := o.store.DeleteScope(ctx, id, func(s *ipam.Scope) error { return checkOwner(ctx, &s.Meta) })
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +89,9 @@ func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) 
 }
 
 func (o service) describeScopes(ctx context.Context, in *ec2.DescribeIpamScopesInput) (*ec2.DescribeIpamScopesOutput, error) {
-	filters := derived[types.IpamScope]{"ipam-id": func(s *types.IpamScope) (string, bool) { return idOf(s.IpamArn), true }}
-	q := request{"DescribeIpamScopes", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, filters, showScope, func(p page) (list[ipam.Scope], error) {
+	filters := listing.Filters[types.IpamScope]{"ipam-id": func(s *types.IpamScope) (string, bool) { return idOfARN(s.IpamArn), true }}
+	q := listRequest{"DescribeIpamScopes", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, filters, showScope, func(p listing.Page) (listing.List[ipam.Scope], error) {
 		return o.scopes().list(ctx, p, "IpamScopeIds", in.IpamScopeIds)
 	})
 	return &ec2.DescribeIpamScopesOutput{IpamScopes: found, NextToken: next}, err
@@ -105,7 +106,7 @@ func showScope(s *ipam.Scope) types.IpamScope {
 		IpamRegion:    &s.Region,
 		IpamScopeType: types.IpamScopeType(s.Type),
 		IsDefault:     &s.Default,
-		Description:   some(s.Description),
+		Description:   optional(s.Description),
 		PoolCount:     aws.Int32(int32(s.PoolCount)),
 		State:         types.IpamScopeState(s.State),
 		Tags:          showTags(s.Tags),

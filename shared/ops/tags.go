@@ -5,92 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
-
-// Lengths of tags in characters (EC2 User Guide, "Tag restrictions").
-const (
-	maxTagKey   = 128
-	maxTagValue = 256
-)
-
-// resourceTypes are the EC2 API's names of what can be tagged.
-var resourceTypes = map[ipam.IDKind]types.ResourceType{
-	ipam.IDIPAM:                 types.ResourceTypeIpam,
-	ipam.IDScope:                types.ResourceTypeIpamScope,
-	ipam.IDPool:                 types.ResourceTypeIpamPool,
-	ipam.IDDiscovery:            types.ResourceTypeIpamResourceDiscovery,
-	ipam.IDDiscoveryAssociation: types.ResourceTypeIpamResourceDiscoveryAssociation,
-	ipam.IDAllocation:           "ipam-pool-allocation",
-}
-
-// parseTags reads tags that are to be set. parameter names them in messages.
-func (o service) parseTags(parameter string, given []types.Tag) (ipam.Tags, error) {
-	if len(given) == 0 {
-		return nil, nil
-	}
-	tags := make(ipam.Tags, len(given))
-	for _, t := range given {
-		k, v := aws.ToString(t.Key), aws.ToString(t.Value)
-		if n := utf8.RuneCountInString(k); n < 1 || n > maxTagKey {
-			return nil, schema.Invalid(parameter, k, "A tag key has %d characters; it may have 1 to %d.", n, maxTagKey)
-		}
-		if n := utf8.RuneCountInString(v); n > maxTagValue {
-			return nil, schema.Invalid(parameter, v, "The value of the tag %s has %d characters; it may have %d.", schema.Excerpt(k), n, maxTagValue)
-		}
-		if len(k) >= 4 && strings.EqualFold(k[:4], "aws:") {
-			return nil, schema.Invalid(parameter, k, "Tag keys that begin with aws: are reserved. Use another key.")
-		}
-		if _, twice := tags[k]; twice {
-			return nil, schema.Invalid(parameter, k, "The tag key is given more than once. Give it once.")
-		}
-		tags[k] = v
-	}
-	return tags, nil
-}
-
-// specifiedTags reads the tags that an object of the kind is made with.
-func (o service) specifiedTags(specifications []types.TagSpecification, kind ipam.IDKind) (ipam.Tags, error) {
-	var given []types.Tag
-	for _, s := range specifications {
-		if want := resourceTypes[kind]; s.ResourceType != want {
-			return nil, schema.Invalid("TagSpecification.ResourceType", string(s.ResourceType), "This request makes an object of type %s.", want)
-		}
-		given = append(given, s.Tags...)
-	}
-	tags, err := o.parseTags("TagSpecification.Tag", given)
-	if err != nil {
-		return nil, err
-	}
-	return tags, o.checkTagCount("A new object", len(tags))
-}
-
-func (o service) checkTagCount(id string, n int) error {
-	if limit := o.store.Quotas().Tags; int64(n) > limit {
-		return ipam.Errorf(ipam.CodeTagLimitExceeded, "%s would have %d tags and may have %d. Remove some, or give fewer.", id, n, limit)
-	}
-	return nil
-}
-
-// resourceTags reads tags that a pool asks resources for.
-func (o service) resourceTags(parameter string, given []types.RequestIpamResourceTag) (ipam.Tags, error) {
-	var tags []types.Tag
-	for _, t := range given {
-		tags = append(tags, types.Tag{Key: t.Key, Value: t.Value})
-	}
-	parsed, err := o.parseTags(parameter, tags)
-	if err != nil {
-		return nil, err
-	}
-	return parsed, o.checkTagCount(parameter, len(parsed))
-}
 
 // createTags tags several objects. All is decided before anything is written:
 // a refused request has tagged nothing. Then each object is one conditional
@@ -180,7 +103,7 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 
 // retag decides on the tags of objects and returns the writes that it takes:
 // none for an object whose tags stay as they are.
-func (k kind[T]) retag(ctx context.Context, ids []string, change func(string, ipam.Tags) (ipam.Tags, error)) ([]func() error, error) {
+func (k entity[T]) retag(ctx context.Context, ids []string, change func(string, ipam.Tags) (ipam.Tags, error)) ([]func() error, error) {
 	objects, err := k.find(ctx, "ResourceId", ids)
 	if err != nil {
 		return nil, err
@@ -200,7 +123,7 @@ func (k kind[T]) retag(ctx context.Context, ids []string, change func(string, ip
 		}
 		writes = append(writes, func() error {
 			_, err := k.modify(ctx, m.ID, ipam.ActUse, func(now *T) (err error) {
-				if err := own(ctx, k.meta(now)); err != nil {
+				if err := checkOwner(ctx, k.meta(now)); err != nil {
 					return err
 				}
 				k.meta(now).Tags, err = change(m.ID, k.meta(now).Tags)
@@ -238,12 +161,12 @@ func (o service) retagAllocations(ctx context.Context, ids []string, change func
 }
 
 func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
-	const fewest = 5 // the API model has no bounds; its text has this one and maxOutputs
-	if n := in.MaxResults; n != nil && (*n < fewest || *n > maxOutputs) {
-		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, maxOutputs)
+	const fewest = 5 // the API model has no bounds; its text has this one and listing.MaxOutputs
+	if n := in.MaxResults; n != nil && (*n < fewest || *n > listing.MaxOutputs) {
+		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, listing.MaxOutputs)
 	}
 	// tag:KEY has the value of the tags with that key, and no other tag.
-	byKey := derived[types.TagDescription]{}
+	byKey := listing.Filters[types.TagDescription]{}
 	for _, f := range in.Filters {
 		if key, ok := strings.CutPrefix(aws.ToString(f.Name), "tag:"); ok && key != "" {
 			byKey["tag:"+key] = func(t *types.TagDescription) (string, bool) {
@@ -251,8 +174,8 @@ func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*
 			}
 		}
 	}
-	q := request{"DescribeTags", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, byKey, func(t *types.TagDescription) types.TagDescription { return *t }, func(p page) (list[types.TagDescription], error) {
+	q := listRequest{"DescribeTags", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, byKey, func(t *types.TagDescription) types.TagDescription { return *t }, func(p listing.Page) (listing.List[types.TagDescription], error) {
 		return o.tags(ctx, p, in.Filters)
 	})
 	return &ec2.DescribeTagsOutput{Tags: found, NextToken: next}, err
@@ -270,8 +193,8 @@ type tagged struct {
 //
 // A position inside an object's tags is where the object before it is, the
 // object's id and the key: then it stays right when the object is deleted.
-func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list[types.TagDescription], error) {
-	after, last := p.after, [2]string{}
+func (o service) tags(ctx context.Context, p listing.Page, filters []types.Filter) (listing.List[types.TagDescription], error) {
+	after, last := p.After, [2]string{}
 	if n := len(after); n >= 2 {
 		after, last = after[:n-2], [2]string(after[n-2:])
 	}
@@ -279,14 +202,14 @@ func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list
 	if err != nil {
 		return nil, err
 	}
-	return func(yield func(entry[types.TagDescription], error) bool) {
+	return func(yield func(listing.Entry[types.TagDescription], error) bool) {
 		before := after
 		for e, err := range objects {
 			if err != nil {
-				yield(entry[types.TagDescription]{}, err)
+				yield(listing.Entry[types.TagDescription]{}, err)
 				return
 			}
-			t := e.object
+			t := e.Object
 			if t == nil {
 				t = new(tagged)
 			}
@@ -295,12 +218,12 @@ func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list
 					continue
 				}
 				d := types.TagDescription{ResourceId: &t.id, ResourceType: resourceTypes[ipam.IDKindOf(t.id)], Key: aws.String(k), Value: aws.String(t.tags[k])}
-				if !yield(entry[types.TagDescription]{object: &d, at: append(slices.Clone(before), t.id, k)}, nil) {
+				if !yield(listing.Entry[types.TagDescription]{Object: &d, Position: append(slices.Clone(before), t.id, k)}, nil) {
 					return
 				}
 			}
-			before = e.at
-			if len(t.tags) == 0 && !yield(entry[types.TagDescription]{at: append(slices.Clone(before), "", ""), cost: e.cost}, nil) {
+			before = e.Position
+			if len(t.tags) == 0 && !yield(listing.Entry[types.TagDescription]{Position: append(slices.Clone(before), "", ""), Cost: e.Cost}, nil) {
 				return
 			}
 		}
@@ -309,10 +232,10 @@ func (o service) tags(ctx context.Context, p page, filters []types.Filter) (list
 
 // taggable lists the caller's objects that filters by resource-type and
 // resource-id admit, from behind a position of this list.
-func (o service) taggable(ctx context.Context, p page, after []string, filters []types.Filter) (list[tagged], error) {
+func (o service) taggable(ctx context.Context, p listing.Page, after []string, filters []types.Filter) (listing.List[tagged], error) {
 	kinds := []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDAllocation}
 	first, id := 0, ""
-	at, ok := parsePlace(after)
+	at, ok := parsePosition(after)
 	switch {
 	case ok:
 		first = slices.Index(kinds, ipam.IDAllocation)
@@ -321,12 +244,12 @@ func (o service) taggable(ctx context.Context, p page, after []string, filters [
 		first = slices.Index(kinds, ipam.IDKindOf(id))
 	}
 	if first < 0 || len(after) > 0 && !ok && id == "" {
-		return nil, p.invalid()
+		return nil, p.InvalidToken()
 	}
-	ids, byID := exact(filters, "resource-id")
-	var parts []list[tagged]
+	ids, byID := listing.Exact(filters, "resource-id")
+	var parts []listing.List[tagged]
 	for i, k := range kinds[first:] {
-		if !admits(filters, "resource-type", string(resourceTypes[k])) {
+		if !listing.Admits(filters, "resource-type", string(resourceTypes[k])) {
 			continue
 		}
 		if i > 0 {
@@ -349,7 +272,7 @@ func (o service) taggable(ctx context.Context, p page, after []string, filters [
 		default: // has no tags
 		}
 	}
-	return func(yield func(entry[tagged], error) bool) {
+	return func(yield func(listing.Entry[tagged], error) bool) {
 		for _, part := range parts {
 			for e, err := range part {
 				if !yield(e, err) || err != nil {
@@ -362,24 +285,24 @@ func (o service) taggable(ctx context.Context, p page, after []string, filters [
 
 // tagged lists the caller's objects of the kind from behind the id after, all
 // or those of ids that exist.
-func (k kind[T]) tagged(ctx context.Context, after string, ids []string, byID bool) list[tagged] {
-	return func(yield func(entry[tagged], error) bool) {
+func (k entity[T]) tagged(ctx context.Context, after string, ids []string, byID bool) listing.List[tagged] {
+	return func(yield func(listing.Entry[tagged], error) bool) {
 		objects := k.owned(ctx, after)
 		if byID {
 			found, err := k.byID(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
 			if err != nil {
-				yield(entry[tagged]{}, err)
+				yield(listing.Entry[tagged]{}, err)
 				return
 			}
-			objects = k.behind(after, slices.DeleteFunc(found, func(o *T) bool { return own(ctx, k.meta(o)) != nil }))
+			objects = k.behind(after, slices.DeleteFunc(found, func(o *T) bool { return checkOwner(ctx, k.meta(o)) != nil }))
 		}
 		for e, err := range objects {
 			if err != nil {
-				yield(entry[tagged]{}, err)
+				yield(listing.Entry[tagged]{}, err)
 				return
 			}
-			m := k.meta(e.object)
-			if !yield(entry[tagged]{object: &tagged{m.ID, m.Tags}, at: e.at}, nil) {
+			m := k.meta(e.Object)
+			if !yield(listing.Entry[tagged]{Object: &tagged{m.ID, m.Tags}, Position: e.Position}, nil) {
 				return
 			}
 		}
@@ -387,46 +310,29 @@ func (k kind[T]) tagged(ctx context.Context, after string, ids []string, byID bo
 }
 
 // taggedAllocations is kind.tagged for allocations.
-func (o service) taggedAllocations(ctx context.Context, after place, ids []string, byID bool) list[tagged] {
-	return func(yield func(entry[tagged], error) bool) {
+func (o service) taggedAllocations(ctx context.Context, after allocationPosition, ids []string, byID bool) listing.List[tagged] {
+	return func(yield func(listing.Entry[tagged], error) bool) {
 		objects := o.allAllocations(ctx, after, 0)
 		if byID {
 			found, err := o.existingAllocations(ctx, ids)
 			if err != nil {
-				yield(entry[tagged]{}, err)
+				yield(listing.Entry[tagged]{}, err)
 				return
 			}
 			objects = found.behind(after)
 		}
 		for e, err := range objects {
 			if err != nil {
-				yield(entry[tagged]{}, err)
+				yield(listing.Entry[tagged]{}, err)
 				return
 			}
-			t := entry[tagged]{at: e.at, cost: e.cost}
-			if a := e.object; a != nil {
-				t.object = &tagged{a.AllocationID, a.Tags}
+			t := listing.Entry[tagged]{Position: e.Position, Cost: e.Cost}
+			if a := e.Object; a != nil {
+				t.Object = &tagged{a.AllocationID, a.Tags}
 			}
 			if !yield(t, nil) {
 				return
 			}
 		}
 	}
-}
-
-// showResourceTags is showTags for tags that are not the object's own.
-func showResourceTags(tags ipam.Tags) []types.IpamResourceTag {
-	out := make([]types.IpamResourceTag, 0, len(tags))
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		out = append(out, types.IpamResourceTag{Key: aws.String(k), Value: aws.String(tags[k])})
-	}
-	return out
-}
-
-func showTags(tags ipam.Tags) []types.Tag {
-	out := make([]types.Tag, 0, len(tags))
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		out = append(out, types.Tag{Key: aws.String(k), Value: aws.String(tags[k])})
-	}
-	return out
 }

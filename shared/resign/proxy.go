@@ -23,6 +23,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -153,16 +154,13 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 	if err != nil {
 		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request's body cannot be read; at most %d bytes are.", ec2query.MaxBody)
 	}
-	form, err := ec2query.ParseForm(string(body))
-	if err != nil {
-		return nil, err
-	}
 	query, err := ec2query.ParseForm(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range query {
-		form[name] = append(form[name], values...)
+	form, err := ec2query.ParseRequest(string(body), query)
+	if err != nil {
+		return nil, err
 	}
 	c.action = form.Get("Action")
 	if c.target, err = Route(form); err != nil {
@@ -175,7 +173,7 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 	hash := sha256.Sum256(body)
 	service, signingRegion := "ec2", c.region
 	if c.target == Cadastre {
-		service, signingRegion = client.SigningName, p.config.Region
+		service, signingRegion = wire.SigningName, p.config.Region
 	}
 	if err := p.signer.SignHTTP(ctx, credentials, out, hex.EncodeToString(hash[:]), service, signingRegion, time.Now()); err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", service, err)
@@ -245,7 +243,7 @@ func (p *Proxy) request(ctx context.Context, c *call, r *http.Request, body stri
 		out.Header["User-Agent"] = []string{""} // else net/http sends its own
 	}
 	if c.target == Cadastre {
-		out.Header.Set(client.RegionHeader, c.region)
+		out.Header.Set(wire.RegionHeader, c.region)
 	}
 	return out, nil
 }

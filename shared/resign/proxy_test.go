@@ -26,8 +26,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/resign"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
 var own = aws.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: "own/secret", SessionToken: "token=="}
@@ -216,7 +216,7 @@ func TestCallsReachTheirTargets(t *testing.T) {
 		t.Fatalf("%d calls of Cadastre and %d of EC2", r.cadastre.calls(), r.ec2.calls())
 	}
 	got := r.cadastre.seen[0]
-	if got.Header.Get(client.RegionHeader) != "ap-northeast-3" || !strings.Contains(got.Header.Get("Authorization"), ";x-cadastre-region,") {
+	if got.Header.Get(wire.RegionHeader) != "ap-northeast-3" || !strings.Contains(got.Header.Get("Authorization"), ";x-cadastre-region,") {
 		t.Errorf("the caller's Region is not told, or not signed: %v", got.Header)
 	}
 	if got.URL.Path != "/prod" || r.cadastre.bodies[0] != "Action=DescribeIpams&IpamId.1=ipam-1&Version=2016-11-15" {
@@ -226,7 +226,7 @@ func TestCallsReachTheirTargets(t *testing.T) {
 		t.Errorf("the client's own headers are lost: %v", got.Header)
 	}
 	got = r.ec2.seen[0]
-	if _, ok := got.Header[client.RegionHeader]; ok || got.URL.Path != "/" || r.ec2.bodies[0] != "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1" {
+	if _, ok := got.Header[wire.RegionHeader]; ok || got.URL.Path != "/" || r.ec2.bodies[0] != "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1" {
 		t.Errorf("EC2 got %s %q, %v", got.URL.Path, r.ec2.bodies[0], got.Header)
 	}
 }

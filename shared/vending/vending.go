@@ -1,5 +1,5 @@
-// Package vending makes VPCs and subnets in the accounts that ask for them, by
-// the role that each account has for it.
+// Package vending makes VPCs and subnets in callers' accounts, through the
+// vending role of each account.
 package vending
 
 import (
@@ -17,50 +17,50 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/assume"
 )
 
-// DefaultRole is the default name of the role that makes VPCs in each account.
+// DefaultRole is the default name of the vending role.
 const DefaultRole = "CadastreVending"
 
-// Actions are the IAM actions that the role of an account needs, on all
+// Actions are the IAM actions that an account's vending role needs, on all
 // resources of its kinds.
 var Actions = []string{
 	"ec2:AssociateVpcCidrBlock",
 	"ec2:CreateSubnet",
 	"ec2:CreateVpc",
-	"ec2:DescribeVpcs", // what tags a VPC has
+	"ec2:DescribeVpcs", // reads the tags of a VPC
 	"ec2:DisassociateVpcCidrBlock",
 }
 
-// TaggedActions are the calls with which the role may give tags: to what they
-// make, and to nothing that is there already.
+// TaggedActions are the calls that may give tags: to the objects that they
+// make, and not to existing ones.
 var TaggedActions = []string{"CreateSubnet", "CreateVpc"}
 
 const (
 	assumeTimeout = 5 * time.Second
-	callTimeout   = 20 * time.Second // also where the caller has no deadline
-	reserve       = 10 * time.Second // of the caller's time, to record what became of a call
+	callTimeout   = 20 * time.Second // also if the caller has no deadline
+	reserve       = 10 * time.Second // part of the caller's time, to record the result of a call
 )
 
-// Vending makes EC2 clients of accounts' vending roles. It is safe for
+// Vending makes EC2 clients with accounts' vending roles. It is safe for
 // concurrent use.
 type Vending struct{ role *assume.Role }
 
-// New returns clients that assume the role of that name in each account, the
-// caller's own too. cfg is the caller's, with the home Region.
+// New returns clients that assume the role with that name in each account, the
+// caller's own too. cfg is the caller's configuration, with the home Region.
 func New(cfg aws.Config, role string) *Vending {
 	return &Vending{assume.NewRole(cfg, role, assumeTimeout)}
 }
 
-// EC2 returns the client of an account's Region, as the session for the
-// principal of that ARN. It assumes the account's role, unless it has
-// credentials from before; that this fails is told by an *assume.Error, and then
-// nothing was asked of EC2.
+// EC2 returns a client for an account's Region, in the session for a
+// principal's ARN. It assumes the account's role, unless it still has
+// credentials. If it cannot assume the role, the error is an [*assume.Error],
+// and EC2 has received nothing.
 //
 // The client tries once. The calls that make something have no client token, so
-// one that is sent again behind a lost answer makes a second VPC. A call ends
-// while the caller has time left to record it; its error is EC2's own, a
-// smithy.APIError, or of a call of which nobody knows what became. Where EC2 says
-// that the role may not make it, or that its session is none, the next client
-// assumes the role anew.
+// a second try after a lost answer makes a second VPC. A call ends while the
+// caller has time left to record its result. Its error is EC2's own, a
+// smithy.APIError, or else the result of the call is unknown. If EC2 answers
+// that the role may not make the call, or that its session is invalid, the next
+// client assumes the role again.
 func (v *Vending) EC2(ctx context.Context, account, region, principal string) (*ec2.Client, error) {
 	cfg, err := v.role.Config(ctx, account, region, Session(principal))
 	if err != nil {
@@ -83,9 +83,9 @@ func (v *Vending) EC2(ctx context.Context, account, region, principal string) (*
 	}), nil
 }
 
-// ofSession are the codes (EC2 API Reference, "Error codes") by which EC2 refuses
-// the session of a role that was made anew since, besides one that may not do what
-// it is asked for.
+// ofSession are the codes (EC2 API Reference, "Error codes") with which EC2
+// refuses the session of a replaced role. A role that may not make the call
+// gets some of them too.
 var ofSession = map[string]bool{
 	"AuthFailure":           true,
 	"ExpiredToken":          true,
@@ -106,11 +106,11 @@ func timed(ctx context.Context, in middleware.InitializeInput, next middleware.I
 
 var unfit = regexp.MustCompile(`[^\w+=,.@-]+`)
 
-// Session returns the name of the session in which a principal's calls are made,
-// so that CloudTrail shows in the account who asked: the path of its ARN without
-// the kind, with dots for slashes, such as deployment.alice of
-// arn:aws:sts::111122223333:assumed-role/deployment/alice. It has 2 to 64
-// characters, as STS wants it.
+// Session returns the name of the session for a principal's calls, so that
+// CloudTrail shows the principal in the account. The name is the path of the
+// principal's ARN without the kind, with dots for slashes, such as
+// deployment.alice for arn:aws:sts::111122223333:assumed-role/deployment/alice.
+// It has 2 to 64 characters, as STS requires.
 func Session(principal string) string {
 	path := principal[strings.LastIndexByte(principal, ':')+1:]
 	if kind, rest, ok := strings.Cut(path, "/"); ok && kind != "" {

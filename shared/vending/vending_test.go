@@ -28,14 +28,14 @@ const (
 	alice  = "arn:aws:sts::444455556666:assumed-role/deployment/alice"
 )
 
-// service stands for STS and EC2. It answers what it is set to, and records what
-// it was asked.
+// service plays STS and EC2. It gives the answers that a test sets, and records
+// the requests.
 type service struct {
 	mu       sync.Mutex
 	asked    []string // "AssumeRole us-east-1 by AKIAOWNER", "CreateVpc eu-west-1 by ASIA444455556666"
 	sessions []string
-	expires  time.Duration       // of credentials; 0: in 15 minutes
-	fail     func(string) string // by action: the code of a refusal; "hang up" and "wait" in its place
+	expires  time.Duration       // life of credentials; 0: 15 minutes
+	fail     func(string) string // by action: the code of a refusal, or "hang up" or "wait"
 }
 
 var credential = regexp.MustCompile(`Credential=(\w+)/\d+/([\w-]+)/`)
@@ -74,7 +74,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hear records a call and returns what to fail it with.
+// hear records a call and returns the fault for it, or "".
 func (s *service) hear(action, how string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,21 +85,21 @@ func (s *service) hear(action, how string) string {
 	return s.fail(action)
 }
 
-// set has calls fail from now on.
+// set sets the fault of the next calls.
 func (s *service) set(fail func(string) string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail = fail
 }
 
-// calls returns what it was asked so far.
+// calls returns the requests so far.
 func (s *service) calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// start returns what makes VPCs by the service.
+// start returns a [vending.Vending] that calls the service.
 func (s *service) start(t *testing.T) *vending.Vending {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -109,7 +109,7 @@ func (s *service) start(t *testing.T) *vending.Vending {
 	}, vending.DefaultRole)
 }
 
-// calls are all that a client is asked to do.
+// calls are all calls of a client in these tests.
 var calls = map[string]func(context.Context, *ec2.Client) error{
 	"CreateVpc": func(ctx context.Context, c *ec2.Client) error {
 		_, err := c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/24")})
@@ -161,7 +161,7 @@ func TestCallsAreMadeInTheAccountAndRegion(t *testing.T) {
 	}
 }
 
-// Two principals of an account are two sessions.
+// Two principals of an account have two sessions.
 func TestSessionsAreOfTheirPrincipals(t *testing.T) {
 	s := &service{}
 	v := s.start(t)
@@ -173,7 +173,7 @@ func TestSessionsAreOfTheirPrincipals(t *testing.T) {
 	}
 }
 
-// Credentials that end while a call is under way are not used.
+// Credentials that would end during a call are not used.
 func TestCredentialsThatAreAboutToEndAreReplaced(t *testing.T) {
 	s := &service{expires: 30 * time.Second}
 	v := s.start(t)
@@ -184,8 +184,8 @@ func TestCredentialsThatAreAboutToEndAreReplaced(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a call, it is made once: what was carried out and not
-// answered would be carried out twice.
+// Each call is made once, for any fault. A second try after a lost answer would
+// act twice.
 func TestNoCallIsMadeTwice(t *testing.T) {
 	for name, call := range calls {
 		for _, fault := range []string{"hang up", "InternalError", "RequestLimitExceeded", "Unavailable"} {
@@ -203,7 +203,7 @@ func TestNoCallIsMadeTwice(t *testing.T) {
 	}
 }
 
-// STS answers a repeated AssumeRole as it did the first.
+// STS answers a repeated AssumeRole like the first one.
 func TestAssumingIsRetried(t *testing.T) {
 	n := 0
 	s := &service{fail: func(action string) string {
@@ -226,14 +226,14 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if e, ok := errors.AsType[smithy.APIError](err); !ok || e.ErrorCode() != "AccessDenied" {
-		t.Errorf("%v does not tell what STS said", err)
+		t.Errorf("%v does not contain STS's message", err)
 	}
-	s.fail = nil // the role was made
+	s.fail = nil // the role exists now
 	client(t, v, member, "us-east-1", alice)
 }
 
-// The session of a role that was made anew is none of the new role's; nor need a
-// repaired one be waited for.
+// The session of a replaced role is not valid for the new role. A repaired role
+// is usable at once.
 func TestSessionThatIsRefusedIsReplaced(t *testing.T) {
 	for code, assumed := range map[string]int{
 		"AuthFailure": 2, "ExpiredToken": 2, "InvalidClientTokenId": 2, "RequestExpired": 2, "UnauthorizedOperation": 2,
@@ -259,14 +259,15 @@ func TestSessionThatIsRefusedIsReplaced(t *testing.T) {
 					asked++
 				}
 			}
-			if asked != 1+assumed { // one is the other account's
+			if asked != 1+assumed { // one session is the other account's
 				t.Errorf("%s, %s: asked %q, want %d sessions", name, code, s.calls(), 1+assumed)
 			}
 		}
 	}
 }
 
-// here calls the service without a network, which a bubble's clock does not wait for.
+// here calls the service without a network, so that a synctest bubble's clock
+// moves.
 type here struct{ *service }
 
 func (h here) Do(r *http.Request) (*http.Response, error) {
@@ -275,22 +276,22 @@ func (h here) Do(r *http.Request) (*http.Response, error) {
 	return w.Result(), r.Context().Err()
 }
 
-// A call ends in time for what became of it to be recorded.
+// A call ends in time for its caller to record the result.
 func TestCallsEndBeforeTheirCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{fail: func(action string) string { return map[bool]string{true: "wait"}[action == "CreateVpc"] }}
 		c := client(t, vending.New(aws.Config{
 			Region: "us-east-1", HTTPClient: here{s}, Credentials: credentials.NewStaticCredentialsProvider("AKIAOWNER", "s", ""),
 		}, vending.DefaultRole), member, "us-east-1", alice)
-		ends(t, s, c, 13*time.Second, 3*time.Second, 2) // AssumeRole is one
+		ends(t, s, c, 13*time.Second, 3*time.Second, 2) // one is AssumeRole
 		ends(t, s, c, time.Hour, 20*time.Second, 3)
 		ends(t, s, c, 0, 20*time.Second, 4)
-		ends(t, s, c, 9*time.Second, 0, 4) // there is no time to record it
+		ends(t, s, c, 9*time.Second, 0, 4) // no time is left to record it
 	})
 }
 
-// ends checks how long a call takes that EC2 does not answer, whose caller has so
-// much time, or no end of it.
+// ends checks the time of a call that EC2 does not answer. has is the time that
+// its caller has; 0: no limit.
 func ends(t *testing.T, s *service, c *ec2.Client, has, takes time.Duration, asked int) {
 	t.Helper()
 	ctx := t.Context()

@@ -1,5 +1,5 @@
-// Package alarms provides the construct that holds the alarms of a deployment and
-// what they set off.
+// Package alarms provides the construct that holds the alarms of a stack and their
+// actions.
 package alarms
 
 import (
@@ -20,9 +20,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// Props say who is told. Without any, the alarms only show their states.
+// Props name the receiver of notifications, at most one. Without a receiver the
+// alarms only show their states.
 type Props struct {
-	Email    string // has a topic made that mails to this address, or
+	Email    string // an address; NewAlarms makes a topic that mails to it
 	TopicARN string // an existing topic
 }
 
@@ -32,7 +33,7 @@ type Alarms struct {
 	actions []awscloudwatch.IAlarmAction
 }
 
-// NewAlarms makes a set without alarms.
+// NewAlarms makes a set without alarms, and the topic if there is an address.
 func NewAlarms(scope constructs.Construct, id string, props *Props) *Alarms {
 	a := &Alarms{scope: constructs.NewConstruct(scope, &id)}
 	var topic awssns.ITopic
@@ -51,10 +52,10 @@ func NewAlarms(scope constructs.Construct, id string, props *Props) *Alarms {
 	return a
 }
 
-// admitAlarms lets the account's alarms publish to a topic. A topic without a
-// policy admits all of its account; one with a policy, such as that which asks for
-// TLS, admits whom that names (Amazon SNS Developer Guide, "Example cases for
-// Amazon SNS access control").
+// admitAlarms lets the account's alarms publish to a topic. A topic without a policy
+// admits its whole account. This topic has a policy that requires TLS, so it admits
+// only the principals that the policy names (Amazon SNS Developer Guide, "Example
+// cases for Amazon SNS access control").
 func admitAlarms(topic awssns.Topic) {
 	alarms := awscdk.Stack_Of(topic).FormatArn(&awscdk.ArnComponents{
 		Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"), ResourceName: jsii.String("*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
@@ -68,22 +69,25 @@ func admitAlarms(topic awssns.Topic) {
 	}))
 }
 
-// period of all metrics.
+// period is the period of metrics, unless an alarm has its own.
 func period() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }
 
-// alarm is one that goes off when the metric is at or above the threshold in
-// each of so many periods in a row. A period without data is a good one.
+// alarm is an alarm on a metric.
 type alarm struct {
 	id, description string
 	metric          awscloudwatch.IMetric
 	threshold       float64
-	periods         float64
+	periods         float64 // the alarm goes off when so many periods in a row are bad
 }
 
+// add adds an alarm for which a period is bad when the metric is at or above the
+// threshold. A period without data is good.
 func (a *Alarms) add(x alarm) {
 	a.addIf(x, awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD, awscloudwatch.TreatMissingData_NOT_BREACHING)
 }
 
+// addIf adds an alarm with another comparison and another treatment of periods
+// without data.
 func (a *Alarms) addIf(x alarm, bad awscloudwatch.ComparisonOperator, missing awscloudwatch.TreatMissingData) {
 	made := awscloudwatch.NewAlarm(a.scope, &x.id, &awscloudwatch.AlarmProps{
 		AlarmDescription: &x.description, Metric: x.metric, Threshold: &x.threshold, EvaluationPeriods: &x.periods,
@@ -95,21 +99,22 @@ func (a *Alarms) addIf(x alarm, bad awscloudwatch.ComparisonOperator, missing aw
 	}
 }
 
+// statistic returns the options of a metric with this statistic.
 func statistic(s string) *awscloudwatch.MetricOptions {
 	return &awscloudwatch.MetricOptions{Statistic: &s, Period: period()}
 }
 
 // Function adds the alarms <name>Errors, <name>Throttles and <name>Duration.
 func (a *Alarms) Function(name string, f *gofunction.Function) {
-	a.add(alarm{name + "Errors", "The function crashes, times out or returns errors.", f.Lambda.MetricErrors(statistic("Sum")), 1, 1})
+	a.add(alarm{name + "Errors", "The function crashes, times out or returns errors; its log has them.", f.Lambda.MetricErrors(statistic("Sum")), 1, 1})
 	a.Answering(name, f)
 }
 
-// Answering adds the alarms <name>Throttles and <name>Duration, of a function
-// whose errors are answers to whoever invokes it.
+// Answering adds the alarms <name>Throttles and <name>Duration. It is for a function
+// whose errors are answers to its caller, so they are no reason for an alarm.
 func (a *Alarms) Answering(name string, f *gofunction.Function) {
-	a.add(alarm{name + "Throttles", "The function is refused concurrency.", f.Lambda.MetricThrottles(statistic("Sum")), 1, 1})
-	a.add(alarm{name + "Duration", "The function comes close to its timeout.", f.Lambda.MetricDuration(statistic("Maximum")), 0.8 * *f.Timeout.ToMilliseconds(nil), 1})
+	a.add(alarm{name + "Throttles", "Lambda refuses invocations, because the account's or the function's concurrency is used up.", f.Lambda.MetricThrottles(statistic("Sum")), 1, 1})
+	a.add(alarm{name + "Duration", "An invocation takes more than 80 % of the function's timeout.", f.Lambda.MetricDuration(statistic("Maximum")), 0.8 * *f.Timeout.ToMilliseconds(nil), 1})
 }
 
 // API adds the alarm ApiServerErrors.
@@ -119,7 +124,7 @@ func (a *Alarms) API(api awsapigateway.RestApi) {
 
 // DeadLetters adds the alarm <name>DeadLetters.
 func (a *Alarms) DeadLetters(name string, queue awssqs.Queue) {
-	a.add(alarm{name + "DeadLetters", "Work was given up; the queue tells which.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
+	a.add(alarm{name + "DeadLetters", "Messages failed too often; the queue has them.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
 }
 
 // Backlog adds the alarm <name>Backlog, on messages that wait for longer than the
@@ -129,37 +134,39 @@ func (a *Alarms) Backlog(name string, queue awssqs.Queue, everyMinutes float64) 
 	a.add(alarm{name + "Backlog", "Work comes faster than it is done; the queue grows.", queue.MetricApproximateAgeOfOldestMessage(statistic("Maximum")), *age, 2})
 }
 
-// Schedule adds the alarm <name>Stopped, on an operation that a schedule has done
-// every so many minutes, be it with an error. A period without data is a bad one.
+// Schedule adds the alarm <name>Stopped, on an operation that a schedule starts every
+// so many minutes. An operation that ends with an error counts, too. A period without
+// data is bad.
 func (a *Alarms) Schedule(name, operation string, everyMinutes float64) {
 	metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String(telemetry.Namespace), MetricName: jsii.String(telemetry.Duration), Statistic: jsii.String("SampleCount"),
 		Period: awscdk.Duration_Minutes(&everyMinutes), DimensionsMap: &map[string]*string{telemetry.Operation: &operation},
 	})
-	a.addIf(alarm{name + "Stopped", "The schedule does not invoke the function any more; see whether it is disabled.", metric, 1, 3},
+	a.addIf(alarm{name + "Stopped", "The schedule no longer invokes the function; see whether it is disabled.", metric, 1, 3},
 		awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD, awscloudwatch.TreatMissingData_BREACHING)
 }
 
-// Stream adds the alarm <name>StreamAge, on the age of the stream records that the
-// function reads.
+// Stream adds the alarm <name>StreamAge, on the age of the table's stream records when
+// the function reads them.
 func (a *Alarms) Stream(name string, f awslambda.IFunction) {
-	a.add(alarm{name + "StreamAge", "The table's stream is read late.", f.Metric(jsii.String("IteratorAge"), statistic("Maximum")), *period().ToMilliseconds(nil), 2})
+	a.add(alarm{name + "StreamAge", "The function reads records of the table's stream more than 5 minutes late.", f.Metric(jsii.String("IteratorAge"), statistic("Maximum")), *period().ToMilliseconds(nil), 2})
 }
 
-// Network adds the alarms on what the watching functions measure: pools that are
-// nearly full, resources that overlap or whose space was free, and discovery that
-// fails. Its arguments are the minutes between scans and between runs of discovery.
+// Network adds the alarms on the metrics of discovery and compliance: pools that are
+// nearly full, resources that overlap, exposed resources, and failures of discovery.
+// Its arguments are the minutes between two scans and between two runs of discovery.
 func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 	for _, m := range []struct {
 		name, description string
 		minutes           float64
 	}{
-		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed tell which.", scanMinutes},
-		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status tells which.", scanMinutes},
-		{"ExposedResourceCidrsTotal", "The space of live resources was free in pools; the log of the compliance function tells of which. It is taken now: see whether somebody was given it.", scanMinutes},
-		{"DiscoveryFailures", "Accounts cannot be looked at; GetIpamDiscoveredAccounts tells which, and why.", max(scanMinutes, discoveryMinutes)},
+		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed show them.", scanMinutes},
+		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status shows them.", scanMinutes},
+		{"ExposedResourceCidrsTotal", "Space of live resources was free in pools; the log of the compliance function names the resources. The space is taken now: see whether a pool allocated it before.", scanMinutes},
+		{"DiscoveryFailures", "Discovery of accounts fails; GetIpamDiscoveredAccounts shows them with the reasons.", max(scanMinutes, discoveryMinutes)},
 	} {
-		// Twice the time between: one that is late is no end of what the last one found.
+		// The period is twice the time between two runs, so a late run does not reset
+		// the alarm.
 		metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String(telemetry.Namespace), MetricName: &m.name, Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Minutes(jsii.Number(2 * m.minutes)),
 		})
@@ -168,8 +175,8 @@ func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 }
 
 // Table adds the alarms TableReadThrottles, TableWriteThrottles and, for each
-// operation that the functions call, TableSystemErrors<Operation>. Single
-// throttles are the table's way to grow and are retried; lasting ones are not.
+// operation that the functions call, TableSystemErrors<Operation>. A table throttles
+// shortly when it grows, and callers retry; so the alarms wait for lasting throttles.
 func (a *Alarms) Table(table awsdynamodb.ITableV2) {
 	metric := func(name string, dimensions map[string]*string) awscloudwatch.IMetric {
 		dimensions["TableName"] = table.TableName()
@@ -177,9 +184,10 @@ func (a *Alarms) Table(table awsdynamodb.ITableV2) {
 			Namespace: jsii.String("AWS/DynamoDB"), MetricName: &name, Statistic: jsii.String("Sum"), Period: period(), DimensionsMap: &dimensions,
 		})
 	}
-	a.add(alarm{"TableReadThrottles", "Reads of the table are throttled, and go on being throttled.", metric("ReadThrottleEvents", map[string]*string{}), 10, 3})
-	a.add(alarm{"TableWriteThrottles", "Writes to the table are throttled, and go on being throttled.", metric("WriteThrottleEvents", map[string]*string{}), 10, 3})
-	// An alarm each, not one on their sum: the emulator has no metric math.
+	a.add(alarm{"TableReadThrottles", "DynamoDB throttles reads of the table for 15 minutes.", metric("ReadThrottleEvents", map[string]*string{}), 10, 3})
+	a.add(alarm{"TableWriteThrottles", "DynamoDB throttles writes to the table for 15 minutes.", metric("WriteThrottleEvents", map[string]*string{}), 10, 3})
+	// There is one alarm for each operation, because the emulator has no metric math
+	// for one on the sum.
 	for _, operation := range []string{"BatchGetItem", "Query", "TransactWriteItems"} {
 		a.add(alarm{"TableSystemErrors" + operation, "DynamoDB fails to carry out " + operation + ".",
 			metric("SystemErrors", map[string]*string{"Operation": &operation}), 1, 2})

@@ -1,5 +1,5 @@
-// Package dashboard provides the construct of the dashboard that shows the
-// metrics of shared/telemetry and how the watching functions do.
+// Package dashboard provides the construct of the dashboard with the metrics of
+// shared/telemetry and the health of the functions.
 package dashboard
 
 import (
@@ -14,24 +14,24 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// Props are the dashboard's.
+// Props are the properties of the dashboard.
 type Props struct {
 	Name            string
-	ResourceMetrics bool    // the metrics of single resources are written
-	Health          []Graph // come last
+	ResourceMetrics bool    // the deployment writes metrics of single resources
+	Health          []Graph // the last graphs
 }
 
-// Graph is one of several metrics.
+// Graph is a graph of several metrics.
 type Graph struct {
 	Title   string
 	Metrics []awscloudwatch.IMetric
 }
 
-// Of a dashboard's 24 columns; in rows of about 30 pixels.
+// The size of a graph: columns of the dashboard's 24, and rows of about 30 pixels.
 const width, height = 8, 6
 
-// NewDashboard makes a dashboard of the metrics of telemetry.Groups and of
-// Health.
+// NewDashboard makes a dashboard of the metrics of telemetry.Groups and of the graphs
+// of Health.
 func NewDashboard(scope constructs.Construct, id string, props *Props) awscloudwatch.Dashboard {
 	graphs := networkGraphs(props.ResourceMetrics)
 	graphs = append(graphs, props.Health...)
@@ -50,8 +50,8 @@ func NewDashboard(scope constructs.Construct, id string, props *Props) awscloudw
 	return awscloudwatch.NewDashboard(scope, &id, &awscloudwatch.DashboardProps{DashboardName: &props.Name, Widgets: &rows})
 }
 
-// networkGraphs returns a graph for each unit of metrics with the same
-// dimensions: percent and counts have no axis in common.
+// networkGraphs returns the graphs of the metrics of telemetry.Groups. Metrics share a
+// graph if they have the same dimensions and the same unit.
 func networkGraphs(resourceMetrics bool) (graphs []Graph) {
 	at := map[string]int{}
 	for _, g := range telemetry.Groups() {
@@ -71,17 +71,17 @@ func networkGraphs(resourceMetrics bool) (graphs []Graph) {
 	return graphs
 }
 
-// shown returns the metric, or the search for all of it where the values of its
-// dimensions are not known.
+// shown returns the metric of a graph. For a metric with dimensions it is a search,
+// because the values of the dimensions are not known.
 func shown(g *telemetry.Group, m telemetry.Metric) awscloudwatch.IMetric {
-	statistic, minutes := "Maximum", 15.0 // gauges, which a scan writes in every quarter of an hour
+	statistic, minutes := "Maximum", 15.0 // a scan writes the gauges every 15 minutes
 	switch {
 	case m.Unit == "Milliseconds":
 		statistic, minutes = "p95", 5
 	case m.Name == telemetry.Requests:
 		statistic, minutes = "Sum", 5
 	case len(g.Dimensions) == 0:
-		statistic = "Sum" // over the scopes
+		statistic = "Sum" // of all scopes
 	}
 	period := awscdk.Duration_Minutes(&minutes)
 	if len(g.Dimensions) == 0 {
@@ -90,7 +90,7 @@ func shown(g *telemetry.Group, m telemetry.Metric) awscloudwatch.IMetric {
 	schema := fmt.Sprintf(`"%s",%s`, telemetry.Namespace, strings.Join(g.Dimensions, ","))
 	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 		Expression: jsii.String(fmt.Sprintf(`SEARCH('{%s} MetricName="%s"', '%s', %v)`, schema, m.Name, statistic, minutes*60)),
-		Label:      jsii.String(""), // each line has its metric's own
+		Label:      jsii.String(""), // each line has the label of its metric
 		Period:     period,
 	})
 }

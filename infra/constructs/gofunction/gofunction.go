@@ -18,32 +18,32 @@ import (
 // Bootstrap is the name of a function's executable.
 const Bootstrap = "bootstrap"
 
-// Props are a function's. All are required but Statements.
+// Props are the properties of a function. All are required but Statements.
 type Props struct {
 	Description  string
-	Asset        string // the folder that holds the executable, Bootstrap
+	Asset        string // the folder of the executable, which is called Bootstrap
 	Architecture awslambda.Architecture
 	Timeout      awscdk.Duration
 	MemoryMB     float64
 	Environment  map[string]string
 	LogRetention awslogs.RetentionDays
 	LogRemoval   awscdk.RemovalPolicy
-	// Statements are what the function's code may do, by name. Writing its logs
-	// and traces is added.
+	// Statements are the permissions of the function's code, by name. NewFunction
+	// adds the permissions to write logs and traces.
 	Statements map[string]awsiam.PolicyStatement
 }
 
-// Function is a Lambda function and what stands around it.
+// Function is a Lambda function with its role.
 type Function struct {
 	Lambda  awslambda.Function
 	Role    awsiam.Role
 	Timeout awscdk.Duration
 }
 
-// NewFunction makes a function that traces actively and may do what the
-// statements say, and nothing else: its role takes no additions, so what other
-// constructs grant it on the way does not end up there. The permissions are part
-// of the role itself, and so exist before anything that uses the role.
+// NewFunction makes a function with active tracing and the permissions of the
+// statements. Its role has no other permissions: it ignores the grants of other
+// constructs. The permissions are inline policies of the role, so they exist before
+// any resource that uses the role.
 func NewFunction(scope constructs.Construct, id string, props *Props) *Function {
 	scope = constructs.NewConstruct(scope, &id)
 	logs := awslogs.NewLogGroup(scope, jsii.String("Logs"), &awslogs.LogGroupProps{
@@ -71,7 +71,7 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 	})
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*"},
-		Reason: jsii.String("Actions of X-Ray, and dynamodb:ListStreams where a stream is read, know no resources; Organizations is asked about any account."),
+		Reason: jsii.String("Actions of X-Ray, and dynamodb:ListStreams of a stream's reader, have no resources; the actions of Organizations apply to any account."),
 	}}, nil)
 	environment := map[string]*string{}
 	for name, value := range props.Environment {
@@ -87,7 +87,7 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 		MemorySize:   &props.MemoryMB,
 		Environment:  &environment,
 		LogGroup:     logs,
-		// CloudWatch finds the metrics in the functions' records only in JSON.
+		// CloudWatch reads metrics out of log records in JSON only.
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Tracing:       awslambda.Tracing_ACTIVE,
 		Role:          role.WithoutPolicyUpdates(nil),

@@ -1,7 +1,7 @@
-// Package ipamresources provides constructs of the IPAM resources that
-// functions/customresource makes, for CDK apps in Go: the counterparts of
-// awsec2.CfnIPAM and so on, with the same properties. In place of the id of a
-// pool they take a selector.
+// Package ipamresources provides constructs for CDK apps in Go of the IPAM resources
+// that functions/customresource makes. They are the counterparts of awsec2.CfnIPAM
+// and the like, with the same properties. They also take a [Selector] instead of the
+// id of a pool.
 package ipamresources
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// Selector selects a pool by what it has, all of it. When the resource is made
-// there must be exactly one such pool.
+// Selector selects the pool that has all of the given properties. Exactly one pool
+// must have them when CloudFormation makes the resource.
 type Selector struct {
 	AddressFamily string // "ipv4" or "ipv6"
 	Description   string
@@ -24,7 +24,7 @@ type Selector struct {
 	Tags          map[string]string
 }
 
-// properties returns the selector as the template has it, nil for none.
+// properties returns the selector in the form of the template, nil for none.
 func (s *Selector) properties() map[string]any {
 	if s == nil {
 		return nil
@@ -48,8 +48,8 @@ func (s *Selector) properties() map[string]any {
 // IPAM is an IPAM with its two default scopes.
 type IPAM struct{ awscdk.CustomResource }
 
-// IPAMProps are those of an IPAM. ServiceToken is the ARN of the function in the
-// stack's Region, as in all props here.
+// IPAMProps are the properties of an IPAM. In all properties of this package,
+// ServiceToken is the ARN of the function in the stack's Region.
 type IPAMProps struct {
 	awsec2.CfnIPAMProps
 	ServiceToken string
@@ -60,7 +60,7 @@ func NewIPAM(scope constructs.Construct, id string, props *IPAMProps) *IPAM {
 	return &IPAM{add(scope, id, "Custom::Ipam", props.ServiceToken, props.CfnIPAMProps, nil, nil)}
 }
 
-// IpamID returns the IPAM's id, a token as all attributes are.
+// IpamID returns the IPAM's id. Like all attributes it is a CDK token.
 func (r *IPAM) IpamID() *string { return r.Ref() }
 
 // PrivateDefaultScopeID returns the id of the default private scope.
@@ -72,7 +72,7 @@ func (r *IPAM) PublicDefaultScopeID() *string { return attribute(r, "PublicDefau
 // Scope is a private scope.
 type Scope struct{ awscdk.CustomResource }
 
-// ScopeProps are those of a scope.
+// ScopeProps are the properties of a scope.
 type ScopeProps struct {
 	awsec2.CfnIPAMScopeProps
 	ServiceToken string
@@ -89,8 +89,8 @@ func (r *Scope) IpamScopeID() *string { return r.Ref() }
 // Pool is a pool.
 type Pool struct{ awscdk.CustomResource }
 
-// PoolProps are those of a pool. Source selects its source pool, in place of
-// SourceIpamPoolId; the scope is that pool's, if IpamScopeId is nil.
+// PoolProps are the properties of a pool. Source selects its source pool instead of
+// SourceIpamPoolId. If IpamScopeId is nil, the scope is the source pool's.
 type PoolProps struct {
 	awsec2.CfnIPAMPoolProps
 	ServiceToken string
@@ -111,7 +111,7 @@ func (r *Pool) Arn() *string { return attribute(r, "Arn") }
 // PoolCIDR is a CIDR provisioned to a pool.
 type PoolCIDR struct{ awscdk.CustomResource }
 
-// PoolCIDRProps are those of a pool's CIDR. Pool selects the pool, in place of
+// PoolCIDRProps are the properties of a pool's CIDR. Pool selects the pool instead of
 // IpamPoolId.
 type PoolCIDRProps struct {
 	awsec2.CfnIPAMPoolCidrProps
@@ -130,9 +130,9 @@ func (r *PoolCIDR) CIDR() *string { return attribute(r, "Cidr") }
 // Allocation is an allocation from a pool.
 type Allocation struct{ awscdk.CustomResource }
 
-// AllocationProps are those of an allocation. Pool selects the pool, in place of
-// IpamPoolId. By the StableKey, "" for none, an allocation that is deleted and
-// made anew gets the same CIDR, if that is still free.
+// AllocationProps are the properties of an allocation. Pool selects the pool instead
+// of IpamPoolId. With a StableKey, an allocation that is deleted and made again gets
+// the same CIDR if that is still free; "" is no key.
 type AllocationProps struct {
 	awsec2.CfnIPAMAllocationProps
 	ServiceToken string
@@ -149,19 +149,20 @@ func NewAllocation(scope constructs.Construct, id string, props *AllocationProps
 	return &Allocation{add(scope, id, "Custom::IpamAllocation", props.ServiceToken, props.CfnIPAMAllocationProps, props.Pool, more)}
 }
 
-// CIDR returns the CIDR that was allocated.
+// CIDR returns the allocated CIDR.
 func (r *Allocation) CIDR() *string { return attribute(r, "Cidr") }
 
 // IpamPoolAllocationID returns the allocation's id.
 func (r *Allocation) IpamPoolAllocationID() *string { return attribute(r, "IpamPoolAllocationId") }
 
-// IpamPoolID returns the id of the pool that it is from.
+// IpamPoolID returns the id of the allocation's pool.
 func (r *Allocation) IpamPoolID() *string { return attribute(r, "IpamPoolId") }
 
+// attribute returns an attribute of a custom resource.
 func attribute(r awscdk.CustomResource, name string) *string { return r.GetAttString(&name) }
 
-// add adds a custom resource whose properties are the fields of props, and more
-// that AWS's type does not have.
+// add adds a custom resource to a stack. Its properties are the fields of props, the
+// selector, and the properties of more, which AWS's type does not have.
 func add(scope constructs.Construct, id, kind, token string, props any, selected *Selector, more map[string]any) awscdk.CustomResource {
 	p := properties(reflect.ValueOf(props)).(map[string]any)
 	maps.Copy(p, more)
@@ -173,8 +174,8 @@ func add(scope constructs.Construct, id, kind, token string, props any, selected
 	})
 }
 
-// properties returns a value of CDK's generated types as a template has it. The
-// fields of their structs have the properties' names.
+// properties converts a value of CDK's generated types to the form of a template.
+// The fields of their structs have the names of the properties.
 func properties(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

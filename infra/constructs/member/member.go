@@ -1,7 +1,7 @@
-// Package member provides the constructs of what a member account has: the role
-// by which discovery reads its networks, the role by which its VPCs are made from
-// pools, and in each operating Region the rule that forwards EC2's changes to the
-// home bus. templates/member.yaml is all of them for StackSets.
+// Package member provides the constructs for a member account: the role by which
+// discovery reads its networks, the role by which Cadastre makes VPCs there, and the
+// rule of each operating Region that forwards EC2's changes to the home bus.
+// templates/member.yaml has all of them for StackSets.
 package member
 
 import (
@@ -19,19 +19,19 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
-// ReaderProps are the reader role's.
+// ReaderProps are the properties of the reader role.
 type ReaderProps struct {
 	Name    string       // the same in every account
-	Trusted awsiam.IRole // the discovery function's; of another account, made by Role_FromRoleArn
+	Trusted awsiam.IRole // the role of the discovery function; use Role_FromRoleArn for another account's
 }
 
-// NewReader makes the role by which discovery reads, once in an account. It may
-// describe what discovery looks for and nothing else, and is assumed by the
-// discovery function alone.
+// NewReader makes the role by which discovery reads, once in an account. The role
+// may call the Describe actions of discovery and nothing else. Only the discovery
+// function may assume it.
 func NewReader(scope constructs.Construct, id string, props *ReaderProps) awsiam.Role {
 	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
 		RoleName:    &props.Name,
-		Description: jsii.String("Lets Cadastre find what lives in the account's networks"),
+		Description: jsii.String("Lets Cadastre read the VPCs, subnets and addresses of the account"),
 		AssumedBy:   function(props.Trusted),
 		InlinePolicies: policy("Read", awsiam.PolicyStatementProps{
 			Actions: jsii.Strings(discover.ReaderActions...), Resources: jsii.Strings("*"),
@@ -39,15 +39,16 @@ func NewReader(scope constructs.Construct, id string, props *ReaderProps) awsiam
 	})
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*"},
-		Reason: jsii.String("EC2's Describe actions know no resources: " + strings.Join(discover.ReaderActions, ", ") + "."),
+		Reason: jsii.String("EC2's Describe actions have no resources: " + strings.Join(discover.ReaderActions, ", ") + "."),
 	}}, nil)
 	return role
 }
 
-// function returns the principal that roles of functions of one account are, in
-// whatever session.
-// A role made anew has another identity and the same ARN: so it is known by that.
-// Some tell the session's ARN there.
+// function returns the principal for roles of functions of one account. It names the
+// roles by ARN in a condition: a role that is deleted and made again has the same ARN
+// and another identity, by which a plain principal would no longer match. The second
+// ARN of each role, of its sessions, never matches on AWS, where aws:PrincipalArn of
+// a session is the role's ARN; the emulator gives the session's.
 func function(roles ...awsiam.IRole) awsiam.IPrincipal {
 	owner := roles[0].PrincipalAccount()
 	var arns []string
@@ -59,15 +60,15 @@ func function(roles ...awsiam.IRole) awsiam.IPrincipal {
 	})
 }
 
-// VendingProps are the vending role's.
+// VendingProps are the properties of the vending role.
 type VendingProps struct {
 	Name    string         // the same in every account
-	Trusted []awsiam.IRole // of the functions that make VPCs, all of one account; of another one, made by Role_FromRoleArn
+	Trusted []awsiam.IRole // the roles of the functions that make VPCs, all of one account; use Role_FromRoleArn for another account's
 }
 
-// NewVending makes the role by which VPCs and subnets are made from pools, once in
-// an account. It may tag what it makes, and nothing that is there already, and is
-// assumed by the functions alone that make them.
+// NewVending makes the role by which Cadastre makes VPCs and subnets, once in an
+// account. The role may tag a resource in the call that makes it, and no existing
+// resource. Only the functions that make VPCs may assume it.
 func NewVending(scope constructs.Construct, id string, props *VendingProps) awsiam.Role {
 	var made []*string
 	for _, kind := range []string{"subnet", "vpc"} {
@@ -86,13 +87,13 @@ func NewVending(scope constructs.Construct, id string, props *VendingProps) awsi
 	})
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*", &cdknag.RegexAppliesTo{Regex: jsii.String(`/^Resource::arn:.*:ec2:\*:.*:(subnet|vpc)\/\*$/`)}},
-		Reason: jsii.String("Which VPCs and subnets there will be is not known; " + strings.Join(vending.Actions, ", ") + " are for those and for nothing else."),
+		Reason: jsii.String("The ids of future VPCs and subnets are not known; " + strings.Join(vending.Actions, ", ") + " apply to these types only."),
 	}}, nil)
 	return role
 }
 
-// Changes returns the pattern of events that tell of a change of what discovery
-// looks for.
+// Changes returns the pattern of the events that report a change of a resource that
+// discovery reads.
 func Changes() *awsevents.EventPattern {
 	return &awsevents.EventPattern{
 		Source:     jsii.Strings(discover.CallSource),
@@ -102,8 +103,8 @@ func Changes() *awsevents.EventPattern {
 }
 
 // NewForwarder makes the rule that forwards the changes of its account and Region
-// to the home bus, once in each operating Region. They arrive on the default bus.
-// The bus must admit the account.
+// to the home bus, once in each operating Region. The rule is on the default bus,
+// where the events arrive. The home bus must admit the account.
 func NewForwarder(scope constructs.Construct, id string, home awsevents.IEventBus) awsevents.Rule {
 	scope = constructs.NewConstruct(scope, &id)
 	role := awsiam.NewRole(scope, jsii.String("Role"), &awsiam.RoleProps{
@@ -115,12 +116,13 @@ func NewForwarder(scope constructs.Construct, id string, home awsevents.IEventBu
 		}),
 	})
 	return awsevents.NewRule(scope, jsii.String("Changes"), &awsevents.RuleProps{
-		Description:  jsii.String("Forwards changes of the networks to Cadastre"),
+		Description:  jsii.String("Forwards changes of VPCs, subnets and addresses to Cadastre"),
 		EventPattern: Changes(),
 		Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(home, &awseventstargets.EventBusProps{Role: role.WithoutPolicyUpdates(nil)})},
 	})
 }
 
+// policy returns an inline policy with one document.
 func policy(name string, statements ...awsiam.PolicyStatementProps) *map[string]awsiam.PolicyDocument {
 	var all []awsiam.PolicyStatement
 	for _, s := range statements {

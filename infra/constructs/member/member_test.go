@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// In a member account, the roles trust the owner's functions and the forwarder
-// sends to the owner's bus.
+// In a member account, the roles trust the functions of the owner account, and the
+// forwarder sends to the owner account's bus.
 func TestMemberAccount(t *testing.T) {
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Member"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("444455556666"), Region: jsii.String("eu-north-1")}})

@@ -1,5 +1,6 @@
-// Package queued provides the construct of a function that has work sent to itself:
-// a schedule has it find out what is due, and it takes the work from its queue.
+// Package queued provides the construct of a function with a work queue of its
+// own. A schedule invokes the function to send the due work to the queue, and the
+// queue invokes it again for each piece of work.
 package queued
 
 import (
@@ -17,17 +18,17 @@ import (
 	"github.com/cadastre-ipam/cadastre/infra/constructs/schedule"
 )
 
-// Props are those of the function and what drives it.
+// Props are the properties of the function, its queue and its schedule.
 type Props struct {
-	// Function is what the function is made of; its queue is added to its
+	// Function has the properties of the function. NewQueued adds the queue to its
 	// statements and its environment.
 	Function    gofunction.Props
-	Variable    string // of the environment, for the queue's URL
-	Environment map[string]string
-	Statements  map[string]awsiam.PolicyStatement
-	Wildcard    string          // why a statement of Statements may name a set of resources, if one does
-	Every       awscdk.Duration // between events {"dispatch": true}
-	Description string          // of the schedule
+	Variable    string                            // the environment variable for the queue's URL
+	Environment map[string]string                 // added to the function's
+	Statements  map[string]awsiam.PolicyStatement // added to the function's
+	Wildcard    string                            // the reason why a statement names a set of resources; "" if none does
+	Every       awscdk.Duration                   // between events {"dispatch": true}
+	Description string                            // of the schedule
 	Removal     awscdk.RemovalPolicy
 }
 
@@ -35,39 +36,38 @@ type Props struct {
 type Queued struct {
 	Function *gofunction.Function
 	Queue    awssqs.Queue
-	// DeadLetters holds what was given up: messages of the queue, and events
-	// that did not reach the function.
+	// DeadLetters holds the messages that failed too often, and the events that
+	// did not reach the function.
 	DeadLetters awssqs.Queue
 }
 
-// SendActions let a function send to a queue. To AWS a batch is what its messages
-// are; the emulator takes the call's name for the action.
+// SendActions are the IAM actions to send messages to a queue. On AWS a batch needs
+// sqs:SendMessage; the emulator checks the call's name instead.
 var SendActions = []string{"sqs:SendMessage", "sqs:SendMessageBatch"}
 
-// sideBySide is how many messages of a queue are worked on at once. All accounts
-// and Regions of an organisation fall due together; without a limit they would take
-// the account's concurrency, 1,000 by default, from the function behind the API
-// (Lambda Developer Guide, "Configuring maximum concurrency for Amazon SQS event
-// sources").
+// sideBySide is the number of messages of a queue that are in work at once. All
+// accounts and Regions of an organisation are due together. Without a limit they
+// would take the account's concurrency from the API's function (Lambda Developer
+// Guide, "Configuring maximum concurrency for Amazon SQS event sources").
 const sideBySide = 100
 
-// NewQueued makes the function, its queue and its schedule. A message is tried
-// five times, each for as long as the function may run.
+// NewQueued makes the function, its queue and its schedule. The queue hands a
+// message to the function up to five times.
 func NewQueued(scope constructs.Construct, id string, props *Props) *Queued {
 	scope = constructs.NewConstruct(scope, &id)
 	dead := schedule.NewDeadLetters(scope, "DeadLetters", props.Removal)
-	// What may be destroyed is a trial's, and an emulator's queues are reached
-	// without TLS.
+	// A destroyable deployment is a trial, perhaps on the emulator, whose queues
+	// have no TLS.
 	trial := props.Removal == awscdk.RemovalPolicy_DESTROY
 	queue := awssqs.NewQueue(scope, jsii.String("Queue"), &awssqs.QueueProps{
 		EnforceSSL: jsii.Bool(!trial), Encryption: awssqs.QueueEncryption_SQS_MANAGED, RemovalPolicy: props.Removal,
-		// The Lambda Developer Guide, "Configuring a queue": six times the function's timeout.
+		// Six times the function's timeout (Lambda Developer Guide, "Configuring a queue").
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(6 * *props.Function.Timeout.ToSeconds(nil))),
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(5)},
 	})
 	if trial {
 		cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
-			Id: jsii.String("AwsSolutions-SQS4"), Reason: jsii.String("A trial's queue, which an emulator serves without TLS."),
+			Id: jsii.String("AwsSolutions-SQS4"), Reason: jsii.String("The queue of a trial; the emulator has no TLS."),
 		}}, nil)
 	}
 	function := props.Function

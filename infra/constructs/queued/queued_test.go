@@ -22,8 +22,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// A queue that is full leaves the account's other functions their concurrency, and
-// hands in again only what failed.
+// A full queue leaves concurrency to the account's other functions, and the queue hands
+// only failed messages to the function again.
 func TestQueueLeavesConcurrency(t *testing.T) {
 	minutes := func(n float64) awscdk.Duration { return awscdk.Duration_Minutes(&n) }
 	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String("Stack"), nil)
@@ -33,7 +33,7 @@ func TestQueueLeavesConcurrency(t *testing.T) {
 			LogRetention: awslogs.RetentionDays_ONE_DAY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 			Environment: map[string]string{}, Statements: map[string]awsiam.PolicyStatement{},
 		},
-		Variable: "QUEUE", Every: minutes(5), Description: "Has all looked at", Removal: awscdk.RemovalPolicy_DESTROY,
+		Variable: "QUEUE", Every: minutes(5), Description: "Starts work", Removal: awscdk.RemovalPolicy_DESTROY,
 	})
 	assertions.Template_FromStack(stack, nil).HasResourceProperties(jsii.String("AWS::Lambda::EventSourceMapping"), map[string]any{
 		"BatchSize": 1, "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": map[string]any{"MaximumConcurrency": 100},

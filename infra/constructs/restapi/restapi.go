@@ -1,4 +1,4 @@
-// Package restapi provides the construct of the REST API: the door for EC2 Query
+// Package restapi provides the construct of the REST API. The API takes EC2 Query
 // and JSON requests that are signed with IAM credentials.
 package restapi
 
@@ -22,34 +22,34 @@ import (
 // Stage is the name of the API's only stage.
 const Stage = "prod"
 
-// What the stage lets through, in requests a second and at once. It is far
-// above what a table's partition takes and far below an account's own limit, so
-// that a runaway client does not use up what other APIs of the account need.
+// The throttle of the stage: requests a second, and requests at once. It is far
+// above the rate that a table's partition takes, and far below the limit of an
+// account and Region. So a runaway client leaves enough for the account's other APIs.
 const (
 	rateLimit  = 500
 	burstLimit = 1000
 )
 
-// Props are the API's.
+// Props are the properties of the API.
 type Props struct {
-	Name    string
+	Name    string // the name of the API
 	Handler awslambda.IFunction
-	// OrganizationID admits the principals of an organisation besides those of
-	// the account that the API stands in.
+	// OrganizationID admits the principals of an organisation, besides those of
+	// the API's own account. "" admits none.
 	OrganizationID string
-	// VPCEndpointIDs, if there are any, make the API private: it is reached
-	// through these endpoints only.
+	// VPCEndpointIDs make the API private: callers reach it through these
+	// endpoints only. Without any the API is public.
 	VPCEndpointIDs []string
-	// CreateLogRole has the account's role by which API Gateway writes logs made
-	// and set. The setting is one for all APIs of an account and Region.
+	// CreateLogRole makes and sets the account's role by which API Gateway writes
+	// logs. All APIs of an account and Region share this setting.
 	CreateLogRole bool
 	LogRetention  awslogs.RetentionDays
 	LogRemoval    awscdk.RemovalPolicy
 }
 
-// NewAPI makes the REST API with exactly the resources that the handler knows:
-// POST and GET /, POST /v1/{operation} and GET /v1/openapi.json. Every method
-// asks for IAM credentials.
+// NewAPI makes the REST API with the resources that the handler serves: POST and
+// GET /, POST /v1/{operation} and GET /v1/openapi.json. Every method requires IAM
+// credentials.
 func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.RestApi {
 	scope = constructs.NewConstruct(scope, &id)
 	access := awslogs.NewLogGroup(scope, jsii.String("AccessLogs"), &awslogs.LogGroupProps{
@@ -60,11 +60,11 @@ func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.R
 		Description:           jsii.String("IP address management: EC2 Query on /, JSON on /v1/{operation}"),
 		EndpointConfiguration: endpoint(scope, props.VPCEndpointIDs),
 		Policy:                resourcePolicy(scope, props),
-		CloudWatchRole:        &props.CreateLogRole, // it is retained, as other APIs log by it too
-		// No binary media types: with */* among them the form body would arrive
-		// in base64 and the answers would have to leave in it.
+		CloudWatchRole:        &props.CreateLogRole, // CDK retains the role, because other APIs use it
+		// There are no binary media types. With */* among them, API Gateway would
+		// hand the form body to the function in base64, and expect the answer in it.
 		DefaultIntegration: awsapigateway.NewLambdaIntegration(props.Handler, &awsapigateway.LambdaIntegrationOptions{
-			AllowTestInvoke: jsii.Bool(false), // the console's test call carries no verified identity
+			AllowTestInvoke: jsii.Bool(false), // the console's test call has no verified identity
 		}),
 		DefaultMethodOptions: &awsapigateway.MethodOptions{AuthorizationType: awsapigateway.AuthorizationType_IAM},
 		DeployOptions: &awsapigateway.StageOptions{
@@ -72,15 +72,15 @@ func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.R
 			AccessLogDestination: awsapigateway.NewLogGroupLogDestination(access),
 			AccessLogFormat:      awsapigateway.AccessLogFormat_Custom(jsii.String(accessLog())),
 			LoggingLevel:         awsapigateway.MethodLoggingLevel_ERROR,
-			DataTraceEnabled:     jsii.Bool(false), // bodies stay out of logs
+			DataTraceEnabled:     jsii.Bool(false), // logs have no bodies
 			MetricsEnabled:       jsii.Bool(true),
 			TracingEnabled:       jsii.Bool(true),
 			ThrottlingRateLimit:  jsii.Number(rateLimit),
 			ThrottlingBurstLimit: jsii.Number(burstLimit),
 		},
 	})
-	// API Gateway would make the group of its execution logs by itself and keep
-	// it for ever.
+	// Without this group API Gateway makes one for its execution logs and keeps it
+	// for ever.
 	execution := awslogs.NewLogGroup(scope, jsii.String("ExecutionLogs"), &awslogs.LogGroupProps{
 		LogGroupName: jsii.String("API-Gateway-Execution-Logs_" + *api.RestApiId() + "/" + Stage),
 		Retention:    props.LogRetention, RemovalPolicy: props.LogRemoval,
@@ -116,6 +116,8 @@ func addOwnAnswers(api awsapigateway.RestApi) {
 	}
 }
 
+// endpoint returns the endpoint configuration: regional, or private with
+// interface endpoints.
 func endpoint(scope constructs.Construct, ids []string) *awsapigateway.EndpointConfiguration {
 	if len(ids) == 0 {
 		return &awsapigateway.EndpointConfiguration{Types: &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL}}
@@ -130,9 +132,9 @@ func endpoint(scope constructs.Construct, ids []string) *awsapigateway.EndpointC
 	}
 }
 
-// resourcePolicy admits the owner account and the organisation. Who matches no
-// statement is refused, unless it is a principal of the owner account whose own
-// policies allow the call.
+// resourcePolicy admits the owner account and the organisation. API Gateway refuses
+// a caller that matches no statement, unless the caller belongs to the owner account
+// and its own policies allow the call.
 func resourcePolicy(scope constructs.Construct, props *Props) awsiam.PolicyDocument {
 	stack := awscdk.Stack_Of(scope)
 	invoke := func(s awsiam.PolicyStatementProps) awsiam.PolicyStatement {
@@ -141,8 +143,8 @@ func resourcePolicy(scope constructs.Construct, props *Props) awsiam.PolicyDocum
 	}
 	statements := []awsiam.PolicyStatement{invoke(awsiam.PolicyStatementProps{
 		Sid: jsii.String("OwnerAccount"),
-		// The account as a principal leaves it to IAM which of its principals
-		// may call what; any principal (*) of the account would not.
+		// With the account as principal, IAM decides for each of its principals.
+		// The principal * would admit all of them.
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAccountPrincipal(stack.Account())},
 	})}
 	if props.OrganizationID != "" {
@@ -151,8 +153,9 @@ func resourcePolicy(scope constructs.Construct, props *Props) awsiam.PolicyDocum
 			Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
 			Conditions: &map[string]any{
 				"StringEquals": map[string]any{"aws:PrincipalOrgID": props.OrganizationID},
-				// Other accounts' principals need their own policy's permission
-				// besides. The owner's would not, and IAM would have no say.
+				// A principal of another account also needs the permission of its
+				// own policy. One of the owner account would not need it here, so
+				// this statement leaves the owner account out.
 				"StringNotEquals": map[string]any{"aws:PrincipalAccount": stack.Account()},
 			},
 		}))
@@ -168,7 +171,7 @@ func resourcePolicy(scope constructs.Construct, props *Props) awsiam.PolicyDocum
 	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})
 }
 
-// accessLog returns the format of a record in the access log: JSON in one line.
+// accessLog returns the format of a record of the access log, JSON in one line.
 func accessLog() string {
 	record := map[string]string{}
 	for name, variable := range map[string]string{
@@ -199,13 +202,13 @@ func accessLog() string {
 	return string(b)
 }
 
-// explain gives the reasons for what the AwsSolutions rules find in the API.
+// explain suppresses findings of the AwsSolutions rules, each with its reason.
 func explain(api awsapigateway.RestApi, logRole bool) {
 	because := func(scope constructs.IConstruct, rule, reason string) {
 		cdknag.NagSuppressions_AddResourceSuppressions(scope, &[]*cdknag.NagPackSuppression{{Id: &rule, Reason: &reason}}, jsii.Bool(true))
 	}
-	because(api, "AwsSolutions-APIG2", "The handler validates every request against the model of its operation, in both protocols, and answers in the caller's protocol; API Gateway's validator knows neither EC2 Query forms nor the error's shape.")
-	because(api.DeploymentStage(), "AwsSolutions-APIG3", "Every method asks for a signature by an IAM principal whom the resource policy admits; there is no anonymous traffic for a web ACL to filter.")
+	because(api, "AwsSolutions-APIG2", "The handler validates every request against the model of its operation, in both protocols, and answers in the protocol of the request; API Gateway's validator reads no EC2 Query forms and does not answer in EC2's form.")
+	because(api.DeploymentStage(), "AwsSolutions-APIG3", "Every method requires the signature of an IAM principal that the resource policy admits; there is no anonymous traffic for a web ACL to filter.")
 	because(api.Root(), "AwsSolutions-COG4", "Callers are IAM principals with SigV4 signatures, as with EC2's own API; there are no users of a Cognito pool.")
 	if role := api.Node().TryFindChild(jsii.String("CloudWatchRole")); logRole {
 		because(role, "AwsSolutions-IAM4", "API Gateway checks the account's log role against exactly this managed policy.")

@@ -1,5 +1,5 @@
-// Package schedule provides the construct that has a function invoked again and
-// again, and the queue for what is given up.
+// Package schedule provides the construct that invokes a function at a fixed rate,
+// and the dead-letter queue.
 package schedule
 
 import (
@@ -14,29 +14,29 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
-// NewDeadLetters makes a queue for what is given up.
+// NewDeadLetters makes a dead-letter queue. It keeps messages for 14 days.
 func NewDeadLetters(scope constructs.Construct, id string, removal awscdk.RemovalPolicy) awssqs.Queue {
 	queue := awssqs.NewQueue(scope, &id, &awssqs.QueueProps{
 		EnforceSSL: jsii.Bool(true), Encryption: awssqs.QueueEncryption_SQS_MANAGED,
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), RemovalPolicy: removal,
 	})
 	cdknag.NagSuppressions_AddResourceSuppressions(queue, &[]*cdknag.NagPackSuppression{{
-		Id: jsii.String("AwsSolutions-SQS3"), Reason: jsii.String("It is a dead-letter queue itself."),
+		Id: jsii.String("AwsSolutions-SQS3"), Reason: jsii.String("The queue itself is a dead-letter queue."),
 	}}, nil)
 	return queue
 }
 
-// Props are a schedule's.
+// Props are the properties of a schedule.
 type Props struct {
 	Description string
 	Function    awslambda.IFunction
-	Input       map[string]any // the function's event
+	Input       map[string]any // the event for the function
 	Every       awscdk.Duration
-	DeadLetters awssqs.Queue // for events that did not reach the function
+	DeadLetters awssqs.Queue // takes the events that did not reach the function
 }
 
-// NewSchedule makes the schedule, and the role by which it invokes the function or
-// sends the event to the queue.
+// NewSchedule makes the schedule, and the role by which EventBridge Scheduler invokes
+// the function or sends the event to the dead-letter queue.
 func NewSchedule(scope constructs.Construct, id string, props *Props) {
 	allow := func(action string, resource *string) awsiam.PolicyDocument {
 		return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{
@@ -58,7 +58,7 @@ func NewSchedule(scope constructs.Construct, id string, props *Props) {
 		Target: awsschedulertargets.NewLambdaInvoke(props.Function, &awsschedulertargets.ScheduleTargetBaseProps{
 			Input:           awsscheduler.ScheduleTargetInput_FromObject(props.Input),
 			DeadLetterQueue: props.DeadLetters,
-			MaxEventAge:     props.Every, // then the next one is due
+			MaxEventAge:     props.Every, // by then the next event is due
 			RetryAttempts:   jsii.Number(3),
 			Role:            role.WithoutPolicyUpdates(nil),
 		}),

@@ -1,4 +1,4 @@
-// Package table provides the construct of the one table that holds all state.
+// Package table provides the construct of the table that holds all state.
 package table
 
 import (
@@ -10,15 +10,17 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Props are the table's. The zero value is a table that outlives its stack.
+// Props are the properties of the table. With the zero value the table outlives its
+// stack.
 type Props struct {
-	// Destroyable lets the table be deleted, by itself and with its stack.
+	// Destroyable switches deletion protection off, and deletes the table with its
+	// stack.
 	Destroyable bool
 }
 
-// NewTable makes the table of shared/store: its keys, its time to live, and a
-// stream with both images of an item. It is billed on demand, encrypted with
-// DynamoDB's own key, and can be restored to any second of the last 35 days.
+// NewTable makes the table of shared/store, with its keys, its time to live, and a
+// stream of both images of an item. The table is billed on demand, encrypted with
+// DynamoDB's own key, and restorable to any second of the last 35 days.
 func NewTable(scope constructs.Construct, id string, props *Props) awsdynamodb.TableV2 {
 	removal := awscdk.RemovalPolicy_RETAIN
 	if props.Destroyable {

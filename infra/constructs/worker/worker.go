@@ -1,6 +1,6 @@
-// Package worker provides the construct of the function that finishes what one
-// transaction cannot: its triggers, the table's stream and a schedule, and the
-// queue for what it could not handle.
+// Package worker provides the construct of the function that finishes work of more
+// than one transaction. It has two triggers, the table's stream and a schedule, and
+// a dead-letter queue.
 package worker
 
 import (
@@ -21,31 +21,31 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Props are the worker's.
+// Props are the properties of the worker.
 type Props struct {
-	// Function is what the function is made of; reading the stream and sending
-	// to the queue are added to its statements.
+	// Function has the properties of the function. NewWorker adds statements to
+	// read the stream and to send to the queue.
 	Function gofunction.Props
 	Table    awsdynamodb.ITableV2 // with a stream
-	Removal  awscdk.RemovalPolicy // of the queue
+	Removal  awscdk.RemovalPolicy // the removal policy of the queue
 }
 
-// Worker is the function and its queue.
+// Worker is the function and its dead-letter queue.
 type Worker struct {
 	Function *gofunction.Function
-	// DeadLetters holds what was given up: descriptions of stream batches, and
+	// DeadLetters holds descriptions of stream batches that failed too often, and
 	// events of the schedule that did not reach the function.
 	DeadLetters awssqs.Queue
 }
 
-// sweepInterval is how often the function looks for work that no stream record
-// has told of, or that was left behind.
+// sweepInterval is the time between two searches for work that no stream record
+// announced, or that a failed invocation left.
 func sweepInterval() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }
 
-// NewWorker makes the worker. It is told of new work by the table's stream, one
-// record for each item put into the partition store.WorkPK, and sweeps on a
-// schedule with the event {"sweep": true}. So a record that is given up costs
-// time and not the work.
+// NewWorker makes the worker. The table's stream invokes it for each item that is
+// put into the partition of work notes, and the schedule invokes it with the event
+// {"sweep": true} to search for all of them. So a stream record that is lost costs
+// time, not the work.
 func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 	scope = constructs.NewConstruct(scope, &id)
 	queue := schedule.NewDeadLetters(scope, "DeadLetters", props.Removal)
@@ -66,7 +66,7 @@ func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 	w := &Worker{Function: gofunction.NewFunction(scope, "Worker", &function), DeadLetters: queue}
 	w.Function.Lambda.AddEventSource(awslambdaeventsources.NewDynamoEventSource(props.Table, &awslambdaeventsources.DynamoEventSourceProps{
 		StartingPosition: awslambda.StartingPosition_TRIM_HORIZON,
-		BatchSize:        jsii.Number(10), // one piece of work may take minutes
+		BatchSize:        jsii.Number(10), // one piece of work can take minutes
 		Filters: &[]*map[string]any{awslambda.FilterCriteria_Filter(&map[string]any{
 			"eventName": awslambda.FilterRule_IsEqual(jsii.String("INSERT")),
 			"dynamodb":  map[string]any{"Keys": map[string]any{table.AttrPK: map[string]any{"S": awslambda.FilterRule_IsEqual(jsii.String(items.WorkPK))}}},
@@ -74,11 +74,11 @@ func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 		ReportBatchItemFailures: jsii.Bool(true),
 		BisectBatchOnError:      jsii.Bool(true),
 		RetryAttempts:           jsii.Number(5),
-		MaxRecordAge:            awscdk.Duration_Hours(jsii.Number(1)), // the sweep has long taken over
+		MaxRecordAge:            awscdk.Duration_Hours(jsii.Number(1)), // by then a sweep has done the work
 		OnFailure:               awslambdaeventsources.NewSqsDlq(queue),
 	}))
 	schedule.NewSchedule(scope, "Sweep", &schedule.Props{
-		Description: "Finishes work that was left behind", Function: w.Function.Lambda, Input: map[string]any{"sweep": true}, Every: sweepInterval(), DeadLetters: queue,
+		Description: "Finishes work that an earlier invocation left", Function: w.Function.Lambda, Input: map[string]any{"sweep": true}, Every: sweepInterval(), DeadLetters: queue,
 	})
 	return w
 }

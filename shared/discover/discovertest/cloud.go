@@ -1,6 +1,6 @@
-// Package discovertest serves what discovery calls of AWS from memory, behind
-// the SDK's own clients: EC2 in any number of accounts and Regions, STS and
-// Organizations, with their wire formats, their pages and filters, and faults.
+// Package discovertest serves discovery's calls to AWS from memory, behind the
+// SDK's own clients. It has EC2 in any number of accounts and Regions, STS and
+// Organizations, with their wire formats, pages, filters and faults.
 package discovertest
 
 import (
@@ -22,23 +22,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
-// Owner is the account whose credentials Config has.
+// Owner is the account of the credentials in [Cloud.Config].
 const Owner = "000011112222"
 
 // Member is an account of the organisation.
 type Member struct {
 	ID     string
-	Paths  []string // as Organizations tells them; none: by way of ListParents only
+	Paths  []string // as Organizations returns them; if empty, only ListParents returns the place
 	Parent string   // id of its unit or root
 	State  string   // ACTIVE by default
 }
 
-// Call is one call that was made.
+// Call is one call that a client made.
 type Call struct {
 	Service, Name   string
-	Account, Region string // of the credentials and of the signature
+	Account, Region string // account of the credentials, Region of the signature
 	Page            int    // from 0
 }
 
@@ -46,31 +47,31 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s.%s page %d in %s of %s", c.Service, c.Name, c.Page, c.Region, c.Account)
 }
 
-// Fault is what comes of a call instead of its answer: an error of the service,
-// or none at all, until the caller gives up.
+// Fault is the result of a call instead of its answer: an error of the service,
+// or no answer until the caller gives up.
 type Fault struct {
 	Status int
 	Code   string
 	Hang   bool
 }
 
-// Cloud is what there is. It may be changed between calls, under Lock if there
-// may be any at the time. The zero value is empty: there is no role to assume.
+// Cloud is AWS in memory. A test may change it between calls, under Lock if
+// calls may run at the time. The zero value is empty and has no role to assume.
 type Cloud struct {
 	sync.Mutex
 	Networks     map[string]*discover.Seen // by account and Region, "111122223333 us-east-1"; absent: empty
 	Roles        map[string]string         // by account: the name of the reader role
 	Members      []Member
-	Parents      map[string]string // of units
-	PageSize     int               // most of what a page holds, besides what the caller asks for
-	Fault        func(Call) *Fault // asked about each call, under Lock
-	Answer       func(Call)        // called, without it, when a call was carried out and is to be answered
+	Parents      map[string]string // parents of units
+	PageSize     int               // largest page, if the caller asks for more
+	Fault        func(Call) *Fault // called for each call, under Lock
+	Answer       func(Call)        // called, without Lock, after a call and before its answer
 	Made         []Call
 	Organization string // its id; default o-a1b2c3d4e5
-	Management   string // the account that manages it; none: there is no organisation
+	Management   string // the management account; "": there is no organisation
 }
 
-// Config returns the configuration of the owner's clients, which call the cloud
+// Config returns the configuration of the owner's clients. They call the cloud
 // and try once.
 func (c *Cloud) Config() aws.Config {
 	return aws.Config{
@@ -82,7 +83,8 @@ func (c *Cloud) Config() aws.Config {
 	}
 }
 
-// Network returns the network of an account in a Region, to be changed.
+// Network returns the network of an account in a Region. The test may change
+// it.
 func (c *Cloud) Network(account, region string) *discover.Seen {
 	c.Lock()
 	defer c.Unlock()
@@ -281,7 +283,7 @@ func paged[T any](all []T, page, size int) ([]T, string) {
 	return all[from:to], "page-" + strconv.Itoa(page+1)
 }
 
-// ec2 serves the calls of EC2, of one filter at most.
+// ec2 serves the calls of EC2, with one filter at most.
 func (c *Cloud) ec2(w http.ResponseWriter, call Call, form url.Values) {
 	n := c.network(call.Account, call.Region)
 	size, _ := strconv.Atoi(form.Get("MaxResults"))
@@ -326,7 +328,7 @@ func describe[T any](w http.ResponseWriter, call Call, set string, all []T, size
 		})
 	}
 	some, next := paged(all, call.Page, size)
-	fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><%s>`, call.Name, set)
+	fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/%s/"><requestId>r</requestId><%s>`, call.Name, wire.APIVersion, set)
 	for _, v := range some {
 		io.WriteString(w, "<item>")
 		encode(w, reflect.ValueOf(v))
@@ -339,14 +341,14 @@ func describe[T any](w http.ResponseWriter, call Call, set string, all []T, size
 	fmt.Fprintf(w, "</%sResponse>", call.Name)
 }
 
-// lists are the names on the wire of lists that are not called as their member
-// of the SDK's types is.
+// lists maps members of the SDK's types to the names of lists on the wire,
+// where these differ.
 var lists = map[string]string{
 	"Groups": "groupSet", "Ipv4Prefixes": "ipv4PrefixSet", "Ipv6Addresses": "ipv6AddressesSet", "Ipv6Prefixes": "ipv6PrefixSet",
 	"PoolAddressRanges": "poolAddressRangeSet", "PrivateIpAddresses": "privateIpAddressesSet", "Tags": "tagSet",
 }
 
-// encode writes the members of a value of the SDK's types as EC2 does.
+// encode writes the members of a value of the SDK's types in EC2's form.
 func encode(w io.Writer, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -9,16 +9,16 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 )
 
-// Sample returns a network of an account with something of every kind, in 10.n
-// and 2001:db8:n; n, 0 to 99, tells the ids apart.
+// Sample returns an account's network with resources of every kind, in 10.n and
+// 2001:db8:n. n, 0 to 99, makes the ids different.
 //
 //	vpc-n1     10.n.0.0/16, 100.64.n.0/24, 2001:db8:n::/56
 //	  subnet-n1  10.n.0.0/24, 2001:db8:n::/64: eni-n1 of instance i-n1, which has eipalloc-n1; eni-n2 with a public address
 //	  subnet-n2  10.n.1.0/24: eni-n3 of a NAT gateway with eipalloc-n2
-//	vpc-n2     10.n.0.0/20, nothing in it
+//	vpc-n2     10.n.0.0/20, empty
 //	eipalloc-n3  of ipv4pool-ec2-n1, 198.51.100.0/29 and 198.51.100.8/30
 //
-// besides what another account shares with it, vpc-n9 and its subnet-n9.
+// Another account shares vpc-n9 and its subnet-n9 with it.
 func Sample(account string, n int) *discover.Seen {
 	id := func(kind string, i int) *string { return aws.String(fmt.Sprintf("%s-%02d%d", kind, n, i)) }
 	f := func(format string) *string { return aws.String(fmt.Sprintf(format, n)) }

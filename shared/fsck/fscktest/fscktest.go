@@ -1,4 +1,4 @@
-// Package fscktest brings the checker to the table in memory.
+// Package fscktest runs the checker on the table in memory.
 package fscktest
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // Clean fails the test, with every problem and the table's content, unless the
-// table is in order at that time. Nothing may write to it meanwhile.
+// table is in order at the time now. Nothing may write to the table meanwhile.
 func Clean(t testing.TB, m *tabletest.Memory, now time.Time) {
 	t.Helper()
 	problems := fsck.Check(Items(m), now)
@@ -26,8 +26,8 @@ func Clean(t testing.TB, m *tabletest.Memory, now time.Time) {
 	t.Fatalf("the table is not in order:\n%s", m.Dump())
 }
 
-// Items yields the table's items with their keys, as a scan of DynamoDB does.
-// They are copies.
+// Items yields copies of the table's items with their keys, as a scan of
+// DynamoDB does.
 func Items(m *tabletest.Memory) iter.Seq[map[string]types.AttributeValue] {
 	return func(yield func(map[string]types.AttributeValue) bool) {
 		for k, i := range m.All() {

@@ -12,7 +12,7 @@ func Families() *rapid.Generator[ipam.Family] {
 	return rapid.SampledFrom([]ipam.Family{ipam.IPv4, ipam.IPv6})
 }
 
-// Inside generates blocks that lie in outer or equal it, of all lengths from
+// Inside generates blocks inside outer or equal to it, of all lengths from
 // outer's to a single address.
 func Inside(outer netip.Prefix) *rapid.Generator[netip.Prefix] {
 	return rapid.Custom(func(t *rapid.T) netip.Prefix {
@@ -21,7 +21,7 @@ func Inside(outer netip.Prefix) *rapid.Generator[netip.Prefix] {
 		for l := outer.Bits(); l <= 8*len(address); l++ {
 			lengths = append(lengths, l)
 		}
-		length := rapid.SampledFrom(lengths).Draw(t, "length") // all alike; IntRange prefers small numbers
+		length := rapid.SampledFrom(lengths).Draw(t, "length") // with equal chances; IntRange prefers small numbers
 		random := rapid.SliceOfN(rapid.Byte(), len(address), len(address)).Draw(t, "address")
 		for i := outer.Bits(); i < length; i++ {
 			address[i/8] |= random[i/8] & (0x80 >> (i % 8))

@@ -10,21 +10,21 @@ import (
 	"go4.org/netipx"
 )
 
-// Model is one scope with its pools, and what a single caller after the other
-// sees of them. Requests are named by their tokens; a name stands for the id
-// that is derived from it. Its zero value is not usable; see New. Not safe for
-// concurrent use.
+// Model is one scope with its pools, as callers see it that call one after the
+// other. Tokens name requests; a name represents the id that the real code
+// derives from the token. The zero Model is not usable; see [New]. A Model is
+// not safe for concurrent use.
 //
-// An answer's code is "" if the request succeeds. A refused request changes
-// nothing.
+// The code of an answer is "" if the request succeeds. A refused request
+// changes nothing.
 type Model struct {
 	Now   int64 // Unix seconds; the test moves it
-	CIDRs int   // how many CIDRs a pool may have
+	CIDRs int   // largest number of CIDRs of a pool
 
 	scope   map[ipam.Family]*space
 	pools   map[string]*pool
 	records map[string]record // allocations, those of kind ipam-pool included, by name
-	answers map[string]record // to provisioning, by name
+	answers map[string]record // answers to provisioning, by name
 }
 
 type space struct {
@@ -32,8 +32,8 @@ type space struct {
 	taken map[netip.Prefix]holder
 }
 
-// holder is what holds a taken block: a request, and the pool that has it as a
-// root, if it is one.
+// holder is the owner of a taken block: a request and, if the block is a root,
+// the pool of the root.
 type holder struct{ name, pool string }
 
 type pool struct {
@@ -47,7 +47,7 @@ type pool struct {
 type listing struct {
 	state   ipam.CIDRState
 	expires int64
-	name    string // of the request that provisioned it
+	name    string // the request that provisioned it
 }
 
 type record struct {
@@ -58,8 +58,9 @@ type record struct {
 	expires      int64 // 0: never
 }
 
-// retention and listingLife are what README promises: 24 hours for tokens and
-// for released allocations, one hour for deprovisioned CIDRs.
+// retention is the life of tokens and of records of released allocations, 24
+// hours. listingLife is the time for which a deprovisioned CIDR stays listed,
+// one hour. Both are documented behaviour, in seconds.
 const retention, listingLife = 24 * 60 * 60, 60 * 60
 
 // New returns a scope without pools.
@@ -85,7 +86,7 @@ func (m *Model) Clone() *Model {
 	return c
 }
 
-// AddPool makes a pool; source is "" at the top level.
+// AddPool adds a pool; source is "" at the top level.
 func (m *Model) AddPool(id, source string, f ipam.Family) {
 	m.pools[id] = &pool{space: space{taken: map[netip.Prefix]holder{}}, source: source, family: f, listed: map[netip.Prefix]listing{}}
 }
@@ -97,12 +98,12 @@ func (m *Model) above(p *pool) *space {
 	return m.scope[p.family]
 }
 
-// free returns the free blocks of a space, as Free does.
+// free returns the free blocks of a space, as [Free] does.
 func (s *space) free() []netip.Prefix {
 	return Free(s.roots, slices.Collect(maps.Keys(s.taken)))
 }
 
-// find returns the block for a wish: a certain CIDR if it is valid, else one of
+// find returns the block for a request: cidr if it is valid, else a block of
 // the length.
 func (s *space) find(cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, bool) {
 	free := s.free()
@@ -114,7 +115,8 @@ func (s *space) find(cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix
 
 func (m *Model) alive(r record) bool { return r.expires == 0 || r.expires >= m.Now }
 
-// Allocate takes a block out of a pool and returns it. preview takes nothing.
+// Allocate takes a block out of a pool and returns it. With preview it takes
+// nothing.
 func (m *Model) Allocate(id, name, digest string, q ipam.AllocateRequest, preview bool) (netip.Prefix, ipam.Code) {
 	none := netip.Prefix{}
 	narrow := slices.Concat(q.Filter.Allowed, q.Filter.Disallowed)
@@ -185,9 +187,9 @@ func (m *Model) release(p *pool, cidr netip.Prefix) {
 	m.records[name] = r
 }
 
-// Provision takes a block out of the pool's source and makes it a root. What it
-// takes is named by the token; if that is in use, as the token was used before,
-// longer ago than its answer is kept, by the token with as many ' as needed.
+// Provision takes a block out of the pool's source and makes it a root. The
+// token names the block. If an earlier request with that token still has its
+// block, and its answer has expired, the name gets as many ' as needed.
 func (m *Model) Provision(id, token, digest string, cidr netip.Prefix, length int, f ipam.Filter) (netip.Prefix, ipam.Code) {
 	none := netip.Prefix{}
 	if r, ok := m.answers[token]; ok && m.alive(r) {
@@ -214,7 +216,7 @@ func (m *Model) Provision(id, token, digest string, cidr netip.Prefix, length in
 	}
 	name := token
 	for m.records[name].root {
-		name += "'" // what the token took more than a day ago is still there
+		name += "'" // a block that the token took more than a day ago is still there
 	}
 	source.taken[chosen] = holder{name, id}
 	p.roots = append(p.roots, chosen)
@@ -224,8 +226,8 @@ func (m *Model) Provision(id, token, digest string, cidr netip.Prefix, length in
 	return chosen, ""
 }
 
-// Deprovision takes a root without takers out of a pool and returns the state
-// that it is in then: deprovisioned, or failed-deprovision if it has takers.
+// Deprovision takes a root without allocations out of a pool and returns its
+// new state: deprovisioned, or failed-deprovision if it has allocations.
 func (m *Model) Deprovision(id string, cidr netip.Prefix) (ipam.CIDRState, ipam.Code) {
 	p := m.pools[id]
 	if p == nil {
@@ -257,8 +259,8 @@ func (m *Model) deprovision(p *pool, cidr netip.Prefix) {
 	p.listed[cidr] = listing{state: ipam.CIDRDeprovisioned, expires: m.Now + listingLife}
 }
 
-// Delete ends a pool and reports whether it is gone; with cascade, one that is
-// not empty is gone after Work.
+// Delete deletes a pool and reports whether it is gone. With cascade, a pool
+// that is not empty is gone after [Model.Work].
 func (m *Model) Delete(id string, cascade bool) (gone bool, code ipam.Code) {
 	p := m.pools[id]
 	switch {
@@ -283,8 +285,8 @@ func (m *Model) children(id string) (ids []string) {
 	return ids
 }
 
-// Work ends the pools that a cascading deletion was begun of, with all that is
-// in them.
+// Work deletes the pools whose cascading deletion has begun, with everything in
+// them.
 func (m *Model) Work() {
 	for id, p := range m.pools {
 		if p.deleting {
@@ -313,8 +315,8 @@ func (m *Model) end(id string) {
 // Pools returns the ids of the pools, ascending.
 func (m *Model) Pools() []string { return slices.Sorted(maps.Keys(m.pools)) }
 
-// Source returns the source of a pool, "" at the top level and for a pool that
-// is not there.
+// Source returns the source of a pool, and "" at the top level and for a pool
+// that does not exist.
 func (m *Model) Source(id string) string {
 	if p := m.pools[id]; p != nil {
 		return p.source
@@ -322,8 +324,8 @@ func (m *Model) Source(id string) string {
 	return ""
 }
 
-// Root returns the name of the request that a pool has a CIDR from, "" if it
-// does not have it now.
+// Root returns the name of the request that provisioned a pool's CIDR, and ""
+// if the pool does not have it now.
 func (m *Model) Root(id string, cidr netip.Prefix) string {
 	if p := m.pools[id]; p != nil {
 		return p.listed[cidr].name
@@ -331,18 +333,19 @@ func (m *Model) Root(id string, cidr netip.Prefix) string {
 	return ""
 }
 
-// Deleting reports whether a cascading deletion of a pool was begun.
+// Deleting reports whether a cascading deletion of a pool has begun.
 func (m *Model) Deleting(id string) bool { return m.pools[id].deleting }
 
-// Record returns the block that a request took, whether it still holds it or
-// not; the zero Prefix if it took none or its record is gone.
+// Record returns the block that a request took, even if the request does not
+// hold it any more. It is the zero Prefix if the request took none or its
+// record is gone.
 func (m *Model) Record(name string) netip.Prefix { return m.records[name].cidr }
 
 // Allocation is a taken block of a pool as its caller sees it.
 type Allocation struct {
 	CIDR netip.Prefix
 	Name string
-	Pool string // whose root it is, or ""
+	Pool string // the pool whose root it is, or ""
 }
 
 // Allocations returns the taken blocks of a pool by address.
@@ -369,7 +372,7 @@ func (m *Model) Listed(id string) map[netip.Prefix]ipam.CIDRState {
 	return all
 }
 
-// Free returns the free blocks of a pool as the function Free does.
+// Free returns the free blocks of a pool as the function [Free] does.
 func (m *Model) Free(id string) []netip.Prefix {
 	if p := m.pools[id]; p != nil {
 		return p.free()
@@ -377,11 +380,11 @@ func (m *Model) Free(id string) []netip.Prefix {
 	return nil
 }
 
-// Shape returns a text for how a block of the scope's space is divided among
-// its pools, all the way down. It is the same for two states that differ only
-// by names and by what is listed without being there. With mirrored, it is the
-// same also for states that differ by which halves of blocks stand at the lower
-// and which at the upper end.
+// Shape returns a text that describes the division of a block of the scope's
+// space among its pools, down to the last level. Two states have the same text
+// if they differ only in names, or in CIDRs that are listed and not
+// provisioned. With mirrored, two states also have the same text if they differ
+// only in the order of halves.
 func (m *Model) Shape(universe netip.Prefix, mirrored bool) string {
 	f := ipam.IPv4
 	if universe.Addr().Is6() {

@@ -1,10 +1,10 @@
-// Package ipamtest is a second, slow implementation of what pools do, for
-// tests to compare the core and the store with.
+// Package ipamtest is a second, slow implementation of pools. Tests compare the
+// core and the store with it.
 //
 // It knows no free blocks, no buddies, no splits and no keys. A space is the
-// set of addresses of its roots less the addresses taken; what is free is
-// worked out anew each time from that set, by go4.org/netipx. Of package ipam it
-// uses the vocabulary (requests, families, codes) and no function that decides.
+// set of addresses of its roots without the taken addresses. Each call computes
+// the free blocks from that set, with go4.org/netipx. From package ipam it uses
+// the vocabulary (requests, families, codes) and no function that decides.
 package ipamtest
 
 import (
@@ -16,9 +16,9 @@ import (
 	"go4.org/netipx"
 )
 
-// Free returns the maximal aligned free blocks of a space, the smallest first,
-// then by address. Blocks of neighbouring roots are not joined. Roots must not
-// overlap each other; what is taken may be anything.
+// Free returns the largest aligned free blocks of a space, the smallest first,
+// then by address. It does not join blocks of neighbouring roots. Roots must
+// not overlap each other; taken may contain any blocks.
 func Free(roots, taken []netip.Prefix) []netip.Prefix {
 	var free []netip.Prefix
 	for _, r := range roots {
@@ -39,9 +39,8 @@ func Free(roots, taken []netip.Prefix) []netip.Prefix {
 	return free
 }
 
-// Lowest returns the block of a length that a request is to be given out of
-// free blocks: of the smallest block that holds one which the filter admits,
-// the lowest address.
+// Lowest returns the block of a length for a request: the lowest position that
+// the filter admits, in the smallest free block that has one.
 func Lowest(free []netip.Prefix, length int, f ipam.Filter) (netip.Prefix, bool) {
 	for _, b := range free {
 		if p, ok := lowestIn(b, length, f); ok {
@@ -51,8 +50,9 @@ func Lowest(free []netip.Prefix, length int, f ipam.Filter) (netip.Prefix, bool)
 	return netip.Prefix{}, false
 }
 
-// lowestIn looks only where the lowest block can begin: where the free block
-// does, where an allowed CIDR does, or behind a disallowed one.
+// lowestIn returns the lowest position in b. It looks only where a lowest
+// position can begin: at the start of the free block or of an allowed CIDR, and
+// behind a disallowed one.
 func lowestIn(b netip.Prefix, length int, f ipam.Filter) (best netip.Prefix, ok bool) {
 	if length < b.Bits() {
 		return best, false

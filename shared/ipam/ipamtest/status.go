@@ -6,15 +6,15 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// StatusOf is the status of a resource's CIDR, without texts and counterpart, and
-// all counterparts that it overlaps, each as "<id> <CIDR>".
+// StatusOf is the status of a resource's CIDR, without texts and without one
+// counterpart. Overlaps lists all counterparts, each as "<id> <CIDR>".
 type StatusOf struct {
 	ipam.Status
 	Overlaps []string
 }
 
-// StatusesOf does what ipam.EvaluateStatuses does by looking at each pair. Resources come in
-// any order; what it returns is in theirs.
+// StatusesOf returns the same statuses as [ipam.EvaluateStatuses], and looks at each pair.
+// Resources come in any order, and the results are in the same order.
 func StatusesOf(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools map[string]*ipam.Pool) []StatusOf {
 	claims := func(r *ipam.ResourceCIDR, a *ipam.Allocation) bool {
 		return (r.Type == "vpc" || r.Type == "subnet") && !r.Ignored && a.Kind == "custom" && a.CIDR == r.CIDR && a.Owner == r.Owner && pools[a.Pool].SourceVPC() != r.ID
@@ -62,7 +62,8 @@ func StatusesOf(rows []*ipam.ResourceCIDR, allocations []*ipam.Allocation, pools
 	return evaluated
 }
 
-// related reports whether two resources, or two CIDRs of one, may intersect.
+// related reports whether two resources, or two CIDRs of one resource, may
+// intersect.
 func related(a, b *ipam.ResourceCIDR) bool {
 	if a.ID == b.ID {
 		return true

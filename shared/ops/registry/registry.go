@@ -11,6 +11,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
@@ -94,6 +95,8 @@ type Operation struct {
 
 	fresh  func() any
 	invoke func(context.Context, any) (any, error)
+	input  func() (*schema.Binding, error) // of InType, made at the first call; nil for an operation outside the model
+	dryRun int                             // index of the field DryRun of InType; -1 if it has none
 }
 
 // New returns a pointer to a zero input.
@@ -151,8 +154,8 @@ func Define[In, Out any](r *Registry, name string, meta Meta, f func(context.Con
 	if meta.Class < Read || meta.Class > Administer {
 		panic("registry: " + name + " has no class")
 	}
-	r.operations[name] = &Operation{
-		Name: name, Meta: meta,
+	o := &Operation{
+		Name: name, Meta: meta, dryRun: -1,
 		InType: reflect.TypeFor[In](), OutType: reflect.TypeFor[Out](),
 		fresh: func() any { return new(In) },
 		invoke: func(ctx context.Context, in any) (any, error) {
@@ -163,6 +166,13 @@ func Define[In, Out any](r *Registry, name string, meta Meta, f func(context.Con
 			return out, nil
 		},
 	}
+	if f, ok := o.InType.FieldByName("DryRun"); ok && len(f.Index) == 1 {
+		o.dryRun = f.Index[0]
+	}
+	if _, ok := schema.Lookup(name); ok {
+		o.input = sync.OnceValues(func() (*schema.Binding, error) { return schema.Input(name, o.InType) })
+	}
+	r.operations[name] = o
 }
 
 // Lookup returns the operation of that name.
@@ -197,12 +207,16 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if err := r.authorize(ctx, o); err != nil {
 		return nil, err
 	}
-	if _, ok := schema.Lookup(name); ok { // an operation outside the model has nothing to check
-		if err := schema.Check(name, in); err != nil {
+	if o.input != nil {
+		binding, err := o.input()
+		if err != nil {
+			return nil, err
+		}
+		if err := binding.Check(in); err != nil {
 			return nil, err
 		}
 	}
-	if dryRun(in) {
+	if o.isDryRun(in) {
 		return nil, ipam.Errorf(ipam.CodeDryRunOperation, "Request would have succeeded, but DryRun flag is set.")
 	}
 	if r.operationContext != nil {
@@ -246,14 +260,12 @@ func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	return nil
 }
 
-// dryRun reports whether the input's DryRun member is true. It finds the field by
-// name because no two inputs share a type.
-func dryRun(in any) bool {
-	f := reflect.ValueOf(in).Elem().FieldByName("DryRun")
-	if !f.IsValid() {
+// isDryRun reports whether the input's DryRun member is true.
+func (o *Operation) isDryRun(in any) bool {
+	if o.dryRun < 0 {
 		return false
 	}
-	switch b := f.Interface().(type) {
+	switch b := reflect.ValueOf(in).Elem().Field(o.dryRun).Interface().(type) {
 	case *bool:
 		return b != nil && *b
 	case bool:

@@ -32,9 +32,8 @@ func operation(t testing.TB, action string) client.Operation {
 	return o
 }
 
-// The SDK's types have Go's field names in their JSON, and those are the
-// model's: the standard library is the second implementation, in both
-// directions.
+// The SDK's types have the model's names as field names, and encoding/json uses
+// these: it is a second implementation, in both directions.
 func TestAgreesWithEncodingJSON(t *testing.T) {
 	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
@@ -76,7 +75,7 @@ func TestEncode(t *testing.T) {
 		out          any
 		want         string
 	}{
-		{"nothing in it: the answer's lists only", "DescribeIpamPools", &ec2.DescribeIpamPoolsOutput{}, `{"IpamPools":[]}`},
+		{"an empty output: its own lists only", "DescribeIpamPools", &ec2.DescribeIpamPoolsOutput{}, `{"IpamPools":[]}`},
 		{"no list either", "CreateIpam", &ec2.CreateIpamOutput{}, `{}`},
 		{"lists within parts are absent or empty", "CreateIpam", &ec2.CreateIpamOutput{Ipam: &types.Ipam{IpamId: aws.String("i"), OperatingRegions: []types.IpamOperatingRegion{}}}, `{"Ipam":{"IpamId":"i","OperatingRegions":[]}}`},
 		{"an action that answers only success", "CreateTags", &ec2.CreateTagsOutput{}, `{"Return":true}`},
@@ -131,7 +130,7 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
-// stable returns the tag that a stable key is.
+// stable returns the tag of a stable key.
 func stable(key string) []types.TagSpecification {
 	return []types.TagSpecification{{ResourceType: "ipam-pool-allocation", Tags: []types.Tag{{Key: aws.String(ipam.StableKeyTag), Value: &key}}}}
 }
@@ -161,7 +160,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a list for an object", "CreateIpamPool", `{"SourceResource": []}`, ipam.CodeInvalidParameterValue, "SourceResource must be an object"},
 		{"null in a list", "AllocateIpamPoolCidr", `{"AllowedCidrs": ["a", null]}`, ipam.CodeInvalidParameterValue, "AllowedCidrs[1]"},
 		{"true for a time", "GetIpamAddressHistory", `{"StartTime": true}`, ipam.CodeInvalidParameterValue, "StartTime"},
-		{"a time that is none", "GetIpamAddressHistory", `{"StartTime": "2026-13-01T00:00:00Z"}`, ipam.CodeInvalidParameterValue, "2026-01-31T13:00:00Z"},
+		{"a time in month 13", "GetIpamAddressHistory", `{"StartTime": "2026-13-01T00:00:00Z"}`, ipam.CodeInvalidParameterValue, "2026-01-31T13:00:00Z"},
 		{"a member twice", "AllocateIpamPoolCidr", `{"Cidr": "a", "Cidr": "b"}`, ipam.CodeInvalidParameterValue, "more than once"},
 		{"a control character", "AllocateIpamPoolCidr", `{"Description": "a\u0000"}`, ipam.CodeInvalidParameterValue, "byte 1"},
 		{"too many elements", "AllocateIpamPoolCidr", `{"AllowedCidrs": ["x"` + strings.Repeat(`,"x"`, awsjson.MaxList) + `]}`, ipam.CodeInvalidParameterValue, "1000"},
@@ -205,7 +204,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		// What was decoded, written by encoding/json, decodes to the same.
+		// The decoded input, written by encoding/json, decodes to the same input.
 		b, err := json.Marshal(first)
 		if err != nil {
 			t.Fatal(err)
@@ -216,7 +215,7 @@ func FuzzDecode(f *testing.F) {
 		if diff := cmp.Diff(first, second, members); diff != "" {
 			t.Fatal(diff)
 		}
-		if err := schema.Check(action, first); err != nil && ipam.CodeOf(err) == ipam.CodeInternalError {
+		if err := wiretest.Check(action, first); err != nil && ipam.CodeOf(err) == ipam.CodeInternalError {
 			t.Fatal(err)
 		}
 	})

@@ -1,6 +1,7 @@
-// Package awsjson reads and writes operations as JSON: one object, its members
-// named as in the API model and the clients (IpamPoolId, NetmaskLength). It
-// serves every operation of the API model and knows none of them.
+// Package awsjson reads and writes operations as JSON: one object, whose members
+// have the names of the API model and the clients (IpamPoolId, NetmaskLength). It
+// serves every operation by the table of package schema and has no code for any
+// one of them.
 package awsjson
 
 import (
@@ -21,18 +22,19 @@ import (
 
 // Limits of a request. Valid ones stay far below.
 const (
-	MaxBody = 1 << 20 // bytes
-	MaxList = 1_000   // elements of one list
+	// MaxBody is the largest size of a body, in bytes.
+	MaxBody = 1 << 20
+	// MaxList is the largest number of elements in one list.
+	MaxList = 1_000
 )
 
 // Decode sets the members of in, a pointer to the action's input struct, from
 // a JSON object. An empty body is an empty object, and null is an absent
-// member. A member that the action does not have is UnknownParameter, a value
-// of another type InvalidParameterValue, and what is no JSON object
-// MalformedRequest. What is in range and what is required is not decided here
-// but by schema.Check.
+// member. Errors are UnknownParameter for a member that the action does not have,
+// InvalidParameterValue for a value of another type, and MalformedRequest for a
+// body that is no JSON object. [schema.Binding.Check] checks ranges and required members.
 func Decode(body []byte, action string, in any) error {
-	plan, err := schema.Input(action, reflect.TypeOf(in))
+	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func Decode(body []byte, action string, in any) error {
 		return malformed(fmt.Sprintf("it is %s and not an object", describe(t)))
 	}
 	v := reflect.ValueOf(in).Elem()
-	if err := d.object(v, plan, ""); err != nil {
+	if err := d.object(v, binding, ""); err != nil {
 		return err
 	}
 	if _, err := d.tokens.Token(); !errors.Is(err, io.EOF) {
@@ -68,8 +70,8 @@ func malformed(why string) error {
 	return ipam.Errorf(ipam.CodeMalformedRequest, "The body is no JSON object: %s. Send an object with the operation's members, such as {\"IpamPoolId\": \"…\"}.", why)
 }
 
-// decoder reads tokens straight into the struct, so that a member that is
-// given twice is seen.
+// decoder reads tokens directly into the struct, so that it finds a member that
+// the body has twice.
 type decoder struct {
 	action string
 	tokens *json.Decoder
@@ -89,7 +91,7 @@ func (d *decoder) next() (json.Token, error) {
 
 // object reads members up to the closing brace into v. prefix is "" or ends
 // with a period.
-func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
+func (d *decoder) object(v reflect.Value, bound *schema.Binding, prefix string) error {
 	given := map[string]bool{}
 	for {
 		t, err := d.next()
@@ -99,11 +101,11 @@ func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
 		if t == json.Delim('}') {
 			return nil
 		}
-		name := t.(string) // the decoder admits nothing else here
+		name := t.(string) // encoding/json returns nothing else here
 		path := prefix + schema.Excerpt(name)
-		f := p.Field(name, func(m *schema.Member) string { return m.Name })
+		f := bound.Field(name, func(m *schema.Member) string { return m.Name })
 		if f == nil {
-			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(p, prefix))
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(bound, prefix))
 		}
 		if given[name] {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given more than once. Give it once.", path)
@@ -115,47 +117,47 @@ func (d *decoder) object(v reflect.Value, p *schema.Plan, prefix string) error {
 		if t == nil {
 			continue // null
 		}
-		if err := d.value(d.short.At(v, f), f.Plan, t, path); err != nil {
+		if err := d.value(d.short.At(v, f), f.Binding, t, path); err != nil {
 			return err
 		}
 	}
 }
 
-// value reads the value that begins with t, which is not null, into v.
-func (d *decoder) value(v reflect.Value, p *schema.Plan, t json.Token, path string) error {
-	switch p.Shape.Kind {
+// value reads the value that begins with the token t into v. t is not null.
+func (d *decoder) value(v reflect.Value, bound *schema.Binding, t json.Token, path string) error {
+	switch bound.Shape.Kind {
 	case schema.Structure:
 		if t != json.Delim('{') {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return d.object(schema.Alloc(v), p, path+".")
+		return d.object(schema.Alloc(v), bound, path+".")
 	case schema.List:
 		if t != json.Delim('[') {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return d.list(v, p, path)
+		return d.list(v, bound, path)
 	case schema.Boolean:
 		b, ok := t.(bool)
 		if !ok {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
 		schema.Alloc(v).SetBool(b)
 		return nil
 	case schema.Integer, schema.Long, schema.Double:
 		n, ok := t.(json.Number)
 		if !ok {
-			return mismatch(p, t, path)
+			return mismatch(bound, t, path)
 		}
-		return p.SetText(v, n.String(), path)
+		return bound.SetText(v, n.String(), path)
 	}
 	s, ok := t.(string)
 	if !ok {
-		return mismatch(p, t, path)
+		return mismatch(bound, t, path)
 	}
-	return p.SetText(v, s, path)
+	return bound.SetText(v, s, path)
 }
 
-func (d *decoder) list(v reflect.Value, p *schema.Plan, path string) error {
+func (d *decoder) list(v reflect.Value, bound *schema.Binding, path string) error {
 	list := reflect.MakeSlice(v.Type(), 0, 0)
 	for {
 		t, err := d.next()
@@ -173,16 +175,16 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, path string) error {
 		list = reflect.Append(list, reflect.Zero(v.Type().Elem()))
 		at := path + "[" + strconv.Itoa(n) + "]"
 		if t == nil {
-			return mismatch(p.Elem, t, at)
+			return mismatch(bound.Elem, t, at)
 		}
-		if err := d.value(list.Index(n), p.Elem, t, at); err != nil {
+		if err := d.value(list.Index(n), bound.Elem, t, at); err != nil {
 			return err
 		}
 	}
 }
 
-func mismatch(p *schema.Plan, t json.Token, path string) error {
-	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s must be %s and is %s.", path, jsonKind(p.Shape.Kind), describe(t))
+func mismatch(bound *schema.Binding, t json.Token, path string) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s must be %s and is %s.", path, jsonKind(bound.Shape.Kind), describe(t))
 }
 
 func jsonKind(k schema.Kind) string {
@@ -195,7 +197,7 @@ func jsonKind(k schema.Kind) string {
 	return k.String()
 }
 
-// describe tells what a token begins, for messages.
+// describe returns the kind of value that begins with a token, for messages.
 func describe(t json.Token) string {
 	switch t := t.(type) {
 	case nil:
@@ -213,9 +215,9 @@ func describe(t json.Token) string {
 	return fmt.Sprint(t)
 }
 
-func members(p *schema.Plan, prefix string) string {
+func members(bound *schema.Binding, prefix string) string {
 	var names []string
-	for _, f := range slices.Concat(p.Fields, p.Short) {
+	for _, f := range slices.Concat(bound.Fields, bound.Short) {
 		names = append(names, prefix+f.Name)
 	}
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")

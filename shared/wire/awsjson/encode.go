@@ -8,22 +8,21 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// ContentType is that of answers.
+// ContentType is the content type of answers.
 const ContentType = "application/json"
 
 // Encode returns the answer to an action: out is a pointer to its output
-// struct. Absent members are left out, but the lists of the answer itself, not
-// those within its parts, are always there, so that both protocols tell the
-// same.
+// struct. Encode omits absent members, except for the lists that are members of
+// out itself: these are always there, as in the XML of package ec2query.
 func Encode(action string, out any) ([]byte, error) {
-	plan, err := schema.Output(action, reflect.TypeOf(out))
+	binding, err := schema.Output(action, reflect.TypeOf(out))
 	if err != nil {
 		return nil, err
 	}
-	if plan == nil {
+	if binding == nil {
 		return []byte(`{"Return":true}`), nil
 	}
-	return object(nil, plan, schema.Deref(reflect.ValueOf(out)), true), nil
+	return object(nil, binding, schema.Deref(reflect.ValueOf(out)), true), nil
 }
 
 // EncodeError returns the answer for an error.
@@ -37,16 +36,16 @@ func EncodeError(requestID string, e *ipam.Error) []byte {
 	return append(b, '}')
 }
 
-func object(b []byte, p *schema.Plan, v reflect.Value, top bool) []byte {
+func object(b []byte, bound *schema.Binding, v reflect.Value, top bool) []byte {
 	b = append(b, '{')
 	first := true
-	for i := range p.Fields {
+	for i := range bound.Fields {
 		if !v.IsValid() {
 			break
 		}
-		f := &p.Fields[i]
+		f := &bound.Fields[i]
 		m := v.Field(f.Index)
-		if f.Plan.Absent(m) && (!top || f.Plan.Shape.Kind != schema.List) {
+		if f.Binding.Absent(m) && (!top || f.Binding.Shape.Kind != schema.List) {
 			continue
 		}
 		if !first {
@@ -54,37 +53,37 @@ func object(b []byte, p *schema.Plan, v reflect.Value, top bool) []byte {
 		}
 		first = false
 		b = append(b, '"')
-		b = append(b, f.Name...) // the model's names need no escapes
+		b = append(b, f.Name...) // names of the model need no escapes
 		b = append(b, '"', ':')
-		b = value(b, f.Plan, schema.Deref(m))
+		b = value(b, f.Binding, schema.Deref(m))
 	}
 	return append(b, '}')
 }
 
-func value(b []byte, p *schema.Plan, v reflect.Value) []byte {
-	switch p.Shape.Kind {
+func value(b []byte, bound *schema.Binding, v reflect.Value) []byte {
+	switch bound.Shape.Kind {
 	case schema.Structure:
-		return object(b, p, v, false)
+		return object(b, bound, v, false)
 	case schema.List:
 		b = append(b, '[')
 		for i := range v.Len() {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = value(b, p.Elem, schema.Deref(v.Index(i)))
+			b = value(b, bound.Elem, schema.Deref(v.Index(i)))
 		}
 		return append(b, ']')
 	case schema.String:
 		return quote(b, v.String())
 	case schema.Timestamp:
 		b = append(b, '"')
-		b = p.AppendText(b, v)
+		b = bound.AppendText(b, v)
 		return append(b, '"')
 	}
-	return p.AppendText(b, v)
+	return bound.AppendText(b, v)
 }
 
-// quote appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+// quote appends s as a JSON string. A byte that is not UTF-8 becomes U+FFFD.
 func quote(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')

@@ -1,6 +1,6 @@
-// Package climodel makes the service model by which the AWS CLI and boto3 call
-// Cadastre behind API Gateway: the API model cut down to the operations that
-// are built, and signed for execute-api instead of ec2.
+// Package climodel makes the service model with which the AWS CLI and boto3 call
+// Cadastre behind API Gateway: the operations of the API model that Cadastre has,
+// signed for execute-api instead of ec2.
 package climodel
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/model"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -48,26 +49,26 @@ func Service(operations []string) ([]byte, error) {
 	return indented(map[string]any{
 		"version": "2.0",
 		"metadata": map[string]any{
-			"apiVersion":       "2016-11-15",
+			"apiVersion":       wire.APIVersion,
 			"auth":             []string{"aws.auth#sigv4"},
-			"endpointPrefix":   "execute-api",
+			"endpointPrefix":   wire.SigningName,
 			"protocol":         "ec2",
 			"protocols":        []string{"ec2"},
 			"serviceFullName":  "Cadastre",
 			"serviceId":        "Cadastre",
 			"signatureVersion": "v4",
-			"signingName":      "execute-api", // what API Gateway verifies
-			"uid":              "cadastre-2016-11-15",
-			"xmlNamespace":     "http://ec2.amazonaws.com/doc/2016-11-15",
+			"signingName":      wire.SigningName,
+			"uid":              "cadastre-" + wire.APIVersion,
+			"xmlNamespace":     "http://ec2.amazonaws.com/doc/" + wire.APIVersion,
 		},
 		"operations": chosen,
 		"shapes":     shapes,
 	})
 }
 
-// Paginators returns the contents of paginators-1.json, which lies beside the
-// service model: how the clients page through those of the named operations
-// that answer in pages.
+// Paginators returns the contents of paginators-1.json, for the folder of the
+// service model. With it the clients page through the named operations that
+// answer in pages.
 func Paginators(operations []string) ([]byte, error) {
 	pagination := map[string]any{}
 	for _, name := range operations {

@@ -78,7 +78,7 @@ func TestServiceHasTheNamedOperationsAndTheirShapesOnly(t *testing.T) {
 	}
 }
 
-// The members of ours are members like others, behind those of the EC2 API.
+// Cadastre's own members follow those of the EC2 API and have the same form.
 func TestServiceHasTheShorthands(t *testing.T) {
 	b, err := climodel.Service([]string{"AllocateIpamPoolCidr"})
 	if err != nil {
@@ -126,9 +126,9 @@ func TestPaginators(t *testing.T) {
 	}
 }
 
-// The installed AWS CLI takes the model by its own command, signs for
-// execute-api, sends what the codec reads, reads what the codec writes, and
-// pages. Without an AWS CLI the test fails, unless CADASTRE_SKIP_SERVICES=1.
+// The installed AWS CLI adds the model by its own command, signs for execute-api,
+// sends requests that the codec reads, reads the codec's answers, and pages.
+// Without an AWS CLI the test fails, unless CADASTRE_SKIP_SERVICES=1.
 func TestWithTheAWSCLI(t *testing.T) {
 	cli, err := exec.LookPath("aws")
 	if err != nil {
@@ -195,8 +195,8 @@ func TestWithTheAWSCLI(t *testing.T) {
 	aws := func(args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), cli, args...)
-		// add-model writes under the home directory, so the CLI gets one of its
-		// own; a shim of pyenv's looks for its versions under the real one.
+		// add-model writes below the home directory, so the CLI gets a temporary
+		// one; a pyenv shim looks for its versions in the real one.
 		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "AWS_") }),
 			"HOME="+home, "PYENV_ROOT="+gocmp.Or(os.Getenv("PYENV_ROOT"), filepath.Join(os.Getenv("HOME"), ".pyenv")),
 			"AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_DEFAULT_REGION=ap-northeast-1", "AWS_PAGER=", "NO_PROXY=*")
@@ -228,7 +228,7 @@ func TestWithTheAWSCLI(t *testing.T) {
 		&ec2.DescribeIpamsInput{}, &ec2.DescribeIpamsInput{NextToken: ptr("2")},
 	}
 	if diff := cmp.Diff(inputs, want, cmp.AllowUnexported(ec2.AllocateIpamPoolCidrInput{}, ec2.DescribeIpamsInput{}, types.TagSpecification{}, types.Tag{})); diff != "" {
-		t.Errorf("what the CLI sent (-got +want):\n%s", diff)
+		t.Errorf("the CLI sent (-got +want):\n%s", diff)
 	}
 	for _, s := range scopes {
 		if !strings.Contains(s, "/ap-northeast-1/execute-api/aws4_request") {

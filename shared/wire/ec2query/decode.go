@@ -1,7 +1,7 @@
 // Package ec2query reads and writes the EC2 Query protocol: requests are forms
 // (Action=AllocateIpamPoolCidr&IpamPoolId=…&AllowedCidr.1=…), answers are XML.
-// It serves every operation of the API model by the model's table and knows
-// none of them.
+// It serves every operation by the table of package schema and has no code for
+// any one of them.
 package ec2query
 
 import (
@@ -15,21 +15,24 @@ import (
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Version is the API version that requests name and answers are in.
-const Version = "2016-11-15"
-
 // Limits of a request. Valid ones stay far below.
 const (
-	MaxBody       = 1 << 20 // bytes of a form
+	// MaxBody is the largest size of a form, in bytes.
+	MaxBody = 1 << 20
+	// MaxParameters is the largest number of parameters in a form.
 	MaxParameters = 10_000
-	MaxList       = 1_000 // elements of one list
-	maxDepth      = 8     // parts of a parameter's name; the API's deepest is of 6
+	// MaxList is the largest number of elements in one list.
+	MaxList = 1_000
+
+	maxDepth = 8 // parts of a parameter's name; the API's deepest one has 6
 )
 
-// ParseForm reads a form, as a body or a query string has it.
+// ParseForm reads a form, such as a body or a query string. Errors are
+// MalformedRequest.
 func ParseForm(form string) (url.Values, error) {
 	if len(form) > MaxBody {
 		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request has %d bytes; at most %d are read. Split it into several requests.", len(form), MaxBody)
@@ -44,8 +47,23 @@ func ParseForm(form string) (url.Values, error) {
 	return values, nil
 }
 
-// Action returns the action that a form names, and refuses a form that is of
-// another API version.
+// ParseRequest returns the form of a request: the parameters of its body and of its
+// query string together. A parameter that both have has several values; [Action]
+// and [Decode] refuse it.
+func ParseRequest(body string, query url.Values) (url.Values, error) {
+	form, err := ParseForm(body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range query {
+		form[name] = append(form[name], values...)
+	}
+	return form, nil
+}
+
+// Action returns the action that a form names. Errors are MissingParameter for a
+// form without an action, and InvalidParameterValue for two actions or another API
+// version.
 func Action(form url.Values) (string, error) {
 	for _, name := range []string{"Action", "Version"} {
 		if n := len(form[name]); n > 1 {
@@ -56,27 +74,27 @@ func Action(form url.Values) (string, error) {
 	if action == "" {
 		return "", ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Action")
 	}
-	if v := form.Get("Version"); v != "" && v != Version {
-		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The API version %s is not served. Use Version=%s.", schema.Excerpt(v), Version)
+	if v := form.Get("Version"); v != "" && v != wire.APIVersion {
+		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The API version %s is not served. Use Version=%s.", schema.Excerpt(v), wire.APIVersion)
 	}
 	return action, nil
 }
 
-// envelope are the parameters that belong to no operation: the protocol's own
+// envelope lists the parameters that belong to no operation: those of the protocol
 // and those of a signature in the query string.
 var envelope = []string{"Action", "Version", "AWSAccessKeyId", "Expires", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp"}
 
 // Decode sets the members of in, a pointer to the action's input struct, from a
-// form. A parameter that the action does not have is UnknownParameter, a value
-// that its type does not have InvalidParameterValue. What is in range and what
-// is required is not decided here but by schema.Check.
+// form. Errors are UnknownParameter for a parameter that the action does not have,
+// and InvalidParameterValue for a value that its type does not have.
+// [schema.Binding.Check] checks ranges and required members.
 func Decode(form url.Values, action string, in any) error {
-	plan, err := schema.Input(action, reflect.TypeOf(in))
+	binding, err := schema.Input(action, reflect.TypeOf(in))
 	if err != nil {
 		return err
 	}
 	root := &node{}
-	// Sorted, so that of several faults always the same one is answered.
+	// Sorted, so that a request with several faults always gets the same answer.
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		if slices.Contains(envelope, name) || strings.HasPrefix(strings.ToLower(name), "x-amz-") {
 			continue
@@ -90,7 +108,7 @@ func Decode(form url.Values, action string, in any) error {
 	}
 	d := decoder{action: action}
 	v := reflect.ValueOf(in).Elem()
-	if err := d.structure(v, plan, root, ""); err != nil {
+	if err := d.structure(v, binding, root, ""); err != nil {
 		return err
 	}
 	return d.short.Expand(v)
@@ -100,8 +118,8 @@ func twice(name string, n int) error {
 	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given %d times. Give it once; number the elements of a list: .1, .2, …", schema.Excerpt(name), n)
 }
 
-// node is a part of parameters' names: with a value if a parameter ends there,
-// with children if parameters go on.
+// node is a part of the names of parameters. It has a value if a parameter ends
+// here, and children if a parameter has more parts.
 type node struct {
 	value    *string
 	children map[string]*node
@@ -127,7 +145,8 @@ func (n *node) add(name, value string) error {
 	return nil
 }
 
-// leaf returns the name of the first parameter at or under n, which is at path.
+// leaf returns the name of the first parameter at or below n. path is the name of
+// n.
 func (n *node) leaf(path string) string {
 	for n.value == nil && len(n.children) > 0 {
 		part := slices.Min(slices.Collect(maps.Keys(n.children)))
@@ -141,41 +160,41 @@ type decoder struct {
 	short  schema.Shorthands
 }
 
-func (d *decoder) value(v reflect.Value, p *schema.Plan, n *node, path string) error {
-	switch p.Shape.Kind {
+func (d *decoder) value(v reflect.Value, bound *schema.Binding, n *node, path string) error {
+	switch bound.Shape.Kind {
 	case schema.Structure:
 		if n.value != nil {
-			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is a structure. Give its members: %s.", path, members(p, path+"."))
+			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is a structure. Give its members: %s.", path, members(bound, path+"."))
 		}
-		return d.structure(schema.Alloc(v), p, n, path+".")
+		return d.structure(schema.Alloc(v), bound, n, path+".")
 	case schema.List:
-		return d.list(v, p, n, path)
+		return d.list(v, bound, n, path)
 	}
 	if len(n.children) > 0 {
 		n.value = nil
-		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized: %s is %s and not a list or a structure. Use %s=…", n.leaf(path), path, p.Shape.Kind, path)
+		return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized: %s is %s and not a list or a structure. Use %s=…", n.leaf(path), path, bound.Shape.Kind, path)
 	}
-	return p.SetText(v, *n.value, path)
+	return bound.SetText(v, *n.value, path)
 }
 
 // structure sets the fields of v. prefix is "" or ends with a period.
-func (d *decoder) structure(v reflect.Value, p *schema.Plan, n *node, prefix string) error {
+func (d *decoder) structure(v reflect.Value, bound *schema.Binding, n *node, prefix string) error {
 	for _, part := range slices.Sorted(maps.Keys(n.children)) {
-		f := p.Field(part, func(m *schema.Member) string { return m.Query })
+		f := bound.Field(part, func(m *schema.Member) string { return m.Query })
 		if f == nil {
 			name := schema.Excerpt(n.children[part].leaf(prefix + part))
-			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(p, prefix))
+			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", name, d.action, members(bound, prefix))
 		}
-		if err := d.value(d.short.At(v, f), f.Plan, n.children[part], prefix+part); err != nil {
+		if err := d.value(d.short.At(v, f), f.Binding, n.children[part], prefix+part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// list sets v from the children 1, 2, …. Clients write an empty list as the
-// list's name with an empty value.
-func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) error {
+// list sets v from the children 1, 2, …. Clients send an empty list as its name
+// with an empty value.
+func (d *decoder) list(v reflect.Value, bound *schema.Binding, n *node, path string) error {
 	if n.value != nil {
 		if *n.value != "" || len(n.children) > 0 {
 			return schema.Invalid(path, *n.value, "%s is a list: number its elements, %s.1=…, %s.2=…", path, path, path)
@@ -205,7 +224,7 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) er
 		if e.index != i+1 {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The list %s has an element %d but none of number %d. Number the elements without gaps: 1, 2, …", path, e.index, i+1)
 		}
-		if err := d.value(list.Index(i), p.Elem, e.node, path+"."+strconv.Itoa(e.index)); err != nil {
+		if err := d.value(list.Index(i), bound.Elem, e.node, path+"."+strconv.Itoa(e.index)); err != nil {
 			return err
 		}
 	}
@@ -213,17 +232,17 @@ func (d *decoder) list(v reflect.Value, p *schema.Plan, n *node, path string) er
 	return nil
 }
 
-// members lists the names of a structure's parameters.
-func members(p *schema.Plan, prefix string) string {
+// members returns the names of the parameters of a structure, for messages.
+func members(bound *schema.Binding, prefix string) string {
 	var names []string
-	for _, f := range slices.Concat(p.Fields, p.Short) {
+	for _, f := range slices.Concat(bound.Fields, bound.Short) {
 		name := prefix + f.Query
 		switch {
-		case f.Plan.Shape.Kind == schema.List && f.Plan.Elem.Shape.Kind == schema.Structure:
+		case f.Binding.Shape.Kind == schema.List && f.Binding.Elem.Shape.Kind == schema.Structure:
 			name = fmt.Sprintf("%s.N.…", name)
-		case f.Plan.Shape.Kind == schema.List:
+		case f.Binding.Shape.Kind == schema.List:
 			name += ".N"
-		case f.Plan.Shape.Kind == schema.Structure:
+		case f.Binding.Shape.Kind == schema.Structure:
 			name += ".…"
 		}
 		names = append(names, name)

@@ -15,6 +15,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
+	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
 func TestDecodeAccepts(t *testing.T) {
@@ -37,7 +38,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"a stable key", "AllocateIpamPoolCidr", "StableKey=a%26b", &ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a&b")}},
 		{"a stable key and its tag", "AllocateIpamPoolCidr", "StableKey=a&TagSpecification.1.ResourceType=ipam-pool-allocation&TagSpecification.1.Tag.1.Key=cadastre:stable-key&TagSpecification.1.Tag.1.Value=a",
 			&ec2.AllocateIpamPoolCidrInput{TagSpecifications: stable("a")}},
-		{"a value that the model does not list is not for the decoder to refuse", "CreateIpamPool", "AddressFamily=ipv5", &ec2.CreateIpamPoolInput{AddressFamily: "ipv5"}},
+		{"a value outside the enumeration: Binding.Check refuses it", "CreateIpamPool", "AddressFamily=ipv5", &ec2.CreateIpamPoolInput{AddressFamily: "ipv5"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := newIn(c.action)
@@ -51,7 +52,7 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
-// stable returns the tag that a stable key is.
+// stable returns the tag of a stable key.
 func stable(key string) []types.TagSpecification {
 	return []types.TagSpecification{{ResourceType: "ipam-pool-allocation", Tags: []types.Tag{{Key: aws.String(ipam.StableKeyTag), Value: &key}}}}
 }
@@ -97,11 +98,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a huge number", "AllocateIpamPoolCidr", "AllowedCidr.2147483647=a", ipam.CodeInvalidParameterValue, []string{"2147483647", "number 1"}},
 		{"too many elements", "AllocateIpamPoolCidr", forms(ec2query.MaxList+1, "AllowedCidr.%d=x"), ipam.CodeInvalidParameterValue, []string{"1001", "1000"}},
 		{"a structure with a value", "CreateIpamPool", "SourceResource=x", ipam.CodeInvalidParameterValue, []string{"SourceResource.ResourceId"}},
-		{"an integer that is none", "AllocateIpamPoolCidr", "NetmaskLength=many", ipam.CodeInvalidParameterValue, []string{"Value (many) for parameter NetmaskLength is invalid", "integer"}},
+		{"a word for an integer", "AllocateIpamPoolCidr", "NetmaskLength=many", ipam.CodeInvalidParameterValue, []string{"Value (many) for parameter NetmaskLength is invalid", "integer"}},
 		{"an empty integer", "AllocateIpamPoolCidr", "NetmaskLength=", ipam.CodeInvalidParameterValue, []string{"Value ()"}},
 		{"an integer of more than 32 bits", "AllocateIpamPoolCidr", "NetmaskLength=2147483648", ipam.CodeInvalidParameterValue, []string{"2147483648"}},
-		{"a boolean that is none", "AllocateIpamPoolCidr", "DryRun=yes", ipam.CodeInvalidParameterValue, []string{"true or false"}},
-		{"a time that is none", "GetIpamAddressHistory", "StartTime=yesterday", ipam.CodeInvalidParameterValue, []string{"2026-01-31T13:00:00Z"}},
+		{"a word for a boolean", "AllocateIpamPoolCidr", "DryRun=yes", ipam.CodeInvalidParameterValue, []string{"true or false"}},
+		{"a word for a time", "GetIpamAddressHistory", "StartTime=yesterday", ipam.CodeInvalidParameterValue, []string{"2026-01-31T13:00:00Z"}},
 		{"a control character", "AllocateIpamPoolCidr", "Description=a%00b", ipam.CodeInvalidParameterValue, []string{"Description", "byte 1"}},
 		{"no UTF-8", "AllocateIpamPoolCidr", "Description=%FF", ipam.CodeInvalidParameterValue, []string{"Description", "byte 0"}},
 		{"a name of many parts", "AllocateIpamPoolCidr", strings.Repeat("a.", 100) + "=x", ipam.CodeUnknownParameter, []string{"more than 8 parts"}},
@@ -155,7 +156,7 @@ func TestFormsAndActions(t *testing.T) {
 	}
 }
 
-// What the protocol keeps for itself is the name of no operation's parameter.
+// No operation has a parameter with a name that the protocol uses.
 func TestEnvelopeHidesNoParameter(t *testing.T) {
 	own := []string{"Action", "Version", "AWSAccessKeyId", "Expires", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp"}
 	for _, o := range schema.Operations() {
@@ -202,13 +203,13 @@ func FuzzDecode(f *testing.F) {
 		if diff := cmp.Diff(first, second, members); diff != "" {
 			t.Fatal(diff)
 		}
-		if err := schema.Check(action, first); err != nil {
+		if err := wiretest.Check(action, first); err != nil {
 			known(t, err)
 		}
 	})
 }
 
-// known fails if err is not one that tells a caller what is wrong.
+// known fails if err has no code and message for the caller.
 func known(t *testing.T, err error) {
 	t.Helper()
 	if ipam.CodeOf(err) == ipam.CodeInternalError {

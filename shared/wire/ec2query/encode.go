@@ -5,30 +5,31 @@ import (
 	"unicode/utf8"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// ContentType is that of answers.
+// ContentType is the content type of answers.
 const ContentType = "text/xml;charset=UTF-8"
 
 const declaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
 // Encode returns the answer to an action: out is a pointer to its output
-// struct. Absent members are left out, but the lists of the answer itself, not
-// those within its parts, are always there, as an empty element if need be.
+// struct. Encode omits absent members, except for the lists that are members of
+// out itself: an empty one is an empty element, as in EC2's answers.
 func Encode(action, requestID string, out any) ([]byte, error) {
-	plan, err := schema.Output(action, reflect.TypeOf(out))
+	binding, err := schema.Output(action, reflect.TypeOf(out))
 	if err != nil {
 		return nil, err
 	}
 	b := append([]byte(declaration), '<')
 	b = append(b, action...)
-	b = append(b, `Response xmlns="http://ec2.amazonaws.com/doc/`+Version+`/">`...)
+	b = append(b, `Response xmlns="http://ec2.amazonaws.com/doc/`+wire.APIVersion+`/">`...)
 	b = text(b, "requestId", requestID)
-	if plan == nil {
+	if binding == nil {
 		b = text(b, "return", "true")
 	} else {
-		b = structure(b, plan, schema.Deref(reflect.ValueOf(out)), true)
+		b = structure(b, binding, schema.Deref(reflect.ValueOf(out)), true)
 	}
 	b = append(b, "</"...)
 	b = append(b, action...)
@@ -45,23 +46,23 @@ func EncodeError(requestID string, e *ipam.Error) []byte {
 	return append(b, "</Response>"...)
 }
 
-func structure(b []byte, p *schema.Plan, v reflect.Value, top bool) []byte {
+func structure(b []byte, bound *schema.Binding, v reflect.Value, top bool) []byte {
 	if !v.IsValid() {
 		return b
 	}
-	for i := range p.Fields {
-		f := &p.Fields[i]
+	for i := range bound.Fields {
+		f := &bound.Fields[i]
 		m := v.Field(f.Index)
-		if f.Plan.Absent(m) && (!top || f.Plan.Shape.Kind != schema.List) {
+		if f.Binding.Absent(m) && (!top || f.Binding.Shape.Kind != schema.List) {
 			continue
 		}
-		b = element(b, f.XML, f.Plan, schema.Deref(m))
+		b = element(b, f.XML, f.Binding, schema.Deref(m))
 	}
 	return b
 }
 
-func element(b []byte, name string, p *schema.Plan, v reflect.Value) []byte {
-	if p.Shape.Kind == schema.List && v.Len() == 0 {
+func element(b []byte, name string, bound *schema.Binding, v reflect.Value) []byte {
+	if bound.Shape.Kind == schema.List && v.Len() == 0 {
 		b = append(b, '<')
 		b = append(b, name...)
 		return append(b, "/>"...)
@@ -69,17 +70,17 @@ func element(b []byte, name string, p *schema.Plan, v reflect.Value) []byte {
 	b = append(b, '<')
 	b = append(b, name...)
 	b = append(b, '>')
-	switch p.Shape.Kind {
+	switch bound.Shape.Kind {
 	case schema.Structure:
-		b = structure(b, p, v, false)
+		b = structure(b, bound, v, false)
 	case schema.List:
 		for i := range v.Len() {
-			b = element(b, p.Shape.Item, p.Elem, schema.Deref(v.Index(i)))
+			b = element(b, bound.Shape.Item, bound.Elem, schema.Deref(v.Index(i)))
 		}
 	case schema.String:
 		b = escape(b, v.String())
 	default:
-		b = p.AppendText(b, v)
+		b = bound.AppendText(b, v)
 	}
 	b = append(b, "</"...)
 	b = append(b, name...)
@@ -96,9 +97,9 @@ func text(b []byte, name, value string) []byte {
 	return append(b, '>')
 }
 
-// escape appends s as character data. Carriage returns are escaped because a
-// parser turns them into line feeds; what XML 1.0 cannot hold at all becomes
-// U+FFFD.
+// escape appends s as character data. It escapes carriage returns, which an XML
+// parser would turn into line feeds. A character that XML 1.0 does not allow
+// becomes U+FFFD.
 func escape(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {

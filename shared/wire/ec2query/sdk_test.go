@@ -51,9 +51,9 @@ var members = cmp.Options{
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".ResultMetadata" }, cmp.Ignore()),
 }
 
-// The SDK carries a request of each operation with all members set. Each must
-// decode, and the decoded input, sent by the SDK's client, must give the same
-// request again: so no member was lost or put in another's place.
+// The SDK's module has a request of each operation with all members set. Each must
+// decode, and the SDK's client must make the same request of the decoded input.
+// This finds a member that is lost or exchanged for another.
 func TestRequestSnapshots(t *testing.T) {
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/ec2").Output()
 	if err != nil {
@@ -82,7 +82,7 @@ func TestRequestSnapshots(t *testing.T) {
 				got = parse(t, body)
 				return 412, ec2query.EncodeError("r", ipam.Errorf(ipam.CodeDryRunOperation, "x"))
 			})
-			o.Call(t.Context(), c, in) // fails by design: only the request counts
+			o.Call(t.Context(), c, in) // fails on purpose: the test looks at the request
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("the decoded input gives another request (-got +want):\n%s", diff)
 			}
@@ -99,8 +99,8 @@ func parse(t *testing.T, form string) url.Values {
 	return v
 }
 
-// Every operation goes through the SDK's client and back with every member
-// set: the input arrives as it was sent, and the output as it was answered.
+// Every operation passes through the SDK's client and back with every member set:
+// the decoder returns the input that the test sends, and the client the output.
 func TestRoundTripThroughTheSDK(t *testing.T) {
 	for _, o := range client.Operations() {
 		t.Run(o.Name, func(t *testing.T) {
@@ -130,15 +130,15 @@ func TestRoundTripThroughTheSDK(t *testing.T) {
 			if diff := cmp.Diff(got, out, members); diff != "" {
 				t.Errorf("the output (-got +want):\n%s", diff)
 			}
-			if err := schema.Check(o.Name, arrived); err != nil {
+			if err := wiretest.Check(o.Name, arrived); err != nil {
 				t.Errorf("a complete input is refused: %v", err)
 			}
 		})
 	}
 }
 
-// Of an output without members, clients see the answer's own lists, and them
-// empty, as they do with EC2.
+// In an output without members, clients see the output's own lists, empty, as with
+// EC2.
 func TestEmptyOutputs(t *testing.T) {
 	for _, o := range client.Operations() {
 		b, err := ec2query.Encode(o.Name, "r-1", o.NewOutput())
@@ -152,7 +152,7 @@ func TestEmptyOutputs(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", o.Name, err)
 		}
-		// The lists of the answer itself are there, and empty; all else is not.
+		// The lists of the output itself are there, and empty. No other member is.
 		v := reflect.ValueOf(got).Elem()
 		for i := range v.NumField() {
 			switch f := v.Field(i); {

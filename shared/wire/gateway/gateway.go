@@ -3,10 +3,10 @@
 // The deployment installs them (infra/constructs/restapi), and the front of the
 // tests gives the same.
 //
-// API Gateway has one set of these answers for a whole API, and takes the template
-// of the type application/json whatever the request accepts. So all of them are
-// EC2's XML, on /v1 too: EC2's clients read nothing else. The header [CodeHeader]
-// has the code for callers that do not read XML.
+// API Gateway has one set of these answers for a whole API, and uses the template of
+// the type application/json for every Accept header. So all of them are EC2's XML,
+// on /v1 too: EC2's clients read nothing else. The header [CodeHeader] has the code
+// for callers that do not read XML.
 package gateway
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
 
-// TemplateType is the content type whose template API Gateway uses, whatever the
-// Accept header of the request is.
+// TemplateType is the content type whose template API Gateway uses for every Accept
+// header.
 const TemplateType = "application/json"
 
 // ContentType is the content type of the answers.
@@ -26,8 +26,8 @@ const ContentType = ec2query.ContentType
 // CodeHeader is the header that holds the error code of an answer.
 const CodeHeader = "X-Cadastre-Error-Code"
 
-// The response types that stand for all types without an [Answer] of their own,
-// by the first digit of the status.
+// The response types for all types without an [Answer] of their own, by the first
+// digit of the status.
 const (
 	Default4XX = "DEFAULT_4XX"
 	Default5XX = "DEFAULT_5XX"
@@ -39,7 +39,7 @@ type Answer struct {
 	Type   string
 	Status int // HTTP status; 0 keeps the status that API Gateway gives the type
 	Code   ipam.Code
-	Advice string // what to do next; it follows API Gateway's own message
+	Advice string // the next step for the caller; it follows API Gateway's own message
 }
 
 const (

@@ -57,8 +57,8 @@ func TestEveryResponseTypeHasAnAnswer(t *testing.T) {
 	}
 }
 
-// The EC2 client reads code, message and request id of each answer, whatever
-// characters API Gateway's own message has.
+// The EC2 client reads code, message and request id of each answer, with any
+// characters in API Gateway's own message.
 func TestEC2ClientReadsTheAnswers(t *testing.T) {
 	const message = "The Canonical String should have been 'GET\n/prod/\nAction=A&Version=<x>'"
 	for _, a := range gateway.Answers {

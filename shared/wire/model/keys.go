@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// keys returns the keys of a JSON object in the order in which they stand.
+// keys returns the keys of a JSON object in their order.
 func keys(object []byte) ([]string, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

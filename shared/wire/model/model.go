@@ -1,7 +1,6 @@
-// Package model holds the description of the EC2 IPAM API and of our own
-// extensions of it, in the form of AWS's own service models, for the
-// generators. It is 170 KB: functions link the compact table of package schema
-// instead.
+// Package model holds the description of the EC2 IPAM API and of Cadastre's
+// extensions of it, in the form of AWS's service models, for the generators. It is
+// 170 KB: functions link the compact table of package schema instead.
 package model
 
 import (
@@ -16,13 +15,13 @@ import (
 //go:embed ec2-ipam-model.json
 var source []byte
 
-// Extensions are operations beside those of the EC2 API, which may use its
-// shapes, and shorthands in its inputs.
+// extensions holds operations that the EC2 API does not have, and shorthands in
+// its inputs. They may use the shapes of the EC2 API.
 //
 //go:embed extensions.json
 var extensions []byte
 
-// API is the part of a service model that the wire formats depend on.
+// API is the part of a service model that the wire formats use.
 type API struct {
 	Operations map[string]*Operation
 	Shapes     map[string]*Shape
@@ -46,17 +45,17 @@ type Shape struct {
 	Enum     []string
 	Min, Max *int64
 
-	Shorthands []Shorthand `json:"-"` // of an input of the EC2 API: the members that are ours, sorted by name
+	Shorthands []Shorthand `json:"-"` // of an input of the EC2 API: Cadastre's own members, sorted by name
 }
 
-// Shorthand is a member of ours in an input of the EC2 API. The SDK's type has
-// no field for it, so it is a shorter way to say what the type can: it is the
-// value of a tag of what the operation makes.
+// Shorthand is a member of Cadastre's own in an input of the EC2 API. The SDK's type
+// has no field for it: it is a short form of a tag, namely the value of a tag of the
+// resource that the operation creates.
 type Shorthand struct {
 	Name string `json:"-"`
 	Ref
 	Tag           string // the tag's key
-	ResourceType  string // what is made, as TagSpecifications call it
+	ResourceType  string // of the created resource, a value of TagSpecifications
 	Documentation string // HTML, as everywhere in service models
 }
 
@@ -75,7 +74,7 @@ type Member struct {
 	Ref
 }
 
-// UnmarshalJSON keeps the order of the object's keys.
+// UnmarshalJSON reads an object and keeps the order of its keys.
 func (m *Members) UnmarshalJSON(b []byte) error {
 	var refs map[string]Ref
 	if err := json.Unmarshal(b, &refs); err != nil {
@@ -92,7 +91,8 @@ func (m *Members) UnmarshalJSON(b []byte) error {
 }
 
 // Load returns both models as one, and the raw documents of its operations and
-// shapes. A name that both have is an error: an extension changes no meaning.
+// shapes. A name that both models have is an error, since an extension must not
+// change the meaning of the EC2 API.
 func Load() (*API, *Raw, error) {
 	raw := &Raw{Operations: map[string]json.RawMessage{}, Shapes: map[string]json.RawMessage{}}
 	all := &API{Operations: map[string]*Operation{}, Shapes: map[string]*Shape{}}
@@ -146,8 +146,8 @@ func (a *API) extend(raw *Raw, shape string, shorthands map[string]Shorthand) er
 	return err
 }
 
-// extended returns the document of a structure with shorthands as members like
-// others, behind the others.
+// extended returns the document of a structure with the shorthands as its last
+// members.
 func extended(document json.RawMessage, shorthands []Shorthand) (json.RawMessage, error) {
 	var parts map[string]json.RawMessage
 	if err := json.Unmarshal(document, &parts); err != nil {
@@ -170,7 +170,7 @@ type Raw struct {
 	Operations, Shapes map[string]json.RawMessage
 }
 
-// Parse reads a service model.
+// Parse reads one service model.
 func Parse(b []byte) (*API, error) {
 	var api API
 	if err := json.Unmarshal(b, &api); err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A member of ours changes no meaning of the EC2 API's.
-func TestShorthandsThatCannotBe(t *testing.T) {
+// Cadastre's own members cannot replace members of the EC2 API.
+func TestLoadRefusesShorthands(t *testing.T) {
 	for _, c := range []struct{ name, shape, member, want string }{
 		{"of a shape that there is not", "NoSuchThing", "StableKey", "NoSuchThing"},
 		{"of a string", "IpamPoolId", "StableKey", "is no structure"},
@@ -26,7 +26,7 @@ func TestShorthandsThatCannotBe(t *testing.T) {
 	}
 }
 
-// The document of a structure keeps what it has.
+// The document of a structure keeps its members.
 func TestExtended(t *testing.T) {
 	b, err := extended(json.RawMessage(`{"type": "structure", "members": {"B": {"shape": "X", "locationName": "b"}, "A": {"shape": "Y"} } }`),
 		[]Shorthand{{Name: "Z", Ref: Ref{Shape: "S"}, Tag: "t", Documentation: "<p>d</p>"}})

@@ -1,5 +1,5 @@
-// Package openapi describes operations, as the JSON door serves them, in an
-// OpenAPI document made from the API model's table.
+// Package openapi makes the OpenAPI document of the JSON API from the table of
+// package schema.
 package openapi
 
 import (
@@ -7,31 +7,32 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Operation is an operation to describe. Name has to be one of the API model.
+// Operation is an operation to describe. The API model must have its Name.
 type Operation struct {
 	Name       string
 	Summary    string
-	Class      string // what a caller needs to be granted
+	Class      string // the class that a caller needs
 	Mutates    bool
 	Paginated  bool
 	Idempotent bool
-	CSV        bool // answers CSV too, with the NextToken in the header X-Next-Token
+	CSV        bool // answers CSV too, with the NextToken in the header [wire.NextTokenHeader]
 }
 
 type object = map[string]any
 
-// Document returns the OpenAPI 3.0 document of the operations, behind the
-// address server. Equal arguments give equal documents.
+// Document returns the OpenAPI 3.0 document of the operations at the URL server.
+// Equal arguments give equal documents.
 func Document(server string, operations []Operation) ([]byte, error) {
 	c := components{
 		"Error": object{
 			"type": "object", "required": []string{"Code", "Message", "RequestId"},
 			"properties": object{
 				"Code":      object{"type": "string", "description": "The error code, as in the EC2 API."},
-				"Message":   object{"type": "string", "description": "What is wrong and what to do."},
+				"Message":   object{"type": "string", "description": "The fault and the next step."},
 				"RequestId": object{"type": "string"},
 			},
 		},
@@ -54,7 +55,7 @@ func Document(server string, operations []Operation) ([]byte, error) {
 		success := object{"description": "The operation's result.", "headers": requestID, "content": content(answer)}
 		if o.CSV {
 			success["content"].(object)["text/csv"] = object{"schema": object{"type": "string"}}
-			success["headers"] = object{"X-Next-Token": object{"description": "The NextToken of an answer in CSV.", "schema": object{"type": "string"}}}
+			success["headers"] = object{wire.NextTokenHeader: object{"description": "The NextToken of an answer in CSV.", "schema": object{"type": "string"}}}
 			maps.Copy(success["headers"].(object), requestID)
 		}
 		paths["/v1/"+o.Name] = object{"post": object{
@@ -82,8 +83,8 @@ func Document(server string, operations []Operation) ([]byte, error) {
 		"components": object{
 			"schemas": c,
 			"parameters": object{"Region": object{
-				"name": "X-Cadastre-Region", "in": "header",
-				"description": "The Region that the caller acts for, where it is not the signature's. Pools with a locale ask for it.",
+				"name": wire.RegionHeader, "in": "header",
+				"description": "The Region that the caller acts for, if it is not the Region of the signature. Pools with a locale check it.",
 				"schema":      object{"type": "string", "example": "ap-northeast-1"},
 			}},
 			"securitySchemes": object{"sigv4": object{
@@ -129,7 +130,7 @@ func required(s *schema.Shape) []string {
 	return names
 }
 
-// components are the named schemas: one for every structure.
+// components maps the name of each structure to its schema.
 type components map[string]any
 
 func (c components) structure(s *schema.Shape) {
@@ -152,7 +153,7 @@ func (c components) structure(s *schema.Shape) {
 	}
 }
 
-// of returns the schema of a shape, by reference if it is a structure.
+// of returns the schema of a shape. A structure's is a reference.
 func (c components) of(s *schema.Shape) object {
 	switch s.Kind {
 	case schema.Structure:

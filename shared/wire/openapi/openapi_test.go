@@ -15,8 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/wiretest"
 )
 
-// The document of all operations is valid OpenAPI, and what the codec reads
-// and writes, with every member set, is what the document says.
+// The document of all operations is valid OpenAPI. The codec's requests and answers,
+// with every member set, fit it.
 func TestDocumentDescribesTheCodec(t *testing.T) {
 	var all []openapi.Operation
 	for _, o := range client.Operations() {
@@ -54,8 +54,8 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 			if err := request.VisitJSON(map[string]any{"NoSuchMember": 1}); err == nil {
 				t.Error("an unknown member is admitted")
 			}
-			if err := request.VisitJSON(map[string]any{}); (err == nil) != (schema.Check(o.Name, o.NewInput()) == nil) {
-				t.Errorf("an input without members: the document says %v, the check %v", err, schema.Check(o.Name, o.NewInput()))
+			if err := request.VisitJSON(map[string]any{}); (err == nil) != (wiretest.Check(o.Name, o.NewInput()) == nil) {
+				t.Errorf("an input without members: the document says %v, the check %v", err, wiretest.Check(o.Name, o.NewInput()))
 			}
 			if shape.Output >= 0 {
 				wiretest.Fill(out, schema.At(shape.Output))
@@ -69,9 +69,9 @@ func TestDocumentDescribesTheCodec(t *testing.T) {
 	}
 }
 
-// A member that is a shorthand is one of the request like others, and says that
-// it is ours.
-func TestDocumentTellsOfShorthands(t *testing.T) {
+// A shorthand is a member of the request, and its description says that it is
+// Cadastre's own.
+func TestDocumentHasShorthands(t *testing.T) {
 	b, err := openapi.Document("https://example.com", []openapi.Operation{{Name: "AllocateIpamPoolCidr", Class: "allocate"}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func visit(t *testing.T, s *openapi3.Schema, body []byte) {
 	}
 }
 
-func TestDocumentHasOnlyWhatIsAskedFor(t *testing.T) {
+func TestDocumentHasOnlyTheNamedOperations(t *testing.T) {
 	b, err := openapi.Document("https://example.com", []openapi.Operation{{Name: "DeleteTags", Class: "administer"}})
 	if err != nil {
 		t.Fatal(err)

@@ -11,28 +11,25 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Check tells whether an input meets what the API model asks: required members
-// are there (MissingParameter), values lie in their ranges and enumerations
-// (InvalidParameterValue; InvalidMaxResults for MaxResults). in is a pointer to
-// the operation's input struct. Members are checked in the model's order, so
-// that the answer to a request with several faults is always the same.
-func Check(operation string, in any) error {
-	p, err := Input(operation, reflect.TypeOf(in))
-	if err != nil {
+// Check checks an input against the API model. Errors are MissingParameter for an
+// absent required member, and InvalidParameterValue (InvalidMaxResults for
+// MaxResults) for a value outside its range or enumeration. b is the binding that
+// [Input] returns for the operation, and in a pointer to its input struct. Check goes
+// through the members in the model's order, so that a request with several faults
+// always gets the same answer.
+func (b *Binding) Check(in any) error {
+	if err := b.required(reflect.ValueOf(in).Elem(), ""); err != nil {
 		return err
 	}
-	if err := p.required(reflect.ValueOf(in).Elem(), ""); err != nil {
-		return err
-	}
-	return p.check(reflect.ValueOf(in).Elem(), "")
+	return b.check(reflect.ValueOf(in).Elem(), "")
 }
 
-func (p *Plan) required(v reflect.Value, path string) error {
-	for i := range p.Fields {
-		f := &p.Fields[i]
+func (b *Binding) required(v reflect.Value, path string) error {
+	for i := range b.Fields {
+		f := &b.Fields[i]
 		if f.Required && empty(v.Field(f.Index)) {
 			name, query := path+f.Name, path+f.Query
-			if f.Plan.Shape.Kind == List {
+			if f.Binding.Shape.Kind == List {
 				query += ".1"
 			}
 			if name != query {
@@ -44,7 +41,7 @@ func (p *Plan) required(v reflect.Value, path string) error {
 	return nil
 }
 
-// empty tells whether a required member counts as missing.
+// empty reports whether a required member counts as missing.
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -55,36 +52,36 @@ func empty(v reflect.Value) bool {
 	return false
 }
 
-// check walks down v, which is not a pointer. path is "" or ends with a period.
-func (p *Plan) check(v reflect.Value, path string) error {
-	for i := range p.Fields {
-		f := &p.Fields[i]
+// check checks the members of v, a struct. path is "" or ends with a period.
+func (b *Binding) check(v reflect.Value, path string) error {
+	for i := range b.Fields {
+		f := &b.Fields[i]
 		m := v.Field(f.Index)
-		if f.Plan.Absent(m) {
+		if f.Binding.Absent(m) {
 			continue
 		}
-		if err := f.Plan.checkValue(Deref(m), path+f.Name); err != nil {
+		if err := f.Binding.checkValue(Deref(m), path+f.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Plan) checkValue(v reflect.Value, path string) error {
-	s := p.Shape
+func (b *Binding) checkValue(v reflect.Value, path string) error {
+	s := b.Shape
 	switch s.Kind {
 	case Structure:
-		if err := p.required(v, path+"."); err != nil {
+		if err := b.required(v, path+"."); err != nil {
 			return err
 		}
-		return p.check(v, path+".")
+		return b.check(v, path+".")
 	case List:
 		if n := int64(v.Len()); s.Ranged && (n < s.Min || n > s.Max) {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s has %d elements. It takes %d to %d.", path, n, s.Min, s.Max)
 		}
 		for i := range v.Len() {
-			if e := v.Index(i); !p.Elem.Absent(e) {
-				if err := p.Elem.checkValue(Deref(e), path+"."+strconv.Itoa(i+1)); err != nil {
+			if e := v.Index(i); !b.Elem.Absent(e) {
+				if err := b.Elem.checkValue(Deref(e), path+"."+strconv.Itoa(i+1)); err != nil {
 					return err
 				}
 			}
@@ -109,8 +106,8 @@ func (p *Plan) checkValue(v reflect.Value, path string) error {
 	return nil
 }
 
-// oneOf lists values to choose from, or tells their number if the list is too
-// long for a message.
+// oneOf lists values to choose from, or only their number if there are more than
+// 20.
 func oneOf(values []string) string {
 	if len(values) > 20 {
 		return fmt.Sprintf("Use one of the %d values that the API reference lists.", len(values))

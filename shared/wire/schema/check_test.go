@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		{"a long enumeration is not listed", "CreateIpam", &ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{{ResourceType: "x"}}}, ipam.CodeInvalidParameterValue, []string{"TagSpecifications.1.ResourceType", "values that the API reference lists"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := schema.Check(c.operation, c.in)
+			err := wiretest.Check(c.operation, c.in)
 			if ipam.CodeOf(err) != c.code {
 				t.Fatalf("got %v, want code %q", err, c.code)
 			}
@@ -55,8 +55,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A missing member of any operation that requires one is found, whatever its
-// type.
+// Check finds each required member of each operation when it is missing, for
+// members of every type.
 func TestCheckFindsEveryRequiredMember(t *testing.T) {
 	found := 0
 	for _, o := range client.Operations() {
@@ -69,7 +69,7 @@ func TestCheckFindsEveryRequiredMember(t *testing.T) {
 			in := o.NewInput()
 			wiretest.Fill(in, schema.At(shape.Input))
 			reflect.ValueOf(in).Elem().FieldByName(m.Name).SetZero()
-			if err := schema.Check(o.Name, in); ipam.CodeOf(err) != ipam.CodeMissingParameter || !strings.Contains(err.Error(), m.Name) {
+			if err := wiretest.Check(o.Name, in); ipam.CodeOf(err) != ipam.CodeMissingParameter || !strings.Contains(err.Error(), m.Name) {
 				t.Errorf("%s without %s: got %v", o.Name, m.Name, err)
 			}
 		}
@@ -86,14 +86,14 @@ func TestTimesAreInUTC(t *testing.T) {
 	}
 	f := p.Field("StartTime", func(m *schema.Member) string { return m.Name })
 	var in ec2.GetIpamAddressHistoryInput
-	if err := f.Plan.SetText(reflect.ValueOf(&in).Elem().Field(f.Index), "2026-02-01T01:30:00.123456+09:00", "StartTime"); err != nil {
+	if err := f.Binding.SetText(reflect.ValueOf(&in).Elem().Field(f.Index), "2026-02-01T01:30:00.123456+09:00", "StartTime"); err != nil {
 		t.Fatal(err)
 	}
 	if want := time.Date(2026, 1, 31, 16, 30, 0, 123456000, time.UTC); *in.StartTime != want {
 		t.Errorf("got %v, want %v", in.StartTime, want)
 	}
 	tokyo := in.StartTime.In(time.FixedZone("", 9*3600))
-	if got := string(f.Plan.AppendText(nil, reflect.ValueOf(tokyo))); got != "2026-01-31T16:30:00.123Z" {
+	if got := string(f.Binding.AppendText(nil, reflect.ValueOf(tokyo))); got != "2026-01-31T16:30:00.123Z" {
 		t.Errorf("got %s", got)
 	}
 }

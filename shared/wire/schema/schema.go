@@ -1,7 +1,6 @@
-// Package schema is the wire formats' view of the API: a table of operations
-// and shapes, generated from the API model, and plans that join a shape to the
-// Go type that stands for it. The table is static data, so that a function pays
-// nothing for it when it starts.
+// Package schema is the API as the wire formats use it: a table of operations and
+// shapes, generated from the API model, and bindings of shapes to Go types. The
+// table is static data, so that it costs nothing when a function starts.
 package schema
 
 import (
@@ -44,11 +43,11 @@ type Shape struct {
 	Elem    uint16   // of a list: index into the table of shapes
 	Item    string   // of a list: XML element name of an element
 	Enum    []string // of a string: the values it may have, nil if any
-	Ranged  bool     // Min and Max bind: a number's value, a string's length, a list's
+	Ranged  bool     // Min and Max limit the value of a number or the length of a string or list
 	Min     int64
 	Max     int64
 
-	Shorthands []Shorthand // of a structure: members of ours that its Go type, the SDK's, has no field for
+	Shorthands []Shorthand // of a structure: Cadastre's own members, for which the SDK's type has no field
 }
 
 // Member is a member of a structure.
@@ -60,16 +59,16 @@ type Member struct {
 	Required bool
 }
 
-// Operation is an action of the API, or an extension of ours.
+// Operation is an action of the EC2 API, or an extension of Cadastre's own.
 type Operation struct {
 	Name   string
 	Input  int  // index into the table of shapes
-	Output int  // the same; -1 if the action answers only that it succeeded
-	Own    bool // an extension: the EC2 API does not have it
+	Output int  // the same; -1 if the action's answer is only that it succeeded
+	Own    bool // an extension, which the EC2 API does not have
 }
 
-// Lookup returns the operation of that name in the API model, extensions
-// included.
+// Lookup returns the operation of that name, and false if neither the API model nor
+// the extensions have it.
 func Lookup(name string) (*Operation, bool) {
 	i, ok := slices.BinarySearchFunc(operations[:], name, func(o Operation, name string) int { return cmp.Compare(o.Name, name) })
 	if !ok {
@@ -82,5 +81,5 @@ func Lookup(name string) (*Operation, bool) {
 // by name.
 func Operations() []Operation { return slices.Clone(operations[:]) }
 
-// At returns the shape at an index of the table.
+// At returns the shape at an index of the table. Another index panics.
 func At(i int) *Shape { return &shapes[i] }

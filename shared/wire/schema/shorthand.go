@@ -9,19 +9,19 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Shorthand is a member of ours in an input of the EC2 API: an extension. It is
-// the value of a tag of what the operation makes, and a request that gives it is
-// the same as one that gives the tag.
+// Shorthand is a member of Cadastre's own in an input of the EC2 API. It is the
+// value of a tag of the resource that the operation creates: a request with the
+// shorthand and a request with the tag mean the same.
 type Shorthand struct {
 	Member
 	Tag          string // the tag's key
-	ResourceType string // what is made, as TagSpecifications call it
+	ResourceType string // of the created resource, a value of TagSpecifications
 	Doc          string // for the docs and OpenAPI
 }
 
-// Shorthands are those that a request gives. A codec collects them while it
-// reads the members, and expands them when the tags are read as well. The zero
-// value holds none.
+// Shorthands are the shorthands of a request. A codec collects them while it reads
+// the members, and expands them after it has read the tags too. The zero value has
+// none.
 type Shorthands struct{ given []shorthand }
 
 type shorthand struct {
@@ -29,8 +29,8 @@ type shorthand struct {
 	value reflect.Value
 }
 
-// At returns where the value of a member is to be set: in the field of v, the
-// input, or, if it has none, aside.
+// At returns the place for the value of a member: the field of v, the input, or a
+// new value in s for a shorthand.
 func (s *Shorthands) At(v reflect.Value, f *Field) reflect.Value {
 	if f.Shorthand == nil {
 		return v.Field(f.Index)
@@ -40,11 +40,11 @@ func (s *Shorthands) At(v reflect.Value, f *Field) reflect.Value {
 	return value
 }
 
-// Expand adds the tags that the shorthands are to v, the input. A tag that is
-// there with another value is InvalidParameterCombination.
+// Expand adds the tags of the shorthands to v, the input. The error for a tag that v
+// has with another value is InvalidParameterCombination.
 func (s *Shorthands) Expand(v reflect.Value) error {
 	for _, g := range s.given {
-		if err := g.Plan.checkValue(g.value, g.Name); err != nil {
+		if err := g.Binding.checkValue(g.value, g.Name); err != nil {
 			return err
 		}
 		into := v.FieldByName("TagSpecifications").Addr().Interface().(*[]types.TagSpecification)

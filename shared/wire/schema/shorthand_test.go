@@ -14,7 +14,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// The tag that a shorthand stands for is set beside what else is given.
+// Expand adds the tag of a shorthand and keeps the other tags of the request.
 func TestShorthandsExpand(t *testing.T) {
 	specification := func(of types.ResourceType, pairs ...string) types.TagSpecification {
 		s := types.TagSpecification{ResourceType: of}

@@ -165,7 +165,7 @@ var shapes = [...]Shape{
 		{"DisallowedCidrs", "DisallowedCidr", "DisallowedCidr", 266, false},
 		{"TagSpecifications", "TagSpecification", "TagSpecification", 438, false},
 	}, Shorthands: []Shorthand{
-		{Member{"StableKey", "StableKey", "StableKey", 423, false}, "cadastre:stable-key", "ipam-pool-allocation", "An extension of Cadastre: a name for what the CIDR is for. The next allocation of your account with this key and length in the pool gets the same CIDR, if that is free. It is the allocation's tag cadastre:stable-key."},
+		{Member{"StableKey", "StableKey", "StableKey", 423, false}, "cadastre:stable-key", "ipam-pool-allocation", "An extension of Cadastre: a name for the use of the CIDR. The next allocation of your account with this key and length in the pool gets the same CIDR, if that is free. It is the allocation's tag cadastre:stable-key."},
 	}},
 	11: {Name: "AllocateIpamPoolCidrResult", Kind: Structure, Members: []Member{
 		{"IpamPoolAllocation", "IpamPoolAllocation", "ipamPoolAllocation", 264, false},

@@ -1,5 +1,5 @@
-// Package wiretest fills values of the API's shapes for the tests of the wire
-// formats.
+// Package wiretest fills and checks values of the API's shapes for the tests of the
+// wire formats.
 package wiretest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Fill sets every member of the structure that v points to, with values that
-// all differ, and every list to two elements.
+// Fill sets every member of the structure that v points to. All values differ, and
+// every list has two elements.
 func Fill(v any, shape *schema.Shape) {
 	f := filler{}
 	f.structure(reflect.ValueOf(v).Elem(), shape)
@@ -48,7 +48,7 @@ func (f *filler) value(v reflect.Value, s *schema.Shape) {
 		if s.Enum != nil {
 			v.SetString(s.Enum[f.n%len(s.Enum)])
 		} else {
-			// What XML and JSON have to escape, and what forms do.
+			// Characters that XML, JSON or forms have to escape.
 			v.SetString(fmt.Sprintf("s%d <&>\"' ü+%%=\t\n\r日本", f.n))
 		}
 	case schema.Boolean:
@@ -68,4 +68,14 @@ func (f *filler) value(v reflect.Value, s *schema.Shape) {
 	default:
 		panic("unknown kind of " + s.Name)
 	}
+}
+
+// Check checks in, a pointer to the operation's input struct, as the registry does
+// before it calls the operation.
+func Check(operation string, in any) error {
+	b, err := schema.Input(operation, reflect.TypeOf(in))
+	if err != nil {
+		return err
+	}
+	return b.Check(in)
 }

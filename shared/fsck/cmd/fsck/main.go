@@ -3,19 +3,19 @@
 //	fsck -table NAME [-region REGION] [-endpoint URL] [-settled]
 //
 // It reads the whole table, strongly consistent, with the credentials and the
-// Region of the environment as the AWS CLI finds them; it needs dynamodb:Scan
-// and writes nothing. Its exit status is 0 if the table is in order, 1 if there
-// are problems, which it prints, and 2 if it could not check.
+// Region of the environment, which it finds like the AWS CLI does. It needs
+// dynamodb:Scan and writes nothing. Its exit status is 0 if the table is in
+// order, 1 if there are problems, which it prints, and 2 if it could not check.
 //
-// A scan is no snapshot: what a transaction writes while the scan runs may be
-// seen in part, and then looks like a problem. So what one scan finds counts
-// only if the scans after it, a moment later, find the very same; there are
-// three at most, and one if that finds nothing. A real problem whose numbers
-// change all the time can hide behind that. For certainty, check while nothing
-// writes, or a table restored from a backup.
+// A scan is no snapshot: it may see only a part of a transaction that runs at
+// the same time, and such a part looks like a problem. So a problem counts only
+// if the next scans, a moment later, find exactly the same one. There are three
+// scans at most, and one if it finds nothing. A real problem whose numbers
+// change all the time can stay hidden. To be certain, check while nothing
+// writes, or check a table restored from a backup.
 //
-// History follows the table's other items with a lag. With -settled, where
-// nothing has written for a while, it must have caught up.
+// History follows the table's other items with a delay. With -settled, for a
+// table that nothing has written to for a while, history must be complete.
 package main
 
 import (
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if *endpoint != "" {
 			o.BaseEndpoint = endpoint
 		}
-		// DynamoDB Local's checksums are not those that the SDK computes.
+		// The SDK computes other checksums than DynamoDB Local.
 		o.DisableValidateResponseChecksum = o.BaseEndpoint != nil
 	})
 	look := fsck.Check
@@ -100,17 +100,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return inOrder
 }
 
-// scan returns the items of a table and, once they were all ranged over, what
-// went wrong.
+// scan returns the items of a table. After the range over them, failure returns
+// the error of the scan.
 type scan func(ctx context.Context) (items iter.Seq[map[string]types.AttributeValue], failure func() error)
 
-// look returns what is wrong with a table.
+// look returns the problems of a table.
 type look func(items iter.Seq[map[string]types.AttributeValue], now time.Time) []fsck.Problem
 
 const scans = 3
 
-// check prints what the table holds and returns, and prints, the problems that
-// every scan found.
+// check prints the numbers of items by kind. It returns, and prints, the
+// problems that every scan found.
 func check(ctx context.Context, scan scan, look look, pause time.Duration, out *log.Logger) (found []fsck.Problem, err error) {
 	for n := range scans {
 		if n > 0 {
@@ -143,7 +143,7 @@ func check(ctx context.Context, scan scan, look look, pause time.Duration, out *
 	return found, nil
 }
 
-// counted yields items and counts them by sort.
+// counted yields items and counts them by kind.
 func counted(items iter.Seq[map[string]types.AttributeValue], counts map[string]int) iter.Seq[map[string]types.AttributeValue] {
 	return func(yield func(map[string]types.AttributeValue) bool) {
 		for i := range items {
@@ -171,7 +171,7 @@ func printCounts(out *log.Logger, counts map[string]int) {
 	out.Printf("%9d items", total)
 }
 
-// segments is how many parts of the table are read side by side.
+// segments is the number of parts of the table that are read in parallel.
 const segments = 8
 
 func tableScan(client dynamodb.ScanAPIClient, table string) scan {

@@ -29,14 +29,14 @@ func grants(text string) item {
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// Only what every scan finds is a problem, and no scan is made in vain.
+// Only a problem that every scan finds counts, and no unnecessary scan runs.
 func TestCheckTrustsNoSingleScan(t *testing.T) {
 	good, bad, other := grants("{}"), grants("{"), item{"PK": str("X"), "SK": str("Y")}
 	broken := errors.New("no such table")
 	for _, c := range []struct {
 		name  string
 		scans [][]item
-		fails int // the scan that fails, from 1
+		fails int // number of the scan that fails, from 1
 		want  int
 	}{
 		{"in order", [][]item{{good}}, 0, 0},

@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// write leaves out operations of our own, which the API model does not have.
+// write omits the operations that the API model does not have.
 func write(operations *registry.Registry, service, paginators string) error {
 	var names []string
 	for _, o := range operations.Operations() {

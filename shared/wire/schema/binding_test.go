@@ -10,7 +10,7 @@ import (
 )
 
 // Every operation of the model binds to the SDK's types, and the types have no
-// member that the model lacks: the two are of one version.
+// member that the model lacks. So both have the same version.
 func TestModelAndSDKAgree(t *testing.T) {
 	got := 0
 	for _, o := range schema.Operations() {
@@ -37,31 +37,31 @@ func TestModelAndSDKAgree(t *testing.T) {
 	}
 }
 
-func sameMembers(t *testing.T, p *schema.Plan, typ reflect.Type) {
+func sameMembers(t *testing.T, b *schema.Binding, typ reflect.Type) {
 	t.Helper()
 	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 		typ = typ.Elem()
 	}
-	if p.Shape.Kind == schema.List {
-		sameMembers(t, p.Elem, typ)
+	if b.Shape.Kind == schema.List {
+		sameMembers(t, b.Elem, typ)
 		return
 	}
-	if p.Shape.Kind != schema.Structure {
+	if b.Shape.Kind != schema.Structure {
 		return
 	}
 	planned := map[string]bool{"ResultMetadata": true}
-	for _, f := range p.Fields {
+	for _, f := range b.Fields {
 		planned[f.Name] = true
-		sameMembers(t, f.Plan, typ.Field(f.Index).Type)
+		sameMembers(t, f.Binding, typ.Field(f.Index).Type)
 	}
 	for i := range typ.NumField() {
 		if f := typ.Field(i); f.IsExported() && !planned[f.Name] {
-			t.Errorf("the model's %s lacks %s of %s", p.Shape.Name, f.Name, typ)
+			t.Errorf("the model's %s lacks %s of %s", b.Shape.Name, f.Name, typ)
 		}
 	}
 }
 
-func TestPlansThatCannotBe(t *testing.T) {
+func TestInputRefusesTypes(t *testing.T) {
 	type lacks struct{ DryRun *bool }
 	type wrong struct {
 		IpamIds int

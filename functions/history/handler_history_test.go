@@ -17,7 +17,7 @@ import (
 
 // recorded asks GetIpamAddressHistory, with the clock at now, and returns its
 // rows as text, sorted. No window means that no time is given.
-func (w *world) recorded(now, scope, cidr, vpc string, window ...string) []string {
+func (w *env) recorded(now, scope, cidr, vpc string, window ...string) []string {
 	w.Helper()
 	w.at(now)
 	in := &ec2.GetIpamAddressHistoryInput{IpamScopeId: &scope, Cidr: &cidr, MaxResults: aws.Int32(2)}
@@ -54,10 +54,10 @@ func (w *world) recorded(now, scope, cidr, vpc string, window ...string) []strin
 	}
 }
 
-func (w *world) expect(rows []string, want ...string) {
-	w.Helper()
+func expect(t *testing.T, rows []string, want ...string) {
+	t.Helper()
 	if diff := cmp.Diff(rows, append([]string{}, want...)); diff != "" {
-		w.Errorf("-got +want:\n%s", diff)
+		t.Errorf("-got +want:\n%s", diff)
 	}
 }
 
@@ -78,17 +78,17 @@ func networkInterface(id, address, instance, instanceOwner string) ipam.Resource
 
 // The User Guide's own example: a VPC that exists since 2:00 is found at 3:05,
 // deleted at 5:00, and seen to be gone at 5:05.
-func TestStoryOfAVPC(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAVPC(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:05")
 	w.sees(w.private, a)
 	w.deliver()
 	const active = "vpc vpc-a of 111122223333 in us-east-1, 03:05–now, unmanaged, nonoverlapping"
-	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", ""), active)
-	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-a"), active)
-	w.expect(w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-b"))
+	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", ""), active)
+	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-a"), active)
+	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-b"))
 	w.at("05:05")
 	w.loses(w.private, a)
 	w.deliver()
@@ -108,26 +108,28 @@ func TestStoryOfAVPC(t *testing.T) {
 		{"10.0.0.0/17", []string{"02:00", "06:00"}, nil},
 		{"10.0.0.0/15", []string{"02:00", "06:00"}, nil},
 	} {
-		t.Run(fmt.Sprint(c.cidr, c.window), func(*testing.T) { w.expect(w.recorded("07:00", w.private, c.cidr, "", c.window...), c.want...) })
+		t.Run(fmt.Sprint(c.cidr, c.window), func(t *testing.T) {
+			expect(t, w.recorded("07:00", w.private, c.cidr, "", c.window...), c.want...)
+		})
 	}
 }
 
 // An address of an instance is that of its interface too; before it is attached,
 // and when the instance is gone, of the interface alone.
-func TestStoryOfAnInstance(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAnInstance(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	w.at("03:00")
 	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.at("03:10")
 	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
 	w.deliver()
-	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
+	expect(t, w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–now", "network-interface eni-1 of 111122223333 in us-east-1, 03:10–now")
 	w.at("04:00")
 	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.deliver()
-	w.expect(w.recorded("05:00", w.private, "10.0.0.5/32", "", "02:00"),
+	expect(t, w.recorded("05:00", w.private, "10.0.0.5/32", "", "02:00"),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–04:00",
 		"network-interface eni-1 of 111122223333 in us-east-1, 03:00–03:10",
 		"network-interface eni-1 of 111122223333 in us-east-1, 03:10–04:00",
@@ -136,33 +138,33 @@ func TestStoryOfAnInstance(t *testing.T) {
 
 // What an AWS service runs is amazon-aws's and has no id; two of them on one
 // address, in VPCs that overlap, are two records.
-func TestStoryOfAService(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAService(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	w.at("03:00")
 	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
 	w.sees(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
 	w.deliver()
-	w.expect(w.recorded("03:30", w.private, "10.0.0.5/32", ""),
+	expect(t, w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance  of amazon-aws in us-east-1, 03:00–now", "instance  of amazon-aws in us-east-1, 03:00–now",
 		"network-interface eni-1 of 111122223333 in us-east-1, 03:00–now", "network-interface eni-2 of 111122223333 in us-east-1, 03:00–now")
 }
 
 // A CIDR that is a VPC's and its subnet's has the records of both. A subnet's
 // shows no statuses.
-func TestStoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	w.at("03:00")
 	w.sees(w.private, vpc("vpc-a", "10.0.0.0/24", region))
 	w.sees(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
 	w.deliver()
-	w.expect(w.recorded("03:30", w.private, "10.0.0.0/24", ""),
+	expect(t, w.recorded("03:30", w.private, "10.0.0.0/24", ""),
 		"subnet subnet-a of 111122223333 in us-east-1, 03:00–now", "vpc vpc-a of 111122223333 in us-east-1, 03:00–now, unmanaged, nonoverlapping")
 }
 
-func TestStoryOfOverlappingVPCs(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfOverlappingVPCs(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	w.at("03:00")
 	w.sees(w.private, vpc("vpc-a", "10.0.0.0/16", region))
@@ -172,9 +174,9 @@ func TestStoryOfOverlappingVPCs(t *testing.T) {
 	w.at("04:00")
 	w.loses(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.deliver()
-	w.expect(w.recorded("03:30", w.private, "10.0.0.0/16", "", "03:30", "03:30"),
+	expect(t, w.recorded("03:30", w.private, "10.0.0.0/16", "", "03:30", "03:30"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping", "vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping")
-	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "03:00"),
+	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "03:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–03:20, unmanaged, nonoverlapping",
 		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping",
 		"vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping",
@@ -182,8 +184,8 @@ func TestStoryOfOverlappingVPCs(t *testing.T) {
 }
 
 // A VPC that is moved to another scope ends in the one and begins in the other.
-func TestStoryOfAMove(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAMove(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	further := must(w.store.CreateScope(t.Context(), w.token("CreateIpamScope"), ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t).ID
 	a := vpc("vpc-a", "10.0.0.0/16", region)
@@ -195,13 +197,13 @@ func TestStoryOfAMove(t *testing.T) {
 	}))(t)
 	w.sees(further, a) // where it stays
 	w.deliver()
-	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping")
-	w.expect(w.recorded("05:00", further, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping")
+	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping")
+	expect(t, w.recorded("05:00", further, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping")
 }
 
 // Another name is another record; another tag is not.
-func TestStoryOfAName(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAName(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
@@ -215,7 +217,7 @@ func TestStoryOfAName(t *testing.T) {
 	a.Name = "payments"
 	w.sees(w.private, a)
 	w.deliver()
-	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
+	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping",
 		"vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping, called payments")
 }
@@ -223,8 +225,8 @@ func TestStoryOfAName(t *testing.T) {
 // A VPC in a pool holds its space until its account allocates it, and claims the
 // allocation then; the record of how it stood before ends. Its own end leaves the
 // allocation.
-func TestStoryOfAClaim(t *testing.T) {
-	w := newWorld(t)
+func TestHistoryOfAClaim(t *testing.T) {
+	w := newEnv(t)
 	defer w.settled()
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	a := vpc("vpc-a", "10.0.0.0/16", region)
@@ -237,7 +239,7 @@ func TestStoryOfAClaim(t *testing.T) {
 	w.at("04:00")
 	w.loses(w.private, a)
 	w.deliver()
-	w.expect(w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
+	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–03:30, unmanaged, nonoverlapping",
 		"vpc vpc-a of 111122223333 in us-east-1, 03:30–04:00, compliant, nonoverlapping")
 	w.release(taken)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -32,9 +33,12 @@ type (
 	PutAccessGrantsOutput struct{ AccessGrants *AccessGrants }
 )
 
-// maxPatterns bounds the grants in the table: each call that the deployer's
-// grants do not admit looks through all of them.
-const maxPatterns = 1000
+const (
+	// maxPatterns is the number of grants in the table. Each call that the deployer's
+	// grants do not admit compares its caller with all of them.
+	maxPatterns = 1000
+	maxPattern  = 2048 // characters of a pattern; no principal's ARN has more (IAM User Guide, "IAM and AWS STS quotas")
+)
 
 // getAccessGrants returns the grants that PutAccessGrants wrote. The
 // deployer's, which come with the deployment, are not among them.
@@ -62,8 +66,12 @@ func (o service) putAccessGrants(ctx context.Context, in *PutAccessGrantsInput) 
 	}{{"Administrators", in.Administrators}, {"Allocators", in.Allocators}, {"Readers", in.Readers}} {
 		n += len(l.patterns)
 		for i, p := range l.patterns {
-			if p == "" || len(p) > 2048 {
-				return nil, schema.Invalid(fmt.Sprintf("%s.%d", l.name, i+1), p, "Use a pattern of principal ARNs, such as arn:aws:iam::111122223333:role/network-*.")
+			parameter := fmt.Sprintf("%s.%d", l.name, i+1)
+			if len(p) > maxPattern {
+				return nil, schema.Invalid(parameter, p, "It has %d characters, and a pattern of principal ARNs at most %d.", len(p), maxPattern)
+			}
+			if _, err := registry.ParseARNPattern(p); err != nil {
+				return nil, schema.Invalid(parameter, p, "It is no pattern of principal ARNs: %s.", err)
 			}
 		}
 	}

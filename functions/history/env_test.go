@@ -29,6 +29,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 const owner, other, region = "111122223333", "444455556666", "us-east-1"
@@ -220,8 +221,8 @@ func (s *fakeScans) Send(_ context.Context, bodies ...string) error {
 	return nil
 }
 
-// world is a deployment with an IPAM, whose stream the handler reads.
-type world struct {
+// env is a deployment with an IPAM, whose stream the handler reads.
+type env struct {
 	*testing.T
 	now      time.Time
 	table    *streamed
@@ -246,15 +247,15 @@ func newStore(table table.Table, now func() time.Time) *store.Store {
 	})
 }
 
-func newWorld(t *testing.T) *world {
+func newEnv(t *testing.T) *env {
 	t.Helper()
-	w := &world{T: t, now: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), bus: &fakeBus{t: t}, scans: &fakeScans{}}
+	w := &env{T: t, now: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), bus: &fakeBus{t: t}, scans: &fakeScans{}}
 	clock := func() time.Time { return w.now }
 	w.table = &streamed{Memory: &tabletest.Memory{}, now: clock}
 	w.store = newStore(w.table, clock)
 	w.registry = ops.New(w.store, registry.NewGrants([]registry.Grant{{Pattern: "*", Class: registry.Administer}}, nil, 0, nil))
 	w.admin = registry.WithCaller(t.Context(), registry.Caller{Account: owner, ARN: "arn:aws:iam::" + owner + ":user/admin"})
-	w.handler = New(w.store, w.scans, &Bus{w.bus, "cadastre"}, Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
+	w.handler = New(w.store, w.scans, &Bus{w.bus, "cadastre"}, telemetry.Options{Logger: slog.New(slog.DiscardHandler), Now: clock})
 	w.ipam = must(w.store.CreateIPAM(t.Context(), w.token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: owner}, Tier: "advanced", OperatingRegions: []string{region}}))(t)
 	w.private = w.ipam.PrivateScope
 	return w
@@ -270,13 +271,13 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-func (w *world) token(operation string) store.Token {
+func (w *env) token(operation string) store.Token {
 	w.sequence++
 	return store.Token{Account: owner, Operation: operation, Value: fmt.Sprint(w.sequence)}
 }
 
 // pool makes a pool at the private scope's top level.
-func (w *world) pool(rules ipam.Rules, cidr string) string {
+func (w *env) pool(rules ipam.Rules, cidr string) string {
 	w.Helper()
 	p := must(w.store.CreatePool(w.Context(), w.token("CreateIpamPool"), ipam.Pool{Scope: w.private, Family: ipam.IPv4, Rules: rules},
 		func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(w)
@@ -287,7 +288,7 @@ func (w *world) pool(rules ipam.Rules, cidr string) string {
 	return p.ID
 }
 
-func (w *world) allocate(pool, cidr string) *ipam.Allocation {
+func (w *env) allocate(pool, cidr string) *ipam.Allocation {
 	w.Helper()
 	return must(w.store.Allocate(w.Context(), store.Allocate{
 		Token: w.token("AllocateIpamPoolCidr"), Pool: pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil },
@@ -295,7 +296,7 @@ func (w *world) allocate(pool, cidr string) *ipam.Allocation {
 }
 
 // ask allocates as a request does that came as an event.
-func (w *world) ask(id, pool, cidr string) *ipam.Allocation {
+func (w *env) ask(id, pool, cidr string) *ipam.Allocation {
 	w.Helper()
 	return must(w.store.Allocate(w.Context(), store.Allocate{
 		Token: store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id}, Pool: pool, Event: id,
@@ -304,7 +305,7 @@ func (w *world) ask(id, pool, cidr string) *ipam.Allocation {
 }
 
 // refuse records that such a request was refused.
-func (w *world) refuse(id, detail string) {
+func (w *env) refuse(id, detail string) {
 	w.Helper()
 	err := w.store.Refuse(w.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
 		items.Refusal{Request: id, Account: other, Region: region, Code: "InvalidParameterValue", Message: "It is full.", Detail: detail})
@@ -313,7 +314,7 @@ func (w *world) refuse(id, detail string) {
 	}
 }
 
-func (w *world) release(a *ipam.Allocation) {
+func (w *env) release(a *ipam.Allocation) {
 	w.Helper()
 	if err := w.store.Release(w.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}); err != nil {
 		w.Fatal(err)
@@ -322,7 +323,7 @@ func (w *world) release(a *ipam.Allocation) {
 
 // sees has the IPAM's discovery see a resource's CIDR, which stands in the scope
 // then.
-func (w *world) sees(scope string, r ipam.Resource) {
+func (w *env) sees(scope string, r ipam.Resource) {
 	w.Helper()
 	ctx, at := w.Context(), w.now.UnixMilli()
 	d := must(w.store.Discoveries(ctx, []string{w.ipam.Discovery}))(w)[0]
@@ -335,7 +336,7 @@ func (w *world) sees(scope string, r ipam.Resource) {
 
 // loses has the discovery see that a resource's CIDR, which stands in the scope,
 // is not there any more.
-func (w *world) loses(scope string, r ipam.Resource) {
+func (w *env) loses(scope string, r ipam.Resource) {
 	w.Helper()
 	if !w.stands(scope, r) {
 		w.Fatalf("%s does not stand in %s", r.ID, scope)
@@ -350,7 +351,7 @@ func (w *world) loses(scope string, r ipam.Resource) {
 	}
 }
 
-func (w *world) stands(scope string, r ipam.Resource) bool {
+func (w *env) stands(scope string, r ipam.Resource) bool {
 	w.Helper()
 	k := rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope})
 	return must(w.table.BatchGet(w.Context(), []table.Key{k}))(w)[k] != nil
@@ -358,7 +359,7 @@ func (w *world) stands(scope string, r ipam.Resource) bool {
 
 // find puts the row of a resource's CIDR, in one record of the stream, and evaluates
 // it.
-func (w *world) find(scope string, r ipam.Resource) {
+func (w *env) find(scope string, r ipam.Resource) {
 	w.Helper()
 	row := &ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: w.now.UnixMilli(), Since: w.now.UnixMilli(), Rev: 1}
 	k := rowKey(row)
@@ -383,7 +384,7 @@ func (w *world) find(scope string, r ipam.Resource) {
 }
 
 // gone removes a row that find put, in one record, and evaluates what it overlapped.
-func (w *world) gone(scope string, r ipam.Resource) {
+func (w *env) gone(scope string, r ipam.Resource) {
 	w.Helper()
 	w.write(table.Write{Op: table.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: table.Cond{Present: true}})
 	if r.Type.TakesSpace() {
@@ -391,14 +392,14 @@ func (w *world) gone(scope string, r ipam.Resource) {
 	}
 }
 
-func (w *world) write(writes ...table.Write) {
+func (w *env) write(writes ...table.Write) {
 	w.Helper()
 	if err := w.table.Transact(w.Context(), writes); err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w *world) evaluate(scope string, cidr netip.Prefix) {
+func (w *env) evaluate(scope string, cidr netip.Prefix) {
 	w.Helper()
 	if err := w.store.EvaluateStatus(w.Context(), scope, cidr); err != nil {
 		w.Fatal(err)
@@ -415,7 +416,7 @@ func rowKey(r *ipam.ResourceCIDR) table.Key {
 
 // deliver hands the stream's new records to the handler, batch after batch, until
 // none is left, and from where an answer says on.
-func (w *world) deliver() {
+func (w *env) deliver() {
 	w.Helper()
 	for range 1000 {
 		if w.read == len(w.table.records) {
@@ -427,7 +428,7 @@ func (w *world) deliver() {
 }
 
 // batch hands records to the handler and returns how many it was done with.
-func (w *world) batch(records []lambdaevents.DynamoDBEventRecord) int {
+func (w *env) batch(records []lambdaevents.DynamoDBEventRecord) int {
 	w.Helper()
 	a, err := w.handler.Handle(w.Context(), lambdaevents.DynamoDBEvent{Records: records})
 	if err != nil {
@@ -447,7 +448,7 @@ func (w *world) batch(records []lambdaevents.DynamoDBEventRecord) int {
 
 // settled delivers what is left of the stream, and fails the test unless the
 // table is in order then, with history saying what the resources' rows say.
-func (w *world) settled() {
+func (w *env) settled() {
 	w.Helper()
 	w.deliver()
 	for _, p := range fsck.CheckSettled(fscktest.Items(w.table.Memory), w.now) {
@@ -456,7 +457,7 @@ func (w *world) settled() {
 }
 
 // at sets the clock to a time of the day.
-func (w *world) at(clock string) {
+func (w *env) at(clock string) {
 	w.Helper()
 	w.now = must(time.Parse("2006-01-02 15:04", "2026-01-02 "+clock))(w)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -22,26 +23,26 @@ const (
 	maxPath = 512
 )
 
-func (o service) discoveries() kind[ipam.Discovery] {
-	return kind[ipam.Discovery]{ipam.IDDiscovery, func(d *ipam.Discovery) *ipam.Meta { return &d.Meta }, o.discoveriesByID, o.discoveriesAfter, o.store.ModifyDiscovery, nil}
+func (o service) discoveries() entity[ipam.Discovery] {
+	return entity[ipam.Discovery]{ipam.IDDiscovery, func(d *ipam.Discovery) *ipam.Meta { return &d.Meta }, o.discoveriesByID, o.discoveriesAfter, o.store.ModifyDiscovery, nil}
 }
 
 // visibleDiscoveries is discoveries that finds, for the account that the
 // deployment belongs to, those of all accounts.
-func (o service) visibleDiscoveries() kind[ipam.Discovery] {
+func (o service) visibleDiscoveries() entity[ipam.Discovery] {
 	k := o.discoveries()
-	k.see = o.watch
+	k.check = o.checkVisibleDiscovery
 	return k
 }
 
 // watch refuses a discovery that is not the caller's as if it did not exist,
 // unless the caller is of the account that the deployment belongs to: that reads
 // every account with roles of its own anyway.
-func (o service) watch(ctx context.Context, d *ipam.Discovery) error {
+func (o service) checkVisibleDiscovery(ctx context.Context, d *ipam.Discovery) error {
 	if registry.CallerFrom(ctx).Account == o.store.Owner() {
 		return nil
 	}
-	return own(ctx, &d.Meta)
+	return checkOwner(ctx, &d.Meta)
 }
 
 func (o service) discoveriesByID(ctx context.Context, ids []string) ([]*ipam.Discovery, error) {
@@ -49,7 +50,7 @@ func (o service) discoveriesByID(ctx context.Context, ids []string) ([]*ipam.Dis
 	if err != nil {
 		return nil, err
 	}
-	return found, o.follow(ctx, found...)
+	return found, o.setDefaultRegions(ctx, found...)
 }
 
 func (o service) discoveriesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Discovery, string, error) {
@@ -57,12 +58,12 @@ func (o service) discoveriesAfter(ctx context.Context, owner, after string, limi
 	if err != nil {
 		return nil, "", err
 	}
-	return found, next, o.follow(ctx, found...)
+	return found, next, o.setDefaultRegions(ctx, found...)
 }
 
 // follow gives default discoveries the operating Regions that they have, which
 // are their IPAMs'.
-func (o service) follow(ctx context.Context, discoveries ...*ipam.Discovery) error {
+func (o service) setDefaultRegions(ctx context.Context, discoveries ...*ipam.Discovery) error {
 	var ids []string
 	for _, d := range discoveries {
 		if d.Default() {
@@ -92,13 +93,13 @@ func (o service) createDiscovery(ctx context.Context, in *ec2.CreateIpamResource
 	}
 	var d ipam.Discovery
 	d.Owner = t.Account
-	if d.Description, err = description(in.Description); err != nil {
+	if d.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
 	if d.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDDiscovery); err != nil {
 		return nil, err
 	}
-	names := added(in.OperatingRegions)
+	names := addedRegions(in.OperatingRegions)
 	if len(names) == 0 {
 		names = []string{o.store.Region()}
 	}
@@ -123,13 +124,13 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 	}
 	itself := in.Description != nil || len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) > 0
 	if !itself && len(in.AddOrganizationalUnitExclusions)+len(in.RemoveOrganizationalUnitExclusions) == 0 {
-		return nil, combination("The request must contain a modification to the ipam resource discovery. Give a Description, AddOperatingRegions, RemoveOperatingRegions, AddOrganizationalUnitExclusions or RemoveOrganizationalUnitExclusions.")
+		return nil, invalidCombination("The request must contain a modification to the ipam resource discovery. Give a Description, AddOperatingRegions, RemoveOperatingRegions, AddOrganizationalUnitExclusions or RemoveOrganizationalUnitExclusions.")
 	}
-	text, err := description(in.Description)
+	text, err := parseDescription(in.Description)
 	if err != nil {
 		return nil, err
 	}
-	add, remove := added(in.AddOperatingRegions), removed(in.RemoveOperatingRegions)
+	add, remove := addedRegions(in.AddOperatingRegions), removedRegions(in.RemoveOperatingRegions)
 	for _, list := range [][]string{add, remove} {
 		if _, err := operatingRegions(list); err != nil {
 			return nil, err
@@ -137,7 +138,7 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 	}
 	for _, r := range remove {
 		if slices.Contains(add, r) {
-			return nil, combination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
+			return nil, invalidCombination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
 		}
 	}
 	var exclude, include []string
@@ -152,7 +153,7 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 		include = append(include, aws.ToString(e.OrganizationsEntityPath))
 	}
 	changed, err := o.store.ModifyDiscovery(ctx, id, ipam.ActModify, func(d *ipam.Discovery) error {
-		if err := own(ctx, &d.Meta); err != nil {
+		if err := checkOwner(ctx, &d.Meta); err != nil {
 			return err
 		}
 		if d.Default() && itself {
@@ -182,29 +183,10 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 	if err != nil {
 		return nil, err
 	}
-	if err := o.follow(ctx, changed); err != nil {
+	if err := o.setDefaultRegions(ctx, changed); err != nil {
 		return nil, err
 	}
 	return &ec2.ModifyIpamResourceDiscoveryOutput{IpamResourceDiscovery: ptr(showDiscovery(changed))}, nil
-}
-
-// without returns what is in all and not in some.
-func without(all, some []string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
-}
-
-func added(regions []types.AddIpamOperatingRegion) (names []string) {
-	for _, r := range regions {
-		names = append(names, aws.ToString(r.RegionName))
-	}
-	return names
-}
-
-func removed(regions []types.RemoveIpamOperatingRegion) (names []string) {
-	for _, r := range regions {
-		names = append(names, aws.ToString(r.RegionName))
-	}
-	return names
 }
 
 func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResourceDiscoveryInput) (*ec2.DeleteIpamResourceDiscoveryOutput, error) {
@@ -212,7 +194,7 @@ func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResource
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := o.store.DeleteDiscovery(ctx, id, func(d *ipam.Discovery) error { return own(ctx, &d.Meta) })
+	deleted, err := o.store.DeleteDiscovery(ctx, id, func(d *ipam.Discovery) error { return checkOwner(ctx, &d.Meta) })
 	if err != nil {
 		return nil, err
 	}
@@ -220,8 +202,8 @@ func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResource
 }
 
 func (o service) describeDiscoveries(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveriesInput) (*ec2.DescribeIpamResourceDiscoveriesOutput, error) {
-	q := request{"DescribeIpamResourceDiscoveries", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, nil, showDiscovery, func(p page) (list[ipam.Discovery], error) {
+	q := listRequest{"DescribeIpamResourceDiscoveries", in, in.MaxResults, in.NextToken, in.Filters}
+	found, next, err := answer(ctx, q, nil, showDiscovery, func(p listing.Page) (listing.List[ipam.Discovery], error) {
 		return o.visibleDiscoveries().list(ctx, p, "IpamResourceDiscoveryIds", in.IpamResourceDiscoveryIds)
 	})
 	return &ec2.DescribeIpamResourceDiscoveriesOutput{IpamResourceDiscoveries: found, NextToken: next}, err
@@ -233,7 +215,7 @@ func showDiscovery(d *ipam.Discovery) types.IpamResourceDiscovery {
 		IpamResourceDiscoveryId:     &d.ID,
 		IpamResourceDiscoveryArn:    arn(&d.Meta, ipam.IDDiscovery, d.ID),
 		IpamResourceDiscoveryRegion: &d.Region,
-		Description:                 some(d.Description),
+		Description:                 optional(d.Description),
 		IsDefault:                   aws.Bool(d.Default()),
 		State:                       types.IpamResourceDiscoveryState(d.State),
 		Tags:                        showTags(d.Tags),
@@ -243,89 +225,6 @@ func showDiscovery(d *ipam.Discovery) types.IpamResourceDiscovery {
 	}
 	for _, e := range d.Exclusions {
 		out.OrganizationalUnitExclusions = append(out.OrganizationalUnitExclusions, types.IpamOrganizationalUnitExclusion{OrganizationsEntityPath: aws.String(e)})
-	}
-	return out
-}
-
-func (o service) associations() kind[ipam.DiscoveryAssociation] {
-	return kind[ipam.DiscoveryAssociation]{ipam.IDDiscoveryAssociation, func(a *ipam.DiscoveryAssociation) *ipam.Meta { return &a.Meta }, o.store.Associations, o.store.AssociationsAfter, o.store.ModifyAssociation, nil}
-}
-
-// associateDiscovery shows an IPAM what a discovery finds. Discoveries are not
-// shared, so it is one of the IPAM's own account; only an IPAM of the account
-// that the deployment belongs to may have those of others.
-func (o service) associateDiscovery(ctx context.Context, in *ec2.AssociateIpamResourceDiscoveryInput) (*ec2.AssociateIpamResourceDiscoveryOutput, error) {
-	t, err := token(ctx, "AssociateIpamResourceDiscovery", in.ClientToken, in)
-	if err != nil {
-		return nil, err
-	}
-	var a ipam.DiscoveryAssociation
-	if a.IPAM, err = checkID(ipam.IDIPAM, "IpamId", in.IpamId); err != nil {
-		return nil, err
-	}
-	if a.Discovery, err = checkID(ipam.IDDiscovery, "IpamResourceDiscoveryId", in.IpamResourceDiscoveryId); err != nil {
-		return nil, err
-	}
-	if a.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDDiscoveryAssociation); err != nil {
-		return nil, err
-	}
-	made, err := o.store.Associate(ctx, t, a, func(m *ipam.IPAM, d *ipam.Discovery) error {
-		if err := own(ctx, &m.Meta); err != nil {
-			return err
-		}
-		if d == nil {
-			return ipam.NotFound(a.Discovery)
-		}
-		if err := o.watch(ctx, d); err != nil {
-			return err
-		}
-		if m.Tier == string(types.IpamTierFree) {
-			return ipam.Errorf(ipam.CodeUnsupportedOperation, "Resource discoveries besides the default one are not part of the free tier. Change %s to the advanced tier with ModifyIpam.", m.ID)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &ec2.AssociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: ptr(showAssociation(made))}, nil
-}
-
-func (o service) disassociateDiscovery(ctx context.Context, in *ec2.DisassociateIpamResourceDiscoveryInput) (*ec2.DisassociateIpamResourceDiscoveryOutput, error) {
-	id, err := checkID(ipam.IDDiscoveryAssociation, "IpamResourceDiscoveryAssociationId", in.IpamResourceDiscoveryAssociationId)
-	if err != nil {
-		return nil, err
-	}
-	ended, err := o.store.Disassociate(ctx, id, func(a *ipam.DiscoveryAssociation) error { return own(ctx, &a.Meta) })
-	if err != nil {
-		return nil, err
-	}
-	return &ec2.DisassociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: ptr(showAssociation(ended))}, nil
-}
-
-func (o service) describeAssociations(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveryAssociationsInput) (*ec2.DescribeIpamResourceDiscoveryAssociationsOutput, error) {
-	q := request{"DescribeIpamResourceDiscoveryAssociations", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answer(ctx, q, nil, showAssociation, func(p page) (list[ipam.DiscoveryAssociation], error) {
-		return o.associations().list(ctx, p, "IpamResourceDiscoveryAssociationIds", in.IpamResourceDiscoveryAssociationIds)
-	})
-	return &ec2.DescribeIpamResourceDiscoveryAssociationsOutput{IpamResourceDiscoveryAssociations: found, NextToken: next}, err
-}
-
-func showAssociation(a *ipam.DiscoveryAssociation) types.IpamResourceDiscoveryAssociation {
-	out := types.IpamResourceDiscoveryAssociation{
-		OwnerId:                             &a.Owner,
-		IpamResourceDiscoveryAssociationId:  &a.ID,
-		IpamResourceDiscoveryAssociationArn: arn(&a.Meta, ipam.IDDiscoveryAssociation, a.ID),
-		IpamResourceDiscoveryId:             &a.Discovery,
-		IpamId:                              &a.IPAM,
-		IpamArn:                             arn(&a.Meta, ipam.IDIPAM, a.IPAM),
-		IpamRegion:                          &a.Region,
-		IsDefault:                           &a.Default,
-		ResourceDiscoveryStatus:             types.IpamAssociatedResourceDiscoveryStatusActive,
-		State:                               types.IpamResourceDiscoveryAssociationState(a.State),
-		Tags:                                showTags(a.Tags),
-	}
-	if a.NotFound {
-		out.ResourceDiscoveryStatus = types.IpamAssociatedResourceDiscoveryStatusNotFound
 	}
 	return out
 }

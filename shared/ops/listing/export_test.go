@@ -1,0 +1,6 @@
+package listing
+
+var (
+	EncodedSize = encodedSize
+	Fields      = fields
+)

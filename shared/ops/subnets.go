@@ -1,0 +1,38 @@
+package ops
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+)
+
+func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2.CreateSubnetOutput, error) {
+	tags, err := resourceTags(in.TagSpecifications, types.ResourceTypeSubnet)
+	if err != nil {
+		return nil, err
+	}
+	r := ipam.Resource{Type: ipam.ResourceSubnet, VPC: aws.ToString(in.VpcId), Region: o.region(ctx), Tags: tags}
+	space := newCIDRRequests(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
+	requests, err := o.allocateRequests(ctx, "CreateSubnet", space, r) // else the space is the VPC's
+	if err != nil {
+		return nil, err
+	}
+	cloud, err := o.ec2(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(requests) == 0 {
+		return forwarded(cloud.CreateSubnet(ctx, in))
+	}
+	return vend(ctx, o, requests, func(taken []netip.Prefix) (*ec2.CreateSubnetOutput, error) {
+		given := *in
+		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
+		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
+		return cloud.CreateSubnet(ctx, &given)
+	}, func(out *ec2.CreateSubnetOutput) string { return aws.ToString(out.Subnet.SubnetId) })
+}
