@@ -487,7 +487,7 @@ func (t *table) addTaken(r *row, space string) {
 	}
 	if r.has("Plan") {
 		if b.plan = r.text("Plan"); b.kind != "vpc" {
-			r.fail("the pool %s is laid over a block of kind %s", b.plan, b.kind)
+			r.fail("the planning pool %s has a block of kind %s", b.plan, b.kind)
 		}
 	}
 	if b.hidden() && (b.resource != "" || b.region != "") {
@@ -583,7 +583,7 @@ func (t *table) addObject(r *row, id ref) {
 	}
 	r.document("Object", &o.document)
 	if o.ID != id.id || o.Owner != o.owner {
-		r.fail("the document is that of %q of owner %q, and the item that of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
+		r.fail("the document is of %q of owner %q, and the item of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
 	}
 	if id.kind == kindPool && o.Family != "ipv4" && o.Family != "ipv6" {
 		r.fail("%q is no family", o.Family)

@@ -63,7 +63,7 @@ func TestDecideWant(t *testing.T) {
 		name   string
 		change func(*ipam.Pool)
 		q      ipam.AllocateRequest
-		length int // of the decided wish
+		length int // the decided length
 		code   ipam.Code
 		says   string
 	}{
@@ -77,7 +77,7 @@ func TestDecideWant(t *testing.T) {
 		{"the longest length", bare, length(32), 32, "", ""},
 		{"neither size nor default", bare, ipam.AllocateRequest{}, 0, ipam.CodeInvalidParameterCombination, "Exactly one of them should be provided"},
 		{"CIDR and length", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Length: ptr(24)}, 0, ipam.CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'"},
-		{"CIDR and what is disallowed", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: ipam.Filter{Disallowed: narrow.Disallowed}}, 0, ipam.CodeInvalidParameterCombination, "may not be used in combination with 'Cidr'"},
+		{"CIDR and DisallowedCidr", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: ipam.Filter{Disallowed: narrow.Disallowed}}, 0, ipam.CodeInvalidParameterCombination, "may not be used in combination with 'Cidr'"},
 		{"CIDR and filter", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: narrow}, 0, ipam.CodeInvalidParameterCombination, "'AllowedCidr' and 'DisallowedCidr' may not be used in combination with 'Cidr'"},
 		{"shorter than the minimum", nil, length(19), 0, ipam.CodeInvalidParameterValue, "/19 is shorter than the allocation minimum netmask length /20 of ipam-pool-1. Ask for a block of /20 to /28."},
 		{"longer than the maximum", nil, length(29), 0, ipam.CodeInvalidParameterValue, "/29 is longer than the allocation maximum netmask length /28 of ipam-pool-1. Ask for a block of /20 to /28."},
@@ -93,7 +93,7 @@ func TestDecideWant(t *testing.T) {
 		{"from elsewhere", nil, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "not in the current region eu-west-2. Call from eu-west-1 or us-east-1."},
 		{"from elsewhere, to a pool of the home Region", func(p *ipam.Pool) { p.Locale = "us-east-1" }, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
 		{"from elsewhere, to a pool without a locale", func(p *ipam.Pool) { p.Locale = "" }, from("eu-west-1"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
-		{"from a Region that is not known", nil, from(""), 24, "", ""},
+		{"from an unknown Region", nil, from(""), 24, "", ""},
 		{"a pool that is being deleted", deleting, length(24), 0, ipam.CodeIncorrectState, "It is in state delete-in-progress"},
 		{"elsewhere and being deleted", deleting, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "current region"},
 	} {
