@@ -89,7 +89,6 @@ var allowed = map[string]int{
 	"shared/lambdakit":         13,
 	"shared/modelcheck":        104,
 	"shared/ops":               238,
-	"shared/resign":            51,
 	"shared/store":             563,
 	"shared/table":             20,
 	"shared/telemetry":         13,
