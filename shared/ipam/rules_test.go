@@ -1,6 +1,7 @@
 package ipam_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,42 @@ func TestDecideWant(t *testing.T) {
 			refused(t, err, c.code, c.says)
 			if err == nil && (w.Length != c.length || w.CIDR != c.q.CIDR || len(w.Filter.Allowed) != len(c.q.Filter.Allowed) || len(w.Filter.Disallowed) != len(c.q.Filter.Disallowed)) {
 				t.Errorf("wants %+v", w)
+			}
+		})
+	}
+}
+
+// Two allowed CIDRs that are neighbours, or lie in one another, admit blocks that they
+// cover together.
+func TestAllowedCIDRsAreJoined(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		allowed, want []string
+	}{
+		{"none", nil, nil},
+		{"two halves", []string{"10.0.0.128/25", "10.0.0.0/25"}, []string{"10.0.0.0/24"}},
+		{"a half and two quarters", []string{"10.0.0.192/26", "10.0.0.0/25", "10.0.0.128/26"}, []string{"10.0.0.0/24"}},
+		{"neighbours that are no buddies", []string{"10.0.1.0/24", "10.0.2.0/24"}, []string{"10.0.1.0/24", "10.0.2.0/24"}},
+		{"one in another", []string{"10.0.0.0/24", "10.0.0.64/26"}, []string{"10.0.0.0/24"}},
+		{"the same twice", []string{"10.0.0.0/24", "10.0.0.0/24"}, []string{"10.0.0.0/24"}},
+		{"IPv6", []string{"fd80::/65", "fd80:0:0:0:8000::/65"}, []string{"fd80::/64"}},
+		{"the whole family", []string{"0.0.0.0/1", "128.0.0.0/1"}, []string{"0.0.0.0/0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := ipam.Filter{Allowed: prefixes(c.allowed...), Disallowed: prefixes("10.0.0.0/32")}
+			p := &ipam.Pool{Meta: ipam.Meta{ID: "ipam-pool-1", State: ipam.StateCreateComplete, Region: "us-east-1"}, Family: ipam.IPv4}
+			if len(c.allowed) > 0 {
+				p.Family = ipam.FamilyOf(prefix(c.allowed[0]))
+			}
+			if p.Family == ipam.IPv6 {
+				f.Disallowed = nil
+			}
+			w, err := p.DecideWant(ipam.AllocateRequest{Length: new(32), Filter: f, Region: "us-east-1", HomeRegion: "us-east-1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(w.Filter.Allowed, prefixes(c.want...)) || !slices.Equal(w.Filter.Disallowed, f.Disallowed) {
+				t.Errorf("%v, want %v", w.Filter, c.want)
 			}
 		})
 	}
