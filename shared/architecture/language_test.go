@@ -78,8 +78,6 @@ var allowed = map[string]int{
 	"localstack":               10,
 	"localstack/bench":         20,
 	"localstack/deploy":        2,
-	"localstack/e2e":           64,
-	"localstack/network":       5,
 	"localstack/services":      4,
 	"localstack/sigv4front":    9,
 	"shared/architecture":      2,
