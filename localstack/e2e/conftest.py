@@ -1,17 +1,17 @@
-"""Where the suite runs, and who calls.
+"""The backends of the suite, and its callers.
 
 The suite runs against one of two backends, chosen by CADASTRE_E2E_BACKEND:
 
-emulator  the CDK deployment on the emulator, whose API is at CADASTRE_ENDPOINT
-          and whose own endpoint is AWS_ENDPOINT_URL. Clients are the plain
-          ones: boto3's "ec2" and `aws ec2`.
+emulator  the CDK deployment on the emulator. Its API is at CADASTRE_ENDPOINT, and
+          the emulator itself at AWS_ENDPOINT_URL. Clients are the plain ones:
+          boto3's "ec2" and `aws ec2`.
 front     the deployed binary behind the front that verifies signatures, on the
           DynamoDB Local at CADASTRE_DYNAMODB_LOCAL_URL. Clients sign for
           execute-api, as against API Gateway on AWS: boto3 and the CLI through
           the generated service model.
 
-A test that only one backend can run is marked with its name and deselected on
-the other. Nothing is skipped: what is missing fails.
+A test that only one backend can run has a mark with its name, and is deselected
+on the other. Nothing is skipped: a missing service makes the suite fail.
 """
 
 import json
@@ -41,8 +41,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "e2e"
 GO_FLAGS = ["-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid="]
 
-# Tests' calls that succeeded, by operation: the last module compares them with
-# what the API says that it has.
+# Operations that a test called with success. The last module compares them with
+# the API's list.
 CALLED = set()
 
 
@@ -71,15 +71,15 @@ def need(variable):
 
 
 class Principal:
-    """Who calls: an access key and how its requests are signed."""
+    """A caller: an access key, and the way to sign its requests."""
 
     def __init__(self, name, key, secret, account, arn):
         self.name, self.key, self.secret, self.account, self.arn = name, key, secret, account, arn
 
 
 class Api:
-    """The API as one principal calls it. Every way of calling returns the
-    answer as boto3 gives it, without ResponseMetadata."""
+    """The API as one principal calls it. Every method returns the answer in boto3's
+    form, without ResponseMetadata."""
 
     def __init__(self, backend, principal):
         self.backend, self.principal = backend, principal
@@ -98,7 +98,7 @@ class Api:
         return answer
 
     def refused(self, code, operation, region=None, **parameters):
-        """The message of a call that must be refused with the code."""
+        """Returns the message of a call that must be refused with the code."""
         with pytest.raises(ClientError) as e:
             self.call(operation, region, **parameters)
         error = e.value.response["Error"]
@@ -107,7 +107,7 @@ class Api:
         return error["Message"]
 
     def pages(self, operation, member, region=None, **parameters):
-        """All items of a list, page by page, and the number of pages."""
+        """Returns all items of a list, page by page, and the number of pages."""
         items, pages = [], 0
         while True:
             answer = self.call(operation, region, **parameters)
@@ -118,7 +118,7 @@ class Api:
             parameters["NextToken"] = answer["NextToken"]
 
     def cli(self, *arguments, region=None):
-        """The AWS CLI's JSON output, and (code, message) of a refusal."""
+        """Returns the AWS CLI's JSON output, or (code, message) of a refusal."""
         done = subprocess.run(
             [self.backend.aws, self.backend.service, *arguments, "--output", "json"],
             env=self.backend.cli_env(self.principal, region or self.backend.region),
@@ -133,7 +133,7 @@ class Api:
         return code, text.split(" operation: ", 1)[1]
 
     def json(self, operation, body=None, region=None, headers=None, method="POST"):
-        """Status, headers and decoded body of a call by the JSON door."""
+        """Returns status, headers and decoded body of a call through the JSON API."""
         data = None if method == "GET" else (body if isinstance(body, (bytes, str)) else json.dumps(body or {}))
         answer = self.http(method, f"v1/{operation}", data, "application/json", region, headers)
         if answer[0] == 200:
@@ -158,7 +158,7 @@ class Api:
 
 class Backend:
     def __init__(self, home):
-        self.home = home  # of the CLI: nothing of the user's is read or written
+        self.home = home  # home directory of the CLI, so that it reads and writes none of the user's files
         self.aws = os.environ.get("CADASTRE_AWS") or str(pathlib.Path(sys.executable).parent / "aws")
 
     def config(self):
@@ -202,7 +202,8 @@ class Emulator(Backend):
         secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "test")
         self.principals = {"admin": Principal("admin", key, secret, account, f"arn:aws:iam::{account}:root")}
 
-        # It is born with default VPCs, which the schedule's discovery would find.
+        # The emulator starts with default VPCs, which the scheduled discovery
+        # would find.
         for region in (network.HOME, *network.REGIONS):
             network.bare(account, region)
 
@@ -246,7 +247,7 @@ class Front(Backend):
             "allocators": [f"arn:aws:iam::{owner}:role/allocators"],
             "readers": [f"arn:aws:iam::{owner}:role/readers"],
         }
-        # ~/.aws/models is where the CLI and boto3 look for added models.
+        # The CLI and boto3 look for added models in ~/.aws/models.
         models = home / ".aws" / "models" / "cadastre" / "2016-11-15"
         models.mkdir(parents=True)
         self.models = home / ".aws" / "models"
@@ -269,7 +270,7 @@ class Front(Backend):
         return self.base_env(Principal("table", "111122223333", "local", "", ""), self.region)
 
     def start(self):
-        """Starts a front on a table of its own."""
+        """Starts a front on a new table."""
         self.table_name = f"e2e-{uuid.uuid4().hex[:12]}"
         bootstrap = build("bootstrap", "./functions/api", *GO_FLAGS)
         keys = [f"-key={p.key},{p.secret},{p.account},{p.arn}" for p in self.principals.values()]
@@ -294,8 +295,8 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backend(installed):
-    """The backend, for one module. Behind the module's last test the whole
-    table is checked and left empty."""
+    """The backend for one module. After the module's last test, fsck checks the
+    whole table, and the table is emptied."""
     installed.start()
     sweep(installed)
     yield installed
@@ -306,8 +307,8 @@ def backend(installed):
 
 
 def sweep(backend):
-    """Deletes all IPAMs and waits until they are gone. The front has no worker,
-    but a table of its own for each module."""
+    """Deletes all IPAMs and waits until they are gone. The front has no worker, but
+    a new table for each module."""
     if backend.kind == "front":
         return
     api = Api(backend, backend.principals["admin"])
@@ -317,11 +318,11 @@ def sweep(backend):
     until(lambda: api.call("DescribeIpams")["Ipams"] == [], "the IPAMs to be gone")
 
 
-def until(condition, what, seconds=120):
-    """Polls for what happens elsewhere; it fails and does not hang."""
+def until(condition, result, seconds=120):
+    """Waits until condition() is true, and fails after the given time."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        assert time.monotonic() < end, f"waited {seconds} s for {result}"
         time.sleep(0.2)
 
 
@@ -344,7 +345,7 @@ def ipam(api):
 
 @pytest.fixture
 def make_pool(api, ipam):
-    """Makes pools, with a CIDR if one is given; after the test they are
+    """Makes pools, with a CIDR if one is given. After the test the pools are
     emptied and deleted, children first."""
     made = []
 

@@ -46,8 +46,8 @@ func (s *stack) localPool(t *testing.T) (id string) {
 	return *pool.IpamPoolId
 }
 
-// A client with our options passes the front that verifies signatures from any
-// Region, and Cadastre knows which.
+// A client with Cadastre's options passes the front that verifies signatures,
+// from any Region, and Cadastre receives that Region.
 func TestGoClientOfOtherRegions(t *testing.T) {
 	s := newStack(t)
 	pool := s.localPool(t)
@@ -78,8 +78,9 @@ var proxyProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// startProxy runs the program with the README's arguments, but for the port,
-// and returns its address. It must end in good order when it is told to.
+// startProxy runs the program with the arguments of shared/client/README.md,
+// except for the port, and returns its address. The program must end without an
+// error when it is asked to.
 func startProxy(t *testing.T, endpoint, ec2 string) string {
 	t.Helper()
 	program, err := proxyProgram()
@@ -131,7 +132,7 @@ func cliEnv(t *testing.T, region, endpoint string) []string {
 	}
 }
 
-// recorder stands before the emulator and keeps what it is asked.
+// recorder passes calls on to the emulator and keeps them.
 type recorder struct {
 	mu    sync.Mutex
 	calls []string // action and the signature's scope
@@ -186,8 +187,8 @@ func newEC2(t *testing.T) (string, *recorder) {
 	return server.URL, r
 }
 
-// TestProxy drives the deployed binary and the emulator's EC2 by tools that
-// know nothing of Cadastre: the SDK's plain client and the unmodified AWS CLI.
+// TestProxy calls the deployed binary and the emulator's EC2 with tools that do
+// not know Cadastre: the SDK's plain client and the unmodified AWS CLI.
 func TestProxy(t *testing.T) {
 	s := newStack(t)
 	ec2URL, ec2Calls := newEC2(t)
@@ -225,7 +226,7 @@ func TestProxy(t *testing.T) {
 		wantCode(t, err, "InvalidVpcID.NotFound")
 		check(t, "DescribeVpcs ap-northeast-1/ec2")
 		_, _ = c.CreateVpc(ctx, &ec2.CreateVpcInput{Ipv4IpamPoolId: &pool, Ipv4NetmaskLength: aws.Int32(24), DryRun: aws.Bool(true)})
-		check(t) // whatever Cadastre says to it
+		check(t) // for any answer of Cadastre
 	})
 
 	t.Run("CLI", func(t *testing.T) {

@@ -3,8 +3,8 @@
 #
 #   localstack/e2e/run.sh emulator|front|both [pytest's arguments, such as test_tags.py]
 #
-# PYTHON names an interpreter with requirements.txt installed. What the backends
-# need is told in conftest.py.
+# PYTHON names an interpreter with requirements.txt installed. conftest.py lists
+# the environment that each backend needs.
 set -euo pipefail
 backends=${1:?"which backend: emulator, front or both"}
 shift

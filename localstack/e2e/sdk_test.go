@@ -53,8 +53,8 @@ var bootstrap = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// stack is the deployed binary on a DynamoDB Local table of its own, behind the
-// front that verifies signatures.
+// stack is the deployed binary on a new DynamoDB Local table, behind the front
+// that verifies signatures.
 type stack struct {
 	client *ec2.Client
 	dynamo *dynamodb.Client
@@ -133,8 +133,8 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// TestGoSDK plays every operation through the SDK's own client, signed as API
-// Gateway demands.
+// TestGoSDK calls every operation through the SDK's own client, signed as API
+// Gateway requires.
 func TestGoSDK(t *testing.T) {
 	c, ctx := newStack(t).client, t.Context()
 	region := func(names ...string) (list []types.AddIpamOperatingRegion) {
@@ -149,7 +149,7 @@ func TestGoSDK(t *testing.T) {
 	}
 	described := must(c.DescribeIpams(ctx, &ec2.DescribeIpamsInput{}))(t).Ipams
 	if d := cmp.Diff([]types.Ipam{*made}, described, cmp.AllowUnexported(types.Ipam{}, types.IpamOperatingRegion{}, types.Tag{}), ignoreDocuments); d != "" {
-		t.Errorf("what was made is not what is described:\n%s", d)
+		t.Errorf("the created IPAM differs from the described one:\n%s", d)
 	}
 	must(c.ModifyIpam(ctx, &ec2.ModifyIpamInput{IpamId: made.IpamId, Description: aws.String("changed")}))(t)
 
@@ -208,13 +208,13 @@ func TestGoSDK(t *testing.T) {
 	wantCode(t, err, "UnsupportedOperation")
 }
 
-// ignoreDocuments leaves out the SDK's own marker, which no answer carries.
+// ignoreDocuments ignores the SDK's own marker, which no answer contains.
 var ignoreDocuments = cmp.FilterPath(func(p cmp.Path) bool {
 	return strings.HasSuffix(p.Last().String(), ".noSmithyDocumentSerde")
 }, cmp.Ignore())
 
 // TestPagesOf100000 reads a pool of 100,000 allocations through the deployed
-// binary: the runtime API refuses an answer above 6 MB as Lambda does.
+// binary. Like Lambda, the runtime API refuses an answer above 6 MB.
 func TestPagesOf100000(t *testing.T) {
 	const n = 100_000
 	s := newStack(t)
@@ -263,8 +263,9 @@ func TestPagesOf100000(t *testing.T) {
 	})
 }
 
-// fill makes a pool with n allocations: the store takes them in memory, then
-// the items are copied, as n transactions on DynamoDB Local would take minutes.
+// fill makes a pool with n allocations. The store allocates them in memory and
+// fill copies the items, because n transactions on DynamoDB Local would take
+// minutes.
 func (s *stack) fill(t *testing.T, n int) (pool string, ids []string) {
 	t.Helper()
 	ctx := t.Context()

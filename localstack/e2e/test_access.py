@@ -9,7 +9,7 @@ def get(api):
     return answer["AccessGrants"]
 
 
-def test_grants_by_the_json_door(api):
+def test_grants_through_json(api):
     none = {"Administrators": [], "Allocators": [], "Readers": []}
     assert get(api) == none
     wanted = {"Administrators": [], "Allocators": ["arn:aws:iam::*:role/pipeline-*"], "Readers": ["arn:aws:iam::111122223333:root"]}
@@ -25,7 +25,7 @@ def test_grants_by_the_json_door(api):
 
 @pytest.mark.front
 def test_grants_by_the_generated_model(api, as_principal):
-    """boto3 and the CLI know the extensions by the model that is made for them."""
+    """boto3 and the CLI know the extensions through the generated model."""
     caller = "arn:aws:iam::111122223333:user/nobody"
     assert as_principal("nobody").json("DescribeIpams")[0] == 403
     assert api.call("PutAccessGrants", Readers=[caller])["AccessGrants"]["Readers"] == [caller]

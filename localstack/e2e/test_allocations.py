@@ -34,7 +34,7 @@ def test_provision_and_deprovision(api, make_pool):
     taken = allocate(api, pool, Cidr="10.4.1.0/24")
     failed = api.call("DeprovisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.4.0.0/16")["IpamPoolCidr"]
     assert failed["State"] == "failed-deprovision" and "allocation" in failed["FailureReason"]["Message"]
-    assert allocate(api, pool, Cidr="10.4.2.0/24")["Cidr"] == "10.4.2.0/24"  # it goes on serving
+    assert allocate(api, pool, Cidr="10.4.2.0/24")["Cidr"] == "10.4.2.0/24"  # its CIDR still serves
     assert api.call("DeprovisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/16")["IpamPoolCidr"]["State"] == "deprovisioned"
     api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/24")
     assert taken["Cidr"] in {a["Cidr"] for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]}
@@ -106,12 +106,14 @@ def test_client_token(api, make_pool):
     one = allocate(api, pool, NetmaskLength=28, ClientToken="t")
     assert allocate(api, pool, NetmaskLength=28, ClientToken="t")["IpamPoolAllocationId"] == one["IpamPoolAllocationId"]
     api.refused("IdempotentParameterMismatch", "AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=27, ClientToken="t")
-    # What was released stays answered, so that a late retry takes nothing.
+    # The token of a released allocation keeps its answer, so a late retry takes
+    # no space.
     release = {"IpamPoolId": pool, "Cidr": one["Cidr"], "IpamPoolAllocationId": one["IpamPoolAllocationId"]}
     assert api.call("ReleaseIpamPoolAllocation", **release)["Success"] is True
     assert allocate(api, pool, NetmaskLength=28, ClientToken="t")["IpamPoolAllocationId"] == one["IpamPoolAllocationId"]
     assert api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"] == []
-    # The last block's retry is answered and not refused as full.
+    # A retry for the last block gets its answer, and not the error of a full
+    # pool.
     small = make_pool("10.1.0.0/28")
     last = allocate(api, small, NetmaskLength=28, ClientToken="last")
     assert allocate(api, small, NetmaskLength=28, ClientToken="last")["IpamPoolAllocationId"] == last["IpamPoolAllocationId"]
@@ -120,7 +122,7 @@ def test_client_token(api, make_pool):
 def test_locale(api, make_pool, backend):
     pool = make_pool("10.0.0.0/24", Locale="ap-northeast-1")
     assert allocate(api, pool, NetmaskLength=28)["Cidr"] == "10.0.0.0/28"  # from home
-    if backend.kind == "emulator":  # which takes a signature of any Region
+    if backend.kind == "emulator":  # it accepts a signature of any Region
         assert allocate(api, pool, NetmaskLength=28, region="ap-northeast-1")["Cidr"] == "10.0.0.16/28"
         assert "not in the current region ap-northeast-3" in api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", "ap-northeast-3", IpamPoolId=pool, NetmaskLength=28)
     body = {"IpamPoolId": pool, "NetmaskLength": 28}
@@ -141,7 +143,7 @@ def test_release(api, make_pool):
     ]:
         api.refused(code, "ReleaseIpamPoolAllocation", **{k: v for k, v in {**good, **change}.items() if v})
     assert api.call("ReleaseIpamPoolAllocation", **good)["Success"] is True
-    assert api.call("ReleaseIpamPoolAllocation", **good)["Success"] is True  # a lost answer can be asked for again
+    assert api.call("ReleaseIpamPoolAllocation", **good)["Success"] is True  # a caller can repeat the release after a lost answer
     assert api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"] == []
     reused = allocate(api, pool, NetmaskLength=24)
     assert reused["Cidr"] == "10.0.0.0/24" and reused["IpamPoolAllocationId"] != a["IpamPoolAllocationId"]
@@ -194,4 +196,4 @@ def test_1200_allocations_by_eight_writers(api, make_pool):
         assert networks == sorted(networks)
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(lambda a: api.call("ReleaseIpamPoolAllocation", IpamPoolId=pool, Cidr=a["Cidr"], IpamPoolAllocationId=a["IpamPoolAllocationId"]), taken))
-    assert allocate(api, pool, NetmaskLength=16)["Cidr"] == "10.0.0.0/16"  # all of it merged again
+    assert allocate(api, pool, NetmaskLength=16)["Cidr"] == "10.0.0.0/16"  # all blocks are merged again

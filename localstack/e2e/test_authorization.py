@@ -1,4 +1,4 @@
-"""Who may do what, by both doors."""
+"""The classes of callers, through both protocols."""
 
 import pytest
 
@@ -11,7 +11,7 @@ READ = {
     "GetIpamDiscoveredPublicAddresses": {"IpamResourceDiscoveryId": "DISCOVERY", "AddressRegion": "us-east-1"},
     "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
-# These act in the caller's account, by a role that there is none of here.
+# These act in the caller's account, with a role that does not exist here.
 VPCS = {
     "CreateVpc": {"Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28}, "CreateSubnet": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
     "AssociateVpcCidrBlock": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
@@ -73,7 +73,7 @@ def test_the_lists_above_are_complete(api):
 
 @pytest.mark.parametrize("who, operations", [("reader", {**ALLOCATE, **ADMINISTER}), ("allocator", ADMINISTER), ("nobody", {**READ, **ALLOCATE, **ADMINISTER})],
                          ids=["reader", "allocator", "nobody"])
-def test_refused_by_both_doors_with_and_without_dry_run(api, as_principal, ids, who, operations):
+def test_refused_by_both_protocols_with_and_without_dry_run(api, as_principal, ids, who, operations):
     before = everything(api, ids)
     caller = as_principal(who)
     for operation, parameters in operations.items():
@@ -96,7 +96,7 @@ def test_allocator_allocates(as_principal, ids):
 
 
 def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
-    """An administrator, but of another account: none of this exists for it."""
+    """An administrator of another account: none of these objects exist for it."""
     before = everything(api, ids)
     stranger = as_principal("stranger")
     for operation, parameters in {**READ, **ALLOCATE, **ADMINISTER}.items():
@@ -106,7 +106,7 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
         status, _, answer = stranger.json(operation, parameters)
         if status == 200:
             assert not [v for v in answer.values() if v not in ([], None)], (operation, answer)
-        elif operation.endswith(("AccessGrants", "OrganizationAdminAccount")):  # of the deployment, and not for its accounts to say
+        elif operation.endswith(("AccessGrants", "OrganizationAdminAccount")):  # objects of the deployment, not of its accounts
             assert (status, answer["Code"]) == (403, "UnauthorizedOperation"), (operation, answer)
         elif operation in VPCS:
             assert (status, answer["Code"]) == (400, "UnsupportedOperation"), (operation, answer)
@@ -143,7 +143,7 @@ def test_forged_headers_and_query_gain_nothing(api, as_principal, ids):
 
 
 def test_wrong_scopes_are_refused(api):
-    """As API Gateway refuses them, before any code of ours runs."""
+    """API Gateway refuses them before any of Cadastre's code runs."""
     for scope in ({"service": "ec2"}, {"region": "ap-northeast-3"}):
         status, headers, answer = api.http("POST", "v1/DescribeIpams", "{}", "application/json", **scope)
         assert status == 403 and headers["X-Amzn-Errortype"] == "InvalidSignatureException", (scope, answer)

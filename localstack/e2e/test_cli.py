@@ -52,6 +52,7 @@ def test_main_job(api, backend):
 
 @pytest.mark.emulator
 def test_action_that_is_not_built(api):
-    """The generated model has only what is built; the plain CLI has all."""
+    """The generated model contains the implemented operations only; the plain CLI
+    has all."""
     code, message = api.cli("describe-ipam-policies")
     assert code == "UnsupportedOperation" and "DescribeIpamPolicies" in message

@@ -1,5 +1,5 @@
-"""Stacks of CloudFormation with IPAM resources: the examples that people copy,
-and a stack's whole life."""
+"""CloudFormation stacks with IPAM resources: the examples to copy, and a stack
+from create to delete."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "ROLLBACK_COMPLETE", "UPDATE_RO
 
 
 class Stacks:
-    """Stacks of a test, in which every change of the table is checked."""
+    """A test's stacks. fsck checks the table after every change of a stack."""
 
     def __init__(self, backend):
         self.backend = backend
@@ -41,8 +41,8 @@ class Stacks:
         return {o["OutputKey"]: o["OutputValue"] for o in self.stack(name)["Outputs"]}[key]
 
     def deploy(self, name, template, wanted=None, **parameters):
-        """Creates or updates a stack of a template with the service token of the
-        deployment, and returns its outputs."""
+        """Creates or updates a stack from a template, with the deployment's service
+        token, and returns the stack's outputs."""
         return self.deploy_with(name, json.dumps(template) if isinstance(template, dict) else template, wanted, ServiceToken=self.token, **parameters)
 
     def deploy_with(self, name, body, wanted=None, **parameters):
@@ -109,7 +109,8 @@ def test_examples(api, stacks):
 
 
 def test_a_stacks_vpc_is_compliant(api, stacks, bus):
-    """The VPC of a stack, on the CIDR of its allocation, is no conflict."""
+    """A stack's VPC has the CIDR of the stack's allocation, and does not overlap
+    with it."""
     pools = stacks.deploy("pools", (EXAMPLES / "pools.yaml").read_text())
     ipam = api.call("DescribeIpams")["Ipams"][0]
     vpc = stacks.deploy("vpc", (EXAMPLES / "vpc.yaml").read_text())
@@ -120,7 +121,8 @@ def test_a_stacks_vpc_is_compliant(api, stacks, bus):
     assert {k: shown[k] for k in ("ResourceId", "ResourceCidr", "IpamPoolId", "ManagementState", "ComplianceStatus", "OverlapStatus")} == {
         "ResourceId": vpc["VpcId"], "ResourceCidr": vpc["Cidr"], "IpamPoolId": pools["DevelopmentPoolId"],
         "ManagementState": "managed", "ComplianceStatus": "compliant", "OverlapStatus": "nonoverlapping"}
-    # Of another VPC on the CIDR the bus does tell, and so it would have of this one.
+    # The bus reports another VPC on the CIDR, so it would have reported this
+    # one.
     other = network.client("ec2", *where).create_vpc(CidrBlock=vpc["Cidr"])["Vpc"]["VpcId"]
     bus.wait("Resource Discovered", vpc["VpcId"])
     assert bus.find("Overlap Detected") == []
@@ -134,7 +136,7 @@ def test_a_stacks_vpc_is_compliant(api, stacks, bus):
     until(lambda: resources() == [], "the VPCs to be gone", 20)
     assert taken(api, pools["DevelopmentPoolId"]) == []
     stacks.backend.fsck()
-    # What was the VPC's is free, all of it.
+    # All of the VPC's space is free.
     whole = api.call("AllocateIpamPoolCidr", IpamPoolId=pools["DevelopmentPoolId"], Cidr="10.0.0.0/20", PreviewNextCidr=True)
     assert whole["IpamPoolAllocation"]["Cidr"] == "10.0.0.0/20"
     stacks.delete("pools")
@@ -142,7 +144,7 @@ def test_a_stacks_vpc_is_compliant(api, stacks, bus):
 
 
 def discover(api, discovery, account, region):
-    """Has an account looked at, and waits until that has succeeded."""
+    """Starts the discovery of an account, and waits until it has succeeded."""
     start = now()
     dispatch()
 
@@ -177,16 +179,16 @@ def vpcs(stacks):
 
 
 def test_life_of_a_stack(api, ipam, stacks):
-    """Made, changed in place and by replacement, rolled back, deleted. What is
-    taken is what the stack says, and the table's checker adds the rest up."""
+    """Create, change in place, replace, roll back, delete. The outputs name all
+    taken space, and fsck checks the rest."""
     pool = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "AddressFamily": "ipv4", "Description": "life", "Tags": [{"Key": "a", "Value": "1"}]}
     cidr = {"IpamPoolId": {"Ref": "Pool"}, "Cidr": "10.8.0.0/20"}
-    # What an allocation takes has to be there first.
+    # An allocation needs its pool first.
     allocation = lambda length, **p: {"IpamPoolId": {"Fn::GetAtt": ["Cidr", "IpamPoolId"]}, "NetmaskLength": length, **p}
     life = lambda a, b=allocation(25, Description="b"), **more: template(Pool=pool, Cidr=cidr, A=a, B=b, Vpc=USES_A, **more)
 
     def stands(outputs):
-        """What is there is what a deployment's outputs tell."""
+        """Checks that the allocations equal the deployment's outputs."""
         assert taken(api, outputs["PoolId"]) == sorted([outputs["A"], outputs["B"]])
         assert vpcs(stacks) == {outputs["VpcId"]: outputs["A"]}
 
@@ -213,7 +215,7 @@ def test_life_of_a_stack(api, ipam, stacks):
     stands(replaced)
     a = stacks.physical("life", "A")
 
-    # B is replaced, then C cannot be: B is what it was, and nothing is lost.
+    # B is replaced, then C fails: B stays as it was, and nothing is lost.
     changed, pool = pool, {**pool, "Description": "no"}
     stacks.deploy("life", life(allocation(23), allocation(24), C=allocation(16)), "UPDATE_ROLLBACK_COMPLETE")
     assert any("InsufficientFreeAddresses" in r or "/16" in r for r in stacks.reasons("life")), stacks.reasons("life")
@@ -226,7 +228,7 @@ def test_life_of_a_stack(api, ipam, stacks):
     stacks.deploy("life", life(allocation(16)), "UPDATE_ROLLBACK_COMPLETE")
     stands(replaced)
 
-    # A and the VPC are replaced, then something else of the stack cannot be made.
+    # A and the VPC are replaced, then another resource of the stack fails.
     stacks.deploy("life", failing(life(allocation(22)), "Vpc"), "UPDATE_ROLLBACK_COMPLETE")
     assert taken(api, made["PoolId"]) == sorted([replaced["A"], made["B"]])
     assert list(vpcs(stacks).values()) == [replaced["A"]]
@@ -239,13 +241,13 @@ def test_life_of_a_stack(api, ipam, stacks):
 
 
 def failing(body, behind):
-    """The template with a resource that cannot be made, behind another one."""
+    """Returns the template with a resource that fails, after another one."""
     return {**body, "Resources": {**body["Resources"], "Fails": {
         "Type": "Custom::IpamScope", "DependsOn": [behind], "Properties": {"ServiceToken": {"Ref": "ServiceToken"}, "IpamId": "ipam-0123456789abcdef0"}}}}
 
 
 def test_failed_stack_leaves_nothing(api, ipam, stacks):
-    """All is made, to the VPC, before the last resource fails."""
+    """All resources, the VPC too, are made before the last one fails."""
     pool = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "AddressFamily": "ipv4"}
     allocation = {"IpamPoolId": {"Fn::GetAtt": ["Cidr", "IpamPoolId"]}, "NetmaskLength": 24, "StableKey": "a"}
     body = template(Pool=pool, Cidr={"IpamPoolId": {"Ref": "Pool"}, "Cidr": "10.8.0.0/20"}, A=allocation, B={**allocation, "StableKey": "b"}, Vpc=USES_A)
@@ -263,7 +265,8 @@ def test_failed_create_leaves_nothing(api, ipam, stacks):
 
 
 def test_selector(api, make_pool, stacks):
-    """A selector selects one pool, or says why not; what stands stays where it is."""
+    """A selector selects exactly one pool, or gives the reason. Existing resources
+    keep their pool."""
     tagged = lambda value: [{"Key": "environment", "Value": value}]
     pool = lambda cidr, value: make_pool(cidr, TagSpecifications=[{"ResourceType": "ipam-pool", "Tags": tagged(value)}])
     first, second = pool("10.0.0.0/16", "blue"), pool("10.1.0.0/16", "green")
@@ -274,16 +277,16 @@ def test_selector(api, make_pool, stacks):
     stacks.deploy("empty", selecting("red"), "ROLLBACK_COMPLETE")
     assert any('No pool meets the IpamPoolSelector tag:environment="red"' in r for r in stacks.reasons("empty")), stacks.reasons("empty")
 
-    # Both are blue: who comes now is told so, who is there stays, with another
-    # length too.
+    # Both pools are blue: a new resource is refused with the reason, and an
+    # existing one keeps its pool, with another length too.
     api.call("CreateTags", Resources=[second], Tags=tagged("blue"))
     stacks.deploy("ambiguous", selecting("blue"), "ROLLBACK_COMPLETE")
     assert any("More than one pool meets the IpamPoolSelector" in r and first in r and second in r for r in stacks.reasons("ambiguous")), stacks.reasons("ambiguous")
     a = stacks.deploy("chosen", selecting("blue", 25))["A"]
     assert taken(api, first) == [a] and taken(api, second) == []
 
-    # The first one is no more what is selected: nothing moves, until the selector
-    # itself changes.
+    # The selector does not select the first pool any more: nothing moves until
+    # the selector itself changes.
     api.call("CreateTags", Resources=[first], Tags=tagged("green"))
     a = stacks.deploy("chosen", selecting("blue", 26))["A"]
     assert taken(api, first) == [a] and taken(api, second) == []
@@ -293,7 +296,7 @@ def test_selector(api, make_pool, stacks):
 
 
 def test_stable_key(api, make_pool, stacks):
-    """A stack that is deleted and made anew has the CIDR that it had."""
+    """A stack that is deleted and created again gets the same CIDR."""
     pool = make_pool("10.0.0.0/16")
     body = template(A={"IpamPoolId": pool, "NetmaskLength": 24, "StableKey": "stack/a"})
     before = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=24)["IpamPoolAllocation"]
@@ -305,8 +308,8 @@ def test_stable_key(api, make_pool, stacks):
 
 
 def test_forwarder(api, make_pool, stacks):
-    """The forwarder's template as it is, in the account of the API: the emulator
-    finds an API from no other."""
+    """The unchanged template of the forwarder, in the API's account: the emulator
+    finds an API from that account only."""
     pool = make_pool("10.0.0.0/16", Description="forwarded")
     bucket = f"code-{uuid.uuid4().hex[:8]}"
     archive = io.BytesIO()

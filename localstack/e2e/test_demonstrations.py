@@ -1,4 +1,4 @@
-"""What `make run` plays, as it stands."""
+"""The demonstrations of `make run`, unchanged."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from test_readme import run
 
 @pytest.fixture
 def bare(members):  # noqa: F811
-    """No account has a network, before and after."""
+    """Empties the networks of all accounts, before and after."""
     def empty():
         for account in (network.OWNER, *members):
             for region in (network.HOME, *network.REGIONS):

@@ -1,5 +1,5 @@
-"""Resource discoveries and their associations as objects, and the lists of what
-they find, which on these tables is nothing; test_network.py is about the rest."""
+"""Resource discoveries and their associations as objects, and the lists of their
+resources, which are empty on these tables. test_network.py has the full lists."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_excluded_units(api, ipam):
 
 
 def test_discovery_of_its_own(api, ipam, backend):
-    """Made, tagged, associated and taken down again, through the real CLI."""
+    """Create, tag, associate and delete, through the real CLI."""
     cli = api.cli
     made = cli("create-ipam-resource-discovery", "--description", "d", "--operating-regions", "RegionName=ap-northeast-1",
                "--tag-specifications", "ResourceType=ipam-resource-discovery,Tags=[{Key=env,Value=test}]")["IpamResourceDiscovery"]
@@ -58,7 +58,7 @@ def test_discovery_of_its_own(api, ipam, backend):
     assert cli("describe-ipam-resource-discoveries", "--ipam-resource-discovery-ids", id)[0] == "InvalidIpamResourceDiscoveryId.NotFound"
 
 
-def test_lists_of_what_is_found(api, ipam):
+def test_lists_of_resources(api, ipam):
     of = {"IpamResourceDiscoveryId": ipam["DefaultResourceDiscoveryId"]}
     for operation, region, member in (("GetIpamDiscoveredAccounts", "DiscoveryRegion", "IpamDiscoveredAccounts"),
                                       ("GetIpamDiscoveredResourceCidrs", "ResourceRegion", "IpamDiscoveredResourceCidrs"),
@@ -71,7 +71,7 @@ def test_lists_of_what_is_found(api, ipam):
     api.refused("InvalidParameterValue", "GetIpamResourceCidrs", IpamScopeId=scope, Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
-def test_account_that_is_not_known(api, ipam):
+def test_unknown_account(api, ipam):
     for account, words in (("777788889999", "knows nothing of the account 777788889999"), ("dev", "12 digits")):
         status, _, answer = api.json("DeleteIpamDiscoveredAccount", {"IpamResourceDiscoveryId": ipam["DefaultResourceDiscoveryId"], "AccountId": account})
         assert (status, answer["Code"]) == (400, "InvalidParameterValue") and words in answer["Message"], answer
@@ -83,7 +83,7 @@ def test_history_as_csv(api, ipam):
     assert text.decode().splitlines()[0].split(",")[:2] == ["ResourceOwnerId", "ResourceRegion"]
 
 
-def test_resource_that_is_not_there(api, ipam):
+def test_unknown_resource(api, ipam):
     named = {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/24", "ResourceRegion": "ap-northeast-1"}
     message = api.refused("InvalidParameterValue", "ModifyIpamResourceCidr", CurrentIpamScopeId=ipam["PrivateDefaultScopeId"], Monitored=False, **named)
     assert named["ResourceId"] in message

@@ -1,4 +1,4 @@
-"""The JSON door and the description of the API."""
+"""The JSON API and its description."""
 
 import json
 
@@ -40,8 +40,8 @@ def test_refusals(api, operation, body, status, code):
     assert answer["Message"] and answer["RequestId"]
 
 
-def test_query_door_refusals(api):
-    """What no client of AWS sends."""
+def test_query_refusals(api):
+    """Requests that no client of AWS sends."""
     for body, code in [
         ("Version=2016-11-15", "Action"), ("Action=LaunchRockets&Version=2016-11-15", "InvalidAction"),
         ("Action=DescribeIpamPolicies&Version=2016-11-15", "UnsupportedOperation"), ("Action=DescribeIpams&Version=2016-11-15&Bogus=1", "UnknownParameter"),

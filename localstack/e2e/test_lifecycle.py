@@ -15,7 +15,7 @@ def test_ipam_answers_with_every_member(api, ipam, backend):
     assert (ipam["State"], ipam["Tier"], ipam["ScopeCount"]) == ("create-complete", "advanced", 2)
     assert (ipam["EnablePrivateGua"], ipam["MeteredAccount"]) == (False, "ipam-owner")
     assert ipam["PublicDefaultScopeId"] != ipam["PrivateDefaultScopeId"]
-    # Readable at once, and the same.
+    # It is readable at once, with the same members.
     assert api.call("DescribeIpams", IpamIds=[ipam["IpamId"]])["Ipams"] == [ipam]
 
 

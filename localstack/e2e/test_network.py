@@ -1,8 +1,8 @@
-"""Two member accounts with networks in two Regions, as Cadastre watches them:
-by assumed roles, with IAM enforced.
+"""Two member accounts with networks in two Regions. Cadastre watches them with
+assumed roles and IAM enforced.
 
-Discovery runs are started as the schedule starts them, events are handed to the
-target of the rule. The table is checked behind every scenario."""
+The tests start discovery runs like the schedule does, and deliver events to the
+target of the rule. fsck checks the table after every scenario."""
 
 import csv
 import datetime
@@ -27,7 +27,7 @@ EVERYWHERE = (network.HOME, *network.REGIONS)
 
 
 NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-LAG = 120  # seconds for which a run keeps what was just found and is not seen any more: EC2's answers lag (functions/discovery)
+LAG = 120  # seconds for which a run keeps a new resource that EC2 does not list, because EC2's answers lag (functions/discovery)
 
 
 def now():
@@ -44,7 +44,7 @@ class World:
         self.discovery = self.ipam["DefaultResourceDiscoveryId"]
 
     def vpc(self, cidr, account=None, region=OSAKA, name="", tell=False, **tags):
-        """Makes a VPC in a member account, dev's if none is named."""
+        """Makes a VPC in a member account; the default is dev."""
         tags = [{"Key": k, "Value": v} for k, v in {"Name": name, **tags}.items() if v]
         parameters = {"CidrBlock": cidr, "TagSpecifications": [{"ResourceType": "vpc", "Tags": tags}] if tags else []}
         account = account or self.dev
@@ -60,12 +60,12 @@ class World:
         return pool
 
     def accounts(self, region):
-        """What discovery says of each account in a Region."""
+        """Returns the discovery's progress in each account, for a Region."""
         found = self.api.call("GetIpamDiscoveredAccounts", IpamResourceDiscoveryId=self.discovery, DiscoveryRegion=region)
         return {a["AccountId"]: a for a in found["IpamDiscoveredAccounts"]}
 
     def discover(self):
-        """Has every account looked at, and waits until that has succeeded."""
+        """Starts the discovery of every account, and waits until it has succeeded."""
         start = now()
         dispatch()
         for region in EVERYWHERE:
@@ -79,8 +79,8 @@ class World:
         return self.api.pages("GetIpamResourceCidrs", "IpamResourceCidrs", IpamScopeId=scope or self.private, **parameters)[0]
 
     def status(self, id):
-        """Management, compliance and overlap of a resource, None of what is not
-        shown; of one that is not there, all."""
+        """Returns management, compliance and overlap of a resource. A status that
+        is not shown is None; for an unknown resource all are."""
         found = self.resources(ResourceId=id) or [{}]
         assert len(found) == 1
         return tuple(found[0].get(k) for k in ("ManagementState", "ComplianceStatus", "OverlapStatus"))
@@ -129,13 +129,13 @@ def world(backend, api, members):
 
 
 class Bus:
-    """What Cadastre put on its bus."""
+    """The events that Cadastre put on its bus."""
 
     def __init__(self, url):
         self.url, self.seen = url, []
 
     def find(self, name, *resources):
-        """The events of a name whose detail names all the resources."""
+        """Returns the events with a name whose detail names all the resources."""
         return [e for e in self.seen if e["detail-type"] == name and all(r in json.dumps(e["detail"]) for r in resources)]
 
     def read(self, seconds):
@@ -154,7 +154,7 @@ class Bus:
 
 @pytest.fixture(scope="module")
 def bus(backend):
-    """A queue behind a rule that takes all that Cadastre tells."""
+    """A queue that receives all of Cadastre's events through a rule."""
     sqs, events, name = network.client("sqs"), network.client("events"), "e2e-network"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -168,7 +168,7 @@ def bus(backend):
 
 
 def test_two_accounts_in_two_regions(world):
-    """All that is there is found, with whose and where it is."""
+    """Every resource is found, with its owner and its place."""
     made = set()
     for i, (account, region) in enumerate((a, r) for a in (world.dev, world.prod) for r in network.REGIONS):
         ec2 = network.client("ec2", account, region)
@@ -217,8 +217,8 @@ def test_schedule(world):
 
 
 def test_statuses_of_the_deck(world, bus):
-    """The resources of the deck's monitoring page, with its pools and rules:
-    they live before the pools."""
+    """The resources of the deck's monitoring page, with its pools and rules. They
+    exist before the pools."""
     prod = world.vpc("10.1.0.0/24", name="ipam-osaka-prod-vpc", environment="prod")
     ec2 = network.client("ec2", world.dev, OSAKA)
     for i in range(2):
@@ -245,8 +245,8 @@ def test_statuses_of_the_deck(world, bus):
         prod: ("managed", "compliant", "nonoverlapping", pools["prod"]),
         training: (*unmanaged, "nonoverlapping", None),
         untagged: ("managed", "noncompliant", "nonoverlapping", pools["prod"]),  # a tag is missing
-        lab: (*unmanaged, "overlapping", None),  # with the VPC that was imported around it
-        sandbox: ("managed", "noncompliant", "overlapping", pools["dev"]),  # larger than the pool admits
+        lab: (*unmanaged, "overlapping", None),  # it overlaps the imported VPC around it
+        sandbox: ("managed", "noncompliant", "overlapping", pools["dev"]),  # larger than the pool allows
         large: ("managed", "noncompliant", "nonoverlapping", pools["lab"]),
         defaults[0]: (*unmanaged, "overlapping", None),
         defaults[1]: (*unmanaged, "overlapping", None),
@@ -257,7 +257,7 @@ def test_statuses_of_the_deck(world, bus):
     assert (usage[prod], usage[training], usage[defaults[0]]) == (32 / 256, 0, 0.125)
     bus.wait("Resource Noncompliant", untagged)
 
-    # A second VPC on the CIDR of the first, then marked as ignored.
+    # A second VPC has the CIDR of the first. It is then ignored.
     copy = world.vpc("10.1.0.0/24", world.prod, name="ipam-osaka-prod-vpc-3", tell=True)
     world.becomes(copy, *unmanaged, "overlapping")
     assert world.status(prod) == ("managed", "compliant", "overlapping")
@@ -269,7 +269,7 @@ def test_statuses_of_the_deck(world, bus):
     world.monitor(copy, "10.1.0.0/24", True)
     assert world.status(copy) == (*unmanaged, "overlapping")
 
-    # The other way out: a scope of its own.
+    # The other solution: a scope of its own.
     apart = world.api.call("CreateIpamScope", IpamId=world.ipam["IpamId"])["IpamScope"]["IpamScopeId"]
     world.monitor(copy, "10.1.0.0/24", True, DestinationIpamScopeId=apart)
     [moved] = world.resources(apart)
@@ -280,8 +280,8 @@ def test_statuses_of_the_deck(world, bus):
 
 
 def test_other_reasons_for_a_status(world):
-    """Length at both ends, Region, tags, and an overlap with a custom
-    allocation alone."""
+    """Length at both ends, Region, tags, and an overlap with only a custom
+    allocation."""
     pool = world.pool("10.0.0.0/16", Locale=OSAKA, AutoImport=True, AllocationMinNetmaskLength=20, AllocationMaxNetmaskLength=24,
                       AllocationResourceTags=[{"Key": "team", "Value": "network"}])
     fine = world.vpc("10.0.0.0/24", team="network")
@@ -297,13 +297,13 @@ def test_other_reasons_for_a_status(world):
     for why, vpc in breaking.items():
         assert world.status(vpc) == ("managed", "noncompliant", "nonoverlapping"), why
 
-    # The rules decide, when they change and when the tags do.
+    # The statuses follow the rules, after a change of the rules or of the tags.
     world.api.call("ModifyIpamPool", IpamPoolId=pool, AllocationMinNetmaskLength=19)
     world.becomes(breaking["short"], "managed", "compliant", "nonoverlapping")
     network.change(world.dev, OSAKA, "CreateTags", Resources=[breaking["other value"]], Tags=[{"Key": "team", "Value": "network"}])
     world.becomes(breaking["other value"], "managed", "compliant", "nonoverlapping")
 
-    # Not imported, as an allocation is in the way, and overlapping with it.
+    # It is not imported, because it overlaps an allocation.
     world.allocate(pool, "10.0.80.0/24")
     around = world.vpc("10.0.80.0/23", tell=True)
     until(lambda: world.resources(ResourceId=around), "the VPC to be found", 20)
@@ -312,11 +312,11 @@ def test_other_reasons_for_a_status(world):
 
 
 def test_failing_account(world):
-    """An account that cannot be read, or not all of it, shows why, hinders no
-    other, and loses nothing."""
+    """An account that cannot be read, or only partly, shows the reason, does not
+    hold up the others, and loses nothing."""
     kept, other = world.vpc("10.0.0.0/24"), world.vpc("10.1.0.0/24", world.prod)
     world.discover()
-    time.sleep(LAG)  # or nothing would be lost in any case
+    time.sleep(LAG)  # otherwise nothing could be lost
     stranger = network.account("stranger")  # has no reader role
     iam, denial = network.client("iam", world.dev), {"RoleName": "cadastre-reader", "PolicyName": "e2e"}
     iam.put_role_policy(**denial, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
@@ -338,13 +338,13 @@ def test_failing_account(world):
     finally:
         iam.delete_role_policy(**denial)
         network.client("organizations").close_account(AccountId=stranger)
-    world.discover()  # it heals, and only now what is gone is gone
+    world.discover()  # the account is readable again, and now the deleted resources are removed
     assert world.resources() == []
     assert "FailureReason" not in world.accounts(OSAKA)[world.dev]
 
 
 def test_excluded_unit(world):
-    """The accounts of an excluded unit are not looked at."""
+    """Cadastre does not look at the accounts of an excluded unit."""
     organizations = network.client("organizations")
     root = organizations.list_roots()["Roots"][0]["Id"]
     organization = organizations.describe_organization()["Organization"]["Id"]
@@ -367,7 +367,7 @@ def test_excluded_unit(world):
         organizations.move_account(AccountId=world.prod, SourceParentId=unit, DestinationParentId=root)
 
 
-def test_overlap_is_told_in_seconds(world, bus):
+def test_overlap_is_reported_in_seconds(world, bus):
     first = world.vpc("10.0.0.0/16", tell=True)
     bus.wait("Resource Discovered", first)
     second = world.vpc("10.0.128.0/20", world.prod, region=TOKYO)
@@ -388,7 +388,7 @@ def test_overlap_is_told_in_seconds(world, bus):
 
 
 @pytest.mark.parametrize("imported", [True, False])
-def test_what_is_deleted_is_free_in_seconds(world, bus, imported):
+def test_deleted_space_is_free_in_seconds(world, bus, imported):
     pool = world.pool("10.0.0.0/16", Locale=OSAKA, AutoImport=imported)
     vpc = world.vpc("10.0.0.0/24", tell=True)
     until(lambda: world.resources(ResourceId=vpc), "the VPC to be found", 20)
@@ -412,8 +412,8 @@ def test_what_is_deleted_is_free_in_seconds(world, bus, imported):
 
 
 def test_region_that_is_left(world, bus):
-    """What was found in a Region that is watched no more holds its space until
-    it is forgotten, and not before."""
+    """The resources of a Region that is not watched any more hold their space until
+    they are forgotten, and not after."""
     pool = world.pool("10.0.0.0/24")
     vpc = world.vpc("10.0.0.0/26", region=TOKYO)
     stays = world.vpc("10.0.0.128/26")
@@ -441,8 +441,8 @@ def test_region_that_is_left(world, bus):
 
 
 def test_brownfield(world):
-    """Five VPCs live before the pools over them: three are imported, one is
-    ignored, one is left alone; then all is taken down."""
+    """Five VPCs exist before the pools over them: three are imported, one is
+    ignored, one stays unmanaged. Then all is deleted."""
     vpcs = {f"10.0.{16 * i}.0/20": world.vpc(f"10.0.{16 * i}.0/20", (world.dev, world.prod)[i % 2], name=f"old {i}") for i in range(4)}
     outside = world.vpc("10.1.0.0/24", world.prod)
     ignored = "10.0.48.0/20"
@@ -455,7 +455,7 @@ def test_brownfield(world):
     def take(pool, length):
         return world.api.call("AllocateIpamPoolCidr", OSAKA, IpamPoolId=pool, NetmaskLength=length)["IpamPoolAllocation"]
 
-    # What lives is nobody's to take; what is ignored is.
+    # Nobody can take the space of a live VPC. An ignored VPC's space is free.
     first = take(leaf, 20)
     assert first["Cidr"] == ignored
     for cidr, pool in ((next(iter(vpcs)), leaf), ("10.1.0.0/24", middle), ("10.1.0.0/25", middle), ("10.1.0.0/16", middle)):
@@ -470,7 +470,7 @@ def test_brownfield(world):
     assert world.status(vpcs[ignored]) == ("ignored", "ignored", "ignored")
     assert world.status(outside) == ("unmanaged", "unmanaged", "nonoverlapping")
 
-    # Nothing is in the way of taking it all down: the live VPCs go on living.
+    # All of it can be deleted: the live VPCs stay.
     for a in world.allocations(leaf).values():
         if a["ResourceType"] == "custom":
             world.api.call("ReleaseIpamPoolAllocation", OSAKA, IpamPoolId=leaf, Cidr=a["Cidr"], IpamPoolAllocationId=a["IpamPoolAllocationId"])
@@ -487,7 +487,7 @@ def test_brownfield(world):
 
 
 def test_claim(world, bus):
-    """A VPC made where its account has an allocation belongs to it."""
+    """A VPC on the CIDR of an allocation of its account claims the allocation."""
     pool = world.pool("10.0.0.0/16", Locale=OSAKA, AllocationMinNetmaskLength=16, AllocationMaxNetmaskLength=28)
     mine = world.allocate(pool, "10.0.1.0/24")
     vpc = world.vpc("10.0.1.0/24", network.OWNER, tell=True)
@@ -496,7 +496,7 @@ def test_claim(world, bus):
         world.becomes(vpc, "managed", "compliant", "nonoverlapping")
         [row] = world.resources(ResourceId=vpc)
         assert row["IpamPoolId"] == pool
-        world.discover()  # the scan finds no other
+        world.discover()  # the scan gives the same result
         assert world.status(vpc) == ("managed", "compliant", "nonoverlapping")
     finally:
         network.change(network.OWNER, OSAKA, "DeleteVpc", VpcId=vpc)
@@ -508,7 +508,7 @@ def test_claim(world, bus):
 
 
 def test_history(world, bus):
-    """Who had a CIDR, and when, by the CLI and as CSV."""
+    """The users of a CIDR and the times, from the CLI and as CSV."""
     start = now()
     vpc = world.vpc("10.0.0.0/24", name="=first", tell=True)
     ec2 = network.client("ec2", world.dev, OSAKA)
@@ -555,7 +555,7 @@ def test_history(world, bus):
 
 
 def test_readme(world, bus):
-    """The commands of the README's section, on a pair that overlaps."""
+    """The commands of shared/discover/README.md, on two VPCs that overlap."""
     vpc, other = world.vpc("10.0.0.0/24", tell=True), world.vpc("10.0.0.0/23", world.prod, tell=True)
     world.becomes(vpc, "unmanaged", "unmanaged", "overlapping")
     world.discover()

@@ -1,6 +1,6 @@
-"""The plain AWS CLI through the proxy that signs anew, against the deployment:
-VPCs out of pools, which Cadastre makes, and others, which EC2 does. With IAM
-enforced. How the proxy signs and what else it routes is proxy_test.go's."""
+"""The plain AWS CLI through the signing proxy, against the deployment with IAM
+enforced: Cadastre makes VPCs out of pools, and EC2 makes the others. proxy_test.go
+tests the signatures and the other routes of the proxy."""
 
 import json
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.emulator
 
 
 class Proxy:
-    """The program, as the README starts it."""
+    """The program, started like in shared/client/README.md."""
 
     def __init__(self, backend, log):
         self.backend, self.principal, self.log = backend, backend.principals["admin"], log
@@ -33,13 +33,13 @@ class Proxy:
         assert self.process.wait(40) == 0, self.log.read_text()
 
     def cli(self, *arguments, region=OSAKA):
-        """What `aws ec2` prints, as JSON or the text of its failure."""
+        """Returns the output of `aws ec2`: JSON, or the text of its failure."""
         env = {**self.backend.base_env(self.principal, region), "AWS_ENDPOINT_URL_EC2": self.address}
         done = subprocess.run([self.backend.aws, "ec2", *arguments, "--output", "json"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
     def calls(self):
-        """The calls so far, each with where it went."""
+        """Returns the calls so far, each with its destination."""
         return re.findall(r"action=(\S+) target=(\S+)", self.log.read_text())
 
 

@@ -1,8 +1,8 @@
 """Requests for CIDRs as events, direct invocation, and the state machine that
 vends VPCs, with IAM enforced.
 
-The emulator's rules do not invoke a function again that failed, as EventBridge
-does: what has no answer yet is put on the bus again."""
+EventBridge invokes a failed function again; the emulator's rules do not. So the
+tests put a request without an answer on the bus again."""
 
 import json
 import pathlib
@@ -26,7 +26,7 @@ ANSWERS = ("CIDR Allocated", "CIDR Request Failed")
 
 @pytest.fixture(scope="module")
 def bus(backend):
-    """A queue behind a rule that takes the answers that Cadastre tells."""
+    """A queue that receives Cadastre's answers through a rule."""
     sqs, events, name = network.client("sqs"), network.client("events"), "e2e-requests"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -40,7 +40,7 @@ def bus(backend):
 
 
 def ask(*details, source="e2e.platform"):
-    """Puts requests on the bus as the owner account does, ten in a call."""
+    """Puts requests on the bus as the owner account, ten in a call."""
     for at in range(0, len(details), 10):
         answer = network.client("events").put_events(Entries=[
             {"Source": source, "DetailType": "CIDR Requested", "Detail": json.dumps(d), "EventBusName": network.bus()} for d in details[at:at + 10]])
@@ -48,8 +48,8 @@ def ask(*details, source="e2e.platform"):
 
 
 def deliver(detail, id, account=network.OWNER):
-    """Hands a request to the rule's target as EventBridge hands over the events
-    of any account."""
+    """Delivers a request to the rule's target, as EventBridge delivers events of
+    any account."""
     event = {"version": "0", "id": id, "detail-type": "CIDR Requested", "source": "e2e.platform", "account": account,
              "time": "2026-11-25T00:00:00Z", "region": network.HOME, "resources": [], "detail": detail}
     answer = network.client("lambda").invoke(FunctionName=network.function("requests"), InvocationType="Event", Payload=json.dumps(event))
@@ -57,7 +57,7 @@ def deliver(detail, id, account=network.OWNER):
 
 
 def answers(bus, ids):
-    """The answers to requests: by request, by event."""
+    """Returns the answers by request, and for each by event."""
     found = {id: {} for id in ids}
     for e in bus.seen:
         if (id := e["detail"].get("requestId")) in found:
@@ -78,8 +78,8 @@ def wait(bus, ids, again=lambda ids: None):
 
 
 def settle(bus, ids, again=lambda ids: None):
-    """Waits for the answers, then for another one to show, and returns the one
-    of each request."""
+    """Waits for the answers, and then for further ones. Returns the answer of each
+    request."""
     wait(bus, ids, again)
     before = None
     while before != len(bus.seen):
@@ -96,7 +96,7 @@ def taken(api, pool):
 
 def test_every_request_twice(backend, api, ipam, bus):
     """200 requests, each delivered twice at once: 200 answers, 200 CIDRs. Some
-    are told apart by the ids of their events."""
+    requests are identified by the ids of their events."""
     pool, run = api.call("CreateIpamPool", IpamScopeId=ipam["PrivateDefaultScopeId"], AddressFamily="ipv4")["IpamPool"]["IpamPoolId"], uuid.uuid4().hex[:8]
     api.call("ProvisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/16")
     put = {f"{run}/{n}": {"requestId": f"{run}/{n}", "IpamPoolId": pool, "NetmaskLength": 24} for n in range(180)}
@@ -127,7 +127,7 @@ def test_every_request_twice(backend, api, ipam, bus):
 
 
 def test_refused(api, make_pool, bus):
-    """What cannot be met has one answer, which says why."""
+    """A refused request has one answer, with the reason."""
     pool, id = make_pool("10.0.0.0/24"), uuid.uuid4().hex
     detail = {"requestId": id, "IpamPoolId": pool, "NetmaskLength": 20}
     ask(detail, detail)
@@ -143,7 +143,7 @@ def test_refused(api, make_pool, bus):
 
 
 def test_forged(api, make_pool, bus):
-    """Who asks is the event's account, and Cadastre asks itself nothing."""
+    """The caller is the event's account. Cadastre ignores its own events."""
     pool, run = make_pool("10.0.0.0/24"), uuid.uuid4().hex
     detail = {"IpamPoolId": pool, "NetmaskLength": 28}
     forged = {f"{run}-{name}": {**detail, "requestId": f"{run}-{name}", name: value} for name, value in
@@ -161,7 +161,7 @@ def test_forged(api, make_pool, bus):
 
 
 def invoke(payload, client=None):
-    """The answer of a direct invocation, or (type, message) of its error."""
+    """Returns the answer of a direct invocation, or (type, message) of its error."""
     answer = (client or network.client("lambda")).invoke(FunctionName=network.function("direct"), Payload=json.dumps(payload))
     document = json.loads(answer["Payload"].read())
     return (document["errorType"], document["errorMessage"]) if "FunctionError" in answer else document
@@ -178,7 +178,7 @@ def test_direct(api, ipam, make_pool):
     assert code == "InvalidIpamPoolId.NotFound" and "ipam-pool-0123456789abcdef0" in message
     assert invoke({**request, "account": MEMBER})[0] == "MalformedRequest"
 
-    # IAM decides who may invoke it.
+    # IAM decides on each caller's right to invoke it.
     iam, name = network.client("iam"), f"e2e-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -200,7 +200,7 @@ class Machine:
         self.made = self.client.describe_state_machine(stateMachineArn=arn)
 
     def copy(self, change):
-        """Makes a copy whose state CreateVpc is changed."""
+        """Makes a copy with a changed state CreateVpc."""
         definition = json.loads(self.made["definition"])
         definition["States"]["CreateVpc"].update(change)
         return self.client.create_state_machine(name=f"e2e-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=self.made["roleArn"])["stateMachineArn"]
@@ -218,7 +218,7 @@ class Machine:
 
 @pytest.fixture
 def machine(backend):
-    """The example's stack, deployed as the README says."""
+    """The example's stack, deployed with the commands of infra/README.md."""
     stacks, bucket = Stacks(backend), f"e2e-{uuid.uuid4().hex}"
     network.client("s3").create_bucket(Bucket=bucket)
     [script] = snippets("Direct invocation and state machines", "sh", readme="infra/README.md")
@@ -234,8 +234,8 @@ def machine(backend):
 
 
 def test_vend_vpc(backend, api, make_pool, machine):
-    """A VPC with a CIDR from the pool; and no CIDR lost where EC2 makes none, nor
-    where its answer is lost."""
+    """A VPC gets a CIDR from the pool. No CIDR is lost if EC2 makes no VPC, or if
+    EC2's answer is lost."""
     pool = make_pool("10.0.0.0/20")
     ec2, wanted = network.client("ec2"), {"IpamPoolId": pool, "NetmaskLength": 24}
     refused = machine.copy({"Parameters": {"CidrBlock": "none"}})
@@ -246,13 +246,13 @@ def test_vend_vpc(backend, api, make_pool, machine):
     def allocations():
         return {a["Description"]: a for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]}
 
-    # As if EC2 had made it, and the answer were lost.
+    # EC2 has made it, and the answer is lost.
     until(lambda: "lost" in allocations(), "the allocation", 10)
     lost = allocations()["lost"]
     tags = {"Name": "lost", "cadastre:allocation": lost["IpamPoolAllocationId"]}
     late = ec2.create_vpc(CidrBlock=lost["Cidr"], TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}])
     vended, failed, found = [machine.end(e) for e in running]
-    assert (failed["status"], failed["error"]) == ("FAILED", "Ec2.InvalidParameterValue"), failed  # Ec2.Ec2Exception on AWS, whatever it is
+    assert (failed["status"], failed["error"]) == ("FAILED", "Ec2.InvalidParameterValue"), failed  # on AWS this is Ec2.Ec2Exception for every error
     for name, end in (("vended", vended), ("lost", found)):
         assert end["status"] == "SUCCEEDED", end
         output, a = json.loads(end["output"]), allocations()[name]

@@ -1,10 +1,9 @@
-"""A pool shared with another account, by every door.
+"""A pool shared with another account, through every protocol.
 
-The stranger of the front is an administrator of an account of its own. On the
-emulator there are members of an organisation, which the deployment's account
-manages. It finds the API from that account only, and tells no caller's
-organisation, so members' calls are handed to the function as API Gateway hands
-them over."""
+The front's stranger is an administrator of another account. The emulator has
+members of an organisation that the deployment's account manages. It finds the API
+from that account only, and passes no caller's organisation on. So the tests
+deliver members' calls to the function as API Gateway does."""
 
 import json
 import uuid
@@ -74,7 +73,7 @@ def test_a_guest_without_the_share(api, guest, shared):
     api.call("ReleaseIpamPoolAllocation", **place(shared, a))
 
 
-def test_shares_by_the_json_door(api, make_pool):
+def test_shares_through_json(api, make_pool):
     pool, account, organization = make_pool(), "777788889999", "o-a1b2c3d4e5"
     shares = [{"IpamPoolId": pool, "Principal": p, "Permission": "allocate"} for p in (account, organization)]
     for share in shares:
@@ -113,7 +112,7 @@ def test_a_forged_organization_gains_nothing(api, guest, make_pool):
 
 
 @pytest.mark.front
-def test_units_where_none_are_asked_for(api, as_principal, make_pool):
+def test_units_without_an_organisation(api, as_principal, make_pool):
     message = api.refused("UnsupportedOperation", "PutIpamPoolShare", IpamPoolId=make_pool(), Principal="ou-f6g7-h8i9j0k1")
     assert "organizationId" in message
     for caller in (api, as_principal("stranger")):
@@ -121,13 +120,13 @@ def test_units_where_none_are_asked_for(api, as_principal, make_pool):
 
 
 class Member:
-    """The API as the root of an account of the organisation calls it."""
+    """The API as the root of a member account calls it."""
 
     def __init__(self, account, organization):
         self.account, self.organization, self.arn = account, organization, f"arn:aws:iam::{account}:root"
 
     def call(self, operation, **parameters):
-        """The answer, with the code of a refusal as its Code."""
+        """Returns the answer. A refusal's answer has its code as Code."""
         answered = network.client("lambda").invoke(FunctionName=network.function("api"), Payload=json.dumps({
             "resource": "/v1/{operation}", "path": f"/v1/{operation}", "httpMethod": "POST", "headers": {}, "multiValueHeaders": {},
             "pathParameters": {"operation": operation}, "body": json.dumps(parameters), "isBase64Encoded": False,
@@ -146,8 +145,9 @@ class Member:
 
 
 class Organization:
-    """The units outer and inner, which is in outer, and members in inner and
-    at the root. They are new, as Cadastre remembers where accounts stand."""
+    """The units outer and inner, which is inside outer, and members in inner and at
+    the root. They are new, because Cadastre keeps the places of accounts for a
+    while."""
 
     def __init__(self):
         organizations, run = network.client("organizations"), uuid.uuid4().hex[:8]
@@ -165,7 +165,8 @@ class Organization:
 
 @pytest.fixture(scope="module")
 def organization(backend, api):
-    """The organisation, of which members allocate. It holds within a minute."""
+    """The organisation, whose members allocate. Its grants are valid within a
+    minute."""
     o = Organization()
     callers = [o.member, o.other, o.outsider]
     assert api.json("PutAccessGrants", {"Allocators": [c.arn for c in callers]})[0] == 200
@@ -182,9 +183,9 @@ def organization(backend, api):
     lambda o: o.member.account, lambda o: o.inner["Id"], lambda o: o.outer["Id"], lambda o: o.inner["Arn"], lambda o: o.id, lambda o: o.arn,
 ], ids=["account", "unit", "unit-above", "unit-arn", "organization", "organization-arn"])
 def test_a_member(api, make_pool, organization, principal):
-    """It sees a pool that is shared with it, its unit, a unit above or the
-    organisation; allocates; releases no other's; sees nothing that is not
-    shared; and is out when the share goes."""
+    """A member sees a pool that is shared with it, its unit, a unit above or the
+    organisation. It allocates, and releases only its own allocations. It sees no
+    other pool, and loses access when the share ends."""
     pool, hidden, nobodys = make_pool("10.0.0.0/24"), make_pool("10.1.0.0/24"), "ipam-pool-0123456789abcdef0"
     theirs, member, to = take(api, pool), organization.member, principal(organization)
 
@@ -217,7 +218,7 @@ def test_a_member(api, make_pool, organization, principal):
 
 
 @pytest.mark.emulator
-def test_a_unit_that_is_not_there(api, make_pool):
+def test_an_unknown_unit(api, make_pool):
     unit = "ou-f6g7-nowhere0"
     status, _, answer = api.json("PutIpamPoolShare", {"IpamPoolId": make_pool(), "Principal": unit})
     assert (status, answer["Code"]) == (400, "InvalidParameterValue") and unit in answer["Message"]
@@ -226,13 +227,13 @@ def test_a_unit_that_is_not_there(api, make_pool):
 @pytest.mark.emulator
 @pytest.mark.parametrize("to", ["outer", "organization"])
 def test_a_request_on_the_bus(api, make_pool, organization, to):
-    """It tells its account only. The deployment's account manages the
-    organisation, so it need not be declared its administrator."""
+    """The event has its account only. The deployment's account manages the
+    organisation, so no administrator has to be declared."""
     pool = make_pool("10.0.0.0/24")
     assert api.json("PutIpamPoolShare", {"IpamPoolId": pool, "Principal": organization.outer["Id"] if to == "outer" else organization.id})[0] == 200
 
     def ask(account):
-        """Hands a request of an account to the rule's target, and waits."""
+        """Delivers an account's request to the rule's target, and waits."""
         event = {"version": "0", "id": str(uuid.uuid4()), "detail-type": "CIDR Requested", "source": "e2e.platform", "account": account,
                  "time": "2026-11-25T00:00:00Z", "region": network.HOME, "resources": [],
                  "detail": {"requestId": uuid.uuid4().hex, "IpamPoolId": pool, "NetmaskLength": 28}}
@@ -240,7 +241,7 @@ def test_a_request_on_the_bus(api, make_pool, organization, to):
         assert "FunctionError" not in answer, answer["Payload"].read()
         return [a["ResourceOwner"] for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]]
 
-    # The grants hold within a minute at this function too.
+    # The grants are valid within a minute at this function too.
     until(lambda: ask(organization.member.account) == [organization.member.account], "a member's request to be met", 90)
     assert ask(organization.outsider.account) == [organization.member.account]
     assert ask(organization.other.account) == [organization.member.account] + ([organization.other.account] if to == "organization" else [])
@@ -248,8 +249,8 @@ def test_a_request_on_the_bus(api, make_pool, organization, to):
 
 @pytest.mark.emulator
 def test_the_administrator(api, organization):
-    """The emulator has every account manage an organisation of its own, and the
-    one that manages it is its administrator anyway."""
+    """On the emulator every account manages an organisation of its own, and a
+    managing account is its administrator anyway."""
     owner = api.principal.account
     for id, word in ((owner, "It is the management account"), (organization.member.account, f"which is {owner} here"), ("12", "12 digits")):
         assert word in api.refused("InvalidParameterValue", "EnableIpamOrganizationAdminAccount", DelegatedAdminAccountId=id)

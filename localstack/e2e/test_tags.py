@@ -19,7 +19,7 @@ def test_tags_of_every_kind(api, ipam, make_pool):
     ]:
         assert len(api.call("DescribeTags", Filters=filters)["Tags"]) == want, filters
     api.call("CreateTags", Resources=[pool], Tags=[{"Key": "env", "Value": "test"}])
-    api.call("DeleteTags", Resources=[ipam["IpamId"], pool], Tags=[{"Key": "env", "Value": "prod"}])  # by value: the pool's is another
+    api.call("DeleteTags", Resources=[ipam["IpamId"], pool], Tags=[{"Key": "env", "Value": "prod"}])  # by value: the pool has another value
     api.call("DeleteTags", Resources=list(resources.values()), Tags=[{"Key": "team"}])
     tags = {t["ResourceId"]: (t["Key"], t["Value"]) for t in api.call("DescribeTags")["Tags"]}
     assert tags == {resources["ipam-scope"]: ("env", "prod"), pool: ("env", "test"), allocation: ("env", "prod")}
@@ -39,4 +39,4 @@ def test_tags_refused(api, ipam):
     refused("InvalidParameterValue", [id], [{"Key": "k" * 129, "Value": "b"}])
     refused("InvalidParameterValue", [id], [{"Key": "k", "Value": "v" * 257}])
     refused("TagLimitExceeded", [id], [{"Key": f"k{i}", "Value": ""} for i in range(51)])
-    assert api.call("DescribeTags")["Tags"] == []  # the refused call that named the IPAM first tagged nothing
+    assert api.call("DescribeTags")["Tags"] == []  # the refused call whose first id is the IPAM's has tagged nothing

@@ -1,9 +1,9 @@
-"""VPCs with CIDRs out of pools, made in the accounts that ask for them by the
-role that each has for it, with IAM enforced.
+"""VPCs with CIDRs out of pools. Cadastre makes them in the callers' accounts with
+the vending role of each, with IAM enforced.
 
-The emulator finds the API from the owner account only, so members' calls are
-handed to its function as API Gateway hands them over. It has none of the calls
-that change the CIDRs of a VPC, so what EC2 refuses is tried with those too."""
+The emulator finds the API from the owner account only, so the tests deliver
+members' calls to the function as API Gateway does. The emulator has no calls that
+change a VPC's CIDRs, so these serve as calls that EC2 refuses."""
 
 import json
 import urllib.parse
@@ -34,7 +34,7 @@ def tagged(tags):
 
 
 class Refused(Exception):
-    """What the API refused a call with."""
+    """A refusal of the API."""
 
     def __init__(self, code, message):
         super().__init__(code, message)
@@ -42,13 +42,14 @@ class Refused(Exception):
 
 
 class Member:
-    """The API as a role of a member account calls it that may allocate."""
+    """The API as a role of a member account calls it; the role may allocate."""
 
     def __init__(self, account, role="vpc-maker"):
         self.account, self.arn = account, f"arn:aws:sts::{account}:assumed-role/{role}/alice"
 
     def event(self, operation, region, parameters):
-        """The event of a call, in the form of API Gateway's REST proxy integration."""
+        """Returns the event of a call, in the form of API Gateway's REST proxy
+        integration."""
         form = botocore.serialize.create_serializer("ec2").serialize_to_request(parameters, MODEL.operation_model(operation))["body"]
         headers = {"Content-Type": "application/x-www-form-urlencoded",
                    "Authorization": f"AWS4-HMAC-SHA256 Credential={self.account}/20260102/{network.HOME}/execute-api/aws4_request, SignedHeaders=host, Signature=0",
@@ -92,12 +93,12 @@ def world(backend, api, members):  # noqa: F811
 
 
 def vpcs(account, region):
-    """The VPCs of an account in a Region, by id."""
+    """Returns the VPCs of an account in a Region, by id."""
     return {v["VpcId"]: v for v in network.client("ec2", account, region).describe_vpcs()["Vpcs"]}
 
 
 def shared(world, cidr, region, **parameters):
-    """A pool for a Region, shared with the member dev."""
+    """Makes a pool for a Region, shared with the member dev."""
     pool = world.pool(cidr, Locale=region, **parameters)
     share(world, pool, world.dev)
     return pool
@@ -119,7 +120,7 @@ def gone(world, account, region, vpc, pool):
 
 
 def test_the_owner_makes_a_vpc(world):
-    """By the plain CLI, with all that follows until its space is free again."""
+    """Through the plain CLI, until the VPC's space is free again."""
     pool = world.pool("10.0.0.0/16", Locale=OSAKA, AllocationResourceTags=PROD, AllocationMinNetmaskLength=20)
     made = world.api.cli("create-vpc", "--ipv4-ipam-pool-id", pool, "--ipv4-netmask-length", "24", region=OSAKA,
                          *("--tag-specifications", "ResourceType=vpc,Tags=[{Key=environment,Value=prod},{Key=Name,Value=web}]"))
@@ -131,7 +132,7 @@ def test_the_owner_makes_a_vpc(world):
     bound = {"ResourceType": "vpc", "ResourceId": vpc, "ResourceRegion": OSAKA, "ResourceOwner": network.OWNER}
     before = world.allocations(pool)
     assert {c: facts(a) for c, a in before.items()} == {cidr: bound}
-    # Until it is seen to be gone, the space is the VPC's.
+    # The space belongs to the VPC until discovery sees that the VPC is gone.
     world.api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", OSAKA, IpamPoolId=pool, Cidr=cidr)
 
     world.discover()
@@ -144,7 +145,7 @@ def test_the_owner_makes_a_vpc(world):
 
 
 def test_a_member_makes_a_vpc(world):
-    """In its own account, in another Region, out of a pool that it was given."""
+    """In its own account, in another Region, out of a shared pool."""
     pool, hidden = shared(world, "10.1.0.0/16", TOKYO, AllocationDefaultNetmaskLength=26), world.pool("10.2.0.0/16", Locale=TOKYO)
     for parameters, cidr in (({}, "10.1.0.0/26"), ({"Ipv4NetmaskLength": 24}, "10.1.1.0/24"), ({"CidrBlock": "10.1.7.0/24"}, "10.1.7.0/24")):
         vpc = world.member.call("CreateVpc", TOKYO, Ipv4IpamPoolId=pool, **parameters)["Vpc"]
@@ -153,7 +154,8 @@ def test_a_member_makes_a_vpc(world):
     for account in (network.OWNER, world.prod):
         assert vpcs(account, TOKYO) == {}
 
-    # What was not shared does not exist, and who has no role makes nothing.
+    # A pool that is not shared does not exist for it, and an account without
+    # the role gets no VPC.
     world.member.refused("InvalidIpamPoolId.NotFound", "CreateVpc", TOKYO, Ipv4IpamPoolId=hidden, Ipv4NetmaskLength=24)
     Member(world.prod).refused("InvalidIpamPoolId.NotFound", "CreateVpc", TOKYO, Ipv4IpamPoolId=pool)
     stranger = Member("999988887777")
@@ -168,7 +170,7 @@ def test_a_member_makes_a_vpc(world):
 
 
 def test_a_workflow_makes_a_vpc(world):
-    """In the owner account, by direct invocation."""
+    """In the owner account, through direct invocation."""
     pool = world.pool("10.12.0.0/16", Locale=OSAKA)
     answer = network.client("lambda").invoke(FunctionName=network.function("direct"), Payload=json.dumps(
         {"operation": "CreateVpc", "region": OSAKA, "input": {"Ipv4IpamPoolId": pool, "Ipv4NetmaskLength": 24}}))
@@ -198,7 +200,7 @@ def test_rules_refuse_before_anything_is_made(world):
 
 @pytest.fixture
 def forbidden(members):  # noqa: F811
-    """Takes what the vending role of the first member may do from it."""
+    """Removes the permissions of the first member's vending role."""
     iam = network.client("iam", members[0])
     document = iam.get_role_policy(RoleName=VENDING, PolicyName="Vend")["PolicyDocument"]
     iam.delete_role_policy(RoleName=VENDING, PolicyName="Vend")
@@ -206,14 +208,14 @@ def forbidden(members):  # noqa: F811
     iam.put_role_policy(RoleName=VENDING, PolicyName="Vend", PolicyDocument=json.dumps(document))
 
 
-def test_what_iam_refuses_is_given_back(world, forbidden):
+def test_space_returns_if_iam_refuses(world, forbidden):
     pool = shared(world, "10.4.0.0/24", OSAKA)
     world.member.refused("UnauthorizedOperation", "CreateVpc", OSAKA, Ipv4IpamPoolId=pool, CidrBlock="10.4.0.0/24")
     assert vpcs(world.dev, OSAKA) == {} == world.allocations(pool)
     assert world.allocate(pool, "10.4.0.0/24")
 
 
-def test_what_ec2_refuses_is_given_back(world):
+def test_space_returns_if_ec2_refuses(world):
     pool = shared(world, "10.5.0.0/24", OSAKA)
     vpc = world.vpc("192.168.0.0/24")
     world.member.refused("InvalidAction", "AssociateVpcCidrBlock", OSAKA, VpcId=vpc, Ipv4IpamPoolId=pool, Ipv4NetmaskLength=24)
@@ -222,7 +224,7 @@ def test_what_ec2_refuses_is_given_back(world):
     assert world.allocations(pool) == {}
 
 
-def test_what_takes_nothing_from_pools_is_ec2s(world):
+def test_calls_without_a_pool_go_to_ec2(world):
     vpc = world.member.call("CreateVpc", OSAKA, CidrBlock="172.16.0.0/24", InstanceTenancy="dedicated", TagSpecifications=tagged(PROD))["Vpc"]
     assert vpcs(world.dev, OSAKA)[vpc["VpcId"]] == vpc
     assert vpc["InstanceTenancy"] == "dedicated"
@@ -234,7 +236,7 @@ def test_what_takes_nothing_from_pools_is_ec2s(world):
 
 
 def test_subnets_of_a_vpc(world):
-    """Out of a pool that is laid over the VPC, until both are gone."""
+    """Out of a resource planning pool of the VPC, until both are gone."""
     source = shared(world, "10.7.0.0/16", OSAKA)
     vpc = world.member.call("CreateVpc", OSAKA, Ipv4IpamPoolId=source, Ipv4NetmaskLength=20)["Vpc"]
     world.discover()

@@ -1,4 +1,4 @@
-"""What the modules before this one called."""
+"""The operations that the earlier modules called."""
 
 from conftest import CALLED
 
@@ -7,11 +7,11 @@ def test_every_operation_was_called_with_success(api, backend):
     _, _, document = api.json("openapi.json", method="GET")
     have = {p.removeprefix("/v1/") for p in document["paths"] if p.startswith("/v1/") and p != "/v1/openapi.json"}
     assert len(have) >= 41
-    # They need a resource that was discovered, and an account.
+    # They need a discovered resource and an account.
     without_network = {"ModifyIpamResourceCidr", "DeleteIpamDiscoveredAccount"} if backend.kind == "front" else set()
-    # They need an organisation that another account manages: see test_sharing.
+    # They need an organisation that another account manages; see test_sharing.
     unmanaged = {"EnableIpamOrganizationAdminAccount", "DisableIpamOrganizationAdminAccount"}
-    # The emulator's EC2 does not have them; the front has no EC2 to make VPCs in.
+    # The emulator's EC2 lacks them; the front has no EC2 to make VPCs in.
     without_ec2 = {"AssociateVpcCidrBlock", "DisassociateVpcCidrBlock"}
     if backend.kind == "front":
         without_ec2 |= {"CreateSubnet", "CreateVpc"}

@@ -3,14 +3,14 @@ and the demonstration:
 
     network.py bare                          empties the owner account's networks
     network.py enrol NAME…                   makes members; prints NAME=ID of each
-    network.py event NAME ACCOUNT REGION ID  tells of a change of one resource
+    network.py event NAME ACCOUNT REGION ID  sends the event of a change of one resource
 
-The environment is that of a deployment (localstack/deploy/deploy.sh):
+The environment comes from a deployment (localstack/deploy/deploy.sh):
 AWS_ENDPOINT_URL, and the outputs.
 
 The emulator sends no CloudTrail events, and its PutEvents refuses the source
-aws.ec2. So an event of EC2 is handed to the target of the rule on the home bus
-as EventBridge hands it over: an asynchronous invocation with the whole event.
+aws.ec2. So this program delivers an event of EC2 to the target of the rule on the
+home bus as EventBridge does: an asynchronous invocation with the whole event.
 """
 
 import datetime
@@ -28,33 +28,34 @@ from botocore.config import Config
 
 TEMPLATE = pathlib.Path(__file__).resolve().parents[2] / "infra" / "templates" / "member.yaml"
 OWNER, HOME = "000000000000", "us-east-1"
-REGIONS = ("ap-northeast-1", "ap-northeast-3")  # where members have networks
+REGIONS = ("ap-northeast-1", "ap-northeast-3")  # the members' networks are here
 STACK = "cadastre-member"
 
 
 def function(name):
-    """The name of a deployed function, such as discovery."""
+    """Returns the name of a deployed function, such as discovery."""
     return os.environ[f"CADASTRE_{name.upper()}_FUNCTION"]
 
 
 def bus():
-    """The name of the bus that Cadastre's events are put on."""
+    """Returns the name of the bus with Cadastre's events."""
     return os.environ["CADASTRE_BUS"]
 
 
 @functools.cache
 def client(service, account=OWNER, region=HOME):
-    """A client that calls as the root of an account: its id is an access key."""
+    """Returns a client for the root of an account. The account's id is an access
+    key."""
     return boto3.client(service, endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=region,
                         aws_access_key_id=account, aws_secret_access_key="test",
                         config=Config(retries={"total_max_attempts": 1}, read_timeout=120))
 
 
 def bare(account, region):
-    """Deletes the network that an account is born with, and what was made since.
+    """Deletes the default network of a new account, and any later network.
 
-    The emulator gives the default VPC and its subnets the same ids in every
-    account and Region, which on AWS is one resource's alone.
+    The emulator gives the default VPC and its subnets the same ids in every account
+    and Region. On AWS an id belongs to one resource.
     """
     ec2 = client("ec2", account, region)
     for i in ec2.describe_network_interfaces()["NetworkInterfaces"]:
@@ -71,8 +72,8 @@ def bare(account, region):
 
 
 def account(name):
-    """The id of the organisation's active account of that name, made if there
-    is none."""
+    """Returns the id of the organisation's active account with a name, and makes
+    the account if there is none."""
     organizations = client("organizations")
     for a in organizations.list_accounts()["Accounts"]:
         if a["Name"] == name and a["Status"] == "ACTIVE":
@@ -81,8 +82,8 @@ def account(name):
 
 
 def enrol(id):
-    """Deploys the members' template to an account, as a StackSet does: to the
-    home Region, where it makes the roles, and to the members' Regions."""
+    """Deploys the members' template to an account, as a StackSet does: to the home
+    Region, for the roles, and to the members' Regions."""
     for region in (HOME, *REGIONS):
         # The emulator does not know the Region in conditions.
         deploy(id, region, {"DiscoveryRoleArn": os.environ["CADASTRE_DISCOVERY_ROLE"], "BusArn": os.environ["CADASTRE_BUS_ARN"],
@@ -91,7 +92,7 @@ def enrol(id):
 
 
 def deploy(id, region, parameters):
-    """Makes the member's stack in one Region, unless it is there."""
+    """Makes the member's stack in one Region, unless it exists."""
     cloudformation = client("cloudformation", id, region)
     stacks = cloudformation.describe_stacks()["Stacks"]
     if not any(s["StackName"] == STACK and s["StackStatus"] == "CREATE_COMPLETE" for s in stacks):
@@ -105,24 +106,24 @@ def deploy(id, region, parameters):
 
 
 def change(account, region, operation, **parameters):
-    """Calls an operation of EC2 and tells of it. Returns the answer."""
+    """Calls an operation of EC2 and delivers its event. Returns the answer."""
     answer = getattr(client("ec2", account, region), xform_name(operation))(**parameters)
     tell(account, region, operation, parameters, answer)
     return answer
 
 
 def tell(account, region, operation, parameters, answer):
-    """Hands the event of a call, in boto3's shapes, to the discovery function."""
+    """Delivers the event of a call, in boto3's shapes, to the discovery function."""
     answered = client("lambda").invoke(FunctionName=function("discovery"), InvocationType="Event",
                                        Payload=json.dumps(event(account, region, operation, parameters, answer)))
     assert answered["StatusCode"] == 202, answered
 
 
 def event(account, region, operation, parameters, answer):
-    """The event that EventBridge makes of CloudTrail's record of a call, with
-    the members that "CloudTrail record contents" (AWS CloudTrail User Guide)
+    """Returns the event that EventBridge makes of CloudTrail's record of a call. It
+    has the members that "CloudTrail record contents" (AWS CloudTrail User Guide)
     and "AWS service events delivered via CloudTrail" (Amazon EventBridge User
-    Guide) list. Members and lists of EC2 have the names of its XML there."""
+    Guide) list. EC2's members and lists have their XML names there."""
     model = client("ec2").meta.service_model.operation_model(operation)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     answer = {k: v for k, v in answer.items() if k != "ResponseMetadata"}
@@ -156,7 +157,7 @@ def event(account, region, operation, parameters, answer):
 
 
 def recorded(value, shape):
-    """A value in boto3's shape as CloudTrail records it."""
+    """Returns a value in boto3's shape as CloudTrail records it."""
     if shape.type_name == "structure":
         return {name(m, k): recorded(value[k], m) for k, m in shape.members.items() if k in value}
     if shape.type_name == "list":

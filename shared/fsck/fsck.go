@@ -148,7 +148,7 @@ func (t *table) checkScope(o *object) {
 	up.children++
 	t.same(o, "owner", o.owner, up, up.owner)
 	if o.Default && o.id != up.PublicScope && o.id != up.PrivateScope {
-		t.problem(Chain, o.pk(), meta, "it is a default scope, but those of %s are %s and %s", up.id, up.PublicScope, up.PrivateScope)
+		t.problem(Chain, o.pk(), meta, "it is a default scope, and the default scopes of %s are %s and %s", up.id, up.PublicScope, up.PrivateScope)
 	}
 }
 

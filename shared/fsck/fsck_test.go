@@ -27,8 +27,8 @@ const owner, consumer = "111122223333", "444455556666"
 
 var now = time.Unix(1_800_000_000, 0)
 
-// world is a table that the store has written, with an item of every sort that
-// there can be, and the ids in it.
+// world is a table written by the store, with an item of every kind, and the
+// ids in it.
 type world struct {
 	memory                    tabletest.Memory
 	ipam                      *ipam.IPAM
@@ -43,8 +43,8 @@ type world struct {
 	network
 }
 
-// cut lets so many transactions through and answers the rest with an error
-// that tells nothing.
+// cut lets a number of transactions through and answers the others with an
+// error that leaves their result open.
 type cut struct {
 	table.Table
 	after int
@@ -115,7 +115,7 @@ func newWorld(t *testing.T) *world {
 	provision(w.dying, "10.2.0.0/16")
 	provision(w.tokyo, w.gone.String())
 	provision(w.six, "fd00::/48")
-	provision(w.six, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112") // ends where the family does
+	provision(w.six, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112") // ends at the last address of the family
 
 	w.allocation, err = allocate(s, w.tokyo, "10.0.0.0/24")
 	must(err)
@@ -135,7 +135,7 @@ func newWorld(t *testing.T) *world {
 		Pool: w.tokyo.ID, CIDR: w.released.CIDR, Allocation: w.released.AllocationID,
 		May: func(*ipam.Pool, string) error { return nil },
 	}))
-	for _, cidr := range []netip.Prefix{w.gone, w.tokyoCIDR.CIDR} { // the second has an allocation: it fails
+	for _, cidr := range []netip.Prefix{w.gone, w.tokyoCIDR.CIDR} { // the second has an allocation, so it fails
 		_, err = s.Deprovision(ctx, store.Deprovision{Pool: w.tokyo.ID, CIDR: cidr, May: func(*ipam.Pool) error { return nil }})
 		must(err)
 	}
@@ -145,7 +145,7 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	must(s.PutGrants(ctx, []byte(`{"readers": ["*"]}`)))
 	must(s.PutAdministrator(ctx, store.Administrator{Account: owner, Organization: "o-a1b2c3d4e5", Management: consumer}))
-	o.Room = 8 // so that this takes several transactions, of which only the first gets through
+	o.Room = 8 // so that this takes several transactions; only the first gets through
 	if _, err = allocate(store.New(&cut{&w.memory, 1}, o), w.six, "fd00::/64"); err == nil {
 		t.Fatal("the allocation was not cut off")
 	}
@@ -165,7 +165,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// items are a table that tests change.
+// rows is a table that tests change.
 type rows map[table.Key]table.Item
 
 func (w *world) items() rows { return maps.Collect(w.memory.All()) }
@@ -197,7 +197,7 @@ func (m rows) move(from, to table.Key) {
 	delete(m, from)
 }
 
-// set changes an attribute of an item that must be there.
+// set changes an attribute of an existing item.
 func (m rows) set(k table.Key, name string, v types.AttributeValue) {
 	if m[k] == nil {
 		panic("nothing at " + k.String())
@@ -231,8 +231,8 @@ func TestStoreWritesAreClean(t *testing.T) {
 	}
 }
 
-// mayGo are items whose absence breaks nothing: those that TTL removes, the
-// grants, the administrator, and what is only for information.
+// mayGo reports whether an item may be absent: items that TTL removes, the
+// grants, the administrator, and items that are only for information.
 func (w *world) mayGo(k table.Key, i table.Item) bool {
 	return i["Expires"] != nil || k.PK == "GRANTS" || k.PK == "ORGANIZATION" || optionalItem(k)
 }
@@ -248,12 +248,12 @@ func TestMissingItem(t *testing.T) {
 	}
 }
 
-// free are attributes whose value, and optional ones whose absence, nothing
-// else depends on.
+// free are attributes whose value, or whose absence if they are optional, no
+// other item depends on.
 var (
 	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "End", "Percent", "Threshold", "Token"}
 	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token"}
-	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of what is only remembered
+	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of an item that is only remembered
 	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split
 )
 
@@ -319,7 +319,7 @@ func TestMutations(t *testing.T) {
 	w.run(t, []mutation{
 		{"gap at a root's start", fsck.Partition, items.FreeKey(tokyo, p("10.0.1.0/24")), func(m rows) { delete(m, taken) }},
 		{"gap at a root's end", fsck.Partition, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) { delete(m, half) }},
-		{"gap where the family ends", fsck.Partition, items.CIDRKey(w.six.ID, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112")),
+		{"gap at the end of the family", fsck.Partition, items.CIDRKey(w.six.ID, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112")),
 			func(m rows) { delete(m, items.TakenKey(six, p("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"))) }},
 		{"gap that is a whole root", fsck.Partition, items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")),
 			func(m rows) { delete(m, items.FreeKey(tokyo, p("10.1.0.0/16"))) }},
@@ -352,19 +352,19 @@ func TestMutations(t *testing.T) {
 			m[items.FreeKey(tokyo, p("10.0.128.0/18"))] = table.Item{"Root": tokyoRoot}
 			m[items.FreeKey(tokyo, p("10.0.192.0/18"))] = table.Item{"Root": tokyoRoot}
 		}},
-		{"space of no pool", fsck.Reference, items.FreeKey("ipam-pool-00", p("10.0.0.0/8")),
+		{"space of an unknown pool", fsck.Reference, items.FreeKey("ipam-pool-00", p("10.0.0.0/8")),
 			func(m rows) { m[items.FreeKey("ipam-pool-00", p("10.0.0.0/8"))] = table.Item{"Root": tokyoRoot} }},
-		{"space of no scope", fsck.Reference, items.FreeKey("ipam-scope-00#4", p("0.0.0.0/0")),
+		{"space of an unknown scope", fsck.Reference, items.FreeKey("ipam-scope-00#4", p("0.0.0.0/0")),
 			func(m rows) {
 				m[items.FreeKey("ipam-scope-00#4", p("0.0.0.0/0"))] = table.Item{"Root": str("ipam-scope-00/0")}
 			}},
-		{"CIDR of no pool", fsck.Reference, items.CIDRKey("ipam-pool-00", p("10.1.0.0/16")),
+		{"CIDR of an unknown pool", fsck.Reference, items.CIDRKey("ipam-pool-00", p("10.1.0.0/16")),
 			func(m rows) {
 				m.move(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), items.CIDRKey("ipam-pool-00", p("10.1.0.0/16")))
 			}},
-		{"pool of no scope", fsck.Reference, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), w.six.Scope, "ipam-scope-00") }},
-		{"pool of no source", fsck.Reference, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), w.top.ID, "ipam-pool-00") }},
-		{"scope of no IPAM", fsck.Reference, items.ScopeKey(w.extra.ID), func(m rows) { m.edit(items.ScopeKey(w.extra.ID), w.ipam.ID, "ipam-00") }},
+		{"pool of an unknown scope", fsck.Reference, items.PoolKey(w.six.ID), func(m rows) { m.edit(items.PoolKey(w.six.ID), w.six.Scope, "ipam-scope-00") }},
+		{"pool with an unknown source", fsck.Reference, items.PoolKey(w.tokyo.ID), func(m rows) { m.edit(items.PoolKey(w.tokyo.ID), w.top.ID, "ipam-pool-00") }},
+		{"scope of an unknown IPAM", fsck.Reference, items.ScopeKey(w.extra.ID), func(m rows) { m.edit(items.ScopeKey(w.extra.ID), w.ipam.ID, "ipam-00") }},
 		{"IPAM without default scope", fsck.Reference, items.IPAMKey(w.ipam.ID), func(m rows) { m.edit(items.IPAMKey(w.ipam.ID), w.ipam.PublicScope, "ipam-scope-00") }},
 
 		{"child's block of another pool", fsck.Child, items.TakenKey(top, w.tokyoCIDR.CIDR),
@@ -444,7 +444,7 @@ func TestMutations(t *testing.T) {
 			m.move(key("OWNER#"+owner, "POOL#"+w.six.ID), key("OWNER#444455556666", "POOL#"+w.six.ID))
 		}},
 		{"row missing", fsck.Listing, key("OWNER#"+owner, "IPAM#"+w.ipam.ID), func(m rows) { delete(m, key("OWNER#"+owner, "IPAM#"+w.ipam.ID)) }},
-		{"row of nothing", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m rows) {
+		{"row of an unknown pool", fsck.Listing, key("OWNER#"+owner, "POOL#ipam-pool-00"), func(m rows) {
 			m[key("OWNER#"+owner, "POOL#ipam-pool-00")] = table.Item{"Id": str("ipam-pool-00")}
 		}},
 
@@ -481,10 +481,10 @@ func TestMutations(t *testing.T) {
 		{"split without deadline", fsck.Form, w.splitKey, func(m rows) { m.set(w.splitKey, "Deadline", num(0)) }},
 		{"scope being deleted", fsck.Form, items.ScopeKey(w.extra.ID), func(m rows) { m.set(items.ScopeKey(w.extra.ID), "State", str("delete-in-progress")) }},
 
-		{"unknown sort of item", fsck.Form, key("NOTE#1", "META"), func(m rows) { m[key("NOTE#1", "META")] = table.Item{} }},
+		{"unknown kind of item", fsck.Form, key("NOTE#1", "META"), func(m rows) { m[key("NOTE#1", "META")] = table.Item{} }},
 		{"unknown part of a space", fsck.Form, key("SPACE#"+string(tokyo)+"#HELD", "x"), func(m rows) { m[key("SPACE#"+string(tokyo)+"#HELD", "x")] = table.Item{} }},
-		{"unknown possession", fsck.Form, key("OWNER#"+owner, "ROUTER#1"), func(m rows) { m[key("OWNER#"+owner, "ROUTER#1")] = table.Item{"Id": str("1")} }},
-		{"object beside its key", fsck.Form, key("POOL#"+w.six.ID, "OLD"), func(m rows) { m.move(items.PoolKey(w.six.ID), key("POOL#"+w.six.ID, "OLD")) }},
+		{"unknown kind of object", fsck.Form, key("OWNER#"+owner, "ROUTER#1"), func(m rows) { m[key("OWNER#"+owner, "ROUTER#1")] = table.Item{"Id": str("1")} }},
+		{"object at another key", fsck.Form, key("POOL#"+w.six.ID, "OLD"), func(m rows) { m.move(items.PoolKey(w.six.ID), key("POOL#"+w.six.ID, "OLD")) }},
 		{"sort key in capitals", fsck.Form, key(half.PK, "111#0A008000"), func(m rows) { m.move(half, key(half.PK, "111#0A008000")) }},
 		{"sort key of two digits", fsck.Form, key(taken.PK, "0a000000#24"), func(m rows) { m.move(taken, key(taken.PK, "0a000000#24")) }},
 		{"sort key with host bits", fsck.Form, key(taken.PK, "0a000001#024"), func(m rows) { m.move(taken, key(taken.PK, "0a000001#024")) }},
@@ -494,7 +494,7 @@ func TestMutations(t *testing.T) {
 		{"item in use has expired", fsck.Form, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) {
 			m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Expires", num(1))
 		}},
-		{"tombstone for ever", fsck.Form, tombstone, func(m rows) { m.set(tombstone, "Expires", nil) }},
+		{"released allocation without an expiry", fsck.Form, tombstone, func(m rows) { m.set(tombstone, "Expires", nil) }},
 		{"failure without reason", fsck.Form, items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), func(m rows) {
 			m.set(items.CIDRKey(w.tokyo.ID, w.tokyoCIDR.CIDR), "Failure", str(""))
 		}},
@@ -504,7 +504,7 @@ func TestMutations(t *testing.T) {
 	})
 }
 
-// mutation is a change of a world's table that breaks an invariant there.
+// mutation is a change of a world's table that breaks an invariant.
 type mutation struct {
 	name      string
 	invariant string
@@ -538,13 +538,13 @@ func (w *world) run(t *testing.T, mutations []mutation) {
 	}
 }
 
-// An expired item counts as absent although it is still there, and not a second
-// earlier; one that is in use counts whatever it says.
+// An expired item counts as absent although it still exists, and not a second
+// earlier. An item in use counts with any expiry.
 func TestExpiry(t *testing.T) {
 	w := newWorld(t)
 	m := w.items()
 	k := items.AllocationKey(w.released.AllocationID)
-	m.set(k, "Space", str("")) // a problem, as long as the item counts
+	m.set(k, "Space", str("")) // a problem while the item counts
 	for expires, want := range map[int64]int{now.Unix() - 1: 0, now.Unix(): 1} {
 		m.set(k, "Expires", num(expires))
 		if found := m.check(); len(found) != want {

@@ -50,7 +50,7 @@ func (t *table) addHistory(r *row, id string) {
 	start := strconv.FormatInt(h.Start, 10)
 	start = strings.Repeat("0", max(0, longestMS-len(start))) + start
 	if len(parts) != 3 || parts[0] != h.Type || parts[1] != h.key() || parts[2] != start || cidr != h.CIDR {
-		r.fail("the document is that of %s %s at %s from %d on", h.Type, h.ID, h.CIDR, h.Start)
+		r.fail("the document is of %s %s at %s from %d on", h.Type, h.ID, h.CIDR, h.Start)
 	}
 	ended := r.has("End")
 	expires := r.has("Expires")

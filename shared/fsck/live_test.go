@@ -18,14 +18,13 @@ import (
 
 const seen = 1_799_000_000_000 // Unix ms, in the past
 
-// network is what is watched in a world: a VPC on a hold with a subnet and an
-// interface in it, one that was imported, one that is ignored, and an Elastic
-// IP.
+// network is the watched part of a world: a VPC on a hold with a subnet and an
+// interface, an imported VPC, an ignored one, and an Elastic IP.
 type network struct {
 	discovery, association                       string
 	held, subnet, imported, ignored, iface, addr ipam.Resource
 	hold, importedAt                             table.Key
-	ended                                        table.Key // a record of history
+	ended                                        table.Key // a history record
 }
 
 func doc(v any) types.AttributeValue {
@@ -101,7 +100,7 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It has found nothing yet that is to be shown to the IPAM.
+	// The discovery has no resources yet, so its note has no work.
 	if err := w.memory.Transact(ctx, []table.Write{{Op: table.OpDelete, Key: key("WORK", "purge#"+d.ID)}}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +129,8 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 	w.ended = w.historyKey(gone)
 	put(w.ended, table.Item{"Object": doc(gone), "End": num(seen - 5000), "Expires": num(seen/1000 + 1096*24*60*60)})
 
-	// 10.8.0.0/13 of the pool at the top is free: a hold for one VPC, an
-	// allocation for another, the rest free.
+	// 10.8.0.0/13 of the top-level pool is free: it gets a hold for one VPC and
+	// an allocation for another.
 	top := ipam.SpaceID(w.top.ID)
 	free := items.FreeKey(top, p("10.8.0.0/13"))
 	root := maps.Collect(w.memory.All())[free]["Root"]
@@ -175,7 +174,7 @@ func TestNetworkMutations(t *testing.T) {
 	found, live := w.foundKey(w.held), w.liveKey(w.held)
 	usage := key(items.PoolKey(w.top.ID).PK, "USAGE")
 	freed := items.FreeKey(top, w.held.CIDR)
-	free := func(m rows) { // as if there was no hold
+	free := func(m rows) { // as without the hold
 		m[freed] = table.Item{"Root": m[w.hold]["Root"]}
 		delete(m, w.hold)
 	}
@@ -201,11 +200,11 @@ func TestNetworkMutations(t *testing.T) {
 		{"free block in a resource no longer ignored", fsck.Live, items.FreeKey(top, p("10.10.0.0/15")), func(m rows) {
 			delete(m[w.liveKey(w.ignored)], "Ignored")
 		}},
-		{"hold of nothing", fsck.Hold, w.hold, func(m rows) {
+		{"hold without a live resource", fsck.Hold, w.hold, func(m rows) {
 			vanish(m, w.held)
 			vanish(m, w.subnet)
 		}},
-		{"hold of something ignored", fsck.Hold, w.hold, func(m rows) {
+		{"hold of an ignored resource", fsck.Hold, w.hold, func(m rows) {
 			m.set(live, "Ignored", num(1))
 			vanish(m, w.subnet)
 		}},
@@ -229,15 +228,15 @@ func TestNetworkMutations(t *testing.T) {
 				"Space": str(w.top.ID), "Cidr": str(w.held.CIDR.String()), "Kind": str("custom"), "Owner": str(owner), "State": str("active"),
 			}
 		}},
-		{"child pool's block with a token of what was found", fsck.Form, items.TakenKey(top, w.tokyoCIDR.CIDR), func(m rows) {
+		{"child pool's block with a token of live resources", fsck.Form, items.TakenKey(top, w.tokyoCIDR.CIDR), func(m rows) {
 			m.set(items.TakenKey(top, w.tokyoCIDR.CIDR), "Seen", str("1"))
 		}},
-		{"root awaiting resources, without a note", fsck.Work, key("WORK", "live#"+w.ipam.PrivateScope+"#"+"10.1.0.0/16"), func(m rows) {
+		{"root that waits for resources, without a note", fsck.Work, key("WORK", "live#"+w.ipam.PrivateScope+"#"+"10.1.0.0/16"), func(m rows) {
 			m.set(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "State", str("pending-provision"))
 		}},
 
-		{"import of what is gone", fsck.Import, w.importedAt, func(m rows) { vanish(m, w.imported) }},
-		{"import of what is ignored", fsck.Import, w.importedAt, func(m rows) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
+		{"import of a resource that is gone", fsck.Import, w.importedAt, func(m rows) { vanish(m, w.imported) }},
+		{"import of an ignored resource", fsck.Import, w.importedAt, func(m rows) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
 		{"import of another resource", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceId", str("vpc-9")) }},
 		{"import of another Region", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceRegion", str("us-west-2")) }},
 		{"import of another account", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "Owner", str(owner)) }},
@@ -245,10 +244,10 @@ func TestNetworkMutations(t *testing.T) {
 
 		{"found and not in the scope", fsck.Found, found, func(m rows) { delete(m, live) }},
 		{"in the scope and not found", fsck.Found, live, func(m rows) { delete(m, found) }},
-		{"in the scope and found for none", fsck.Found, live, func(m rows) { m.set(found, "Targets", str("null")) }},
+		{"in the scope, found without a target", fsck.Found, live, func(m rows) { m.set(found, "Targets", str("null")) }},
 		{"interface in the scope and not found", fsck.Found, w.liveKey(w.iface), func(m rows) { delete(m, w.foundKey(w.iface)) }},
-		{"found otherwise", fsck.Found, live, func(m rows) { m.edit(found, `"VPC":"vpc-1"`, `"VPC":"vpc-9"`) }},
-		{"ignored where it is not", fsck.Found, live, func(m rows) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope, Ignored: true}) }},
+		{"found with other members", fsck.Found, live, func(m rows) { m.edit(found, `"VPC":"vpc-1"`, `"VPC":"vpc-9"`) }},
+		{"ignored by the discovery only", fsck.Found, live, func(m rows) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.ipam.PrivateScope, Ignored: true}) }},
 		{"row of another discovery", fsck.Found, found, func(m rows) { m.set(live, "Source", str("ipam-res-disco-9")) }},
 		{"target in another IPAM's scope", fsck.Found, found, func(m rows) { target(m, ipam.Target{IPAM: "ipam-00", Scope: w.ipam.PrivateScope}) }},
 		{"target in a scope without row", fsck.Found, found, func(m rows) { target(m, ipam.Target{IPAM: w.ipam.ID, Scope: w.extra.ID}) }},
@@ -262,11 +261,11 @@ func TestNetworkMutations(t *testing.T) {
 		{"progress of no discovery", fsck.Reference, progress, func(m rows) { delete(m, disco) }},
 		{"usage of no pool", fsck.Reference, key("POOL#ipam-pool-00", "USAGE"), func(m rows) { m.move(usage, key("POOL#ipam-pool-00", "USAGE")) }},
 
-		{"discovery with an IPAM too many", fsck.Watch, disco, func(m rows) { delete(m, assoc) }},
-		{"discovery with an IPAM too few", fsck.Watch, disco, func(m rows) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
+		{"discovery with one IPAM too many", fsck.Watch, disco, func(m rows) { delete(m, assoc) }},
+		{"discovery with one IPAM too few", fsck.Watch, disco, func(m rows) { m.edit(disco, `"IPAMs":["`+w.ipam.ID+`"]`, `"IPAMs":null`) }},
 		{"default discovery of no IPAM", fsck.Watch, disco, func(m rows) { m.edit(disco, `"IPAM":""`, `"IPAM":"ipam-00"`) }},
 		{"default discovery missing", fsck.Reference, items.IPAMKey(w.ipam.ID), func(m rows) { delete(m, items.DiscoveryKey(w.ipam.Discovery)) }},
-		{"default discovery that says that it is none", fsck.Watch, items.DiscoveryKey(w.ipam.Discovery), func(m rows) {
+		{"default discovery without its IPAM", fsck.Watch, items.DiscoveryKey(w.ipam.Discovery), func(m rows) {
 			m.edit(items.DiscoveryKey(w.ipam.Discovery), `"IPAM":"`+w.ipam.ID+`"`, `"IPAM":""`)
 		}},
 		{"default discovery of another owner", fsck.Chain, items.DiscoveryKey(w.ipam.Discovery), func(m rows) {
@@ -279,14 +278,14 @@ func TestNetworkMutations(t *testing.T) {
 		}},
 		{"association of no IPAM", fsck.Reference, assoc, func(m rows) { m.edit(assoc, w.ipam.ID, "ipam-00") }},
 		{"association of no discovery", fsck.Reference, assoc, func(m rows) { m.edit(assoc, w.discovery, "ipam-res-disco-9") }},
-		{"association says that its discovery is gone", fsck.Reference, assoc, func(m rows) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
+		{"association with a discovery wrongly marked as gone", fsck.Reference, assoc, func(m rows) { m.edit(assoc, `"NotFound":false`, `"NotFound":true`) }},
 		{"association of another owner", fsck.Chain, assoc, func(m rows) {
 			m.edit(assoc, owner, consumer)
 			m.set(assoc, "Owner", str(consumer))
 		}},
 		{"association is default", fsck.Watch, assoc, func(m rows) { m.edit(assoc, `"Default":false`, `"Default":true`) }},
 		{"discovery not in the list of all", fsck.Listing, key("DISCOVERIES", w.discovery), func(m rows) { delete(m, key("DISCOVERIES", w.discovery)) }},
-		{"none in the list of all", fsck.Listing, key("DISCOVERIES", "ipam-res-disco-9"), func(m rows) {
+		{"unknown discovery in the list of all", fsck.Listing, key("DISCOVERIES", "ipam-res-disco-9"), func(m rows) {
 			m[key("DISCOVERIES", "ipam-res-disco-9")] = table.Item{"Id": str("ipam-res-disco-9")}
 		}},
 		{"discovery without row of its owner", fsck.Listing, key("OWNER#"+owner, disco.PK), func(m rows) { delete(m, key("OWNER#"+owner, disco.PK)) }},
@@ -294,7 +293,7 @@ func TestNetworkMutations(t *testing.T) {
 		{"count of discoveries", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { m.add(key("OWNER#"+owner, "META"), "DiscoveryCount", 1) }},
 		{"count of discoveries missing", fsck.Count, key("OWNER#"+owner, "META"), func(m rows) { m.set(key("OWNER#"+owner, "META"), "DiscoveryCount", nil) }},
 
-		{"type that nothing has", fsck.Form, live, func(m rows) { m.edit(live, `"vpc"`, `"router"`) }},
+		{"unknown type of resource", fsck.Form, live, func(m rows) { m.edit(live, `"vpc"`, `"router"`) }},
 		{"row at another block", fsck.Form, key(live.PK, "0a080000#017#vpc-1"), func(m rows) { m.move(live, key(live.PK, "0a080000#017#vpc-1")) }},
 		{"row among interfaces", fsck.Form, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK), func(m rows) {
 			m.move(live, key(strings.Replace(live.PK, "LIVE", "IFACE", 1), live.SK))
@@ -303,21 +302,21 @@ func TestNetworkMutations(t *testing.T) {
 		{"found in another Region", fsck.Form, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK), func(m rows) {
 			m.move(found, key(strings.Replace(found.PK, "us-east-1", "us-west-2", 1), found.SK))
 		}},
-		{"revision of none", fsck.Form, live, func(m rows) { m.set(live, "Rev", num(0)) }},
+		{"revision 0", fsck.Form, live, func(m rows) { m.set(live, "Rev", num(0)) }},
 		{"run complete before it began", fsck.Form, progress, func(m rows) { m.set(progress, "Succeeded", num(seen+1)) }},
 		{"failure without a code", fsck.Form, progress, func(m rows) { m.set(progress, "FailureCode", nil) }},
 		{"account that left for no reason", fsck.Form, progress, func(m rows) { m.set(progress, "Departure", str("bored")) }},
 		{"account forgotten without a note", fsck.Work, progress, func(m rows) { m.set(progress, "Departure", str("forgotten")) }},
 		{"progress of no account", fsck.Form, key(disco.PK, "ACCOUNT#us-east-1"), func(m rows) { m.move(progress, key(disco.PK, "ACCOUNT#us-east-1")) }},
 		{"discovery being deleted", fsck.Form, disco, func(m rows) { m.set(disco, "State", str("delete-in-progress")) }},
-		{"usage over everything", fsck.Form, usage, func(m rows) { m.set(usage, "Percent", num(101)) }},
+		{"usage above 100 percent", fsck.Form, usage, func(m rows) { m.set(usage, "Percent", num(101)) }},
 		{"note of a CIDR with host bits", fsck.Form, key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8"), func(m rows) {
 			m[key("WORK", "live#"+w.ipam.PrivateScope+"#10.0.0.1/8")] = table.Item{"Since": num(1)}
 		}},
 
 		{"record ended before it began", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "End", num(seen-9001)) }},
 		{"record kept a year", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "Expires", num(now.Unix()+365*24*60*60)) }},
-		{"record ended, kept for ever", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "Expires", nil) }},
+		{"ended record without an expiry", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "Expires", nil) }},
 		{"record expires, not ended", fsck.Form, w.ended, func(m rows) { m.set(w.ended, "End", nil) }},
 		{"record of another start", fsck.Form, w.ended, func(m rows) { m.edit(w.ended, fmt.Sprint(seen-9000), fmt.Sprint(seen)) }},
 		{"record of another CIDR", fsck.Form, w.ended, func(m rows) { m.edit(w.ended, "10.8.0.0/16", "10.8.0.0/17") }},
@@ -325,7 +324,7 @@ func TestNetworkMutations(t *testing.T) {
 	})
 }
 
-// A note of work excuses what it is about, and nothing else.
+// A note of work excuses its own subject, and nothing else.
 func TestNotesExcuse(t *testing.T) {
 	w := newWorld(t)
 	top := ipam.SpaceID(w.top.ID)
@@ -337,7 +336,7 @@ func TestNotesExcuse(t *testing.T) {
 		delete(m, items.DiscoveryKey(w.discovery))
 		delete(m, table.Key{PK: "DISCOVERIES", SK: w.discovery})
 		delete(m, table.Key{PK: "OWNER#" + owner, SK: "DISCO#" + w.discovery})
-		m.edit(items.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // it still counts
+		m.edit(items.AssociationKey(w.association), `"NotFound":false`, `"NotFound":true`) // the association still counts
 		m.set(table.Key{PK: "OWNER#" + owner, SK: "META"}, "DiscoveryCount", num(0))
 	}
 	apart := func(m rows) {
@@ -359,17 +358,17 @@ func TestNotesExcuse(t *testing.T) {
 			m[items.FreeKey(top, w.held.CIDR)] = table.Item{"Root": m[w.hold]["Root"]}
 			delete(m, w.hold)
 		}, live(w.ipam.PrivateScope, "10.8.128.0/17"), live(w.ipam.PublicScope, "10.8.0.0/16")},
-		{"hold of nothing", func(m rows) {
+		{"hold without a live resource", func(m rows) {
 			for _, r := range []ipam.Resource{w.held, w.subnet} {
 				delete(m, w.foundKey(r))
 				delete(m, w.liveKey(r))
 			}
 		}, here, aside},
-		{"import of what is gone", func(m rows) {
+		{"import of a resource that is gone", func(m rows) {
 			delete(m, w.foundKey(w.imported))
 			delete(m, w.liveKey(w.imported))
 		}, live(w.ipam.PrivateScope, "10.9.0.0/24"), here},
-		{"root awaiting resources", func(m rows) {
+		{"root that waits for resources", func(m rows) {
 			delete(m, w.foundKey(w.held)) // not a subnet's
 			delete(m, w.liveKey(w.held))
 			m.set(items.CIDRKey(w.top.ID, w.topCIDR.CIDR), "State", str("pending-provision"))
@@ -398,7 +397,7 @@ func TestNotesExcuse(t *testing.T) {
 	}
 }
 
-// History lags behind, so only CheckSettled minds what it lacks.
+// History lags behind, so only CheckSettled reports missing records.
 func TestHistory(t *testing.T) {
 	w := newWorld(t)
 	vpc := ipam.ResourceCIDR{Resource: w.held, Since: seen, Status: ipam.Status{Compliance: ipam.ComplianceUnmanaged}}
@@ -413,7 +412,7 @@ func TestHistory(t *testing.T) {
 	}{
 		{"VPC's record missing", func(m rows) { delete(m, record) }, w.liveKey(w.held)},
 		{"instance's record missing", func(m rows) { delete(m, instance) }, w.liveKey(w.iface)},
-		{"record of what is gone", func(m rows) {
+		{"record of a resource that is gone", func(m rows) {
 			for _, r := range []ipam.Resource{w.held, w.subnet} {
 				delete(m, w.foundKey(r))
 				delete(m, w.liveKey(r))

@@ -66,7 +66,7 @@ func TestPlanMutations(t *testing.T) {
 		{"a planning pool over another VPC", fsck.Child, w.importedAt, func(m rows) {
 			m.edit(items.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
-		{"a planning pool over what is pending", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
+		{"a plan over a block that waits for EC2", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
 		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
 			m.set(w.importedAt, "PlanningPool", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))
@@ -81,8 +81,8 @@ func TestPlanMutations(t *testing.T) {
 			m[items.TakenKey(plan.Space(), netip.MustParsePrefix("10.9.0.128/25"))] = m[hold]
 			delete(m, beside)
 		}},
-		// As of another id, or of another CIDR, it is in the way.
-		{"another VPC around the planning pool", fsck.Live, beside, around(func(r *ipam.Resource) { r.ID, r.VPC = "vpc-8", "vpc-8" })},
-		{"a larger CIDR of the VPC around the planning pool", fsck.Live, beside, around(func(r *ipam.Resource) { r.CIDR = ipam.Parent(r.CIDR) })},
+		// With another id, or another CIDR, it is a foreign resource.
+		{"another VPC around the plan", fsck.Live, beside, around(func(r *ipam.Resource) { r.ID, r.VPC = "vpc-8", "vpc-8" })},
+		{"a larger CIDR of the VPC around the plan", fsck.Live, beside, around(func(r *ipam.Resource) { r.CIDR = ipam.Parent(r.CIDR) })},
 	})
 }

@@ -485,8 +485,8 @@ func (t *table) addTaken(r *row, space string) {
 			r.fail("a block of kind %s is pending until %d", b.kind, b.pendingUntil)
 		}
 	}
-	if r.has("PlanningPool") {
-		if b.plan = r.text("PlanningPool"); b.kind != "vpc" {
+	if r.has("Plan") {
+		if b.plan = r.text("Plan"); b.kind != "vpc" {
 			r.fail("the planning pool %s has a block of kind %s", b.plan, b.kind)
 		}
 	}
@@ -583,7 +583,7 @@ func (t *table) addObject(r *row, id ref) {
 	}
 	r.document("Object", &o.document)
 	if o.ID != id.id || o.Owner != o.owner {
-		r.fail("the document is that of %q of owner %q, and the item that of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
+		r.fail("the document is of %q of owner %q, and the item of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
 	}
 	if id.kind == kindPool && o.Family != "ipv4" && o.Family != "ipv6" {
 		r.fail("%q is no family", o.Family)

@@ -41,8 +41,8 @@ func TestRequestMutations(t *testing.T) {
 	w.run(t, []mutation{
 		{"a request with two blocks", fsck.Answer, at[1], func(m rows) { m.set(at[1], "Request", str("r-1")) }},
 		{"a request with a block that was refused", fsck.Answer, at[0], func(m rows) { m.set(at[0], "Request", str("r-3")) }},
-		{"a pool that came as an event", fsck.Form, pool, func(m rows) { m.set(pool, "Request", str("r-4")) }},
-		{"a refusal for ever", fsck.Form, refused, func(m rows) { m.set(refused, "Expires", nil) }},
+		{"a pool's block with a request", fsck.Form, pool, func(m rows) { m.set(pool, "Request", str("r-4")) }},
+		{"a refusal without an expiry", fsck.Form, refused, func(m rows) { m.set(refused, "Expires", nil) }},
 		{"a refusal of another request", fsck.Form, refused, func(m rows) { m.edit(refused, "r-3", "r-5") }},
 		{"a refusal of another account", fsck.Form, refused, func(m rows) { m.edit(refused, owner, consumer) }},
 		{"a refusal without a reason", fsck.Form, refused, func(m rows) { m.edit(refused, "It is full.", "") }},

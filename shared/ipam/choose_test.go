@@ -32,7 +32,7 @@ func TestPositions(t *testing.T) {
 		{"allowed: a part", "10.0.0.0/30", 32, []string{"10.0.0.2/31"}, nil, []string{"10.0.0.2/32", "10.0.0.3/32"}},
 		{"allowed: more than the block", "10.0.0.0/31", 32, []string{"10.0.0.0/8"}, nil, []string{"10.0.0.0/32", "10.0.0.1/32"}},
 		{"allowed: elsewhere", "10.0.0.0/30", 32, []string{"10.0.0.4/30"}, nil, nil},
-		{"allowed: smaller than what is asked for", "10.0.0.0/30", 31, []string{"10.0.0.0/32", "10.0.0.1/32"}, nil, nil},
+		{"allowed: smaller than the requested block", "10.0.0.0/30", 31, []string{"10.0.0.0/32", "10.0.0.1/32"}, nil, nil},
 		{"allowed: two that overlap", "10.0.0.0/30", 32, []string{"10.0.0.0/31", "10.0.0.1/32"}, nil, []string{"10.0.0.0/32", "10.0.0.1/32"}},
 		{"disallowed: the beginning", "10.0.0.0/29", 30, nil, []string{"10.0.0.0/32"}, []string{"10.0.0.4/30"}},
 		{"disallowed: the end", "10.0.0.0/29", 30, nil, []string{"10.0.0.7/32"}, []string{"10.0.0.0/30"}},
@@ -51,7 +51,7 @@ func TestPositions(t *testing.T) {
 	}
 }
 
-// positionsOf lists what Choose looks at, in its order, the slow way: the
+// positionsOf lists the positions of Choose in its order, in a slow way: the
 // lowest block that may be chosen, then the lowest without that one, and so on.
 func positionsOf(free []netip.Prefix, length int, f ipam.Filter, limit int) (all []netip.Prefix) {
 	for _, b := range free {
@@ -91,7 +91,7 @@ func TestChooseAgainstTheModel(t *testing.T) {
 		want := positionsOf(free, length, filter, window)
 		asked := 1
 		at := rapid.IntRange(0, max(0, len(want)-1)).Draw(t, "pick")
-		from, chosen, ok := ipam.Choose(candidates, length, filter, window, func(n int) int { asked = n; return at })
+		from, chosen, ok := ipam.Choose(candidates, length, filter.Joined(), window, func(n int) int { asked = n; return at })
 		if ok != (len(want) > 0) {
 			t.Fatalf("chosen: %t; there are %s", ok, want)
 		}
@@ -104,7 +104,7 @@ func TestChooseAgainstTheModel(t *testing.T) {
 	})
 }
 
-func TestOneWriterDoesNotRollDice(t *testing.T) {
+func TestOneWriterGetsTheTightestBlock(t *testing.T) {
 	candidates := []ipam.Free{{CIDR: prefix("10.0.1.0/24")}, {CIDR: prefix("10.0.2.0/23")}}
 	_, chosen, ok := ipam.Choose(candidates, 24, ipam.Filter{}, 1, func(int) int { t.Error("a window of 1 leaves nothing to pick"); return 0 })
 	if !ok || chosen != prefix("10.0.1.0/24") {
@@ -112,8 +112,8 @@ func TestOneWriterDoesNotRollDice(t *testing.T) {
 	}
 }
 
-// Looking into the whole of a family for its smallest blocks ends after as many
-// as were asked for.
+// A search of a whole family for its smallest blocks ends after the requested
+// number.
 func TestPositionsAreLazy(t *testing.T) {
 	f := ipam.Filter{Allowed: prefixes("8000::/1"), Disallowed: prefixes("8000::/128")}
 	for p := range f.Positions(prefix("::/0"), 128) {

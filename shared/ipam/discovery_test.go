@@ -11,18 +11,18 @@ func TestCheckExclusions(t *testing.T) {
 	const root = "o-a1b2c3d4e5/r-f6g7/"
 	const a, b = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-bbbbbbbb/"
 	const in, deeper = a + "ou-f6g7-cccccccc/", a + "ou-f6g7-cccccccc/ou-f6g7-dddddddd/"
-	const twin = root + "ou-f6g7-aaaaaaaaa/" // begins as a does
+	const twin = root + "ou-f6g7-aaaaaaaaa/" // begins like a
 	for _, c := range []struct {
 		name  string
 		paths []string
-		err   string // words of the refusal
+		err   string // part of the refusal
 	}{
 		{"none", nil, ""},
 		{"a unit", []string{a}, ""},
 		{"two units", []string{a, b}, ""},
 		{"a unit and one in it", []string{a, in}, ""},
 		{"a unit, and all below another", []string{b + "*", a}, ""},
-		{"all below units that begin alike", []string{a + "*", twin + "*"}, ""},
+		{"all below units with similar names", []string{a + "*", twin + "*"}, ""},
 		{"a deep unit's example of the API reference", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/ou-jkl0-awsddddd/"}, ""},
 		{"all below, the example", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/*"}, ""},
 		{"a unit twice", []string{a, a}, "same"},
@@ -38,7 +38,7 @@ func TestCheckExclusions(t *testing.T) {
 		{"a star in the middle", []string{root + "*/"}, "such as"},
 		{"an account", []string{a + "111122223333/"}, "such as"},
 		{"no organisation", []string{strings.TrimPrefix(a, "o-a1b2c3d4e5/")}, "such as"},
-		{"a line behind it", []string{a + "\n"}, "such as"},
+		{"a line after it", []string{a + "\n"}, "such as"},
 	} {
 		err := ipam.CheckExclusions(c.paths)
 		switch {
@@ -65,7 +65,7 @@ func TestExcludes(t *testing.T) {
 		{[]string{a + "*"}, twin, false},
 		{[]string{a + "*"}, root, false},
 		{[]string{twin, in}, in, true},
-		{[]string{a, in + "*"}, "", false}, // not known
+		{[]string{a, in + "*"}, "", false}, // unknown path
 	} {
 		if got := (&ipam.Discovery{Exclusions: c.exclusions}).Excludes(c.path); got != c.want {
 			t.Errorf("%q exclude %q: %t", c.exclusions, c.path, got)

@@ -14,8 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// declaredCodes reads the constants of type Code from the source, as nothing
-// else knows all of them.
+// declaredCodes reads the constants of type Code from the source, which is the
+// only complete list.
 func declaredCodes(t *testing.T) map[ipam.Code]string {
 	f, err := parser.ParseFile(token.NewFileSet(), "error.go", nil, 0)
 	if err != nil {
@@ -60,7 +60,8 @@ func TestEveryCodeHasItsRow(t *testing.T) {
 		if row.Status < 400 || row.Status > 599 || !slices.Contains(labels, row.Label) {
 			t.Errorf("%s has status %d and label %q", name, row.Status, row.Label)
 		}
-		// A client's SDK retries 5xx; only what may pass by itself is one.
+		// A client's SDK retries 5xx, so only errors that may end by themselves
+		// have it.
 		if retried := row.Label == "internal" || row.Label == "throttle"; retried != (row.Status >= 500) {
 			t.Errorf("%s with label %s has status %d", name, row.Label, row.Status)
 		}

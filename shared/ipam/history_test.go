@@ -69,8 +69,8 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// What a change of a row writes: the records with their start, their end if they
-// have one, and their name.
+// A change of a row writes records with their start, their end if they have
+// one, and their name.
 func TestRecorded(t *testing.T) {
 	type written struct {
 		Type       HistoryType
@@ -94,12 +94,12 @@ func TestRecorded(t *testing.T) {
 		{"its first check", vpc(5), vpc(5, evaluated), []written{{HistoryVPC, 5, 0, "n", Compliant}}},
 		{"it is renamed before", vpc(5), vpc(6, named("m")), []written{{HistoryVPC, 5, 6, "n", ""}}},
 		{"it goes before", vpc(5), nil, []written{{HistoryVPC, 5, 9, "n", ""}}},
-		{"found and checked in one write", nil, vpc(5, evaluated), []written{{HistoryVPC, 5, 0, "n", Compliant}}},
-		{"another status", vpc(5, evaluated), vpc(8, broken), []written{{HistoryVPC, 5, 8, "n", Compliant}, {HistoryVPC, 8, 0, "n", Noncompliant}}},
-		{"a change that history does not tell", vpc(5, evaluated), vpc(5, evaluated, func(r *ResourceCIDR) { r.Tags = Tags{"a": "b"} }), nil},
-		{"another name", vpc(5, evaluated), vpc(8, evaluated, named("m")), []written{{HistoryVPC, 5, 8, "n", Compliant}, {HistoryVPC, 8, 0, "m", Compliant}}},
-		{"it goes", vpc(5, evaluated), nil, []written{{HistoryVPC, 5, 9, "n", Compliant}}},
-		{"it goes in the second in which it came", vpc(9_500, evaluated), nil, []written{{HistoryVPC, 9_500, 9_500, "n", Compliant}}},
+		{"found and checked in one write", nil, vpc(5, judged), []written{{HistoryVPC, 5, 0, "n", Compliant}}},
+		{"another status", vpc(5, judged), vpc(8, broken), []written{{HistoryVPC, 5, 8, "n", Compliant}, {HistoryVPC, 8, 0, "n", Noncompliant}}},
+		{"a change that history does not record", vpc(5, judged), vpc(5, judged, func(r *ResourceCIDR) { r.Tags = Tags{"a": "b"} }), nil},
+		{"another name", vpc(5, judged), vpc(8, judged, named("m")), []written{{HistoryVPC, 5, 8, "n", Compliant}, {HistoryVPC, 8, 0, "m", Compliant}}},
+		{"it goes", vpc(5, judged), nil, []written{{HistoryVPC, 5, 9, "n", Compliant}}},
+		{"it goes in the second in which it came", vpc(9_500, judged), nil, []written{{HistoryVPC, 9_500, 9_500, "n", Compliant}}},
 		{"a subnet is found", nil, subnet(5), []written{{HistorySubnet, 5, 0, "n", ""}}},
 		{"a subnet's check", subnet(5), subnet(5, status("", Nonoverlapping)), nil},
 		{"a public pool", nil, liveAt(ResourcePublicIPv4Pool, 5, evaluated), nil},

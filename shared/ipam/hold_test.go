@@ -11,12 +11,12 @@ import (
 	"go4.org/netipx"
 )
 
-// Every three blocks among those in, around and beside a region of eight addresses
-// divide it as sets of addresses do: into the fewest blocks, by ascending address.
+// Any three blocks in, around and beside a region of eight addresses divide it
+// as sets of addresses do: into the fewest blocks, by ascending address.
 func TestPartitionAgainstSetsOfAddresses(t *testing.T) {
 	region := prefix("10.0.0.8/29")
 	blocks := []netip.Prefix{prefix("0.0.0.0/0"), prefix("10.0.0.0/28"), prefix("10.0.0.0/29"), prefix("10.0.0.16/32"), region}
-	for at := 0; at < len(blocks); at++ { // what is in the region, from its halves down
+	for at := 0; at < len(blocks); at++ { // blocks inside the region, from its halves down
 		if b := blocks[at]; ipam.Within(b, region) && !b.IsSingleIP() {
 			lower, upper := ipam.Halves(b)
 			blocks = append(blocks, lower, upper)

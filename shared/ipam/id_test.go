@@ -28,7 +28,7 @@ func TestDerivedIDs(t *testing.T) {
 			t.Errorf("the same act gives %s and %s", id, again)
 		}
 	}
-	// The parts are told apart, not only their text.
+	// The division into parts counts, not only their text.
 	if ipam.DeriveID(ipam.IDPool, "ab", "c") == ipam.DeriveID(ipam.IDPool, "a", "bc") || ipam.DeriveID(ipam.IDPool, "a") == ipam.DeriveID(ipam.IDPool, "a", "") {
 		t.Error("different acts give the same id")
 	}

@@ -1,8 +1,8 @@
 package ipam
 
 // Quotas are the limits of one account's objects. The deployer can change them.
-// The defaults are those of the Amazon VPC IPAM quotas page. A pool's
-// allocations have no limit: counting them would make one item hot.
+// The defaults come from the Amazon VPC IPAM quotas page. A pool's allocations
+// have no limit: counting them would make one item hot.
 type Quotas struct {
 	IPAMs               int64 `json:"ipams"`           // IPAMs per account
 	ScopesPerIPAM       int64 `json:"scopes_per_ipam"` // the two default scopes included

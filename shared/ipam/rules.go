@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"go4.org/netipx"
 )
 
 // Rules are the allocation rules of a pool. They bind custom allocations and
@@ -57,6 +59,19 @@ type AllocateRequest struct {
 	HomeRegion string // the Region of the endpoint
 }
 
+// Joined returns the filter with its allowed CIDRs joined: as few as possible with the
+// same addresses. A block that two allowed CIDRs cover together then lies in one.
+func (f Filter) Joined() Filter {
+	var b netipx.IPSetBuilder
+	for _, a := range f.Allowed {
+		b.AddPrefix(a)
+	}
+	if set, err := b.IPSet(); err == nil { // an error means an invalid CIDR, which admits no block
+		f.Allowed = set.Prefixes()
+	}
+	return f
+}
+
 // Want is the decided target of an allocation: a certain CIDR, or any block of
 // a length that passes the filter.
 type Want struct {
@@ -94,7 +109,7 @@ func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
 			return Want{}, Errorf(CodeInvalidParameterValue, "The CIDR %s is not of the address family of %s, which is %s.", c, p.ID, p.Family)
 		}
 	}
-	w := Want{CIDR: q.CIDR, Filter: q.Filter}
+	w := Want{CIDR: q.CIDR, Filter: q.Filter.Joined()}
 	switch {
 	case q.CIDR.IsValid():
 		w.Length = q.CIDR.Bits()

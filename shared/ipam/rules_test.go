@@ -1,6 +1,7 @@
 package ipam_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ func TestDecideWant(t *testing.T) {
 		name   string
 		change func(*ipam.Pool)
 		q      ipam.AllocateRequest
-		length int // of the decided wish
+		length int // the decided length
 		code   ipam.Code
 		says   string
 	}{
@@ -77,7 +78,7 @@ func TestDecideWant(t *testing.T) {
 		{"the longest length", bare, length(32), 32, "", ""},
 		{"neither size nor default", bare, ipam.AllocateRequest{}, 0, ipam.CodeInvalidParameterCombination, "Exactly one of them should be provided"},
 		{"CIDR and length", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Length: ptr(24)}, 0, ipam.CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'"},
-		{"CIDR and what is disallowed", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: ipam.Filter{Disallowed: narrow.Disallowed}}, 0, ipam.CodeInvalidParameterCombination, "may not be used in combination with 'Cidr'"},
+		{"CIDR and DisallowedCidr", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: ipam.Filter{Disallowed: narrow.Disallowed}}, 0, ipam.CodeInvalidParameterCombination, "may not be used in combination with 'Cidr'"},
 		{"CIDR and filter", nil, ipam.AllocateRequest{CIDR: prefix("10.0.0.0/24"), Filter: narrow}, 0, ipam.CodeInvalidParameterCombination, "'AllowedCidr' and 'DisallowedCidr' may not be used in combination with 'Cidr'"},
 		{"shorter than the minimum", nil, length(19), 0, ipam.CodeInvalidParameterValue, "/19 is shorter than the allocation minimum netmask length /20 of ipam-pool-1. Ask for a block of /20 to /28."},
 		{"longer than the maximum", nil, length(29), 0, ipam.CodeInvalidParameterValue, "/29 is longer than the allocation maximum netmask length /28 of ipam-pool-1. Ask for a block of /20 to /28."},
@@ -93,7 +94,7 @@ func TestDecideWant(t *testing.T) {
 		{"from elsewhere", nil, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "not in the current region eu-west-2. Call from eu-west-1 or us-east-1."},
 		{"from elsewhere, to a pool of the home Region", func(p *ipam.Pool) { p.Locale = "us-east-1" }, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
 		{"from elsewhere, to a pool without a locale", func(p *ipam.Pool) { p.Locale = "" }, from("eu-west-1"), 0, ipam.CodeInvalidParameterValue, "Call from us-east-1."},
-		{"from a Region that is not known", nil, from(""), 24, "", ""},
+		{"from an unknown Region", nil, from(""), 24, "", ""},
 		{"a pool that is being deleted", deleting, length(24), 0, ipam.CodeIncorrectState, "It is in state delete-in-progress"},
 		{"elsewhere and being deleted", deleting, from("eu-west-2"), 0, ipam.CodeInvalidParameterValue, "current region"},
 	} {
@@ -102,6 +103,42 @@ func TestDecideWant(t *testing.T) {
 			refused(t, err, c.code, c.says)
 			if err == nil && (w.Length != c.length || w.CIDR != c.q.CIDR || len(w.Filter.Allowed) != len(c.q.Filter.Allowed) || len(w.Filter.Disallowed) != len(c.q.Filter.Disallowed)) {
 				t.Errorf("wants %+v", w)
+			}
+		})
+	}
+}
+
+// Two allowed CIDRs that are neighbours, or lie in one another, admit blocks that they
+// cover together.
+func TestAllowedCIDRsAreJoined(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		allowed, want []string
+	}{
+		{"none", nil, nil},
+		{"two halves", []string{"10.0.0.128/25", "10.0.0.0/25"}, []string{"10.0.0.0/24"}},
+		{"a half and two quarters", []string{"10.0.0.192/26", "10.0.0.0/25", "10.0.0.128/26"}, []string{"10.0.0.0/24"}},
+		{"neighbours that are no buddies", []string{"10.0.1.0/24", "10.0.2.0/24"}, []string{"10.0.1.0/24", "10.0.2.0/24"}},
+		{"one in another", []string{"10.0.0.0/24", "10.0.0.64/26"}, []string{"10.0.0.0/24"}},
+		{"the same twice", []string{"10.0.0.0/24", "10.0.0.0/24"}, []string{"10.0.0.0/24"}},
+		{"IPv6", []string{"fd80::/65", "fd80:0:0:0:8000::/65"}, []string{"fd80::/64"}},
+		{"the whole family", []string{"0.0.0.0/1", "128.0.0.0/1"}, []string{"0.0.0.0/0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := ipam.Filter{Allowed: prefixes(c.allowed...), Disallowed: prefixes("10.0.0.0/32")}
+			p := &ipam.Pool{Meta: ipam.Meta{ID: "ipam-pool-1", State: ipam.StateCreateComplete, Region: "us-east-1"}, Family: ipam.IPv4}
+			if len(c.allowed) > 0 {
+				p.Family = ipam.FamilyOf(prefix(c.allowed[0]))
+			}
+			if p.Family == ipam.IPv6 {
+				f.Disallowed = nil
+			}
+			w, err := p.DecideWant(ipam.AllocateRequest{Length: new(32), Filter: f, Region: "us-east-1", HomeRegion: "us-east-1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(w.Filter.Allowed, prefixes(c.want...)) || !slices.Equal(w.Filter.Disallowed, f.Disallowed) {
+				t.Errorf("%v, want %v", w.Filter, c.want)
 			}
 		})
 	}

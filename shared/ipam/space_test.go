@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// blocks is a space that changes are applied to. It holds each change to its
-// condition, as the store's transactions do.
+// blocks is a space to which a test applies changes. It checks the condition of
+// each change, as the store's transactions do.
 type blocks struct {
 	roots []ipam.Free
 	free  map[netip.Prefix]ipam.Free
@@ -78,7 +78,7 @@ func (s *blocks) freeAt(p netip.Prefix) (ipam.Free, bool) {
 	return f, ok
 }
 
-// inOrder returns the free blocks in the order that Choose wants them in.
+// inOrder returns the free blocks in the order of Choose's candidates.
 func (s *blocks) inOrder() []netip.Prefix {
 	return ipamtest.Free(slices.Collect(maps.Keys(s.free)), nil)
 }
@@ -105,12 +105,12 @@ func (s *blocks) check(t fataler) {
 	for _, f := range s.free {
 		i := slices.IndexFunc(s.roots, func(r ipam.Free) bool { return ipam.Within(f.CIDR, r.CIDR) })
 		if f.Root != s.roots[i].Root {
-			t.Fatalf("the free block %s stands under root %+v, want %+v", f.CIDR, f.Root, s.roots[i].Root)
+			t.Fatalf("the free block %s has root %+v, want %+v", f.CIDR, f.Root, s.roots[i].Root)
 		}
 	}
 }
 
-// take takes want out of a free block, in as many plans as it takes.
+// take takes want out of a free block, in as many steps as necessary.
 func (s *blocks) take(t fataler, room int, from ipam.Free, want ipam.Taken) {
 	t.Helper()
 	changes, rest := ipam.Take(from, want, room)
@@ -132,7 +132,7 @@ func (s *blocks) take(t fataler, room int, from ipam.Free, want ipam.Taken) {
 	}
 }
 
-// give gives a taken block back, in as many plans as it takes.
+// give gives a taken block back, in as many steps as necessary.
 func (s *blocks) give(t fataler, room int, deadline int64, p netip.Prefix) {
 	t.Helper()
 	for at := new(s.taken[p]); at != nil; {
@@ -195,8 +195,8 @@ func TestTakeOutsideOfABlockPanics(t *testing.T) {
 	}
 }
 
-// A /128 out of all of IPv6 and back, through splits, with every room from the
-// least to more than enough.
+// A /128 is taken out of all of IPv6 and given back, through splits, with every
+// room from the smallest to more than enough.
 func TestDeepestSplitWithEveryRoom(t *testing.T) {
 	for room := 5; room <= 131; room++ {
 		s := newBlocks(rootBlock("r", "::/0"))
@@ -211,7 +211,8 @@ func TestDeepestSplitWithEveryRoom(t *testing.T) {
 	}
 }
 
-// Two roots that are buddies stay two: each merges up to its own length only.
+// Two roots that are buddies stay two roots: each merges up to its own length
+// only.
 func TestMergingStopsAtTheRoot(t *testing.T) {
 	s := newBlocks(rootBlock("low", "10.0.0.0/24"), rootBlock("high", "10.0.1.0/24"))
 	s.take(t, 88, s.roots[0], custom("a", "10.0.0.0/25"))
@@ -226,8 +227,8 @@ func TestMergingStopsAtTheRoot(t *testing.T) {
 	}
 }
 
-// What stays below its root checks that no buddy of the merged block became
-// free meanwhile.
+// A merged block that is smaller than its root checks that its buddy has not
+// become free meanwhile.
 func TestGiveChecksTheFinalBuddy(t *testing.T) {
 	s := newBlocks(rootBlock("r", "10.0.0.0/24"))
 	s.take(t, 88, s.roots[0], custom("a", "10.0.0.0/26"))
@@ -292,8 +293,8 @@ func TestTakeAndGiveAgainstTheModel(t *testing.T) {
 	})
 }
 
-// divisions returns every way to take blocks out of b: nothing, all of it, or
-// one way for each half.
+// divisions returns every way to take blocks out of b: none, all of b, or one
+// way for each half.
 func divisions(b netip.Prefix) [][]netip.Prefix {
 	all := [][]netip.Prefix{{b}}
 	if b.IsSingleIP() {
@@ -309,8 +310,8 @@ func divisions(b netip.Prefix) [][]netip.Prefix {
 	return all
 }
 
-// Of 16 addresses, in each of the 458,330 states that taking and giving back can
-// reach, the block chosen for each length is that of the model.
+// Of 16 addresses, in each of the 458,330 states that taking and giving back
+// can reach, the block chosen for each length equals the model's.
 func TestEveryChoiceAmongSixteenAddresses(t *testing.T) {
 	universe := prefix("10.0.0.0/28")
 	states := divisions(universe)
@@ -334,8 +335,8 @@ func TestEveryChoiceAmongSixteenAddresses(t *testing.T) {
 }
 
 // Of 8 addresses, in each of the 677 states, taking each CIDR out of the block
-// that holds it and giving each taken block back leaves exactly the free blocks
-// of the model, with the least room and with plenty.
+// that contains it and giving each taken block back leaves exactly the free
+// blocks of the model, with the smallest room and with plenty.
 func TestEveryTakeAndGiveAmongEightAddresses(t *testing.T) {
 	states, steps := divisions(prefix("10.0.0.0/29")), 0
 	for _, taken := range states {

@@ -8,7 +8,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// Every state with every act: what is not listed as leading somewhere is
+// For every state and every act: an act that the list does not contain is
 // refused.
 func TestTransitions(t *testing.T) {
 	type pair struct {

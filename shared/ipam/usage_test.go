@@ -42,8 +42,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Whatever is taken, the shares sum up to 100, and nothing is available exactly
-// if nothing is free.
+// For any taken blocks, the shares add up to 100, and nothing is available
+// exactly if no block is free.
 func TestUsageSumsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		root := prefix("fd00::/32")
@@ -62,7 +62,7 @@ func TestUsageSumsUp(t *testing.T) {
 					free = append(free, c.Free)
 				case ipam.AddTaken:
 					tally.Take(c.Taken)
-				default: // the block that it came from
+				default: // the block that it was taken from
 				}
 			}
 			if u := tally.Usage(); math.Abs(u.Taken()+u.Available-100) > 1e-9 || u.Available < 0 || len(free) == 0 && u.Available > 0 {

@@ -263,6 +263,36 @@ func TestLocaleServesItsRegionAndHome(t *testing.T) {
 	}
 }
 
+// Two allowed CIDRs that are a /24 together admit a /24, and a repeated request may have
+// its lists in another order.
+func TestAllowedCIDRsTogether(t *testing.T) {
+	w := newRealWorld(t, nil)
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/16")
+	request := func(change func(*ec2.AllocateIpamPoolCidrInput)) ec2.AllocateIpamPoolCidrInput {
+		in := ec2.AllocateIpamPoolCidrInput{
+			IpamPoolId: &pool, NetmaskLength: aws.Int32(24), ClientToken: aws.String("t"),
+			AllowedCidrs: []string{"10.0.7.0/25", "10.0.7.128/25"}, DisallowedCidrs: []string{"10.0.1.0/24", "10.0.2.0/24"},
+			TagSpecifications: specify("ipam-pool-allocation", "a", "1", "b", "2"),
+		}
+		change(&in)
+		return in
+	}
+	first := w.allocate(request(func(*ec2.AllocateIpamPoolCidrInput) {}))
+	if *first.Cidr != "10.0.7.0/24" {
+		t.Errorf("allocated %s", *first.Cidr)
+	}
+	again := w.allocate(request(func(in *ec2.AllocateIpamPoolCidrInput) {
+		in.AllowedCidrs = []string{"10.0.7.128/25", "10.0.7.0/25"}
+		in.DisallowedCidrs = []string{"10.0.2.0/24", "10.0.1.0/24"}
+		in.TagSpecifications = specify("ipam-pool-allocation", "b", "2", "a", "1")
+	}))
+	if diff := cmp.Diff(first, again, exported); diff != "" {
+		t.Errorf("in another order (-first +again):\n%s", diff)
+	}
+	other := request(func(in *ec2.AllocateIpamPoolCidrInput) { in.AllowedCidrs = in.AllowedCidrs[:1] })
+	w.refused(t, w.admin, &other, "IdempotentParameterMismatch")
+}
+
 func TestAllocationLifecycle(t *testing.T) {
 	w := newRealWorld(t, nil)
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/16")

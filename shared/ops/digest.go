@@ -1,58 +1,63 @@
 package ops
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 )
 
-// digest returns a digest of what is asked for in the structs and strings. It is
-// the same for the same members and values but those aside, whatever protocol
-// they came by.
+// digest returns a digest of requests and texts. Two requests with the same members and
+// values have the same digest, in any protocol, but for the members of ignoredMembers.
+// All lists of requests are sets (filters and their values, tags, ids, CIDRs, Regions), so
+// neither the order nor a repetition makes a difference.
 func digest(parts ...any) string {
 	h := sha256.New()
 	for _, p := range parts {
-		canonical(h, reflect.ValueOf(p))
+		h.Write(canonical(nil, reflect.ValueOf(p)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// aside are the members of inputs that are no part of what is asked for: they
-// say which page of it, which attempt, or whether to do it at all.
+// ignoredMembers are the members of inputs that do not change the result: the page, the
+// attempt, and whether to carry out the request at all.
 var ignoredMembers = []string{"ClientToken", "DryRun", "MaxResults", "NextToken"}
 
-// canonical writes v such that different values give different texts. Members
-// and lists that are absent or empty are the same.
-func canonical(w io.Writer, v reflect.Value) {
+// canonical appends a text of v to b. Different values have different texts. Members and
+// lists that are absent or empty are the same.
+func canonical(b []byte, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.Pointer:
-		canonical(w, v.Elem())
+		return canonical(b, v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() && !absent(v.Field(i)) && !slices.Contains(ignoredMembers, f.Name) {
-				fmt.Fprintf(w, "%s{", f.Name)
-				canonical(w, v.Field(i))
-				io.WriteString(w, "}")
+				b = append(append(b, f.Name...), '{')
+				b = append(canonical(b, v.Field(i)), '}')
 			}
 		}
+		return b
 	case reflect.Slice:
-		for i := range v.Len() {
-			io.WriteString(w, "[")
-			canonical(w, v.Index(i))
-			io.WriteString(w, "]")
+		elements := make([][]byte, v.Len())
+		for i := range elements {
+			elements[i] = canonical(nil, v.Index(i))
 		}
+		slices.SortFunc(elements, bytes.Compare)
+		for _, e := range slices.CompactFunc(elements, bytes.Equal) {
+			b = append(append(append(b, '['), e...), ']')
+		}
+		return b
 	case reflect.String:
-		fmt.Fprintf(w, "%q", v.String())
+		return fmt.Appendf(b, "%q", v.String())
 	default:
-		fmt.Fprint(w, v.Interface())
+		return fmt.Append(b, v.Interface())
 	}
 }
 
-// missing reports whether a member of an input or output is not there: SDK
-// types have pointers, lists and enumerations.
+// absent reports whether a member of an input is absent: the members of SDK types are
+// pointers, lists and enumerations.
 func absent(v reflect.Value) bool {
 	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
 }

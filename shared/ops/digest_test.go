@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 // Equal requests have equal digests, whether a member is absent or empty, and different
@@ -31,7 +32,7 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a}Description{x")},
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text(`a"}Description{"x`)},
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), AllowedCidrs: []string{"x", "y"}},
-		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), AllowedCidrs: []string{"y", "x"}},
+		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), AllowedCidrs: []string{"y"}},
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), AllowedCidrs: []string{"x][y"}},
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), DisallowedCidrs: []string{"x", "y"}},
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), PreviewNextCidr: new(bool)},
@@ -52,5 +53,37 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 	}
 	if _, err := newPage(context.Background(), listRequest{operation: "B", in: same[0], nextToken: p.Token([]string{"x"})}, 1); err == nil {
 		t.Error("a token is valid for another operation")
+	}
+}
+
+// The order of lists, and a repetition in them, make no difference: all lists of requests
+// are sets. An element of one list is none of another.
+func TestDigestOfSets(t *testing.T) {
+	f := func(name string, values ...string) types.Filter { return types.Filter{Name: &name, Values: values} }
+	tag := func(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} }
+	tags := func(kind types.ResourceType, tags ...types.Tag) types.TagSpecification {
+		return types.TagSpecification{ResourceType: kind, Tags: tags}
+	}
+	for _, c := range []struct {
+		name string
+		a, b any
+		same bool
+	}{
+		{"filters", ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x"), f("state", "y")}}, ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("state", "y"), f("locale", "x")}}, true},
+		{"values", ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x", "y")}}, ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "y", "x")}}, true},
+		{"a value twice", ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x", "x")}}, ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x")}}, true},
+		{"values of other filters", ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x"), f("state", "y")}}, ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "y"), f("state", "x")}}, false},
+		{"one filter and two", ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x", "y")}}, ec2.DescribeIpamPoolsInput{Filters: []types.Filter{f("locale", "x"), f("locale", "y")}}, false},
+		{"ids", ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{"x", "y"}}, ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{"y", "x"}}, true},
+		{"tags", ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{tags("ipam", tag("a", "1"), tag("b", "2"))}}, ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{tags("ipam", tag("b", "2"), tag("a", "1"))}}, true},
+		{"values of other tags", ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{tags("ipam", tag("a", "1"), tag("b", "2"))}}, ec2.CreateIpamInput{TagSpecifications: []types.TagSpecification{tags("ipam", tag("a", "2"), tag("b", "1"))}}, false},
+		{"tags of a pool's rules", ec2.CreateIpamPoolInput{AllocationResourceTags: []types.RequestIpamResourceTag{{Key: new("a")}, {Key: new("b")}}}, ec2.CreateIpamPoolInput{AllocationResourceTags: []types.RequestIpamResourceTag{{Key: new("b")}, {Key: new("a")}}}, true},
+		{"Regions", ec2.CreateIpamInput{OperatingRegions: []types.AddIpamOperatingRegion{{RegionName: new("x")}, {RegionName: new("y")}}}, ec2.CreateIpamInput{OperatingRegions: []types.AddIpamOperatingRegion{{RegionName: new("y")}, {RegionName: new("x")}}}, true},
+		{"allowed CIDRs", ec2.AllocateIpamPoolCidrInput{AllowedCidrs: []string{"x", "y"}}, ec2.AllocateIpamPoolCidrInput{AllowedCidrs: []string{"y", "x"}}, true},
+		{"allowed and disallowed CIDRs", ec2.AllocateIpamPoolCidrInput{AllowedCidrs: []string{"x"}, DisallowedCidrs: []string{"y"}}, ec2.AllocateIpamPoolCidrInput{AllowedCidrs: []string{"y"}, DisallowedCidrs: []string{"x"}}, false},
+	} {
+		if got := digest(c.a) == digest(c.b); got != c.same {
+			t.Errorf("%s: the same %v, want %v", c.name, got, c.same)
+		}
 	}
 }

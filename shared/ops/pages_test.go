@@ -255,11 +255,15 @@ func TestPagesGoOnOverWhatIsGone(t *testing.T) {
 // parameters. MaxResults may change.
 func TestTokensBelongToTheirRequest(t *testing.T) {
 	w, pool, _ := crowd(t)
-	filters := []types.Filter{where("state", "*")}
+	filters := []types.Filter{where("state", "*"), where("pool-depth", "1", "2", "3")}
 	_, _, tokens := pages(w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: filters}, 5)
 	token := &tokens[0]
 	if n := len(do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: filters, NextToken: token, MaxResults: aws.Int32(6)}).IpamPools); n != 6 {
 		t.Errorf("with another MaxResults: %d pools", n)
+	}
+	reordered := []types.Filter{where("pool-depth", "3", "1", "2"), where("state", "*")}
+	if n := len(do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{Filters: reordered, NextToken: token, MaxResults: aws.Int32(6)}).IpamPools); n != 6 {
+		t.Errorf("with the filters in another order: %d pools", n)
 	}
 	for _, c := range []struct {
 		ctx context.Context

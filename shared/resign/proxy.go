@@ -23,28 +23,30 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Config says where a proxy sends calls and how it signs them.
+// Config is the configuration of a proxy.
 type Config struct {
 	Endpoint    string                  // Cadastre's URL, with the stage
-	Region      string                  // the API's own; default: the one that the endpoint's host tells
+	Region      string                  // the API's own; default: the Region in the endpoint's host name
 	EC2Endpoint string                  // URL of EC2 for all Regions; default: AWS's, of the Region of the call
-	FIPS        bool                    // EC2's endpoints are the FIPS ones of AWS
-	DualStack   bool                    // they are those for IPv4 and IPv6
-	Credentials aws.CredentialsProvider // asked for each call, so it should cache
-	AnyKey      bool                    // lend to callers with other access keys too; see the package's comment
+	FIPS        bool                    // call AWS's FIPS endpoints of EC2
+	DualStack   bool                    // call AWS's endpoints of EC2 for IPv4 and IPv6
+	Credentials aws.CredentialsProvider // should cache: the proxy asks it for each call
+	AnyKey      bool                    // verify no signatures: every caller uses the credentials; see the package's comment
 	Logger      *slog.Logger            // slog.Default() if nil
+	Now         func() time.Time        // time.Now if nil; signatures must be within [sigv4.Skew] of it
 }
 
-// timeout is what a call may take, its answer's body included. API Gateway
-// gives up after 29 s; EC2's long lists take more.
+// timeout is the longest duration of a call, including its answer's body. API
+// Gateway stops waiting after 29 s; EC2's long lists take longer.
 const timeout = 2 * time.Minute
 
-// Proxy is the http.Handler. It is safe for concurrent use.
+// Proxy is the [http.Handler] of the proxy. It is safe for concurrent use.
 type Proxy struct {
 	config    Config
 	lender    lender
@@ -53,8 +55,7 @@ type Proxy struct {
 	transport http.RoundTripper
 }
 
-// New returns a proxy, or an error that tells what is wrong with the
-// configuration.
+// New returns a proxy, or an error for a configuration that cannot work.
 func New(c Config) (*Proxy, error) {
 	for _, endpoint := range []string{c.Endpoint, c.EC2Endpoint} {
 		u, err := url.Parse(endpoint)
@@ -69,12 +70,15 @@ func New(c Config) (*Proxy, error) {
 		c.Region = client.APIRegion(c.Endpoint)
 	}
 	if !ipam.IsRegion(c.Region) {
-		return nil, fmt.Errorf("give the API's Region with -region: the endpoint %s does not tell it, and %q is none", c.Endpoint, c.Region)
+		return nil, fmt.Errorf("give the API's Region with -region: the endpoint %s does not name it, and %q is no Region", c.Endpoint, c.Region)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	// What comes back must pass as it is, compressed if it was.
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	// Answers pass unchanged, so the transport must not decompress them.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.MaxIdleConnsPerHost = 32 // Terraform calls ten at a time
@@ -87,27 +91,28 @@ func New(c Config) (*Proxy, error) {
 	}, nil
 }
 
-// Listen opens a TCP port on loopback, and refuses any other address.
+// Listen opens a TCP port on loopback. Any other address is an error.
 func Listen(address string) (net.Listener, error) {
 	a, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	if !a.IP.IsLoopback() {
-		return nil, fmt.Errorf("listen on %s: this is no loopback address, and whoever can reach the proxy calls AWS with its credentials. Use one such as 127.0.0.1:8181", address)
+		return nil, fmt.Errorf("listen on %s: this is no loopback address, and the proxy signs with your credentials. Use an address such as 127.0.0.1:8181", address)
 	}
 	return net.ListenTCP("tcp", a)
 }
 
-// call is what the log tells of a request.
+// call is a request as far as the proxy has read it.
 type call struct {
-	action string
-	region string // the caller's
-	target Target
+	action    string
+	region    string // the caller's
+	target    Target
+	mayRepeat bool // see [client.MayRepeat]
 }
 
-// ServeHTTP sends a call on and passes the answer back as it is. What it
-// refuses by itself it answers as EC2 does.
+// ServeHTTP sends a call to its target and passes the answer back unchanged. Its own
+// refusals have the form of EC2's.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
@@ -131,28 +136,28 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), answer.Header)
 	w.WriteHeader(status)
 	if _, failure = io.Copy(w, answer.Body); failure != nil {
-		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		panic(http.ErrAbortHandler) // the client must not take half an answer for the whole
 	}
 }
 
-// send makes a call of a request and returns the target's answer. Errors that
-// the caller may see are *ipam.Error.
+// send signs a request anew, sends it and returns the target's answer. Errors for the
+// caller are *[ipam.Error].
 func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) (*http.Response, error) {
 	if err := guard(r); err != nil {
 		return nil, err
 	}
-	key, region, err := scope(r.Header.Get("Authorization"))
+	signature, err := readSignature(r.Header.Get("Authorization"))
 	if err != nil {
 		return nil, err
 	}
-	c.region = region
-	credentials, err := p.lender.lend(ctx, key)
+	c.region = signature.Region
+	own, caller, err := p.lender.lend(ctx, signature.AccessKeyID)
 	if err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ec2query.MaxBody))
 	if err != nil {
-		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request's body cannot be read; at most %d bytes are.", ec2query.MaxBody)
+		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The request's body cannot be read. It may have %d bytes at most.", ec2query.MaxBody)
 	}
 	query, err := ec2query.ParseForm(r.URL.RawQuery)
 	if err != nil {
@@ -162,7 +167,13 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 	if err != nil {
 		return nil, err
 	}
+	if !p.config.AnyKey {
+		if err := signature.Verify(ctx, r, body, caller, p.config.Now()); err != nil {
+			return nil, unverified(err)
+		}
+	}
 	c.action = form.Get("Action")
+	c.mayRepeat = client.MayRepeat(c.action, form.Get("ClientToken"))
 	if c.target, err = Route(form); err != nil {
 		return nil, err
 	}
@@ -175,42 +186,36 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 	if c.target == Cadastre {
 		service, signingRegion = wire.SigningName, p.config.Region
 	}
-	if err := p.signer.SignHTTP(ctx, credentials, out, hex.EncodeToString(hash[:]), service, signingRegion, time.Now()); err != nil {
+	if err := p.signer.SignHTTP(ctx, own, out, hex.EncodeToString(hash[:]), service, signingRegion, p.config.Now()); err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", service, err)
 	}
 	answer, err := p.transport.RoundTrip(out)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", unanswered(c, form, out.URL.Host, err), err)
+		return nil, fmt.Errorf("%w: %w", c.unanswered(out.URL.Host, err), err)
 	}
 	if c.target == Cadastre {
-		if err := gatewayRefusal(answer, once(c, form)); err != nil {
+		if err := c.check(answer); err != nil {
 			return nil, err
 		}
 	}
 	return answer, nil
 }
 
-// unanswered returns what the caller is told when a call is not answered. The SDKs
-// retry what is Unavailable by themselves.
-func unanswered(c *call, form url.Values, host string, err error) *ipam.Error {
+// unanswered returns the error for a call without an answer. SDKs repeat a call by
+// themselves after Unavailable, and not after OutcomeUnknown. For EC2's calls the
+// proxy changes nothing in this: an SDK repeats them after a lost connection.
+func (c *call) unanswered(host string, err error) *ipam.Error {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
-		return ipam.Errorf(ipam.CodeUnavailable, "The proxy cannot reach %s at %s; its log tells why. Nothing was carried out.", c.target, host)
+		return ipam.Errorf(ipam.CodeUnavailable, "The proxy cannot reach %s at %s; its log has the reason. The call was not carried out.", c.target, host)
 	}
-	if once(c, form) {
-		return ipam.Errorf(ipam.CodeOutcomeUnknown, "The proxy got no answer from %s at %s; its log tells why. "+lookFirst, c.target, host)
+	if c.target == Cadastre && !c.mayRepeat {
+		return ipam.Errorf(ipam.CodeOutcomeUnknown, "The proxy got no answer from %s at %s; its log has the reason. "+lookFirst, c.target, host)
 	}
-	return ipam.Errorf(ipam.CodeUnavailable, "The proxy got no answer from %s at %s; its log tells why. Whether the request was carried out is unknown: retry it with the same ClientToken.", c.target, host)
+	return ipam.Errorf(ipam.CodeUnavailable, "The proxy got no answer from %s at %s; its log has the reason. The call may have been carried out: retry it with the same ClientToken.", c.target, host)
 }
 
-// once tells whether a call makes something each time it comes: a VPC, a CIDR of
-// one or a subnet out of a pool. All other calls of Cadastre have a client token, or
-// change nothing the second time.
-func once(c *call, form url.Values) bool {
-	return c.target == Cadastre && !strings.Contains(c.action, "Ipam") && namesPool(form)
-}
-
-// passed are the headers of a request that go to the target. The others belong
-// to the connection, to the signature that is replaced, or to no EC2 call.
+// passed lists the headers of a request that go to the target. The others belong to
+// the connection, to the caller's signature, or to no EC2 call.
 var passed = []string{"Accept", "Accept-Encoding", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Content-Type", "User-Agent", "X-Amzn-Trace-Id"}
 
 // request returns the request to sign and send.
@@ -240,7 +245,7 @@ func (p *Proxy) request(ctx context.Context, c *call, r *http.Request, body stri
 		}
 	}
 	if out.Header["User-Agent"] == nil {
-		out.Header["User-Agent"] = []string{""} // else net/http sends its own
+		out.Header["User-Agent"] = []string{""} // without it net/http sends its own
 	}
 	if c.target == Cadastre {
 		out.Header.Set(wire.RegionHeader, c.region)
@@ -248,10 +253,10 @@ func (p *Proxy) request(ctx context.Context, c *call, r *http.Request, body stri
 	return out, nil
 }
 
-// guard refuses what no tool sends, and a browser might.
+// guard refuses requests that a browser may send and a tool does not.
 func guard(r *http.Request) error {
 	if _, ok := r.Header["Origin"]; ok {
-		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "The proxy takes no requests of web pages.")
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "The proxy refuses requests from web pages.")
 	}
 	if !loopback(r.Host) {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "The request is for the host %s. Address the proxy by its loopback address.", schema.Excerpt(r.Host))
@@ -262,8 +267,8 @@ func guard(r *http.Request) error {
 	return nil
 }
 
-// loopback tells whether a Host header names this machine's loopback, with or
-// without a port.
+// loopback reports whether a Host header, with or without a port, is a loopback name
+// or address.
 func loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -275,28 +280,32 @@ func loopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// scope returns the access key and the Region that an Authorization header of
-// Signature Version 4 names.
-func scope(authorization string) (key, region string, err error) {
-	list, ok := strings.CutPrefix(authorization, "AWS4-HMAC-SHA256 ")
-	_, list, named := strings.Cut(list, "Credential=")
-	list, _, _ = strings.Cut(list, ",")
-	// key/date/Region/service/aws4_request
-	parts := strings.Split(strings.TrimSpace(list), "/")
-	if !ok || !named || len(parts) != 5 || parts[0] == "" {
-		return "", "", ipam.Errorf(ipam.CodeAuthFailure, "The request has no Authorization header of AWS Signature Version 4. Sign it as for EC2; a signature in the query string is not taken.")
+// readSignature reads an Authorization header and refuses signatures that are not
+// for ec2 in a Region. It verifies nothing.
+func readSignature(authorization string) (sigv4.Signature, error) {
+	s, err := sigv4.Parse(authorization)
+	if err != nil {
+		return s, ipam.Errorf(ipam.CodeAuthFailure, "The request has no Authorization header of AWS Signature Version 4. Sign it as for EC2; the proxy reads no signatures in query strings.")
 	}
-	if parts[3] != "ec2" {
-		return "", "", ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for the service %s, and the proxy takes those for ec2 only. Set AWS_ENDPOINT_URL_EC2 to its address, and not AWS_ENDPOINT_URL.", schema.Excerpt(parts[3]))
+	if s.Service != "ec2" {
+		return s, ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for the service %s, and the proxy takes requests for ec2 only. Set AWS_ENDPOINT_URL_EC2 to its address, and not AWS_ENDPOINT_URL.", schema.Excerpt(s.Service))
 	}
-	if !ipam.IsRegion(parts[2]) {
-		return "", "", ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for %s, which is no Region such as us-east-1.", schema.Excerpt(parts[2]))
+	if !ipam.IsRegion(s.Region) {
+		return s, ipam.Errorf(ipam.CodeAuthFailure, "The request is signed for %s, which is no Region such as us-east-1.", schema.Excerpt(s.Region))
 	}
-	return parts[0], parts[2], nil
+	return s, nil
 }
 
-// hopByHop returns the names of the headers that are for one connection only
-// (RFC 9110, section 7.6.1).
+// unverified returns the error for a signature that does not hold.
+func unverified(err error) error {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		return ipam.Errorf(ipam.CodeAuthFailure, "%s (%s) The tool must have the same credentials as the proxy, secret key and session token included, and a correct clock.", strings.TrimSpace(e.Message), e.Type)
+	}
+	return err
+}
+
+// hopByHop returns the names of the headers that belong to one connection (RFC 9110,
+// section 7.6.1).
 func hopByHop(h http.Header) []string {
 	names := []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Trailer", "Transfer-Encoding", "Upgrade"}
 	for _, v := range h["Connection"] {
@@ -307,7 +316,7 @@ func hopByHop(h http.Header) []string {
 	return names
 }
 
-// refuse answers with an error of the proxy's own and returns its status.
+// refuse writes an error of the proxy's own and returns its status.
 func refuse(w http.ResponseWriter, err error) (status int) {
 	e := ipam.Public(err)
 	id := requestID()
@@ -325,7 +334,7 @@ func requestID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// log writes the one record of a call.
+// log writes the record of a call.
 func (p *Proxy) log(ctx context.Context, c call, status int, err error, took time.Duration) {
 	attributes := []slog.Attr{
 		slog.String("action", schema.Excerpt(c.action)),

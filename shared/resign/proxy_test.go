@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/resign"
+	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
@@ -36,25 +37,26 @@ type provider func() (aws.Credentials, error)
 
 func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return p() }
 
-// target is a service that a proxy calls: it records requests, checks their
-// signatures and answers by handler.
+// target is a service that a proxy calls. It records requests, checks their signatures
+// and answers with handler.
 type target struct {
 	*httptest.Server
 	mu      sync.Mutex
 	seen    []*http.Request
 	bodies  []string
 	handler http.HandlerFunc
+	now     func() time.Time
 }
 
 func newTarget(t *testing.T, service, region string, handler http.HandlerFunc) *target {
 	t.Helper()
-	s := &target{handler: handler}
+	s := &target{handler: handler, now: time.Now}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
 		}
-		verify(t, r, body, service, region)
+		verify(t, r, body, service, region, s.now)
 		s.mu.Lock()
 		s.seen, s.bodies = append(s.seen, r), append(s.bodies, string(body))
 		s.mu.Unlock()
@@ -70,43 +72,16 @@ func (s *target) calls() int {
 	return len(s.seen)
 }
 
-// verify computes the signature that the request should carry from the headers
-// that it names, and compares.
-func verify(t *testing.T, r *http.Request, body []byte, service, region string) {
+// verify checks that the proxy's credentials signed the request for the service and
+// Region just now.
+func verify(t *testing.T, r *http.Request, body []byte, service, region string, now func() time.Time) {
 	t.Helper()
-	authorization := r.Header.Get("Authorization")
-	if !strings.Contains(authorization, "Credential="+own.AccessKeyID+"/") || !strings.Contains(authorization, "/"+region+"/"+service+"/aws4_request,") {
-		t.Errorf("the scope is not %s in %s, or the key not the proxy's: %s", service, region, authorization)
+	s, err := sigv4.Parse(r.Header.Get("Authorization"))
+	if err == nil {
+		err = s.Verify(t.Context(), r, body, own, now())
 	}
-	_, names, _ := strings.Cut(authorization, "SignedHeaders=")
-	names, _, _ = strings.Cut(names, ",")
-	again, err := http.NewRequestWithContext(t.Context(), r.Method, "http://"+r.Host+r.URL.RequestURI(), bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.ContentLength = 0
-	for name := range strings.SplitSeq(names, ";") {
-		switch name {
-		case "content-length":
-			again.ContentLength = int64(len(body))
-		case "host", "x-amz-date", "x-amz-security-token":
-		default:
-			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
-		}
-	}
-	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-	if err != nil || time.Since(at).Abs() > time.Minute {
-		t.Errorf("signed at %s, %v", at, err)
-	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(t.Context(), own, again, hex.EncodeToString(sum[:]), service, region, at); err != nil {
-		t.Fatal(err)
-	}
-	if got := again.Header.Get("Authorization"); got != authorization {
-		t.Errorf("the signature does not hold:\n%s\n%s", authorization, got)
-	}
-	if r.Header.Get("X-Amz-Security-Token") != own.SessionToken {
-		t.Error("the session token is missing")
+	if err != nil || s.Service != service || s.Region != region {
+		t.Errorf("signed %+v, want %s in %s: %v", s.Scope, service, region, err)
 	}
 }
 
@@ -124,8 +99,8 @@ func answer(status int, body string) http.HandlerFunc {
 const vpcs = `<DescribeVpcsResponse><requestId>r-ec2</requestId><vpcSet/></DescribeVpcsResponse>`
 const ipams = `<DescribeIpamsResponse><requestId>r-cadastre</requestId><ipamSet/></DescribeIpamsResponse>`
 
-// rig is a proxy between two targets.
-type rig struct {
+// env is a proxy between two targets.
+type env struct {
 	proxy    *resign.Proxy
 	url      string
 	cadastre *target
@@ -133,9 +108,9 @@ type rig struct {
 	log      *bytes.Buffer // read it when no call is under way
 }
 
-func newRig(t *testing.T, change func(*resign.Config)) *rig {
+func newEnv(t *testing.T, change func(*resign.Config)) *env {
 	t.Helper()
-	r := &rig{
+	r := &env{
 		cadastre: newTarget(t, "execute-api", "us-east-1", answer(200, ipams)),
 		ec2:      newTarget(t, "ec2", "ap-northeast-3", answer(200, vpcs)),
 		log:      &bytes.Buffer{},
@@ -158,30 +133,41 @@ func newRig(t *testing.T, change func(*resign.Config)) *rig {
 	return r
 }
 
-// sdk is the SDK's plain EC2 client. It signs with another secret than the
-// proxy's, which does not matter.
-func (r *rig) sdk(region string) *ec2.Client {
+// sdk returns the SDK's plain EC2 client, with the proxy's credentials.
+func (r *env) sdk(region string) *ec2.Client {
 	return ec2.NewFromConfig(aws.Config{
-		Region: region, Credentials: credentials.NewStaticCredentialsProvider(own.AccessKeyID, "x", ""), RetryMaxAttempts: 1,
+		Region: region, Credentials: credentials.StaticCredentialsProvider{Value: own}, RetryMaxAttempts: 1,
 	}, func(o *ec2.Options) { o.BaseEndpoint = &r.url })
 }
 
-const authorization = "AWS4-HMAC-SHA256 Credential=AKIDOWN/20261124/ap-northeast-3/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+// authorization is a made-up signature of 2020.
+const authorization = "AWS4-HMAC-SHA256 Credential=AKIDOWN/20201124/ap-northeast-3/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+
+// sign signs a request for EC2.
+func sign(q *http.Request, body string, c aws.Credentials, region string, at time.Time) {
+	sum := sha256.Sum256([]byte(body))
+	if err := v4.NewSigner().SignHTTP(q.Context(), c, q, hex.EncodeToString(sum[:]), "ec2", region, at); err != nil {
+		panic(err)
+	}
+}
 
 // plain adds no header of its own, and asks for no compression.
 var plain = &http.Transport{DisableCompression: true}
 
-// post sends a form with an Authorization header, changed by change.
-func (r *rig) post(t *testing.T, body string, change func(*http.Request)) (status int, code, answer string, header http.Header) {
+// post sends a form that change may alter. It signs the form, unless change has set
+// an Authorization header.
+func (r *env) post(t *testing.T, body string, change func(*http.Request)) (status int, code, answer string, header http.Header) {
 	t.Helper()
 	q, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.Header.Set("Authorization", authorization)
 	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if change != nil {
 		change(q)
+	}
+	if _, set := q.Header["Authorization"]; !set {
+		sign(q, body, own, "ap-northeast-3", time.Now())
 	}
 	res, err := plain.RoundTrip(q)
 	if err != nil {
@@ -204,7 +190,7 @@ func (r *rig) post(t *testing.T, body string, change func(*http.Request)) (statu
 }
 
 func TestCallsReachTheirTargets(t *testing.T) {
-	r := newRig(t, nil)
+	r := newEnv(t, nil)
 	c := r.sdk("ap-northeast-3")
 	if _, err := c.DescribeIpams(t.Context(), &ec2.DescribeIpamsInput{IpamIds: []string{"ipam-1"}}); err != nil {
 		t.Fatal(err)
@@ -217,7 +203,7 @@ func TestCallsReachTheirTargets(t *testing.T) {
 	}
 	got := r.cadastre.seen[0]
 	if got.Header.Get(wire.RegionHeader) != "ap-northeast-3" || !strings.Contains(got.Header.Get("Authorization"), ";x-cadastre-region,") {
-		t.Errorf("the caller's Region is not told, or not signed: %v", got.Header)
+		t.Errorf("the caller's Region is absent, or not signed: %v", got.Header)
 	}
 	if got.URL.Path != "/prod" || r.cadastre.bodies[0] != "Action=DescribeIpams&IpamId.1=ipam-1&Version=2016-11-15" {
 		t.Errorf("Cadastre got %s %q", got.URL.Path, r.cadastre.bodies[0])
@@ -231,8 +217,23 @@ func TestCallsReachTheirTargets(t *testing.T) {
 	}
 }
 
-func TestAnswersPassAsTheyAre(t *testing.T) {
-	r := newRig(t, nil)
+// The endpoint may end with a slash.
+func TestEndpointWithASlash(t *testing.T) {
+	var url string
+	r := newEnv(t, func(c *resign.Config) {
+		c.Endpoint += "/"
+		url = c.Endpoint
+	})
+	if _, err := r.sdk("ap-northeast-3").DescribeIpams(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.cadastre.seen[0].URL.Path; got != "/prod/" || !strings.HasSuffix(url, "/prod/") {
+		t.Errorf("%s: called %s", url, got)
+	}
+}
+
+func TestAnswersPassUnchanged(t *testing.T) {
+	r := newEnv(t, nil)
 	refusal := `<Response><Errors><Error><Code>InvalidVpcID.NotFound</Code><Message>gone</Message></Error></Errors><RequestID>r-1</RequestID></Response>`
 	r.ec2.handler = answer(http.StatusTeapot, refusal)
 	status, _, body, header := r.post(t, "Action=DescribeVpcs", nil)
@@ -248,7 +249,7 @@ func TestAnswersPassAsTheyAre(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 
-	// Compressed for a client that asked for it, and not for one that did not.
+	// Answers are compressed for clients that accept it, and not for others.
 	r.ec2.handler = func(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("X-Accepts", q.Header.Get("Accept-Encoding"))
 		w.Header().Set("Content-Encoding", "gzip")
@@ -275,14 +276,14 @@ func TestAnswersPassAsTheyAre(t *testing.T) {
 
 // A client must not take the first half of an answer for the whole.
 func TestBrokenAnswerIsCutOff(t *testing.T) {
-	r := newRig(t, nil)
+	r := newEnv(t, nil)
 	r.ec2.handler = func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, strings.Repeat("x", 50000)) // in chunks, without a length
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	q, _ := http.NewRequestWithContext(t.Context(), "POST", r.url, strings.NewReader("Action=DescribeVpcs"))
-	q.Header.Set("Authorization", authorization)
+	q, _ := http.NewRequestWithContext(t.Context(), "POST", r.url+"/", strings.NewReader("Action=DescribeVpcs"))
+	sign(q, "Action=DescribeVpcs", own, "ap-northeast-3", time.Now())
 	res, err := http.DefaultClient.Do(q)
 	if err == nil {
 		defer res.Body.Close()
@@ -294,7 +295,7 @@ func TestBrokenAnswerIsCutOff(t *testing.T) {
 }
 
 func TestGet(t *testing.T) {
-	r := newRig(t, nil)
+	r := newEnv(t, nil)
 	get := func(query string) {
 		t.Helper()
 		status, _, body, _ := r.post(t, "", func(q *http.Request) {
@@ -312,7 +313,7 @@ func TestGet(t *testing.T) {
 	if q := r.cadastre.seen[0]; q.Method != "GET" || q.URL.Query().Get("Filter.1.Value.1") != "a b/c" {
 		t.Errorf("Cadastre got %s %s", q.Method, q.URL)
 	}
-	// A form may stand in both places: the target is of the whole of it.
+	// Body and query string together are the form that has a target.
 	r.post(t, "Action=CreateVpc", func(q *http.Request) { q.URL.RawQuery = "Ipv4IpamPoolId=ipam-pool-1" })
 	if r.cadastre.calls() != 2 {
 		t.Error("a pool in the query string is not seen")
@@ -345,10 +346,10 @@ func TestRefusals(t *testing.T) {
 		{"a web page", "Action=DescribeVpcs", set("Origin", "https://evil.example"), 403, "UnauthorizedOperation"},
 		{"a web page without an address", "Action=DescribeVpcs", set("Origin", "null"), 403, "UnauthorizedOperation"},
 		{"a preflight", "", func(q *http.Request) { q.Method = "OPTIONS"; q.Header.Set("Origin", "https://evil.example") }, 403, "UnauthorizedOperation"},
-		{"unsigned", "Action=DescribeVpcs", func(q *http.Request) { q.Header.Del("Authorization") }, 401, "AuthFailure"},
+		{"unsigned", "Action=DescribeVpcs", func(q *http.Request) { q.Header["Authorization"] = nil }, 401, "AuthFailure"},
 		{"signed in the query string", "", func(q *http.Request) {
 			q.Method, q.URL.RawQuery = "GET", "Action=DescribeVpcs&X-Amz-Credential=AKIDOWN%2F20261124%2Fap-northeast-3%2Fec2%2Faws4_request&X-Amz-Signature=0"
-			q.Header.Del("Authorization")
+			q.Header["Authorization"] = nil
 		}, 401, "AuthFailure"},
 		{"another way of signing", "Action=DescribeVpcs", set("Authorization", "AWS AKIDOWN:signature"), 401, "AuthFailure"},
 		{"another algorithm", "Action=DescribeVpcs", set("Authorization", strings.Replace(authorization, "HMAC", "ECDSA", 1)), 401, "AuthFailure"},
@@ -361,12 +362,15 @@ func TestRefusals(t *testing.T) {
 		{"another method", "Action=DescribeVpcs", func(q *http.Request) { q.Method = "PUT" }, 400, "InvalidAction"},
 		{"no action", "Version=2016-11-15", nil, 400, "MissingParameter"},
 		{"no form", "Action=%zz", nil, 400, "MalformedRequest"},
-		{"no form in the query string", "Action=DescribeVpcs", func(q *http.Request) { q.URL.RawQuery = "%zz" }, 400, "MalformedRequest"},
+		{"no form in the query string", "Action=DescribeVpcs", func(q *http.Request) {
+			sign(q, "Action=DescribeVpcs", own, "ap-northeast-3", time.Now()) // the signer would change the query string
+			q.URL.RawQuery = "%zz"
+		}, 400, "MalformedRequest"},
 		{"a body too long", "Action=DescribeVpcs&x=" + strings.Repeat("x", 1<<20), nil, 400, "MalformedRequest"},
 		{"resources of both services", "Action=CreateTags&ResourceId.1=vpc-1&ResourceId.2=ipam-1", nil, 400, "InvalidParameterCombination"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newEnv(t, nil)
 			status, code, body, header := r.post(t, c.body, c.change)
 			if status != c.status || code != c.code {
 				t.Errorf("got %d %s", status, body)
@@ -381,8 +385,70 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Only a request that the proxy's credentials signed just now goes out.
+func TestSignatures(t *testing.T) {
+	const terminate = "Action=TerminateInstances&InstanceId.1=i-1"
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	signed := func(c aws.Credentials, at time.Time) func(*http.Request) {
+		return func(q *http.Request) { sign(q, terminate, c, "ap-northeast-3", at) }
+	}
+	then := func(change func(*http.Request)) func(*http.Request) {
+		return func(q *http.Request) {
+			sign(q, terminate, own, "ap-northeast-3", now)
+			change(q)
+		}
+	}
+	with := func(change func(*aws.Credentials)) aws.Credentials {
+		c := own
+		change(&c)
+		return c
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*http.Request)
+		status int
+		words  string
+	}{
+		{"the proxy's credentials", signed(own, now), 200, ""},
+		{"five minutes ago", signed(own, now.Add(-5*time.Minute)), 200, ""},
+		{"a made-up signature of 2020", func(q *http.Request) {
+			q.Header.Set("Authorization", authorization)
+			q.Header.Set("X-Amz-Date", "20201124T120000Z")
+			q.Header.Set("X-Amz-Security-Token", own.SessionToken)
+		}, 401, "Signature expired: 20201124T120000Z"},
+		{"a made-up signature of today", then(func(q *http.Request) {
+			a, _, _ := strings.Cut(q.Header.Get("Authorization"), "Signature=")
+			q.Header.Set("Authorization", a+"Signature="+strings.Repeat("0", 64))
+		}), 401, "does not match the signature"},
+		{"six minutes ago", signed(own, now.Add(-6*time.Minute)), 401, "Signature expired"},
+		{"in six minutes", signed(own, now.Add(6*time.Minute)), 401, "Signature not yet current"},
+		{"another secret key", signed(with(func(c *aws.Credentials) { c.SecretAccessKey = "x" }), now), 401, "does not match the signature"},
+		{"no session token", signed(with(func(c *aws.Credentials) { c.SessionToken = "" }), now), 401, "security token"},
+		{"another session token", signed(with(func(c *aws.Credentials) { c.SessionToken = "x" }), now), 401, "security token"},
+		{"another action in the query string", then(func(q *http.Request) { q.URL.RawQuery = "DryRun=false" }), 401, "does not match the signature"},
+		{"another Host", then(func(q *http.Request) { q.Host = "localhost" }), 401, "does not match the signature"},
+		{"another body", func(q *http.Request) { sign(q, "Action=DescribeInstances", own, "ap-northeast-3", now) }, 401, "does not match the signature"},
+		{"another Region", then(func(q *http.Request) {
+			q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), "ap-northeast-3", "us-east-1", 1))
+		}), 401, "does not match the signature"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newEnv(t, func(c *resign.Config) { c.Now = func() time.Time { return now } })
+			r.ec2.now = func() time.Time { return now }
+			status, code, body, _ := r.post(t, terminate, c.change)
+			if status != c.status || code != map[int]string{200: "", 401: "AuthFailure"}[c.status] || !strings.Contains(body, c.words) {
+				t.Errorf("got %d %s, want %d with %q", status, body, c.status, c.words)
+			}
+			if n := r.ec2.calls(); (n == 1) != (c.status == 200) {
+				t.Errorf("%d calls went out", n)
+			}
+		})
+	}
+}
+
+// With AnyKey every request goes out, verified or not.
 func TestAnyKey(t *testing.T) {
-	r := newRig(t, func(c *resign.Config) { c.AnyKey = true })
+	r := newEnv(t, func(c *resign.Config) { c.AnyKey = true })
 	status, _, body, _ := r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
 		q.Header.Set("Authorization", strings.Replace(authorization, "AKIDOWN", "ASIAOTHER", 1))
 	})
@@ -401,12 +467,13 @@ func TestRenewedCredentials(t *testing.T) {
 		return c, nil
 	}))
 	old := own
-	defer func() { own = old }() // what targets verify with
-	r := newRig(t, func(c *resign.Config) { c.Credentials = cache })
+	defer func() { own = old }() // targets verify with own
+	r := newEnv(t, func(c *resign.Config) { c.Credentials = cache })
 	as := func(key string, want int) {
 		t.Helper()
 		status, _, body, _ := r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
-			q.Header.Set("Authorization", strings.Replace(authorization, "AKIDOWN", key, 1))
+			c := aws.Credentials{AccessKeyID: key, SecretAccessKey: map[string]string{"AKIDOWN": "own/secret", "ASIANEXT": "next/secret"}[key], SessionToken: own.SessionToken}
+			sign(q, "Action=DescribeVpcs", c, "ap-northeast-3", time.Now())
 		})
 		if status != want {
 			t.Errorf("%s: got %d %s", key, status, body)
@@ -415,8 +482,8 @@ func TestRenewedCredentials(t *testing.T) {
 	as("AKIDOWN", 200)
 	next.AccessKeyID, next.SecretAccessKey = "ASIANEXT", "next/secret"
 	own = next
-	as("ASIANEXT", 200) // the tool was first
-	as("AKIDOWN", 200)  // a tool that is behind
+	as("ASIANEXT", 200) // the tool renewed them first
+	as("AKIDOWN", 200)  // a tool with the old ones
 	if asked != 2 {
 		t.Errorf("asked for credentials %d times, want 2", asked)
 	}
@@ -429,7 +496,7 @@ func TestRenewedCredentials(t *testing.T) {
 }
 
 func TestNoCredentials(t *testing.T) {
-	r := newRig(t, func(c *resign.Config) {
+	r := newEnv(t, func(c *resign.Config) {
 		c.Credentials = provider(func() (aws.Credentials, error) { return aws.Credentials{}, errors.New("token at /home/x expired") })
 	})
 	status, code, body, _ := r.post(t, "Action=DescribeVpcs", nil)
@@ -437,14 +504,14 @@ func TestNoCredentials(t *testing.T) {
 		t.Errorf("got %d %s", status, body)
 	}
 	if !strings.Contains(r.log.String(), "token at /home/x expired") {
-		t.Errorf("the log does not tell why: %s", r.log)
+		t.Errorf("the log has no reason: %s", r.log)
 	}
 }
 
 func TestUnreachable(t *testing.T) {
 	for _, c := range []struct{ name, action, names string }{{"EC2", "DescribeVpcs", "ec2"}, {"Cadastre", "DescribeIpams", "cadastre"}} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newEnv(t, nil)
 			r.ec2.Close()
 			r.cadastre.Close()
 			status, code, body, _ := r.post(t, "Action="+c.action, nil)
@@ -452,14 +519,13 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("got %d %s", status, body)
 			}
 			if !strings.Contains(r.log.String(), "connection refused") {
-				t.Errorf("the log does not tell why: %s", r.log)
+				t.Errorf("the log has no reason: %s", r.log)
 			}
 		})
 	}
 }
 
-// Behind an answer that is lost, a call may come again, unless it would make
-// another VPC.
+// After a lost answer a call may be repeated if it reads or has a token.
 func TestLostAnswers(t *testing.T) {
 	for _, c := range []struct {
 		call   string
@@ -467,12 +533,12 @@ func TestLostAnswers(t *testing.T) {
 		code   string
 	}{
 		{"DescribeVpcs", 503, "Unavailable"},
-		{"CreateVpc&CidrBlock=10.0.0.0/24", 503, "Unavailable"}, // as without the proxy
+		{"CreateVpc&CidrBlock=10.0.0.0/24", 503, "Unavailable"}, // EC2's: SDKs repeat it without the proxy too
 		{"AllocateIpamPoolCidr&IpamPoolId=ipam-pool-1&ClientToken=t", 503, "Unavailable"},
 		{"CreateVpc&Ipv4IpamPoolId=ipam-pool-1", 400, "OutcomeUnknown"},
 		{"AssociateVpcCidrBlock&VpcId=vpc-1&Ipv6IpamPoolId=ipam-pool-1", 400, "OutcomeUnknown"},
 	} {
-		r := newRig(t, nil)
+		r := newEnv(t, nil)
 		r.cadastre.handler = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 		r.ec2.handler = r.cadastre.handler
 		if status, code, body, _ := r.post(t, "Action="+c.call, nil); status != c.status || code != c.code || !strings.Contains(body, "no answer from") {
@@ -486,9 +552,9 @@ func TestLostAnswers(t *testing.T) {
 
 // One record of each call, with nothing secret in it.
 func TestLog(t *testing.T) {
-	r := newRig(t, nil)
+	r := newEnv(t, nil)
 	r.post(t, "Action=AllocateIpamPoolCidr&IpamPoolId=ipam-pool-1&Description=confidential", nil)
-	r.post(t, "Action=DescribeVpcs", func(q *http.Request) { q.Header.Del("Authorization") })
+	r.post(t, "Action=DescribeVpcs", func(q *http.Request) { q.Header["Authorization"] = nil })
 	type record struct {
 		Msg, Level, Action, Target, Region string
 		Status                             int
@@ -525,7 +591,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // Without an endpoint of EC2, calls go to the Region of the caller's signature.
 func TestEC2OfTheRegion(t *testing.T) {
-	r := newRig(t, func(c *resign.Config) { c.EC2Endpoint = "" })
+	r := newEnv(t, func(c *resign.Config) { c.EC2Endpoint = "" })
 	var called, signature string
 	r.proxy.SetTransport(roundTripper(func(q *http.Request) (*http.Response, error) {
 		called, signature = q.URL.String(), q.Header.Get("Authorization")
@@ -542,9 +608,7 @@ func TestEC2OfTheRegion(t *testing.T) {
 		{"us-east-2", "https://ec2.us-east-2.api.aws/", false, true},
 	} {
 		r.proxy.SetEndpoints(c.fips, c.dualStack)
-		r.post(t, "Action=DescribeVpcs", func(q *http.Request) {
-			q.Header.Set("Authorization", strings.Replace(authorization, "ap-northeast-3", c.region, 1))
-		})
+		r.post(t, "Action=DescribeVpcs", func(q *http.Request) { sign(q, "Action=DescribeVpcs", own, c.region, time.Now()) })
 		if called != c.want || !strings.Contains(signature, "/"+c.region+"/ec2/aws4_request") {
 			t.Errorf("%s: called %s, signed %s", c.region, called, signature)
 		}
@@ -558,14 +622,14 @@ func TestNewRefuses(t *testing.T) {
 		config resign.Config
 		word   string // of the error, "" if there is none
 	}{
-		{"a Region that the host tells", resign.Config{Endpoint: good}, ""},
+		{"a host name with the Region", resign.Config{Endpoint: good}, ""},
 		{"a custom domain with its Region", resign.Config{Endpoint: "https://ipam.example.com", Region: "us-east-1"}, ""},
 		{"a custom domain without", resign.Config{Endpoint: "https://ipam.example.com"}, "Region"},
-		{"a Region that is none", resign.Config{Endpoint: good, Region: "us-east-1.evil"}, "Region"},
+		{"a word for a Region", resign.Config{Endpoint: good, Region: "us-east-1.evil"}, "Region"},
 		{"no endpoint", resign.Config{Region: "us-east-1"}, "not given"},
 		{"a host for an endpoint", resign.Config{Endpoint: "ipam.example.com", Region: "us-east-1"}, "no URL"},
 		{"an endpoint with a query", resign.Config{Endpoint: good + "?x=1"}, "no URL"},
-		{"an endpoint of EC2 that is none", resign.Config{Endpoint: good, EC2Endpoint: "localhost:4566"}, "no URL"},
+		{"a host for the endpoint of EC2", resign.Config{Endpoint: good, EC2Endpoint: "localhost:4566"}, "no URL"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := resign.New(c.config)
@@ -596,7 +660,7 @@ func TestListen(t *testing.T) {
 
 // The proxy serves calls side by side.
 func TestParallel(t *testing.T) {
-	r := newRig(t, nil)
+	r := newEnv(t, nil)
 	c := r.sdk("ap-northeast-3")
 	var wg sync.WaitGroup
 	for range 16 {

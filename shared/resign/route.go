@@ -10,7 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// Target is the service that a call goes to.
+// Target is the service that answers a call.
 type Target uint8
 
 // The targets.
@@ -31,23 +31,22 @@ func (t Target) String() string {
 
 // Route returns the target of an EC2 Query call:
 //
-//   - CreateTags and DeleteTags go where their resources are; a call that names
-//     IPAM resources together with others is refused.
-//   - DescribeTags goes to Cadastre if a filter of resource-id or resource-type
-//     admits IPAM resources only, and to EC2 if one admits others only or there
-//     is none; filters that admit both are refused.
-//   - An action with Ipam in its name, or of Cadastre's own, goes to Cadastre.
-//   - So does an action of the IPAM API that EC2 has for itself too, if it names
-//     an IPAM pool: CreateVpc, AssociateVpcCidrBlock, CreateSubnet,
-//     AllocateAddress and others.
-//   - Everything else goes to EC2.
+//   - CreateTags and DeleteTags go to the service of their resources. Route refuses a
+//     call that names IPAM resources together with others.
+//   - DescribeTags goes to Cadastre if a filter of resource-id or resource-type admits
+//     IPAM resources only. It goes to EC2 if such a filter admits other resources only,
+//     or if there is no such filter. Route refuses filters that admit both.
+//   - An action with Ipam in its name, and each of Cadastre's own, goes to Cadastre.
+//   - An action that EC2 and the IPAM API share goes to Cadastre if it names an IPAM
+//     pool: CreateVpc, AssociateVpcCidrBlock, CreateSubnet, AllocateAddress and others.
+//   - All other calls go to EC2.
 //
-// What two services would have to answer together is refused and not split: a
-// call that fails in one half has no answer that a client understands, and the
-// pages of two lists have no common token. What names no IPAM object, such as
-// DisassociateVpcCidrBlock, DeleteVpc or BYOIP without a pool, is EC2's.
+// Route does not split a call between two services: no client understands an answer
+// to half a call, and the pages of two lists have no common token. Calls that name no
+// IPAM object, such as DisassociateVpcCidrBlock, DeleteVpc or BYOIP without a pool,
+// are EC2's.
 //
-// The error is an *ipam.Error; the target is 0 then and only then.
+// The error is an *[ipam.Error]. The target is 0 if and only if there is an error.
 func Route(form url.Values) (Target, error) {
 	if n := len(form["Action"]); n > 1 {
 		return 0, ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter Action is given %d times. Give it once.", n)
@@ -71,8 +70,8 @@ func Route(form url.Values) (Target, error) {
 	return EC2, nil
 }
 
-// namesPool tells whether a parameter such as IpamPoolId or Ipv6IpamPoolId has
-// a value. Tools send parameters that are not set as empty ones.
+// namesPool reports whether a parameter such as IpamPoolId or Ipv6IpamPoolId has a
+// value. Tools send empty values for parameters that are not set.
 func namesPool(form url.Values) bool {
 	for name, values := range form {
 		if strings.HasSuffix(name, "IpamPoolId") && strings.Join(values, "") != "" {
@@ -82,11 +81,11 @@ func namesPool(form url.Values) bool {
 	return false
 }
 
-// kinds are the kinds of resources that values name.
+// kinds are the kinds of resources in a list of ids or types.
 type kinds struct{ ipam, other bool }
 
-// kindsOf goes by the prefix that the ids and the type names of IPAM objects
-// have, and nothing else in EC2 has.
+// kindsOf returns the kinds of resources by their ids or types: those of IPAM objects
+// begin with ipam, and no others in EC2 do.
 func kindsOf(values []string) (k kinds) {
 	for _, v := range values {
 		if strings.HasPrefix(v, "ipam") {
@@ -110,13 +109,13 @@ func byResources(action string, form url.Values) (Target, error) {
 		return Cadastre, nil
 	case kinds{ipam: true, other: true}:
 		return 0, ipam.Errorf(ipam.CodeInvalidParameterCombination,
-			"%s names IPAM resources together with others, which are of two services here. Send one request for the resources whose ids begin with ipam, and one for the others.", action)
+			"%s names IPAM resources together with others, and each kind has a service of its own here. Send one request for the resources whose ids begin with ipam, and one for the others.", action)
 	}
 	return EC2, nil
 }
 
-// byFilters uses that all filters must hold: one that is bound to a kind binds
-// the whole answer.
+// byFilters returns the target of DescribeTags. A resource must fit all filters, so
+// one filter for a kind of resources restricts the whole answer to it.
 func byFilters(form url.Values) (Target, error) {
 	wanted := map[string][]string{} // by the filter's number
 	for name, values := range form {
@@ -125,7 +124,7 @@ func byFilters(form url.Values) (Target, error) {
 			wanted[n] = append(wanted[n], values...)
 		}
 	}
-	var all []kinds // of the filters that tell something
+	var all []kinds // of each filter of ids or types
 	for name := range form {
 		n, part := filterPart(name)
 		if by := form.Get(name); part == "Name" && (by == "resource-id" || by == "resource-type") {
@@ -140,7 +139,7 @@ func byFilters(form url.Values) (Target, error) {
 		return EC2, nil
 	case has(kinds{ipam: true, other: true}):
 		return 0, ipam.Errorf(ipam.CodeInvalidParameterCombination,
-			"The filters of DescribeTags name IPAM resources together with others, which are of two services here. Send one request for the ids or types that begin with ipam, and one for the others.")
+			"The filters of DescribeTags name IPAM resources together with others, and each kind has a service of its own here. Send one request for the ids or types that begin with ipam, and one for the others.")
 	}
 	return EC2, nil
 }

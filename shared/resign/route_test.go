@@ -30,12 +30,12 @@ func TestRoute(t *testing.T) {
 		code        ipam.Code
 	}{
 		{"an IPAM action", "Action=AllocateIpamPoolCidr&IpamPoolId=ipam-pool-1", cadastre, ""},
-		{"an IPAM action that is not built", "Action=DescribeIpamPolicies", cadastre, ""},
+		{"an IPAM action that Cadastre does not have", "Action=DescribeIpamPolicies", cadastre, ""},
 		{"an IPAM action newer than the model", "Action=ExplainIpamPool", cadastre, ""},
 		{"an action of Cadastre's own", "Action=GetAccessGrants", cadastre, ""},
 		{"EC2's", "Action=DescribeInstances&Filter.1.Name=vpc-id&Filter.1.Value.1=ipam-1", ec2, ""},
 		{"EC2's with a parameter that has Ipam in its name", "Action=ModifyManagedPrefixList&IpamPrefixListResolverSyncEnabled=false", ec2, ""},
-		{"EC2's with a pool that it does not know", "Action=RunInstances&IpamPoolId=ipam-pool-1", ec2, ""},
+		{"EC2's with a pool parameter that it does not have", "Action=RunInstances&IpamPoolId=ipam-pool-1", ec2, ""},
 		{"action in other letters", "Action=createvpc&Ipv4IpamPoolId=ipam-pool-1", ec2, ""},
 		{"no action", "Version=2016-11-15", 0, ipam.CodeMissingParameter},
 		{"an empty action", "Action=", 0, ipam.CodeMissingParameter},
@@ -47,9 +47,9 @@ func TestRoute(t *testing.T) {
 		{"a VPC with an IPv6 pool", "Action=CreateVpc&CidrBlock=10.0.0.0/16&Ipv6IpamPoolId=ipam-pool-1", cadastre, ""},
 		{"a VPC with a pool left empty", "Action=CreateVpc&CidrBlock=10.0.0.0/16&Ipv4IpamPoolId=", ec2, ""},
 		{"a VPC by length without a pool", "Action=CreateVpc&Ipv4NetmaskLength=24", ec2, ""},
-		{"a VPC with a tag of such a name", "Action=CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.Tag.1.Key=Ipv4IpamPoolId&TagSpecification.1.Tag.1.Value=x", ec2, ""},
+		{"a VPC with a tag named like a pool parameter", "Action=CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.Tag.1.Key=Ipv4IpamPoolId&TagSpecification.1.Tag.1.Value=x", ec2, ""},
 		{"a VPC's second CIDR from a pool", "Action=AssociateVpcCidrBlock&VpcId=vpc-1&Ipv4IpamPoolId=ipam-pool-1", cadastre, ""},
-		{"a VPC's CIDR given back", "Action=DisassociateVpcCidrBlock&AssociationId=vpc-cidr-assoc-1", ec2, ""},
+		{"a VPC's CIDR disassociated", "Action=DisassociateVpcCidrBlock&AssociationId=vpc-cidr-assoc-1", ec2, ""},
 		{"a subnet from a pool", "Action=CreateSubnet&VpcId=vpc-1&Ipv4IpamPoolId=ipam-pool-1", cadastre, ""},
 		{"a subnet's second CIDR from a pool", "Action=AssociateSubnetCidrBlock&SubnetId=subnet-1&Ipv6IpamPoolId=ipam-pool-1", cadastre, ""},
 		{"an address", "Action=AllocateAddress&Domain=vpc", ec2, ""},
@@ -86,8 +86,8 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-// Each action of the IPAM API is looked at: one that a new version of the model
-// brings must be routed on purpose.
+// Each action of the IPAM API has its target here: a new version of the model needs a
+// decision on each new action.
 func TestRouteKnowsTheModel(t *testing.T) {
 	var shared, byPool []string
 	for _, o := range schema.Operations() {
@@ -149,7 +149,7 @@ func FuzzRoute(f *testing.F) {
 		default:
 			t.Errorf("the target is %s", target)
 		}
-		for range 4 { // whatever the order of the form
+		for range 4 { // for each order of the form
 			if again, _ := resign.Route(form); again != target {
 				t.Errorf("first %s, then %s", target, again)
 			}

@@ -136,6 +136,9 @@ func (s Signature) Verify(ctx context.Context, r *http.Request, body []byte, cre
 	if err := s.checkHeaders(r.Header); err != nil {
 		return err
 	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // the signer would leave out the rest
+		return Errorf(Invalid, "The query string cannot be read: %v", err)
+	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	if h := r.Header.Get("X-Amz-Content-Sha256"); h != "" && h != hash {

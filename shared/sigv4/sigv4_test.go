@@ -102,6 +102,7 @@ func TestVerify(t *testing.T) {
 		{"another method", func(r *http.Request) { r.Method = "POST" }, own, at, "", "InvalidSignatureException"},
 		{"another path", func(r *http.Request) { r.URL.Path = "/x" }, own, at, "", "InvalidSignatureException"},
 		{"another query", func(r *http.Request) { r.URL.RawQuery = "Action=DeleteUser" }, own, at, "", "InvalidSignatureException"},
+		{"a query that cannot be read", func(r *http.Request) { r.URL.RawQuery += "&%zz" }, own, at, "", "InvalidSignatureException"},
 		{"another host", func(r *http.Request) { r.Host = "elsewhere" }, own, at, "", "InvalidSignatureException"},
 		{"another signed header", set("Content-Type", "text/plain"), own, at, "", "InvalidSignatureException"},
 		{"another header", set("Accept", "text/plain"), own, at, "", ""},

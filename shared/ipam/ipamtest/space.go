@@ -86,7 +86,23 @@ func holds(outer, inner netip.Prefix) bool {
 	return outer.Contains(inner.Addr()) && outer.Contains(netipx.PrefixLastIP(inner))
 }
 
+// admits reports whether a filter admits a block. The allowed CIDRs may cover it
+// together.
 func admits(f ipam.Filter, p netip.Prefix) bool {
-	return (len(f.Allowed) == 0 || slices.ContainsFunc(f.Allowed, func(a netip.Prefix) bool { return holds(a, p) })) &&
-		!slices.ContainsFunc(f.Disallowed, p.Overlaps)
+	if slices.ContainsFunc(f.Disallowed, p.Overlaps) {
+		return false
+	}
+	if len(f.Allowed) == 0 {
+		return true
+	}
+	var b netipx.IPSetBuilder
+	b.AddPrefix(p)
+	for _, a := range f.Allowed {
+		b.RemovePrefix(a)
+	}
+	rest, err := b.IPSet()
+	if err != nil {
+		panic(err) // an invalid prefix
+	}
+	return len(rest.Ranges()) == 0
 }

@@ -1,18 +1,17 @@
 // Cadastre-proxy lets tools that sign for EC2, such as Terraform, call Cadastre
-// as they are:
+// without a change:
 //
 //	cadastre-proxy -endpoint URL [-region REGION] [-listen 127.0.0.1:PORT] [-ec2-endpoint URL] [-any-key]
 //
-// It prints the line that sets AWS_ENDPOINT_URL_EC2 for the tools and serves
-// until it is interrupted. Calls of IPAM actions, and of others that name an
-// IPAM pool, go to Cadastre, all others to EC2; where each goes, and what keeps
-// others from using the proxy, is told in the comment of package resign.
+// It prints the line that sets AWS_ENDPOINT_URL_EC2 for the tools and serves until
+// it is interrupted. It sends calls of IPAM actions, and calls that name an IPAM pool,
+// to Cadastre, and all others to EC2. The comment of package resign has the details,
+// and the rules that keep other programs from using the proxy.
 //
-// It signs with the credentials that the AWS CLI would use, renewed as they
-// expire, and calls the FIPS or dual-stack endpoints of EC2 where the AWS CLI would;
-// it does not read AWS_ENDPOINT_URL_EC2. One record of each call goes to
-// standard error. Its exit status is 0 when it was stopped, 1 if it could not
-// serve, and 2 for wrong arguments.
+// It finds credentials, and the FIPS or dual-stack endpoints of EC2, as the AWS CLI
+// does, and renews credentials that expire. It does not read AWS_ENDPOINT_URL_EC2. It
+// writes one record of each call to standard error. The exit status is 0 after a
+// signal, 1 if it could not serve, and 2 for wrong arguments.
 package main
 
 import (
@@ -56,16 +55,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	listen := flags.String("listen", "127.0.0.1:0", "loopback `address` to listen on; port 0 is any free one")
 	flags.StringVar(&c.Endpoint, "endpoint", "", "`URL` of Cadastre's API, with the stage")
-	flags.StringVar(&c.Region, "region", "", "`Region` of the API, if the endpoint's host does not tell it")
-	flags.StringVar(&c.EC2Endpoint, "ec2-endpoint", "", "`URL` of EC2, if not AWS's of the Region of each call")
-	flags.BoolVar(&c.AnyKey, "any-key", false, "serve callers with other access keys than the proxy's own too: for session credentials of one user, on a machine with no other")
+	flags.StringVar(&c.Region, "region", "", "`Region` of the API, if the endpoint's host name does not contain it")
+	flags.StringVar(&c.EC2Endpoint, "ec2-endpoint", "", "`URL` of EC2 for all calls; default: AWS's of the Region of each call")
+	flags.BoolVar(&c.AnyKey, "any-key", false, "verify no signatures: every program that reaches the port calls AWS as the proxy; for session credentials, on a machine where you trust all programs")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return stopped
 	case err != nil:
 		return misused
 	case flags.NArg() > 0 || c.Endpoint == "":
-		logger.Error("name Cadastre's API with -endpoint, and give nothing but flags; see -h")
+		logger.Error("give the URL of Cadastre's API with -endpoint, and no arguments other than flags; see -h")
 		return misused
 	}
 	if err := serve(ctx, *listen, c, stdout); err != nil {
@@ -75,20 +74,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return stopped
 }
 
-// endpoints tells which of EC2's endpoints the environment or the profile asks for,
-// as AWS_USE_FIPS_ENDPOINT does. Tools in Go cannot have them asked for: their SDK
-// refuses that beside the proxy's address.
+// endpoints reports whether the environment or the profile asks for the FIPS or the
+// dual-stack endpoints of EC2, for example by AWS_USE_FIPS_ENDPOINT. Tools in Go
+// cannot ask for them: their SDK refuses that together with the proxy's address.
 func endpoints(cfg aws.Config) (fips, dualStack bool) {
 	o := ec2.NewFromConfig(cfg).Options().EndpointOptions
 	return o.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled, o.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled
 }
 
-// grace is how long calls under way may take once the proxy is to stop.
-const grace = 30 * time.Second
+// gracePeriod is the time for calls under way after the proxy got a signal.
+const gracePeriod = 30 * time.Second
 
-// serve returns nil when ctx has ended and the calls under way too.
+// serve returns nil when ctx and the calls under way have ended.
 func serve(ctx context.Context, listen string, c resign.Config, stdout io.Writer) error {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(cmp.Or(c.Region, client.APIRegion(c.Endpoint)))) // whose STS to ask, if the profile needs one
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(cmp.Or(c.Region, client.APIRegion(c.Endpoint)))) // the Region of STS, if the profile needs it
 	if err != nil {
 		return err
 	}
@@ -124,7 +123,7 @@ func serve(ctx context.Context, listen string, c resign.Config, stdout io.Writer
 	case <-ctx.Done():
 	}
 	c.Logger.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
 	defer cancel()
 	return server.Shutdown(ctx)
 }

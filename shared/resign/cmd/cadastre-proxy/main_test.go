@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// environment leaves nothing of the user's to the program.
+// environment hides the user's own settings from the program.
 func environment(t *testing.T, key string) {
 	t.Helper()
 	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"} {
@@ -32,7 +32,7 @@ func environment(t *testing.T, key string) {
 
 func TestServesUntilStopped(t *testing.T) {
 	environment(t, "AKIDOWN")
-	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1") // as in the shell of the tools: it is the proxy's own address
+	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1") // as in the shell of the tools, where it has the proxy's own address
 	entered, leave := make(chan string, 1), make(chan struct{})
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entered <- r.Header.Get("Authorization")
@@ -62,7 +62,7 @@ func TestServesUntilStopped(t *testing.T) {
 		t.Fatalf("it printed %q", line[:n])
 	}
 
-	c := ec2.NewFromConfig(aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDOWN", "x", ""), RetryMaxAttempts: 1},
+	c := ec2.NewFromConfig(aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDOWN", "AKIDOWN", ""), RetryMaxAttempts: 1},
 		func(o *ec2.Options) { o.BaseEndpoint = &url })
 	answered := make(chan error, 1)
 	go func() {
@@ -104,9 +104,9 @@ func TestDoesNotStart(t *testing.T) {
 		{"help", "AKIDOWN", "-h", stopped, "-ec2-endpoint"},
 		{"no endpoint", "AKIDOWN", "", misused, "-endpoint"},
 		{"an argument too many", "AKIDOWN", "-endpoint " + endpoint + " x", misused, "-h"},
-		{"a flag that it has not", "AKIDOWN", "-port 1", misused, "-port"},
-		{"an address that others reach", "AKIDOWN", "-endpoint " + endpoint + " -listen 0.0.0.0:0", failed, "loopback"},
-		{"a Region that nothing tells", "AKIDOWN", "-endpoint https://ipam.example.com", failed, "-region"},
+		{"an unknown flag", "AKIDOWN", "-port 1", misused, "-port"},
+		{"an address that is not loopback", "AKIDOWN", "-endpoint " + endpoint + " -listen 0.0.0.0:0", failed, "loopback"},
+		{"a host name without a Region", "AKIDOWN", "-endpoint https://ipam.example.com", failed, "-region"},
 		{"no credentials", "", "-endpoint " + endpoint, failed, "no credentials"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
