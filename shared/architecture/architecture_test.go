@@ -57,7 +57,7 @@ func packages(t *testing.T) []pkg {
 // floors and of its own tree only: none of its own floor, and none above. The longest
 // path that a package is under is its tree; with /*, each folder there is a tree.
 var floors = [][]string{
-	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard", "shared/architecture"},
+	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard", "shared/backoff", "shared/architecture"},
 	{"shared/items", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
 	{"shared/store", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
 	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/modelcheck"},

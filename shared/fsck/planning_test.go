@@ -66,7 +66,7 @@ func TestPlanMutations(t *testing.T) {
 		{"a planning pool over another VPC", fsck.Child, w.importedAt, func(m rows) {
 			m.edit(items.PoolKey(plan.ID), `"SourceResource":{"ID":"vpc-2"`, `"SourceResource":{"ID":"vpc-9"`)
 		}},
-		{"a plan over a block that waits for EC2", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "Lease", num(now.Unix())) }},
+		{"a plan over a block that waits for EC2", fsck.Child, w.importedAt, func(m rows) { m.set(w.importedAt, "PendingUntil", num(now.Unix())) }},
 		{"a VPC under a pool that has its block", fsck.Live, beside, func(m rows) {
 			m.set(w.importedAt, "PlanningPool", nil)
 			m.set(w.importedAt, "Kind", str("ipam-pool"))

@@ -26,7 +26,7 @@ type ResourceStatus struct {
 // EvaluateStatuses yields the status of each of rows. These are the resources' CIDRs of
 // one family in a scope. The VPC IPAM User Guide, "Monitor CIDR usage by
 // resource", defines the statuses. allocations are the allocations of all pools of
-// the scope; Judge ignores holds among them. Both sequences are in the order of
+// the scope; EvaluateStatuses ignores holds among them. Both sequences are in the order of
 // [CompareBlocks] and may be a part of the scope, if nothing outside the part
 // overlaps it. EvaluateStatuses reads one allocation ahead. pool returns the pool of an
 // allocation, and nil if the pool, and the allocation with it, is gone.

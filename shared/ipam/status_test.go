@@ -364,7 +364,7 @@ func networks() *rapid.Generator[*network] {
 
 // The status of each CIDR equals the result of comparing all pairs; its
 // counterpart is one of the real ones.
-func TestJudgeIsLookingAtAllPairs(t *testing.T) {
+func TestEvaluateStatusIsLookingAtAllPairs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := networks().Draw(t, "network")
 		want := map[*ipam.ResourceCIDR]ipamtest.StatusOf{}
@@ -395,7 +395,7 @@ func TestJudgeIsLookingAtAllPairs(t *testing.T) {
 
 // At every point that a result names, a pass over the rest alone continues like
 // the whole pass.
-func TestJudgeResumes(t *testing.T) {
+func TestEvaluateStatusResumes(t *testing.T) {
 	resumed := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n := networks().Draw(t, "network")

@@ -108,7 +108,7 @@ func (o service) deleteDiscoveredAccount(ctx context.Context, in *DeleteIpamDisc
 var departureTexts = map[ipam.Departure]string{
 	ipam.DepartedAccount: "The account is not looked at any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
 	ipam.DepartedRegion:  "The Region is not looked at any more: it is no operating Region of the resource discovery. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
-	ipam.Forgotten:   "What was found there is being forgotten. The account is not listed any more once that is done.",
+	ipam.Forgotten:       "What was found there is being forgotten. The account is not listed any more once that is done.",
 }
 
 func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccount {
