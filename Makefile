@@ -10,8 +10,8 @@ MAKEFLAGS += --no-builtin-rules
 
 GOLANGCI_VERSION := v2.15.0
 
-# What the functions are built for. The emulator runs them as plain processes,
-# so there it is the host's own architecture.
+# The functions' architecture. The emulator runs them as plain processes, so there it
+# is the host's own.
 HOST_ARCH := $(shell go env GOARCH)
 ARCH ?= $(HOST_ARCH)
 FUNCTIONS := $(notdir $(wildcard functions/*))
@@ -32,11 +32,11 @@ run: build tools ## Build all, start the emulator, deploy, play the main job thr
 	localstack/run.sh start
 
 .PHONY: stop
-stop: ## End what `make run` left running
+stop: ## End the processes that `make run` started
 	localstack/run.sh stop
 
 .PHONY: test
-test: ## Install what is needed and run all checks
+test: ## Install the tools and run all checks
 	$(call say,building and installing tools)
 	@$(MAKE) build tools
 	$(call say,generated files and formatting)
@@ -54,7 +54,7 @@ test: ## Install what is needed and run all checks
 .PHONY: build
 build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra ## Build the functions and the CDK program
 
-# One rule for all: go decides what is stale, and equal sources make equal files.
+# One rule for all: go knows the stale files, and equal sources make equal files.
 build/functions/%/bootstrap: $(GO_FILES) build/arch
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FUNCTION_FLAGS) -o $@ ./functions/$*
 
@@ -85,7 +85,7 @@ climodel: ## Write the service model by which the AWS CLI and boto3 call a deplo
 	go run ./shared/ops/cmd/climodel -o build/cadastre-service-2.json
 	@echo "aws configure add-model --service-name cadastre --service-model file://build/cadastre-service-2.json"
 
-# What AWS runs is not what this host does, unless it is said.
+# AWS runs arm64, unless ARCH is given on the command line or in the environment.
 DEPLOY_ARCH = $(if $(filter command environment,$(firstword $(origin ARCH))),$(ARCH),arm64)
 
 .PHONY: bootstrap
@@ -142,7 +142,7 @@ fsck: ## Check the invariants of the table TABLE (FSCK=… for flags)
 ##--- tools
 
 .PHONY: tools
-tools: .tools/clients.done .tools/emulator.done .tools/node.done .tools/dynamodb-local.done ## Install what deploys, emulates and calls
+tools: .tools/clients.done .tools/emulator.done .tools/node.done .tools/dynamodb-local.done ## Install CDK, the emulator, DynamoDB Local and the clients
 
 .tools/clients.done: localstack/e2e/requirements.txt
 	@echo "installing the AWS CLI, boto3 and pytest"
@@ -175,7 +175,7 @@ tools: .tools/clients.done .tools/emulator.done .tools/node.done .tools/dynamodb
 ##--- tidying up
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove the built files
 	rm -rf build cdk.out
 
 .PHONY: distclean

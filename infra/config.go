@@ -13,8 +13,10 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
@@ -29,14 +31,16 @@ type Config struct {
 	Allocators       []string
 	Readers          []string
 	Quotas           json.RawMessage // members of ipam.Quotas; nil for the defaults
+	Concurrency      json.RawMessage // members of stacks.Concurrency; nil for the defaults
 	Architecture     string          // "arm64" or "x86_64"
 	LogRetentionDays int
 	AlarmEmail       string
 	AlarmTopicARN    string
-	CreateAPILogRole bool   // the stack makes and sets the account's role for the logs of API Gateway
-	Destroyable      bool   // the stacks' deletion deletes everything
-	TableStreamARN   string // the stream of a table that replaces the data stack's; "" for none
-	Accounts         string
+	CreateAPILogRole bool     // the stack makes and sets the account's role for the logs of API Gateway
+	Destroyable      bool     // the stacks' deletion deletes everything
+	TableStreamARN   string   // the stream of a table that replaces the data stack's; "" for none
+	Accounts         string   // "organization", or ids with commas between them; "" for the owner account
+	ExcludedAccounts []string // ids that discovery leaves out of the organisation's
 	ReaderRole       string
 	DiscoveryMinutes int
 	ResourceMetrics  bool
@@ -49,6 +53,7 @@ var (
 	stackName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	accountID      = regexp.MustCompile(`^\d{12}$`)
 	accountList    = regexp.MustCompile(`^(organization|\d{12}(,\d{12})*)$`)
 	roleName       = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 	streamARN      = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+$`)
@@ -75,6 +80,7 @@ func (c *Config) fields() map[string]any {
 		"allocators":       &c.Allocators,
 		"readers":          &c.Readers,
 		"quotas":           &c.Quotas,
+		"concurrency":      &c.Concurrency,
 		"architecture":     &c.Architecture,
 		"logRetentionDays": &c.LogRetentionDays,
 		"alarmEmail":       &c.AlarmEmail,
@@ -83,6 +89,7 @@ func (c *Config) fields() map[string]any {
 		"destroyable":      &c.Destroyable,
 		"tableStreamArn":   &c.TableStreamARN,
 		"accounts":         &c.Accounts,
+		"excludedAccounts": &c.ExcludedAccounts,
 		"readerRole":       &c.ReaderRole,
 		"discoveryMinutes": &c.DiscoveryMinutes,
 		"resourceMetrics":  &c.ResourceMetrics,
@@ -105,7 +112,7 @@ func ParseConfig(context map[string]any) (Config, error) {
 		field, ok := fields[name]
 		if !ok {
 			if !strings.ContainsAny(name, ":/-") {
-				errs = append(errs, fmt.Errorf("%s: there is no such member; there are %s", name, strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
+				errs = append(errs, fmt.Errorf("%s: the context has no such member; its members are %s", name, strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
 			}
 			continue
 		}
@@ -142,7 +149,7 @@ func decode(value any, field any) error {
 	d.DisallowUnknownFields()
 	err := d.Decode(field)
 	if err == nil && (d.More() || string(bytes.TrimSpace(document)) == "null") {
-		err = errors.New("it is something else")
+		err = errors.New("the type is another")
 	}
 	if err != nil {
 		return fmt.Errorf("%s is not %s: %w", document, kind(field), err)
@@ -164,43 +171,102 @@ func kind(field any) string {
 }
 
 // check returns the faults of the values.
-func (c *Config) check() (errs []error) {
-	matches := func(name, value string, want *regexp.Regexp, example string) {
-		if !want.MatchString(value) {
-			errs = append(errs, fmt.Errorf("%s: %q is not such as %s", name, value, example))
-		}
+func (c *Config) check() []error {
+	return slices.Concat(c.checkNames(), c.checkCallers(), c.checkWatching(), c.checkNotifications(), c.checkFunctions())
+}
+
+// matching returns an error unless the value of a member has the form of want.
+func matching(name, value string, want *regexp.Regexp, example string) error {
+	if want.MatchString(value) {
+		return nil
 	}
-	matches("name", c.Name, stackName, "cadastre: a letter, then up to 63 letters, digits and dashes")
+	return fmt.Errorf("%s: %q is invalid; use a value such as %s", name, value, example)
+}
+
+// found returns the errors of errs that are not nil.
+func found(errs ...error) []error {
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// checkNames returns the faults of the names of stacks and roles, and of the table.
+func (c *Config) checkNames() []error {
+	errs := found(
+		matching("name", c.Name, stackName, "cadastre: a letter, then up to 63 letters, digits and dashes"),
+		matching("readerRole", c.ReaderRole, roleName, "cadastre-reader: letters, digits and any of +=,.@_-, at most 64"),
+	)
 	if strings.EqualFold(c.Name, "default") {
-		errs = append(errs, fmt.Errorf("name: %q is the name of the event bus that every account has; choose another, such as cadastre", c.Name))
+		errs = append(errs, fmt.Errorf("name: every account has an event bus with the name %q; choose another name, such as cadastre", c.Name))
 	}
-	if c.OrganizationID != "" {
-		matches("organizationId", c.OrganizationID, organizationID, "o-a1b2c3d4e5")
+	if c.VendingRole != "" {
+		errs = append(errs, found(matching("vendingRole", c.VendingRole, roleName, "CadastreVending: letters, digits and any of +=,.@_-, at most 64"))...)
 	}
-	for _, id := range c.VPCEndpointIDs {
-		matches("vpcEndpointIds", id, vpcEndpointID, "vpce-0123456789abcdef0")
+	if c.VendingRole == c.ReaderRole {
+		errs = append(errs, fmt.Errorf("vendingRole: readerRole is %q, too; one role reads and the other makes VPCs, so they need two names", c.ReaderRole))
 	}
-	if c.AlarmTopicARN != "" {
-		matches("alarmTopicArn", c.AlarmTopicARN, topicARN, "arn:aws:sns:eu-west-1:111122223333:alarms")
+	if c.FromPoolsOnly && c.VendingRole == "" {
+		errs = append(errs, errors.New("vpcsFromPoolsOnly: without a vendingRole the API makes no VPCs"))
 	}
 	if c.TableStreamARN != "" {
-		matches("tableStreamArn", c.TableStreamARN, streamARN, "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-01-31T12:00:00.000")
+		errs = append(errs, found(matching("tableStreamArn", c.TableStreamARN, streamARN, "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-01-31T12:00:00.000"))...)
+	}
+	return errs
+}
+
+// checkCallers returns the faults of the members that decide on callers.
+func (c *Config) checkCallers() (errs []error) {
+	if c.OrganizationID != "" {
+		errs = append(errs, found(matching("organizationId", c.OrganizationID, organizationID, "o-a1b2c3d4e5"))...)
+	}
+	for _, id := range c.VPCEndpointIDs {
+		errs = append(errs, found(matching("vpcEndpointIds", id, vpcEndpointID, "vpce-0123456789abcdef0"))...)
 	}
 	for _, l := range []struct {
 		name     string
 		patterns []string
 	}{{"administrators", c.Administrators}, {"allocators", c.Allocators}, {"readers", c.Readers}} {
 		for _, p := range l.patterns {
-			if p == "" || strings.ContainsAny(p, " \t\n") {
-				errs = append(errs, fmt.Errorf("%s: %q is not a pattern of principal ARNs, such as arn:aws:iam::111122223333:role/network-*", l.name, p))
+			_, err := registry.ParseARNPattern(p)
+			if err == nil && strings.ContainsAny(p, " \t\n") {
+				err = errors.New("it has a space")
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %q is not a pattern of principal ARNs, such as arn:aws:iam::111122223333:role/network-*: %w", l.name, p, err))
 			}
 		}
 	}
-	if _, ok := architectures[c.Architecture]; !ok {
-		errs = append(errs, fmt.Errorf("architecture: %q is neither arm64 nor x86_64", c.Architecture))
+	if c.Administrators != nil && !slices.ContainsFunc(c.Administrators, matchesPrincipals) {
+		errs = append(errs, fmt.Errorf("administrators: no principal can match any of %q, so nobody could administer; name the ARN of a role or user, or leave the member out for every principal of the owner account", c.Administrators))
 	}
-	if _, ok := retentions[c.LogRetentionDays]; !ok {
-		errs = append(errs, fmt.Errorf("logRetentionDays: CloudWatch Logs does not keep for %d days; choose one of %v", c.LogRetentionDays, slices.Sorted(maps.Keys(retentions))))
+	return errs
+}
+
+// principalPattern is the form of patterns that some principal can match: its service
+// is IAM or STS, and its account has 12 digits or a wildcard.
+var principalPattern = regexp.MustCompile(`^(\*|[^:]+:[^:]+:(iam|sts|[^:]*[*?][^:]*):[^:]*:(\d{12}|[^:]*[*?][^:]*):.+)$`)
+
+func matchesPrincipals(pattern string) bool { return principalPattern.MatchString(pattern) }
+
+// checkWatching returns the faults of the members for discovery.
+func (c *Config) checkWatching() (errs []error) {
+	if c.Accounts != "" {
+		errs = append(errs, found(matching("accounts", c.Accounts, accountList, "organization, or 111122223333,444455556666"))...)
+	}
+	for _, id := range c.ExcludedAccounts {
+		errs = append(errs, found(matching("excludedAccounts", id, accountID, "444455556666"))...)
+	}
+	if len(c.ExcludedAccounts) > 0 && c.Accounts != discover.EveryAccount {
+		errs = append(errs, fmt.Errorf("excludedAccounts: they apply with accounts set to %s; otherwise leave the ids out of accounts", discover.EveryAccount))
+	}
+	if c.DiscoveryMinutes < 1 || c.DiscoveryMinutes > 24*60 {
+		errs = append(errs, fmt.Errorf("discoveryMinutes: %d is not from 1 to %d", c.DiscoveryMinutes, 24*60))
+	}
+	return errs
+}
+
+// checkNotifications returns the faults of the addresses and topics for notifications.
+func (c *Config) checkNotifications() (errs []error) {
+	if c.AlarmTopicARN != "" {
+		errs = append(errs, found(matching("alarmTopicArn", c.AlarmTopicARN, topicARN, "arn:aws:sns:eu-west-1:111122223333:alarms"))...)
 	}
 	if c.AlarmEmail != "" && c.AlarmTopicARN != "" {
 		errs = append(errs, errors.New("alarmEmail and alarmTopicArn: give one of them; an existing topic has its own subscriptions"))
@@ -210,26 +276,39 @@ func (c *Config) check() (errs []error) {
 			errs = append(errs, fmt.Errorf("%s: %q is not a mail address", name, address))
 		}
 	}
-	if c.Accounts != "" {
-		matches("accounts", c.Accounts, accountList, "organization, or 111122223333,444455556666")
+	return errs
+}
+
+// checkFunctions returns the faults of the functions' settings.
+func (c *Config) checkFunctions() (errs []error) {
+	if _, ok := architectures[c.Architecture]; !ok {
+		errs = append(errs, fmt.Errorf("architecture: %q is neither arm64 nor x86_64", c.Architecture))
 	}
-	matches("readerRole", c.ReaderRole, roleName, "cadastre-reader: letters, digits and any of +=,.@_-, at most 64")
-	if c.VendingRole != "" {
-		matches("vendingRole", c.VendingRole, roleName, "CadastreVending: letters, digits and any of +=,.@_-, at most 64")
-	}
-	if c.VendingRole == c.ReaderRole {
-		errs = append(errs, fmt.Errorf("vendingRole: readerRole is %q too; one reads and the other makes VPCs, so they need two names", c.ReaderRole))
-	}
-	if c.FromPoolsOnly && c.VendingRole == "" {
-		errs = append(errs, errors.New("vpcsFromPoolsOnly: without a vendingRole no VPCs are made at all"))
-	}
-	if c.DiscoveryMinutes < 1 || c.DiscoveryMinutes > 24*60 {
-		errs = append(errs, fmt.Errorf("discoveryMinutes: %d is not from 1 to %d", c.DiscoveryMinutes, 24*60))
+	if _, ok := retentions[c.LogRetentionDays]; !ok {
+		errs = append(errs, fmt.Errorf("logRetentionDays: CloudWatch Logs has no retention of %d days; choose one of %v", c.LogRetentionDays, slices.Sorted(maps.Keys(retentions))))
 	}
 	if _, err := lambdakit.ParseQuotas(string(c.Quotas)); err != nil {
 		errs = append(errs, fmt.Errorf("quotas: %w", err))
 	}
+	if _, err := c.concurrency(); err != nil {
+		errs = append(errs, fmt.Errorf("concurrency: %w", err))
+	}
 	return errs
+}
+
+// concurrency returns the limits of the background functions: the defaults, with the
+// members that the configuration sets. With more accounts than the owner's, the
+// defaults are higher.
+func (c *Config) concurrency() (stacks.Concurrency, error) {
+	limits := stacks.DefaultConcurrency(c.Accounts != "")
+	if c.Concurrency != nil {
+		d := json.NewDecoder(bytes.NewReader(c.Concurrency))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&limits); err != nil {
+			return limits, fmt.Errorf("read the limits %s: %w", c.Concurrency, err)
+		}
+	}
+	return limits, limits.Check()
 }
 
 // maxEnvironment limits the size of grants and quotas, in bytes. Lambda has 4 KB

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
@@ -27,9 +28,9 @@ func TestConfig(t *testing.T) {
 		*c = Config{
 			Name: "ipam", OrganizationID: "o-a1b2c3d4e5", VPCEndpointIDs: []string{"vpce-0123456789abcdef0"},
 			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"arn:aws:iam::*:role/a,b"}, Readers: []string{"*"},
-			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Architecture: "x86_64", LogRetentionDays: 30,
+			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Concurrency: json.RawMessage(`{"discovery":50}`), Architecture: "x86_64", LogRetentionDays: 30,
 			AlarmEmail: "network@example.com", Destroyable: true,
-			Accounts: "111122223333,444455556666", ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
+			Accounts: "organization", ExcludedAccounts: []string{"777788889999"}, ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
 			VendingRole: "ipam-vending", FromPoolsOnly: true,
 		}
 	})
@@ -42,17 +43,17 @@ func TestConfig(t *testing.T) {
 		{"all, from cdk.json", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": []any{"vpce-0123456789abcdef0"},
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"arn:aws:iam::*:role/a,b"}, "readers": []any{"*"},
-			"quotas": map[string]any{"pools_per_scope": 500.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
+			"quotas": map[string]any{"pools_per_scope": 500.0}, "concurrency": map[string]any{"discovery": 50.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
-			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": true,
 		}, all},
 		{"all, from the command line", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
 			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["arn:aws:iam::*:role/a,b"]`, "readers": `["*"]`,
-			"quotas": `{"pools_per_scope":500}`, "architecture": "x86_64", "logRetentionDays": "30",
+			"quotas": `{"pools_per_scope":500}`, "concurrency": `{"discovery":50}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
-			"accounts": "111122223333,444455556666", "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		}, all},
 		{"CDK's own members", map[string]any{
@@ -81,19 +82,23 @@ func TestConfigErrors(t *testing.T) {
 		value  any
 		want   string
 	}{
-		{"organisationId", "o-a1b2c3d4e5", "organisationId: there is no such member; there are accounts, administrators, alarmEmail,"},
-		{"name", "1st", `name: "1st" is not such as cadastre`},
-		{"name", strings.Repeat("a", 65), "is not such as cadastre"},
-		{"name", "", `name: "" is not such as cadastre`},
-		{"name", "default", `name: "default" is the name of the event bus that every account has`},
+		{"organisationId", "o-a1b2c3d4e5", "organisationId: the context has no such member; its members are accounts, administrators, alarmEmail,"},
+		{"name", "1st", `name: "1st" is invalid; use a value such as cadastre`},
+		{"name", strings.Repeat("a", 65), "is invalid; use a value such as cadastre"},
+		{"name", "", `name: "" is invalid; use a value such as cadastre`},
+		{"name", "default", `name: every account has an event bus with the name "default"`},
 		{"name", 7.0, "name: 7 is not a string"},
-		{"organizationId", "r-ab12", `organizationId: "r-ab12" is not such as o-a1b2c3d4e5`},
-		{"organizationId", "*", `organizationId: "*" is not`},
+		{"organizationId", "r-ab12", `organizationId: "r-ab12" is invalid; use a value such as o-a1b2c3d4e5`},
+		{"organizationId", "*", `organizationId: "*" is invalid`},
 		{"vpcEndpointIds", "vpce-0123456789abcdef0", `vpcEndpointIds: vpce-0123456789abcdef0 is not a list of strings such as ["a", "b"]`},
-		{"vpcEndpointIds", []any{"vpc-0123456789abcdef0"}, `vpcEndpointIds: "vpc-0123456789abcdef0" is not such as vpce-`},
+		{"vpcEndpointIds", []any{"vpc-0123456789abcdef0"}, `vpcEndpointIds: "vpc-0123456789abcdef0" is invalid; use a value such as vpce-`},
 		{"administrators", []any{""}, `administrators: "" is not a pattern`},
 		{"allocators", `["a"] ["b"]`, `allocators: ["a"] ["b"] is not a list of strings`},
 		{"allocators", []any{"arn:aws:iam::1:role/a arn:aws:iam::1:role/b"}, "allocators: \"arn:aws:iam::1:role/a arn:aws:iam::1:role/b\" is not a pattern"},
+		{"administrators", "[]", "administrators: no principal can match any of [], so nobody could administer"},
+		{"administrators", []any{"arn:aws:s3:::bucket"}, "no principal can match any of [\"arn:aws:s3:::bucket\"]"},
+		{"administrators", []any{"arn:aws:iam::1111:role/admin"}, "so nobody could administer"},
+		{"administrators", []any{"role/admin"}, "so nobody could administer"},
 		{"readers", []any{1.0}, "readers: [1] is not a list of strings"},
 		{"readers", nil, "readers: null is not a list of strings"},
 		{"quotas", `{"pools":1}`, `quotas: read the quotas {"pools":1}: json: unknown field "pools"`},
@@ -101,16 +106,24 @@ func TestConfigErrors(t *testing.T) {
 		{"quotas", "{", "quotas: { is not a JSON object"},
 		{"quotas", []any{}, "quotas: read the quotas []"},
 		{"architecture", "amd64", `architecture: "amd64" is neither arm64 nor x86_64`},
-		{"logRetentionDays", 31.0, "logRetentionDays: CloudWatch Logs does not keep for 31 days; choose one of [1 3 5 7 14 30"},
+		{"logRetentionDays", 31.0, "logRetentionDays: CloudWatch Logs has no retention of 31 days; choose one of [1 3 5 7 14 30"},
 		{"logRetentionDays", 30.5, "logRetentionDays: 30.5 is not a whole number"},
 		{"logRetentionDays", "month", "logRetentionDays: month is not a whole number"},
 		{"alarmEmail", "Network <network@example.com>", "alarmEmail: \"Network <network@example.com>\" is not a mail address"},
-		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is not such as arn:aws:sns:"},
-		{"tableStreamArn", "arn:aws:dynamodb:eu-west-1:111122223333:table/restored", "tableStreamArn: \"arn:aws:dynamodb:eu-west-1:111122223333:table/restored\" is not such as arn:aws:dynamodb:"},
-		{"accounts", "all", "accounts: \"all\" is not such as organization"},
-		{"readerRole", "a role", "readerRole: \"a role\" is not such as cadastre-reader"},
-		{"vendingRole", "a role", "vendingRole: \"a role\" is not such as CadastreVending"},
-		{"vendingRole", "cadastre-reader", "vendingRole: readerRole is \"cadastre-reader\" too"},
+		{"alarmTopicArn", "arn:aws:sqs:eu-west-1:111122223333:alarms", "alarmTopicArn: \"arn:aws:sqs:eu-west-1:111122223333:alarms\" is invalid; use a value such as arn:aws:sns:"},
+		{"tableStreamArn", "arn:aws:dynamodb:eu-west-1:111122223333:table/restored", "tableStreamArn: \"arn:aws:dynamodb:eu-west-1:111122223333:table/restored\" is invalid; use a value such as arn:aws:dynamodb:"},
+		{"accounts", "all", "accounts: \"all\" is invalid; use a value such as organization"},
+		{"excludedAccounts", []any{"777788889999"}, "excludedAccounts: they apply with accounts set to organization; otherwise leave the ids out of accounts"},
+		{"excludedAccounts", []any{"7777"}, "excludedAccounts: \"7777\" is invalid; use a value such as 444455556666"},
+		{"concurrency", `{"discovery":1}`, "concurrency: discovery is 1, and Lambda takes 2 to 1000"},
+		{"concurrency", `{"changes":1001}`, "concurrency: changes is 1001, and Lambda takes 2 to 1000"},
+		{"concurrency", `{"compliance":0}`, "concurrency: compliance is 0, and Lambda takes 2 to 1000"},
+		{"concurrency", `{"requests":1}`, "concurrency: requests is 1, and Lambda takes 2 to 1000"},
+		{"concurrency", `{"provisioning":11}`, "concurrency: provisioning is 11, and Lambda takes 1 to 10"},
+		{"concurrency", `{"api":5}`, "concurrency: read the limits {\"api\":5}: json: unknown field \"api\""},
+		{"readerRole", "a role", "readerRole: \"a role\" is invalid; use a value such as cadastre-reader"},
+		{"vendingRole", "a role", "vendingRole: \"a role\" is invalid; use a value such as CadastreVending"},
+		{"vendingRole", "cadastre-reader", "vendingRole: readerRole is \"cadastre-reader\", too"},
 		{"vpcsFromPoolsOnly", "always", "vpcsFromPoolsOnly: always is not true or false"},
 		{"discoveryMinutes", 0.0, "discoveryMinutes: 0 is not from 1 to 1440"},
 		{"notifyEmail", "network", "notifyEmail: \"network\" is not a mail address"},
@@ -143,11 +156,68 @@ func TestConfigErrors(t *testing.T) {
 	})
 }
 
+// Without administrators, every principal of the owner account administers, whatever the
+// other lists have. Patterns that a principal can match are accepted.
+func TestAdministrators(t *testing.T) {
+	const owner = "111122223333"
+	c := Config{Allocators: []string{"arn:aws:iam::*:role/cadastre-forwarder-*"}, Readers: []string{"*"}}
+	environment, err := c.Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := registry.ParseGrants(environment[lambdakit.EnvGrants], owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := registry.NewGrants(parsed, nil, 0, nil)
+	for arn, class := range map[string]registry.Class{
+		"arn:aws:iam::111122223333:role/any":                       registry.Administer,
+		"arn:aws:sts::111122223333:assumed-role/any/session":       registry.Administer,
+		"arn:aws:iam::444455556666:role/cadastre-forwarder-region": registry.Allocate,
+		"arn:aws:iam::444455556666:user/any":                       registry.Read,
+	} {
+		caller := registry.Caller{Account: strings.Split(arn, ":")[4], ARN: arn}
+		if err := grants.Authorize(t.Context(), caller, class); err != nil {
+			t.Errorf("%s: %v", arn, err)
+		}
+		if class < registry.Administer && grants.Authorize(t.Context(), caller, class+1) == nil {
+			t.Errorf("%s has a higher class than %s", arn, class)
+		}
+	}
+	for _, pattern := range []string{"*", "arn:aws:iam::111122223333:role/admin", "arn:aws:sts::111122223333:assumed-role/admin/*", "arn:*:iam::*:role/x", "arn:aws:*::1111222233??:user/*"} {
+		if _, err := ParseConfig(map[string]any{"administrators": []any{pattern}}); err != nil {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+// The defaults leave the API at least half of the smallest concurrency with which
+// discovery of an organisation makes sense, and fit Lambda's limits.
+func TestConcurrency(t *testing.T) {
+	for _, c := range []struct {
+		accounts, document string
+		want               stacks.Concurrency
+		total              int
+	}{
+		{"", "", stacks.Concurrency{Discovery: 2, Changes: 2, Compliance: 2, Requests: 2, Provisioning: 2}, 11},
+		{"organization", "", stacks.Concurrency{Discovery: 20, Changes: 5, Compliance: 5, Requests: 2, Provisioning: 10}, 43},
+		{"444455556666", `{"discovery":100,"provisioning":1}`, stacks.Concurrency{Discovery: 100, Changes: 5, Compliance: 5, Requests: 2, Provisioning: 1}, 114},
+	} {
+		got, err := (&Config{Accounts: c.accounts, Concurrency: json.RawMessage(c.document)}).concurrency()
+		if c.document == "" {
+			got, err = (&Config{Accounts: c.accounts}).concurrency()
+		}
+		if err != nil || got != c.want || got.Total() != c.total {
+			t.Errorf("%q %s: %+v with %d in all, %v", c.accounts, c.document, got, got.Total(), err)
+		}
+	}
+}
+
 // The functions read the environment that the configuration makes.
 func TestEnvironment(t *testing.T) {
 	const owner = "111122223333"
 	c := Config{
-		Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"b", "c"}, Readers: []string{"*"},
+		Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"arn:aws:iam::444455556666:role/b", "arn:aws:iam::444455556666:role/c"}, Readers: []string{"*"},
 		Quotas: json.RawMessage(`{"pools_per_scope":500}`),
 	}
 	environment, err := c.Environment()
@@ -158,7 +228,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []registry.Grant{{Pattern: "arn:aws:iam::111122223333:role/admin", Class: registry.Administer}, {Pattern: "b", Class: registry.Allocate}, {Pattern: "c", Class: registry.Allocate}, {Pattern: "*", Class: registry.Read}}
+	want := []registry.Grant{{Pattern: "arn:aws:iam::111122223333:role/admin", Class: registry.Administer}, {Pattern: "arn:aws:iam::444455556666:role/b", Class: registry.Allocate}, {Pattern: "arn:aws:iam::444455556666:role/c", Class: registry.Allocate}, {Pattern: "*", Class: registry.Read}}
 	if diff := cmp.Diff(want, grants); diff != "" {
 		t.Error(diff)
 	}

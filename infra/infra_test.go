@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -293,8 +294,8 @@ func TestPolicies(t *testing.T) {
 		)
 	}
 	want := map[string][]string{
-		"ApiFunctionRole":            slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole")),
-		"DirectRole":                 slices.Concat(function(directLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole")),
+		"ApiFunctionRole":            slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
+		"DirectRole":                 slices.Concat(function(directLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
 		"CustomResourceFunctionRole": function(resourceLogs),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
@@ -368,10 +369,13 @@ func TestVending(t *testing.T) {
 		trusted = append(trusted, "${"+function+".Arn}", "arn:${AWS::Partition}:sts::"+account+":assumed-role/${"+function+"}/*")
 	}
 	diff(t, any("CadastreVending"), role.Properties["RoleName"])
-	diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
-		"Principal": object{"AWS": "arn:${AWS::Partition}:iam::" + account + ":root"},
-		"Condition": object{"ArnLike": object{"aws:PrincipalArn": trusted}},
-	}}), role.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
+	trust := func(action string) object {
+		return object{"Effect": "Allow", "Action": action,
+			"Principal": object{"AWS": "arn:${AWS::Partition}:iam::" + account + ":root"},
+			"Condition": object{"ArnLike": object{"aws:PrincipalArn": trusted}},
+		}
+	}
+	diff(t, any(list{trust("sts:AssumeRole"), trust("sts:SetSourceIdentity")}), role.Properties["AssumeRolePolicyDocument"].(object)["Statement"])
 	rows, create := "| action | on | if |\n|---|---|---|\n", object{"StringEquals": object{"ec2:CreateAction": list{"CreateSubnet", "CreateVpc"}}}
 	for _, s := range role.Properties["Policies"].([]any)[0].(object)["PolicyDocument"].(object)["Statement"].([]any) {
 		s := s.(object)
@@ -556,9 +560,19 @@ func TestStage(t *testing.T) {
 	if err := json.Unmarshal([]byte(log["Format"].(string)), &record); err != nil {
 		t.Fatalf("the access log's format is not a JSON object of strings: %v", err)
 	}
-	for name, want := range map[string]string{"principal": "$context.identity.userArn", "request_id": "$context.requestId", "status": "$context.status"} {
+	for name, want := range map[string]string{"principal": "$context.identity.userArn", "request_id": "$context.requestId", "status": "$context.status", "response_type": "$context.error.responseType"} {
 		diff(t, want, record[name])
 	}
+	// A request without the function's answer is no server error by its status, so a
+	// metric counts its records.
+	_, filter := d.one(t, "AWS::Logs::MetricFilter", "")
+	diff(t, object{
+		"LogGroupName":  "${" + access + "}",
+		"FilterPattern": `{ ($.response_type = "INTEGRATION_FAILURE") || ($.response_type = "INTEGRATION_TIMEOUT") || ($.response_type = "API_CONFIGURATION_ERROR") || ($.response_type = "DEFAULT_5XX") }`,
+		"MetricTransformations": list{object{
+			"MetricNamespace": "Cadastre/IPAM", "MetricName": "UnansweredRequests", "MetricValue": "1", "Unit": "Count",
+		}},
+	}, filter.Properties)
 	// The group of the execution logs must exist before the stage, which makes API
 	// Gateway write them.
 	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
@@ -585,6 +599,7 @@ func TestStreamSource(t *testing.T) {
 		"FunctionName":               "${" + function + "}",
 		"StartingPosition":           "TRIM_HORIZON",
 		"BatchSize":                  10.0,
+		"ParallelizationFactor":      2.0,
 		"FilterCriteria":             object{"Filters": list{object{"Pattern": `{"dynamodb":{"Keys":{"PK":{"S":["` + items.WorkPK + `"]}}},"eventName":["INSERT"]}`}}},
 		"FunctionResponseTypes":      list{"ReportBatchItemFailures"},
 		"BisectBatchOnFunctionError": true,
@@ -712,6 +727,7 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 		"DirectDuration":                  {"FunctionName": "${" + direct + "}"},
 		"StreamAge":                       {"FunctionName": "${" + worker + "}"},
 		"ApiServerErrors":                 {"ApiName": "cadastre", "Stage": "${" + stage + "}"},
+		"ApiUnanswered":                   {},
 		"DeadLetters":                     {"QueueName": "${" + queue + ".QueueName}"},
 		"TableReadThrottles":              {"TableName": "${" + table + "}"},
 		"TableWriteThrottles":             {"TableName": "${" + table + "}"},
@@ -723,8 +739,10 @@ func TestAlarmsWatchTheDeployment(t *testing.T) {
 	got := map[string]object{}
 	for _, id := range d.service.ids("AWS::CloudWatch::Alarm") {
 		dimensions := object{}
-		for _, x := range d.service.Resources[id].Properties["Dimensions"].([]any) {
-			dimensions[x.(object)["Name"].(string)] = x.(object)["Value"]
+		for _, x := range elements(d.service.Resources[id].Properties["Dimensions"]) {
+			if x != nil {
+				dimensions[x.(object)["Name"].(string)] = x.(object)["Value"]
+			}
 		}
 		got[strings.TrimPrefix(id[:len(id)-8], "Alarms")] = dimensions
 	}
@@ -812,12 +830,104 @@ func TestTopicsAdmitTheirPublishers(t *testing.T) {
 			"Condition": object{"ArnLike": object{"aws:SourceArn": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}},
 		}}, statements(d, id))
 	}
-	// EventBridge tells SNS of no rule and no account, so there is nothing to
-	// ask for.
+	// EventBridge publishes with a role of the account, so the policy admits no service.
 	id, _ := closed().watch.one(t, "AWS::SNS::Topic", "Overlaps")
-	diff(t, []any{tls(id), object{
-		"Sid": "1", "Effect": "Allow", "Action": "sns:Publish", "Resource": "${" + id + "}", "Principal": object{"Service": "events.amazonaws.com"},
-	}}, statements(closed().watch, id))
+	diff(t, []any{tls(id)}, statements(closed().watch, id))
+	_, role := closed().watch.one(t, "AWS::IAM::Role", "OverlapsRole")
+	diff(t, any(list{object{"PolicyName": "Publish", "PolicyDocument": object{"Version": "2012-10-17", "Statement": list{
+		object{"Effect": "Allow", "Action": "sns:Publish", "Resource": "${" + id + "}"},
+	}}}}), role.Properties["Policies"])
+}
+
+// statements calls visit for each statement of a policy in a template, with the logical
+// id of its resource: of roles' trust and permissions, queues, topics, the bus, the API
+// and functions.
+func (t template) statements(visit func(id string, s object)) {
+	var walk func(id string, value any)
+	walk = func(id string, value any) {
+		switch v := value.(type) {
+		case []any:
+			for _, x := range v {
+				walk(id, x)
+			}
+		case object:
+			if v["Effect"] != nil {
+				visit(id, v)
+			}
+			for _, x := range v {
+				walk(id, x)
+			}
+		}
+	}
+	for id, r := range t.Resources {
+		if r.Type == "AWS::Lambda::Permission" {
+			condition := object{}
+			for _, key := range []string{"SourceArn", "SourceAccount"} {
+				if v := r.Properties[key]; v != nil {
+					condition["aws:"+key] = v
+				}
+			}
+			visit(id, object{"Effect": "Allow", "Action": r.Properties["Action"], "Principal": object{"Service": r.Properties["Principal"]}, "Condition": object{"StringEquals": condition}})
+			continue
+		}
+		walk(id, r.Properties)
+	}
+}
+
+// every returns the templates of all deployments, and those that are written by hand.
+func every(t *testing.T) map[string]template {
+	all := map[string]template{}
+	for name, d := range deployments {
+		all[name+" data"], all[name+" service"], all[name+" watch"] = d().data, d().service, d().watch
+	}
+	paths, err := filepath.Glob("*/*.yaml")
+	if err != nil || len(paths) < 5 {
+		t.Fatalf("there are the templates %v, %v", paths, err)
+	}
+	for _, path := range paths {
+		all[path] = written(t, path).template
+	}
+	return all
+}
+
+// A statement that admits an AWS service names the account or the resource on whose
+// behalf the service calls, and one with ForAllValues refuses a missing key: otherwise a
+// stranger's rule or alarm could use it. The trust of two services needs no condition:
+// Lambda and API Gateway assume a role only if a principal of its account passed it
+// (iam:PassRole), and no role can be passed to another account's function or API.
+func TestAdmittedServices(t *testing.T) {
+	passed := []any{"lambda.amazonaws.com", "apigateway.amazonaws.com"}
+	services := map[any]int{}
+	for name, d := range every(t) {
+		d.statements(func(id string, s object) {
+			condition, _ := s["Condition"].(object)
+			keys := map[string]bool{}
+			for operator, values := range condition {
+				values, _ := values.(object)
+				for key := range values {
+					keys[key] = true
+					if null, _ := condition["Null"].(object); strings.HasPrefix(operator, "ForAllValues:") && s["Effect"] == "Allow" && null[key] != "false" {
+						t.Errorf("%s: %s: %s holds for a call without %s", name, id, operator, key)
+					}
+				}
+			}
+			principal, _ := s["Principal"].(object)
+			for _, service := range elements(principal["Service"]) {
+				if service == nil || s["Effect"] != "Allow" || s["Action"] == "sts:AssumeRole" && slices.Contains(passed, service) {
+					continue
+				}
+				services[service]++
+				if !keys["aws:SourceArn"] && !keys["aws:SourceAccount"] {
+					t.Errorf("%s: %s admits %s on behalf of everybody", name, id, service)
+				}
+			}
+		})
+	}
+	for _, service := range []string{"apigateway.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com"} {
+		if services[service] == 0 {
+			t.Errorf("no statement admits %s; the test looks at the wrong places", service)
+		}
+	}
 }
 
 // The stacks have the outputs that scripts and people read.
@@ -836,7 +946,7 @@ func TestOutputs(t *testing.T) {
 	diff(t, []string{"ApiFunctionName", "ApiId", "ApiRoleArn", "ApiUrl", "CustomResourceFunctionArn", "DirectFunctionArn", "DirectFunctionName", "ProvisioningFunctionName"}, own(d.service))
 	api, _ := d.service.one(t, "AWS::ApiGateway::RestApi", "Api")
 	stage, _ := d.service.one(t, "AWS::ApiGateway::Stage", "Api")
-	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}/"), d.service.Outputs["ApiUrl"].Value)
+	diff(t, any("https://${"+api+"}.execute-api."+region+".${AWS::URLSuffix}/${"+stage+"}"), d.service.Outputs["ApiUrl"].Value)
 	diff(t, any("${"+api+"}"), d.service.Outputs["ApiId"].Value)
 }
 
@@ -847,6 +957,7 @@ func TestNoRegionInTheTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "") // a grant of the context
+	without = strings.ReplaceAll(without, `"777788889999"`, "")                          // an excluded account of the context
 	for _, m := range regexp.MustCompile(`\b[a-z]{2}-(gov-)?[a-z]+-\d\b|\barn:aws[a-z-]*:|\b\d{12}\b`).FindAllString(without, -1) {
 		t.Errorf("the templates hold %s", m)
 	}

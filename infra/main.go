@@ -52,6 +52,10 @@ func build(app awscdk.App, functions string) error {
 	if err != nil {
 		return err
 	}
+	concurrency, err := c.concurrency()
+	if err != nil {
+		return err
+	}
 	architecture := architectures[c.Architecture]
 	for _, name := range stacks.Functions {
 		if err := architecture.check(filepath.Join(functions, name, gofunction.Bootstrap)); err != nil {
@@ -86,10 +90,12 @@ func build(app awscdk.App, functions string) error {
 		LogRetention:   retentions[c.LogRetentionDays],
 		Destroyable:    c.Destroyable,
 		Alarms:         alarms.Props{Email: c.AlarmEmail, TopicARN: c.AlarmTopicARN},
+		Concurrency:    concurrency,
 		VendingRole:    c.VendingRole,
 		FromPoolsOnly:  c.FromPoolsOnly,
 
 		Accounts:         c.Accounts,
+		ExcludedAccounts: c.ExcludedAccounts,
 		ReaderRole:       c.ReaderRole,
 		DiscoveryMinutes: float64(c.DiscoveryMinutes),
 		ResourceMetrics:  c.ResourceMetrics,

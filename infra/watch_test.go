@@ -36,8 +36,11 @@ func TestWatchPolicies(t *testing.T) {
 			on("${"+id("AWS::Logs::LogGroup", name)+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents"),
 			on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"))...)
 	}
+	receive := func(name string) []string {
+		return on("${"+id("AWS::SQS::Queue", name+"Queue")+".Arn}", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+	}
 	queue := func(name string) []string {
-		return on("${"+id("AWS::SQS::Queue", name+"Queue")+".Arn}", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage", "sqs:SendMessageBatch")
+		return append(receive(name), on("${"+id("AWS::SQS::Queue", name+"Queue")+".Arn}", "sqs:SendMessage")...)
 	}
 	dispatch := func(name string) []string {
 		return slices.Concat(on("${"+id("AWS::Lambda::Function", name+"Worker")+".Arn}", "lambda:InvokeFunction"), on("${"+id("AWS::SQS::Queue", name+"DeadLetters")+".Arn}", "sqs:SendMessage"))
@@ -45,15 +48,15 @@ func TestWatchPolicies(t *testing.T) {
 	want := map[string][]string{
 		"ComplianceWorkerRole":   function("ComplianceWorker", queue("Compliance")),
 		"ComplianceDispatchRole": dispatch("Compliance"),
-		"DiscoveryWorkerRole":    function("DiscoveryWorker", queue("Discovery"), on("arn:${AWS::Partition}:iam::*:role/cadastre-reader", "sts:AssumeRole")),
+		"DiscoveryWorkerRole":    function("DiscoveryWorker", queue("Discovery"), receive("ChangeEvents"), on("arn:${AWS::Partition}:iam::*:role/cadastre-reader", "sts:AssumeRole")),
 		"DiscoveryDispatchRole":  dispatch("Discovery"),
 		"HistoryRole": function("History",
 			on("${"+db+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+id("AWS::SQS::Queue", "HistoryDeadLetters")+".Arn}", "sqs:SendMessage"),
-			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage", "sqs:SendMessageBatch"),
+			on("${"+id("AWS::SQS::Queue", "ComplianceQueue")+".Arn}", "sqs:SendMessage"),
 			on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents")),
-		"RequestsRole":  function("Requests", on("${"+id("AWS::SQS::Queue", "RequestsDeadLetters")+".Arn}", "sqs:SendMessage")), // Lambda sends to the dead-letter queue
+		"RequestsRole":  function("Requests", receive("RequestEvents")),
 		"Reader":        on("*", discover.ReaderActions...),
 		"ForwarderRole": on("${"+id("AWS::Events::EventBus", "Bus")+".Arn}", "events:PutEvents"),
 	}
@@ -102,17 +105,26 @@ func TestWatchMembers(t *testing.T) {
 			t.Errorf("discovery may not call %s", a)
 		}
 	}
+	// CloudFormation adds the statements one after the other, since EventBridge keeps
+	// them in one policy. Their ids are unique in the account and Region.
 	admitted := func(d template) any {
 		all := list{}
-		for _, id := range d.ids("AWS::Events::EventBusPolicy") {
-			all = append(all, d.Resources[id].Properties["Statement"])
+		ids := d.ids("AWS::Events::EventBusPolicy")
+		for i, id := range ids {
+			p := d.Resources[id].Properties
+			diff(t, p["Statement"].(object)["Sid"], p["StatementId"])
+			if i > 0 && !slices.Contains(elements(d.Resources[id].DependsOn), any(ids[i-1])) {
+				t.Errorf("%s does not wait for %s", id, ids[i-1])
+			}
+			all = append(all, p["Statement"])
 		}
 		return all
 	}
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
-	statements := func(sid string, principal any, equal object) any {
+	statements := func(deployment, sid string, principal any, equal object) any {
 		statement := func(sid string, condition object) any {
-			return object{"Sid": "cdk-" + sid, "Effect": "Allow", "Principal": object{"AWS": principal}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}", "Condition": condition}
+			condition["Null"] = object{"events:source": "false"}
+			return object{"Sid": "cdk-" + deployment + "-" + sid, "Effect": "Allow", "Principal": object{"AWS": principal}, "Action": "events:PutEvents", "Resource": "${" + bus + ".Arn}", "Condition": condition}
 		}
 		forwarded := object{"ForAllValues:StringEquals": object{"events:source": "aws.ec2"}}
 		if len(equal) > 0 {
@@ -124,33 +136,44 @@ func TestWatchMembers(t *testing.T) {
 			"ForAllValues:StringNotEquals": object{"events:source": "cadastre.ipam"}, "StringEquals": asking,
 		})}
 	}
-	diff(t, statements("Organization", "*", object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), admitted(d))
+	diff(t, statements("ipam", "Organization", "*", object{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), admitted(d))
 	root := func(account string) any { return "arn:${AWS::Partition}:iam::" + account + ":root" }
-	diff(t, statements("Accounts", list{root("111122223333"), root("444455556666")}, object{}), admitted(passing().watch))
+	diff(t, statements("cadastre", "Accounts", list{root("111122223333"), root("444455556666")}, object{}), admitted(passing().watch))
 	if ids := plain().watch.ids("AWS::Events::EventBusPolicy"); len(ids) > 0 {
 		t.Errorf("the bus of a deployment for one account is open: %v", ids)
 	}
 }
 
-// The rules send changes by EC2 to the discovery function, and overlaps to the
+// The rules send changes by EC2 to the queue of the discovery function, and overlaps to the
 // configured address.
 func TestWatchRules(t *testing.T) {
 	d := closed().watch
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
-	function, _ := d.one(t, "AWS::Lambda::Function", "DiscoveryWorker")
-	dead, _ := d.one(t, "AWS::SQS::Queue", "DiscoveryDeadLetters")
-	_, changes := d.one(t, "AWS::Events::Rule", "Changes")
+	queue, _ := d.one(t, "AWS::SQS::Queue", "ChangeEventsQueue")
+	dead, _ := d.one(t, "AWS::SQS::Queue", "ChangesDeadLetters")
+	rule, changes := d.one(t, "AWS::Events::Rule", "Changes")
 	names := list{}
 	for _, n := range discover.CallNames() {
-		names = append(names, n)
+		if n != "CreateTags" && n != "DeleteTags" {
+			names = append(names, n)
+		}
 	}
 	diff(t, object{
 		"Description": "Changes of VPCs, subnets and addresses", "EventBusName": "${" + bus + "}", "State": "ENABLED",
 		"EventPattern": object{"source": list{"aws.ec2"}, "detail-type": list{"AWS API Call via CloudTrail"},
-			"detail": object{"eventSource": list{"ec2.amazonaws.com"}, "eventName": names}},
-		"Targets": list{object{"Id": "Target0", "Arn": "${" + function + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
-			"RetryPolicy": object{"MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 3.0}}},
+			"detail": object{"eventSource": list{"ec2.amazonaws.com"}, "$or": list{
+				object{"eventName": names},
+				object{"eventName": list{"CreateTags", "DeleteTags"}, "requestParameters": object{"resourcesSet": object{"items": object{"resourceId": list{
+					object{"prefix": "eipalloc-"}, object{"prefix": "eni-"}, object{"prefix": "ipv4pool-ec2-"}, object{"prefix": "subnet-"}, object{"prefix": "vpc-"},
+				}}}}},
+			}}},
+		"Targets": list{object{"Id": "Target0", "Arn": "${" + queue + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"}}},
 	}, changes.Properties)
+	// A rule's pattern has at most 2,048 characters (Amazon EventBridge User Guide, "Quotas").
+	if b, err := json.Marshal(changes.Properties["EventPattern"]); err != nil || len(b) > 2048 {
+		t.Errorf("the pattern has %d characters, %v", len(b), err)
+	}
+	sends(t, d, queue, rule)
 	// EC2's events of the account itself arrive on its default bus.
 	forwarder, _ := d.one(t, "AWS::IAM::Role", "ForwarderRole")
 	_, own := d.one(t, "AWS::Events::Rule", "Forwarder")
@@ -158,13 +181,11 @@ func TestWatchRules(t *testing.T) {
 		"Description": "Forwards changes of VPCs, subnets and addresses to Cadastre", "State": "ENABLED", "EventPattern": changes.Properties["EventPattern"],
 		"Targets": list{object{"Id": "Target0", "Arn": "${" + bus + ".Arn}", "RoleArn": "${" + forwarder + ".Arn}"}},
 	}, own.Properties)
-	rule, _ := d.one(t, "AWS::Events::Rule", "Changes")
-	_, permission := d.one(t, "AWS::Lambda::Permission", "Changes")
-	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
 	_, overlap := d.one(t, "AWS::Events::Rule", "OverlapDetected")
 	topic, _ := d.one(t, "AWS::SNS::Topic", "Overlaps")
 	diff(t, any(object{"source": list{"cadastre.ipam"}, "detail-type": list{"Overlap Detected"}}), overlap.Properties["EventPattern"])
-	diff(t, any(list{object{"Id": "Target0", "Arn": "${" + topic + "}"}}), overlap.Properties["Targets"])
+	role, _ := d.one(t, "AWS::IAM::Role", "OverlapsRole")
+	diff(t, any(list{object{"Id": "Target0", "Arn": "${" + topic + "}", "RoleArn": "${" + role + ".Arn}"}}), overlap.Properties["Targets"])
 	_, subscription := d.one(t, "AWS::SNS::Subscription", "Overlaps")
 	diff(t, object{"Protocol": "email", "Endpoint": "network@example.com", "TopicArn": "${" + topic + "}"}, subscription.Properties)
 	if ids := plain().watch.ids("AWS::SNS::Topic"); len(ids) > 0 {
@@ -172,30 +193,104 @@ func TestWatchRules(t *testing.T) {
 	}
 }
 
-// The rule sends requests on the bus to the function for requests, with retries and then
-// the dead-letter queue. It leaves out events of Cadastre's own source. No permission
-// lets anybody invoke the function for direct invocation.
+// sends checks that the queue's policy admits EventBridge for the rule alone.
+func sends(t *testing.T, d template, queue, rule string) {
+	t.Helper()
+	for _, id := range d.ids("AWS::SQS::QueuePolicy") {
+		p := d.Resources[id].Properties
+		if !slices.Contains(elements(p["Queues"]), any("${"+queue+"}")) {
+			continue
+		}
+		for _, s := range p["PolicyDocument"].(object)["Statement"].([]any) {
+			if s := s.(object); s["Effect"] == "Allow" {
+				diff(t, object{
+					"Effect": "Allow", "Principal": object{"Service": "events.amazonaws.com"}, "Resource": "${" + queue + ".Arn}",
+					"Action": list{"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}, "Condition": object{"ArnEquals": object{"aws:SourceArn": "${" + rule + ".Arn}"}},
+				}, s)
+				return
+			}
+		}
+	}
+	t.Errorf("no policy lets EventBridge send to %s", queue)
+}
+
+// The rule sends requests on the bus to the queue of the function for requests. It
+// leaves out events of Cadastre's own source. No permission lets anybody invoke a
+// function of the stack: queues and schedules do it with roles.
 func TestWatchRequests(t *testing.T) {
 	d := plain().watch
 	bus, _ := d.one(t, "AWS::Events::EventBus", "Bus")
-	function, _ := d.one(t, "AWS::Lambda::Function", "Requests")
+	queue, _ := d.one(t, "AWS::SQS::Queue", "RequestEventsQueue")
 	dead, _ := d.one(t, "AWS::SQS::Queue", "RequestsDeadLetters")
 	rule, requested := d.one(t, "AWS::Events::Rule", "Requested")
 	diff(t, object{
 		"Description": "Requests for CIDRs", "EventBusName": "${" + bus + "}", "State": "ENABLED",
 		"EventPattern": object{"source": list{object{"anything-but": list{"cadastre.ipam"}}}, "detail-type": list{"CIDR Requested"}},
-		"Targets": list{object{"Id": "Target0", "Arn": "${" + function + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"},
-			"RetryPolicy": object{"MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 10.0}}},
+		"Targets":      list{object{"Id": "Target0", "Arn": "${" + queue + ".Arn}", "DeadLetterConfig": object{"Arn": "${" + dead + ".Arn}"}}},
 	}, requested.Properties)
-	_, invoke := d.one(t, "AWS::Lambda::EventInvokeConfig", "")
-	diff(t, object{
-		"FunctionName": "${" + function + "}", "Qualifier": "$LATEST", "MaximumEventAgeInSeconds": 3600.0, "MaximumRetryAttempts": 2.0,
-		"DestinationConfig": object{"OnFailure": object{"Destination": "${" + dead + ".Arn}"}},
-	}, invoke.Properties)
-	_, permission := d.one(t, "AWS::Lambda::Permission", "Requested")
-	diff(t, object{"Action": "lambda:InvokeFunction", "FunctionName": "${" + function + ".Arn}", "Principal": "events.amazonaws.com", "SourceArn": "${" + rule + ".Arn}"}, permission.Properties)
-	if ids := d.ids("AWS::Lambda::Permission"); len(ids) != 2 {
-		t.Errorf("there are other permissions than those of the two rules: %v", ids)
+	sends(t, d, queue, rule)
+	for _, kind := range []string{"AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig"} {
+		if ids := d.ids(kind); len(ids) > 0 {
+			t.Errorf("there are %s: %v", kind, ids)
+		}
+	}
+}
+
+// Each queue has a limit of concurrency that leaves the rest to the API, by default and
+// as configured. Lambda gathers EC2's events, and repeats only messages that failed.
+func TestQueuesLeaveConcurrency(t *testing.T) {
+	mapping := func(batch, concurrency float64) object {
+		return object{"BatchSize": batch, "FunctionResponseTypes": list{"ReportBatchItemFailures"}, "ScalingConfig": object{"MaximumConcurrency": concurrency}}
+	}
+	for _, c := range []struct {
+		name                                                            string
+		d                                                               deployment
+		discovery, changes, compliance, requests, provisioning, history float64
+	}{
+		{"the owner account", plain(), 2, 2, 2, 2, 2, 1},
+		{"an organisation, with a member of concurrency", closed(), 50, 5, 5, 2, 10, 1},
+		{"some accounts", passing(), 20, 5, 5, 2, 10, 1},
+	} {
+		got := map[string]any{}
+		streams := map[string]float64{}
+		for _, d := range []template{c.d.service, c.d.watch} {
+			for _, id := range d.ids("AWS::Lambda::EventSourceMapping") {
+				p := maps.Clone(d.Resources[id].Properties)
+				source := strings.Trim(p["EventSourceArn"].(string), "${}")
+				if strings.Contains(source, "Stream") {
+					factor, _ := p["ParallelizationFactor"].(float64)
+					streams[strings.Trim(p["FunctionName"].(string), "${}")[:4]] = max(factor, 1)
+					continue
+				}
+				delete(p, "EventSourceArn")
+				delete(p, "FunctionName")
+				got[source[:strings.Index(source, "Queue")]] = p
+			}
+		}
+		changes := mapping(500, c.changes)
+		changes["MaximumBatchingWindowInSeconds"] = 3.0
+		diff(t, map[string]any{
+			"Discovery": mapping(1, c.discovery), "ChangeEvents": changes, "Compliance": mapping(1, c.compliance), "RequestEvents": mapping(10, c.requests),
+		}, got)
+		diff(t, map[string]float64{"Prov": c.provisioning, "Hist": c.history}, streams)
+	}
+}
+
+// Lambda lets the function continue the scan of a large scope through its own queue. It
+// stops every other function that invokes itself again and again.
+func TestRecursion(t *testing.T) {
+	for name, d := range deployments {
+		for _, s := range []template{d().service, d().watch} {
+			for _, id := range s.ids("AWS::Lambda::Function") {
+				want := any(nil)
+				if strings.HasPrefix(id, "ComplianceWorker") {
+					want = "Allow"
+				}
+				if got := s.Resources[id].Properties["RecursiveLoop"]; got != want {
+					t.Errorf("%s: %s has RecursiveLoop %v, want %v", name, id, got, want)
+				}
+			}
+		}
 	}
 }
 
@@ -209,8 +304,6 @@ func TestWatchStream(t *testing.T) {
 	for _, id := range d.watch.ids("AWS::Lambda::EventSourceMapping") {
 		p := d.watch.Resources[id].Properties
 		if p["FunctionName"] != "${"+function+"}" {
-			diff(t, any(1.0), p["BatchSize"])
-			diff(t, any(list{"ReportBatchItemFailures"}), p["FunctionResponseTypes"])
 			continue
 		}
 		var patterns list
@@ -240,7 +333,8 @@ func TestWatchStream(t *testing.T) {
 		if strings.Contains(id, "DeadLetters") {
 			continue
 		}
-		worker, _ := d.watch.one(t, "AWS::Lambda::Function", strings.TrimSuffix(id[:len(id)-8], "Queue")+"Worker")
+		of := map[string]string{"Compliance": "ComplianceWorker", "Discovery": "DiscoveryWorker", "ChangeEvents": "DiscoveryWorker", "RequestEvents": "Requests"}
+		worker, _ := d.watch.one(t, "AWS::Lambda::Function", of[strings.TrimSuffix(id[:len(id)-8], "Queue")])
 		diff(t, any(6*d.watch.Resources[worker].Properties["Timeout"].(float64)), p["VisibilityTimeout"])
 		diff(t, any(5.0), p["RedrivePolicy"].(object)["maxReceiveCount"])
 	}
@@ -292,13 +386,16 @@ func TestMember(t *testing.T) {
 		"Targets": list{object{"Id": "Cadastre", "Arn": "${BusArn}", "RoleArn": "${Forwarder.Arn}"}},
 	}, m.Resources["Changes"].Properties)
 	// The account and the name in the trust policies are those of the function's role.
-	for _, c := range []struct{ role, name, trusted, condition string }{
-		{"Reader", "${ReaderRoleName}", "${DiscoveryRoleArn}", "MakesRole"},
-		{"Vending", "${VendingRoleName}", "${ApiRoleArn}", "MakesVending"},
+	for _, c := range []struct {
+		role, name, trusted, condition string
+		action                         any
+	}{
+		{"Reader", "${ReaderRoleName}", "${DiscoveryRoleArn}", "MakesRole", "sts:AssumeRole"},
+		{"Vending", "${VendingRoleName}", "${ApiRoleArn}", "MakesVending", list{"sts:AssumeRole", "sts:SetSourceIdentity"}},
 	} {
 		owner := object{"Owner": list{4.0, list{":", c.trusted}}}
 		session := object{"Owner": owner["Owner"], "Name": list{1.0, list{"/", c.trusted}}}
-		diff(t, any(list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
+		diff(t, any(list{object{"Effect": "Allow", "Action": c.action,
 			"Principal": object{"AWS": list{"arn:${AWS::Partition}:iam::${Owner}:root", owner}},
 			"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{
 				c.trusted, list{"arn:${AWS::Partition}:sts::${Owner}:assumed-role/${Name}/*", session},
@@ -322,13 +419,13 @@ func TestMember(t *testing.T) {
 // those that all functions have.
 func TestWatchFunctions(t *testing.T) {
 	for _, c := range []struct {
-		name                                       string
-		d                                          deployment
-		accounts, role, metrics, architecture, bus string
+		name                                                 string
+		d                                                    deployment
+		accounts, excluded, role, metrics, architecture, bus string
 	}{
-		{"plain", plain(), "", "cadastre-reader", "false", "arm64", "cadastre"},
-		{"closed", closed(), "organization", "ipam-reader", "true", "arm64", "ipam"},
-		{"passing", passing(), "111122223333,444455556666", "cadastre-reader", "false", "x86_64", "cadastre"},
+		{"plain", plain(), "", "", "cadastre-reader", "false", "arm64", "cadastre"},
+		{"closed", closed(), "organization", "777788889999", "ipam-reader", "true", "arm64", "ipam"},
+		{"passing", passing(), "111122223333,444455556666", "", "cadastre-reader", "false", "x86_64", "cadastre"},
 	} {
 		id := func(kind, prefix string) string {
 			id, _ := c.d.watch.one(t, kind, prefix)
@@ -343,7 +440,7 @@ func TestWatchFunctions(t *testing.T) {
 			environment     object
 		}{
 			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
-			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_READER_ROLE": c.role}},
+			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_EXCLUDED_ACCOUNTS": c.excluded, "CADASTRE_READER_ROLE": c.role}},
 			{"History", "Writes history, and events of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
 			{"Requests", "Answers requests on the event bus", 60, withOrganization(c.name, object{"CADASTRE_DOOR": "events"})},
 		} {
@@ -400,8 +497,10 @@ func TestWatchAlarms(t *testing.T) {
 		want[name+"DeadLetters"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
 	want["HistoryStreamAge"] = want["HistoryErrors"]
-	for _, name := range []string{"Compliance", "Discovery"} {
-		queue, _ := d.one(t, "AWS::SQS::Queue", name+"Queue")
+	dead, _ := d.one(t, "AWS::SQS::Queue", "ChangesDeadLetters")
+	want["ChangesDeadLetters"] = object{"QueueName": "${" + dead + ".QueueName}"}
+	for name, queue := range map[string]string{"Compliance": "Compliance", "Discovery": "Discovery", "Changes": "ChangeEvents", "Requests": "RequestEvents"} {
+		queue, _ := d.one(t, "AWS::SQS::Queue", queue+"Queue")
 		want[name+"Backlog"] = object{"QueueName": "${" + queue + ".QueueName}"}
 	}
 	want["ComplianceStopped"] = object{"Operation": telemetry.DispatchScans}
@@ -422,9 +521,12 @@ func TestWatchAlarms(t *testing.T) {
 		got[strings.TrimPrefix(id[:len(id)-8], "Alarms")] = dimensions
 	}
 	diff(t, want, got)
-	for name, seconds := range map[string]float64{"ComplianceBacklog": 900, "DiscoveryBacklog": 2400} {
+	// A backlog is a queue that is never empty while new work comes twice. A message that
+	// failed is in no period's minimum of waiting messages.
+	for name, periods := range map[string]float64{"ComplianceBacklog": 6, "DiscoveryBacklog": 16, "ChangesBacklog": 2, "RequestsBacklog": 2} {
 		_, alarm := closed().watch.one(t, "AWS::CloudWatch::Alarm", "Alarms"+name)
-		diff(t, any(seconds), alarm.Properties["Threshold"])
+		p := alarm.Properties
+		diff(t, list{"ApproximateNumberOfMessagesVisible", "Minimum", 300.0, 1.0, periods}, list{p["MetricName"], p["Statistic"], p["Period"], p["Threshold"], p["EvaluationPeriods"]})
 	}
 	// A late scan or run does not reset an alarm on its results. An alarm on a stopped
 	// schedule checks each time that is due.

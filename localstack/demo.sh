@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Plays the main job through the real AWS CLI against a running Cadastre: an
-# IPAM with two operating Regions, pools down to dev and prod, allocations,
-# a refusal of each kind, a release and a reuse.
+# Demonstrates the main job with the real AWS CLI against a running Cadastre: an
+# IPAM with two operating Regions, pools down to dev and prod, allocations, a
+# refusal of each kind, a release and a reuse.
 #
 #   localstack/demo.sh ENDPOINT      (or CADASTRE_ENDPOINT=…)
 #
-# Every answer is checked; the first that is not as expected ends the play with
-# status 1. Run again, it first deletes the IPAM that it left. CADASTRE_AWS names
-# the AWS CLI to use (default: aws).
+# It checks every answer; the first unexpected one ends it with status 1. A second
+# run first deletes the IPAM of the first. CADASTRE_AWS names the AWS CLI to use
+# (default: aws).
 set -euo pipefail
 
 endpoint=${1:-${CADASTRE_ENDPOINT:-}}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Goes on behind demo.sh with live networks: VPCs that the plain AWS CLI makes in
-# two member accounts and two Regions are found and imported, an overlapping pair
-# is told of, history is queried, and a deleted VPC's space is used again.
+# Continues demo.sh with live networks. The plain AWS CLI makes VPCs in two member
+# accounts and two Regions. Cadastre finds and imports them, reports an overlap,
+# answers for the history, and uses a deleted VPC's space again.
 #
 #   localstack/demo_network.sh       in the environment of a deployment's outputs
 #
@@ -16,8 +16,8 @@ here=$(dirname "$0")
 
 network() { "${CADASTRE_PYTHON:-python3}" -B "$here/network/network.py" "$@"; }
 
-# on SERVICE ARGS… is `run` against the emulator's own endpoint. In front of it,
-# member=NAME says as whose root it runs.
+# on SERVICE ARGS… is `run` against the emulator's own endpoint. The variable
+# member names the account whose root it runs as.
 on() {
     local service=$1 AWS_ENDPOINT_URL_EC2=$AWS_ENDPOINT_URL
     local AWS_ACCESS_KEY_ID=${accounts[${member:-owner}]}
@@ -28,9 +28,9 @@ on() {
     run "$@"
 }
 
-# eventually WHAT WANT ARGS… repeats `run ARGS…` until the output is as wanted.
+# eventually NAME WANT ARGS… repeats `run ARGS…` until the output equals WANT.
 eventually() {
-    local what=$1 want=$2
+    local name=$1 want=$2
     shift 2
     show "$@"
     for _ in $(seq 120); do
@@ -42,7 +42,7 @@ eventually() {
         fi
         sleep 0.25
     done
-    fail "$what is '$out' after half a minute, expected '$want'"
+    fail "$name is '$out' after half a minute, expected '$want'"
 }
 
 read -r scope discovery <<<"$("$cli" ec2 describe-ipams --filters Name=tag:Name,Values=cadastre-demo \

@@ -1,4 +1,4 @@
-# What the demonstrations play with; they source it with $endpoint set, the
+# Functions of the demonstrations, which source this file with $endpoint set to the
 # address of the API.
 
 export AWS_ENDPOINT_URL_EC2=$endpoint
@@ -23,7 +23,7 @@ fail() {
     exit 1
 }
 
-# show prints a command as one would type it, behind the name of whom it is as.
+# show prints a command as a user types it, after the name of its caller.
 show() {
     local word line="${member:-}\$ aws ${service:-ec2}"
     for word in "$@"; do
@@ -42,13 +42,13 @@ run() {
     printf '%s\n' "$out"
 }
 
-# expect WHAT GOT WANT
+# expect NAME GOT WANT
 expect() {
     [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
 }
 
 # refuse CODE TEXT ARGS… runs a command that must be refused with the code and
-# a message that holds the text.
+# a message that contains the text.
 refuse() {
     local code=$1 text=$2
     shift 2

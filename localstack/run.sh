@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `make run` and `make stop`: an emulator with Cadastre deployed that stays.
+# `make run` and `make stop`: an emulator that stays, with Cadastre deployed.
 #
-#   localstack/run.sh start    starts it, deploys, plays the demonstrations
+#   localstack/run.sh start    starts it, deploys, runs the demonstrations
 #   localstack/run.sh stop     ends it
 #
 # CADASTRE_PORT is the emulator's port (default 4566).

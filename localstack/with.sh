@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs a command with services that are started for it, and stopped behind it,
-# each by its own process id:
+# Starts services, runs a command, and stops the services, each by its own process
+# id:
 #
 #   localstack/with.sh SERVICE… -- COMMAND [ARGUMENT…]
 #
-# service     what the command finds in its environment
+# service     the command's environment
 # dynamodb    CADASTRE_DYNAMODB_LOCAL_URL: DynamoDB Local, empty
 # emulator    CADASTRE_MINISTACK_URL: the emulator, empty
 # deployment  AWS_ENDPOINT_URL: the emulator with the CDK app deployed and IAM
 #             enforced; CADASTRE_ENDPOINT, CADASTRE_TABLE and the other outputs
 #
-# If a service does not start or the command fails, the services' logs are left
-# in the folder CADASTRE_LOGS, if that is set.
+# If a service does not start or the command fails, the services' logs are copied
+# to the folder CADASTRE_LOGS, if that is set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
@@ -31,8 +31,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# free_port prints a port that is free, and none of those that the system gives
-# to outgoing connections: such a one may be gone when the service takes it.
+# free_port prints a free port outside the range of outgoing connections: one of
+# that range may be in use before the service takes it.
 free_port() {
     python3 - <<'PY'
 import random, socket
@@ -59,14 +59,14 @@ start() {
     "$here/services/wait.sh" "$name" "$url$path" "$started" "$scratch/$name.log"
 }
 
-# serve is start at a port of its own choice, which it leaves in $url.
+# serve is start at a port that it chooses and leaves in $url.
 serve() {
     local status
     for _ in 1 2 3; do
         url=http://127.0.0.1:$(free_port)
         status=0
         start "$@" || status=$?
-        [ "$status" = 3 ] || break # else another process was faster
+        [ "$status" = 3 ] || break # 3: another process was faster
     done
     return "$status"
 }

@@ -84,8 +84,21 @@ func NewDirect(open func(registry.Authorizer) Registry, owner, home string, o te
 	return &Handler{registry: open(registry.OnlyTo(c)), caller: c, home: home, o: o}
 }
 
-// Handle answers one invocation and logs one record of it.
+// Handle answers one invocation. At the door events the invocation is a batch of the
+// queue of requests, or one event. Handle logs a record of each request or operation.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
+	var batch lambdaevents.SQSEvent
+	if h.refuser == nil || json.Unmarshal(payload, &batch) != nil || len(batch.Records) == 0 {
+		return h.one(ctx, payload)
+	}
+	return json.Marshal(lambdakit.Messages(ctx, batch, func(ctx context.Context, m lambdaevents.SQSMessage) error {
+		_, err := h.one(ctx, json.RawMessage(m.Body))
+		return err
+	}))
+}
+
+// one answers one request or operation, and logs one record of it.
+func (h *Handler) one(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
 	door, name := h.request, string(events.CIDRRequested)
 	if h.refuser == nil {
 		door, name = h.invoke, telemetry.Unknown

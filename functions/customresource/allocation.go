@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -11,10 +10,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// allocationProperties are those of AWS::EC2::IPAMAllocation, or with a
-// selector instead of the pool's id; and a stable key, by which a stack that is
-// deleted and made anew gets the same CIDR, if that is still free. The change of
-// any asks for another allocation.
+// allocationProperties are the properties of AWS::EC2::IPAMAllocation. An
+// IpamPoolSelector may take the place of the pool's id. A stack that is deleted and
+// created again with the same StableKey gets the same CIDR if it is still free. A change
+// of any property replaces the allocation.
 type allocationProperties struct {
 	Cidr          string
 	Description   string
@@ -24,7 +23,7 @@ type allocationProperties struct {
 	selection
 }
 
-// tags are those that the properties ask for.
+// tags returns the tags that the properties ask for.
 func (p *allocationProperties) tags() map[string]string {
 	if p.StableKey == "" {
 		return nil
@@ -32,7 +31,7 @@ func (p *allocationProperties) tags() map[string]string {
 	return map[string]string{ipam.StableKeyTag: p.StableKey}
 }
 
-// allocation is an allocation of a pool. Its physical id is pool|id|CIDR.
+// allocation is an allocation of a pool.
 type allocation struct {
 	pool string
 	types.IpamPoolAllocation
@@ -57,16 +56,15 @@ var allocationKind = kind[allocationProperties, allocation]{
 		}
 		return &allocation{p.pool, *out.IpamPoolAllocation}, nil
 	},
-	find: func(ctx context.Context, r *request, id string) (*allocation, error) {
-		pool, allocated, _, ok := splitAllocation(id)
-		if !ok {
+	find: func(ctx context.Context, r *request, id physicalID) (*allocation, error) {
+		if id.form != formAllocation {
 			return nil, nil
 		}
-		out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, IpamPoolAllocationId: &allocated})
+		out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id})
 		if err != nil {
-			return nil, unlessGone(err)
+			return nil, unlessNotFound(err)
 		}
-		return &allocation{pool, out.IpamPoolAllocations[0]}, nil
+		return &allocation{id.pool, out.IpamPoolAllocations[0]}, nil
 	},
 	fixed: func(p *allocationProperties) facts {
 		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
@@ -86,8 +84,8 @@ var allocationKind = kind[allocationProperties, allocation]{
 	},
 	made: func(ctx context.Context, r *request, p *allocationProperties) (made []*allocation, err error) {
 		if err := p.settle(ctx, r, "IpamPoolId", p.IpamPoolID); err != nil {
-			if !maybeDone(err) { // as the create's pool could not be settled either
-				err = errNowhere
+			if !maybeDone(err) { // the create could not settle its pool either
+				err = errNothingMade
 			}
 			return nil, err
 		}
@@ -98,32 +96,22 @@ var allocationKind = kind[allocationProperties, allocation]{
 		for _, a := range all {
 			made = append(made, &allocation{p.pool, *a})
 		}
-		return made, unlessGone(err)
+		return made, unlessNotFound(err)
 	},
-	remove: func(ctx context.Context, r *request, id string, _ *allocationProperties) error {
-		pool, allocated, cidr, ok := splitAllocation(id)
-		if !ok {
+	remove: func(ctx context.Context, r *request, id physicalID, _ *allocationProperties) error {
+		if id.form != formAllocation {
 			return nil
 		}
-		_, err := call[ec2.ReleaseIpamPoolAllocationOutput](ctx, r, "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, IpamPoolAllocationId: &allocated, Cidr: &cidr})
-		return unlessGone(err)
+		_, err := call[ec2.ReleaseIpamPoolAllocationOutput](ctx, r, "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id, Cidr: &id.allocation})
+		return unlessNotFound(err)
 	},
-	show: func(o *allocation) (string, map[string]any) {
-		return strings.Join([]string{o.pool, *o.IpamPoolAllocationId, *o.Cidr}, "|"), map[string]any{
+	show: func(o *allocation) (physicalID, map[string]any) {
+		return physicalID{form: formAllocation, pool: o.pool, id: *o.IpamPoolAllocationId, allocation: *o.Cidr}, map[string]any{
 			"IpamPoolAllocationId": *o.IpamPoolAllocationId,
-			// Beside AWS's:
+			// AWS has no such attributes:
 			"Cidr":          *o.Cidr,
 			"IpamPoolId":    o.pool,
 			"NetmaskLength": lengthOf(o.Cidr),
 		}
 	},
-}
-
-func splitAllocation(id string) (pool, allocated, cidr string, ok bool) {
-	parts := strings.Split(id, "|")
-	if len(parts) != 3 {
-		return "", "", "", false
-	}
-	pool, allocated, cidr = parts[0], parts[1], parts[2]
-	return pool, allocated, cidr, ipam.IDKindOf(pool) == ipam.IDPool && ipam.IDKindOf(allocated) == ipam.IDAllocation
 }

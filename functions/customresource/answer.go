@@ -13,34 +13,34 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 )
 
 const (
-	// maxAnswer is the size of an answer in bytes (CloudFormation User Guide,
-	// "Custom resource response objects").
+	// maxAnswer is the largest answer in bytes (CloudFormation User Guide, "Custom
+	// resource response objects").
 	maxAnswer = 4096
-	// sendTries is how often an answer is sent before Lambda is to invoke the
-	// function again; sendTime is what one try may take.
+	// sendTries is how often the function tries to send an answer before Lambda invokes
+	// it again. sendTime is the limit of one try.
 	sendTries = 4
 	sendTime  = 5 * time.Second
 )
 
-// send puts the answer to the address that CloudFormation waits at. The address
-// is a secret of the request: whoever has it can answer. It is in no error.
+// send puts the answer to the address of the request. The address is a secret, as
+// anyone who knows it can answer. So no error contains it.
 func (h *Handler) send(ctx context.Context, address string, answer *cfn.Response) error {
 	body, err := encode(answer)
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	wait := firstWait
 	for n := 1; ; n++ {
 		if err = h.put(ctx, address, body); err == nil {
 			return nil
 		}
-		if n == sendTries || h.o.Sleep(ctx, wait) != nil {
+		if n == sendTries || h.o.Sleep(ctx, backoff.Delay(n, firstWait, longWait)) != nil {
 			return fmt.Errorf("send the answer: %w", err)
 		}
-		wait *= 2
 	}
 }
 
@@ -57,7 +57,7 @@ func (h *Handler) put(ctx context.Context, address string, body []byte) error {
 		return withoutAddress(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the client reuses the connection
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the address answered %s", answer.Status)
 	}
@@ -71,8 +71,8 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// encode returns the answer as JSON, with the end of its reason cut off if it
-// were too long otherwise.
+// encode returns the answer as JSON. It cuts off the end of a reason that makes the
+// answer too long.
 func encode(answer *cfn.Response) ([]byte, error) {
 	for {
 		body, err := json.Marshal(answer)

@@ -25,17 +25,16 @@ const (
 	EnvAPIRegion = "CADASTRE_API_REGION" // the API's Region; may be empty if the address tells it, as a custom domain's does not
 )
 
-// Caller carries out operations of the API as one principal. in points to the
-// operation's input and out to its output. An error that says what the API
-// answered holds an *ipam.Error; after any other one, and after one that transient
-// admits, the outcome is unknown.
+// Caller calls operations of the API as one principal. in points to the operation's
+// input and out to its output. An error that the API answered holds an *ipam.Error.
+// After any other error, and after a temporary one, the outcome is unknown.
 type Caller interface {
 	Call(ctx context.Context, operation string, in any) (out any, err error)
 }
 
-// NewCaller returns the caller that the environment asks for: with EnvEndpoint
-// the API there, as the function's own role, and else the registry on the
-// table, as the owner account. It makes no call.
+// NewCaller returns the caller that the environment asks for. With EnvEndpoint it calls
+// the API at that endpoint with the function's own role; otherwise it calls the registry
+// on the table as the owner account. NewCaller makes no call.
 func NewCaller(ctx context.Context) (Caller, error) {
 	if endpoint := os.Getenv(EnvEndpoint); endpoint != "" {
 		cfg, err := config.LoadDefaultConfig(ctx)
@@ -60,9 +59,9 @@ func NewCaller(ctx context.Context) (Caller, error) {
 	return owner{ops.New(store, registry.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
 }
 
-// owner calls the registry as the owner account, whatever an event says: an
-// event is written by whoever may invoke the function. Who may is IAM's decision,
-// on lambda:InvokeFunction; the deployer's grants are the API's.
+// owner calls the registry as the owner account, whatever an event says: any principal
+// that may invoke the function can write the event. IAM decides who may, on
+// lambda:InvokeFunction; the deployer's grants are for the API only.
 type owner struct {
 	registry *registry.Registry
 	caller   registry.Caller
@@ -72,8 +71,8 @@ func (o owner) Call(ctx context.Context, operation string, in any) (any, error) 
 	return o.registry.Call(registry.WithCaller(ctx, o.caller), operation, in)
 }
 
-// notEC2 is the code that the SDK gives an answer that is no error of EC2, as
-// those that API Gateway gives itself.
+// notEC2 is the code that the SDK gives to an answer that is no error of EC2, such as
+// API Gateway's own.
 const notEC2 = "UnknownError"
 
 // remote calls the API at an endpoint.

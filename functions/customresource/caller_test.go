@@ -79,7 +79,7 @@ func forwarder(endpoint string) Caller {
 
 // A forwarder does what the function in the owner account does.
 func TestForwarder(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	before := w.content()
 	requests := 0
 	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
@@ -120,7 +120,7 @@ func TestForwarderLosesAnswers(t *testing.T) {
 			// do loses the answer to the n-th request, and returns what comes of
 			// the act and of its undoing, and the number of requests.
 			do := func(n int) (outcome []string, requests int) {
-				w := newWorld(t)
+				w := newEnv(t)
 				var mu sync.Mutex // the client may ask again while an answer is on its way
 				began := false
 				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
@@ -179,7 +179,7 @@ func TestForwarderIsRefused(t *testing.T) {
 				w.Write([]byte(c.body))
 			}))
 			t.Cleanup(s.Close)
-			w := newWorld(t)
+			w := newEnv(t)
 			w.use(forwarder(s.URL))
 			a := w.send(w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24}))
 			for _, word := range strings.Split(c.reason, "|") {
@@ -204,7 +204,7 @@ func TestForwarderReachesNothing(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	for _, endpoint := range []string{"http://127.0.0.1:1/prod", s.URL} {
-		w := newWorld(t)
+		w := newEnv(t)
 		w.use(forwarder(endpoint))
 		w.h.o.Reserve = 100 * time.Millisecond
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -297,7 +297,7 @@ func TestEvent(t *testing.T) {
 	if err := json.Unmarshal(b, &e); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	w.must("Custom::IpamPool", "Dev", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Locale": "us-east-1", "Tags": tagsOf("environment", "dev"), "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
 	e.ResponseURL = "https://" + bucketHost

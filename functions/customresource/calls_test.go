@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 )
 
 // trouble is what becomes of one call that the function makes.
@@ -35,7 +37,7 @@ var troubles = []trouble{
 // world up to last, of operations and to CloudFormation's address alike. There
 // is trouble with the one at a place, of none if that is negative.
 type calls struct {
-	w        *world
+	w        *env
 	last, at int
 	trouble
 	names []string
@@ -107,14 +109,14 @@ func TestCalls(t *testing.T) {
 			// reason of the failure, what the act leaves, and the calls.
 			try := func(at int, trouble trouble) (reason, left string, names []string) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
+					w := newEnv(t)
 					scope, top := w.network()
 					start := w.content()
 					a.prepare(w, scope, top)
 					prepared := w.content()
 					c := &calls{w: w, last: w.requests + 1, at: at, trouble: trouble}
 					w.h.caller, w.h.o.Client = troubledCaller{c, w.h.caller}, &http.Client{Transport: troubledTransport{c, w.bucket}}
-					w.h.o.Sleep = sleep
+					w.h.o.Sleep = backoff.Sleep
 					reason = a.do(w, scope, top)
 					if reason != "" && w.standing["X"] == nil {
 						w.same(prepared)
@@ -147,7 +149,7 @@ func TestCalls(t *testing.T) {
 // answeredOnce fails the test unless CloudFormation has one answer to a request,
 // or, if that may have been sent again, more that say the same. Of these it takes
 // the first.
-func (w *world) answeredOnce(request string, resent bool) {
+func (w *env) answeredOnce(request string, resent bool) {
 	w.Helper()
 	var sent []cfn.Response
 	for _, a := range w.bucket.answers {

@@ -14,9 +14,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// become returns what a setting is to become: what the template wishes, or none,
-// its default, if the template has just left out what the object has. It is nil
-// if the setting stays.
+// become returns the new value of a setting: the template's, or none, its default, if
+// this update removed the setting from the template and the object still has it. It
+// returns nil if the setting stays.
 func become[T comparable](old, wish, has *T, none T) *T {
 	if wish == nil && old != nil && has != nil {
 		wish = &none
@@ -27,10 +27,10 @@ func become[T comparable](old, wish, has *T, none T) *T {
 	return wish
 }
 
-// changed returns which pairs of those that the object has are to be set, and
-// which unset because the template has just left out their keys. Pairs that the
-// template has never had stay.
-func changed(old, wish, has map[string]string) (set, unset map[string]string) {
+// diffPairs compares the pairs of an object with those of the template. set holds the
+// pairs to set, and unset the pairs to remove: those whose keys this update removed from
+// the template. Pairs that were never in the template stay.
+func diffPairs(old, wish, has map[string]string) (set, unset map[string]string) {
 	set, unset = map[string]string{}, map[string]string{}
 	for k, v := range wish {
 		if had, ok := has[k]; !ok || had != v {
@@ -51,8 +51,8 @@ func changeTags(ctx context.Context, r *request, id string, old, wish map[string
 	for _, t := range has {
 		have[*t.Key] = *t.Value
 	}
-	set, unset := changed(old, wish, have)
-	if len(unset) > 0 { // first: there is a limit on the tags of an object
+	set, unset := diffPairs(old, wish, have)
+	if len(unset) > 0 { // first, as the number of an object's tags is limited
 		_, err := call[ec2.DeleteTagsOutput](ctx, r, "DeleteTags", &ec2.DeleteTagsInput{Resources: []string{id}, Tags: tags(unset)})
 		if err != nil {
 			return err
@@ -75,15 +75,15 @@ func tags(pairs map[string]string) []types.Tag {
 	return list
 }
 
-// These tags of what a request makes say which resource of which stack it is. They
-// are besides those of the template.
+// The tags that say for which resource of which stack an object was made. They are
+// added to the template's tags.
 const (
 	stackTag   = "cadastre:stack-id"
 	logicalTag = "cadastre:logical-id"
 )
 
-// tagSpecifications gives an object the tags of a template, and those by which
-// tagFilters find it.
+// tagSpecifications returns the tags of a new object: the template's, and those that
+// tagFilters select by.
 func (r *request) tagSpecifications(of types.ResourceType, pairs map[string]string) []types.TagSpecification {
 	all := maps.Clone(pairs)
 	if all == nil {
@@ -93,7 +93,8 @@ func (r *request) tagSpecifications(of types.ResourceType, pairs map[string]stri
 	return []types.TagSpecification{{ResourceType: of, Tags: tags(all)}}
 }
 
-// tagFilters name what was made for the resource of the request.
+// tagFilters returns the filters that select the objects made for the request's
+// resource.
 func (r *request) tagFilters() []types.Filter {
 	return []types.Filter{
 		{Name: aws.String("tag:" + stackTag), Values: []string{literal.Replace(r.StackID)}},
@@ -101,8 +102,8 @@ func (r *request) tagFilters() []types.Filter {
 	}
 }
 
-// listed returns all that an operation lists: token is where its input has the token
-// of a page, and page returns what one has, and the token of the next.
+// listed returns all objects that an operation lists. token points to the page token in
+// the operation's input. page returns the objects of a page and the next page's token.
 func listed[Out, O any](ctx context.Context, r *request, operation string, in any, token **string, page func(*Out) ([]O, *string)) (all []*O, err error) {
 	for {
 		out, err := call[Out](ctx, r, operation, in)
@@ -119,7 +120,8 @@ func listed[Out, O any](ctx context.Context, r *request, operation string, in an
 	}
 }
 
-// found returns an object that was there a moment ago.
+// found returns an object that existed a moment ago. It returns an error if the object
+// does not exist any more.
 func found[O any](o *O, err error) (*O, error) {
 	if o == nil && err == nil {
 		err = ipam.Errorf(ipam.CodeIncorrectState, "The object was deleted while it was changed.")
@@ -127,16 +129,16 @@ func found[O any](o *O, err error) (*O, error) {
 	return o, err
 }
 
-// unlessGone returns the error of an act that ends an object, nil if there is
-// no such object.
-func unlessGone(err error) error {
-	if gone(err) {
+// unlessNotFound returns err, and nil if err says that the object does not exist.
+func unlessNotFound(err error) error {
+	if notFound(err) {
 		return nil
 	}
 	return err
 }
 
-// some returns nil for "": a request leaves out what is not given.
+// some returns a pointer to s, and nil for "": a request leaves out a property that is
+// not given.
 func some(s string) *string {
 	if s == "" {
 		return nil
@@ -144,7 +146,7 @@ func some(s string) *string {
 	return &s
 }
 
-// text returns a value as CloudFormation has it, "" for nil.
+// text returns a value as a string, as CloudFormation sends it, and "" for nil.
 func text[T any](v *T) string {
 	if v == nil {
 		return ""

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
@@ -27,8 +28,8 @@ import (
 // act is something that a stack does on the network, with what it needs first.
 type act struct {
 	name    string
-	prepare func(*world, string, string)
-	do      func(w *world, scope, top string) string // the reason of its failure, if it fails
+	prepare func(*env, string, string)
+	do      func(w *env, scope, top string) string // the reason of its failure, if it fails
 }
 
 func acts() []act {
@@ -39,97 +40,97 @@ func acts() []act {
 		}
 		return properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": list}
 	}
-	none := func(*world, string, string) {}
-	allocation := func(w *world, _, top string) {
+	none := func(*env, string, string) {}
+	allocation := func(w *env, _, top string) {
 		w.must("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	}
 	return []act{
-		{"allocate", none, func(w *world, _, top string) string {
+		{"allocate", none, func(w *env, _, top string) string {
 			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 		}},
-		{"replace an allocation", allocation, func(w *world, _, top string) string {
+		{"replace an allocation", allocation, func(w *env, _, top string) string {
 			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 26})
 		}},
-		{"provision", func(w *world, scope, top string) { w.must("Custom::IpamPool", "P", inline(scope, top)) }, func(w *world, _, _ string) string {
+		{"provision", func(w *env, scope, top string) { w.must("Custom::IpamPool", "P", inline(scope, top)) }, func(w *env, _, _ string) string {
 			return w.deploy("Custom::IpamPoolCidr", "X", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 22})
 		}},
-		{"make a pool", none, func(w *world, scope, top string) string {
+		{"make a pool", none, func(w *env, scope, top string) string {
 			return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
 		}},
-		{"make a pool that cannot be", none, func(w *world, scope, top string) string {
+		{"make a pool that cannot be", none, func(w *env, scope, top string) string {
 			return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.1.0.0/22"))
 		}},
-		{"change a pool's CIDRs", func(w *world, scope, top string) {
+		{"change a pool's CIDRs", func(w *env, scope, top string) {
 			w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
 		},
-			func(w *world, scope, top string) string {
+			func(w *env, scope, top string) string {
 				return w.deploy("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/23", "10.0.48.0/22"))
 			}},
-		{"replace a pool", func(w *world, scope, top string) { w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22")) },
-			func(w *world, scope, top string) string {
+		{"replace a pool", func(w *env, scope, top string) { w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22")) },
+			func(w *env, scope, top string) string {
 				p := inline(scope, top, "10.0.32.0/22")
 				p["Locale"] = "eu-west-1"
 				return w.deploy("Custom::IpamPool", "X", p)
 			}},
-		{"make a scope", none, func(w *world, _, _ string) string {
+		{"make a scope", none, func(w *env, _, _ string) string {
 			return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("a", "b")})
 		}},
-		{"allocate by a selector and a key", none, func(w *world, _, _ string) string {
+		{"allocate by a selector and a key", none, func(w *env, _, _ string) string {
 			return w.deploy("Custom::IpamAllocation", "X", properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 24, "StableKey": "k"})
 		}},
-		{"change a pool in place", func(w *world, scope, top string) {
+		{"change a pool in place", func(w *env, scope, top string) {
 			p := inline(scope, top, "10.0.16.0/22")
 			p["Tags"] = tagsOf("a", "1", "b", "2")
 			w.must("Custom::IpamPool", "X", p)
 		},
-			func(w *world, scope, top string) string {
+			func(w *env, scope, top string) string {
 				p := inline(scope, top, "10.0.16.0/22")
 				p["Tags"], p["Description"] = tagsOf("a", "2", "c", "3"), "d"
 				return w.deploy("Custom::IpamPool", "X", p)
 			}},
-		{"change a scope", func(w *world, _, _ string) {
+		{"change a scope", func(w *env, _, _ string) {
 			w.must("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("a", "b")})
 		},
-			func(w *world, _, _ string) string {
+			func(w *env, _, _ string) string {
 				return w.deploy("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id, "Description": "d", "Tags": tagsOf("c", "d")})
 			}},
-		{"make an IPAM", func(w *world, _, _ string) { w.remove("Top"); w.remove("Ipam") }, func(w *world, _, _ string) string {
+		{"make an IPAM", func(w *env, _, _ string) { w.remove("Top"); w.remove("Ipam") }, func(w *env, _, _ string) string {
 			return w.deploy("Custom::Ipam", "X", properties{"Description": "d", "DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/"}}})
 		}},
-		{"change an IPAM", func(w *world, _, _ string) {
+		{"change an IPAM", func(w *env, _, _ string) {
 			w.remove("Top")
 			w.remove("Ipam")
 			w.must("Custom::Ipam", "X", properties{"Description": "d", "OperatingRegions": []any{properties{"RegionName": "eu-west-1"}}})
 		},
-			func(w *world, _, _ string) string {
+			func(w *env, _, _ string) string {
 				return w.deploy("Custom::Ipam", "X", properties{"OperatingRegions": []any{properties{"RegionName": "eu-west-2"}}, "Tags": tagsOf("a", "b"),
 					"DefaultResourceDiscoveryOrganizationalUnitExclusions": []any{properties{"OrganizationsEntityPath": "o-a1b2c3d4e5/r-f6g7/ou-f6g7-11111111/"}}})
 			}},
-		{"release", allocation, func(w *world, _, _ string) string { return w.tryRemove("X") }},
-		{"deprovision", func(w *world, scope, top string) {
+		{"release", allocation, func(w *env, _, _ string) string { return w.tryRemove("X") }},
+		{"deprovision", func(w *env, scope, top string) {
 			w.must("Custom::IpamPool", "P", inline(scope, top))
 			w.must("Custom::IpamPoolCidr", "X", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 22})
 		},
-			func(w *world, _, _ string) string { return w.tryRemove("X") }},
-		{"delete a pool", func(w *world, scope, top string) {
+			func(w *env, _, _ string) string { return w.tryRemove("X") }},
+		{"delete a pool", func(w *env, scope, top string) {
 			w.must("Custom::IpamPool", "X", inline(scope, top, "10.0.16.0/22", "10.0.32.0/22"))
 		},
-			func(w *world, _, _ string) string { return w.tryRemove("X") }},
-		{"delete a scope", func(w *world, _, _ string) {
+			func(w *env, _, _ string) string { return w.tryRemove("X") }},
+		{"delete a scope", func(w *env, _, _ string) {
 			w.must("Custom::IpamScope", "X", properties{"IpamId": w.standing["Ipam"].id})
 		},
-			func(w *world, _, _ string) string { return w.tryRemove("X") }},
-		{"delete an IPAM", func(w *world, _, _ string) {
+			func(w *env, _, _ string) string { return w.tryRemove("X") }},
+		{"delete an IPAM", func(w *env, _, _ string) {
 			w.remove("Top")
 			w.remove("Ipam")
 			w.must("Custom::Ipam", "X", properties{})
 		},
-			func(w *world, _, _ string) string { return w.tryRemove("X") }},
+			func(w *env, _, _ string) string { return w.tryRemove("X") }},
 	}
 }
 
 // tryRemove deletes a resource of the stack, which has it still if that fails.
-func (w *world) tryRemove(logical string) (reason string) {
+func (w *env) tryRemove(logical string) (reason string) {
 	w.Helper()
 	s := w.standing[logical]
 	e := w.event(cfn.RequestDelete, s.kind, logical, s.properties)
@@ -146,7 +147,7 @@ func (w *world) tryRemove(logical string) (reason string) {
 
 // undo ends what an act has made, and fails the test unless there is what there
 // was at the start, or, if prepare has ended the network for good, nothing.
-func (w *world) undo(start string) {
+func (w *env) undo(start string) {
 	w.Helper()
 	for _, logical := range []string{"X", "P"} {
 		if w.standing[logical] != nil {
@@ -154,7 +155,7 @@ func (w *world) undo(start string) {
 		}
 	}
 	if w.standing["Top"] == nil {
-		start = newWorld(w.T).content()
+		start = newEnv(w.T).content()
 	}
 	w.same(start)
 }
@@ -177,7 +178,7 @@ func (f faults) String() string {
 // made.
 func run(t *testing.T, a act, f faults) int {
 	t.Helper()
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	start := w.content()
 	a.prepare(w, scope, top)
@@ -239,7 +240,7 @@ func TestFaults(t *testing.T) {
 // Delete finds it out.
 func TestUnfinished(t *testing.T) {
 	for _, applied := range []bool{false, true} {
-		w := newWorld(t)
+		w := newEnv(t)
 		_, top := w.network()
 		before := w.content()
 		var failing atomic.Bool
@@ -254,7 +255,7 @@ func TestUnfinished(t *testing.T) {
 		}
 		e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 		a := w.send(e)
-		if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, unfinished) || !strings.HasPrefix(a.Reason, "InternalError: ") || strings.Contains(a.Reason, "injected") {
+		if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, "unfinished:") || !strings.HasPrefix(a.Reason, "InternalError: ") || strings.Contains(a.Reason, "injected") {
 			t.Errorf("applied %t: %+v", applied, a)
 		}
 		w.faulty.Inject = nil
@@ -310,7 +311,7 @@ func TestCancelledCreate(t *testing.T) {
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, late %t", c.name, late), func(t *testing.T) {
-				w := newWorld(t)
+				w := newEnv(t)
 				scope, top := w.network()
 				kind, p := cmp.Or(c.kind, "Custom::IpamAllocation"), c.p(top)
 				if c.name == "of an IPAM" { // there may be one
@@ -357,7 +358,7 @@ func TestCancelledCreate(t *testing.T) {
 // What a create is cancelled at that goes on with its work is removed all the same.
 func TestCancelledCreateGoesOn(t *testing.T) {
 	for _, step := range []int{1, 2} { // of what is done behind the pool's creation
-		w := newWorld(t)
+		w := newEnv(t)
 		scope, top := w.network()
 		before := w.content()
 		p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}, properties{"Cidr": "10.0.32.0/20"}}}
@@ -372,7 +373,7 @@ func TestCancelledCreateGoesOn(t *testing.T) {
 			}
 			return nil
 		}
-		if a := w.send(w.event(cfn.RequestCreate, "Custom::IpamPool", "X", p)); a.Status != cfn.StatusFailed || a.PhysicalResourceID != nothing {
+		if a := w.send(w.event(cfn.RequestCreate, "Custom::IpamPool", "X", p)); a.Status != cfn.StatusFailed || a.PhysicalResourceID != "nothing-was-made" {
 			t.Errorf("%d: the create has %+v", step, a)
 		}
 		w.same(before)
@@ -397,7 +398,7 @@ func TestCancelledCreateGoesOn(t *testing.T) {
 // What stayed when its resource left the stack has the tags of a resource of that
 // name that comes to the stack later.
 func TestCancelledCreateBesideWhatWasKept(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	p := properties{"IpamPoolId": top, "NetmaskLength": 24}
 	kept := w.must("Custom::IpamAllocation", "X", p).id
@@ -415,7 +416,7 @@ func TestCancelledCreateBesideWhatWasKept(t *testing.T) {
 // Whoever shares a pool gives it the tags that it likes.
 func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
 	const stranger = "999988887777"
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	theirs := w.as(registry.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})
 	ask := func(operation string, in any) any {
@@ -448,8 +449,8 @@ func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
 
 // An update of a create that failed is a create.
 func TestUpdateOfNothing(t *testing.T) {
-	for _, id := range []string{nothing, unfinished + "0123"} {
-		w := newWorld(t)
+	for _, id := range []string{"nothing-was-made", "unfinished:0123"} {
+		w := newEnv(t)
 		_, top := w.network()
 		p := properties{"IpamPoolId": top, "NetmaskLength": 24}
 		w.standing["X"] = &standing{"Custom::IpamAllocation", id, p, nil}
@@ -497,7 +498,7 @@ func (c slow) Call(ctx context.Context, operation string, in any) (any, error) {
 
 // What takes the API a while is waited for.
 func TestWaits(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	pool := w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top}).id
 	caller := w.h.caller
@@ -527,14 +528,14 @@ func TestTriesAgain(t *testing.T) {
 		err   error
 		tries int
 	}{
-		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), tries},
-		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), tries},
-		{errors.New("connection reset"), tries},
-		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, tries},
+		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), 6},
+		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), 6},
+		{errors.New("connection reset"), 6},
+		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, 6},
 		{ipam.Errorf(ipam.CodeDependencyViolation, "no"), 1},
 		{ipam.Errorf(ipam.CodeUnauthorizedOperation, "no"), 1},
 	} {
-		w := newWorld(t)
+		w := newEnv(t)
 		_, top := w.network()
 		asked := 0
 		w.spy = func(operation string, _ any) error {
@@ -570,7 +571,7 @@ func (c waiting) Call(ctx context.Context, operation string, in any) (any, error
 func TestDeadline(t *testing.T) { synctest.Test(t, testDeadline) }
 
 func testDeadline(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	before := w.content()
 	caller := w.h.caller
@@ -579,12 +580,12 @@ func testDeadline(t *testing.T) {
 		p        properties
 		id       string
 	}{
-		{"ProvisionIpamPoolCidr", "Custom::IpamPool", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}}}, nothing},
-		{"AllocateIpamPoolCidr", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24}, unfinished},
-		{"DescribeIpamPools", "Custom::IpamAllocation", properties{"IpamPoolSelector": properties{"Locale": "None"}, "NetmaskLength": 24}, nothing},
+		{"ProvisionIpamPoolCidr", "Custom::IpamPool", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "ProvisionedCidrs": []any{properties{"Cidr": "10.0.0.0/24"}}}, "nothing-was-made"},
+		{"AllocateIpamPoolCidr", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24}, "unfinished:"},
+		{"DescribeIpamPools", "Custom::IpamAllocation", properties{"IpamPoolSelector": properties{"Locale": "None"}, "NetmaskLength": 24}, "nothing-was-made"},
 	} {
 		w.use(waiting{caller, c.on})
-		w.h.o.Sleep = sleep
+		w.h.o.Sleep = backoff.Sleep
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		if err := w.h.Handle(ctx, w.event(cfn.RequestCreate, c.kind, "X", c.p)); err != nil || ctx.Err() != nil {
 			t.Errorf("%s hangs: %v, %v", c.on, err, ctx.Err())
@@ -600,7 +601,7 @@ func testDeadline(t *testing.T) {
 
 // The answer's address is a secret, and its service may be out of order.
 func TestAnswers(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	w.bucket.refuse = sendTries - 1
@@ -644,18 +645,18 @@ func TestAnswers(t *testing.T) {
 
 // A panic is a failure like others.
 func TestPanic(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	w.spy = func(string, any) error { panic("a secret") }
 	a := w.send(w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24}))
-	if a.Status != cfn.StatusFailed || strings.Contains(a.Reason, "secret") || !strings.HasPrefix(a.PhysicalResourceID, unfinished) {
+	if a.Status != cfn.StatusFailed || strings.Contains(a.Reason, "secret") || !strings.HasPrefix(a.PhysicalResourceID, "unfinished:") {
 		t.Errorf("%+v", a)
 	}
 }
 
 // Nothing in an event says who calls.
 func TestForgedAccounts(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	stranger := "999988887777"
 	other := w.as(registry.Caller{Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root"})

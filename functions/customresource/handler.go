@@ -4,10 +4,10 @@
 // and update behaviour are those of AWS::EC2::IPAM, IPAMScope, IPAMPool,
 // IPAMPoolCidr and IPAMAllocation (CloudFormation Template Reference).
 //
-// In the owner account it works on the table. As a forwarder, with EnvEndpoint
-// set, it calls the API there with its own role: that is how a stack of a member
-// account or of another Region, whose service token must be its own, has
-// resources.
+// In the owner account the function works on the table. As a forwarder, with
+// EnvEndpoint set, it calls the API at that endpoint with its own role. Stacks of
+// member accounts and of other Regions need a forwarder, as a stack's service token
+// must be in the stack's account and Region.
 package main
 
 import (
@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -28,42 +27,33 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
+// A call that may succeed later is made again, at most maxTries times in all, after
+// waits that double.
 const (
-	// nothing is the physical id of a create that failed and left nothing
-	// behind. It is no object's, so its Delete does nothing.
-	nothing = "nothing-was-made"
-	// unfinished, and the seed of the request's tokens behind it, is that of a
-	// create of which it could not be found out what it made. Its Delete finds
-	// that out by the same tokens, and in the pool that was selected.
-	unfinished = "unfinished:"
-)
-
-// A call that may succeed later is made again, at most so often, after waits
-// that double.
-const (
-	tries     = 6
+	maxTries  = 6
 	firstWait = 200 * time.Millisecond
+	longWait  = 10 * time.Second
 )
 
 // Options are the handler's dependencies besides its caller. The zero value is
 // complete.
 type Options struct {
-	Logger *slog.Logger                                     // slog.Default() if nil
-	Now    func() time.Time                                 // time.Now if nil
-	Sleep  func(ctx context.Context, d time.Duration) error // sleeps, or returns the context's error, if nil
+	telemetry.Options
+	Sleep  func(ctx context.Context, d time.Duration) error // backoff.Sleep if nil
 	Client *http.Client                                     // sends the answers; http.DefaultClient if nil
-	// Reserve is kept of the invocation's time once to undo what was begun, and
-	// once to answer; 10 s if 0.
+	// Reserve is the time that is kept twice at the end of the invocation: once to
+	// undo a failed request, and once to answer; 10 s if 0.
 	Reserve time.Duration
 }
 
-// Handler serves requests of CloudFormation. It is safe for concurrent use.
+// Handler serves the requests of CloudFormation. It is safe for concurrent use.
 type Handler struct {
 	caller Caller
 	o      Options
@@ -71,14 +61,8 @@ type Handler struct {
 
 // New returns a handler that works through the caller.
 func New(caller Caller, o Options) *Handler {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = backoff.Sleep
 	}
 	if o.Client == nil {
 		o.Client = http.DefaultClient
@@ -89,26 +73,15 @@ func New(caller Caller, o Options) *Handler {
 	return &Handler{caller, o}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// resource is a type of custom resource. Its methods return the physical id
-// that the stack has to know, with an error too, and what Fn::GetAtt shows.
+// resource is a type of custom resource. create and update return the physical id that
+// the stack must know, with an error, too, and the attributes that Fn::GetAtt returns.
 type resource interface {
-	create(context.Context, *request) (id string, attributes map[string]any, err error)
-	update(context.Context, *request) (id string, attributes map[string]any, err error)
+	create(context.Context, *request) (id physicalID, attributes map[string]any, err error)
+	update(context.Context, *request) (id physicalID, attributes map[string]any, err error)
 	delete(context.Context, *request) error
 }
 
-// resources are the types, by name.
+// resources holds the types by name.
 var resources = map[string]resource{
 	"Custom::Ipam":           ipamKind,
 	"Custom::IpamScope":      scopeKind,
@@ -117,28 +90,30 @@ var resources = map[string]resource{
 	"Custom::IpamAllocation": allocationKind,
 }
 
-// Handle serves one request, answers CloudFormation, and logs one record. Its
-// error means that the answer could not be sent: Lambda then invokes it again,
-// with the same request, which has the same outcome.
+// Handle serves one request, answers CloudFormation, and logs one record. It returns an
+// error if it could not send the answer. Lambda then invokes the function again with
+// the same request, which has the same outcome.
 func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
-	start := h.o.Now()
-	answer := cfn.NewResponse(&e)
-	var err error
-	answer.PhysicalResourceID, answer.Data, err = h.serve(ctx, &e)
-	answer.Status = cfn.StatusSuccess
-	if err != nil {
-		answer.Status, answer.Data, answer.Reason = cfn.StatusFailed, nil, ipam.Public(err).Error()
-	}
-	unsent := h.send(ctx, e.ResponseURL, answer)
-	h.log(ctx, &e, answer.PhysicalResourceID, err, unsent, start)
+	var unsent error
+	_ = h.o.Unit(ctx, telemetry.Unknown, func(ctx context.Context, record *telemetry.Record) error {
+		answer := cfn.NewResponse(&e)
+		id, attributes, err := h.serve(ctx, &e)
+		answer.Status, answer.PhysicalResourceID, answer.Data = cfn.StatusSuccess, id.String(), attributes
+		if err != nil {
+			answer.Status, answer.Data, answer.Reason = cfn.StatusFailed, nil, ipam.Public(err).Error()
+		}
+		unsent = h.send(ctx, e.ResponseURL, answer)
+		describe(record, &e, answer.PhysicalResourceID, err, unsent)
+		return err
+	})
 	return unsent
 }
 
-func (h *Handler) serve(ctx context.Context, e *cfn.Event) (id string, attributes map[string]any, err error) {
+func (h *Handler) serve(ctx context.Context, e *cfn.Event) (id physicalID, attributes map[string]any, err error) {
 	r := h.newRequest(e)
 	defer func() {
 		if p := recover(); p != nil {
-			id, attributes, err = r.standing(r.unfinished()), nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			id, attributes, err = r.currentOr(r.unfinished()), nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	kind, ok := resources[e.ResourceType]
@@ -146,10 +121,10 @@ func (h *Handler) serve(ctx context.Context, e *cfn.Event) (id string, attribute
 		if ok {
 			err = kind.delete(ctx, r)
 		}
-		return e.PhysicalResourceID, nil, err
+		return r.current, nil, err
 	}
 	if !ok {
-		return r.standing(nothing), nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "%s is no type of custom resource that this function has. Use one of: %s.",
+		return r.currentOr(nothing), nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "%s is no type of custom resource that this function has. Use one of: %s.",
 			schema.Excerpt(e.ResourceType), strings.Join(slices.Sorted(maps.Keys(resources)), ", "))
 	}
 	switch e.RequestType {
@@ -158,74 +133,69 @@ func (h *Handler) serve(ctx context.Context, e *cfn.Event) (id string, attribute
 	case cfn.RequestUpdate:
 		return kind.update(ctx, r)
 	}
-	return r.standing(nothing), nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "%s is no type of request. There are Create, Update and Delete.", schema.Excerpt(string(e.RequestType)))
+	return r.currentOr(nothing), nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "%s is no type of request. There are Create, Update and Delete.", schema.Excerpt(string(e.RequestType)))
 }
 
-func (h *Handler) log(ctx context.Context, e *cfn.Event, id string, err, unsent error, start time.Time) {
-	end := h.o.Now()
-	operation := telemetry.Unknown
+// describe adds a request's attributes to its log record. Only names of known types and
+// requests become dimensions of metrics.
+func describe(record *telemetry.Record, e *cfn.Event, id string, err, unsent error) {
 	if _, ok := resources[e.ResourceType]; ok && (e.RequestType == cfn.RequestCreate || e.RequestType == cfn.RequestUpdate || e.RequestType == cfn.RequestDelete) {
-		operation = string(e.RequestType) + " " + e.ResourceType
+		record.Operation = string(e.RequestType) + " " + e.ResourceType
 	}
-	attributes := append(telemetry.Work(end, operation, telemetry.OutcomeOf(ipam.CodeOf(err)), end.Sub(start)),
-		slog.Float64("duration_ms", telemetry.Milliseconds(end.Sub(start))),
-		slog.String("code", string(ipam.CodeOf(err))),
+	record.Add(
 		slog.String("stack_id", schema.Excerpt(e.StackID)),
 		slog.String("logical_id", schema.Excerpt(e.LogicalResourceID)),
 		slog.String("physical_id", schema.Excerpt(id)),
 		slog.String("cloudformation_request_id", schema.Excerpt(e.RequestID)),
 	)
-	level := slog.LevelInfo
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-		if maybeDone(err) {
-			level = slog.LevelError
-		}
+	if err != nil && !maybeDone(err) {
+		record.SetLevel(slog.LevelWarn)
 	}
 	if unsent != nil {
-		level = slog.LevelError
-		attributes = append(attributes, slog.String("unsent", unsent.Error()))
+		record.SetLevel(slog.LevelError)
+		record.Add(slog.String("unsent", unsent.Error()))
 	}
-	h.o.Logger.LogAttrs(ctx, level, "custom resource", attributes...)
 }
 
-// request is a request of CloudFormation on its way.
+// request is a request of CloudFormation while it is served.
 type request struct {
 	*cfn.Event
-	h        *Handler
-	seed     string // of its tokens
-	selected string // by a selector: the pool and its scope, with a | between; "" if nothing is yet
+	h       *Handler
+	current physicalID // the request's physical id
+	seed    string     // of its tokens
+	// pool and scope are the pool that a selector selected, and its scope; "" before
+	// it has selected one.
+	pool, scope string
 }
 
 func (h *Handler) newRequest(e *cfn.Event) *request {
-	r := &request{Event: e, h: h, seed: digest(e.StackID, e.LogicalResourceID, e.RequestID)}
-	if made, ok := strings.CutPrefix(e.PhysicalResourceID, unfinished); ok && e.RequestType == cfn.RequestDelete {
-		r.seed, r.selected, _ = strings.Cut(made, "|")
+	r := &request{Event: e, h: h, current: parsePhysicalID(e.PhysicalResourceID), seed: digest(e.StackID, e.LogicalResourceID, e.RequestID)}
+	if c := r.current; c.form == formUnfinished && e.RequestType == cfn.RequestDelete {
+		r.seed, r.pool, r.scope = c.seed, c.pool, c.scope
 	}
 	return r
 }
 
-// token returns the ClientToken of a step of the request, the same whenever the
-// request comes: CloudFormation and Lambda may send it more than once.
+// token returns the ClientToken of a step of the request. It is the same each time that
+// CloudFormation or Lambda sends the request.
 func (r *request) token(step ...string) *string {
 	t := digest(append([]string{r.seed}, step...)...)
 	return &t
 }
 
-func (r *request) unfinished() string {
-	if r.selected == "" {
-		return unfinished + r.seed
-	}
-	return unfinished + r.seed + "|" + r.selected
+// unfinished returns the physical id of the request's create if its outcome is unknown.
+// The Delete of that id finds the outcome out with the same tokens, in the pool that was
+// selected.
+func (r *request) unfinished() physicalID {
+	return physicalID{form: formUnfinished, seed: r.seed, pool: r.pool, scope: r.scope}
 }
 
-// standing returns the physical id that the stack has by now, or the other one
-// if it has none.
-func (r *request) standing(id string) string {
-	if r.PhysicalResourceID != "" {
-		return r.PhysicalResourceID
+// currentOr returns the request's physical id, and id if the request has none.
+func (r *request) currentOr(id physicalID) physicalID {
+	if r.current == (physicalID{}) {
+		return id
 	}
-	return id
+	return r.current
 }
 
 // digest returns 64 hexadecimal digits, as long as a ClientToken can be.
@@ -237,16 +207,15 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// before returns a context that ends so many reserves before the invocation
-// does.
+// before returns a context that ends before the invocation does, by a number of
+// reserves; see [Options].
 func (r *request) before(ctx context.Context, reserves int) (context.Context, context.CancelFunc) {
 	return lambdakit.BeforeEnd(ctx, time.Duration(reserves)*r.h.o.Reserve)
 }
 
-// call carries out an operation, again and again while it may succeed later.
-// Creating operations so need a token.
+// call calls an operation, and again while it may succeed later. So a create needs a
+// token.
 func call[Out any](ctx context.Context, r *request, operation string, in any) (*Out, error) {
-	wait := firstWait
 	for n := 1; ; n++ {
 		out, err := r.h.caller.Call(ctx, operation, in)
 		if err == nil {
@@ -255,19 +224,18 @@ func call[Out any](ctx context.Context, r *request, operation string, in any) (*
 		switch {
 		case ctx.Err() != nil:
 			return nil, outOfTime(operation, err)
-		case n == tries || !transient(err):
+		case n == maxTries || !temporary(err):
 			return nil, fmt.Errorf("%s: %w", operation, err)
 		}
-		if r.h.o.Sleep(ctx, wait/2+rand.N(wait/2)) != nil {
+		if r.h.o.Sleep(ctx, backoff.Delay(n, firstWait, longWait)) != nil {
 			return nil, outOfTime(operation, err)
 		}
-		wait *= 2
 	}
 }
 
 var errTime = ipam.Errorf(ipam.CodeUnavailable, "The work could not be done in the time that the function has. What was begun is undone or will be. Try the stack operation again.")
 
-// outOfTime returns errTime, with what the API said last, if it said anything.
+// outOfTime returns errTime with the API's last message, if there is one.
 func outOfTime(operation string, err error) error {
 	public := errTime
 	if said, ok := errors.AsType[*ipam.Error](err); ok {
@@ -276,23 +244,25 @@ func outOfTime(operation string, err error) error {
 	return fmt.Errorf("%w (%s: %w)", public, operation, err)
 }
 
-// transient reports whether a call with this error may succeed later.
-func transient(err error) bool {
+// temporary reports whether a call with this error may succeed later. A code that is not
+// in ipam's table, as API Gateway's own, may be temporary.
+func temporary(err error) bool {
 	if err == nil {
 		return false
 	}
-	code, known := ipam.Codes[ipam.CodeOf(err)]
-	return !known || code.Label == "internal" || code.Label == "throttle" || code.Label == "conflict"
+	code := ipam.CodeOf(err)
+	_, known := ipam.Codes[code]
+	return !known || code.Temporary()
 }
 
-// maybeDone reports whether a call with this error may have been carried out
-// nevertheless, by this try or an earlier one.
+// maybeDone reports whether a call with this error may have succeeded nevertheless, in
+// this try or an earlier one.
 func maybeDone(err error) bool {
-	return transient(err) || ipam.CodeOf(err) == ipam.CodeIdempotentParameterMismatch
+	return temporary(err) || ipam.CodeOf(err) == ipam.CodeIdempotentParameterMismatch
 }
 
-// gone reports whether the error says that the object does not exist.
-func gone(err error) bool {
+// notFound reports whether the error says that the object does not exist.
+func notFound(err error) bool {
 	e, ok := errors.AsType[*ipam.Error](err)
-	return ok && (strings.HasSuffix(string(e.Code), ".NotFound") || strings.HasPrefix(e.Message, ipam.NoAllocation))
+	return ok && e.NotFound()
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // network makes an IPAM and two pools that the tests use.
-func (w *world) network() (scope, top string) {
+func (w *env) network() (scope, top string) {
 	w.Helper()
 	ipam := w.must("Custom::Ipam", "Ipam", properties{"OperatingRegions": []any{properties{"RegionName": "eu-west-1"}}})
 	scope = ipam.attributes["PrivateDefaultScopeId"].(string)
@@ -33,7 +33,7 @@ func (w *world) network() (scope, top string) {
 // A stack with all types: made, changed in place, changed by replacement,
 // deleted; nothing is left.
 func TestStory(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	before := w.content()
 	scope, top := w.network()
 
@@ -126,7 +126,7 @@ func TestStory(t *testing.T) {
 	w.same(before)
 }
 
-func (w *world) contains(want string) {
+func (w *env) contains(want string) {
 	w.Helper()
 	if c := w.content(); !strings.Contains(c, want) {
 		w.Errorf("there is no %s in:\n%s", want, c)
@@ -153,7 +153,7 @@ func TestTypesAreThoseOfAWS(t *testing.T) {
 		"Custom::IpamPoolCidr":   {"Cidr", "IpamPoolId", "NetmaskLength"},
 		"Custom::IpamAllocation": {"Cidr", "IpamPoolId", "NetmaskLength"},
 	}
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	w.must("Custom::IpamScope", "S", properties{"IpamId": w.standing["Ipam"].id})
 	w.must("Custom::IpamPool", "P", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top})
@@ -206,7 +206,7 @@ func TestTypesAreThoseOfAWS(t *testing.T) {
 
 // A request that comes twice has one outcome and one answer.
 func TestRepeatedRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	twice := func(e cfn.Event) cfn.Response {
 		t.Helper()
@@ -262,7 +262,7 @@ func TestRepeatedRequests(t *testing.T) {
 
 // What is refused leaves nothing behind and says why.
 func TestRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	pool := func(more properties) properties {
 		p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top}
@@ -296,7 +296,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w.T = t
 			w.refused(c.words, c.kind, "New", c.p)
-			if a := w.bucket.answers[len(w.bucket.answers)-2]; a.PhysicalResourceID != nothing || a.Data != nil {
+			if a := w.bucket.answers[len(w.bucket.answers)-2]; a.PhysicalResourceID != "nothing-was-made" || a.Data != nil {
 				t.Errorf("the failed create answers %+v", a)
 			}
 		})
@@ -305,7 +305,7 @@ func TestRefusals(t *testing.T) {
 
 // An update that fails is rolled back, and leaves the resource as it was.
 func TestRollback(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	w.must("Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "Cidr": "10.0.8.0/24", "Description": "b"})
@@ -351,7 +351,7 @@ func TestRollback(t *testing.T) {
 // What a template asks for and the object is already replaces nothing, whether
 // it comes from a rollback or not.
 func TestStays(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	a := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	if b := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "Cidr": a.attributes["Cidr"]}); b.id != a.id {
@@ -373,7 +373,7 @@ func TestStays(t *testing.T) {
 // The default resource discovery of an IPAM leaves out the organizational units
 // that the template names, and what else it was told to leave out.
 func TestExclusions(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	before := w.content()
 	excluding := func(units ...string) properties {
 		var list []any
@@ -415,7 +415,7 @@ func TestExclusions(t *testing.T) {
 // A resource planning pool over a VPC is made once discovery has seen the VPC, is
 // changed in place, and is replaced by one over another VPC.
 func TestResourcePlanning(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	source := w.must("Custom::IpamPool", "Source", properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Locale": "us-east-1", "AutoImport": true,
 		"ProvisionedCidrs": []any{properties{"Cidr": "10.0.16.0/20"}}})
@@ -459,7 +459,7 @@ func TestResourcePlanning(t *testing.T) {
 // A stack that is deleted and made anew has the CIDRs that it had, as far as
 // they are free; another key is another allocation.
 func TestStableKey(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	_, top := w.network()
 	keyed := func(key string) properties {
 		return properties{"IpamPoolId": top, "NetmaskLength": 24, "StableKey": key}
@@ -491,7 +491,7 @@ func TestStableKey(t *testing.T) {
 
 // What is gone cannot be changed, but replaced.
 func TestUpdateOfWhatIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "AllocationDefaultNetmaskLength": 26}
 	w.must("Custom::IpamPool", "P", p)
@@ -522,7 +522,7 @@ func TestUpdateOfWhatIsGone(t *testing.T) {
 // What is gone already is no failure of a delete, and what cannot be deleted
 // says why.
 func TestDelete(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	a := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	for _, c := range []struct{ logical, words string }{
@@ -551,7 +551,7 @@ func TestDelete(t *testing.T) {
 	// Ids that this function has not made are none of its objects.
 	w.calls = nil
 	for _, kind := range []string{"Custom::Ipam", "Custom::IpamScope", "Custom::IpamPool", "Custom::IpamPoolCidr", "Custom::IpamAllocation", "Custom::Other", "AWS::CloudFormation::CustomResource"} {
-		for _, id := range []string{nothing, "2026/11/25/[$LATEST]4c1b0c1e", "", "|", "||", "ipam-pool-1|ipam-pool-alloc-1|10.0.0.0/24", "ipam-scope", a.id + "|", "ipam-pool-0123456789abcdef0|ipam-pool-0123456789abcdef0"} {
+		for _, id := range []string{"nothing-was-made", "2026/11/25/[$LATEST]4c1b0c1e", "", "|", "||", "ipam-pool-1|ipam-pool-alloc-1|10.0.0.0/24", "ipam-scope", a.id + "|", "ipam-pool-0123456789abcdef0|ipam-pool-0123456789abcdef0"} {
 			e := w.event(cfn.RequestDelete, kind, "X", properties{"Anything": "at all"})
 			e.PhysicalResourceID = id
 			if err := w.h.Handle(t.Context(), e); err != nil || w.bucket.last().Status != cfn.StatusSuccess {

@@ -11,8 +11,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// ipamProperties are those of AWS::EC2::IPAM. None asks for another IPAM when
-// it changes.
+// ipamProperties are the properties of AWS::EC2::IPAM. A change of any of them leaves
+// the IPAM the same.
 type ipamProperties struct {
 	DefaultResourceDiscoveryOrganizationalUnitExclusions []struct {
 		OrganizationsEntityPath string `cfn:",required"`
@@ -27,8 +27,8 @@ type ipamProperties struct {
 	Tier string
 }
 
-// exclusions returns the organizational units that the template has the default
-// resource discovery leave out.
+// exclusions returns the organizational units that the template excludes from the
+// default resource discovery.
 func (p *ipamProperties) exclusions() []string {
 	var paths []string
 	for _, e := range p.DefaultResourceDiscoveryOrganizationalUnitExclusions {
@@ -37,7 +37,7 @@ func (p *ipamProperties) exclusions() []string {
 	return paths
 }
 
-// regions returns the operating Regions that the template names.
+// regions returns the operating Regions in the template.
 func (p *ipamProperties) regions() []string {
 	var names []string
 	for _, r := range p.OperatingRegions {
@@ -67,7 +67,7 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 			return out.Ipam, nil
 		}
 		if err := exclude(ctx, r, out.Ipam, nil, p.exclusions()); err != nil {
-			if gone(err) { // an earlier run of this request has taken the IPAM back
+			if notFound(err) { // an earlier run of this request deleted the IPAM
 				err = ipam.Errorf(ipam.CodeIncorrectState, "The IPAM could not be given its exclusions when this request came the first time, and is deleted. Try the stack operation again.")
 			}
 			return out.Ipam, err
@@ -82,15 +82,15 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 		in := &ec2.DescribeIpamsInput{Filters: r.tagFilters()}
 		return listed(ctx, r, "DescribeIpams", in, &in.NextToken, func(out *ec2.DescribeIpamsOutput) ([]types.Ipam, *string) { return out.Ipams, out.NextToken })
 	},
-	remove: func(ctx context.Context, r *request, id string, _ *ipamProperties) error {
-		if ipam.IDKindOf(id) != ipam.IDIPAM {
+	remove: func(ctx context.Context, r *request, id physicalID, _ *ipamProperties) error {
+		if !id.is(ipam.IDIPAM) {
 			return nil
 		}
-		_, err := call[ec2.DeleteIpamOutput](ctx, r, "DeleteIpam", &ec2.DeleteIpamInput{IpamId: &id})
-		return unlessGone(err)
+		_, err := call[ec2.DeleteIpamOutput](ctx, r, "DeleteIpam", &ec2.DeleteIpamInput{IpamId: &id.id})
+		return unlessNotFound(err)
 	},
-	show: func(o *types.Ipam) (string, map[string]any) {
-		return *o.IpamId, map[string]any{
+	show: func(o *types.Ipam) (physicalID, map[string]any) {
+		return physicalID{form: formObject, id: *o.IpamId}, map[string]any{
 			"Arn":                                   aws.ToString(o.IpamArn),
 			"DefaultResourceDiscoveryAssociationId": aws.ToString(o.DefaultResourceDiscoveryAssociationId),
 			"DefaultResourceDiscoveryId":            aws.ToString(o.DefaultResourceDiscoveryId),
@@ -103,13 +103,13 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 	},
 }
 
-func findIPAM(ctx context.Context, r *request, id string) (*types.Ipam, error) {
-	if ipam.IDKindOf(id) != ipam.IDIPAM {
+func findIPAM(ctx context.Context, r *request, id physicalID) (*types.Ipam, error) {
+	if !id.is(ipam.IDIPAM) {
 		return nil, nil
 	}
-	out, err := call[ec2.DescribeIpamsOutput](ctx, r, "DescribeIpams", &ec2.DescribeIpamsInput{IpamIds: []string{id}})
+	out, err := call[ec2.DescribeIpamsOutput](ctx, r, "DescribeIpams", &ec2.DescribeIpamsInput{IpamIds: []string{id.id}})
 	if err != nil {
-		return nil, unlessGone(err)
+		return nil, unlessNotFound(err)
 	}
 	return &out.Ipams[0], nil
 }
@@ -150,18 +150,17 @@ func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamP
 			return nil, err
 		}
 	}
-	return found(findIPAM(ctx, r, *o.IpamId))
+	return found(findIPAM(ctx, r, physicalID{form: formObject, id: *o.IpamId}))
 }
 
-// exclude has an IPAM's default resource discovery leave out the organizational
-// units that are wished for, and look at those again that were left out before.
-// Others that it leaves out stay left out.
+// exclude excludes the organizational units of wish from an IPAM's default resource
+// discovery and ends the exclusion of those in old. Other exclusions stay.
 func exclude(ctx context.Context, r *request, o *types.Ipam, old, wish []string) error {
 	in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: o.DefaultResourceDiscoveryId}
 	for _, path := range wish {
 		in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
 	}
-	// What is wished for may be there already, and cannot be added to itself.
+	// A unit may be excluded already. It can only be added if it is removed.
 	for _, path := range slices.Concat(old, wish) {
 		in.RemoveOrganizationalUnitExclusions = append(in.RemoveOrganizationalUnitExclusions, types.RemoveIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
 	}

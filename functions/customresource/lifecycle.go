@@ -8,47 +8,45 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// kind is a type of custom resource with properties P, whose objects the API
-// shows as O.
+// kind is a type of custom resource. P holds the properties of a resource in a template,
+// and O is an object as the API shows it.
 type kind[P, O any] struct {
-	// settle completes properties by what they mean now. It may be nil.
+	// settle resolves the selectors among the properties. It may be nil.
 	settle func(context.Context, *request, *P) error
-	// inherit is settle for the change of an object: what of the template stays
-	// as it was goes on meaning what it meant. It may be nil.
+	// inherit resolves the selectors that an update leaves as they are: they keep their
+	// meaning. It may be nil.
 	inherit func(old, wish *P, o *O)
-	// make makes an object. With an error it returns what it made of it.
+	// make makes an object. With an error it returns the object if it exists.
 	make func(context.Context, *request, *P) (*O, error)
-	// find returns the object with a physical id, nil if there is none.
-	find func(context.Context, *request, string) (*O, error)
-	// fixed returns the properties whose change asks for another object, and
-	// has their values of an object.
+	// find returns the object with a physical id, or nil if there is none.
+	find func(context.Context, *request, physicalID) (*O, error)
+	// fixed returns the properties whose change replaces an object, and has returns an
+	// object's values of them.
 	fixed func(*P) facts
 	has   func(*O) map[string]string
-	// modify gives an object the rest of its properties and returns what it is
-	// then. It may be nil.
+	// modify changes the other properties of an object and returns the object. It may
+	// be nil.
 	modify func(ctx context.Context, r *request, o *O, old, wish *P) (*O, error)
-	// made returns what was made for the stack's resource that a request is about;
-	// errNowhere says that nothing can have been. It is nil where that cannot be
-	// told.
+	// made returns the objects that were made for the request's resource. The error
+	// errNothingMade means that none can exist. It is nil if the API cannot tell.
 	made func(context.Context, *request, *P) ([]*O, error)
-	// remove ends the object with a physical id. It is no error if there is none.
-	remove func(ctx context.Context, r *request, id string, p *P) error
+	// remove removes the object with a physical id. If there is none, it returns nil.
+	remove func(ctx context.Context, r *request, id physicalID, p *P) error
 	// show returns an object's physical id and attributes.
-	show func(*O) (string, map[string]any)
+	show func(*O) (physicalID, map[string]any)
 }
 
-// fact is a property as the template has it, and the value that it stands for;
-// both are "" if it is not given. The value of a selector is "" until it is
-// settled.
+// fact is a property: its text in the template, and the value that it means. Both are ""
+// if the property is not given. The value of a selector is "" before it is settled.
 type fact struct{ text, value string }
 
-// facts are properties by name.
+// facts holds properties by name.
 type facts map[string]fact
 
-// set adds a property that stands for itself.
+// set adds a property whose text is its value.
 func (f facts) set(name, value string) { f[name] = fact{value, value} }
 
-func (k kind[P, O]) create(ctx context.Context, r *request) (string, map[string]any, error) {
+func (k kind[P, O]) create(ctx context.Context, r *request) (physicalID, map[string]any, error) {
 	p := new(P)
 	if err := decode(r.ResourceType, r.ResourceProperties, p); err != nil {
 		return nothing, nil, err
@@ -56,9 +54,10 @@ func (k kind[P, O]) create(ctx context.Context, r *request) (string, map[string]
 	return k.establish(ctx, r, p, nothing)
 }
 
-// establish makes an object, or leaves nothing behind; then none is the
-// physical id. If that fails too, it is one whose Delete can do so.
-func (k kind[P, O]) establish(ctx context.Context, r *request, p *P, none string) (string, map[string]any, error) {
+// establish makes an object. If that fails, it removes all that the attempt left and
+// returns none. If the removal fails, too, it returns a physical id whose Delete removes
+// the rest.
+func (k kind[P, O]) establish(ctx context.Context, r *request, p *P, none physicalID) (physicalID, map[string]any, error) {
 	work, cancel := r.before(ctx, 2)
 	defer cancel()
 	if k.settle != nil {
@@ -83,12 +82,12 @@ func (k kind[P, O]) establish(ctx context.Context, r *request, p *P, none string
 	return id, nil, err
 }
 
-// takeBack removes what an attempt to make an object has left, as far as it is
-// known.
+// takeBack removes the object that a failed attempt may have made. err is the attempt's
+// error. takeBack returns an error if the object may still exist.
 func (k kind[P, O]) takeBack(ctx context.Context, r *request, p *P, o *O, err error) error {
 	if o == nil && maybeDone(err) {
-		// Made again with the same tokens, it is either what was made before
-		// or known not to have been made.
+		// The same request with the same tokens returns the object of the first
+		// attempt, or an error that proves that there is none.
 		if o, err = k.make(ctx, r, p); o == nil && maybeDone(err) {
 			return err
 		}
@@ -100,57 +99,55 @@ func (k kind[P, O]) takeBack(ctx context.Context, r *request, p *P, o *O, err er
 	return k.remove(ctx, r, id, p)
 }
 
-func (k kind[P, O]) update(ctx context.Context, r *request) (string, map[string]any, error) {
-	standing := r.PhysicalResourceID
+func (k kind[P, O]) update(ctx context.Context, r *request) (physicalID, map[string]any, error) {
 	old, wish := new(P), new(P)
 	if err := decode(r.ResourceType, r.ResourceProperties, wish); err != nil {
-		return standing, nil, err
+		return r.current, nil, err
 	}
-	// When CloudFormation rolls back, these are the properties that were
-	// refused, and maybe no properties at all.
+	// In a roll-back these are the properties that were refused. They may be
+	// unreadable.
 	if decode(r.ResourceType, r.OldResourceProperties, old) != nil {
 		old = new(P)
 	}
-	if standing == nothing || strings.HasPrefix(standing, unfinished) {
-		return k.establish(ctx, r, wish, standing)
+	if r.current == nothing || r.current.form == formUnfinished {
+		return k.establish(ctx, r, wish, r.current)
 	}
 	work, cancel := r.before(ctx, 2)
 	defer cancel()
-	o, err := k.find(work, r, standing)
+	o, err := k.find(work, r, r.current)
 	if err != nil {
-		return standing, nil, err
+		return r.current, nil, err
 	}
 	if o != nil && k.inherit != nil {
 		k.inherit(old, wish, o)
 	}
 	if k.settle != nil {
 		if err := k.settle(work, r, wish); err != nil {
-			return standing, nil, err
+			return r.current, nil, err
 		}
 	}
 	switch {
 	case k.replaces(old, wish, o):
-		return k.establish(ctx, r, wish, standing)
+		return k.establish(ctx, r, wish, r.current)
 	case o == nil:
-		return standing, nil, ipam.Errorf(ipam.CodeIncorrectState, "%s does not exist any more, so it cannot be changed. Replace the resource in the template by one with another logical id.", standing)
+		return r.current, nil, ipam.Errorf(ipam.CodeIncorrectState, "%s does not exist any more, so it cannot be changed. Replace the resource in the template by one with another logical id.", r.current)
 	}
 	if k.modify != nil {
 		if o, err = k.modify(work, r, o, old, wish); err != nil {
-			return standing, nil, err
+			return r.current, nil, err
 		}
 	}
 	_, attributes := k.show(o)
-	return standing, attributes, nil
+	return r.current, attributes, nil
 }
 
-// replaces reports whether a change of properties asks for another object than
-// o, which is nil if there is none with the physical id.
+// replaces reports whether a change of properties replaces the object o, which is nil if
+// there is none with the physical id.
 //
-// A property that is changed asks for another object unless o has what is
-// wished for: after a failed replacement CloudFormation sends the old object
-// its own properties, as a change of those that were refused. Of a property
-// that is not given any more, and so has a default that is not known here, o
-// had it by default if it has another value than the one that is left.
+// A changed property replaces o unless o has its value: after a failed replacement
+// CloudFormation sends the properties of o as a change of those that were refused. The
+// default of a property that is not given any more is unknown here. If o has another
+// value than the old one, it has the default.
 func (k kind[P, O]) replaces(old, wish *P, o *O) bool {
 	var has map[string]string
 	if o != nil {
@@ -172,17 +169,17 @@ func (k kind[P, O]) replaces(old, wish *P, o *O) bool {
 	return false
 }
 
-// is reports whether an object has the value that a template asks for, of a
-// CIDR maybe its length alone.
+// is reports whether an object has the value of a template. Of a CIDR the template may
+// give only the length, as "/24".
 func is(has, value string) bool {
 	return has == value || strings.HasPrefix(value, "/") && strings.HasSuffix(has, value)
 }
 
-// block is what of an address range a template asks for: the CIDR or its
-// length, under the one name that these properties share.
+// block is the name of the fact that holds the CIDR or the netmask length of a template,
+// which exclude each other.
 const block = "Cidr, NetmaskLength"
 
-// setBlock adds it.
+// setBlock adds that fact.
 func (f facts) setBlock(cidr string, length *int32) {
 	value := canonical(cidr)
 	if value == "" && length != nil {
@@ -193,70 +190,65 @@ func (f facts) setBlock(cidr string, length *int32) {
 
 func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 	p := new(P)
-	// Properties that cannot be read have made nothing besides the object.
+	// A create with unreadable properties has made nothing.
 	unread := decode(r.ResourceType, r.ResourceProperties, p)
 	work, cancel := r.before(ctx, 1)
 	defer cancel()
-	begun := strings.HasPrefix(r.PhysicalResourceID, unfinished)
-	cancelled := !begun && k.made != nil && isCloudFormations(r.PhysicalResourceID)
 	switch {
-	case !begun && !cancelled:
-		return k.remove(work, r, r.PhysicalResourceID, p)
+	case r.current.form == formUnfinished && unread != nil:
+		return nil
+	case r.current.form == formUnfinished:
+		return k.finish(work, r, p)
+	case k.made == nil || !r.current.isCloudFormations():
+		return k.remove(work, r, r.current, p)
 	case unread != nil:
 		return nil
 	}
-	if cancelled {
-		return k.cancel(work, r, p)
-	}
+	return k.cancel(work, r, p)
+}
+
+// finish removes the object of a create whose outcome was unknown.
+func (k kind[P, O]) finish(ctx context.Context, r *request, p *P) error {
 	if k.settle != nil {
-		if err := k.settle(work, r, p); err != nil {
+		if err := k.settle(ctx, r, p); err != nil {
 			return err
 		}
 	}
-	o, err := k.make(work, r, p)
-	return k.takeBack(work, r, p, o, err)
+	o, err := k.make(ctx, r, p)
+	return k.takeBack(ctx, r, p, o, err)
 }
 
-// isCloudFormations reports whether a physical id is one that CloudFormation has
-// made up, STACK-LOGICAL-RANDOM. It does so when it rolls a stack back, or gives
-// up, before a create is answered: the create's answer is not heard any more.
-// (No page of the User Guide tells it; issue 1814 of the roadmap of CloudFormation's
-// coverage does.)
-func isCloudFormations(id string) bool {
-	return id != nothing && !strings.Contains(id, "|") && ipam.IDKindOf(id) == ""
-}
+var errNothingMade = errors.New("nothing can have been made")
 
-var errNowhere = errors.New("nothing can have been made")
+// maxLooks is how often cancel looks for the object of a cancelled create.
+const maxLooks = 10
 
-// looks is how often it is looked for what a create makes that was cancelled.
-const looks = 10
-
-// cancel removes what a create that was cancelled has made, or is about to: the
-// function may be at it, or not have begun. What it is at may refuse to be removed
-// until it is done. A create makes one object; of several, all but one were kept
-// when their resource left the stack, and it cannot be told which.
+// cancel removes the object that a cancelled create has made or is about to make: the
+// function may still work on the create, or not have begun. While it works, the object
+// may refuse to be removed. A create makes one object. If there are several, all but one
+// were kept when their resource left the stack, and it is unknown which.
 func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
 	for n := 1; ; n++ {
 		made, err := k.made(ctx, r, p)
 		switch {
-		case errors.Is(err, errNowhere):
+		case errors.Is(err, errNothingMade):
 			return nil
 		case err != nil:
 			return err
 		case len(made) > 1:
 			var ids []string
-			for _, o := range made[:min(len(made), named)] {
+			for _, o := range made[:min(len(made), maxListed)] {
 				id, _ := k.show(o)
-				ids = append(ids, id)
+				ids = append(ids, id.String())
 			}
-			return ipam.Errorf(ipam.CodeIncorrectState, "The create was cancelled. What it made is one of %s, which all have the tags of this resource; the others were kept when it left the stack before. Delete what is not to stay and continue the roll-back without this resource.", strings.Join(ids, ", "))
+			return ipam.Errorf(ipam.CodeIncorrectState, "The create was cancelled. Its object is one of %s, which all have the tags of this resource; the others were kept when it left the stack before. Delete those that are not to stay and continue the roll-back without this resource.", strings.Join(ids, ", "))
 		case len(made) == 1:
 			id, _ := k.show(made[0])
-			if err = unlessGone(k.remove(ctx, r, id, p)); err == nil {
+			if err = unlessNotFound(k.remove(ctx, r, id, p)); err == nil {
 				return nil
 			}
 		}
-		if n == looks || r.h.o.Sleep(ctx, pollWait) != nil {
+		if n == maxLooks || r.h.o.Sleep(ctx, pollWait) != nil {
 			return err
 		}
 	}

@@ -2,20 +2,18 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/cadastre-ipam/cadastre/shared/telemetry"
+	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
-func main() {
-	telemetry.SetUp()
-	caller, err := NewCaller(context.Background())
+func main() { lambdakit.Main(open) }
+
+func open(ctx context.Context) (lambda.Handler, error) {
+	caller, err := NewCaller(ctx)
 	if err != nil {
-		slog.Error("the function cannot start", "error", err.Error())
-		os.Exit(1)
+		return nil, err
 	}
-	lambda.Start(New(caller, Options{}).Handle)
+	return lambda.NewHandler(New(caller, Options{}).Handle), nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// poolProperties are those of AWS::EC2::IPAMPool. The selector selects the
-// source pool; the scope is that pool's then, if none is given.
+// poolProperties are the properties of AWS::EC2::IPAMPool. The selector selects the
+// source pool. Without an IpamScopeId the scope is then the source pool's.
 type poolProperties struct {
 	AddressFamily        string `cfn:",required"`
 	AwsService           string
@@ -96,8 +96,8 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 		})
 	},
 	remove: removePool,
-	show: func(o *types.IpamPool) (string, map[string]any) {
-		return *o.IpamPoolId, map[string]any{
+	show: func(o *types.IpamPool) (physicalID, map[string]any) {
+		return physicalID{form: formObject, id: *o.IpamPoolId}, map[string]any{
 			"Arn":           aws.ToString(o.IpamPoolArn),
 			"IpamArn":       aws.ToString(o.IpamArn),
 			"IpamPoolId":    *o.IpamPoolId,
@@ -142,7 +142,7 @@ func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPo
 	}
 	for _, c := range p.cidrs() {
 		if err := addCIDR(ctx, r, *out.IpamPool.IpamPoolId, c); err != nil {
-			if gone(err) { // an earlier run of this request has taken the pool back
+			if notFound(err) { // an earlier run of this request deleted the pool
 				err = ipam.Errorf(ipam.CodeIncorrectState, "The pool could not be given its ProvisionedCidrs when this request came the first time, and is deleted. Try the stack operation again.")
 			}
 			return out.IpamPool, err
@@ -151,7 +151,7 @@ func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPo
 	return out.IpamPool, nil
 }
 
-// cidrs returns the inline CIDRs, in their usual form if they have one.
+// cidrs returns the inline CIDRs, in canonical form if they are CIDRs.
 func (p *poolProperties) cidrs() []string {
 	var cidrs []string
 	for _, c := range p.ProvisionedCidrs {
@@ -165,13 +165,13 @@ func addCIDR(ctx context.Context, r *request, pool, cidr string) error {
 	return err
 }
 
-func findPool(ctx context.Context, r *request, id string) (*types.IpamPool, error) {
-	if ipam.IDKindOf(id) != ipam.IDPool {
+func findPool(ctx context.Context, r *request, id physicalID) (*types.IpamPool, error) {
+	if !id.is(ipam.IDPool) {
 		return nil, nil
 	}
-	out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{id}})
+	out, err := call[ec2.DescribeIpamPoolsOutput](ctx, r, "DescribeIpamPools", &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{id.id}})
 	if err != nil {
-		return nil, unlessGone(err)
+		return nil, unlessNotFound(err)
 	}
 	return &out.IpamPools[0], nil
 }
@@ -186,7 +186,7 @@ func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *p
 		IpamPoolId:  &id,
 		AutoImport:  become(old.AutoImport, wish.AutoImport, o.AutoImport, false),
 		Description: become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
-		// A pool cannot be left without these again; so wide they rule out nothing.
+		// The API cannot remove these two. So they become so wide that they exclude nothing.
 		AllocationMinNetmaskLength: become(old.AllocationMinNetmaskLength, wish.AllocationMinNetmaskLength, o.AllocationMinNetmaskLength, 0),
 		AllocationMaxNetmaskLength: become(old.AllocationMaxNetmaskLength, wish.AllocationMaxNetmaskLength, o.AllocationMaxNetmaskLength, longest),
 	}
@@ -200,7 +200,7 @@ func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *p
 	for _, t := range o.AllocationResourceTags {
 		have[*t.Key] = *t.Value
 	}
-	set, unset := changed(old.AllocationResourceTags, wish.AllocationResourceTags, have)
+	set, unset := diffPairs(old.AllocationResourceTags, wish.AllocationResourceTags, have)
 	in.AddAllocationResourceTags, in.RemoveAllocationResourceTags = resourceTags(set), resourceTags(unset)
 	if in.AutoImport != nil || in.Description != nil || in.AllocationMinNetmaskLength != nil || in.AllocationMaxNetmaskLength != nil ||
 		in.AllocationDefaultNetmaskLength != nil || in.ClearAllocationDefaultNetmaskLength != nil || len(set)+len(unset) > 0 {
@@ -214,7 +214,7 @@ func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *p
 	if err := changeCIDRs(ctx, r, id, old.cidrs(), wish.cidrs()); err != nil {
 		return nil, err
 	}
-	return found(findPool(ctx, r, id))
+	return found(findPool(ctx, r, physicalID{form: formObject, id: id}))
 }
 
 // changeCIDRs makes the inline CIDRs of a pool those that are wished for. What
@@ -262,22 +262,22 @@ func addCIDRs(ctx context.Context, r *request, pool string, cidrs []string) erro
 	return nil
 }
 
-// removePool deletes a pool whose CIDRs are the inline ones at most. Others,
-// and child pools, are what other resources have to remove before.
-func removePool(ctx context.Context, r *request, id string, p *poolProperties) error {
-	if ipam.IDKindOf(id) != ipam.IDPool {
+// removePool deprovisions a pool's inline CIDRs and deletes the pool. Other resources
+// must remove the pool's other CIDRs and its child pools before.
+func removePool(ctx context.Context, r *request, id physicalID, p *poolProperties) error {
+	if !id.is(ipam.IDPool) {
 		return nil
 	}
 	for _, c := range p.cidrs() {
-		if err := deprovision(ctx, r, id, "cidr", c); err != nil {
+		if err := deprovision(ctx, r, id.id, "cidr", c); err != nil {
 			return err
 		}
 	}
-	_, err := call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id})
-	return unlessGone(err)
+	_, err := call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id.id})
+	return unlessNotFound(err)
 }
 
-// canonical returns a CIDR as the API shows it, and what is none as it is.
+// canonical returns a CIDR in the API's form. It returns any other text unchanged.
 func canonical(cidr string) string {
 	if p, err := netip.ParsePrefix(cidr); err == nil {
 		return p.String()

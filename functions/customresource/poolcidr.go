@@ -12,8 +12,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// poolCIDRProperties are those of AWS::EC2::IPAMPoolCidr, or with a selector
-// instead of the pool's id.
+// poolCIDRProperties are the properties of AWS::EC2::IPAMPoolCidr. An IpamPoolSelector
+// may take the place of the pool's id.
 type poolCIDRProperties struct {
 	Cidr          string
 	IpamPoolID    string `cfn:"IpamPoolId"`
@@ -21,7 +21,7 @@ type poolCIDRProperties struct {
 	selection
 }
 
-// poolCIDR is a CIDR of a pool. Its physical id is pool|id.
+// poolCIDR is a CIDR of a pool.
 type poolCIDR struct {
 	pool string
 	types.IpamPoolCidr
@@ -39,16 +39,15 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 		}
 		return &poolCIDR{p.pool, *c}, err
 	},
-	find: func(ctx context.Context, r *request, id string) (*poolCIDR, error) {
-		pool, cidr, ok := splitPoolCIDR(id)
-		if !ok {
+	find: func(ctx context.Context, r *request, id physicalID) (*poolCIDR, error) {
+		if id.form != formPoolCIDR {
 			return nil, nil
 		}
-		c, err := findCIDR(ctx, r, pool, "ipam-pool-cidr-id", cidr)
+		c, err := findCIDR(ctx, r, id.pool, "ipam-pool-cidr-id", id.id)
 		if c == nil {
 			return nil, err
 		}
-		return &poolCIDR{pool, *c}, nil
+		return &poolCIDR{id.pool, *c}, nil
 	},
 	fixed: func(p *poolCIDRProperties) facts {
 		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
@@ -58,18 +57,17 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 	has: func(o *poolCIDR) map[string]string {
 		return map[string]string{"IpamPoolId": o.pool, block: aws.ToString(o.Cidr)}
 	},
-	remove: func(ctx context.Context, r *request, id string, _ *poolCIDRProperties) error {
-		pool, cidr, ok := splitPoolCIDR(id)
-		if !ok {
+	remove: func(ctx context.Context, r *request, id physicalID, _ *poolCIDRProperties) error {
+		if id.form != formPoolCIDR {
 			return nil
 		}
-		return deprovision(ctx, r, pool, "ipam-pool-cidr-id", cidr)
+		return deprovision(ctx, r, id.pool, "ipam-pool-cidr-id", id.id)
 	},
-	show: func(o *poolCIDR) (string, map[string]any) {
-		return o.pool + "|" + *o.IpamPoolCidrId, map[string]any{
+	show: func(o *poolCIDR) (physicalID, map[string]any) {
+		return physicalID{form: formPoolCIDR, pool: o.pool, id: *o.IpamPoolCidrId}, map[string]any{
 			"IpamPoolCidrId": *o.IpamPoolCidrId,
 			"State":          string(o.State),
-			// Beside AWS's:
+			// AWS has no such attributes:
 			"Cidr":          aws.ToString(o.Cidr),
 			"IpamPoolId":    o.pool,
 			"NetmaskLength": lengthOf(o.Cidr),
@@ -77,13 +75,8 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 	},
 }
 
-func splitPoolCIDR(id string) (pool, cidr string, ok bool) {
-	pool, cidr, _ = strings.Cut(id, "|")
-	return pool, cidr, ipam.IDKindOf(pool) == ipam.IDPool && ipam.IDKindOf(cidr) == ipam.IDPoolCIDR
-}
-
-// provision puts a CIDR into a pool and waits until it is there. With an error
-// it returns the CIDR if that may be in the pool yet.
+// provision provisions a CIDR to a pool and waits until that is done. With an error it
+// returns the CIDR if the pool may still get it.
 func provision(ctx context.Context, r *request, in *ec2.ProvisionIpamPoolCidrInput) (*types.IpamPoolCidr, error) {
 	out, err := call[ec2.ProvisionIpamPoolCidrOutput](ctx, r, "ProvisionIpamPoolCidr", in)
 	if err != nil {
@@ -92,9 +85,9 @@ func provision(ctx context.Context, r *request, in *ec2.ProvisionIpamPoolCidrInp
 	return settled(ctx, r, *in.IpamPoolId, out.IpamPoolCidr)
 }
 
-// deprovision takes a CIDR, the one that a filter of GetIpamPoolCidrs names, out
-// of a pool and waits until it is. It is no error if it is not in the pool, or
-// there is no such pool.
+// deprovision deprovisions the CIDR of a pool that a filter of GetIpamPoolCidrs selects,
+// and waits until that is done. It returns nil if the pool has no such CIDR or does not
+// exist.
 func deprovision(ctx context.Context, r *request, pool, filter, value string) error {
 	c, err := findCIDR(ctx, r, pool, filter, value)
 	if c == nil {
@@ -102,7 +95,7 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 	}
 	out, err := call[ec2.DeprovisionIpamPoolCidrOutput](ctx, r, "DeprovisionIpamPoolCidr", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: c.Cidr})
 	if err != nil {
-		// An earlier try may have done it, and its answer be lost.
+		// An earlier try may have done it, and its answer was lost.
 		if c, unread := findCIDR(ctx, r, pool, filter, value); c == nil && unread == nil {
 			return nil
 		}
@@ -112,34 +105,34 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 	return err
 }
 
-// findCIDR returns the CIDR of a pool that a filter of GetIpamPoolCidrs names;
-// nil if there is none, or none any more.
+// findCIDR returns the CIDR of a pool that a filter of GetIpamPoolCidrs selects. It
+// returns nil if the pool has none, or has it no more.
 func findCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
-	c, err := lookAtCIDR(ctx, r, pool, filter, value)
+	c, err := readCIDR(ctx, r, pool, filter, value)
 	if c != nil && (c.State == types.IpamPoolCidrStateDeprovisioned || c.State == types.IpamPoolCidrStateFailedProvision) {
 		return nil, nil
 	}
 	return c, err
 }
 
-// lookAtCIDR is findCIDR for those too that are not in the pool any more, or
-// never were.
-func lookAtCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
+// readCIDR is findCIDR for listed CIDRs in any state: a pool lists deprovisioned CIDRs
+// and failed ones for a while.
+func readCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
 	out, err := call[ec2.GetIpamPoolCidrsOutput](ctx, r, "GetIpamPoolCidrs", &ec2.GetIpamPoolCidrsInput{
 		IpamPoolId: &pool,
 		Filters:    []types.Filter{{Name: &filter, Values: []string{value}}},
 	})
 	if err != nil || len(out.IpamPoolCidrs) == 0 {
-		return nil, unlessGone(err)
+		return nil, unlessNotFound(err)
 	}
 	return &out.IpamPoolCidrs[0], nil
 }
 
-// pollWait is between two looks at a CIDR that something is done to.
+// pollWait is the wait between two reads of an object that is changing.
 const pollWait = 2 * time.Second
 
-// settled waits until nothing is done to a CIDR any more, and returns what
-// became of it; an error if that is not what was asked for.
+// settled waits until a CIDR's provisioning or deprovisioning ends and returns the
+// CIDR. It returns an error if that failed.
 func settled(ctx context.Context, r *request, pool string, c *types.IpamPoolCidr) (*types.IpamPoolCidr, error) {
 	for {
 		switch c.State {
@@ -154,7 +147,7 @@ func settled(ctx context.Context, r *request, pool string, c *types.IpamPoolCidr
 		if r.h.o.Sleep(ctx, pollWait) != nil {
 			return c, errTime
 		}
-		next, err := lookAtCIDR(ctx, r, pool, "ipam-pool-cidr-id", *c.IpamPoolCidrId)
+		next, err := readCIDR(ctx, r, pool, "ipam-pool-cidr-id", *c.IpamPoolCidrId)
 		switch {
 		case err != nil:
 			return c, err
@@ -176,7 +169,7 @@ func failure(c *types.IpamPoolCidr) error {
 	return ipam.Errorf(ipam.CodeIncorrectState, "The CIDR %s is in the state %s. %s", aws.ToString(c.Cidr), c.State, why)
 }
 
-// lengthOf returns the length in a CIDR, as a string.
+// lengthOf returns the netmask length of a CIDR as text.
 func lengthOf(cidr *string) string {
 	_, length, _ := strings.Cut(aws.ToString(cidr), "/")
 	return length

@@ -15,17 +15,17 @@ import (
 // CloudFormation's own properties of a custom resource.
 var reserved = []string{"ServiceToken", "ServiceTimeout"}
 
-// decode reads the properties of a custom resource into a struct whose exported
-// fields are the properties; those of embedded structs belong to it. Fields are
-// strings, pointers to bool, int32 and structs, lists of structs, and maps,
-// which are lists of Key and Value in a template. A field's tag cfn has the
-// property's name, if it is not the field's, and ",required" if it must be given.
+// decode reads the properties of a custom resource into a struct. The struct's exported
+// fields, and those of embedded structs, are the properties. Fields are strings, pointers
+// to bool, int32 and structs, lists of structs, and maps, which are lists of Key and
+// Value in a template. A field's tag cfn holds the property's name, if it is not the
+// field's, and ",required" if the property must be given.
 //
-// CloudFormation turns every single value into a string, "24" and "true", which
-// are read as what the field is; the JSON values themselves are taken as well.
-// An empty string stands for a property that is not given, so that a template's
-// parameter without a value can be handed on. Everything else is refused, with
-// an *ipam.Error that names the property.
+// CloudFormation turns every single value into a string, such as "24" and "true". decode
+// reads the string as the field's type, and accepts the JSON value, too. An empty string
+// means that the property is not given, so that a template can pass on a parameter
+// without a value. Everything else is refused with an *ipam.Error that names the
+// property.
 func decode(resourceType string, properties map[string]any, into any) error {
 	given := maps.Clone(properties)
 	for _, name := range reserved {
@@ -65,7 +65,7 @@ type property struct {
 	required bool
 }
 
-// propertiesOf returns the properties that a struct type stands for, by name.
+// propertiesOf returns the properties of a struct type, by name.
 func propertiesOf(t reflect.Type) map[string]property {
 	properties := map[string]property{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -81,7 +81,7 @@ func propertiesOf(t reflect.Type) map[string]property {
 	return properties
 }
 
-// of names what the properties under a path belong to.
+// of names the object that the properties under a path belong to.
 func (d decoder) of(path string) string {
 	if path == "" {
 		return d.resourceType

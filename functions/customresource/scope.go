@@ -10,7 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// scopeProperties are those of AWS::EC2::IPAMScope.
+// scopeProperties are the properties of AWS::EC2::IPAMScope.
 type scopeProperties struct {
 	IpamID string `cfn:"IpamId,required"`
 
@@ -74,7 +74,7 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 		if err := changeTags(ctx, r, *o.IpamScopeId, old.Tags, wish.Tags, o.Tags); err != nil {
 			return nil, err
 		}
-		return found(findScope(ctx, r, *o.IpamScopeId))
+		return found(findScope(ctx, r, physicalID{form: formObject, id: *o.IpamScopeId}))
 	},
 	made: func(ctx context.Context, r *request, _ *scopeProperties) ([]*types.IpamScope, error) {
 		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters()}
@@ -82,15 +82,15 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 			return out.IpamScopes, out.NextToken
 		})
 	},
-	remove: func(ctx context.Context, r *request, id string, _ *scopeProperties) error {
-		if ipam.IDKindOf(id) != ipam.IDScope {
+	remove: func(ctx context.Context, r *request, id physicalID, _ *scopeProperties) error {
+		if !id.is(ipam.IDScope) {
 			return nil
 		}
-		_, err := call[ec2.DeleteIpamScopeOutput](ctx, r, "DeleteIpamScope", &ec2.DeleteIpamScopeInput{IpamScopeId: &id})
-		return unlessGone(err)
+		_, err := call[ec2.DeleteIpamScopeOutput](ctx, r, "DeleteIpamScope", &ec2.DeleteIpamScopeInput{IpamScopeId: &id.id})
+		return unlessNotFound(err)
 	},
-	show: func(o *types.IpamScope) (string, map[string]any) {
-		return *o.IpamScopeId, map[string]any{
+	show: func(o *types.IpamScope) (physicalID, map[string]any) {
+		return physicalID{form: formObject, id: *o.IpamScopeId}, map[string]any{
 			"Arn":           aws.ToString(o.IpamScopeArn),
 			"IpamArn":       aws.ToString(o.IpamArn),
 			"IpamScopeId":   *o.IpamScopeId,
@@ -101,13 +101,13 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 	},
 }
 
-func findScope(ctx context.Context, r *request, id string) (*types.IpamScope, error) {
-	if ipam.IDKindOf(id) != ipam.IDScope {
+func findScope(ctx context.Context, r *request, id physicalID) (*types.IpamScope, error) {
+	if !id.is(ipam.IDScope) {
 		return nil, nil
 	}
-	out, err := call[ec2.DescribeIpamScopesOutput](ctx, r, "DescribeIpamScopes", &ec2.DescribeIpamScopesInput{IpamScopeIds: []string{id}})
+	out, err := call[ec2.DescribeIpamScopesOutput](ctx, r, "DescribeIpamScopes", &ec2.DescribeIpamScopesInput{IpamScopeIds: []string{id.id}})
 	if err != nil {
-		return nil, unlessGone(err)
+		return nil, unlessNotFound(err)
 	}
 	return &out.IpamScopes[0], nil
 }

@@ -16,19 +16,19 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// selection is how a template names a pool other than by its id, so that one
-// template fits every account and environment. What it selects is found out
-// once, when something is made; see inherit.
+// selection names a pool by its properties instead of its id, so that one template
+// fits every account and environment. The selector is evaluated once, when an object is
+// made; see inherit.
 type selection struct {
 	IpamPoolSelector *selector
 
-	standing string // pool that the object is in, if the selector has changed
-	pool     string // that is named or selected, once this is settled
-	scope    string // of the pool, if it was selected
+	present string // the pool that the object is in, if the selector has changed
+	pool    string // the pool that is named or selected; "" before settle
+	scope   string // the pool's scope, if the pool was selected
 }
 
-// selector says what a pool has to have, all of it. An empty member asks for
-// nothing.
+// selector holds the properties that a pool must have, all of them. An empty member
+// asks for nothing.
 type selector struct {
 	AddressFamily string
 	Description   string
@@ -37,8 +37,8 @@ type selector struct {
 	Tags          map[string]string
 }
 
-// criteria returns what is asked for, as names of filters of DescribeIpamPools
-// and values, always in the same order.
+// criteria returns the selector as names of filters of DescribeIpamPools and their
+// values, always in the same order.
 func (s *selector) criteria() [][2]string {
 	all := [][2]string{{"address-family", s.AddressFamily}, {"description", s.Description}, {"ipam-scope-id", s.IpamScopeID}, {"locale", s.Locale}}
 	all = slices.DeleteFunc(all, func(c [2]string) bool { return c[1] == "" })
@@ -48,7 +48,7 @@ func (s *selector) criteria() [][2]string {
 	return all
 }
 
-// String returns the selector as it is told to people.
+// String returns the selector as messages show it.
 func (s *selector) String() string {
 	var parts []string
 	for _, c := range s.criteria() {
@@ -57,7 +57,7 @@ func (s *selector) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// fact is a property that names a pool, by its id or the selector.
+// fact returns the property that names a pool, by its id or by the selector.
 func (s *selection) fact(id string) fact {
 	if s.IpamPoolSelector != nil {
 		return fact{fmt.Sprintf("%q", s.IpamPoolSelector.criteria()), s.pool}
@@ -65,22 +65,21 @@ func (s *selection) fact(id string) fact {
 	return fact{id, id}
 }
 
-// inherit makes a selector that is the same as before stand for the pool that
-// an object is in by it. Which pools there are, and what tags they have, may
-// have changed since; that never moves an object.
+// inherit keeps an object in its pool. A selector that is the same as before stands for
+// the pool that the object is in, even if other pools meet it by now.
 func (s *selection) inherit(old *selection, pool, scope string) {
 	switch {
 	case s.IpamPoolSelector == nil:
 	case reflect.DeepEqual(s.IpamPoolSelector, old.IpamPoolSelector):
 		s.pool, s.scope = pool, scope
 	default:
-		s.standing = pool
+		s.present = pool
 	}
 }
 
-// settle finds out the pool that is named by the property with the id, or
-// selected: the one that the object is in if it meets the selector, and else
-// the only one that does.
+// settle sets pool to the pool that the property names by its id or the selector
+// selects. A selector selects the pool that the object is in, if that meets it, and
+// otherwise the only pool that meets it.
 func (s *selection) settle(ctx context.Context, r *request, property, id string) error {
 	switch {
 	case s.IpamPoolSelector == nil && id == "":
@@ -91,16 +90,16 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 	case id != "":
 		return ipam.Errorf(ipam.CodeInvalidParameterCombination, "The properties %s and IpamPoolSelector name a pool each. Give one of them.", property)
 	case s.pool != "":
-		r.selected = s.pool + "|" + s.scope
+		r.pool, r.scope = s.pool, s.scope
 		return nil
-	case r.selected != "":
-		s.pool, s.scope, _ = strings.Cut(r.selected, "|")
+	case r.pool != "":
+		s.pool, s.scope = r.pool, r.scope
 		return nil
 	}
 	var pools []types.IpamPool
 	var err error
-	if s.standing != "" {
-		pools, err = s.IpamPoolSelector.find(ctx, r, s.standing)
+	if s.present != "" {
+		pools, err = s.IpamPoolSelector.find(ctx, r, s.present)
 	}
 	if err == nil && len(pools) == 0 {
 		pools, err = s.IpamPoolSelector.find(ctx, r)
@@ -113,27 +112,27 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 		return ipam.Errorf(ipam.CodeInvalidParameterValue, "No pool meets the IpamPoolSelector %s. Ask for less, or give a pool what is asked for.", s.IpamPoolSelector)
 	case 1:
 		s.pool, s.scope = *pools[0].IpamPoolId, idOf(pools[0].IpamScopeArn)
-		r.selected = s.pool + "|" + s.scope
+		r.pool, r.scope = s.pool, s.scope
 		return nil
 	}
 	var names []string
-	for _, p := range pools[:min(len(pools), named)] {
+	for _, p := range pools[:min(len(pools), maxListed)] {
 		names = append(names, fmt.Sprintf("%s (%s, locale %s, %q)", *p.IpamPoolId, p.AddressFamily, aws.ToString(p.Locale), schema.Excerpt(aws.ToString(p.Description))))
 	}
-	if len(pools) > named {
+	if len(pools) > maxListed {
 		names = append(names, "and more")
 	}
 	return ipam.Errorf(ipam.CodeInvalidParameterValue, "More than one pool meets the IpamPoolSelector %s: %s. Ask for more, until one pool is left, or name the pool by %s.", s.IpamPoolSelector, strings.Join(names, ", "), property)
 }
 
-// named is how many pools an error lists.
-const named = 8
+// maxListed is how many objects an error lists.
+const maxListed = 8
 
-// literal takes the meaning from a filter's wildcards.
+// literal quotes a filter's wildcards.
 var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
 
-// find returns the usable pools that meet the selector, at least named+1 if
-// there are so many; of certain pools, if any are given.
+// find returns the usable pools that meet the selector, at least maxListed+1 if there
+// are so many. among, if given, limits the search to these pools.
 func (s *selector) find(ctx context.Context, r *request, among ...string) ([]types.IpamPool, error) {
 	criteria := s.criteria()
 	if len(criteria) == 0 {
@@ -152,7 +151,7 @@ func (s *selector) find(ctx context.Context, r *request, among ...string) ([]typ
 			return nil, err
 		}
 		pools = append(pools, out.IpamPools...)
-		if in.NextToken = out.NextToken; in.NextToken == nil || len(pools) > named {
+		if in.NextToken = out.NextToken; in.NextToken == nil || len(pools) > maxListed {
 			return pools, nil
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // A selector stands for a pool's id, if it selects exactly one pool.
 func TestSelector(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	pool := func(logical, locale, description string, tags ...string) string {
 		p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Description": description, "Tags": tagsOf(tags...), "AllocationDefaultNetmaskLength": 24}
@@ -93,7 +93,7 @@ func TestSelector(t *testing.T) {
 // What a selector selects may change; that moves nothing. A selector that
 // itself changes selects anew.
 func TestSelectionChanges(t *testing.T) {
-	w := newWorld(t)
+	w := newEnv(t)
 	scope, top := w.network()
 	pool := func(logical, environment string) string {
 		id := w.must("Custom::IpamPool", logical, properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Tags": tagsOf("environment", environment)}).id
@@ -174,7 +174,7 @@ func TestSelectionOfWhatIsUnfinished(t *testing.T) {
 	} {
 		for _, applied := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, applied %t", c.name, applied), func(t *testing.T) {
-				w := newWorld(t)
+				w := newEnv(t)
 				scope, top := w.network()
 				pool := func(logical, environment string) {
 					w.must("Custom::IpamPool", logical, properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "Tags": tagsOf("environment", environment)})
@@ -196,7 +196,7 @@ func TestSelectionOfWhatIsUnfinished(t *testing.T) {
 					made.p["IpamPoolSelector"] = properties{"Tags": tagsOf("environment", "dev")}
 					e := w.event(cfn.RequestCreate, made.kind, "X", made.p)
 					a := w.send(e)
-					if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, unfinished) {
+					if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, "unfinished:") {
 						t.Fatalf("%+v", a)
 					}
 					w.use(caller)

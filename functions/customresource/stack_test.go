@@ -23,6 +23,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 const account = "111122223333"
@@ -71,8 +72,8 @@ func (b *bucket) last() cfn.Response {
 	return b.answers[len(b.answers)-1]
 }
 
-// world is the function on a table, with a stack of CloudFormation.
-type world struct {
+// env is the function on a table, with a stack of CloudFormation.
+type env struct {
 	*testing.T
 	table  *tabletest.Memory
 	store  *store.Store
@@ -96,7 +97,7 @@ type standing struct {
 }
 
 type spying struct {
-	w *world
+	w *env
 	Caller
 }
 
@@ -110,8 +111,8 @@ func (s spying) Call(ctx context.Context, operation string, in any) (any, error)
 	return s.Caller.Call(ctx, operation, in)
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, table: &tabletest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
+func newEnv(t *testing.T) *env {
+	w := &env{T: t, table: &tabletest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
 		stack: "arn:aws:cloudformation:us-east-1:" + account + ":stack/network/6d2f7a30"}
 	w.faulty = &tabletest.Faulty{Table: w.table}
 	ids := 0
@@ -128,19 +129,18 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) use(c Caller) {
+func (w *env) use(c Caller) {
 	w.h = New(spying{w, c}, Options{
-		Logger: slog.New(slog.NewJSONHandler(&w.log, nil)),
-		Now:    func() time.Time { return started },
-		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Client: &http.Client{Transport: w.bucket},
+		Options: telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: func() time.Time { return started }},
+		Sleep:   func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Client:  &http.Client{Transport: w.bucket},
 	})
 }
 
 type properties = map[string]any
 
 // event returns the next request for a resource.
-func (w *world) event(request cfn.RequestType, kind, logical string, p properties) cfn.Event {
+func (w *env) event(request cfn.RequestType, kind, logical string, p properties) cfn.Event {
 	w.requests++
 	p = asStrings(p).(properties)
 	p["ServiceToken"] = "arn:aws:lambda:us-east-1:" + account + ":function:f"
@@ -179,7 +179,7 @@ func asStrings(v any) any {
 
 // serve has the function serve a request as Lambda does: in the time that there
 // is, and again, at most twice, if it fails, or dies and says nothing.
-func (w *world) serve(e cfn.Event) {
+func (w *env) serve(e cfn.Event) {
 	w.Helper()
 	var err error
 	for range 3 {
@@ -199,7 +199,7 @@ func (w *world) serve(e cfn.Event) {
 }
 
 // send has the function serve a request and returns its answer.
-func (w *world) send(e cfn.Event) cfn.Response {
+func (w *env) send(e cfn.Event) cfn.Response {
 	w.Helper()
 	w.serve(e)
 	a := w.bucket.last()
@@ -212,7 +212,7 @@ func (w *world) send(e cfn.Event) cfn.Response {
 // deploy creates or updates a resource, as CloudFormation does: a failed create
 // is deleted, a failed update is sent back, a replaced resource is deleted. It
 // returns the reason of a failure.
-func (w *world) deploy(kind, logical string, p properties) (reason string) {
+func (w *env) deploy(kind, logical string, p properties) (reason string) {
 	w.Helper()
 	was := w.standing[logical]
 	request := cfn.RequestUpdate
@@ -245,7 +245,7 @@ func (w *world) deploy(kind, logical string, p properties) (reason string) {
 }
 
 // end deletes a physical id.
-func (w *world) end(kind, logical, id string, p properties) {
+func (w *env) end(kind, logical, id string, p properties) {
 	w.Helper()
 	e := w.event(cfn.RequestDelete, kind, logical, p)
 	e.PhysicalResourceID = id
@@ -255,14 +255,14 @@ func (w *world) end(kind, logical, id string, p properties) {
 }
 
 // remove deletes a resource of the stack.
-func (w *world) remove(logical string) {
+func (w *env) remove(logical string) {
 	w.Helper()
 	s := w.standing[logical]
 	delete(w.standing, logical)
 	w.end(s.kind, logical, s.id, s.properties)
 }
 
-func (w *world) must(kind, logical string, p properties) *standing {
+func (w *env) must(kind, logical string, p properties) *standing {
 	w.Helper()
 	if reason := w.deploy(kind, logical, p); reason != "" {
 		w.Fatalf("%s: %s", logical, reason)
@@ -270,7 +270,7 @@ func (w *world) must(kind, logical string, p properties) *standing {
 	return w.standing[logical]
 }
 
-func (w *world) refused(words string, kind, logical string, p properties) {
+func (w *env) refused(words string, kind, logical string, p properties) {
 	w.Helper()
 	before := w.content()
 	reason := w.deploy(kind, logical, p)
@@ -284,7 +284,7 @@ func (w *world) refused(words string, kind, logical string, p properties) {
 
 // content is what the table holds of objects: the pools with their CIDRs and
 // allocations, IPAMs, resource discoveries and scopes, as the API shows them.
-func (w *world) content() string {
+func (w *env) content() string {
 	w.Helper()
 	fscktest.Clean(w, w.table, started)
 	spy, faults := w.spy, w.faulty.Inject
@@ -321,7 +321,7 @@ func (w *world) content() string {
 	return strings.ReplaceAll(b.String(), "modify-complete", "create-complete")
 }
 
-func (w *world) same(before string) {
+func (w *env) same(before string) {
 	w.Helper()
 	if diff := cmp.Diff(strings.Split(w.content(), "\n"), strings.Split(before, "\n")); diff != "" {
 		w.Errorf("something is left, or lost (-after +before):\n%s", diff)

@@ -123,19 +123,29 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	case len(e.Records) > 0:
 		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
 	case e.DetailType == discover.CallDetailType:
-		t := task{Account: e.AccountID, Region: e.Region}
-		return events.SQSEventResponse{}, h.unit(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
+		return events.SQSEventResponse{}, h.event(ctx, e.EventBridgeEvent)
 	case e.Dispatch:
 		return events.SQSEventResponse{}, h.unit(ctx, telemetry.DispatchDiscovery, task{}, h.dispatch)
 	}
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
 }
 
+// event works on an event of EventBridge.
+func (h *Handler) event(ctx context.Context, e events.EventBridgeEvent) error {
+	t := task{Account: e.AccountID, Region: e.Region}
+	return h.unit(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
+}
+
 // sentAt is the attribute of a message that says when it was sent, in Unix milliseconds
 // (Amazon SQS API reference, "ReceiveMessage").
 const sentAt = "SentTimestamp"
 
+// message works on a message: a task of the schedule, or an event of EventBridge.
 func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
+	var e events.EventBridgeEvent
+	if json.Unmarshal([]byte(m.Body), &e) == nil && e.DetailType == discover.CallDetailType {
+		return h.event(ctx, e)
+	}
 	var t task
 	err := json.Unmarshal([]byte(m.Body), &t)
 	if err == nil && (t.Discovery == "" || t.Region == "" || t.Account == "") {

@@ -35,6 +35,9 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := accounts.Exclude(os.Getenv(lambdakit.EnvExcludedAccounts)); err != nil {
+		return nil, err
+	}
 	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole))
 	return lambda.NewHandler(New(store, queue, accounts, clients, Options{}).Handle), nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -53,15 +54,17 @@ type ServiceProps struct {
 	LogRetention   awslogs.RetentionDays
 	Destroyable    bool // the stack's deletion deletes logs and queues
 	Alarms         alarms.Props
+	Concurrency    Concurrency
 	VendingRole    string // the name of the role that makes VPCs in each account; "" for none
 	FromPoolsOnly  bool   // the API refuses VPCs whose CIDRs are not from pools
 
 	// The watch stack has the following properties besides.
-	Accounts         string  // "organization", or account ids with commas between them; "" for the owner account
-	ReaderRole       string  // the name of the reader role in each account
-	DiscoveryMinutes float64 // the time between two runs of discovery
-	ResourceMetrics  bool    // the deployment writes metrics of single resources
-	NotifyEmail      string  // an address to mail when resources overlap; "" for none
+	Accounts         string   // "organization", or account ids with commas between them; "" for the owner account
+	ExcludedAccounts []string // accounts of the organisation that discovery does not read
+	ReaderRole       string   // the name of the reader role in each account
+	DiscoveryMinutes float64  // the time between two runs of discovery
+	ResourceMetrics  bool     // the deployment writes metrics of single resources
+	NotifyEmail      string   // an address to mail when resources overlap; "" for none
 }
 
 // NewService makes the stack of the API, the functions behind it, for direct
@@ -92,6 +95,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	provisioning := worker.NewWorker(stack, "Provisioning", &worker.Props{
 		Function: functionOf(stack, props, provisioningFunctionName, "Finishes work of more than one transaction", 512, minutes(10)),
 		Table:    props.Table,
+		Batches:  props.Concurrency.Provisioning,
 		Removal:  props.removal(),
 	})
 	// A pool with many CIDRs takes longest. CloudFormation waits for an hour.
@@ -106,8 +110,8 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	a.DeadLetters("", provisioning.DeadLetters)
 	a.Stream("", provisioning.Function.Lambda)
 	a.Table(props.Table)
-	output(stack, "ApiUrl", api.Url(), "The address of the API")
-	output(stack, "ApiId", api.RestApiId(), "The id of the API")
+	output(stack, "ApiUrl", address(api.RestAPI), "The address of the API, without a slash at its end")
+	output(stack, "ApiId", api.RestAPI.RestApiId(), "The id of the API")
 	output(stack, "ApiFunctionName", apiFunction.Lambda.FunctionName(), "The function behind the API")
 	output(stack, "ApiRoleArn", apiFunction.Role.RoleArn(), "The role that the members' vending roles trust")
 	output(stack, "CustomResourceFunctionArn", customResource.Lambda.FunctionArn(), "The service token of IPAM resources in CloudFormation templates")
@@ -115,6 +119,13 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "The name of the function for direct invocation")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work of more than one transaction")
 	return stack
+}
+
+// address returns the address of the API's stage without a slash at its end, so that a
+// path can follow it. API Gateway takes two slashes for another path.
+func address(api awsapigateway.RestApi) *string {
+	stack := awscdk.Stack_Of(api)
+	return jsii.String("https://" + *api.RestApiId() + ".execute-api." + *stack.Region() + "." + *stack.UrlSuffix() + "/" + *api.DeploymentStage().StageName())
 }
 
 // addVending makes the owner account's vending role, which the functions may assume,
@@ -166,7 +177,7 @@ func doorOf(stack awscdk.Stack, props *ServiceProps, door, description string) g
 func vendorOf(stack awscdk.Stack, props *ServiceProps, p *gofunction.Props) *gofunction.Props {
 	if props.VendingRole != "" {
 		role := "arn:" + *stack.Partition() + ":iam::*:role/" + props.VendingRole
-		p.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &[]*string{&role}})
+		p.Statements["Vending"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole", "sts:SetSourceIdentity"), Resources: &[]*string{&role}})
 		p.Environment[lambdakit.EnvVendingRole] = props.VendingRole
 		p.Environment[lambdakit.EnvFromPoolsOnly] = strconv.FormatBool(props.FromPoolsOnly)
 	}

@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"strconv"
 	"strings"
@@ -11,7 +13,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
@@ -32,8 +33,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// scanMinutes is the time between two scans of a scope.
-const scanMinutes = 15
+const (
+	scanMinutes  = 15 // the time between two scans of a scope
+	eventMinutes = 5  // the time in which the functions work off a burst of events
+)
 
 // watch is the watch stack while it is made.
 type watch struct {
@@ -41,11 +44,12 @@ type watch struct {
 	props       *ServiceProps
 	bus         awsevents.EventBus
 	compliance  *queued.Queued
+	changes     *queued.Events // EC2's events, for discovery
 	discovery   *queued.Queued
 	history     *gofunction.Function
-	historyDead awssqs.Queue // stream records that the history function failed on too often
+	historyDead awssqs.Queue   // stream records that the history function failed on too often
+	asked       *queued.Events // requests on the bus
 	requests    *gofunction.Function
-	unanswered  awssqs.Queue // requests that have no answer
 }
 
 // NewWatch makes the stack of discovery, compliance, history, the event bus, and the
@@ -59,7 +63,7 @@ func NewWatch(scope constructs.Construct, id string, props *ServiceProps) awscdk
 	w.addCompliance()
 	w.addDiscovery()
 	w.addHistory()
-	w.requests, w.unanswered = newRequests(stack, props, w.bus)
+	w.addRequests()
 	w.addOverlapMail()
 	w.addAlarms()
 	w.addDashboard()
@@ -85,42 +89,59 @@ func allow(resource string, actions ...string) awsiam.PolicyStatement {
 // addCompliance makes the function that scans scopes, its queue and its schedule.
 func (w *watch) addCompliance() {
 	w.compliance = queued.NewQueued(w.stack, "Compliance", &queued.Props{
-		Function:    functionOf(w.stack, w.props, complianceFunctionName, "Scans scopes and writes their metrics", 512, minutes(10)),
+		Function:    recursive(functionOf(w.stack, w.props, complianceFunctionName, "Scans scopes and writes their metrics", 512, minutes(10))),
 		Variable:    lambdakit.EnvComplianceQueue,
 		Every:       minutes(scanMinutes),
 		Description: "Starts a scan of every scope",
 		Environment: map[string]string{lambdakit.EnvResourceMetrics: strconv.FormatBool(w.props.ResourceMetrics)},
+		Concurrency: w.props.Concurrency.Compliance,
 		Removal:     w.props.removal(),
 	})
 }
 
-// addDiscovery makes the function that reads the accounts' networks, its queue, its
-// schedule and its rule on the bus, and the reader role and the forwarding rule of
-// the owner account.
+// recursive lets a function send work to its own queue more than 16 times in a row,
+// after which Lambda stops a loop by default (Lambda Developer Guide, "Use Lambda
+// recursive loop detection to prevent infinite loops"). The scan of a large scope goes
+// on from invocation to invocation this way. The function has a bound of its own.
+func recursive(p gofunction.Props) gofunction.Props {
+	p.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
+	return p
+}
+
+// changesWindow is the time in which the events of EC2 are gathered. Discovery reads an
+// account and Region once for all of its events in a batch.
+const changesWindow = 3
+
+// addDiscovery makes the function that reads the accounts' networks, its queue and
+// schedule, the queue and rule of EC2's events, and the reader role and the forwarding
+// rule of the owner account.
 func (w *watch) addDiscovery() {
 	role := "arn:" + *w.stack.Partition() + ":iam::*:role/" + w.props.ReaderRole
 	statements := map[string]awsiam.PolicyStatement{"Accounts": allow(role, "sts:AssumeRole")}
 	if w.props.Accounts == discover.EveryAccount {
 		statements["Organization"] = allow("*", discover.OrganizationActions...)
 	}
+	p := functionOf(w.stack, w.props, discoveryFunctionName, "Reads the VPCs, subnets and addresses of the accounts", 512, minutes(5))
+	w.changes = queued.NewEvents(w.stack, "ChangeEvents", &queued.EventsProps{
+		Timeout: p.Timeout, Batch: 500, Window: awscdk.Duration_Seconds(jsii.Number(changesWindow)), Concurrency: w.props.Concurrency.Changes, Removal: w.props.removal(),
+		DeadLetters: schedule.NewDeadLetters(w.stack, "ChangesDeadLetters", w.props.removal()),
+	})
+	statements["ChangeEvents"] = w.changes.Receive
 	w.discovery = queued.NewQueued(w.stack, "Discovery", &queued.Props{
-		Function:    functionOf(w.stack, w.props, discoveryFunctionName, "Reads the VPCs, subnets and addresses of the accounts", 512, minutes(5)),
+		Function:    p,
 		Variable:    lambdakit.EnvDiscoveryQueue,
 		Every:       minutes(w.props.DiscoveryMinutes),
 		Description: "Starts discovery of every account and Region",
-		Environment: map[string]string{lambdakit.EnvAccounts: w.props.Accounts, lambdakit.EnvReaderRole: w.props.ReaderRole},
+		Environment: map[string]string{
+			lambdakit.EnvAccounts: w.props.Accounts, lambdakit.EnvExcludedAccounts: strings.Join(w.props.ExcludedAccounts, ","), lambdakit.EnvReaderRole: w.props.ReaderRole,
+		},
 		Statements:  statements,
 		Wildcard:    "The function may assume the reader role of any account; the role's trust policy decides.",
+		Concurrency: w.props.Concurrency.Discovery,
 		Removal:     w.props.removal(),
 	})
-	awsevents.NewRule(w.stack, jsii.String("Changes"), &awsevents.RuleProps{
-		Description:  jsii.String("Changes of VPCs, subnets and addresses"),
-		EventBus:     w.bus,
-		EventPattern: member.Changes(),
-		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(w.discovery.Function.Lambda, &awseventstargets.LambdaFunctionProps{
-			DeadLetterQueue: w.discovery.DeadLetters, MaxEventAge: awscdk.Duration_Hours(jsii.Number(1)), RetryAttempts: jsii.Number(3),
-		})},
-	})
+	w.changes.Invoke(w.discovery.Function.Lambda)
+	w.addRule("Changes", "Changes of VPCs, subnets and addresses", member.Changes(), w.changes)
 	member.NewReader(w.stack, "Reader", &member.ReaderProps{Name: w.props.ReaderRole, Trusted: w.discovery.Function.Role})
 	member.NewForwarder(w.stack, "Forwarder", w.bus)
 }
@@ -133,7 +154,7 @@ func (w *watch) addHistory() {
 	p.Environment = maps.Clone(p.Environment)
 	p.Environment[lambdakit.EnvBus], p.Environment[lambdakit.EnvComplianceQueue] = *w.bus.EventBusName(), *w.compliance.Queue.QueueUrl()
 	p.Statements["Bus"] = allow(*w.bus.EventBusArn(), "events:PutEvents")
-	p.Statements["Compliance"] = allow(*w.compliance.Queue.QueueArn(), queued.SendActions...)
+	p.Statements["Compliance"] = allow(*w.compliance.Queue.QueueArn(), queued.SendActions(w.props.removal())...)
 	p.Statements["DeadLetters"] = allow(*w.historyDead.QueueArn(), "sqs:SendMessage")
 	p.Statements["Stream"] = allow(*w.props.Table.TableStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 	p.Statements["Streams"] = allow("*", "dynamodb:ListStreams")
@@ -160,11 +181,23 @@ func (w *watch) addOverlapMail() {
 	}
 	topic := awssns.NewTopic(w.stack, jsii.String("Overlaps"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
 	topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&w.props.NotifyEmail, nil))
+	// EventBridge sets no condition keys when a topic's policy admits it, so such a
+	// policy admits the rules of every account. With a role the topic admits nobody
+	// outside its account (Amazon EventBridge User Guide, "Using resource-based policies
+	// for Amazon EventBridge").
+	role := awsiam.NewRole(w.stack, jsii.String("OverlapsRole"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": w.stack.Account()}},
+		}),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{"Publish": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
+			Statements: &[]awsiam.PolicyStatement{allow(*topic.TopicArn(), "sns:Publish")},
+		})},
+	})
 	awsevents.NewRule(w.stack, jsii.String("OverlapDetected"), &awsevents.RuleProps{
 		Description:  jsii.String("Mails overlaps of resources"),
 		EventBus:     w.bus,
 		EventPattern: &awsevents.EventPattern{Source: jsii.Strings(events.Source), DetailType: jsii.Strings(string(events.OverlapDetected))},
-		Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewSnsTopic(topic, nil)},
+		Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewSnsTopic(topic, &awseventstargets.SnsTopicProps{Role: role.WithoutPolicyUpdates(nil)})},
 	})
 }
 
@@ -177,12 +210,15 @@ func (w *watch) addAlarms() {
 	a.Function("Requests", w.requests)
 	a.Backlog("Compliance", w.compliance.Queue, scanMinutes)
 	a.Backlog("Discovery", w.discovery.Queue, w.props.DiscoveryMinutes)
+	a.Backlog("Changes", w.changes.Queue, eventMinutes)
+	a.Backlog("Requests", w.asked.Queue, eventMinutes)
 	a.Schedule("Compliance", telemetry.DispatchScans, scanMinutes)
 	a.Schedule("Discovery", telemetry.DispatchDiscovery, w.props.DiscoveryMinutes)
 	a.DeadLetters("Compliance", w.compliance.DeadLetters)
 	a.DeadLetters("Discovery", w.discovery.DeadLetters)
 	a.DeadLetters("History", w.historyDead)
-	a.DeadLetters("Requests", w.unanswered)
+	a.DeadLetters("Changes", w.changes.DeadLetters)
+	a.DeadLetters("Requests", w.asked.DeadLetters)
 	a.Stream("History", w.history.Lambda)
 	a.Network(scanMinutes, w.props.DiscoveryMinutes)
 }
@@ -204,36 +240,36 @@ func (w *watch) addDashboard() {
 			{Title: "Messages that wait, and dead letters", Metrics: []awscloudwatch.IMetric{
 				w.compliance.Queue.MetricApproximateNumberOfMessagesVisible(maximum), w.compliance.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
 				w.discovery.Queue.MetricApproximateNumberOfMessagesVisible(maximum), w.discovery.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
-				w.historyDead.MetricApproximateNumberOfMessagesVisible(maximum), w.unanswered.MetricApproximateNumberOfMessagesVisible(maximum),
+				w.changes.Queue.MetricApproximateNumberOfMessagesVisible(maximum), w.changes.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
+				w.asked.Queue.MetricApproximateNumberOfMessagesVisible(maximum), w.asked.DeadLetters.MetricApproximateNumberOfMessagesVisible(maximum),
+				w.historyDead.MetricApproximateNumberOfMessagesVisible(maximum),
 			}},
 		},
 	})
 }
 
-// newRequests makes the function that carries out "CIDR Requested" events, its rule on
-// the bus, and the queue of requests that have no answer. The rule leaves out events
-// of Cadastre's own source.
-func newRequests(stack awscdk.Stack, props *ServiceProps, bus awsevents.EventBus) (*gofunction.Function, awssqs.Queue) {
-	dead := schedule.NewDeadLetters(stack, "RequestsDeadLetters", props.removal())
-	p := doorOf(stack, props, "events", "Answers requests on the event bus")
-	p.Statements["DeadLetters"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sqs:SendMessage"), Resources: &[]*string{dead.QueueArn()}})
-	requests := gofunction.NewFunction(stack, "Requests", &p)
-	// Both retries together end long before a request's id expires, after 24 hours.
-	patience := awscdk.Duration_Hours(jsii.Number(1))
-	requests.Lambda.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
-		MaxEventAge: patience, RetryAttempts: jsii.Number(2), OnFailure: awslambdadestinations.NewSqsDestination(dead),
+// addRequests makes the function that carries out "CIDR Requested" events, and their
+// queue and rule. The rule leaves out events of Cadastre's own source.
+func (w *watch) addRequests() {
+	p := doorOf(w.stack, w.props, "events", "Answers requests on the event bus")
+	w.asked = queued.NewEvents(w.stack, "RequestEvents", &queued.EventsProps{
+		Timeout: p.Timeout, Batch: 10, Concurrency: w.props.Concurrency.Requests, Removal: w.props.removal(),
+		DeadLetters: schedule.NewDeadLetters(w.stack, "RequestsDeadLetters", w.props.removal()),
 	})
-	awsevents.NewRule(stack, jsii.String("Requested"), &awsevents.RuleProps{
-		Description: jsii.String("Requests for CIDRs"),
-		EventBus:    bus,
-		EventPattern: &awsevents.EventPattern{
-			Source: awsevents.Match_AnythingBut(events.Source), DetailType: jsii.Strings(string(events.CIDRRequested)),
-		},
-		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(requests.Lambda, &awseventstargets.LambdaFunctionProps{
-			DeadLetterQueue: dead, MaxEventAge: patience, RetryAttempts: jsii.Number(10),
-		})},
+	p.Statements["RequestEvents"] = w.asked.Receive
+	w.requests = gofunction.NewFunction(w.stack, "Requests", &p)
+	w.asked.Invoke(w.requests.Lambda)
+	w.addRule("Requested", "Requests for CIDRs", &awsevents.EventPattern{
+		Source: awsevents.Match_AnythingBut(events.Source), DetailType: jsii.Strings(string(events.CIDRRequested)),
+	}, w.asked)
+}
+
+// addRule makes a rule of the bus that sends events to a queue.
+func (w *watch) addRule(id, description string, pattern *awsevents.EventPattern, to *queued.Events) {
+	awsevents.NewRule(w.stack, &id, &awsevents.RuleProps{
+		Description: &description, EventBus: w.bus, EventPattern: pattern,
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewSqsQueue(to.Queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: to.DeadLetters})},
 	})
-	return requests, dead
 }
 
 // admitMembers lets the watched accounts put two kinds of events on the bus: changes
@@ -241,16 +277,25 @@ func newRequests(stack awscdk.Stack, props *ServiceProps, bus awsevents.EventBus
 // of an AWS service, so an event with EC2's source reports a change by EC2. Members
 // cannot put events with Cadastre's own source.
 func admitMembers(bus awsevents.EventBus, props *ServiceProps) {
-	// A call has a list of sources (Amazon EventBridge User Guide, "Using IAM policy
-	// conditions").
+	var last constructs.IDependable
+	// EventBridge keeps the statements of a bus in one policy, so CloudFormation adds
+	// them one after the other. A statement's id is unique in an account and Region, so
+	// it has the name of the deployment.
 	put := func(sid string, principals []awsiam.IPrincipal, operator, source string, equal map[string]any) {
-		conditions := map[string]any{operator: map[string]any{"events:source": source}}
+		// A call has a list of sources (Amazon EventBridge User Guide, "Using IAM policy
+		// conditions"). ForAllValues holds for a missing key, too; Null refuses that.
+		conditions := map[string]any{operator: map[string]any{"events:source": source}, "Null": map[string]any{"events:source": "false"}}
 		if len(equal) > 0 {
 			conditions["StringEquals"] = equal
 		}
-		bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: &sid, Principals: &principals, Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()}, Conditions: &conditions,
+		id := statementID(props.Name, sid)
+		added := bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &id, Principals: &principals, Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()}, Conditions: &conditions,
 		}))
+		if last != nil {
+			bus.Node().FindChild(jsii.String(cdkPrefix + id)).Node().AddDependency(last)
+		}
+		last = added.PolicyDependable
 	}
 	admit := func(sid string, principals []awsiam.IPrincipal, condition map[string]any) {
 		put(sid, principals, "ForAllValues:StringEquals", discover.CallSource, condition)
@@ -268,4 +313,21 @@ func admitMembers(bus awsevents.EventBus, props *ServiceProps) {
 		}
 		admit("Accounts", accounts, map[string]any{})
 	}
+}
+
+// cdkPrefix is the text that CDK puts before the ids of a bus's statements.
+const cdkPrefix = "cdk-"
+
+// statementID returns the id of a statement of the bus's policy: the deployment's name
+// and the statement's own. With [cdkPrefix] it has at most 64 characters (Amazon
+// EventBridge API Reference, "PutPermission"). A name that is too long is shortened,
+// with a hash.
+func statementID(name, sid string) string {
+	const most = 64 - len(cdkPrefix)
+	if len(name)+1+len(sid) > most {
+		sum := sha256.Sum256([]byte(name))
+		hash := hex.EncodeToString(sum[:4])
+		name = name[:most-len(sid)-len(hash)-2] + "-" + hash
+	}
+	return name + "-" + sid
 }

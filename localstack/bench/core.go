@@ -14,11 +14,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// cover is a space's free blocks as the table keeps them, in memory: it answers
-// the two questions that the core asks of a snapshot, the lowest free block of
-// the tightest fit and whether a block is free, without a cost of its own that
-// grows. For each length it is a bitmap with one bit a block and summaries of
-// 64 bits each above.
+// cover keeps a space's free blocks in memory, as the table keeps them. It
+// answers the two questions of the core: the lowest free block of the tightest
+// fit, and whether a block is free. The cost of an answer does not grow. For
+// each length it is a bitmap with one bit for each block, and summaries of 64
+// bits each above.
 type cover struct {
 	root   ipam.Root
 	base   uint32
@@ -73,7 +73,7 @@ func (c *cover) unset(p netip.Prefix) {
 	}
 }
 
-// at answers as the lookup of a block's key does.
+// at answers like the lookup of a block's key.
 func (c *cover) at(p netip.Prefix) (ipam.Free, bool) {
 	levels := c.levels[p.Bits()]
 	if len(levels) == 0 {
@@ -83,7 +83,7 @@ func (c *cover) at(p netip.Prefix) (ipam.Free, bool) {
 	return ipam.Free{CIDR: p, Root: c.root}, levels[0][i/64]&(1<<(i%64)) != 0
 }
 
-// fit answers as the query for a length does with a limit of 1.
+// fit answers like the query for a length with a limit of 1.
 func (c *cover) fit(length int) (ipam.Free, bool) {
 	for l := length; l >= c.root.Bits; l-- {
 		levels := c.levels[l]
@@ -106,12 +106,12 @@ func (c *cover) apply(changes []ipam.Change) {
 			c.unset(ch.Free.CIDR)
 		case ipam.AddFree:
 			c.set(ch.Free.CIDR)
-		default: // of taken blocks it keeps no account
+		default: // it does not keep taken blocks
 		}
 	}
 }
 
-// room is what the store gives a plan in one transaction.
+// room is the store's limit for the changes of one transaction.
 const room = 88
 
 // decideAllocate is the core's part of an allocation by length.
@@ -130,13 +130,14 @@ func decideAllocate(pool *ipam.Pool, c *cover, length *int) (ipam.Taken, []ipam.
 	return t, changes, nil
 }
 
-// meter adds up what batches of an operation cost. Only every 64th batch asks
-// for memory, as that stops the world; its time does not count.
+// meter adds up the cost of batches of an operation. It reads memory statistics
+// at every 64th batch only, because that stops the world, and does not count
+// that time.
 type meter struct {
 	batches, ops  int
 	spent         time.Duration
 	bytes, allocs uint64
-	counted       int // operations that bytes and allocs are of
+	counted       int // operations counted in bytes and allocs
 }
 
 func (m *meter) measure(part []ipam.Taken, do func([]ipam.Taken) error) error {
@@ -162,10 +163,11 @@ func (m *meter) ns() float64          { return float64(m.spent.Nanoseconds()) / 
 func (m *meter) bytesPerOp() float64  { return float64(m.bytes) / float64(m.counted) }
 func (m *meter) allocsPerOp() float64 { return float64(m.allocs) / float64(m.counted) }
 
-// core measures the decisions of allocate and release with 10 to a million
-// /29s held in a /8, at random places: of twice as many, half were released.
+// core measures the decisions of allocate and release while 10 to a million
+// /29s are held in a /8, at random places: of twice as many, half were
+// released.
 func core(_ context.Context, _ *settings) error {
-	title("The core: one decision, its plan applied to a cover in memory")
+	title("The core: one decision, its changes applied in memory")
 	fmt.Printf("%12s  %14s %8s %10s  %14s %8s %10s\n", "held", "allocate ns/op", "B/op", "allocs/op", "release ns/op", "B/op", "allocs/op")
 	var allocating, releasing []float64
 	for _, held := range []int{10, 100, 1000, 10_000, 100_000, 1_000_000} {
@@ -201,7 +203,7 @@ func core(_ context.Context, _ *settings) error {
 		}
 		taken = taken[:held]
 		next := 0
-		turn := func(n int) (part []ipam.Taken) { // whose turn it is, at random places as taken was shuffled
+		turn := func(n int) (part []ipam.Taken) { // the next n blocks, at random places because taken was shuffled
 			if next+n > len(taken) {
 				next = 0
 			}
@@ -227,8 +229,8 @@ func core(_ context.Context, _ *settings) error {
 			}
 			return nil
 		}
-		// Releases and allocations take turns a batch at a time, so that the
-		// number held stays what the row says.
+		// Batches of releases and allocations alternate, so that the number
+		// held stays the row's number.
 		var a, r meter
 		for n := min(1024, held/2); a.spent < 500*time.Millisecond; {
 			part := turn(n)

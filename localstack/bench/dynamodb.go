@@ -41,10 +41,10 @@ func (c *counted) Transact(ctx context.Context, writes []table.Write) error {
 	return err
 }
 
-// dynamoDB measures the whole operation on DynamoDB Local: allocations a
-// second and what they cost, with one client and with 32 that share a pool: as
-// 32 goroutines of one process, which shares what it learned of contention, and
-// with a store each, as function instances are.
+// dynamoDB measures the whole operation on DynamoDB Local: allocations a second
+// and their cost, with one client and with 32 in one pool. The 32 are
+// goroutines of one process, which shares its contention window, or have one
+// store each, like function instances.
 func dynamoDB(ctx context.Context, o *settings) error {
 	title("The whole operation on DynamoDB Local, /28s from one /8")
 	if o.dynamo == "" {
@@ -106,7 +106,7 @@ func (r *result) quantile(q float64) float64 {
 	return float64(r.latencies[int(q*float64(len(r.latencies)-1))].Microseconds()) / 1000
 }
 
-// together lets clients, spread over the stores, allocate for a span of time.
+// together runs clients, spread over the stores, for a span of time.
 func together(ctx context.Context, stores []*store.Store, clients int, pool string, span time.Duration, table *counted) (*result, error) {
 	var r result
 	var mu sync.Mutex

@@ -1,9 +1,9 @@
-// Command bench measures what the README says of speed and cost: the core, the
-// whole operation in memory and on DynamoDB Local, the scan of a scope, the
-// metrics, and the start of the api function.
+// Command bench measures the speed and cost in the README: the core, the whole
+// operation in memory and on DynamoDB Local, the scan of a scope, the metrics,
+// and the start of the api function.
 //
-// It prints one table a section and ends with status 1 if something that must
-// not grow with the number of allocations held does.
+// It prints one table for each section. It ends with status 1 if a cost grows
+// with the number of allocations held that must not.
 package main
 
 import (
@@ -89,27 +89,28 @@ func thousands(n int) string {
 	return s
 }
 
-// flat prints by how much the slowest row exceeds the fastest, and fails beyond
-// the limit.
-func flat(what string, limit float64, values []float64) error {
+// flat prints the ratio of the slowest to the fastest row, and fails above the
+// limit.
+func flat(name string, limit float64, values []float64) error {
 	ratio := slices.Max(values) / slices.Min(values)
-	fmt.Printf("%s: slowest row %.2f× the fastest, limit %g×\n", what, ratio, limit)
+	fmt.Printf("%s: slowest row %.2f× the fastest, limit %g×\n", name, ratio, limit)
 	if ratio > limit {
-		return fmt.Errorf("%s grows %.2f× with the number held, more than %g×", what, ratio, limit)
+		return fmt.Errorf("%s grows %.2f× with the number held, more than %g×", name, ratio, limit)
 	}
 	return nil
 }
 
-// growth prints by how much a row exceeds one of fewer at most, and fails beyond
-// the limit: what is spent once for all weighs more where there is little.
-func growth(what string, limit float64, values []float64) error {
+// growth prints the largest ratio of a row to one with fewer elements, and
+// fails above the limit. Fixed costs weigh more in rows with few elements, so
+// those may be slower.
+func growth(name string, limit float64, values []float64) error {
 	ratio, least := 0., values[0]
 	for _, v := range values[1:] {
 		ratio, least = max(ratio, v/least), min(least, v)
 	}
-	fmt.Printf("%s: at most %.2f× what it takes among fewer, limit %g×\n", what, ratio, limit)
+	fmt.Printf("%s: at most %.2f× the time with fewer, limit %g×\n", name, ratio, limit)
 	if ratio > limit {
-		return fmt.Errorf("%s grows %.2f× with the number held, more than %g×", what, ratio, limit)
+		return fmt.Errorf("%s grows %.2f× with the number held, more than %g×", name, ratio, limit)
 	}
 	return nil
 }

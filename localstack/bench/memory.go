@@ -13,7 +13,7 @@ import (
 
 const account = "111122223333"
 
-// newPool makes an IPAM and in it a pool with one CIDR.
+// newPool makes an IPAM with a pool with one CIDR.
 func newPool(ctx context.Context, s *store.Store, cidr netip.Prefix) (string, error) {
 	token := func(op string) store.Token { return store.Token{Account: account, Operation: op} }
 	manager, err := s.CreateIPAM(ctx, token("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: account, Region: s.Region()}, OperatingRegions: []string{s.Region()}, Tier: "advanced"})
@@ -50,9 +50,10 @@ func release(ctx context.Context, s *store.Store, a *ipam.Allocation) error {
 	return s.Release(ctx, store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 }
 
-// memory measures the whole operation of the store, decision, encoding and
-// conditions, on the table in memory. It sets no limit: that table keeps its
-// keys in sorted lists, whose insertions grow with what is held.
+// memory measures the whole operation of the store on the table in memory:
+// decision, encoding and conditions. It sets no limit, because that table keeps
+// its keys in sorted lists, and insertions into them take longer the more it
+// holds.
 func memory(ctx context.Context, _ *settings) error {
 	title("The whole operation on the table in memory, one client")
 	fmt.Printf("%12s  %16s  %16s\n", "held", "allocate ns/op", "release ns/op")

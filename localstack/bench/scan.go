@@ -19,9 +19,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
-// network makes VPCs of /26 with a subnet in each half, in the order of a scope.
-// Of ten, five have an allocation, one claims a custom one, one has its CIDR
-// twice, and one lies in a custom allocation around it.
+// network makes VPCs of /26 with a subnet in each half, in the order of a
+// scope. Of ten VPCs, five have an allocation, one claims a custom one, one has
+// its CIDR twice, and one is inside a custom allocation.
 type network struct{ ids []string }
 
 func newNetwork(resources int) *network {
@@ -39,8 +39,8 @@ func block(i, length int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}), length)
 }
 
-// rows yields as many as there are ids. They stand in a ring, as a scan holds
-// no more than a page of what it reads.
+// rows yields one row for each id. It reuses a ring of rows, because a scan
+// keeps no more than a page of its input.
 func (n *network) rows(yield func(*ipam.ResourceCIDR, error) bool) {
 	ring := make([]ipam.ResourceCIDR, 1024)
 	vpc := ""
@@ -56,7 +56,7 @@ func (n *network) rows(yield func(*ipam.ResourceCIDR, error) bool) {
 		case 2:
 			_, upper := ipam.Halves(at)
 			r.Resource = ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: vpc, CIDR: upper}
-			if i/perVPC%10 == 8 { // instead of the subnet, a VPC as large as the lower one
+			if i/perVPC%10 == 8 { // a VPC as large as the lower one, instead of the subnet
 				r.Resource = ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: netip.PrefixFrom(at.Addr(), 27)}
 			}
 		}
@@ -77,7 +77,7 @@ func (n *network) allocations(yield func(*ipam.Allocation, error) bool) {
 		case 5:
 			a.Kind, a.ResourceID = ipam.KindCustom, ""
 		case 6:
-			a.Kind, a.ResourceID, a.CIDR = ipam.KindCustom, "", block(i, 25) // and of the next, as i is even
+			a.Kind, a.ResourceID, a.CIDR = ipam.KindCustom, "", block(i, 25) // of this VPC and the next, as i is even
 		default:
 			continue
 		}
@@ -91,8 +91,8 @@ func (n *network) evaluate(pool *ipam.Pool) iter.Seq2[ipam.ResourceStatus, error
 	return ipam.EvaluateStatuses(n.rows, n.allocations, func(string) *ipam.Pool { return pool })
 }
 
-// scan measures the pass over a scope on one core: the making of the rows, which
-// stands for reading them, is measured apart.
+// scan measures the pass over a scope on one core. It measures the making of
+// the rows, which replaces reading them, separately.
 func scan(_ context.Context, _ *settings) error {
 	title("The scan: statuses of a whole scope in one pass, one core")
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -103,7 +103,7 @@ func scan(_ context.Context, _ *settings) error {
 	for _, size := range []int{10_000, 100_000, 1_000_000} {
 		n := newNetwork(size)
 		var took, making time.Duration
-		overlapping, times := 0, max(3, 3_000_000/size) // so that each row bears its share of collecting garbage
+		overlapping, times := 0, max(3, 3_000_000/size) // so that each row has its share of garbage collection
 		for range times {
 			start := spent()
 			drain(n.rows)
@@ -140,7 +140,7 @@ func scan(_ context.Context, _ *settings) error {
 	return err
 }
 
-// drain takes everything and keeps nothing; networks do not fail.
+// drain reads everything and keeps nothing; networks return no errors.
 func drain[T any](all iter.Seq2[T, error]) {
 	for _, err := range all {
 		if err != nil {
@@ -158,8 +158,8 @@ func spent() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// heldBy returns by how many bytes what is alive grows until the middle of a
-// pass over a million.
+// heldBy returns the growth of live memory, in bytes, up to the middle of a
+// pass over a million rows.
 func heldBy(pass iter.Seq2[ipam.ResourceStatus, error]) (held int64, err error) {
 	alive := func() int64 {
 		runtime.GC()
@@ -179,9 +179,9 @@ func heldBy(pass iter.Seq2[ipam.ResourceStatus, error]) (held int64, err error) 
 	return max(0, held), nil
 }
 
-// unchanged measures what a compliance scan of a scope, and a discovery run of an
-// account in a Region, ask of the table when nothing has changed since the last
-// one.
+// unchanged measures the table calls of a compliance scan of a scope, and of a
+// discovery run of an account in a Region, if nothing has changed since the
+// last one.
 func unchanged(ctx context.Context, _ *settings) error {
 	title("A network in which nothing changed: calls of the table for 1,000 CIDRs")
 	fmt.Printf("%12s  %12s %12s  %12s %12s\n", "CIDRs", "scan reads", "writes", "run reads", "writes")
@@ -207,7 +207,7 @@ func unchanged(ctx context.Context, _ *settings) error {
 			}
 		}
 		measure := func(look func(at int64) error) (reads, writes int64, err error) {
-			for at := range int64(2) { // the first puts in what is not there yet
+			for at := range int64(2) { // the first run writes the resources
 				db.reads.Store(0)
 				db.writes.Store(0)
 				if err := look(1 + at); err != nil {
@@ -234,17 +234,17 @@ func unchanged(ctx context.Context, _ *settings) error {
 		per := func(n int64) float64 { return float64(n) * 1000 / float64(size) }
 		fmt.Printf("%12s  %12.2f %12.2f  %12.2f %12.2f\n", thousands(size), per(scanReads), per(scanWrites), per(runReads), per(runWrites))
 		if scanWrites > 0 {
-			failed = errors.Join(failed, errors.New("a scan of what has not changed writes"))
+			failed = errors.Join(failed, errors.New("a scan of an unchanged scope writes"))
 		}
-		if runWrites != 1 { // how far the discovery of the account is
-			failed = errors.Join(failed, fmt.Errorf("a run of what has not changed makes %d writes", runWrites))
+		if runWrites != 1 { // the progress of the discovery
+			failed = errors.Join(failed, fmt.Errorf("a run over an unchanged network makes %d writes", runWrites))
 		}
 	}
 	return failed
 }
 
-// look asks what a run of functions/discovery asks of the table that sees what it
-// knows, at a time in Unix milliseconds.
+// look makes the table calls of a run of functions/discovery that sees known
+// resources, at a time in Unix milliseconds.
 func look(ctx context.Context, s *store.Store, discovery string, seen []ipam.Resource, at int64) error {
 	discoveries, err := s.Discoveries(ctx, []string{discovery})
 	if err != nil {

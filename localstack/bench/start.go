@@ -23,7 +23,7 @@ func coldStart(ctx context.Context, o *settings) error {
 	}
 	var times []time.Duration
 	for range o.runs + 1 {
-		var log strings.Builder // what it says when it is ended before its first event is of no interest
+		var log strings.Builder // its output when it is ended before its first event does not matter
 		start := time.Now()
 		f, err := lambdaruntime.Start(ctx, lambdaruntime.Config{
 			Binary: o.binary,
@@ -39,7 +39,7 @@ func coldStart(ctx context.Context, o *settings) error {
 			return fmt.Errorf("%w\n%s", err, &log)
 		}
 	}
-	times = times[1:] // the first one reads the file from the disk
+	times = times[1:] // the first start reads the file from the disk
 	slices.Sort(times)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	fmt.Printf("cold start, exec to first poll, %d runs: min %.1f ms, median %.1f ms, max %.1f ms (aim: below 30 ms)\n",

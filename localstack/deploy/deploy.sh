@@ -17,11 +17,11 @@ export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
 export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
 arch=x86_64
 [ "$(go env GOARCH)" != arm64 ] || arch=arm64
-# Members' roles of this name allocate; who administers is then to be said too.
+# Members' roles with this name allocate; the administrators must then be named too.
 context=(--context architecture="$arch" --context destroyable=true --context accounts=organization
     --context 'administrators=["arn:aws:*::000000000000:*"]' --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
 
-# cdk COMMAND ARGUMENTS… runs it quietly, and shows what it printed if it fails.
+# cdk COMMAND ARGUMENTS… runs it quietly, and prints its output if it fails.
 cdk() {
     echo "cdklocal $1" >&2
     (cd "$root" && PATH="$root/.tools/node/node_modules/.bin:$PATH" cdklocal "$@" "${context[@]}" \

@@ -3,10 +3,10 @@
 #
 #   localstack/services/emulator.sh PORT STATE [open|enforce]
 #
-# STATE is a folder; what is deployed is written there when the emulator stops,
-# and read when it starts. With "enforce" it evaluates IAM policies. Then it
-# refuses CDK's publishing of assets, so a deployment is made with "open" and
-# the emulator started again on the same folder.
+# STATE is a folder. The emulator writes its state there when it stops, and reads it
+# when it starts. With "enforce" it evaluates IAM policies. It then refuses CDK's
+# publishing of assets, so deploy with "open" and start the emulator again on the
+# same folder.
 set -euo pipefail
 port=${1:?"which port"} state=${2:?"which folder for the state"} mode=${3:-open}
 mkdir -p "$state/services" "$state/s3" "$state/tmp"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Waits until a service that was started answers over HTTP, whatever it answers:
+# Waits until a started service gives any answer over HTTP:
 #
 #   localstack/services/wait.sh NAME URL PID LOG
 #
@@ -11,8 +11,8 @@ name=$1 url=$2 pid=$3 log=$4
 port=${url##*:}
 port=${port%%/*}
 
-# ours reports whether it is the process itself that listens at the port, as far
-# as the system tells who does.
+# ours reports whether the process itself listens at the port, as far as the system
+# shows the listening process.
 ours() {
     local sockets socket
     sockets=$(awk -v port="$(printf ':%04X$' "$port")" '$2 ~ port && $4 == "0A" { print $10 }' /proc/net/tcp* 2>/dev/null || true)

@@ -1,8 +1,8 @@
-// Package sigv4front stands in for API Gateway where a test has to know that a
-// client's signature is right: emulators take any. It verifies Signature
-// Version 4 with the secret of a known key, refuses any credential scope but
-// the API's Region and execute-api, and hands the function the event that a
-// REST API with IAM authorization makes.
+// Package sigv4front replaces API Gateway in tests that check a client's
+// signature, because emulators accept any signature. It verifies Signature
+// Version 4 with the secret of a known key, refuses any credential scope except
+// the API's Region and execute-api, and gives the function the event of a REST
+// API with IAM authorization.
 package sigv4front
 
 import (
@@ -28,7 +28,7 @@ import (
 // API's default address.
 const Stage = "prod"
 
-// route is a method of the API: what infra declares and nothing else.
+// route is a method of the API. infra declares exactly these.
 type route struct{ method, resource string }
 
 var routes = []route{
@@ -41,13 +41,13 @@ var routes = []route{
 // Front is an http.Handler before a function.
 type Front struct {
 	Verifier *Verifier
-	// Invoke hands the function an event and returns its answer.
+	// Invoke sends the function an event and returns its answer.
 	Invoke func(ctx context.Context, event []byte) ([]byte, error)
 
 	serial atomic.Int64
 }
 
-// maxBody is what API Gateway admits of a request's body.
+// maxBody is API Gateway's limit for a request's body.
 const maxBody = 10 << 20
 
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	resource, parameters := match(r.Method, path)
 	if !ok || resource == "" {
-		// A REST API says of what it does not have that a token is missing.
+		// A REST API answers a request for an unknown resource with a missing
+		// token.
 		refused(w, http.StatusForbidden, sigv4.Missing, "Missing Authentication Token")
 		return
 	}
@@ -115,8 +116,8 @@ func refused(w http.ResponseWriter, status int, kind, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
 }
 
-// match returns the resource that a path belongs to and its parameters, "" if
-// the API has none for the method.
+// match returns the resource of a path and its parameters, and "" if the API
+// has none for the method.
 func match(method, path string) (resource string, parameters map[string]string) {
 	if slices.Contains(routes, route{method, path}) {
 		return path, nil

@@ -30,7 +30,7 @@ var (
 	guest  = sigv4front.Key{AccessKeyID: "ASIAGUEST", Secret: "other", Session: "token==", Account: "444455556666", ARN: "arn:aws:sts::444455556666:assumed-role/reader/guest"}
 )
 
-// front serves a function that answers with the event it got, as text.
+// front serves a function that answers with its event as text.
 func front(t *testing.T, seen *events.APIGatewayProxyRequest) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(&sigv4front.Front{
@@ -47,14 +47,14 @@ func front(t *testing.T, seen *events.APIGatewayProxyRequest) *httptest.Server {
 	return s
 }
 
-// request is a request to sign and what is done to it behind the signer's back.
+// request is a request to sign, and a change to make after the signature.
 type request struct {
 	key             sigv4front.Key
 	region, service string
 	at              time.Time
 	method, path    string
 	body            string
-	header          http.Header // signed along
+	header          http.Header // signed too
 	after           func(*http.Request)
 }
 
@@ -98,12 +98,12 @@ func TestVerify(t *testing.T) {
 		name   string
 		change func(*request)
 		status int
-		kind   string // of the refusal
+		kind   string // the refusal's type
 	}{
-		{"as it should be", func(*request) {}, 418, ""},
+		{"correct", func(*request) {}, 418, ""},
 		{"temporary credentials", func(q *request) { q.key = guest }, 418, ""},
 		{"without the trailing slash", func(q *request) { q.path = "/prod" }, 418, ""},
-		{"JSON door", func(q *request) { q.path = "/prod/v1/DescribeIpams" }, 418, ""},
+		{"JSON", func(q *request) { q.path = "/prod/v1/DescribeIpams" }, 418, ""},
 		{"GET with a query", func(q *request) {
 			q.method, q.path, q.body = "GET", "/prod/?Version=2016-11-15&Action=DescribeIpams&Filter.1.Value.1=a%20b%2Fc", ""
 		}, 418, ""},
@@ -115,7 +115,7 @@ func TestVerify(t *testing.T) {
 		{"wrong secret", func(q *request) { q.key.Secret += "x" }, 403, "InvalidSignatureException"},
 		{"unknown key", func(q *request) { q.key.AccessKeyID = "AKIDNOBODY" }, 403, "UnrecognizedClientException"},
 		{"session token left out", func(q *request) { q.key = guest; q.key.Session = "" }, 403, "UnrecognizedClientException"},
-		{"session token of nobody", func(q *request) { q.key.Session = "forged" }, 403, "UnrecognizedClientException"},
+		{"unknown session token", func(q *request) { q.key.Session = "forged" }, 403, "UnrecognizedClientException"},
 		{"no signature", tamper(func(r *http.Request) { r.Header.Del("Authorization") }), 403, "MissingAuthenticationTokenException"},
 		{"other algorithm", tamper(func(r *http.Request) { r.Header.Set("Authorization", "Basic eDp5") }), 403, "IncompleteSignatureException"},
 		{"signature cut off", tamper(func(r *http.Request) {
@@ -146,8 +146,8 @@ func TestVerify(t *testing.T) {
 		{"host not signed", tamper(func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), ";host;", ";", 1))
 		}), 403, "InvalidSignatureException"},
-		{"path that the API does not have", func(q *request) { q.path = "/prod/v2/DescribeIpams" }, 403, "MissingAuthenticationTokenException"},
-		{"method that the API does not have", func(q *request) { q.method = "PUT" }, 403, "MissingAuthenticationTokenException"},
+		{"unknown path", func(q *request) { q.path = "/prod/v2/DescribeIpams" }, 403, "MissingAuthenticationTokenException"},
+		{"unknown method", func(q *request) { q.method = "PUT" }, 403, "MissingAuthenticationTokenException"},
 		{"no stage", func(q *request) { q.path = "/" }, 403, "MissingAuthenticationTokenException"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,8 +198,8 @@ func TestBinaryBodyIsBase64(t *testing.T) {
 	}
 }
 
-// The SDK's own client passes with the signing name that the README gives and
-// fails without.
+// The SDK's own client passes with the signing name execute-api and fails
+// without it.
 func TestGoSDKClientSigns(t *testing.T) {
 	var seen events.APIGatewayProxyRequest
 	s := front(t, &seen)

@@ -12,11 +12,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 )
 
-// Key is an access key that the front knows, and its principal.
+// Key is an access key that the front knows, with its principal.
 type Key struct {
 	AccessKeyID string
 	Secret      string
-	Session     string // the session token that must come with it, "" for a long-lived key
+	Session     string // the session token of the key, "" for a long-lived key
 	Account     string // 12 digits
 	ARN         string // the principal's
 }
@@ -24,12 +24,12 @@ type Key struct {
 // Verifier checks Signature Version 4 as API Gateway does for methods with IAM
 // authorization. It is safe for concurrent use.
 type Verifier struct {
-	Region string // the API's own
+	Region string // the API's Region
 	Keys   []Key
 	Now    func() time.Time // time.Now if nil
 }
 
-// Verify returns the key that signed the request, or a *[sigv4.Error]. body is
+// Verify returns the key that signed the request, or a [*sigv4.Error]. body is
 // the request's whole body.
 func (v *Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (Key, error) {
 	s, err := sigv4.Parse(r.Header.Get("Authorization"))

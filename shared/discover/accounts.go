@@ -124,6 +124,7 @@ func climb(ctx context.Context, c Organizations, arn, account string, parents ma
 type Directory struct {
 	listed        []Account
 	organizations Organizations
+	excluded      map[string]bool // members that are not watched
 	now           func() time.Time
 
 	mu      sync.Mutex
@@ -163,6 +164,24 @@ func NewDirectory(setting, owner string, c Organizations, now func() time.Time) 
 	return d, nil
 }
 
+// Exclude leaves accounts out of the organisation's: a setting of ids with commas
+// between them, "" for none. The owner stays. Accounts of an organization may be out of
+// reach of a StackSet, as the management account is.
+func (d *Directory) Exclude(setting string) error {
+	excluded := map[string]bool{}
+	for id := range strings.SplitSeq(setting, ",") {
+		if id = strings.TrimSpace(id); id == "" {
+			continue
+		}
+		if !ipam.IsAccountID(id) {
+			return fmt.Errorf("read the excluded accounts %q: %q is no account id; give ids of 12 digits with commas between them", setting, id)
+		}
+		excluded[id] = true
+	}
+	d.excluded = excluded
+	return nil
+}
+
 // Accounts returns the accounts by ascending id. The list is at most five
 // minutes old and not older than the last [Directory.Renew]. Accounts of a
 // setting with ids have no organisational units.
@@ -177,7 +196,9 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(members, func(a Account) bool { return a.ID == d.listed[0].ID }) {
+		owner := d.listed[0].ID
+		members = slices.DeleteFunc(members, func(a Account) bool { return d.excluded[a.ID] && a.ID != owner })
+		if !slices.ContainsFunc(members, func(a Account) bool { return a.ID == owner }) {
 			members = slices.Concat(d.listed, members)
 		}
 		d.members, d.until = members, now.Add(membersFor)

@@ -291,3 +291,22 @@ func TestRoleIsInTheRegionsPartition(t *testing.T) {
 		}
 	}
 }
+
+// Excluded accounts are left out of the organisation's, but never the owner.
+func TestExcludedAccounts(t *testing.T) {
+	c := organization(true)
+	d := directory(t, c, discover.EveryAccount, time.Now)
+	if err := d.Exclude(inA + ", " + discovertest.Owner); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Accounts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, []discover.Account{{ID: discovertest.Owner, Path: root}, {ID: inC, OU: "ou-f6g7-cccccccc", Path: unitInA}}); diff != "" {
+		t.Errorf("-got +want:\n%s", diff)
+	}
+	if err := d.Exclude("o-a1b2c3d4e5"); err == nil || !strings.Contains(err.Error(), "is no account id") {
+		t.Errorf("an organisation is excluded: %v", err)
+	}
+}

@@ -102,6 +102,10 @@ const (
 // the eventName of a rule's pattern.
 func CallNames() []string { return slices.Sorted(maps.Keys(calls)) }
 
+// TagCallNames returns the names of the calls that tag resources of any type, sorted.
+// CallNames has them, too. A rule takes them for the ids of [IDPrefixes] only.
+func TagCallNames() []string { return []string{"CreateTags", "DeleteTags"} }
+
 // ParseCall reads the detail of an event of [CallDetailType]. It returns nil
 // and a reason for a call that changes no watched resource: a failed call or
 // dry run, a read, an unknown call, and a call on other objects. The account

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -14,16 +15,23 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
+// idTypes maps the prefixes of EC2's ids to the types that Cadastre watches.
+var idTypes = map[string]ipam.ResourceType{
+	"vpc-":          ipam.ResourceVPC,
+	"subnet-":       ipam.ResourceSubnet,
+	"eipalloc-":     ipam.ResourceEIP,
+	"ipv4pool-ec2-": ipam.ResourcePublicIPv4Pool,
+	"eni-":          ipam.ResourceInterface,
+}
+
+// IDPrefixes returns the prefixes of the ids of the types that Cadastre watches,
+// sorted, for the pattern of a rule.
+func IDPrefixes() []string { return slices.Sorted(maps.Keys(idTypes)) }
+
 // IDType returns the type of the resource with an EC2 id, and "" for a type
 // that Cadastre does not watch.
 func IDType(id string) ipam.ResourceType {
-	for prefix, t := range map[string]ipam.ResourceType{
-		"vpc-":          ipam.ResourceVPC,
-		"subnet-":       ipam.ResourceSubnet,
-		"eipalloc-":     ipam.ResourceEIP,
-		"ipv4pool-ec2-": ipam.ResourcePublicIPv4Pool,
-		"eni-":          ipam.ResourceInterface,
-	} {
+	for prefix, t := range idTypes {
 		// vpc-cidr-assoc-…, eni-attach-… and similar ids belong to other
 		// objects.
 		if rest, ok := strings.CutPrefix(id, prefix); ok && rest != "" && !strings.Contains(rest, "-") {

@@ -19,10 +19,11 @@ const (
 
 // The environment of the functions that watch the network.
 const (
-	EnvAccounts        = "CADASTRE_ACCOUNTS"         // see discover.NewDirectory
-	EnvBus             = "CADASTRE_BUS"              // the name of the event bus
-	EnvComplianceQueue = "CADASTRE_COMPLIANCE_QUEUE" // the URL of the compliance function's queue
-	EnvDiscoveryQueue  = "CADASTRE_DISCOVERY_QUEUE"  // the URL of the discovery function's queue
-	EnvReaderRole      = "CADASTRE_READER_ROLE"      // the name of the role that is read by in each account; default discover.ReaderRole
-	EnvResourceMetrics = "CADASTRE_RESOURCE_METRICS" // true or false: whether the optional metrics, of single resources, are written
+	EnvAccounts         = "CADASTRE_ACCOUNTS"          // see discover.NewDirectory
+	EnvBus              = "CADASTRE_BUS"               // the name of the event bus
+	EnvComplianceQueue  = "CADASTRE_COMPLIANCE_QUEUE"  // the URL of the compliance function's queue
+	EnvDiscoveryQueue   = "CADASTRE_DISCOVERY_QUEUE"   // the URL of the discovery function's queue
+	EnvExcludedAccounts = "CADASTRE_EXCLUDED_ACCOUNTS" // ids that NewDirectory leaves out, with commas between them; "" for none
+	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the role that is read by in each account; default discover.ReaderRole
+	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: whether the optional metrics, of single resources, are written
 )

@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 )
 
-// Messages has work done for each message of a batch from an SQS queue and
-// returns the answer that has Lambda hand in again what failed, and that only.
-// The event source must be set to ReportBatchItemFailures. A message may come
-// more than once, and after ones that were sent later. work tells of its errors
-// itself.
+// Messages calls work for each message of a batch from an SQS queue and returns the
+// answer that names the failed ones: Lambda deletes the others. The event source must be
+// set to ReportBatchItemFailures. A message may come more than once, and after messages
+// that were sent later. work logs its own errors.
 func Messages(ctx context.Context, e events.SQSEvent, work func(context.Context, events.SQSMessage) error) events.SQSEventResponse {
 	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	for _, m := range e.Records {
@@ -29,14 +31,15 @@ func Messages(ctx context.Context, e events.SQSEvent, work func(context.Context,
 	return answer
 }
 
-// Queue is an SQS queue that messages are sent to. It is safe for concurrent use.
+// Queue is an SQS queue. It is safe for concurrent use.
 type Queue struct {
 	client *sqs.Client
 	url    string
+	sleep  func(context.Context, time.Duration) error
 }
 
-// OpenQueue returns the queue whose URL the environment variable holds. It
-// makes no call to AWS.
+// OpenQueue returns the queue whose URL is in the environment variable. It makes no call
+// to AWS.
 func OpenQueue(ctx context.Context, variable string) (*Queue, error) {
 	url := os.Getenv(variable)
 	if url == "" {
@@ -46,20 +49,22 @@ func OpenQueue(ctx context.Context, variable string) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a queue: %w", err)
 	}
-	return &Queue{sqs.NewFromConfig(cfg), url}, nil
+	return &Queue{sqs.NewFromConfig(cfg), url, backoff.Sleep}, nil
 }
 
-// A call of SendMessageBatch takes so many messages, and less than the 1 MiB of
-// text that SQS admits: functions' messages are small.
+// The limits of one call of SendMessageBatch, and the tries of one batch. SQS accepts
+// 1 MiB; the functions' messages are small.
 const (
 	batchMessages = 10
 	batchBytes    = 256 << 10
 	sendTries     = 3
+	firstWait     = 100 * time.Millisecond
+	longWait      = time.Second
 )
 
-// Send sends messages, as many as there are. SQS may refuse some of a batch and
-// take the others: these are sent again, and what is refused even then is told
-// in the error, each with its reason.
+// Send sends any number of messages. SQS may refuse some messages of a batch and accept
+// the others. Send sends the refused ones again, after a wait. The error says how many of
+// each batch SQS refused in the last try, and why.
 func (q *Queue) Send(ctx context.Context, bodies ...string) error {
 	var failed []error
 	for len(bodies) > 0 {
@@ -89,18 +94,18 @@ func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 		if len(out.Failed) == 0 {
 			return nil
 		}
-		var again []types.SendMessageBatchRequestEntry
+		var refused []types.SendMessageBatchRequestEntry
 		for _, f := range out.Failed {
 			i, err := strconv.Atoi(aws.ToString(f.Id))
 			if err != nil || i < 0 || i >= len(bodies) {
 				return fmt.Errorf("send to %s: the answer names the message %q, which was not sent", q.url, aws.ToString(f.Id))
 			}
-			again = append(again, types.SendMessageBatchRequestEntry{Id: f.Id, MessageBody: aws.String(bodies[i])})
+			refused = append(refused, types.SendMessageBatchRequestEntry{Id: f.Id, MessageBody: aws.String(bodies[i])})
 		}
-		if try == sendTries {
+		if try == sendTries || q.sleep(ctx, backoff.Delay(try, firstWait, longWait)) != nil {
 			f := out.Failed[0]
-			return fmt.Errorf("send to %s: %d of %d messages are refused, the first with %s: %s", q.url, len(again), len(bodies), aws.ToString(f.Code), aws.ToString(f.Message))
+			return fmt.Errorf("send to %s: %d of %d messages are refused, the first with %s: %s", q.url, len(refused), len(bodies), aws.ToString(f.Code), aws.ToString(f.Message))
 		}
-		entries = again
+		entries = refused
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -74,6 +75,16 @@ func sqsServer(t *testing.T, refuse func(call int, body string) bool) (queue *Qu
 	return queue, taken, calls
 }
 
+// stub replaces a queue's sleep by one that returns at once and records its waits.
+func stub(q *Queue) *[]time.Duration {
+	slept := new([]time.Duration)
+	q.sleep = func(_ context.Context, d time.Duration) error {
+		*slept = append(*slept, d)
+		return nil
+	}
+	return slept
+}
+
 func TestSend(t *testing.T) {
 	var bodies []string
 	for i := range 23 {
@@ -97,20 +108,35 @@ func TestSend(t *testing.T) {
 	})
 	t.Run("some refused at first", func(t *testing.T) {
 		queue, taken, calls := sqsServer(t, func(call int, body string) bool { return call == 1 && (body == "message 3" || body == "message 7") })
+		slept := stub(queue)
 		err := queue.Send(t.Context(), bodies[:10]...)
 		slices.Sort(*taken)
 		if err != nil || !slices.Equal(*taken, bodies[:10]) || !slices.Equal(*calls, []int{10, 2}) {
 			t.Errorf("%v; took %q in calls of %v", err, *taken, *calls)
 		}
+		if len(*slept) != 1 {
+			t.Errorf("slept %v", *slept)
+		}
 	})
 	t.Run("one refused for ever", func(t *testing.T) {
 		queue, taken, calls := sqsServer(t, func(_ int, body string) bool { return body == "message 3" })
+		slept := stub(queue)
 		err := queue.Send(t.Context(), bodies...)
 		if err == nil || !strings.Contains(err.Error(), "1 of 10 messages are refused, the first with InternalError: try again") {
 			t.Errorf("the error is %v", err)
 		}
 		if len(*taken) != 22 || !slices.Equal(*calls, []int{10, 1, 1, 10, 3}) {
 			t.Errorf("took %q in calls of %v", *taken, *calls)
+		}
+		if w := *slept; len(w) != 2 || w[0] < 50*time.Millisecond || w[0] > 100*time.Millisecond || w[1] < 100*time.Millisecond || w[1] > 200*time.Millisecond {
+			t.Errorf("slept %v", *slept)
+		}
+	})
+	t.Run("one refused, and the invocation ends", func(t *testing.T) {
+		queue, _, calls := sqsServer(t, func(_ int, body string) bool { return body == "message 3" })
+		queue.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		if err := queue.Send(t.Context(), bodies[:10]...); err == nil || !slices.Equal(*calls, []int{10}) {
+			t.Errorf("%v; in calls of %v", err, *calls)
 		}
 	})
 	t.Run("no queue", func(t *testing.T) {

@@ -18,7 +18,10 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 	}
 	r := ipam.Resource{Type: ipam.ResourceSubnet, VPC: aws.ToString(in.VpcId), Region: o.region(ctx), Tags: tags}
 	space := newCIDRRequests(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
-	requests, err := o.allocateRequests(ctx, "CreateSubnet", space, r) // else the space is the VPC's
+	if err := checkSubnet(space, in.Ipv6Native); err != nil {
+		return nil, err
+	}
+	requests, err := o.allocateRequests(ctx, "CreateSubnet", space, r) // without a pool, the space is the VPC's
 	if err != nil {
 		return nil, err
 	}
@@ -35,4 +38,13 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.CreateSubnet(ctx, &given)
 	}, func(out *ec2.CreateSubnetOutput) string { return aws.ToString(out.Subnet.SubnetId) })
+}
+
+// checkSubnet returns an error for parameters that exclude or need each other, if one of
+// them is for a pool of Cadastre; EC2 checks the others.
+func checkSubnet(space cidrRequests, ipv6Native *bool) error {
+	if err := space.checkPairs(); err != nil {
+		return err
+	}
+	return parameter{"Ipv4IpamPoolId", space[0].pool != nil}.excludes(parameter{"Ipv6Native", aws.ToBool(ipv6Native)})
 }

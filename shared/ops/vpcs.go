@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -19,7 +20,8 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 	}
 	r := ipam.Resource{Type: ipam.ResourceVPC, Region: o.region(ctx), Tags: tags}
 	space := newCIDRRequests(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
-	if err := o.checkVPC(space, in.Ipv6Pool); err != nil {
+	ipv6 := vpcIPv6{in.Ipv6Pool, in.AmazonProvidedIpv6CidrBlock, in.Ipv6CidrBlockNetworkBorderGroup}
+	if err := o.checkVPC(space, ipv6); err != nil {
 		return nil, err
 	}
 	requests, err := o.allocateRequests(ctx, "CreateVpc", space, r)
@@ -44,15 +46,16 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
 	r := ipam.Resource{Type: ipam.ResourceVPC, ID: aws.ToString(in.VpcId), Region: o.region(ctx)}
 	space := newCIDRRequests(in.Ipv4IpamPoolId, in.CidrBlock, in.Ipv4NetmaskLength, in.Ipv6IpamPoolId, in.Ipv6CidrBlock, in.Ipv6NetmaskLength)
-	if err := o.checkVPC(space, in.Ipv6Pool); err != nil {
+	ipv6 := vpcIPv6{in.Ipv6Pool, in.AmazonProvidedIpv6CidrBlock, in.Ipv6CidrBlockNetworkBorderGroup}
+	if err := checkOneCIDR(space, ipv6); err != nil {
+		return nil, err
+	}
+	if err := o.checkVPC(space, ipv6); err != nil {
 		return nil, err
 	}
 	requests, err := o.allocateRequests(ctx, "AssociateVpcCidrBlock", space, r)
 	if err != nil {
 		return nil, err
-	}
-	if len(requests) > 1 {
-		return nil, invalidCombination("One CIDR is associated at a time. Give Ipv4IpamPoolId or Ipv6IpamPoolId.")
 	}
 	cloud, err := o.ec2(ctx)
 	if err != nil {
@@ -92,19 +95,48 @@ func (o service) disassociateVPC(ctx context.Context, in *ec2.DisassociateVpcCid
 	return forwarded(cloud.DisassociateVpcCidrBlock(ctx, in))
 }
 
-// checkVPC refuses what a VPC cannot have. byoip is the address pool of EC2's that it
-// names.
+// vpcIPv6 are the parameters of a VPC's IPv6 CIDR that do not name a pool of Cadastre.
+type vpcIPv6 struct {
+	pool        *string // Ipv6Pool, an address pool of EC2
+	amazon      *bool   // AmazonProvidedIpv6CidrBlock
+	borderGroup *string // Ipv6CidrBlockNetworkBorderGroup
+}
+
+// checkVPC returns an error for parameters that exclude or need each other, if one of
+// them is for a pool of Cadastre; EC2 checks the others. It returns an error for a CIDR
+// from no pool if the deployment admits none.
 //
-// EC2 lets one choose a VPC's IPv6 CIDR out of a BYOIP pool of one's own only
-// (API reference, CreateVpc, Ipv6CidrBlock); so Ipv6IpamPoolId comes with Ipv6Pool.
-func (o service) checkVPC(space cidrRequests, byoip *string) error {
-	for _, a := range space {
-		if o.vending.poolsOnly && a.pool == nil && a.cidr != nil {
-			return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. This deployment makes nothing with a CIDR of your own choice: take it from a pool, with %s.", a.parameter("IpamPoolId"))
+// EC2 lets a caller choose the IPv6 CIDR of a VPC only out of its own BYOIP pool (API
+// reference, CreateVpc, Ipv6CidrBlock), so Ipv6IpamPoolId needs Ipv6Pool.
+func (o service) checkVPC(space cidrRequests, ipv6 vpcIPv6) error {
+	if err := space.checkPairs(); err != nil {
+		return err
+	}
+	pool6 := parameter{"Ipv6IpamPoolId", space[1].pool != nil}
+	if err := cmp.Or(
+		pool6.excludes(parameter{"AmazonProvidedIpv6CidrBlock", aws.ToBool(ipv6.amazon)}),
+		pool6.excludes(parameter{"Ipv6CidrBlockNetworkBorderGroup", ipv6.borderGroup != nil}),
+	); err != nil {
+		return err
+	}
+	for _, c := range space {
+		if o.vending.poolsOnly && c.pool == nil && c.cidr != nil {
+			return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. This deployment makes nothing with a CIDR of your own choice: take it from a pool, with %s.", c.poolParameter())
 		}
-		if a.family == ipam.IPv6 && a.pool != nil && byoip == nil {
-			return ipam.Errorf(ipam.CodeUnsupportedOperation, "EC2 takes a certain IPv6 CIDR for a VPC only out of an address pool of your own. Name that pool of EC2's in Ipv6Pool, or leave Ipv6IpamPoolId out and use AmazonProvidedIpv6CidrBlock.")
-		}
+	}
+	if pool6.given && ipv6.pool == nil {
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "EC2 takes a certain IPv6 CIDR for a VPC only out of an address pool of your own. Name that pool of EC2's in Ipv6Pool, or leave Ipv6IpamPoolId out and use AmazonProvidedIpv6CidrBlock.")
+	}
+	return nil
+}
+
+// checkOneCIDR returns an error for a second CIDR beside one from a pool: EC2 associates
+// one at a time (API reference, AssociateVpcCidrBlock).
+func checkOneCIDR(space cidrRequests, ipv6 vpcIPv6) error {
+	ipv4 := space[0].pool != nil || space[0].cidr != nil
+	other := space[1].pool != nil || space[1].cidr != nil || aws.ToBool(ipv6.amazon) || ipv6.pool != nil || ipv6.borderGroup != nil
+	if ipv4 && other && space.fromPool() {
+		return invalidCombination("One CIDR is associated at a time. Give Ipv4IpamPoolId or Ipv6IpamPoolId, and no parameter of the other address family.")
 	}
 	return nil
 }

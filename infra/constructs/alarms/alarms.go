@@ -3,8 +3,9 @@
 package alarms
 
 import (
+	"math"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
+	"github.com/cadastre-ipam/cadastre/infra/constructs/restapi"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -117,9 +119,10 @@ func (a *Alarms) Answering(name string, f *gofunction.Function) {
 	a.add(alarm{name + "Duration", "An invocation takes more than 80 % of the function's timeout.", f.Lambda.MetricDuration(statistic("Maximum")), 0.8 * *f.Timeout.ToMilliseconds(nil), 1})
 }
 
-// API adds the alarm ApiServerErrors.
-func (a *Alarms) API(api awsapigateway.RestApi) {
-	a.add(alarm{"ApiServerErrors", "The API answers with server errors.", api.DeploymentStage().MetricServerError(statistic("Sum")), 1, 1})
+// API adds the alarms ApiServerErrors and ApiUnanswered.
+func (a *Alarms) API(api *restapi.API) {
+	a.add(alarm{"ApiServerErrors", "The API answers with server errors, or throttles callers.", api.RestAPI.DeploymentStage().MetricServerError(statistic("Sum")), 1, 1})
+	a.add(alarm{"ApiUnanswered", "API Gateway gets no answer from the function, and callers get OutcomeUnknown; the access log has the requests.", api.Unanswered, 1, 1})
 }
 
 // DeadLetters adds the alarm <name>DeadLetters.
@@ -127,11 +130,13 @@ func (a *Alarms) DeadLetters(name string, queue awssqs.Queue) {
 	a.add(alarm{name + "DeadLetters", "Messages failed too often; the queue has them.", queue.MetricApproximateNumberOfMessagesVisible(statistic("Maximum")), 1, 1})
 }
 
-// Backlog adds the alarm <name>Backlog, on messages that wait for longer than the
-// minutes in which new ones come.
+// Backlog adds the alarm <name>Backlog, on a queue that is never empty for twice the
+// minutes in which new work comes. It counts the messages that wait for the function.
+// A message that failed and comes again later does not wait, so it sets off no alarm:
+// the age of the oldest message would count it.
 func (a *Alarms) Backlog(name string, queue awssqs.Queue, everyMinutes float64) {
-	age := awscdk.Duration_Minutes(&everyMinutes).ToSeconds(nil)
-	a.add(alarm{name + "Backlog", "Work comes faster than it is done; the queue grows.", queue.MetricApproximateAgeOfOldestMessage(statistic("Maximum")), *age, 2})
+	a.add(alarm{name + "Backlog", "Work comes faster than the function does it: the queue is never empty. Raise the function's member of concurrency.",
+		queue.MetricApproximateNumberOfMessagesVisible(statistic("Minimum")), 1, math.Ceil(2 * everyMinutes / *period().ToMinutes(nil))})
 }
 
 // Schedule adds the alarm <name>Stopped, on an operation that a schedule starts every

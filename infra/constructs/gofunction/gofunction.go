@@ -18,7 +18,8 @@ import (
 // Bootstrap is the name of a function's executable.
 const Bootstrap = "bootstrap"
 
-// Props are the properties of a function. All are required but Statements.
+// Props are the properties of a function. All are required but Statements and
+// RecursiveLoop.
 type Props struct {
 	Description  string
 	Asset        string // the folder of the executable, which is called Bootstrap
@@ -28,6 +29,9 @@ type Props struct {
 	Environment  map[string]string
 	LogRetention awslogs.RetentionDays
 	LogRemoval   awscdk.RemovalPolicy
+	// RecursiveLoop lets Lambda stop the function, or not, when it invokes itself
+	// again and again through a queue. Lambda stops it if this is not set.
+	RecursiveLoop awslambda.RecursiveLoop
 	// Statements are the permissions of the function's code, by name. NewFunction
 	// adds the permissions to write logs and traces.
 	Statements map[string]awsiam.PolicyStatement
@@ -90,6 +94,7 @@ func NewFunction(scope constructs.Construct, id string, props *Props) *Function 
 		// CloudWatch reads metrics out of log records in JSON only.
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Tracing:       awslambda.Tracing_ACTIVE,
+		RecursiveLoop: props.RecursiveLoop,
 		Role:          role.WithoutPolicyUpdates(nil),
 	})
 	return &Function{Lambda: function, Role: role, Timeout: props.Timeout}

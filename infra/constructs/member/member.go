@@ -5,6 +5,7 @@
 package member
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -85,6 +86,11 @@ func NewVending(scope constructs.Construct, id string, props *VendingProps) awsi
 				Conditions: &map[string]any{"StringEquals": map[string]any{"ec2:CreateAction": vending.TaggedActions}},
 			}),
 	})
+	// The session's source identity is the caller, which CloudTrail records with each of
+	// the session's calls.
+	role.AssumeRolePolicy().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{function(props.Trusted...)}, Actions: jsii.Strings("sts:SetSourceIdentity"),
+	}))
 	cdknag.NagSuppressions_AddResourceSuppressions(role, &[]*cdknag.NagPackSuppression{{
 		Id: jsii.String("AwsSolutions-IAM5"), AppliesTo: &[]any{"Resource::*", &cdknag.RegexAppliesTo{Regex: jsii.String(`/^Resource::arn:.*:ec2:\*:.*:(subnet|vpc)\/\*$/`)}},
 		Reason: jsii.String("The ids of future VPCs and subnets are not known; " + strings.Join(vending.Actions, ", ") + " apply to these types only."),
@@ -93,12 +99,24 @@ func NewVending(scope constructs.Construct, id string, props *VendingProps) awsi
 }
 
 // Changes returns the pattern of the events that report a change of a resource that
-// discovery reads.
+// discovery reads. Tags are given to resources of all types; the pattern has only those
+// of the types that discovery reads.
 func Changes() *awsevents.EventPattern {
+	var watched []any
+	for _, prefix := range discover.IDPrefixes() {
+		watched = append(watched, map[string]any{"prefix": prefix})
+	}
+	calls := slices.DeleteFunc(discover.CallNames(), func(name string) bool { return slices.Contains(discover.TagCallNames(), name) })
 	return &awsevents.EventPattern{
 		Source:     jsii.Strings(discover.CallSource),
 		DetailType: jsii.Strings(discover.CallDetailType),
-		Detail:     &map[string]any{"eventSource": jsii.Strings("ec2.amazonaws.com"), "eventName": jsii.Strings(discover.CallNames()...)},
+		Detail: &map[string]any{"eventSource": jsii.Strings("ec2.amazonaws.com"), "$or": []any{
+			map[string]any{"eventName": jsii.Strings(calls...)},
+			map[string]any{
+				"eventName":         jsii.Strings(discover.TagCallNames()...),
+				"requestParameters": map[string]any{"resourcesSet": map[string]any{"items": map[string]any{"resourceId": watched}}},
+			},
+		}},
 	}
 }
 

@@ -34,15 +34,19 @@ func TestMemberAccount(t *testing.T) {
 	join := func(parts ...any) object { return object{"Fn::Join": list{"", parts}} }
 	partition := object{"Ref": "AWS::Partition"}
 	template := assertions.Template_FromStack(stack, nil)
-	trusts := func(function, name string) object {
-		return object{"Statement": list{object{"Effect": "Allow", "Action": "sts:AssumeRole",
-			"Principal": object{"AWS": join("arn:", partition, ":iam::111122223333:root")},
-			"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{function, join("arn:", partition, ":sts::111122223333:assumed-role/"+name+"/*")}}},
-		}}}
+	trusts := func(function, name string, actions ...string) object {
+		var statements list
+		for _, action := range actions {
+			statements = append(statements, object{"Effect": "Allow", "Action": action,
+				"Principal": object{"AWS": join("arn:", partition, ":iam::111122223333:root")},
+				"Condition": object{"ArnLike": object{"aws:PrincipalArn": list{function, join("arn:", partition, ":sts::111122223333:assumed-role/"+name+"/*")}}},
+			})
+		}
+		return object{"Statement": statements}
 	}
-	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{"RoleName": "cadastre-reader", "AssumeRolePolicyDocument": trusts(function, "discovery")})
+	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{"RoleName": "cadastre-reader", "AssumeRolePolicyDocument": trusts(function, "discovery", "sts:AssumeRole")})
 	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{
-		"RoleName": "CadastreVending", "AssumeRolePolicyDocument": trusts(api, "api"),
+		"RoleName": "CadastreVending", "AssumeRolePolicyDocument": trusts(api, "api", "sts:AssumeRole", "sts:SetSourceIdentity"),
 		"Policies": list{object{"PolicyName": "Vend", "PolicyDocument": object{"Statement": list{
 			object{"Effect": "Allow", "Action": list{"ec2:AssociateVpcCidrBlock", "ec2:CreateSubnet", "ec2:CreateVpc", "ec2:DescribeVpcs", "ec2:DisassociateVpcCidrBlock"}, "Resource": "*"},
 			object{"Effect": "Allow", "Action": "ec2:CreateTags",

@@ -33,9 +33,9 @@ func TestQueueLeavesConcurrency(t *testing.T) {
 			LogRetention: awslogs.RetentionDays_ONE_DAY, LogRemoval: awscdk.RemovalPolicy_DESTROY,
 			Environment: map[string]string{}, Statements: map[string]awsiam.PolicyStatement{},
 		},
-		Variable: "QUEUE", Every: minutes(5), Description: "Starts work", Removal: awscdk.RemovalPolicy_DESTROY,
+		Variable: "QUEUE", Every: minutes(5), Description: "Starts work", Concurrency: 7, Removal: awscdk.RemovalPolicy_DESTROY,
 	})
 	assertions.Template_FromStack(stack, nil).HasResourceProperties(jsii.String("AWS::Lambda::EventSourceMapping"), map[string]any{
-		"BatchSize": 1, "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": map[string]any{"MaximumConcurrency": 100},
+		"BatchSize": 1, "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": map[string]any{"MaximumConcurrency": 7},
 	})
 }

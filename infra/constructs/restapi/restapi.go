@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -16,6 +17,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
@@ -47,10 +50,18 @@ type Props struct {
 	LogRemoval    awscdk.RemovalPolicy
 }
 
+// API is the REST API with a metric of its own.
+type API struct {
+	RestAPI awsapigateway.RestApi
+	// Unanswered counts the requests whose answer API Gateway did not get from the
+	// function. Their status is 400, so the metric 5XXError does not count them.
+	Unanswered awscloudwatch.IMetric
+}
+
 // NewAPI makes the REST API with the resources that the handler serves: POST and
 // GET /, POST /v1/{operation} and GET /v1/openapi.json. Every method requires IAM
 // credentials.
-func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.RestApi {
+func NewAPI(scope constructs.Construct, id string, props *Props) *API {
 	scope = constructs.NewConstruct(scope, &id)
 	access := awslogs.NewLogGroup(scope, jsii.String("AccessLogs"), &awslogs.LogGroupProps{
 		Retention: props.LogRetention, RemovalPolicy: props.LogRemoval,
@@ -95,7 +106,26 @@ func NewAPI(scope constructs.Construct, id string, props *Props) awsapigateway.R
 	api.Node().TryRemoveChild(jsii.String("Endpoint"))
 	addOwnAnswers(api)
 	explain(api, props.CreateLogRole)
-	return api
+	return &API{api, unanswered(scope, access)}
+}
+
+// unanswered makes the metric of the requests for which API Gateway answers
+// OutcomeUnknown, out of the access log.
+func unanswered(scope constructs.Construct, access awslogs.LogGroup) awscloudwatch.IMetric {
+	var types []awslogs.JsonPattern
+	for _, a := range gateway.Answers {
+		if a.Code == ipam.CodeOutcomeUnknown {
+			types = append(types, awslogs.FilterPattern_StringValue(jsii.String("$."+responseType), jsii.String("="), jsii.String(a.Type)))
+		}
+	}
+	filter := access.AddMetricFilter(jsii.String("Unanswered"), &awslogs.MetricFilterOptions{
+		FilterPattern:   awslogs.FilterPattern_Any(types...),
+		MetricNamespace: jsii.String(telemetry.Namespace),
+		MetricName:      jsii.String("UnansweredRequests"),
+		MetricValue:     jsii.String("1"),
+		Unit:            awscloudwatch.Unit_COUNT,
+	})
+	return filter.Metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: awscdk.Duration_Minutes(jsii.Number(5))})
 }
 
 // addOwnAnswers sets the answers that API Gateway gives by itself. Without them
@@ -171,6 +201,10 @@ func resourcePolicy(scope constructs.Construct, props *Props) awsiam.PolicyDocum
 	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})
 }
 
+// responseType is the member of an access log record that names the type of an answer
+// of API Gateway's own, such as INTEGRATION_TIMEOUT.
+const responseType = "response_type"
+
 // accessLog returns the format of a record of the access log, JSON in one line.
 func accessLog() string {
 	record := map[string]string{}
@@ -191,6 +225,7 @@ func accessLog() string {
 		"response_latency_ms":    "responseLatency",
 		"integration_latency_ms": "integrationLatency",
 		"error":                  "error.message",
+		responseType:             "error.responseType",
 		"integration_error":      "integration.error",
 	} {
 		record[name] = "$context." + variable

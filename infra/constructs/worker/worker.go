@@ -27,6 +27,7 @@ type Props struct {
 	// read the stream and to send to the queue.
 	Function gofunction.Props
 	Table    awsdynamodb.ITableV2 // with a stream
+	Batches  int                  // batches of a shard of the stream in work at one time, 1 to 10
 	Removal  awscdk.RemovalPolicy // the removal policy of the queue
 }
 
@@ -67,6 +68,9 @@ func NewWorker(scope constructs.Construct, id string, props *Props) *Worker {
 	w.Function.Lambda.AddEventSource(awslambdaeventsources.NewDynamoEventSource(props.Table, &awslambdaeventsources.DynamoEventSourceProps{
 		StartingPosition: awslambda.StartingPosition_TRIM_HORIZON,
 		BatchSize:        jsii.Number(10), // one piece of work can take minutes
+		// Lambda keeps the order of an item's records. The work notes of different
+		// items have no order.
+		ParallelizationFactor: jsii.Number(props.Batches),
 		Filters: &[]*map[string]any{awslambda.FilterCriteria_Filter(&map[string]any{
 			"eventName": awslambda.FilterRule_IsEqual(jsii.String("INSERT")),
 			"dynamodb":  map[string]any{"Keys": map[string]any{table.AttrPK: map[string]any{"S": awslambda.FilterRule_IsEqual(jsii.String(items.WorkPK))}}},

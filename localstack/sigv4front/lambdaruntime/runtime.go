@@ -1,9 +1,9 @@
-// Package lambdaruntime runs a provided.al2023 binary as Lambda does: it serves
-// the runtime API on a loopback port, starts the binary with the environment
-// that points there, and hands it events.
+// Package lambdaruntime runs a provided.al2023 binary like Lambda does: it
+// serves the runtime API on a loopback port, starts the binary with an
+// environment that names that port, and sends it events.
 //
-// What is measured and tested this way is the very binary that is deployed, not a
-// build made for the test.
+// So tests and measurements use the deployed binary, and not a build made for
+// the test.
 package lambdaruntime
 
 import (
@@ -22,16 +22,16 @@ import (
 	"time"
 )
 
-// Config says what to run.
+// Config describes the function to run.
 type Config struct {
 	Binary    string    // path of the bootstrap
-	Env       []string  // NAME=value, beside those that Lambda sets
-	Instances int       // processes that serve, each one event at a time; 0 means 1
-	Log       io.Writer // what the processes write; nil discards it
+	Env       []string  // NAME=value, added to Lambda's own
+	Instances int       // number of processes, each serving one event at a time; 0 means 1
+	Log       io.Writer // output of the processes; nil discards it
 }
 
-// Function is a running function. It is safe for concurrent use; events beyond
-// the number of instances wait.
+// Function is a running function. It is safe for concurrent use. Events that
+// find no free instance wait.
 type Function struct {
 	server *http.Server
 	queue  chan *invocation
@@ -39,7 +39,7 @@ type Function struct {
 	polled sync.Once
 	broken chan struct{} // closed when a process ended or refused to start
 	once   sync.Once
-	reason error // why, readable once broken is closed
+	reason error // the reason, readable once broken is closed
 
 	mu      sync.Mutex
 	pending map[string]*invocation
@@ -52,7 +52,7 @@ type Function struct {
 type invocation struct {
 	id      string
 	payload []byte
-	answer  chan answer // one is sent
+	answer  chan answer // receives one answer
 }
 
 type answer struct {
@@ -62,7 +62,7 @@ type answer struct {
 
 const api = "/2018-06-01/runtime/"
 
-// timeout is the deadline that events carry, API Gateway's longest wait.
+// timeout is the deadline of events, API Gateway's longest wait.
 const timeout = 29 * time.Second
 
 // Start starts the function's processes. Close ends them.
@@ -121,8 +121,8 @@ func (f *Function) Close() error {
 	return f.server.Close()
 }
 
-// Ready waits until a process polled for its first event, where Lambda's
-// initialisation ends.
+// Ready waits until a process polls for its first event, which ends Lambda's
+// initialisation.
 func (f *Function) Ready(ctx context.Context) error {
 	select {
 	case <-f.first:
@@ -134,7 +134,7 @@ func (f *Function) Ready(ctx context.Context) error {
 	}
 }
 
-// Invoke hands an event to the function and returns its answer, or the error
+// Invoke sends an event to the function and returns its answer, or the error
 // that the handler returned.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	f.mu.Lock()
@@ -200,11 +200,11 @@ func (f *Function) finish(w http.ResponseWriter, r *http.Request, of func([]byte
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// MaxAnswer is the size at which Lambda refuses a buffered answer.
+// MaxAnswer is the size from which Lambda refuses a buffered answer, in bytes.
 const MaxAnswer = 6 << 20
 
-// ErrTooLarge says that an answer is one that Lambda refuses for its size.
-var ErrTooLarge = errors.New("the answer is larger than the 6 MB that Lambda admits")
+// ErrTooLarge is the error of an answer that Lambda refuses for its size.
+var ErrTooLarge = errors.New("the answer is larger than Lambda's limit of 6 MB")
 
 func (f *Function) response(w http.ResponseWriter, r *http.Request) {
 	f.finish(w, r, func(body []byte) answer {

@@ -13,7 +13,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/localstack/sigv4front/lambdaruntime"
 )
 
-// TestMain is the function, too, when it is started as one.
+// TestMain runs as the function when the test binary is started as one.
 func TestMain(m *testing.M) {
 	switch os.Getenv("FUNCTION") {
 	case "":

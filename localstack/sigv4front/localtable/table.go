@@ -1,5 +1,5 @@
-// Package localtable makes Cadastre's table on DynamoDB Local, with the keys
-// that the deployed one has.
+// Package localtable makes Cadastre's table on DynamoDB Local, with the keys of
+// the deployed table.
 package localtable
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Client returns a client of the DynamoDB Local at url, fit for the store.
+// Client returns a client for the DynamoDB Local at url, for use by the store.
 func Client(url string) *dynamodb.Client {
 	return table.NewClient(aws.Config{
 		Region:       "us-east-1",
@@ -23,8 +23,8 @@ func Client(url string) *dynamodb.Client {
 	})
 }
 
-// Create makes a table of the given name, empty. One that is there already is
-// an error.
+// Create makes an empty table with the given name. An existing table is an
+// error.
 func Create(ctx context.Context, client *dynamodb.Client, name string) error {
 	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:   &name,

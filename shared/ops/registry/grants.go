@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +21,11 @@ type Grant struct {
 }
 
 // ParseGrants reads the deployer's grants: a JSON object with any of the lists
-// administrators, allocators and readers, each of patterns. Without any pattern, every
-// principal of the owner account administers: IAM alone then decides on the calls.
+// administrators, allocators and readers, each of patterns. Without administrators,
+// every principal of the owner account administers: IAM alone then decides on its calls.
 func ParseGrants(document, owner string) ([]Grant, error) {
 	grants, err := parseGrants(document)
-	if err != nil || grants != nil {
+	if err != nil || slices.ContainsFunc(grants, func(g Grant) bool { return g.Class == Administer }) {
 		return grants, err
 	}
 	if owner == "" {

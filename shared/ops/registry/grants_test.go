@@ -86,8 +86,11 @@ func TestParseGrants(t *testing.T) {
 			"arn:aws:iam::444455556666:user/a":                     0, "arn:aws:sts::444455556666:assumed-role/r/111122223333": 0,
 		}},
 		{"empty lists are none", `{"administrators": [], "readers": null}`, map[string]registry.Class{"arn:aws:iam::111122223333:root": registry.Administer}},
-		{"any pattern replaces the default", `{"allocators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]registry.Class{
-			"arn:aws:iam::111122223333:root": registry.Read, "arn:aws:sts::111122223333:assumed-role/x/s": registry.Allocate,
+		{"administrators replace the default", `{"administrators": ["arn:aws:iam::111122223333:role/x"], "readers": ["*"]}`, map[string]registry.Class{
+			"arn:aws:iam::111122223333:root": registry.Read, "arn:aws:sts::111122223333:assumed-role/x/s": registry.Administer,
+		}},
+		{"other lists do not replace the default", `{"allocators": ["arn:aws:iam::444455556666:role/x"], "readers": ["*"]}`, map[string]registry.Class{
+			"arn:aws:iam::111122223333:root": registry.Administer, "arn:aws:sts::444455556666:assumed-role/x/s": registry.Allocate, "arn:aws:iam::444455556666:root": registry.Read,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

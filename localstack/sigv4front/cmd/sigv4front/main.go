@@ -77,7 +77,7 @@ func run(ctx context.Context) error {
 		Invoke:   function.Invoke,
 	}}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // whoever started this is gone
+		_, _ = io.Copy(io.Discard, os.Stdin) // the process that started this one is gone
 		server.Close()
 	}()
 	go func() {
