@@ -97,6 +97,11 @@ bootstrap: .tools/node.done ## Prepare the account and Region of the environment
 deploy: .tools/node.done ## Deploy to the AWS account of the environment's credentials (CDK=… for arguments)
 	@$(MAKE) build ARCH=$(DEPLOY_ARCH)
 	.tools/node/node_modules/.bin/cdk deploy --all $(CDK)
+	-@go run ./infra/cmd/limits
+
+.PHONY: limits
+limits: ## Compare the account's Lambda concurrency with the limits of the deployed functions (cdk.out of `make deploy`)
+	go run ./infra/cmd/limits
 
 .PHONY: proxy
 proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, REGION=…; PROXY=… for flags)

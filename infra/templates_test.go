@@ -95,6 +95,24 @@ func TestForwarder(t *testing.T) {
 	}
 }
 
+// The accounts of the organisation may read the forwarder's code, and nobody else. The
+// bucket has the name that the forwarder's template expects.
+func TestCodeBucket(t *testing.T) {
+	b := written(t, "templates/code-bucket.yaml")
+	diff(t, []string{"AWS::S3::Bucket", "AWS::S3::BucketPolicy"}, kinds(b.template))
+	bucket := b.Resources["Bucket"].Properties
+	diff(t, any("${CodeBucketPrefix}-${AWS::Region}"), bucket["BucketName"])
+	code := written(t, "templates/forwarder.yaml").Resources["Function"].Properties["Code"].(object)
+	diff(t, bucket["BucketName"], code["S3Bucket"])
+	diff(t, any(object{"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true}), bucket["PublicAccessBlockConfiguration"])
+	diff(t, any(list{
+		object{"Sid": "OrganizationReads", "Effect": "Allow", "Principal": object{"AWS": "*"}, "Action": "s3:GetObject", "Resource": "${Bucket.Arn}/*",
+			"Condition": object{"StringEquals": object{"aws:PrincipalOrgID": "${OrganizationId}"}}},
+		object{"Sid": "TlsOnly", "Effect": "Deny", "Principal": object{"AWS": "*"}, "Action": "s3:*", "Resource": list{"${Bucket.Arn}", "${Bucket.Arn}/*"},
+			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}}},
+	}), b.Resources["Policy"].Properties["PolicyDocument"].(object)["Statement"])
+}
+
 // kinds returns the types of a template's resources.
 func kinds(t template) (all []string) {
 	for _, r := range t.Resources {
@@ -111,7 +129,7 @@ func TestTemplatesToCopy(t *testing.T) {
 	if len(paths) < 2 {
 		t.Fatalf("there are %v", paths)
 	}
-	for _, path := range append(paths, "templates/forwarder.yaml", "templates/member.yaml") {
+	for _, path := range append(paths, "templates/code-bucket.yaml", "templates/forwarder.yaml", "templates/member.yaml") {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -273,6 +273,11 @@ func TestQueuesLeaveConcurrency(t *testing.T) {
 			"Discovery": mapping(1, c.discovery), "ChangeEvents": changes, "Compliance": mapping(1, c.compliance), "RequestEvents": mapping(10, c.requests),
 		}, got)
 		diff(t, map[string]float64{"Prov": c.provisioning, "Hist": c.history}, streams)
+		// The documentation and `make limits` count these.
+		total := c.discovery + c.changes + c.compliance + c.requests + c.provisioning + c.history
+		if want := map[string]float64{"the owner account": 11, "an organisation, with a member of concurrency": 73, "some accounts": 43}[c.name]; total != want {
+			t.Errorf("%s: %v invocations at one time, want %v", c.name, total, want)
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ def test_forged_headers_and_query_gain_nothing(api, as_principal, ids):
 
 
 def test_wrong_scopes_are_refused(api):
-    """API Gateway refuses them before any of Cadastre's code runs."""
+    """API Gateway refuses them, and does not invoke the function."""
     for scope in ({"service": "ec2"}, {"region": "ap-northeast-3"}):
         status, headers, answer = api.http("POST", "v1/DescribeIpams", "{}", "application/json", **scope)
-        assert status == 403 and headers["X-Amzn-Errortype"] == "InvalidSignatureException", (scope, answer)
+        assert (status, headers["X-Cadastre-Error-Code"], headers["X-Amzn-Errortype"]) == (401, "AuthFailure", "InvalidSignatureException"), (scope, answer)

@@ -318,7 +318,8 @@ def test_forwarder(api, make_pool, stacks):
         entry.external_attr = 0o755 << 16
         z.writestr(entry, (ROOT / "build" / "functions" / "customresource" / "bootstrap").read_bytes())
     s3 = stacks.of("s3")
-    s3.create_bucket(Bucket=f"{bucket}-{stacks.backend.region}")
+    deployed = stacks.deploy_with("code", (ROOT / "infra" / "templates" / "code-bucket.yaml").read_text(), CodeBucketPrefix=bucket, OrganizationId="o-a1b2c3d4e5")
+    assert deployed == {"Bucket": f"{bucket}-{stacks.backend.region}"}
     s3.put_object(Bucket=f"{bucket}-{stacks.backend.region}", Key="customresource.zip", Body=archive.getvalue())
     region, account = stacks.backend.region, stacks.backend.principals["admin"].account
     stage = lambda api_id: f"arn:aws:execute-api:{region}:{account}:{api_id}/prod"

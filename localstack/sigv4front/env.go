@@ -1,7 +1,7 @@
 package sigv4front
 
-// FunctionEnv returns the environment that the api function is deployed with,
-// for a table on DynamoDB Local. grants is the deployer's, as JSON.
+// FunctionEnv returns the environment of the api function as the deployment sets it,
+// for a table on DynamoDB Local at the URL dynamo. grants are the deployer's, as JSON.
 func FunctionEnv(region, dynamo, table, account, grants string) []string {
 	return []string{
 		"AWS_REGION=" + region,

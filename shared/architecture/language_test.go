@@ -79,7 +79,6 @@ var allowed = map[string]int{
 	"localstack/bench":         20,
 	"localstack/deploy":        2,
 	"localstack/services":      4,
-	"localstack/sigv4front":    9,
 	"shared/architecture":      2,
 	"shared/fsck":              2,
 	"shared/ipam":              18,

@@ -1,6 +1,6 @@
 // Command sigv4front serves a bootstrap binary behind a front that verifies
-// signatures, on DynamoDB Local, until it is interrupted or its standard input
-// ends. It prints the address of the API as one line.
+// signatures, on DynamoDB Local, until a signal or the end of its standard input. It
+// prints the address of the API as one line.
 package main
 
 import (
@@ -35,8 +35,8 @@ func run(ctx context.Context) error {
 	region := flag.String("region", "us-east-1", "the API's own `Region`")
 	binary := flag.String("bootstrap", "", "`path` of the function's binary")
 	dynamo := flag.String("dynamodb", os.Getenv("CADASTRE_DYNAMODB_LOCAL_URL"), "`URL` of DynamoDB Local")
-	table := flag.String("table", "front", "`name` of the table to make and serve")
-	instances := flag.Int("instances", 4, "processes that serve")
+	table := flag.String("table", "front", "`name` of the table to create and serve")
+	instances := flag.Int("instances", 4, "`number` of the function's processes")
 	grants := flag.String("grants", "", "the deployer's grants as `JSON`; default: none")
 	flag.Func("key", "`ID,secret,account,ARN` of a principal; may be repeated", func(s string) error {
 		part := strings.SplitN(s, ",", 4)
@@ -77,7 +77,7 @@ func run(ctx context.Context) error {
 		Invoke:   function.Invoke,
 	}}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // the process that started this one is gone
+		_, _ = io.Copy(io.Discard, os.Stdin) // the program that started this has ended
 		server.Close()
 	}()
 	go func() {
