@@ -485,8 +485,8 @@ func (t *table) addTaken(r *row, space string) {
 			r.fail("a block of kind %s is pending until %d", b.kind, b.pendingUntil)
 		}
 	}
-	if r.has("Plan") {
-		if b.plan = r.text("Plan"); b.kind != "vpc" {
+	if r.has("PlanningPool") {
+		if b.plan = r.text("PlanningPool"); b.kind != "vpc" {
 			r.fail("the planning pool %s has a block of kind %s", b.plan, b.kind)
 		}
 	}
