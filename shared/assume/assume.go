@@ -27,6 +27,7 @@ type Role struct {
 	sts     *sts.Client
 	name    string
 	timeout time.Duration
+	source  bool // a session has its name as its source identity, too
 
 	mu       sync.Mutex
 	sessions map[session]*aws.CredentialsCache
@@ -38,9 +39,21 @@ type session struct{ account, name string }
 // too. cfg is the caller's configuration, with the home Region: credentials
 // from a Region's own STS endpoint are valid in all Regions, also in opt-in
 // Regions. STS has the timeout to answer, retries included.
-func NewRole(cfg aws.Config, name string, timeout time.Duration) *Role {
-	return &Role{cfg: cfg, sts: sts.NewFromConfig(cfg), name: name, timeout: timeout, sessions: map[session]*aws.CredentialsCache{}}
+func NewRole(cfg aws.Config, name string, timeout time.Duration, options ...Option) *Role {
+	r := &Role{cfg: cfg, sts: sts.NewFromConfig(cfg), name: name, timeout: timeout, sessions: map[session]*aws.CredentialsCache{}}
+	for _, option := range options {
+		option(r)
+	}
+	return r
 }
+
+// An Option configures a [Role].
+type Option func(*Role)
+
+// WithSourceIdentity gives each session its name as its source identity, which stays the
+// same in all sessions that begin from it (IAM User Guide, "Monitor and control actions
+// taken with assumed roles"). The role must trust the caller for sts:SetSourceIdentity.
+func WithSourceIdentity() Option { return func(r *Role) { r.source = true } }
 
 // Config returns the configuration of clients for an account's Region. It
 // assumes the account's role in a session with that name, unless it has
@@ -67,6 +80,9 @@ func (r *Role) session(s session, arn string) *aws.CredentialsCache {
 	}
 	provider := stscreds.NewAssumeRoleProvider(r.sts, arn, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName, o.Duration = s.name, duration
+		if r.source {
+			o.SourceIdentity = &s.name
+		}
 	})
 	cache := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		ctx, cancel := context.WithTimeout(ctx, r.timeout) // the cache drops its callers' deadlines

@@ -167,9 +167,10 @@ var allocationFilters = listing.Filters[types.IpamPoolAllocation]{
 	"allocation-id": func(a *types.IpamPoolAllocation) (string, bool) { return *a.IpamPoolAllocationId, true },
 }
 
-// answerAllocations is answer for allocations. A page of them is as long as it
-// can be, and the place to go on from is read before the filters.
-func answerAllocations(ctx context.Context, q listRequest, objects func(listing.Page, allocationPosition) (listing.List[ipam.Allocation], error)) ([]types.IpamPoolAllocation, *string, error) {
+// answerAllocations is [answer] for allocations. A page of them is as long as possible,
+// and the position of the token is read before the filters. objects returns the list, and
+// whether the caller owns all of it.
+func answerAllocations(ctx context.Context, q listRequest, objects func(listing.Page, allocationPosition) (all listing.List[ipam.Allocation], owner bool, err error)) ([]types.IpamPoolAllocation, *string, error) {
 	p, err := newPage(ctx, q, listing.MaxCost)
 	if err != nil {
 		return nil, nil, err
@@ -182,50 +183,56 @@ func answerAllocations(ctx context.Context, q listRequest, objects func(listing.
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := objects(p, after)
+	all, owner, err := objects(p, after)
 	if err != nil {
 		return nil, nil, err
 	}
-	return listing.Collect(ctx, p, all, showAllocation, match)
+	show := showAllocation
+	if !owner {
+		account := registry.CallerFrom(ctx).Account
+		show = func(a *ipam.Allocation) types.IpamPoolAllocation { return showAllocationTo(account, a) }
+	}
+	return listing.Collect(ctx, p, all, show, match)
 }
 
 func (o service) getAllocations(ctx context.Context, in *ec2.GetIpamPoolAllocationsInput) (*ec2.GetIpamPoolAllocationsOutput, error) {
 	q := listRequest{"GetIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], error) {
+	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], bool, error) {
 		pool, err := o.visiblePool(ctx, in.IpamPoolId)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		owner := checkOwner(ctx, &pool.Meta) == nil
 		if in.IpamPoolAllocationId == nil {
-			return o.allocationsOf(ctx, allocationPosition{pool: pool, cidr: after.cidr}, p.ReadAhead(in.Filters)).List(), nil
+			return o.allocationsOf(ctx, allocationPosition{pool: pool.ID, cidr: after.cidr}, p.ReadAhead(in.Filters)).List(), owner, nil
 		}
 		id, err := checkID(ipam.IDAllocation, "IpamPoolAllocationId", in.IpamPoolAllocationId)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		found, err := o.store.AllocationsByID(ctx, []string{id})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if len(found) == 0 || found[0].Pool != pool {
-			return nil, ipam.NotFound(id)
+		if len(found) == 0 || found[0].Pool != pool.ID {
+			return nil, false, ipam.NotFound(id)
 		}
-		return allocations(found).behind(after), nil
+		return allocations(found).behind(after), owner, nil
 	})
 	return &ec2.GetIpamPoolAllocationsOutput{IpamPoolAllocations: found, NextToken: next}, err
 }
 
 func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPoolAllocationsInput) (*ec2.DescribeIpamPoolAllocationsOutput, error) {
 	q := listRequest{"DescribeIpamPoolAllocations", in, in.MaxResults, in.NextToken, in.Filters}
-	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], error) {
+	found, next, err := answerAllocations(ctx, q, func(p listing.Page, after allocationPosition) (listing.List[ipam.Allocation], bool, error) {
 		if len(in.IpamPoolAllocationIds) == 0 {
-			return o.allAllocations(ctx, after, p.ReadAhead(in.Filters)), nil
+			return o.allAllocations(ctx, after, p.ReadAhead(in.Filters)), true, nil
 		}
 		if p.Limited() {
-			return nil, idsWithMaxResults("IpamPoolAllocationIds")
+			return nil, false, idsWithMaxResults("IpamPoolAllocationIds")
 		}
 		found, err := o.findAllocations(ctx, "IpamPoolAllocationIds", in.IpamPoolAllocationIds)
-		return found.behind(after), err
+		return found.behind(after), true, err
 	})
 	return &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: found, NextToken: next}, err
 }
@@ -363,4 +370,14 @@ func showAllocation(a *ipam.Allocation) types.IpamPoolAllocation {
 		ResourceOwner:        &a.Owner,
 		Tags:                 showTags(a.Tags),
 	}
+}
+
+// showAllocationTo shows an allocation in a pool that is shared with an account: without
+// its description and tags if it belongs to another account.
+func showAllocationTo(account string, a *ipam.Allocation) types.IpamPoolAllocation {
+	out := showAllocation(a)
+	if a.Owner != account {
+		out.Description, out.Tags = nil, []types.Tag{}
+	}
+	return out
 }

@@ -148,11 +148,11 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	if err != nil {
 		return nil, err
 	}
-	id, err := o.visiblePool(ctx, in.IpamPoolId)
+	pool, err := o.visiblePool(ctx, in.IpamPoolId)
 	if err != nil {
 		return nil, err
 	}
-	cidrs, err := o.store.PoolCIDRs(ctx, id) // few: the quota bounds them
+	cidrs, err := o.store.PoolCIDRs(ctx, pool.ID) // few, because of the quota
 	if err != nil {
 		return nil, err
 	}

@@ -315,13 +315,13 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 	return &ec2.DeleteIpamPoolOutput{IpamPool: ptr(showPool(deleted))}, nil
 }
 
-// visiblePool returns the id of a pool that exists for the caller.
-func (o service) visiblePool(ctx context.Context, id *string) (string, error) {
+// visiblePool returns a pool that exists for the caller.
+func (o service) visiblePool(ctx context.Context, id *string) (*ipam.Pool, error) {
 	pools, err := o.reachablePools().find(ctx, "IpamPoolId", []string{aws.ToString(id)})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return pools[0].ID, nil
+	return pools[0], nil
 }
 
 func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInput) (*ec2.DescribeIpamPoolsOutput, error) {

@@ -175,6 +175,52 @@ func TestSharedPool(t *testing.T) {
 
 // A pool is listed once however often it is shared with the caller, behind its
 // own, and pages make up the list.
+// An account that a pool is shared with sees the allocations of others without their
+// descriptions and tags, and cannot find them by these. The pool's owner sees everything.
+func TestSharersDoNotSeeDescriptionsAndTagsOfOthers(t *testing.T) {
+	w := newRealWorld(t, nil)
+	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/16")
+	w.share(pool, consumer)
+	w.share(pool, stranger)
+	ids := map[string]string{}
+	for _, owner := range []string{account, consumer, stranger} {
+		ids[owner] = *do[ec2.AllocateIpamPoolCidrOutput](w, as(owner, "admin", ""), &ec2.AllocateIpamPoolCidrInput{
+			IpamPoolId: &pool, NetmaskLength: aws.Int32(24), Description: aws.String("of " + owner), TagSpecifications: specify("ipam-pool-allocation", "secret", "of "+owner),
+		}).IpamPoolAllocation.IpamPoolAllocationId
+	}
+	for _, c := range []struct {
+		viewer string
+		sees   map[string]bool
+	}{
+		{account, map[string]bool{account: true, consumer: true, stranger: true}},
+		{consumer, map[string]bool{consumer: true}},
+		{stranger, map[string]bool{stranger: true}},
+	} {
+		ctx := as(c.viewer, "reader", "")
+		list := func(id *string, filters ...types.Filter) []types.IpamPoolAllocation {
+			return do[ec2.GetIpamPoolAllocationsOutput](w, ctx, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, IpamPoolAllocationId: id, Filters: filters}).IpamPoolAllocations
+		}
+		all := list(nil)
+		if len(all) != 3 {
+			t.Errorf("%s sees %d allocations, want 3", c.viewer, len(all))
+		}
+		for _, id := range ids {
+			all = append(all, list(&id)...)
+		}
+		for _, a := range all {
+			text, tags := aws.ToString(a.Description), len(a.Tags)
+			if want := c.sees[*a.ResourceOwner]; want && (text != "of "+*a.ResourceOwner || tags != 1) || !want && (text != "" || tags != 0) {
+				t.Errorf("%s sees of %s the description %q and %d tags", c.viewer, *a.ResourceOwner, text, tags)
+			}
+		}
+		for _, f := range []types.Filter{where("description", "of *"), where("tag:secret", "*"), where("tag-key", "secret")} {
+			if got := len(list(nil, f)); got != len(c.sees) {
+				t.Errorf("%s finds %d allocations by %s, want %d", c.viewer, got, *f.Name, len(c.sees))
+			}
+		}
+	}
+}
+
 func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
 	m := w.makeIPAM(ec2.CreateIpamInput{})

@@ -4,8 +4,10 @@ package vending
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"regexp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -45,9 +47,10 @@ const (
 type Vending struct{ role *assume.Role }
 
 // New returns clients that assume the role with that name in each account, the
-// caller's own too. cfg is the caller's configuration, with the home Region.
+// caller's own too. The role must trust the caller for sts:SetSourceIdentity as well as
+// sts:AssumeRole. cfg is the caller's configuration, with the home Region.
 func New(cfg aws.Config, role string) *Vending {
-	return &Vending{assume.NewRole(cfg, role, assumeTimeout)}
+	return &Vending{assume.NewRole(cfg, role, assumeTimeout, assume.WithSourceIdentity())}
 }
 
 // EC2 returns a client for an account's Region, in the session for a
@@ -104,21 +107,40 @@ func timed(ctx context.Context, in middleware.InitializeInput, next middleware.I
 	return next.HandleInitialize(ctx, in)
 }
 
-var unfit = regexp.MustCompile(`[^\w+=,.@-]+`)
+// sessionLength is the greatest length of the name of a session and of a source
+// identity (STS API Reference, AssumeRole).
+const sessionLength = 64
 
-// Session returns the name of the session for a principal's calls, so that
-// CloudTrail shows the principal in the account. The name is the path of the
-// principal's ARN without the kind, with dots for slashes, such as
-// deployment.alice for arn:aws:sts::111122223333:assumed-role/deployment/alice.
-// It has 2 to 64 characters, as STS requires.
+// Session returns the name and the source identity of the session for a principal's
+// calls, so that CloudTrail shows the principal in the account. It is the part of the
+// principal's ARN behind the account, with commas for slashes, such as
+// assumed-role,deployment,alice for arn:aws:sts::111122223333:assumed-role/deployment/alice.
+// No two principals of an account share a name: a comma, and any character that STS does
+// not admit, is written as = and two hexadecimal digits a byte. A name of more than 64
+// characters keeps its kind and its end, with 16 digits of a digest of all of it between
+// them.
 func Session(principal string) string {
-	path := principal[strings.LastIndexByte(principal, ':')+1:]
-	if kind, rest, ok := strings.Cut(path, "/"); ok && kind != "" {
-		path = rest
+	resource := principal
+	if parts := strings.SplitN(principal, ":", 6); len(parts) == 6 {
+		resource = parts[5]
 	}
-	name := unfit.ReplaceAllString(strings.ReplaceAll(path, "/", "."), "-")
-	if len(name) < 2 {
-		name = "cadastre-" + name
+	var b strings.Builder
+	for i := range len(resource) {
+		switch c := resource[i]; {
+		case c == '/':
+			b.WriteByte(',')
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("_+.@-", c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "=%02X", c)
+		}
 	}
-	return name[:min(len(name), 64)]
+	name := b.String()
+	if len(name) >= 2 && len(name) <= sessionLength {
+		return name
+	}
+	kind, rest, _ := strings.Cut(name, ",")
+	digest := sha256.Sum256([]byte(resource))
+	start := kind[:min(len(kind), 14)] + "," + hex.EncodeToString(digest[:8]) + "="
+	return start + rest[max(0, len(rest)-(sessionLength-len(start))):]
 }

@@ -62,7 +62,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			expires = 15 * time.Minute
 		}
 		account := strings.Split(r.Form.Get("RoleArn"), ":")[4]
-		s.sessions = append(s.sessions, fmt.Sprintf("%s as %s for %s s", r.Form.Get("RoleArn"), r.Form.Get("RoleSessionName"), r.Form.Get("DurationSeconds")))
+		s.sessions = append(s.sessions, fmt.Sprintf("%s as %s from %s for %s s", r.Form.Get("RoleArn"), r.Form.Get("RoleSessionName"), r.Form.Get("SourceIdentity"), r.Form.Get("DurationSeconds")))
 		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>a</Arn><AssumedRoleId>i</AssumedRoleId></AssumedRoleUser><Credentials>`+
 			`<AccessKeyId>ASIA%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
 			account, time.Now().Add(expires).UTC().Format(time.RFC3339))
@@ -155,7 +155,7 @@ func TestCallsAreMadeInTheAccountAndRegion(t *testing.T) {
 		t.Errorf("asked %q, want %q", s.calls(), want)
 	}
 	if want := []string{
-		"arn:aws:iam::" + member + ":role/CadastreVending as deployment.alice for 900 s", "arn:aws:iam::777788889999:role/CadastreVending as bob for 900 s",
+		"arn:aws:iam::" + member + ":role/CadastreVending as assumed-role,deployment,alice from assumed-role,deployment,alice for 900 s", "arn:aws:iam::777788889999:role/CadastreVending as user,bob from user,bob for 900 s",
 	}; !slices.Equal(s.sessions, want) {
 		t.Errorf("sessions %q, want %q", s.sessions, want)
 	}
@@ -168,7 +168,7 @@ func TestSessionsAreOfTheirPrincipals(t *testing.T) {
 	for _, principal := range []string{alice, "arn:aws:iam::444455556666:user/bob", alice} {
 		client(t, v, member, "us-east-1", principal)
 	}
-	if len(s.sessions) != 2 || !strings.Contains(s.sessions[1], " as bob ") {
+	if len(s.sessions) != 2 || !strings.Contains(s.sessions[1], " as user,bob ") {
 		t.Errorf("sessions %q", s.sessions)
 	}
 }
@@ -311,20 +311,41 @@ func ends(t *testing.T, s *service, c *ec2.Client, has, takes time.Duration, ask
 }
 
 func TestSession(t *testing.T) {
-	form := regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) // STS, AssumeRole, RoleSessionName
+	form := regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) // STS API Reference, AssumeRole: RoleSessionName and SourceIdentity
+	const account = "arn:aws:iam::444455556666:"
+	seen := map[string]string{}
 	for principal, want := range map[string]string{
-		alice: "deployment.alice",
-		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Admin_0123/a@b.example": "AWSReservedSSO_Admin_0123.a@b.example",
-		"arn:aws:iam::444455556666:user/teams/network/bob":                             "teams.network.bob",
-		"arn:aws:iam::444455556666:root":                                               "root",
-		"arn:aws:sts::444455556666:federated-user/c d é":                               "c-d-",
-		"arn:aws:iam::444455556666:user/x":                                             "cadastre-x",
-		"arn:aws:iam::444455556666:user/" + strings.Repeat("é", 99):                    "cadastre--",
-		"arn:aws:iam::444455556666:role/" + strings.Repeat("r", 99):                    strings.Repeat("r", 64),
-		"": "cadastre-",
+		alice: "assumed-role,deployment,alice",
+		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Admin_0123/a@b.example":                                     "assumed-role,AWSReservedSSO_Admin_0123,a@b.example",
+		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/a.long.name@b.example": "assumed-role,9a6c030a614f975b=456789abcdef,a.long.name@b.example",
+		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_AdministratorAccess_1123456789abcdef/a.long.name@b.example": "",
+		account + "user/teams/network/bob":   "user,teams,network,bob",
+		account + "user/teams.network.bob":   "user,teams.network.bob",
+		account + "user/teams,network/bob":   "user,teams=2Cnetwork,bob",
+		account + "user/teams=2Cnetwork/bob": "user,teams=3D2Cnetwork,bob",
+		account + "root":                     "root",
+		account + "user/root":                "user,root",
+		// The path of a user may have colons and more (IAM API Reference, "CreateUser").
+		account + "user/:x/alice":                          "user,=3Ax,alice",
+		account + "user/x/alice":                           "user,x,alice",
+		account + "user/:assumed-role/deployment/alice":    "user,=3Aassumed-role,deployment,alice",
+		"arn:aws:sts::444455556666:federated-user/c d é":   "federated-user,c=20d=20=C3=A9",
+		account + "user/x":                                 "user,x",
+		account + "user/" + strings.Repeat("!", 99) + "/x": "",
+		account + "user/" + strings.Repeat("!", 98) + "/x": "",
+		account + strings.Repeat("k", 70):                  "",
+		account + "role/" + strings.Repeat("r", 59):        "role," + strings.Repeat("r", 59),
+		account + "role/" + strings.Repeat("r", 60):        "",
+		"":  "",
+		"x": "",
 	} {
-		if got := vending.Session(principal); got != want || !form.MatchString(got) {
+		got := vending.Session(principal)
+		if want != "" && got != want || !form.MatchString(got) {
 			t.Errorf("%s: %q, want %q", principal, got, want)
 		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%s and %s are both %q", principal, other, got)
+		}
+		seen[got] = principal
 	}
 }
