@@ -171,6 +171,7 @@ type result struct {
 	seen          int               // CIDRs that EC2 has
 	changed, gone int               // CIDRs that were stored or removed
 	failure       *discover.Failure // why the account could not be read
+	lasts         bool              // the failure needs an operator; see ipam.DiscoveredAccount
 }
 
 // unit runs a unit of work and logs a record of it. After a run it writes the metric of
@@ -191,7 +192,7 @@ func (h *Handler) unit(ctx context.Context, operation string, t task, work func(
 	})
 	if operation == "run" && ctx.Err() == nil {
 		failed := 0.0
-		if err != nil || result.failure != nil {
+		if err != nil || result.lasts {
 			failed = 1
 		}
 		h.o.Measure(ctx, telemetry.Discoveries, nil, map[string]float64{"DiscoveryFailures": failed})

@@ -128,8 +128,12 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	start := h.o.Time().UnixMilli()
 	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
 	fail := func(f *discover.Failure) (result, error) {
-		account.FailureCode, account.Failure = f.Code, f.Message
-		return result{failure: f}, h.store.SaveDiscoveredAccount(ctx, &account)
+		known, err := h.store.DiscoveredAccount(ctx, t.Discovery, t.Region, t.Account)
+		if err != nil {
+			return result{failure: f}, err
+		}
+		lasts := account.Fails(known, f.Code, f.Message)
+		return result{failure: f, lasts: lasts}, h.store.SaveDiscoveredAccount(ctx, &account)
 	}
 	resources, failure, err := h.read(ctx, t)
 	if failure != nil {

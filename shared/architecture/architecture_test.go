@@ -201,7 +201,7 @@ func TestTopLevel(t *testing.T) {
 		top, _, _ := strings.Cut(strings.TrimSpace(f), "/")
 		seen++
 		if !allowed[top] {
-			t.Errorf("%s stands at the top level", top)
+			t.Errorf("%s is not allowed at the top level", top)
 		}
 	}
 	if seen == 0 {
@@ -209,7 +209,7 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
-// What `make` is asked for in the environment of the README's examples, where
+// The targets of `make` work in the environment of the README's examples, where
 // ENDPOINT is the API's address.
 func TestMake(t *testing.T) {
 	run := func(args ...string) string {

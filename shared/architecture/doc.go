@@ -1,3 +1,3 @@
-// Package architecture holds the tests of how the packages may depend on one
-// another and of the rules that every package keeps.
+// Package architecture contains the tests of the dependencies between packages and
+// of the rules for every package and document.
 package architecture

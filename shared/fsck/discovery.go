@@ -17,12 +17,19 @@ func (t *table) addProgress(r *row, discovery string) {
 	if parts := strings.Split(r.sk, "#"); len(parts) != 3 || parts[0] != "ACCOUNT" || parts[1] == "" || parts[2] == "" {
 		r.fail("a discovery has nothing of this kind")
 	}
-	if attempted, succeeded := r.count("Attempted"), r.count("Succeeded"); succeeded > attempted {
+	attempted := r.count("Attempted")
+	if succeeded := r.count("Succeeded"); succeeded > attempted {
 		r.fail("the last complete run began at %d, after the last one, at %d", succeeded, attempted)
 	}
 	r.maybe("OrganizationalUnitId")
-	if (r.maybe("FailureCode") == "") != (r.maybe("Failure") == "") {
+	code := r.maybe("FailureCode")
+	if (code == "") != (r.maybe("Failure") == "") {
 		r.fail("a failure has a code and a message, or neither")
+	}
+	if r.has("Failures") || r.has("Failing") {
+		if failures, failing := r.count("Failures"), r.count("Failing"); failures == 0 || failing > attempted || code == "" {
+			r.fail("%d runs failed in a row, the first at %d, the last at %d with the failure %q", failures, failing, attempted, code)
+		}
 	}
 	left := ""
 	if r.has("Departure") {

@@ -251,7 +251,7 @@ func TestMissingItem(t *testing.T) {
 // free are attributes whose value, or whose absence if they are optional, no
 // other item depends on.
 var (
-	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "End", "Percent", "Threshold", "Token"}
+	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "Failures", "Failing", "End", "Percent", "Threshold", "Token"}
 	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token"}
 	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of an item that is only remembered
 	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split

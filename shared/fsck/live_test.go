@@ -107,7 +107,7 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 	w.discovery, w.association = d.ID, a.ID
 	put(key("DISCO#"+d.ID, "ACCOUNT#us-east-1#"+consumer), table.Item{
 		"Attempted": num(seen), "Succeeded": num(seen - 60_000), "OrganizationalUnitId": str("ou-1"),
-		"FailureCode": str("assume-role-failure"), "Failure": str("no such role"),
+		"FailureCode": str("assume-role-failure"), "Failure": str("no such role"), "Failures": num(2), "Failing": num(seen - 30_000),
 	})
 
 	for _, r := range []ipam.Resource{w.held, w.subnet, w.imported, w.ignored, w.iface, w.addr} {
@@ -304,6 +304,9 @@ func TestNetworkMutations(t *testing.T) {
 		}},
 		{"revision 0", fsck.Form, live, func(m rows) { m.set(live, "Rev", num(0)) }},
 		{"run complete before it began", fsck.Form, progress, func(m rows) { m.set(progress, "Succeeded", num(seen+1)) }},
+		{"failures without the first one", fsck.Form, progress, func(m rows) { m.set(progress, "Failing", num(seen+1)) }},
+		{"no failures in a row", fsck.Form, progress, func(m rows) { m.set(progress, "Failures", num(0)) }},
+		{"failures after a complete run", fsck.Form, progress, func(m rows) { m.set(progress, "FailureCode", nil); m.set(progress, "Failure", nil) }},
 		{"failure without a code", fsck.Form, progress, func(m rows) { m.set(progress, "FailureCode", nil) }},
 		{"account that left for no reason", fsck.Form, progress, func(m rows) { m.set(progress, "Departure", str("bored")) }},
 		{"account forgotten without a note", fsck.Work, progress, func(m rows) { m.set(progress, "Departure", str("forgotten")) }},

@@ -46,7 +46,34 @@ type DiscoveredAccount struct {
 	Succeeded   int64  // start of the last complete run; 0: never
 	FailureCode string // assume-role-failure, throttling-failure or unauthorized-failure; "" after a complete run
 	Failure     string // the failure, and the next step
+	Failures    int    // failed runs in a row since the last complete run
+	Failing     int64  // start of the first of them; 0 after a complete run
 	Departure   Departure
+}
+
+// The failures of an account in a Region that need an operator.
+const (
+	lastingFailures = 3                   // in a row, if a run succeeded before
+	lastingMillis   = 24 * 60 * 60 * 1000 // since the first one, if none ever did
+)
+
+// Fails sets the failure of a run that began at a.Attempted. known is the progress before
+// the run, nil for none. It reports whether the failure lasts: three runs in a row failed
+// after one that succeeded, or all runs failed for a day. A new account fails until its
+// reader role exists, and EC2 may throttle a single run.
+func (a *DiscoveredAccount) Fails(known *DiscoveredAccount, code, message string) (lasts bool) {
+	a.FailureCode, a.Failure, a.Failures, a.Failing = code, message, 1, a.Attempted
+	succeeded := false
+	if known != nil {
+		succeeded = known.Succeeded != 0
+		if known.Failures > 0 {
+			a.Failures, a.Failing = known.Failures+1, known.Failing
+		}
+	}
+	if succeeded {
+		return a.Failures >= lastingFailures
+	}
+	return a.Attempted-a.Failing >= lastingMillis
 }
 
 // Departure is the reason why the discovery does not look at an account in a Region

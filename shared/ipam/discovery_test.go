@@ -72,3 +72,42 @@ func TestExcludes(t *testing.T) {
 		}
 	}
 }
+
+// A failure lasts if three runs in a row fail after one that succeeded, or if all runs of a
+// day fail. A complete run ends it.
+func TestLastingFailures(t *testing.T) {
+	const minute, hour = 60_000, 3_600_000
+	for _, c := range []struct {
+		name  string
+		runs  []int64 // times of runs, Unix milliseconds; negative for a run that succeeds
+		lasts bool
+	}{
+		{"the first run of a new account", []int64{5 * minute}, false},
+		{"an hour of a new account", []int64{1, 5 * minute, 10 * minute, 15 * minute, hour}, false},
+		{"a day of a new account, less a moment", []int64{1, 24 * hour}, false},
+		{"a day of a new account", []int64{1, 24*hour + 1}, true},
+		{"one failure after a success", []int64{-1, 5 * minute}, false},
+		{"two failures after a success", []int64{-1, 5 * minute, 10 * minute}, false},
+		{"three failures after a success", []int64{-1, 5 * minute, 10 * minute, 15 * minute}, true},
+		{"a success between failures", []int64{-1, 5 * minute, 10 * minute, -15 * minute, 20 * minute}, false},
+		{"two failures that are a day apart after a success", []int64{-1, hour, 26 * hour}, false},
+	} {
+		var known *ipam.DiscoveredAccount
+		lasts := false
+		for _, at := range c.runs {
+			a := ipam.DiscoveredAccount{Attempted: max(at, -at)}
+			if lasts = false; at < 0 {
+				a.Succeeded = -at
+			} else {
+				lasts = a.Fails(known, "assume-role-failure", "no such role")
+				if known != nil {
+					a.Succeeded = known.Succeeded // as the store keeps it
+				}
+			}
+			known = &a
+		}
+		if lasts != c.lasts {
+			t.Errorf("%s: the failure lasts: %t, want %t", c.name, lasts, c.lasts)
+		}
+	}
+}

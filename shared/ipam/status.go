@@ -19,17 +19,19 @@ type ResourceStatus struct {
 	// results.
 	After netip.Prefix
 	// Exposed reports that a part of the CIDR, which is Live, seems to be free
-	// in a pool. EvaluateStatuses never sets it: its caller reads the table and does.
+	// in a pool. EvaluateStatuses never sets it: its caller reads the table and
+	// does.
 	Exposed bool
 }
 
-// EvaluateStatuses yields the status of each of rows. These are the resources' CIDRs of
-// one family in a scope. The VPC IPAM User Guide, "Monitor CIDR usage by
-// resource", defines the statuses. allocations are the allocations of all pools of
-// the scope; EvaluateStatuses ignores holds among them. Both sequences are in the order of
-// [CompareBlocks] and may be a part of the scope, if nothing outside the part
-// overlaps it. EvaluateStatuses reads one allocation ahead. pool returns the pool of an
-// allocation, and nil if the pool, and the allocation with it, is gone.
+// EvaluateStatuses yields the status of each of rows. These are the resources'
+// CIDRs of one family in a scope. The VPC IPAM User Guide, "Monitor CIDR usage
+// by resource", defines the statuses. allocations are the allocations of all
+// pools of the scope; EvaluateStatuses ignores holds among them. Both sequences
+// are in the order of [CompareBlocks] and may be a part of the scope, if
+// nothing outside the part overlaps it. EvaluateStatuses reads one allocation
+// ahead. pool returns the pool of an allocation, and nil if the pool, and the
+// allocation with it, is gone.
 //
 // Groups overlap, not resources. A VPC and its subnets are one group, and so
 // are a public IPv4 pool and its Elastic IPs. Any other CIDR, and each custom
@@ -44,10 +46,10 @@ type ResourceStatus struct {
 // CIDR: it is managed, and the allocation is no group. A CIDR that intersects
 // the allocation intersects the resource.
 //
-// EvaluateStatuses yields the result of a CIDR after all CIDRs inside it, so contents come
-// before containers. It reads each row once. It keeps the rows whose CIDRs
-// contain the present one, equal CIDRs included, in memory. The first error of
-// rows or allocations ends the pass.
+// EvaluateStatuses yields the result of a CIDR after all CIDRs inside it, so
+// contents come before containers. It reads each row once. It keeps the rows
+// whose CIDRs contain the present one, equal CIDRs included, in memory. The
+// first error of rows or allocations ends the pass.
 func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq2[*Allocation, error], pool func(id string) *Pool) iter.Seq2[ResourceStatus, error] {
 	return func(yield func(ResourceStatus, error) bool) {
 		next, stop := iter.Pull2(allocations)
@@ -78,8 +80,8 @@ func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq
 	}
 }
 
-// evaluation is the state of [EvaluateStatuses]. Two CIDRs are nested or do not overlap, so the
-// open blocks are a stack.
+// evaluation is the state of [EvaluateStatuses]. Two CIDRs are nested or do not
+// overlap, so the open blocks are a stack.
 type evaluation struct {
 	pool        func(string) *Pool
 	yield       func(ResourceStatus, error) bool
@@ -91,7 +93,7 @@ type evaluation struct {
 	done        bool           // the caller wants no more, or an error was yielded
 }
 
-// side is one side of an overlap. The zero party is none.
+// side is one side of an overlap. The zero side is none.
 type side struct {
 	group, id string
 	cidr      netip.Prefix

@@ -467,7 +467,7 @@ func TestEvaluateStatusStops(t *testing.T) {
 
 // The benchmark evaluates VPCs with two subnets each; every second VPC is
 // allocated.
-func BenchmarkJudge(b *testing.B) {
+func BenchmarkEvaluateStatuses(b *testing.B) {
 	for _, size := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			n := &network{pools: map[string]*ipam.Pool{"pool": {Meta: ipam.Meta{ID: "pool"}, Family: ipam.IPv4}}}

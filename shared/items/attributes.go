@@ -57,6 +57,8 @@ const (
 	attrFailureCode    = "FailureCode"
 	attrChosen         = "Chosen"
 	AttrFailure        = "Failure"
+	attrFailures       = "Failures" // of a discovered account: failed runs in a row
+	attrFailing        = "Failing"  // of a discovered account: start of the first of them, Unix milliseconds
 )
 
 const (

@@ -45,6 +45,9 @@ func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
 	i.Put(AttrDeparture, string(a.Departure))
 	i.Put(attrFailureCode, a.FailureCode)
 	i.Put(AttrFailure, a.Failure)
+	if a.Failures > 0 {
+		i[attrFailures], i[attrFailing] = table.Num(int64(a.Failures)), table.Num(a.Failing)
+	}
 	return i
 }
 
@@ -62,6 +65,8 @@ func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 		Succeeded:   r.Item.Num(AttrSucceeded),
 		FailureCode: r.Item.Str(attrFailureCode),
 		Failure:     r.Item.Str(AttrFailure),
+		Failures:    int(r.Item.Num(attrFailures)),
+		Failing:     r.Item.Num(attrFailing),
 		Departure:   ipam.Departure(r.Item.Str(AttrDeparture)),
 	}, nil
 }

@@ -62,7 +62,7 @@ var (
 		{"PublicIPv4PoolIPUsage", "None", "share of its addresses that are given out, 0 to 1"},
 	}}
 	Discoveries = &Group{Of: "deployment", Metrics: []Metric{
-		{"DiscoveryFailures", "Count", "runs of the discovery of an account in a Region that failed"},
+		{"DiscoveryFailures", "Count", "runs of the discovery of an account in a Region whose failure lasts: three in a row after one that succeeded, or all of them for a day"},
 	}}
 )
 

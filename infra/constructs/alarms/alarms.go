@@ -168,7 +168,7 @@ func (a *Alarms) Network(scanMinutes, discoveryMinutes float64) {
 		{"PoolsOverThreshold", "Pools are nearly full; DescribeIpamPools and the event Pool Utilization Threshold Crossed show them.", scanMinutes},
 		{"OverlappingResourceCidrsTotal", "Resources overlap; GetIpamResourceCidrs with the filter overlap-status shows them.", scanMinutes},
 		{"ExposedResourceCidrsTotal", "Space of live resources was free in pools; the log of the compliance function names the resources. The space is taken now: see whether a pool allocated it before.", scanMinutes},
-		{"DiscoveryFailures", "Discovery of accounts fails; GetIpamDiscoveredAccounts shows them with the reasons.", max(scanMinutes, discoveryMinutes)},
+		{"DiscoveryFailures", "Discovery of accounts failed three times in a row, or for a day if it never succeeded; GetIpamDiscoveredAccounts shows the accounts with the reasons.", max(scanMinutes, discoveryMinutes)},
 	} {
 		// The period is twice the time between two runs, so a late run does not reset
 		// the alarm.
