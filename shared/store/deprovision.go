@@ -16,154 +16,216 @@ import (
 type Deprovision struct {
 	Pool string
 	CIDR netip.Prefix
-	May  func(*ipam.Pool) error // whether the caller may deprovision from the pool
+	May  func(*ipam.Pool) error // says whether the caller may deprovision from the pool
 }
 
 // deprovisionedLife is how long a deprovisioned CIDR stays listed, as AWS's
 // stay "for some time".
 const deprovisionedLife = 60 * 60 // seconds
 
-// Deprovision gives a CIDR without allocations back to the pool's source, in
-// one transaction whose condition on the pool's free block is the guard
-// against allocations that race with it. If the CIDR has allocations it stays,
-// in state failed-deprovision with the reason, and can be deprovisioned later.
+// Deprovision gives a CIDR without allocations back to the pool's source, in one
+// transaction. Its condition on the pool's root is the guard against allocations
+// that race with it. A CIDR with allocations stays, in state failed-deprovision with
+// the reason, and can be deprovisioned later.
 func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR, error) {
-	var cidr *ipam.PoolCIDR
-	var rest *ipam.Taken
-	var tried *ipam.PoolCIDR // what an earlier try of this request tried to write
-	scope := ""              // of a CIDR in which resources live
+	var last, tried deprovisionChanges // of the last try, and of the last that wrote
 	err := s.commit(ctx, "deprovision "+q.CIDR.String(), nil, func(a attempt) ([]table.Write, error) {
-		cidrKey := items.CIDRKey(q.Pool, q.CIDR)
-		rootKey := items.FreeKey(ipam.SpaceID(q.Pool), q.CIDR)
-		read, err := s.table.BatchGet(ctx, []table.Key{items.PoolKey(q.Pool), cidrKey, rootKey})
+		read, err := s.readForDeprovision(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		if a.outcomeUnknown && tried != nil {
-			// Once that root is gone, what stands here, the CIDR provisioned
-			// anew or nothing, is not what this request is about.
-			state := ipam.CIDRState(read[cidrKey].Str(items.AttrState))
-			if read[cidrKey].Str(items.AttrID) != tried.ID || state == ipam.CIDRDeprovisioned || state == tried.State {
-				cidr = tried
-				return nil, nil
-			}
+		if a.outcomeUnknown && tried.done(read) {
+			last = tried
+			return nil, nil
 		}
-		item, ok := read[items.PoolKey(q.Pool)]
-		if !ok {
-			return nil, ipam.NotFound(q.Pool)
-		}
-		pool, err := items.DecodePool(item)
+		snap, err := q.check(read, s.now())
 		if err != nil {
 			return nil, err
 		}
-		if err := q.May(pool); err != nil {
+		if err := s.emptyRoot(ctx, &snap); err != nil {
 			return nil, err
 		}
-		if item, ok = read[cidrKey]; !ok || table.Expired(item, s.now()) {
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is not provisioned to %s. GetIpamPoolCidrs lists the CIDRs that are.", q.CIDR, q.Pool)
+		if last = s.decideDeprovision(snap); len(last.writes) == 0 {
+			return nil, nil // failed as before
 		}
-		if cidr, err = items.DecodePoolCIDR(q.Pool, table.Row{Key: cidrKey, Item: item}); err != nil {
-			return nil, err
-		}
-		if !cidr.State.Holds() || cidr.State == ipam.CIDRPendingProvision {
-			return nil, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s.", q.Pool, q.CIDR, cidr.State)
-		}
-		root := ipam.Root{ID: cidr.ID, Bits: q.CIDR.Bits()}
-		empty := table.Write{Op: table.OpDelete, Key: rootKey, If: table.Cond{Equal: table.Item{items.AttrRoot: items.RootAttr(root)}}}
-		var writes []table.Write
-		scope = ""
-		if free, ok := read[rootKey]; !ok || free.Str(items.AttrRoot) != items.RootText(root) {
-			if writes, err = s.emptyRoot(ctx, pool, cidr); err != nil || writes == nil {
-				if taken, is := errors.AsType[*takenError](err); is {
-					writes, err, tried = failDeprovision(cidr, taken.by), nil, cidr
-				}
-				return writes, err
-			}
-			scope = pool.Scope
-		} else {
-			writes = []table.Write{empty}
-		}
-		b := &buddies{s: s, space: cidr.Source, path: ipam.MergePath(q.CIDR)}
-		if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), items.TakenKey(cidr.Source, q.CIDR))); err != nil {
-			return nil, err
-		}
-		planned := false
-		if pool.SourceResource != nil {
-			t, err := b.taken(cidr.AllocationID, q.CIDR)
-			if err != nil {
+		if last.cidr.State == ipam.CIDRDeprovisioned {
+			if err := s.giveToSource(ctx, snap, &last); err != nil {
 				return nil, err
 			}
-			planned = t.PlanningPool != "" // else the VPC is gone, and the block the pool's
 		}
-		if planned {
-			writes = append(writes, detachPlanningPool(pool, cidr))
-			rest = nil
-		} else if scope != "" && pool.SourcePool != "" {
-			// What lives there is the source's now.
-			t, err := b.taken(cidr.AllocationID, q.CIDR)
-			if err != nil {
-				return nil, err
-			}
-			writes = append(writes, blockWrites(cidr.Source, replaceTaken(t, s.newHold(q.CIDR, t.Root, pool.Owner)))...)
-			writes = append(writes, s.liveNote(scope, q.CIDR))
-			rest = nil
-		} else {
-			given, left, err := b.giveAllocation(ctx, cidr.AllocationID, q.CIDR)
-			if err != nil {
-				return nil, err
-			}
-			writes, rest = append(writes, given...), left
-		}
-		cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
-		tried = cidr
-		if !planned {
-			writes = append(writes, table.Write{Op: table.OpDelete, Key: items.AllocationKey(cidr.AllocationID)})
-		}
-		return append(writes,
-			table.Write{Op: table.OpPut, Key: cidrKey, Item: items.EncodePoolCIDR(cidr), If: table.Cond{
-				Equal: table.Item{items.AttrID: table.Str(cidr.ID)},
-				In:    map[string][]string{items.AttrState: {string(ipam.CIDRProvisioned), string(ipam.CIDRFailedDeprovision)}},
-			}},
-			table.Write{Op: table.OpUpdate, Key: items.PoolKey(q.Pool), Add: map[string]int64{items.AttrCIDRCount: -1}, If: table.Cond{Present: true}},
-		), nil
+		tried = last
+		return last.writes, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if rest != nil {
-		_ = s.mergeSplit(ctx, cidr.Source, *rest) // what this leaves undone, the reconciler does
+	if last.rest != nil {
+		_ = s.mergeSplit(ctx, last.cidr.Source, *last.rest) // the split's note has this done if it fails
 	}
-	if scope != "" {
-		s.reconcileNoted(ctx, scope, q.CIDR)
+	if last.held {
+		s.reconcileNoted(ctx, last.scope, q.CIDR)
 	}
-	return cidr, nil
+	return last.cidr, nil
 }
 
-// emptyRoot returns the write that takes the root of a pool away in which there
-// is nothing but free space and holds. It returns a *takenError that names a
-// block that is neither.
-func (s *Store) emptyRoot(ctx context.Context, pool *ipam.Pool, cidr *ipam.PoolCIDR) ([]table.Write, error) {
+// deprovisionRead is what Deprovision reads at first.
+type deprovisionRead struct {
+	pool, cidr, root table.Item // nil if absent
+}
+
+func (s *Store) readForDeprovision(ctx context.Context, q Deprovision) (deprovisionRead, error) {
+	pool, cidr, root := items.PoolKey(q.Pool), items.CIDRKey(q.Pool, q.CIDR), items.FreeKey(ipam.SpaceID(q.Pool), q.CIDR)
+	read, err := s.table.BatchGet(ctx, []table.Key{pool, cidr, root})
+	return deprovisionRead{read[pool], read[cidr], read[root]}, err
+}
+
+// deprovisionSnapshot is what decideDeprovision decides on.
+type deprovisionSnapshot struct {
+	pool *ipam.Pool
+	cidr *ipam.PoolCIDR
+	free bool        // the whole root is one free block
+	hold *ipam.Taken // the whole root is this hold: resources live in it
+	by   *ipam.Taken // a block in the root that is neither free nor a hold
+}
+
+// check refuses a request by the state of the pool and of the CIDR. now is in Unix
+// seconds.
+func (q Deprovision) check(read deprovisionRead, now int64) (snap deprovisionSnapshot, err error) {
+	if read.pool == nil {
+		return snap, ipam.NotFound(q.Pool)
+	}
+	if snap.pool, err = items.DecodePool(read.pool); err != nil {
+		return snap, err
+	}
+	if err := q.May(snap.pool); err != nil {
+		return snap, err
+	}
+	if read.cidr == nil || table.Expired(read.cidr, now) {
+		return snap, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s is not provisioned to %s. GetIpamPoolCidrs lists the CIDRs that are.", q.CIDR, q.Pool)
+	}
+	if snap.cidr, err = items.DecodePoolCIDR(q.Pool, table.Row{Key: items.CIDRKey(q.Pool, q.CIDR), Item: read.cidr}); err != nil {
+		return snap, err
+	}
+	if !snap.cidr.State.Holds() || snap.cidr.State == ipam.CIDRPendingProvision {
+		return snap, ipam.Errorf(ipam.CodeIncorrectState, "The specified action is not valid for %s. The CIDR %s is in an invalid state: it is %s.", q.Pool, q.CIDR, snap.cidr.State)
+	}
+	snap.free = read.root != nil && read.root.Str(items.AttrRoot) == items.RootText(rootOf(snap.cidr))
+	return snap, nil
+}
+
+// rootOf returns the root that a CIDR is in its pool.
+func rootOf(c *ipam.PoolCIDR) ipam.Root { return ipam.Root{ID: c.ID, Bits: c.CIDR.Bits()} }
+
+// deprovisionChanges is what a deprovision changes.
+type deprovisionChanges struct {
+	cidr   *ipam.PoolCIDR // the answer
+	writes []table.Write
+	rest   *ipam.Taken // a split that the merge into the source left
+	held   bool        // resources live in the CIDR
+	scope  string      // the pool's
+}
+
+// done reports whether these changes were applied, once a transaction's outcome is
+// unknown. If the root of the try is gone, then the item that is read now, a CIDR
+// provisioned anew or none, is not the one of this request.
+func (c deprovisionChanges) done(read deprovisionRead) bool {
+	if c.cidr == nil {
+		return false
+	}
+	state := ipam.CIDRState(read.cidr.Str(items.AttrState))
+	return read.cidr.Str(items.AttrID) != c.cidr.ID || state == ipam.CIDRDeprovisioned || state == c.cidr.State
+}
+
+// decideDeprovision decides what becomes of the CIDR: it fails if a block is in the
+// way, with no writes if it failed for the same reason before; else its root goes.
+// giveToSource adds what the source gets.
+func (s *Store) decideDeprovision(snap deprovisionSnapshot) deprovisionChanges {
+	pool, cidr := snap.pool, *snap.cidr
+	if snap.by != nil {
+		writes := failDeprovision(&cidr, *snap.by)
+		return deprovisionChanges{cidr: &cidr, writes: writes}
+	}
+	c := deprovisionChanges{cidr: &cidr, held: snap.hold != nil, scope: pool.Scope}
+	if snap.hold != nil {
+		c.writes = blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropTaken, Taken: *snap.hold}})
+	} else {
+		c.writes = blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropFree, Free: ipam.Free{CIDR: cidr.CIDR, Root: rootOf(&cidr)}}})
+	}
+	cidr.State, cidr.Failure, cidr.FailureCode, cidr.Expires = ipam.CIDRDeprovisioned, "", "", s.now()+deprovisionedLife
+	c.writes = append(c.writes,
+		table.Write{Op: table.OpPut, Key: items.CIDRKey(pool.ID, cidr.CIDR), Item: items.EncodePoolCIDR(&cidr), If: table.Cond{
+			Equal: table.Item{items.AttrID: table.Str(cidr.ID)},
+			In:    map[string][]string{items.AttrState: {string(ipam.CIDRProvisioned), string(ipam.CIDRFailedDeprovision)}},
+		}},
+		table.Write{Op: table.OpUpdate, Key: items.PoolKey(pool.ID), Add: map[string]int64{items.AttrCIDRCount: -1}, If: table.Cond{Present: true}})
+	return c
+}
+
+// giveToSource adds the writes on the CIDR's block in the pool's source. The source
+// of a planning pool keeps the block, which is the VPC's, unless the VPC is gone and
+// the block became the pool's. A source pool gets space in which resources live as a
+// hold. All other space becomes free.
+func (s *Store) giveToSource(ctx context.Context, snap deprovisionSnapshot, c *deprovisionChanges) error {
+	pool, cidr := snap.pool, c.cidr
+	b := &buddies{s: s, space: cidr.Source, path: ipam.MergePath(cidr.CIDR)}
+	var err error
+	if b.read, err = s.table.BatchGet(ctx, append(b.keys(firstBuddies), items.TakenKey(cidr.Source, cidr.CIDR))); err != nil {
+		return err
+	}
+	t, err := b.taken(cidr.AllocationID, cidr.CIDR)
+	if err != nil {
+		return err
+	}
+	if pool.SourceResource != nil && t.PlanningPool != "" {
+		c.writes = append(c.writes, detachPlanningPool(pool, cidr))
+		return nil
+	}
+	c.writes = append(c.writes, table.Write{Op: table.OpDelete, Key: items.AllocationKey(cidr.AllocationID)})
+	if c.held && pool.SourcePool != "" {
+		c.writes = append(c.writes, blockWrites(cidr.Source, replaceTaken(t, s.newHold(cidr.CIDR, t.Root, pool.Owner)))...)
+		c.writes = append(c.writes, s.liveNote(c.scope, cidr.CIDR))
+		return nil
+	}
+	given, rest, err := b.giveWrites(ctx, t)
+	c.writes, c.rest = append(c.writes, given...), rest
+	return err
+}
+
+// emptyRoot looks into a root that is not one free block: it completes the snapshot
+// with a block that is in the way, or with the hold that it makes of free space and
+// holds. It returns errStale if the root is free by now, or gone.
+func (s *Store) emptyRoot(ctx context.Context, snap *deprovisionSnapshot) error {
+	if snap.free {
+		return nil
+	}
+	pool, cidr := snap.pool, snap.cidr
 	held := false
 	for t, err := range s.takenIn(ctx, pool.Space(), cidr.CIDR, cidr.CIDR.Addr()) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if t.Kind != ipam.KindHold {
-			return nil, &takenError{t}
+			snap.by = &t
+			return nil
 		}
 		held = true
 	}
 	if !held {
-		return nil, errStale // it is free by now, or gone
+		return errStale
 	}
 	t, err := s.makeAndReadHold(ctx, pool.Space(), pool.Owner, cidr.CIDR, s.noteExcess(pool.Scope, cidr.CIDR))
+	if taken, is := errors.AsType[*takenError](err); is {
+		snap.by = &taken.by
+		return nil
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if t.Root.ID != cidr.ID {
-		return nil, errStale
+		return errStale
 	}
-	return blockWrites(pool.Space(), []ipam.Change{{Op: ipam.DropTaken, Taken: t}}), nil
+	snap.hold = &t
+	return nil
 }
 
 // failDeprovision returns the write that records why a CIDR cannot be

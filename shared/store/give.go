@@ -155,17 +155,6 @@ func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
 	return t, err
 }
 
-// giveAllocation returns the writes that give the allocation's block at p back, as it
-// was read, and the split that they leave behind, if any. No resource may live in
-// it that its own pools do not hold.
-func (b *buddies) giveAllocation(ctx context.Context, allocation string, p netip.Prefix) ([]table.Write, *ipam.Taken, error) {
-	t, err := b.taken(allocation, p)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b.giveWrites(ctx, t)
-}
-
 // splitLife is how long a deep split or merge may take before the reconciler
 // gives its block back.
 const splitLife = 5 * 60 // seconds
