@@ -81,7 +81,7 @@ func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (
 		if lost == nil {
 			continue
 		}
-		if err := s.o.Sleep(ctx, backoff(n+1)); err != nil {
+		if err := s.o.Sleep(ctx, wait(n+1)); err != nil {
 			return netip.Prefix{}, fmt.Errorf("%s: %w after %w", act, err, lost)
 		}
 	}
