@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for user, want := range map[string]ipam.Code{"by-deployer": "", "by-table": "", "by-nobody": ipam.CodeUnauthorizedOperation} {
-		ctx := registry.WithCaller(t.Context(), registry.Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/" + user})
+		ctx := registry.WithCaller(t.Context(), registry.Caller{Account: "444455556666", ARN: "arn:aws:iam::444455556666:user/" + user})
 		if _, err := operations.Call(ctx, "DescribeIpams", &ec2.DescribeIpamsInput{}); ipam.CodeOf(err) != want {
 			t.Errorf("%s: %v, want the code %q", user, err, want)
 		}

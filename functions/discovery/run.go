@@ -282,7 +282,7 @@ func stages(changed []ipam.Resource) [2][][]ipam.Resource {
 			all[1] = append(all[1], []ipam.Resource{c})
 		}
 	}
-	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
+	slices.SortStableFunc(space, func(a, b ipam.Resource) int { return a.CIDR.Compare(b.CIDR) })
 	all[0] = ipam.OverlapGroups(space, func(r ipam.Resource) netip.Prefix { return r.CIDR })
 	for _, group := range all[0] {
 		slices.SortFunc(group, func(a, b ipam.Resource) int { return discover.Compare(&a, &b) })

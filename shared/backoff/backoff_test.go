@@ -39,6 +39,34 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+func TestFull(t *testing.T) {
+	for _, c := range []struct {
+		try          int
+		first, limit time.Duration
+		below        time.Duration
+	}{
+		{1, 10 * time.Millisecond, 500 * time.Millisecond, 10 * time.Millisecond},
+		{3, 10 * time.Millisecond, 500 * time.Millisecond, 40 * time.Millisecond},
+		{6, 10 * time.Millisecond, 500 * time.Millisecond, 320 * time.Millisecond},
+		{7, 10 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond},
+		{1000, 10 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond},
+		{1, time.Minute, time.Second, time.Second},
+		{1, 1, 1, 1},
+	} {
+		low, high := c.below, time.Duration(0)
+		for range 1000 {
+			d := Full(c.try, c.first, c.limit)
+			low, high = min(low, d), max(high, d)
+		}
+		if low < 0 || high >= c.below {
+			t.Errorf("Full(%d, %v, %v) is between %v and %v, want 0 to below %v", c.try, c.first, c.limit, low, high, c.below)
+		}
+		if low > c.below/10 || high < c.below/10*9 {
+			t.Errorf("Full(%d, %v, %v) is between %v and %v and does not use the whole range", c.try, c.first, c.limit, low, high)
+		}
+	}
+}
+
 func TestSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

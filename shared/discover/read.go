@@ -83,7 +83,7 @@ type Selection struct {
 
 // ReadSelected reads the selected resources, and the resources that these
 // depend on or are counted in: the interfaces of Elastic IPs, the subnets of
-// interfaces, the VPCs of subnets, the pools of Elastic IPs. So [Resources]
+// interfaces, the VPCs of subnets, the pools of Elastic IPs. So [Seen.Resources]
 // returns the same for them as after [Read]. ReadSelected returns the selection
 // of all of these.
 func ReadSelected(ctx context.Context, c EC2, sel Selection) (*Seen, Selection, error) {

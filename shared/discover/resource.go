@@ -98,10 +98,10 @@ func (s *Seen) Resources(account, region string) []ipam.Resource {
 }
 
 // Compare orders CIDRs of resources by type, containers first, then by block
-// ([ipam.CompareBlocks]), then by id. CIDRs that compare equal are the same
+// ([netip.Prefix.Compare]), then by id. CIDRs that compare equal are the same
 // one.
 func Compare(a, b *ipam.Resource) int {
-	return cmp.Or(cmp.Compare(rank(a.Type), rank(b.Type)), ipam.CompareBlocks(a.CIDR, b.CIDR), strings.Compare(a.ID, b.ID))
+	return cmp.Or(cmp.Compare(rank(a.Type), rank(b.Type)), a.CIDR.Compare(b.CIDR), strings.Compare(a.ID, b.ID))
 }
 
 func rank(t ipam.ResourceType) int {

@@ -244,14 +244,14 @@ func (t *table) checkTarget(f *found, at target) {
 // checkLive compares the free blocks and the holds of pools with the live
 // resources of their scopes.
 func (t *table) checkLive() {
-	lives := t.lives()
+	liveAt := t.liveRows()
 	for i := range t.blocks {
 		b := &t.blocks[i]
 		pool := t.index[ref{kindPool, b.space}]
 		if pool == nil || !b.free() {
 			continue
 		}
-		for _, l := range lives(pool, b.cidr) {
+		for _, l := range liveAt(pool, b.cidr) {
 			both := b.cidr
 			if within(l.CIDR, both) {
 				both = l.CIDR
@@ -274,16 +274,16 @@ func (t *table) checkLive() {
 		if b.owner != pool.owner {
 			t.problem(Hold, b.pk(), b.sk, "the hold %s has owner %s, and its pool has %s", b.cidr, b.owner, pool.owner)
 		}
-		if gap := uncovered(b.cidr, lives(pool, b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
+		if gap := uncovered(b.cidr, liveAt(pool, b.cidr)); gap.IsValid() && !t.pending(b) && !t.excused(pool.Scope, b.cidr) {
 			t.problem(Hold, b.pk(), b.sk, "%s is held, and nothing is live at %s", b.cidr, gap)
 		}
 	}
 }
 
-// lives returns a function that finds the rows that a pool may not give away at
+// liveRows returns a function that finds the rows that a pool may not give away at
 // p. They are in ascending order of address, and a row inside another is left
 // out. The CIDR of the planning pool's own VPC is left out too.
-func (t *table) lives() func(pool *object, p netip.Prefix) []*liveRow {
+func (t *table) liveRows() func(pool *object, p netip.Prefix) []*liveRow {
 	rows, sources := t.sorted(), t.sources()
 	outer, at := outermost(rows), make(map[place][]*liveRow)
 	for _, l := range rows {

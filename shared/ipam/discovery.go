@@ -82,7 +82,7 @@ func (a *DiscoveredAccount) Fails(known *DiscoveredAccount, code, message string
 // nobody looks at may still use its space.
 type Departure string
 
-// The reasons of a [Leave].
+// The reasons of a [Departure].
 const (
 	NotDeparted     Departure = ""          // the discovery looks at the account
 	DepartedAccount Departure = "account"   // the discovery does not watch the account any more

@@ -16,7 +16,7 @@ func Gaps(region netip.Prefix, parts []netip.Prefix) []netip.Prefix {
 
 // Partition divides region into the part that live covers and the part that
 // live does not cover. Each part is the fewest blocks, by ascending address.
-// live may contain any CIDRs, in the order of [CompareBlocks].
+// live may contain any CIDRs, in the order of [netip.Prefix.Compare].
 func Partition(region netip.Prefix, live []netip.Prefix) (covered, free []netip.Prefix) {
 	for len(live) > 0 && !live[0].Overlaps(region) {
 		live = live[1:]

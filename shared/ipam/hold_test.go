@@ -41,7 +41,7 @@ func TestPartitionAgainstSetsOfAddresses(t *testing.T) {
 		for _, b := range blocks {
 			for _, c := range blocks {
 				live := []netip.Prefix{a, b, c}
-				slices.SortFunc(live, ipam.CompareBlocks)
+				slices.SortFunc(live, netip.Prefix.Compare)
 				covered, free := ipam.Partition(region, live)
 				wantCovered, wantFree := whole(live)
 				if diff := cmp.Diff([][]netip.Prefix{wantCovered, wantFree}, [][]netip.Prefix{covered, free}, equal); diff != "" {

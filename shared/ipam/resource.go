@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"cmp"
 	"net/netip"
 )
 
@@ -159,15 +158,10 @@ type Found struct {
 	Rev       int64
 }
 
-// CompareBlocks orders blocks by address, and blocks with one address larger
-// first. In this order a block follows all blocks that contain it.
-func CompareBlocks(a, b netip.Prefix) int {
-	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-}
-
-// OverlapGroups divides elements with CIDRs, in the order of [CompareBlocks], into
-// groups of CIDRs that contain one another. The first element of each group
-// contains the others. The groups do not overlap.
+// OverlapGroups divides elements with CIDRs into groups of CIDRs that contain one
+// another. all is in the order of [netip.Prefix.Compare], in which a block follows
+// all blocks that contain it. The first element of each group contains the others.
+// The groups do not overlap.
 func OverlapGroups[T any](all []T, cidr func(T) netip.Prefix) (nests [][]T) {
 	for i, begin := 1, 0; i <= len(all); i++ {
 		if i == len(all) || !Within(cidr(all[i]), cidr(all[begin])) {

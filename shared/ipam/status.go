@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"go4.org/netipx"
 )
 
 // ResourceStatus is the result of [EvaluateStatuses] for one resource's CIDR.
@@ -15,7 +17,7 @@ type ResourceStatus struct {
 	Status   Status
 	// After, if valid, is a point at which a pass may stop: no block is open
 	// behind this result. Another pass over the resources and allocations that
-	// follow After in the order of [CompareBlocks] yields the remaining
+	// follow After in the order of [netip.Prefix.Compare] yields the remaining
 	// results.
 	After netip.Prefix
 	// Exposed reports that a part of the CIDR, which is Live, seems to be free
@@ -28,7 +30,7 @@ type ResourceStatus struct {
 // CIDRs of one family in a scope. The VPC IPAM User Guide, "Monitor CIDR usage
 // by resource", defines the statuses. allocations are the allocations of all
 // pools of the scope; EvaluateStatuses ignores holds among them. Both sequences
-// are in the order of [CompareBlocks] and may be a part of the scope, if
+// are in the order of [netip.Prefix.Compare] and may be a part of the scope, if
 // nothing outside the part overlaps it. EvaluateStatuses reads one allocation
 // ahead. pool returns the pool of an allocation, and nil if the pool, and the
 // allocation with it, is gone.
@@ -141,7 +143,7 @@ func (p *evaluation) addAllocation() {
 // at most one allocation, or two: a VPC's, and one of its planning pool.
 func (p *evaluation) addRows(rows []*ResourceCIDR) {
 	cidr := rows[0].CIDR
-	for p.allocation != nil && CompareBlocks(p.allocation.CIDR, cidr) < 0 {
+	for p.allocation != nil && p.allocation.CIDR.Compare(cidr) < 0 {
 		p.addAllocation()
 	}
 	var own []*Allocation
@@ -261,7 +263,8 @@ func (p *evaluation) close(cidr *netip.Prefix) {
 			p.keep(ResourceStatus{Resource: o.row, Status: o.status})
 		}
 		if n == 1 {
-			p.flush(lastOf(o.cidr))
+			last := netipx.PrefixLastIP(o.cidr)
+			p.flush(netip.PrefixFrom(last, last.BitLen())) // the last block inside o.cidr
 			break
 		}
 		above := &p.open[n-2]
@@ -297,18 +300,4 @@ func (p *evaluation) fail(err error) {
 		p.done = true
 		p.yield(ResourceStatus{}, err)
 	}
-}
-
-// lastOf returns the last address of p as a block. It is the last block inside
-// p in the order of [CompareBlocks].
-func lastOf(p netip.Prefix) netip.Prefix {
-	b, length := p.Addr().As16(), p.Addr().BitLen()
-	for i := 128 - length + p.Bits(); i < 128; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	a := netip.AddrFrom16(b)
-	if length == 32 {
-		a = a.Unmap()
-	}
-	return netip.PrefixFrom(a, length)
 }

@@ -26,21 +26,21 @@ type network struct {
 
 func (n *network) sort() {
 	slices.SortStableFunc(n.rows, func(a, b *ipam.ResourceCIDR) int {
-		return cmp.Or(ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.CIDR.Compare(b.CIDR), cmp.Compare(a.ID, b.ID))
 	})
-	slices.SortStableFunc(n.allocations, func(a, b *ipam.Allocation) int { return ipam.CompareBlocks(a.CIDR, b.CIDR) })
+	slices.SortStableFunc(n.allocations, func(a, b *ipam.Allocation) int { return a.CIDR.Compare(b.CIDR) })
 }
 
 // after returns the part of the network after a block.
 func (n *network) after(p netip.Prefix) *network {
 	rest := &network{pools: n.pools}
 	for _, r := range n.rows {
-		if ipam.CompareBlocks(r.CIDR, p) > 0 {
+		if r.CIDR.Compare(p) > 0 {
 			rest.rows = append(rest.rows, r)
 		}
 	}
 	for _, a := range n.allocations {
-		if ipam.CompareBlocks(a.CIDR, p) > 0 {
+		if a.CIDR.Compare(p) > 0 {
 			rest.allocations = append(rest.allocations, a)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"go4.org/netipx"
 )
 
 func BlockSK(p netip.Prefix) string {
@@ -15,17 +17,7 @@ func BlockSK(p netip.Prefix) string {
 // BlocksThrough is the greatest sort key of blocks that begin at or before the
 // last address of p.
 func BlocksThrough(p netip.Prefix) string {
-	return hex.EncodeToString(LastAddr(p).AsSlice()) + "#~"
-}
-
-// LastAddr returns the last address of p.
-func LastAddr(p netip.Prefix) netip.Addr {
-	last := p.Addr().AsSlice()
-	for i := p.Bits(); i < len(last)*8; i++ {
-		last[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(last)
-	return a
+	return hex.EncodeToString(netipx.PrefixLastIP(p).AsSlice()) + "#~"
 }
 
 func parseBlockSK(sk string) (netip.Prefix, error) {

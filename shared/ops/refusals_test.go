@@ -185,11 +185,6 @@ func TestRefusals(t *testing.T) {
 		{"an exclusion that is no path", exclude(standard, "ou-f6g7-11111111"), "InvalidParameterValue", []string{"OrganizationsEntityPath", "ou-f6g7-11111111"}},
 		{"an exclusion of a megabyte", exclude(standard, strings.Repeat("o", 1<<20)), "InvalidParameterValue", []string{"OrganizationsEntityPath", "…", "512"}},
 		{"an exclusion twice", exclude(standard, units(1)[0], units(1)[0]), "InvalidParameterValue", []string{"cover the same"}},
-		{"an exclusion to add and to remove", &ec2.ModifyIpamResourceDiscoveryInput{
-			IpamResourceDiscoveryId:            watcher,
-			AddOrganizationalUnitExclusions:    []types.AddIpamOrganizationalUnitExclusion{{OrganizationsEntityPath: &units(1)[0]}},
-			RemoveOrganizationalUnitExclusions: []types.RemoveIpamOrganizationalUnitExclusion{{OrganizationsEntityPath: &units(1)[0]}},
-		}, "InvalidParameterCombination", []string{units(1)[0], "AddOrganizationalUnitExclusions and RemoveOrganizationalUnitExclusions"}},
 		{"too many exclusions", exclude(watcher, units(11)[6:]...), "ResourceLimitExceeded", []string{"exclusions", *watcher, "11", "10"}},
 		{"a malformed discovery", &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: standardAssociation}, "InvalidIpamResourceDiscoveryId.Malformed", []string{"IpamResourceDiscoveryId"}},
 		{"a malformed association", &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: standard}, "InvalidIpamResourceDiscoveryAssociationId.Malformed", []string{"IpamResourceDiscoveryAssociationId"}},

@@ -150,11 +150,7 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 		exclude = append(exclude, path)
 	}
 	for _, e := range in.RemoveOrganizationalUnitExclusions {
-		path := aws.ToString(e.OrganizationsEntityPath)
-		if slices.Contains(exclude, path) {
-			return nil, invalidCombination("The path %s is in both AddOrganizationalUnitExclusions and RemoveOrganizationalUnitExclusions. Name it in one of them.", path)
-		}
-		include = append(include, path)
+		include = append(include, aws.ToString(e.OrganizationsEntityPath))
 	}
 	changed, err := o.store.ModifyDiscovery(ctx, id, ipam.ActModify, func(d *ipam.Discovery) error {
 		if err := checkOwner(ctx, &d.Meta); err != nil {

@@ -121,7 +121,7 @@ func (o service) resources(ctx context.Context, scope string, regions []netip.Pr
 			case after == nil:
 			case ipam.Within(after.CIDR, region):
 				from = items.ResourceAfter(after)
-			case ipam.CompareBlocks(after.CIDR, region) > 0:
+			case after.CIDR.Compare(region) > 0:
 				continue
 			}
 			limit := ahead

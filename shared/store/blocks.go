@@ -11,6 +11,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
+	"go4.org/netipx"
 )
 
 // takenIn yields the taken blocks of one space that overlap cidr and do not end
@@ -91,7 +92,7 @@ type gap struct {
 }
 
 func (g gap) overlaps(p netip.Prefix) bool {
-	return p.IsValid() && !g.last.Less(p.Addr()) && !items.LastAddr(p).Less(g.first)
+	return p.IsValid() && !g.last.Less(p.Addr()) && !netipx.PrefixLastIP(p).Less(g.first)
 }
 
 // poolBlock is a taken block of a pool.
@@ -121,7 +122,7 @@ func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, f
 			return err
 		}
 		free(t.CIDR.Addr())
-		next = items.LastAddr(t.CIDR).Next()
+		next = netipx.PrefixLastIP(t.CIDR).Next()
 		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.source}) {
 			return errStopVisit
 		}
@@ -139,7 +140,7 @@ func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, f
 			return err
 		}
 	}
-	if last := items.LastAddr(cidr); at.pool && w.free != nil && next.IsValid() && !last.Less(next) {
+	if last := netipx.PrefixLastIP(cidr); at.pool && w.free != nil && next.IsValid() && !last.Less(next) {
 		w.free(gap{next, last, at.source})
 	}
 	return nil

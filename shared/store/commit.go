@@ -2,13 +2,12 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
@@ -66,7 +65,7 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 		if lost != nil && nothingWritten(last) && !errors.Is(last, table.ErrThrottled) {
 			lost()
 		}
-		if err := s.o.Sleep(ctx, backoff(a.n+1)); err != nil {
+		if err := s.o.Sleep(ctx, wait(a.n+1)); err != nil {
 			return fmt.Errorf("%s: %w after %w", act, err, last)
 		}
 	}
@@ -116,14 +115,9 @@ func triesExhausted(act string, last error) error {
 	return fmt.Errorf("%s: %w", act, last)
 }
 
-// backoff returns a full-jitter back-off before try n (1 and up): a random
-// share of 10 ms doubled n−1 times, at most 500 ms.
-func backoff(n int) time.Duration {
-	ceiling := min(500*time.Millisecond, 10*time.Millisecond<<min(n-1, 10))
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(ceiling))
-}
+// wait returns the wait after try n, counted from 1: a random time below 10 ms
+// doubled n−1 times, and below 500 ms.
+func wait(n int) time.Duration { return backoff.Full(n, 10*time.Millisecond, 500*time.Millisecond) }
 
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*ipam.Error](err)

@@ -12,6 +12,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
+	"go4.org/netipx"
 )
 
 // importLive makes allocations of what lives at p in pools with AutoImport: the
@@ -29,7 +30,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 		return err
 	}
 	live = slices.DeleteFunc(live, func(r *ipam.ResourceCIDR) bool {
-		i, _ := slices.BinarySearchFunc(held, r.CIDR.Addr(), func(h netip.Prefix, from netip.Addr) int { return items.LastAddr(h).Compare(from) })
+		i, _ := slices.BinarySearchFunc(held, r.CIDR.Addr(), func(h netip.Prefix, from netip.Addr) int { return netipx.PrefixLastIP(h).Compare(from) })
 		return i == len(held) || !held[i].Overlaps(r.CIDR)
 	})
 	var planned map[string]bool
@@ -40,7 +41,7 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	}
 	return s.inParallel(ctx, ipam.OverlapGroups(live, cidrOf), func(ctx context.Context, nest []*ipam.ResourceCIDR) error {
 		slices.SortStableFunc(nest, func(a, b *ipam.ResourceCIDR) int {
-			return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), ipam.CompareBlocks(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+			return cmp.Or(cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()), a.CIDR.Compare(b.CIDR), cmp.Compare(a.ID, b.ID))
 		})
 		for _, r := range nest {
 			if r.Type == ipam.ResourceSubnet && !planned[r.VPC] {

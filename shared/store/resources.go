@@ -54,7 +54,7 @@ func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]
 }
 
 // Resources returns the resources' CIDRs of one family in a scope, interfaces
-// excepted, in the order of ipam.CompareBlocks, as Found does.
+// excepted, in the order of [netip.Prefix.Compare], as Found does.
 func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
 	return queryDecoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, items.DecodeResource)
 }
@@ -109,7 +109,7 @@ func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Pr
 // shrink makes holds as small as what lives in them.
 
 // Overlapping returns the resources' CIDRs in a scope that overlap p, in the
-// order of ipam.CompareBlocks; what contains p comes first.
+// order of [netip.Prefix.Compare]; what contains p comes first.
 func (s *Store) Overlapping(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.containers(ctx, scope, p)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
+	"go4.org/netipx"
 )
 
 // EvaluateStatus finds the statuses of the resources' CIDRs that a change at cidr may
@@ -80,7 +81,7 @@ func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (
 		if lost == nil {
 			continue
 		}
-		if err := s.o.Sleep(ctx, backoff(n+1)); err != nil {
+		if err := s.o.Sleep(ctx, wait(n+1)); err != nil {
 			return netip.Prefix{}, fmt.Errorf("%s: %w after %w", act, err, lost)
 		}
 	}
@@ -231,7 +232,7 @@ func (m *overlapSet) canOverlap(g gap) bool {
 // It is asked of all rows, in the order of the last addresses of the outermost.
 func (m *overlapSet) exposed(r *ipam.ResourceCIDR) bool {
 	done := 0
-	for done < len(m.outer) && items.LastAddr(m.outer[done]).Less(r.CIDR.Addr()) {
+	for done < len(m.outer) && netipx.PrefixLastIP(m.outer[done]).Less(r.CIDR.Addr()) {
 		done++
 	}
 	if done > 0 {

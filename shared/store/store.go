@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
@@ -60,7 +61,7 @@ func New(t table.Table, o Options) *Store {
 		}
 	}
 	if o.Sleep == nil {
-		o.Sleep = table.Sleep
+		o.Sleep = backoff.Sleep
 	}
 	if o.Tries == 0 {
 		o.Tries = 16

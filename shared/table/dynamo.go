@@ -6,13 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -105,7 +105,7 @@ func (d *Dynamo) batchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
 			if n > 10 {
 				return nil, fmt.Errorf("batch-get of %d items: %w: keys stay unprocessed", len(keys), ErrThrottled)
 			}
-			if err := Sleep(ctx, mathrand.N(10*time.Millisecond<<min(n, 6))); err != nil {
+			if err := backoff.Sleep(ctx, backoff.Full(n, 20*time.Millisecond, 640*time.Millisecond)); err != nil {
 				return nil, err
 			}
 		}
@@ -291,15 +291,4 @@ func (d *Dynamo) compile(w Write) types.TransactWriteItem {
 		return types.TransactWriteItem{Update: &types.Update{TableName: &d.table, Key: keyAttrs(w.Key), UpdateExpression: &update, ConditionExpression: cond, ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values}}
 	}
 	panic(fmt.Sprintf("store: unknown write %d", w.Op))
-}
-
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
