@@ -120,12 +120,12 @@ func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) 
 
 // ModifyDiscovery is ModifyIPAM for resource discoveries.
 func (s *Store) ModifyDiscovery(ctx context.Context, id string, act ipam.Act, change func(*ipam.Discovery) error) (*ipam.Discovery, error) {
-	return modify(ctx, s, items.DiscoveryKey(id), id, act, items.DecodeDiscovery, items.EncodeDiscovery, func(o *ipam.Discovery) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, discoveryEntity, modification[ipam.Discovery]{id: id, act: act, change: change})
 }
 
 // ModifyAssociation is ModifyIPAM for associations of resource discoveries.
 func (s *Store) ModifyAssociation(ctx context.Context, id string, act ipam.Act, change func(*ipam.DiscoveryAssociation) error) (*ipam.DiscoveryAssociation, error) {
-	return modify(ctx, s, items.AssociationKey(id), id, act, items.DecodeAssociation, items.EncodeAssociation, func(o *ipam.DiscoveryAssociation) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, associationEntity, modification[ipam.DiscoveryAssociation]{id: id, act: act, change: change})
 }
 
 // DeleteDiscovery ends a resource discovery that is no IPAM's default one. Its

@@ -51,7 +51,7 @@ func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPA
 // it must replace, not change. While it runs no pool is made in the IPAM, else
 // it is called again.
 func (s *Store) ModifyIPAM(ctx context.Context, id string, act ipam.Act, change func(*ipam.IPAM) error) (*ipam.IPAM, error) {
-	return modify(ctx, s, items.IPAMKey(id), id, act, items.DecodeIPAM, items.EncodeIPAM, func(o *ipam.IPAM) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, ipamEntity, modification[ipam.IPAM]{id: id, act: act, change: change})
 }
 
 // DeleteIPAM ends an IPAM, its default scopes, its default resource discovery and

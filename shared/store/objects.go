@@ -9,7 +9,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// ownedWrites are the writes that make an object and list it under its owner.
+// ownedWrites returns the writes that create an object and list it under its owner.
 func ownedWrites(k table.Key, m *ipam.Meta, i table.Item) []table.Write {
 	return []table.Write{
 		{Op: table.OpPut, Key: k, Item: i, If: table.Cond{Absent: true}},
@@ -17,7 +17,7 @@ func ownedWrites(k table.Key, m *ipam.Meta, i table.Item) []table.Write {
 	}
 }
 
-// deleteOwnedWrites are the writes that end an object, if cond holds for it.
+// deleteOwnedWrites returns the writes that delete an object, if cond holds for it.
 func deleteOwnedWrites(k table.Key, m *ipam.Meta, cond table.Cond) []table.Write {
 	return []table.Write{
 		{Op: table.OpDelete, Key: k, If: cond},
@@ -25,6 +25,7 @@ func deleteOwnedWrites(k table.Key, m *ipam.Meta, cond table.Cond) []table.Write
 	}
 }
 
+// zeroCounts returns the attributes that count, all 0.
 func zeroCounts(counts ...string) table.Item {
 	i := table.Item{}
 	for _, c := range counts {
@@ -33,14 +34,14 @@ func zeroCounts(counts ...string) table.Item {
 	return i
 }
 
-// replaceDocument is the write that replaces an object's document, if its revision is
-// the one that was read. The caller has raised the revision in the document.
+// replaceDocument returns the write that replaces an object's document, if its revision
+// is still rev. The caller raises the revision in the document first.
 func replaceDocument(k table.Key, i table.Item, rev int64) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: k, Set: table.Item{items.AttrObject: i[items.AttrObject], items.AttrRev: i[items.AttrRev]}, If: table.Cond{Equal: table.Item{items.AttrRev: table.Num(rev)}}}
 }
 
-// raiseRevision is the write that makes every concurrent decision on an object's
-// settings void, while its state admits act.
+// raiseRevision returns the write that fails every concurrent decision on an object's
+// settings. Its condition is that the object's state admits act.
 func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: k, Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
 		Equal: table.Item{items.AttrRev: table.Num(rev)},
@@ -48,11 +49,10 @@ func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
 	}}
 }
 
-// create runs build, which reads what it needs and returns the new object's
-// writes, with ids derived from the token that it is given, and records the
-// object as the answer to the token. key is that of the object that a token
-// makes. object must point to where build puts the object; a replayed token
-// fills it instead.
+// create creates an object and records it as the answer to the token. build reads what
+// it needs and returns the object's writes; it derives ids from the token that it gets.
+// key returns the key of the object that a token creates. object points to where build
+// puts the object; for a repeated request, create puts the recorded object there.
 func (s *Store) create(ctx context.Context, t Token, object any, key func(Token) table.Key, build func(Token) ([]table.Write, error)) error {
 	r := s.newRecord(t)
 	return s.commit(ctx, t.Operation, nil, func(attempt) ([]table.Write, error) {
@@ -75,55 +75,71 @@ func (s *Store) create(ctx context.Context, t Token, object any, key func(Token)
 	})
 }
 
+// newMeta completes the common part of a new object with the id.
 func (s *Store) newMeta(m ipam.Meta, id string) ipam.Meta {
 	m.ID, m.Region, m.State, m.Rev, m.Created = id, s.o.Region, ipam.StateCreateComplete, 1, s.o.Now().UTC()
 	return m
 }
 
-// modify changes an object's document: change decides on what is there now.
-// The act must be admitted by the state.
-func modify[T any](ctx context.Context, s *Store, k table.Key, id string, act ipam.Act, decode func(table.Item) (*T, error), encode func(*T) table.Item, meta func(*T) *ipam.Meta, change func(*T) error, with ...func(before, after *T) []table.Write) (*T, error) {
+// entity is a kind of object: its key, its two encodings and its common part.
+type entity[T any] struct {
+	key    func(id string) table.Key
+	decode func(table.Item) (*T, error)
+	encode func(*T) table.Item
+	meta   func(*T) *ipam.Meta
+}
+
+var (
+	ipamEntity        = entity[ipam.IPAM]{items.IPAMKey, items.DecodeIPAM, items.EncodeIPAM, func(o *ipam.IPAM) *ipam.Meta { return &o.Meta }}
+	scopeEntity       = entity[ipam.Scope]{items.ScopeKey, items.DecodeScope, items.EncodeScope, func(o *ipam.Scope) *ipam.Meta { return &o.Meta }}
+	poolEntity        = entity[ipam.Pool]{items.PoolKey, items.DecodePool, items.EncodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }}
+	discoveryEntity   = entity[ipam.Discovery]{items.DiscoveryKey, items.DecodeDiscovery, items.EncodeDiscovery, func(o *ipam.Discovery) *ipam.Meta { return &o.Meta }}
+	associationEntity = entity[ipam.DiscoveryAssociation]{items.AssociationKey, items.DecodeAssociation, items.EncodeAssociation, func(o *ipam.DiscoveryAssociation) *ipam.Meta { return &o.Meta }}
+)
+
+// modification is a request to change an object's document.
+type modification[T any] struct {
+	id     string
+	act    ipam.Act                             // the object's state must admit it
+	change func(*T) error                       // decides on the object as it is now; its error is the answer
+	with   func(before, after *T) []table.Write // further writes, or nil
+}
+
+// modify changes an object's document and returns the object.
+func modify[T any](ctx context.Context, s *Store, e entity[T], m modification[T]) (*T, error) {
 	var o *T
 	var tried string // the document that an earlier try wrote; it holds the revision
-	err := s.commit(ctx, "modify "+id, nil, func(a attempt) ([]table.Write, error) {
+	k := e.key(m.id)
+	err := s.commit(ctx, "modify "+m.id, nil, func(a attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil {
 			return nil, err
 		}
 		item, ok := read[k]
 		if a.outcomeUnknown && tried != "" && (!ok || item.Str(items.AttrObject) == tried) {
-			return nil, nil // changed by that try, if it is not gone by now
+			return nil, nil // the earlier try changed it, even if it is deleted by now
 		}
 		if !ok {
-			return nil, ipam.NotFound(id)
+			return nil, ipam.NotFound(m.id)
 		}
-		now, err := decode(item)
+		before, err := e.decode(item)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k, err)
 		}
-		before, err := decode(item)
+		now, err := e.changed(item, m)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k, err)
-		}
-		rev, state := meta(now).Rev, meta(now).State
-		if err := change(now); err != nil {
 			return nil, err
 		}
-		if err := meta(now).Require(act); err != nil {
-			return nil, err
-		}
-		meta(now).Rev = rev + 1
-		meta(now).State, _ = state.After(act)
-		i := encode(now)
+		i := e.encode(now)
 		o, tried = now, i.Str(items.AttrObject)
 		writes := []table.Write{{
 			Op:  table.OpUpdate,
 			Key: k,
 			Set: table.Item{items.AttrObject: i[items.AttrObject], items.AttrState: i[items.AttrState], items.AttrRev: i[items.AttrRev]},
-			If:  table.Cond{Equal: table.Item{items.AttrRev: table.Num(rev), items.AttrState: table.Str(string(state))}},
+			If:  table.Cond{Equal: table.Item{items.AttrRev: table.Num(e.meta(before).Rev), items.AttrState: table.Str(string(e.meta(before).State))}},
 		}}
-		for _, w := range with {
-			writes = append(writes, w(before, now)...)
+		if m.with != nil {
+			writes = append(writes, m.with(before, now)...)
 		}
 		return writes, nil
 	})
@@ -133,8 +149,27 @@ func modify[T any](ctx context.Context, s *Store, k table.Key, id string, act ip
 	return o, nil
 }
 
-// scopeRoots are the writes that make or, with OpDelete, end the roots of a
-// scope's two spaces. A scope's root has the scope's id.
+// changed returns the object that a modification makes of an item, with its next
+// revision and state.
+func (e entity[T]) changed(item table.Item, m modification[T]) (*T, error) {
+	o, err := e.decode(item)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.id, err)
+	}
+	rev, state := e.meta(o).Rev, e.meta(o).State
+	if err := m.change(o); err != nil {
+		return nil, err
+	}
+	if err := e.meta(o).Require(m.act); err != nil {
+		return nil, err
+	}
+	e.meta(o).Rev = rev + 1
+	e.meta(o).State, _ = state.After(m.act)
+	return o, nil
+}
+
+// scopeRoots returns the writes that create the roots of a scope's two spaces, or
+// delete them with OpDelete. A scope's root has the scope's id.
 func scopeRoots(scope string, op table.WriteOp) []table.Write {
 	var writes []table.Write
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
@@ -150,8 +185,8 @@ func scopeRoots(scope string, op table.WriteOp) []table.Write {
 	return writes
 }
 
-// beginDelete are the writes that put an object into delete-in-progress and
-// note the work; none if that was done.
+// beginDelete returns the writes that put an object into delete-in-progress, with its
+// work note; none if it is in that state.
 func (s *Store) beginDelete(k table.Key, m *ipam.Meta, what string) ([]table.Write, error) {
 	if err := m.Require(ipam.ActBeginDelete); err != nil {
 		return nil, err

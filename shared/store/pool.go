@@ -75,12 +75,12 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 // ModifyPool is ModifyIPAM for pools. One that begins to import takes in what
 // lives in it, by RunWork.
 func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change func(*ipam.Pool) error) (*ipam.Pool, error) {
-	return modify(ctx, s, items.PoolKey(id), id, act, items.DecodePool, items.EncodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }, change, func(before, after *ipam.Pool) []table.Write {
+	return modify(ctx, s, poolEntity, modification[ipam.Pool]{id: id, act: act, change: change, with: func(before, after *ipam.Pool) []table.Write {
 		if before.AutoImport || !after.AutoImport {
 			return nil
 		}
 		return []table.Write{s.importNote(id)}
-	})
+	}})
 }
 
 // DeletePool ends a pool. One with CIDRs or child pools is refused, except

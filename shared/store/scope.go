@@ -44,7 +44,7 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 
 // ModifyScope is ModifyIPAM for scopes.
 func (s *Store) ModifyScope(ctx context.Context, id string, act ipam.Act, change func(*ipam.Scope) error) (*ipam.Scope, error) {
-	return modify(ctx, s, items.ScopeKey(id), id, act, items.DecodeScope, items.EncodeScope, func(o *ipam.Scope) *ipam.Meta { return &o.Meta }, change)
+	return modify(ctx, s, scopeEntity, modification[ipam.Scope]{id: id, act: act, change: change})
 }
 
 // DeleteScope ends a scope without pools.
