@@ -128,6 +128,9 @@ func (h *Handler) invoke(ctx context.Context, payload json.RawMessage, record *t
 		Input     json.RawMessage `json:"input"`
 		Region    string          `json:"region"` // of the caller, for checks of locales; the home Region if absent
 	}
+	if _, err := awsjson.Members(payload); ipam.CodeOf(err) == ipam.CodeInvalidParameterValue {
+		return nil, err // a member that the payload has twice
+	}
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
@@ -199,9 +202,11 @@ type cidrRequest struct {
 // read returns an event's request.
 func read(e lambdaevents.CloudWatchEvent) cidrRequest {
 	r := cidrRequest{id: e.ID, region: e.Region}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(e.Detail, &members); err != nil {
-		r.err = ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
+	members, err := awsjson.Members(e.Detail)
+	if ipam.CodeOf(err) == ipam.CodeMalformedRequest {
+		err = ipam.Errorf(ipam.CodeMalformedRequest, "The detail of the event is not an object.")
+	}
+	if r.err = err; err != nil {
 		return r
 	}
 	if id, given, ok := text(members, "requestId"); given {

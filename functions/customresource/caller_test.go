@@ -29,12 +29,41 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/gateway"
 )
 
-// api serves a caller's operations as the API's Query door does. The answer is
-// lost if seen says so.
-func api(t *testing.T, c Caller, seen func(*http.Request) (lost bool)) string {
+// ending is an end of a request other than the API's answer.
+type ending struct {
+	name    string
+	refused bool // the API does not carry out the call
+	answer  http.HandlerFunc
+}
+
+// endings are the ends of a request to API Gateway after which the outcome of a call is
+// unknown, or after which the call may be repeated.
+var endings = []ending{
+	{"connection lost", false, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+	{"time-out", false, byGateway("INTEGRATION_TIMEOUT", 504)},
+	{"function crashes", false, byGateway(gateway.Default5XX, 502)},
+	{"throttled", true, byGateway("THROTTLED", 429)},
+}
+
+// byGateway answers as API Gateway does for a response type.
+func byGateway(responseType string, status int) http.HandlerFunc {
+	a := gateway.For(responseType, status)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(a.Status)
+		w.Write(a.Body("r-1", "so"))
+	}
+}
+
+// api serves a caller's operations as the API does for EC2 Query requests. If seen
+// returns an ending, the request has that one.
+func api(t *testing.T, c Caller, seen func(*http.Request) *ending) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lost := seen(r)
+		f := seen(r)
 		body, _ := io.ReadAll(r.Body)
+		if f != nil && f.refused {
+			f.answer(w, r)
+			return
+		}
 		answer, err := func() ([]byte, error) {
 			form, err := ec2query.ParseForm(string(body))
 			if err != nil {
@@ -58,8 +87,9 @@ func api(t *testing.T, c Caller, seen func(*http.Request) (lost bool)) string {
 			}
 			return ec2query.Encode(action, "r-1", out)
 		}()
-		if lost {
-			panic(http.ErrAbortHandler)
+		if f != nil {
+			f.answer(w, r)
+			return
 		}
 		if err != nil {
 			e := ipam.Public(err)
@@ -82,12 +112,12 @@ func TestForwarder(t *testing.T) {
 	w := newEnv(t)
 	before := w.content()
 	requests := 0
-	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) bool {
+	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) *ending {
 		requests++
 		if r.Header.Get(wire.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
 		}
-		return false
+		return nil
 	})))
 	scope, top := w.network()
 	w.must("Custom::Ipam", "Ipam", properties{"Description": "d"})
@@ -112,24 +142,26 @@ func TestForwarder(t *testing.T) {
 	}
 }
 
-// The answer to any request of a forwarder may be lost, and the outcome is the
-// same.
-func TestForwarderLosesAnswers(t *testing.T) {
+// Any request of a forwarder may have any ending, and the outcome is the same.
+func TestForwarderWithOtherEndings(t *testing.T) {
 	for _, a := range acts() {
 		t.Run(a.name, func(t *testing.T) {
-			// do loses the answer to the n-th request, and returns what comes of
-			// the act and of its undoing, and the number of requests.
-			do := func(n int) (outcome []string, requests int) {
+			// do gives the n-th request an ending. It returns the outcome of the
+			// act and of its undoing, and the number of requests of the act.
+			do := func(n int, f *ending) (outcome []string, requests int) {
 				w := newEnv(t)
-				var mu sync.Mutex // the client may ask again while an answer is on its way
+				var mu sync.Mutex // the client may repeat a request while its answer is on its way
 				began := false
-				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) bool {
+				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) *ending {
 					mu.Lock()
 					defer mu.Unlock()
 					if began {
 						requests++
 					}
-					return began && requests == n
+					if began && requests == n {
+						return f
+					}
+					return nil
 				})))
 				scope, top := w.network()
 				a.prepare(w, scope, top)
@@ -146,13 +178,19 @@ func TestForwarderLosesAnswers(t *testing.T) {
 				defer mu.Unlock()
 				return append(outcome, w.content()), requests
 			}
-			want, requests := do(0)
+			want, requests := do(0, nil)
 			if requests == 0 {
 				t.Fatal("the act makes no request")
 			}
-			for n := 1; n <= requests; n++ {
-				if got, _ := do(n); !slices.Equal(got, want) {
-					t.Errorf("with the answer %d lost (-got +want):\n%s", n, cmp.Diff(got, want))
+			tried := endings
+			if testing.Short() {
+				tried = tried[1:2]
+			}
+			for _, f := range tried {
+				for n := 1; n <= requests; n++ {
+					if got, _ := do(n, &f); !slices.Equal(got, want) {
+						t.Errorf("request %d ends with %q (-got +want):\n%s", n, f.name, cmp.Diff(got, want))
+					}
 				}
 			}
 		})
@@ -271,12 +309,12 @@ func TestNewCaller(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	var requests atomic.Int64
-	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) bool {
+	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) *ending {
 		requests.Add(1)
 		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(wire.RegionHeader) != "eu-west-1" {
 			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(wire.RegionHeader))
 		}
-		return true
+		return &endings[0]
 	}))
 	if c, err = NewCaller(t.Context()); err != nil {
 		t.Fatal(err)

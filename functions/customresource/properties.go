@@ -107,18 +107,19 @@ func (d decoder) value(path string, value any, into reflect.Value) error {
 		if !ok {
 			return wrong(path, "a string", value)
 		}
+		if err := schema.CheckText(path, s); err != nil {
+			return err
+		}
 		into.SetString(s)
 	case reflect.Bool:
-		switch fmt.Sprint(value) {
-		case "true":
-			into.SetBool(true)
-		case "false":
-		default:
+		b, ok := schema.ParseBoolean(fmt.Sprint(value))
+		if !ok {
 			return wrong(path, "true or false", value)
 		}
+		into.SetBool(b)
 	case reflect.Int32:
-		n, err := strconv.ParseInt(fmt.Sprint(value), 10, 32)
-		if err != nil {
+		n, ok := schema.ParseInteger(fmt.Sprint(value), 32)
+		if !ok {
 			return wrong(path, "a whole number", value)
 		}
 		into.SetInt(n)

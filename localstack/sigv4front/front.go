@@ -59,6 +59,9 @@ type Front struct {
 	// Timeout is the longest time that the front waits for the function; 0 is API
 	// Gateway's default, 29 s.
 	Timeout time.Duration
+	// After returns a channel that gets a value when the time is over; nil is
+	// [time.After].
+	After func(time.Duration) <-chan time.Time
 	// MaxBody is the largest body of a request in bytes; 0 is API Gateway's limit,
 	// 10 MB.
 	MaxBody int64
@@ -155,6 +158,10 @@ func (f *Front) invoke(ctx context.Context, event []byte) (*events.APIGatewayPro
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
+	after := f.After
+	if after == nil {
+		after = time.After
+	}
 	type result struct {
 		payload []byte
 		err     error
@@ -167,7 +174,7 @@ func (f *Front) invoke(ctx context.Context, event []byte) (*events.APIGatewayPro
 	var got result
 	select {
 	case got = <-done:
-	case <-time.After(timeout):
+	case <-after(timeout):
 		return nil, &timedOut
 	}
 	if got.err != nil {

@@ -220,3 +220,26 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestMembers(t *testing.T) {
+	got, err := awsjson.Members([]byte(` {"a": {"x": 1, "x": 2}, "b": [1, 2], "c": null, "": "d"} `))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for name, raw := range got {
+		texts[name] = string(raw)
+	}
+	if diff := cmp.Diff(map[string]string{"a": `{"x": 1, "x": 2}`, "b": "[1, 2]", "c": "null", "": `"d"`}, texts); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for object, want := range map[string]ipam.Code{
+		`{"a": 1, "a": 1}`: ipam.CodeInvalidParameterValue, `{"a": 1, "\u0061": 2}`: ipam.CodeInvalidParameterValue,
+		``: ipam.CodeMalformedRequest, `null`: ipam.CodeMalformedRequest, `[]`: ipam.CodeMalformedRequest, `"a"`: ipam.CodeMalformedRequest, `{`: ipam.CodeMalformedRequest,
+		`{"a"`: ipam.CodeMalformedRequest, `{"a": }`: ipam.CodeMalformedRequest, `{"a": 1} {}`: ipam.CodeMalformedRequest, `{"a": 1}x`: ipam.CodeMalformedRequest, "{\"a\": \"\xff\"}": ipam.CodeMalformedRequest,
+	} {
+		if members, err := awsjson.Members([]byte(object)); ipam.CodeOf(err) != want {
+			t.Errorf("%q: %v, %v; want %s", object, members, err, want)
+		}
+	}
+}

@@ -66,6 +66,48 @@ func Decode(body []byte, action string, in any) error {
 	return d.short.Expand(v)
 }
 
+// Members returns the members of a JSON object, each as it is. Errors are
+// InvalidParameterValue for a member that the object has twice, and MalformedRequest for
+// a text that is no JSON object.
+func Members(object []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(object) {
+		return nil, malformed("it is not UTF-8")
+	}
+	d := decoder{tokens: json.NewDecoder(bytes.NewReader(object))}
+	if t, err := d.next(); err != nil {
+		return nil, err
+	} else if t != json.Delim('{') {
+		return nil, malformed(fmt.Sprintf("it is %s and not an object", describe(t)))
+	}
+	members := map[string]json.RawMessage{}
+	for {
+		t, err := d.next()
+		if err != nil {
+			return nil, err
+		}
+		if t == json.Delim('}') {
+			break
+		}
+		name := t.(string) // encoding/json returns nothing else here
+		if _, given := members[name]; given {
+			return nil, twice(schema.Excerpt(name))
+		}
+		var raw json.RawMessage
+		if err := d.tokens.Decode(&raw); err != nil {
+			return nil, malformed(fmt.Sprintf("at byte %d, %s", d.tokens.InputOffset(), schema.Excerpt(err.Error())))
+		}
+		members[name] = raw
+	}
+	if _, err := d.tokens.Token(); !errors.Is(err, io.EOF) {
+		return nil, malformed("something follows the object")
+	}
+	return members, nil
+}
+
+func twice(path string) error {
+	return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given more than once. Give it once.", path)
+}
+
 func malformed(why string) error {
 	return ipam.Errorf(ipam.CodeMalformedRequest, "The body is no JSON object: %s. Send an object with the operation's members, such as {\"IpamPoolId\": \"…\"}.", why)
 }
@@ -108,7 +150,7 @@ func (d *decoder) object(v reflect.Value, bound *schema.Binding, prefix string) 
 			return ipam.Errorf(ipam.CodeUnknownParameter, "The parameter %s is not recognized. %s takes: %s.", path, d.action, members(bound, prefix))
 		}
 		if given[name] {
-			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The parameter %s is given more than once. Give it once.", path)
+			return twice(path)
 		}
 		given[name] = true
 		if t, err = d.next(); err != nil {

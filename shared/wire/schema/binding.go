@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -188,27 +187,23 @@ func (b *Binding) SetText(v reflect.Value, text, path string) error {
 	v = Alloc(v)
 	switch b.Shape.Kind {
 	case String:
-		if i := unprintable(text); i >= 0 {
-			return ipam.Errorf(ipam.CodeInvalidParameterValue,
-				"The value of the parameter %s has a character at byte %d that XML cannot hold. Use UTF-8 without control characters.", path, i)
+		if err := CheckText(path, text); err != nil {
+			return err
 		}
 		v.SetString(text)
 	case Boolean:
-		switch strings.ToLower(text) {
-		case "true":
-			v.SetBool(true)
-		case "false":
-			v.SetBool(false)
-		default:
+		value, ok := ParseBoolean(text)
+		if !ok {
 			return Invalid(path, text, "Use true or false.")
 		}
+		v.SetBool(value)
 	case Integer, Long:
 		bits := 64
 		if b.Shape.Kind == Integer {
 			bits = 32
 		}
-		n, err := strconv.ParseInt(text, 10, bits)
-		if err != nil {
+		n, ok := ParseInteger(text, bits)
+		if !ok {
 			return Invalid(path, text, "Use an integer of %d bits.", bits)
 		}
 		v.SetInt(n)
@@ -262,17 +257,4 @@ func Excerpt(s string) string {
 		s = s[:most] + "…"
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// unprintable returns the position of the first character of s that an XML 1.0
-// document cannot hold, even escaped, and -1 if there is none.
-func unprintable(s string) int {
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size <= 1 || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
-			return i
-		}
-		i += size
-	}
-	return -1
 }

@@ -14,7 +14,8 @@ import (
 // Check checks an input against the API model. Errors are MissingParameter for an
 // absent required member, and InvalidParameterValue (InvalidMaxResults for
 // MaxResults) for a value outside its range or enumeration. b is the binding that
-// [Input] returns for the operation, and in a pointer to its input struct. Check goes
+// [Input] returns for the operation, and in a pointer to its input struct. A text that
+// [CheckText] refuses is an error, also in an input that no codec has read. Check goes
 // through the members in the model's order, so that a request with several faults
 // always gets the same answer.
 func (b *Binding) Check(in any) error {
@@ -88,6 +89,9 @@ func (b *Binding) checkValue(v reflect.Value, path string) error {
 		}
 	case String:
 		text := v.String()
+		if err := CheckText(path, text); err != nil {
+			return err
+		}
 		if s.Enum != nil && !slices.Contains(s.Enum, text) {
 			return Invalid(path, text, "%s", oneOf(s.Enum))
 		}
