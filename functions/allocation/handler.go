@@ -258,8 +258,9 @@ func token(id string) string {
 }
 
 // temporary reports whether a request may succeed later: the load was too high, other
-// writers were in the way, or Cadastre failed.
+// writers were in the way, or Cadastre failed. A request that may have been carried out
+// is not refused: the next try finds the outcome by the request's id.
 func temporary(err error) bool {
 	e, ok := errors.AsType[*ipam.Error](err)
-	return !ok || e.Code.Temporary()
+	return !ok || e.Code.Temporary() || e.Code == ipam.CodeOutcomeUnknown
 }

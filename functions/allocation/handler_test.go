@@ -332,7 +332,7 @@ func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal items.Refusa
 // A refusal for load, for others in the way, or for a failure of our own is none:
 // the event comes again. Every other is the request's answer.
 func TestWhatIsFinal(t *testing.T) {
-	again := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true}
+	again := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true, ipam.CodeOutcomeUnknown: true}
 	for code := range ipam.Codes {
 		r := &refusing{err: ipam.Errorf(code, "told")}
 		_, err := NewEvents(r, r, home, quiet).Handle(t.Context(), event("e", owner, home, requested, `{"IpamPoolId": "ipam-pool-1", "NetmaskLength": 24}`))

@@ -530,6 +530,7 @@ func TestTriesAgain(t *testing.T) {
 	}{
 		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), 6},
 		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), 6},
+		{ipam.Errorf(ipam.CodeOutcomeUnknown, "perhaps"), 6},
 		{errors.New("connection reset"), 6},
 		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, 6},
 		{ipam.Errorf(ipam.CodeDependencyViolation, "no"), 1},

@@ -245,14 +245,15 @@ func outOfTime(operation string, err error) error {
 }
 
 // temporary reports whether a call with this error may succeed later. A code that is not
-// in ipam's table, as API Gateway's own, may be temporary.
+// in ipam's table, as API Gateway's own, may be temporary. A call of unknown outcome is
+// repeated: each call here has a client token, or does nothing more the second time.
 func temporary(err error) bool {
 	if err == nil {
 		return false
 	}
 	code := ipam.CodeOf(err)
 	_, known := ipam.Codes[code]
-	return !known || code.Temporary()
+	return !known || code.Temporary() || code == ipam.CodeOutcomeUnknown
 }
 
 // maybeDone reports whether a call with this error may have succeeded nevertheless, in

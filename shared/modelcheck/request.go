@@ -89,6 +89,7 @@ func refusal(err error) string {
 	}{
 		{ipam.CodeConcurrentMutationLimitExceeded, "is being taken or released by another", "busy"},
 		{ipam.CodeConcurrentMutationLimitExceeded, "", gaveUp},
+		{ipam.CodeOutcomeUnknown, "", unexplained},
 		{ipam.CodeInvalidParameterValue, "is too big for the pool", "full"},
 		{ipam.CodeInvalidParameterValue, "is not available in", "taken"},
 		{ipam.CodeInvalidParameterValue, "is not contained in", "outside"},

@@ -32,8 +32,9 @@ var errUnknownOutcome = errors.New("outcome unknown")
 //
 // Lost races, conflicts and throttles are tried again with full jitter,
 // Options.Tries times. An unknown outcome is resolved by deciding again: the
-// read of the record is what tells. So from then on a read that fails is tried
-// again too, else an error would be the answer to what may have been done.
+// read of the record tells it. So from then on a read that fails is tried
+// again too, else an error would be the answer to what may have been done. If the
+// tries or the context end before that, the error has the code OutcomeUnknown.
 // lost, if not nil, is called for each lost race.
 //
 // Retries are of the whole decision, never of a transaction: a transaction
@@ -48,7 +49,7 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 		case err == nil && len(writes) == 0:
 			return nil
 		case err == nil && a.n >= s.o.Tries:
-			return triesExhausted(act, last)
+			return a.exhausted(act, last)
 		case err == nil:
 			if err = s.table.Transact(ctx, writes); err == nil {
 				return nil
@@ -60,15 +61,35 @@ func (s *Store) commit(ctx context.Context, act string, lost func(), decide func
 		}
 		last = err
 		if a.n >= s.o.Tries {
-			return triesExhausted(act, last)
+			return a.exhausted(act, last)
 		}
 		if lost != nil && nothingWritten(last) && !errors.Is(last, table.ErrThrottled) {
 			lost()
 		}
 		if err := s.o.Sleep(ctx, wait(a.n+1)); err != nil {
-			return fmt.Errorf("%s: %w after %w", act, err, last)
+			return a.stopped(act, fmt.Errorf("%w after %w", err, last))
 		}
 	}
+}
+
+// exhausted returns the error of a commit that has used up its tries. last is the error
+// of the last try.
+func (a attempt) exhausted(act string, last error) error {
+	if a.outcomeUnknown {
+		return a.stopped(act, last)
+	}
+	return triesExhausted(act, last)
+}
+
+// stopped returns the error of a commit that ends without an answer, because of err. If
+// the outcome of one of its transactions is unknown, the code is OutcomeUnknown, and not
+// that of a refusal: the request may have been carried out.
+func (a attempt) stopped(act string, err error) error {
+	err = fmt.Errorf("%s: %w", act, err)
+	if !a.outcomeUnknown {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "The request may have been carried out: the table gave no answer, and then none that tells. Send it again with the same ClientToken: then nothing happens twice. If the call takes no ClientToken, or had none, look first whether it was carried out."), err)
 }
 
 // unlessRecorded returns err, the outcome of a decision that found the record
@@ -89,11 +110,11 @@ func (s *Store) unlessRecorded(ctx context.Context, record table.Key, err error)
 	return err
 }
 
-// isAnswer reports whether err is an answer to the caller, and not a failure to
-// find one.
+// isAnswer reports whether err is an answer to the caller. A failure to find one is none,
+// and neither is the unknown outcome of another commit that the decision made.
 func isAnswer(err error) bool {
-	_, ok := errors.AsType[*ipam.Error](err)
-	return ok
+	e, ok := errors.AsType[*ipam.Error](err)
+	return ok && e.Code != ipam.CodeOutcomeUnknown
 }
 
 // nothingWritten reports whether err says that nothing was written.

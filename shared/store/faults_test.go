@@ -516,6 +516,9 @@ type scheme struct {
 	inject func(tabletest.Call) *tabletest.Fault
 	// heals says that the operation itself must get over it.
 	heals bool
+	// unknown says that, if the operation fails, it may have been carried out, and must
+	// say so. Work that nobody waits for, "finish …", does not say so: it is run again.
+	unknown bool
 }
 
 // schemes are the faults at one call of a good run. cancel ends the context of
@@ -530,20 +533,37 @@ func schemes(at tabletest.Call, cancel func()) []scheme {
 		}
 	}
 	all := []scheme{
-		{"fails", once(&tabletest.Fault{Err: tabletest.ErrInjected}), at.Kind == tabletest.Transact},
-		{"is throttled", once(&tabletest.Fault{Err: table.ErrThrottled}), at.Kind == tabletest.Transact},
-		{"the context ends before it", once(&tabletest.Fault{Err: context.Canceled, Then: cancel}), false},
+		{name: "fails", inject: once(&tabletest.Fault{Err: tabletest.ErrInjected}), heals: at.Kind == tabletest.Transact},
+		{name: "is throttled", inject: once(&tabletest.Fault{Err: table.ErrThrottled}), heals: at.Kind == tabletest.Transact},
+		{name: "the context ends before it", inject: once(&tabletest.Fault{Err: context.Canceled, Then: cancel})},
 	}
 	if at.Kind != tabletest.Transact {
 		return all
 	}
 	var mu sync.Mutex // reads are made side by side
 	hit, reads := false, 0
+	// then answers each call after the first fault with err.
+	then := func(err error) func(tabletest.Call) *tabletest.Fault {
+		return func(c tabletest.Call) *tabletest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case hit:
+				return &tabletest.Fault{Err: err}
+			case c.Kind == at.Kind && c.N == at.N:
+				hit = true
+				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}
+			}
+			return nil
+		}
+	}
 	return append(all,
-		scheme{"conflicts", once(&tabletest.Fault{Err: table.ErrConflict}), true},
-		scheme{"its answer is lost", once(&tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}), true},
-		scheme{"the context ends after it", once(&tabletest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), false},
-		scheme{"its answer is lost and the next reads fail", func(c tabletest.Call) *tabletest.Fault {
+		scheme{name: "conflicts", inject: once(&tabletest.Fault{Err: table.ErrConflict}), heals: true},
+		scheme{name: "its answer is lost", inject: once(&tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}), heals: true},
+		scheme{name: "the context ends after it", inject: once(&tabletest.Fault{Err: context.Canceled, Applied: true, Then: cancel}), unknown: true},
+		scheme{name: "its answer is lost and the table throttles from then on", inject: then(table.ErrThrottled), unknown: true},
+		scheme{name: "its answer is lost and the table fails from then on", inject: then(tabletest.ErrInjected), unknown: true},
+		scheme{heals: true, name: "its answer is lost and the next reads fail", inject: func(c tabletest.Call) *tabletest.Fault {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -555,13 +575,13 @@ func schemes(at tabletest.Call, cancel func()) []scheme {
 				return &tabletest.Fault{Err: tabletest.ErrInjected}
 			}
 			return nil
-		}, true},
-		scheme{"it and all after it lose their answers", func(c tabletest.Call) *tabletest.Fault {
+		}},
+		scheme{heals: true, name: "it and all after it lose their answers", inject: func(c tabletest.Call) *tabletest.Fault {
 			if c.Kind == tabletest.Transact && c.N >= at.N {
 				return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: true}
 			}
 			return nil
-		}, true},
+		}},
 	)
 }
 
@@ -610,6 +630,8 @@ func (op operation) suffer(ctx context.Context, l *lab, s scheme, want good) {
 		l.Errorf("the answer is %q, want %q", first.answer, want.first.answer)
 	case first.err != nil && s.heals:
 		l.Errorf("the operation did not get over it: %v", first.err)
+	case first.err != nil && s.unknown && !strings.HasPrefix(op.name, "finish ") && first.code != ipam.CodeOutcomeUnknown:
+		l.Errorf("the operation may have been carried out, and the code is %q: %v", first.code, first.err)
 	case first.err != nil && !errors.Is(first.err, tabletest.ErrInjected) && !errors.Is(first.err, context.Canceled) && !errors.Is(first.err, table.ErrThrottled) && first.code != ipam.CodeRequestLimitExceeded:
 		l.Errorf("the error hides what failed: %v", first.err)
 	}

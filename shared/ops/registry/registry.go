@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -196,6 +198,10 @@ func (r *Registry) Operations() []*Operation {
 // this order: an unknown action; a caller without the operation's class, or of an
 // account that the operation is not for; an input that lacks a required member, or
 // has a value outside the API model's ranges and enumerations; and DryRun.
+//
+// If it is unknown whether an operation with a client token was carried out, the code
+// is Unavailable and not OutcomeUnknown: the SDKs then repeat the call by themselves,
+// with the same token, and the repetition finds the outcome.
 func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err error) {
 	o, ok := r.operations[name]
 	if !ok {
@@ -222,7 +228,21 @@ func (r *Registry) Call(ctx context.Context, name string, in any) (out any, err 
 	if r.operationContext != nil {
 		ctx = r.operationContext(ctx)
 	}
-	return o.invoke(ctx, in)
+	out, err = o.invoke(ctx, in)
+	if o.Idempotent && ipam.CodeOf(err) == ipam.CodeOutcomeUnknown && clientToken(in) != "" {
+		err = fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "%s", ipam.Public(err).Message), err)
+	}
+	return out, err
+}
+
+// clientToken returns the ClientToken of an operation's input, "" if it has none.
+func clientToken(in any) string {
+	f := reflect.ValueOf(in).Elem().FieldByName("ClientToken")
+	if !f.IsValid() {
+		return ""
+	}
+	token, _ := f.Interface().(*string)
+	return aws.ToString(token)
 }
 
 // Unknown returns the error for an action that is not defined:

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -154,6 +155,37 @@ func TestCallAnswers(t *testing.T) {
 	}
 	if diff := cmp.Diff(names, []string{"AllocateIpamPoolCidr", "CreateIpamPool", "DescribeIpams", "ModifyIpamPool", "PutOwnThing"}); diff != "" {
 		t.Errorf("Operations (-got +want):\n%s", diff)
+	}
+}
+
+// The SDKs repeat Unavailable and not OutcomeUnknown. So only a call that nothing happens
+// twice with, one with a token, gets Unavailable.
+func TestCallsOfUnknownOutcome(t *testing.T) {
+	perhaps := ipam.Errorf(ipam.CodeOutcomeUnknown, "It may have been carried out.")
+	r := registry.New(registry.OnlyTo(registry.Root("111122223333", "us-east-1")))
+	registry.Define(r, "AllocateIpamPoolCidr", registry.Meta{Class: registry.Allocate, Mutates: true, Idempotent: true},
+		func(context.Context, *ec2.AllocateIpamPoolCidrInput) (*ec2.AllocateIpamPoolCidrOutput, error) {
+			return nil, fmt.Errorf("allocate: %w", perhaps)
+		})
+	registry.Define(r, "CreateSubnet", registry.Meta{Class: registry.Allocate, Mutates: true},
+		func(context.Context, *ec2.CreateSubnetInput) (*ec2.CreateSubnetOutput, error) { return nil, perhaps })
+	registry.Define(r, "PutOwnThing", registry.Meta{Class: registry.Read, Idempotent: true}, func(context.Context, *own) (*own, error) { return nil, perhaps })
+	ctx := registry.WithCaller(t.Context(), registry.Root("111122223333", "us-east-1"))
+	for _, c := range []struct {
+		name string
+		in   any
+		want ipam.Code
+	}{
+		{"AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("ipam-pool-1"), ClientToken: aws.String("t")}, "Unavailable"},
+		{"AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("ipam-pool-1"), ClientToken: aws.String("")}, "OutcomeUnknown"},
+		{"AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: aws.String("ipam-pool-1")}, "OutcomeUnknown"},
+		{"CreateSubnet", &ec2.CreateSubnetInput{VpcId: aws.String("vpc-1")}, "OutcomeUnknown"},
+		{"PutOwnThing", &own{}, "OutcomeUnknown"},
+	} {
+		_, err := r.Call(ctx, c.name, c.in)
+		if got := ipam.Public(err); got.Code != c.want || got.Message != "It may have been carried out." || !errors.Is(err, perhaps) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
 	}
 }
 
