@@ -304,6 +304,7 @@ func TestPolicies(t *testing.T) {
 			on("${"+db+".StreamArn}", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 			on("*", "dynamodb:ListStreams"),
 			on("${"+queue+".Arn}", "sqs:SendMessage"),
+			on("${"+db+".Arn}", table.ScanAction), // an upgrade of the table's layout
 		),
 		// EventBridge Scheduler invokes the function, or sends the event to the
 		// dead-letter queue.

@@ -10,7 +10,8 @@
 //   - A schedule sends the event {"sweep": true}. The function then runs all work
 //     whose note is older than some minutes. So no work is lost when the stream
 //     gives up a record. A split belongs to its request until its deadline; the
-//     sweep finds it afterwards.
+//     sweep finds it afterwards. Before the work, the sweep takes the steps of an
+//     upgrade of the table's layout that are due.
 package main
 
 import (
@@ -51,12 +52,16 @@ type Store interface {
 
 // Handler runs work. It is safe for concurrent use.
 type Handler struct {
-	store Store
-	o     telemetry.Options
+	store   Store
+	upgrade func(context.Context) error
+	o       telemetry.Options
 }
 
-// New returns a handler for a store's work.
-func New(s Store, o telemetry.Options) *Handler { return &Handler{s, o} }
+// New returns a handler for a store's work. A sweep calls upgrade first: it takes the
+// steps of an upgrade of the table's layout that are due.
+func New(s Store, upgrade func(context.Context) error, o telemetry.Options) *Handler {
+	return &Handler{s, upgrade, o}
+}
 
 // Event invokes the function. It is a batch of the table's stream or the
 // schedule's event.
@@ -92,9 +97,10 @@ func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) erro
 }
 
 func (h *Handler) sweep(ctx context.Context) error {
+	upgraded := h.upgrade(ctx) // its failure does not keep the work from being done
 	work, err := h.store.PendingWork(ctx, h.o.Time().Add(-sweepAge))
 	if err != nil {
-		return err
+		return errors.Join(upgraded, err)
 	}
 	// The order is random: otherwise work that comes first and never ends in time
 	// would keep the rest from ever starting.
@@ -111,7 +117,7 @@ func (h *Handler) sweep(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait()
-	return errors.Join(failed...)
+	return errors.Join(upgraded, errors.Join(failed...))
 }
 
 // run runs one piece of work and logs a record of it.

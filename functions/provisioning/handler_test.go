@@ -61,6 +61,23 @@ var (
 	discard = telemetry.Options{Logger: slog.New(slog.DiscardHandler)}
 )
 
+// upToDate is the upgrade of a table that has this version's layout.
+func upToDate(context.Context) error { return nil }
+
+// The upgrade's failure is the sweep's, and its work is done all the same.
+func TestSweepUpgradesFirst(t *testing.T) {
+	f := &fake{pending: []string{"split#x"}}
+	away := errors.New("the table is away")
+	upgraded := 0
+	h := New(f, func(context.Context) error { upgraded++; return away }, discard)
+	if _, err := h.Handle(t.Context(), Event{Sweep: true}); !errors.Is(err, away) {
+		t.Errorf("the sweep returns %v, want %v", err, away)
+	}
+	if upgraded != 1 || !slices.Equal(f.ran, f.pending) {
+		t.Errorf("%d upgrades, and the sweep ran %q", upgraded, f.ran)
+	}
+}
+
 // inserted returns the batch that the stream delivers when notes are inserted.
 func inserted(work ...string) Event {
 	var e Event
@@ -94,7 +111,7 @@ func TestRecordedEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	a, err := New(f, discard).Handle(t.Context(), e)
+	a, err := New(f, upToDate, discard).Handle(t.Context(), e)
 	if err != nil || failures(t, a) != `{"batchItemFailures":[]}` {
 		t.Errorf("%v, %v", a, err)
 	}
@@ -129,7 +146,7 @@ func TestStream(t *testing.T) {
 	removed.EventName = "REMOVE"
 	other.Change.Keys["PK"] = events.NewStringAttribute("POOL#1")
 	e.Records = append(e.Records, removed, other)
-	a, err := New(f, discard).Handle(t.Context(), e)
+	a, err := New(f, upToDate, discard).Handle(t.Context(), e)
 	if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"101"}]}` {
 		t.Errorf("%v, %v", a, err)
 	}
@@ -160,7 +177,7 @@ func TestSweep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{pending: c.pending, run: func(_ context.Context, sk string) error { return c.fails[sk] }}
-			_, err := New(f, telemetry.Options{Logger: discard.Logger, Now: func() time.Time { return start }}).Handle(t.Context(), e)
+			_, err := New(f, upToDate, telemetry.Options{Logger: discard.Logger, Now: func() time.Time { return start }}).Handle(t.Context(), e)
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -170,10 +187,10 @@ func TestSweep(t *testing.T) {
 			}
 		})
 	}
-	if _, err := New(&fake{}, discard).Handle(t.Context(), e); err == nil {
+	if _, err := New(&fake{}, upToDate, discard).Handle(t.Context(), e); err == nil {
 		t.Error("work that cannot be listed is no error")
 	}
-	if _, err := New(&fake{pending: pending}, discard).Handle(t.Context(), Event{}); err == nil {
+	if _, err := New(&fake{pending: pending}, upToDate, discard).Handle(t.Context(), Event{}); err == nil {
 		t.Error("an event of another kind is no error")
 	}
 }
@@ -197,7 +214,7 @@ func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
 		f.pending = append(f.pending, "last#1")
 		for range 100 { // each time it is too late for the last in one case of nine
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-			if _, err := New(f, discard).Handle(ctx, Event{Sweep: true}); err != nil {
+			if _, err := New(f, upToDate, discard).Handle(ctx, Event{Sweep: true}); err != nil {
 				t.Error(err)
 			}
 			cancel()
@@ -219,7 +236,7 @@ func TestDeadline(t *testing.T) {
 			<-ctx.Done()
 			return fmt.Errorf("release: %w", ctx.Err())
 		}}
-		a, err := New(f, discard).Handle(ctx, inserted("a#1", "a#2"))
+		a, err := New(f, upToDate, discard).Handle(ctx, inserted("a#1", "a#2"))
 		if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"100"}]}` {
 			t.Errorf("%v, %v", a, err)
 		}
@@ -244,7 +261,7 @@ func TestOneLogRecordForEachPieceOfWork(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
 			clock := start
-			h := New(&fake{run: func(context.Context, string) error { return c.err }}, telemetry.Options{
+			h := New(&fake{run: func(context.Context, string) error { return c.err }}, upToDate, telemetry.Options{
 				Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 				Now:    func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock },
 			})
@@ -379,7 +396,7 @@ func (w *env) notes(kind string) (work []string) {
 }
 
 func (w *env) handler(table table.Table) *Handler {
-	return New(w.store(table, 0), telemetry.Options{Logger: discard.Logger, Now: func() time.Time { return w.now }})
+	return New(w.store(table, 0), upToDate, telemetry.Options{Logger: discard.Logger, Now: func() time.Time { return w.now }})
 }
 
 // deliver gives a handler on the table a batch with all notes of deletes, then one

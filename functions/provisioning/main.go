@@ -12,9 +12,9 @@ import (
 func main() { lambdakit.Main(open) }
 
 func open(ctx context.Context) (lambda.Handler, error) {
-	store, err := lambdakit.OpenStore(ctx)
+	store, upgrade, err := lambdakit.OpenStoreAndUpgrade(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return lambda.NewHandler(New(store, telemetry.Options{}).Handle), nil
+	return lambda.NewHandler(New(store, upgrade, telemetry.Options{}).Handle), nil
 }

@@ -92,8 +92,12 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 		LogRetention:   props.LogRetention,
 		LogRemoval:     props.removal(),
 	})
+	provisioningProps := functionOf(stack, props, provisioningFunctionName, "Finishes work of more than one transaction", 512, minutes(10))
+	provisioningProps.Statements["Layout"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{ // an upgrade of the layout reads every item
+		Actions: jsii.Strings(table.ScanAction), Resources: jsii.Strings(*props.Table.TableArn()),
+	})
 	provisioning := worker.NewWorker(stack, "Provisioning", &worker.Props{
-		Function: functionOf(stack, props, provisioningFunctionName, "Finishes work of more than one transaction", 512, minutes(10)),
+		Function: provisioningProps,
 		Table:    props.Table,
 		Batches:  props.Concurrency.Provisioning,
 		Removal:  props.removal(),

@@ -60,7 +60,7 @@ var floors = [][]string{
 	{"shared/backoff", "shared/architecture"},
 	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard"},
 	{"shared/items", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
-	{"shared/store", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
+	{"shared/store", "shared/layout", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
 	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/modelcheck"},
 	{"functions/*", "infra", "localstack"},
 }

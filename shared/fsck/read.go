@@ -401,6 +401,9 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 		r.text("Since")
 		r.ok()
 		return
+	case r.pk == "LAYOUT" && r.sk == meta:
+		t.addLayout(r)
+		return
 	case what == "DISCOVERIES" && id == "":
 		t.addEverywhere(r)
 		return

@@ -15,28 +15,43 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/layout"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 // OpenStore returns the store that the environment names. It makes no call to
-// AWS, so whether the table can be reached is not known then.
+// AWS, so the first use of the store finds out whether the table can be reached, and
+// whether it has a layout that this version knows (see [layout.Guard]).
 func OpenStore(ctx context.Context) (*store.Store, error) {
-	db, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
-	for name, value := range map[string]string{EnvTable: db, EnvHomeRegion: region} {
+	s, _, err := OpenStoreAndUpgrade(ctx)
+	return s, err
+}
+
+// OpenStoreAndUpgrade returns the store, and the function that brings the table's
+// layout up to date, a part at each call (see [layout.Guard.Upgrade]).
+func OpenStoreAndUpgrade(ctx context.Context) (*store.Store, func(context.Context) error, error) {
+	name, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
+	for name, value := range map[string]string{EnvTable: name, EnvHomeRegion: region} {
 		if value == "" {
-			return nil, fmt.Errorf("open the store: %s is not set", name)
+			return nil, nil, fmt.Errorf("open the store: %s is not set", name)
 		}
 	}
 	quotas, err := ParseQuotas(os.Getenv(EnvQuotas))
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, nil, fmt.Errorf("open the store: %w", err)
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, nil, fmt.Errorf("open the store: %w", err)
 	}
-	return store.New(table.NewDynamo(table.NewClient(cfg), db), store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), nil
+	client := table.NewClient(cfg)
+	guard := layout.NewGuard(table.NewDynamo(client, name), layout.Options{})
+	upgrade := func(ctx context.Context) error {
+		_, err := guard.Upgrade(ctx, table.NewDynamoScanner(client, name))
+		return err
+	}
+	return store.New(guard, store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), upgrade, nil
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the

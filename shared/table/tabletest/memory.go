@@ -501,3 +501,24 @@ func valueSize(v types.AttributeValue) int {
 	}
 	return 1
 }
+
+// Scan implements [table.Scanner], in the order of keys.
+func (m *Memory) Scan(ctx context.Context, after table.Key, limit int) ([]table.Row, table.Key, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, table.Key{}, err
+	}
+	if limit < 1 {
+		return nil, table.Key{}, fmt.Errorf("a scan of %d items: DynamoDB wants at least 1", limit)
+	}
+	var rows []table.Row
+	for k, i := range m.All() {
+		if after != (table.Key{}) && (k.PK < after.PK || k.PK == after.PK && k.SK <= after.SK) {
+			continue
+		}
+		if len(rows) == limit {
+			return rows, rows[limit-1].Key, nil
+		}
+		rows = append(rows, table.Row{Key: k, Item: i})
+	}
+	return rows, table.Key{}, nil
+}

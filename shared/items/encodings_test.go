@@ -1,0 +1,203 @@
+package items_test
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
+	"github.com/cadastre-ipam/cadastre/shared/layout"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+)
+
+var update = flag.Bool("update", false, "write the golden file of a layout that has none yet")
+
+var (
+	block = netip.MustParsePrefix("10.0.0.0/24")
+	v6    = netip.MustParsePrefix("2001:db8::/56")
+)
+
+// filled returns a value of which every field is set, so that a golden shows each of
+// them: a string is the field's name, a number its place, a CIDR is block.
+func filled[T any](change ...func(*T)) *T {
+	v := new(T)
+	n := int64(0)
+	fill(reflect.ValueOf(v).Elem(), "", &n)
+	for _, c := range change {
+		c(v)
+	}
+	return v
+}
+
+func fill(v reflect.Value, name string, n *int64) {
+	*n++
+	switch at := v.Addr().Interface().(type) {
+	case *netip.Prefix:
+		*at = block
+		return
+	case *ipam.Family:
+		*at = ipam.IPv4
+		return
+	case *time.Time:
+		*at = time.Unix(1_800_000_000, 0).UTC()
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(name)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(float64(*n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(*n)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), name, n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), name, n)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("k"), reflect.ValueOf("v"))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				fill(v.Field(i), f.Name, n)
+			}
+		}
+	default:
+		panic("no sample of a " + v.Kind().String())
+	}
+}
+
+func samples() []table.Row {
+	space, scope := ipam.SpaceID("ipam-pool-1"), ipam.ScopeSpace("ipam-scope-1", ipam.IPv6)
+	stable, _ := items.StableKey("111122223333", "ipam-pool-1", ipam.Tags{ipam.StableKeyTag: "key"})
+	history := filled[ipam.HistoryRecord]()
+	return []table.Row{
+		{Key: items.FreeKey(space, block), Item: items.EncodeFree(*filled[ipam.Free]())},
+		{Key: items.FreeKey(scope, v6), Item: items.EncodeFree(ipam.Free{CIDR: v6, Root: ipam.Root{ID: "ipam-scope-1"}})},
+		{Key: items.TakenKey(space, block), Item: items.EncodeTaken(*filled[ipam.Taken]())},
+		{Key: items.CIDRKey("ipam-pool-1", block), Item: items.EncodePoolCIDR(filled[ipam.PoolCIDR]())},
+		{Key: items.AllocationKey("ipam-pool-alloc-1"), Item: filled[items.AllocationByID]().Encode()},
+		{Key: items.IPAMKey("ipam-1"), Item: items.EncodeIPAM(filled[ipam.IPAM]())},
+		{Key: items.ScopeKey("ipam-scope-1"), Item: items.EncodeScope(filled[ipam.Scope]())},
+		{Key: items.PoolKey("ipam-pool-1"), Item: items.EncodePool(filled[ipam.Pool]())},
+		{Key: items.DiscoveryKey("ipam-res-disco-1"), Item: items.EncodeDiscovery(filled[ipam.Discovery]())},
+		{Key: items.AssociationKey("ipam-res-disco-assoc-1"), Item: items.EncodeAssociation(filled[ipam.DiscoveryAssociation]())},
+		{Key: items.DiscoveredAccountKey("ipam-res-disco-1", "eu-west-1", "111122223333"), Item: items.EncodeDiscoveredAccount(filled[ipam.DiscoveredAccount]())},
+		items.EncodeFound(filled[ipam.Found]()),
+		items.EncodeResource(filled(func(r *ipam.ResourceCIDR) { r.Type = ipam.ResourceVPC })),
+		{Key: table.Key{PK: items.HistoryPK("ipam-scope-1", block), SK: items.HistorySK(history)}, Item: items.EncodeHistory(*history)},
+		{Key: items.LayoutKey(), Item: items.EncodeLayout(*filled[items.Layout]())},
+		// Keys whose items the store fills in, or that share an encoding.
+		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},
+		{Key: items.DiscoveryRowKey("ipam-res-disco-1")},
+		{Key: items.AccountKey("111122223333")},
+		{Key: items.OwnedKey("111122223333", items.PoolKey("ipam-pool-1"))},
+		{Key: items.RequestKey("111122223333", "r")},
+		{Key: items.TokenKey("t")},
+		{Key: items.SharedKey("444455556666", "ipam-pool-1")},
+		{Key: items.ForeignKey("444455556666", "ipam-pool-1", block)},
+		{Key: items.PendingKey("111122223333", block, "ipam-pool-alloc-1")},
+		{Key: stable},
+		{Key: items.GrantsKey()},
+		{Key: items.OrganizationKey()},
+		{Key: items.UsageKey("ipam-pool-1")},
+		{Key: items.WorkKey(items.LiveWork, "ipam-scope-1#10.0.0.0/24")},
+		{Key: items.SplitWork(space, block)},
+	}
+}
+
+// The encodings of a layout are for ever: a table of it may be restored for 35 days,
+// and older code reads it while a deployment is under way. Whoever changes one raises
+// [layout.Current], adds a step to [layout.Steps], and writes the new layout's golden
+// with -update. The goldens of earlier layouts stay.
+func TestEncodingsOfTheLayout(t *testing.T) {
+	m := new(tabletest.Memory)
+	for _, r := range samples() {
+		item := r.Item
+		if item == nil {
+			item = table.Item{}
+		}
+		if err := m.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: r.Key, Item: item}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := m.Dump()
+	golden := filepath.Join("testdata", fmt.Sprintf("layout-%d.golden", layout.Current))
+	want, err := os.ReadFile(golden)
+	if os.IsNotExist(err) && *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("an encoding of layout %d has changed. Raise layout.Current, add a step to layout.Steps, and run this test with -update.\n got: %s\nwant: %s", layout.Current, got, want)
+	}
+}
+
+// Each layout after the first has its step, in order.
+func TestEachLayoutHasItsStep(t *testing.T) {
+	if len(layout.Steps) != layout.Current-1 {
+		t.Errorf("%d steps lead to layout %d, want %d", len(layout.Steps), layout.Current, layout.Current-1)
+	}
+	for i, s := range layout.Steps {
+		if s.Layout != int64(i+2) || s.Rewrite == nil {
+			t.Errorf("step %d leads to layout %d", i, s.Layout)
+		}
+	}
+}
+
+// Each key and encoding of the package has a sample.
+func TestSamplesAreComplete(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	test, err := os.ReadFile("encodings_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || !regexp.MustCompile(`^(Encode\w*|\w+Key)$`).MatchString(fn.Name.Name) || !fn.Name.IsExported() {
+				continue
+			}
+			n++
+			if !slices.ContainsFunc([]string{"items." + fn.Name.Name + "(", "." + fn.Name.Name + "()"}, func(call string) bool { return strings.Contains(string(test), call) }) {
+				t.Errorf("%s has no sample in samples", fn.Name.Name)
+			}
+		}
+	}
+	if n < 20 {
+		t.Fatalf("%d functions found; the test looks at the wrong files", n)
+	}
+}
