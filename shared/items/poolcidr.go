@@ -12,8 +12,10 @@ func CIDRKey(pool string, p netip.Prefix) table.Key {
 	return table.Key{PK: CIDRsPK(pool), SK: BlockSK(p)}
 }
 
+// CIDRsPK returns the partition of a pool's CIDRs.
 func CIDRsPK(pool string) string { return spacePrefix + pool + cidrSuffix }
 
+// EncodePoolCIDR returns the attributes of a pool's CIDR.
 func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	i := table.Item{
 		AttrID:           table.Str(c.ID),
@@ -33,6 +35,7 @@ func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	return i
 }
 
+// DecodePoolCIDR reads the item of a pool's CIDR.
 func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 	p, err := parseBlockSK(r.Key.SK)
 	return &ipam.PoolCIDR{
