@@ -73,13 +73,10 @@ var allowed = map[string]int{
 	"functions/provisioning":   1,
 	"infra":                    43,
 	"infra/stacks":             1,
-	"shared/fsck":              1,
-	"shared/items":             18,
 	"shared/lambdakit":         9,
 	"shared/modelcheck":        97,
-	"shared/ops":               230,
-	"shared/store":             508,
-	"shared/table":             20,
+	"shared/ops":               228,
+	"shared/store":             502,
 	"shared/telemetry":         13,
 }
 
