@@ -1,6 +1,6 @@
-// Package lambdakit is what the functions have in common around their work:
-// the store that their environment names, and the answers to batches of which
-// a part failed.
+// Package lambdakit has the common parts of the functions: the start, the store
+// of their environment, time limits, and the answers to batches with failed
+// parts.
 package lambdakit
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// OpenStore returns the store that the environment names. It makes no call to
-// AWS, so whether the table can be reached is not known then.
+// OpenStore returns the store of the environment. It makes no call to AWS, so
+// it does not find out whether the table can be reached.
 func OpenStore(ctx context.Context) (*store.Store, error) {
 	db, region := os.Getenv(EnvTable), os.Getenv(EnvHomeRegion)
 	for name, value := range map[string]string{EnvTable: db, EnvHomeRegion: region} {
@@ -40,14 +40,14 @@ func OpenStore(ctx context.Context) (*store.Store, error) {
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the
-// members of ipam.Quotas. What it does not name keeps its default.
+// members of ipam.Quotas. A member that it does not name keeps its default.
 func ParseQuotas(document string) (ipam.Quotas, error) {
 	q := ipam.DefaultQuotas()
 	if document == "" {
 		return q, nil
 	}
 	d := json.NewDecoder(strings.NewReader(document))
-	d.DisallowUnknownFields() // a misspelt quota would keep its default in silence
+	d.DisallowUnknownFields() // a misspelt quota would silently keep its default
 	if err := d.Decode(&q); err != nil {
 		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %w", document, err)
 	}

@@ -47,8 +47,8 @@ func TestParseQuotas(t *testing.T) {
 	}
 }
 
-// The store that is opened calls the endpoint, table and Region of the
-// environment, with its credentials.
+// The opened store calls the endpoint, table and Region of the environment,
+// with its credentials.
 func TestOpenStore(t *testing.T) {
 	var calls []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +83,7 @@ func TestOpenStore(t *testing.T) {
 		t.Errorf("called as %q, want %q once", calls, want)
 	}
 
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "") // the endpoint of all services is the next one to be asked
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "") // the endpoint of all services counts next
 	t.Setenv("AWS_ENDPOINT_URL", server.URL)
 	if s, err = OpenStore(t.Context()); err != nil {
 		t.Fatal(err)
