@@ -1,5 +1,5 @@
 """Reads Markdown files and prints, as JSON, the commands of their sh blocks. For those
-of the AWS CLI it says what is wrong: an unknown command or option, a missing one.
+of the AWS CLI it adds the faults: an unknown command or option, a missing option.
 
     python3 commands.py FILE…
 
@@ -48,7 +48,7 @@ def subcommands(command):
 
 
 def faults(words):
-    """What is wrong with a command of the AWS CLI."""
+    """The faults of a command of the AWS CLI."""
     service = "ec2" if words[1] == "cadastre" else words[1]  # the service model has EC2's names
     if service not in services:
         return [f"there is no service {service}"]
