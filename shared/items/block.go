@@ -70,10 +70,13 @@ func EncodeFree(f ipam.Free) table.Item { return table.Item{AttrRoot: RootAttr(f
 func DecodeFree(r table.Row) (ipam.Free, error) {
 	p, err := parseFreeSK(r.Key.SK)
 	if err != nil {
-		return ipam.Free{}, err
+		return ipam.Free{}, fmt.Errorf("%s: %w", r.Key, err)
 	}
 	root, err := parseRoot(r.Item.Str(AttrRoot))
-	return ipam.Free{CIDR: p, Root: root}, err
+	if err != nil {
+		return ipam.Free{}, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	return ipam.Free{CIDR: p, Root: root}, nil
 }
 
 // EncodeTaken returns the attributes of a taken block, without Seen, which only
@@ -106,9 +109,12 @@ func EncodeTaken(t ipam.Taken) table.Item {
 func DecodeTaken(r table.Row) (ipam.Taken, error) {
 	p, err := parseBlockSK(r.Key.SK)
 	if err != nil {
-		return ipam.Taken{}, err
+		return ipam.Taken{}, fmt.Errorf("%s: %w", r.Key, err)
 	}
 	root, err := parseRoot(r.Item.Str(AttrRoot))
+	if err != nil {
+		return ipam.Taken{}, fmt.Errorf("%s: %w", r.Key, err)
+	}
 	return ipam.Taken{
 		CIDR:           p,
 		Root:           root,
@@ -124,7 +130,7 @@ func DecodeTaken(r table.Row) (ipam.Taken, error) {
 		Deadline:       r.Item.Num(attrDeadline),
 		PendingUntil:   r.Item.Num(AttrPendingUntil),
 		PlanningPool:   r.Item.Str(AttrPlanningPool),
-	}, err
+	}, nil
 }
 
 // TakenAt returns the taken block with a key among the items that were read,

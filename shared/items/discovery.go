@@ -65,7 +65,7 @@ func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
 func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 	place := strings.Split(r.Key.SK, "#")
 	if len(place) != 3 {
-		return nil, fmt.Errorf("sort key %q is no discovered account's", r.Key.SK)
+		return nil, fmt.Errorf("%s: not the key of a discovered account", r.Key)
 	}
 	return &ipam.DiscoveredAccount{
 		Discovery:   strings.TrimPrefix(r.Key.PK, "DISCO#"),

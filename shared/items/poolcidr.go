@@ -1,6 +1,7 @@
 package items
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -38,6 +39,9 @@ func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 // DecodePoolCIDR reads the item of a pool's CIDR.
 func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 	p, err := parseBlockSK(r.Key.SK)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
 	return &ipam.PoolCIDR{
 		ID:           r.Item.Str(AttrID),
 		Pool:         pool,
@@ -50,5 +54,5 @@ func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 		Source:       ipam.SpaceID(r.Item.Str(AttrSource)),
 		AllocationID: r.Item.Str(AttrAllocationID),
 		Expires:      r.Item.Num(table.AttrExpires),
-	}, err
+	}, nil
 }
