@@ -20,7 +20,10 @@ import (
 // written returns a template that is written by hand, with simplified values. The
 // end-to-end suite deploys each of these templates.
 func written(t *testing.T, path string) (doc struct {
-	Parameters map[string]struct{ Type string }
+	Parameters map[string]struct {
+		Type    string
+		Default any
+	}
 	Conditions map[string]any // lists that begin with the function's tag
 	template
 }) {

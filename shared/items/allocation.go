@@ -10,8 +10,8 @@ import (
 // AllocationKey returns the key of an allocation's by-id item.
 func AllocationKey(id string) table.Key { return table.Key{PK: "ALLOC#" + id, SK: meta} }
 
-// AllocationByID is an allocation's by-id item: where the allocation is, and the
-// idempotency record of the request that made it.
+// AllocationByID is an allocation's by-id item. It contains the place of the
+// allocation, and is the idempotency record of the request.
 type AllocationByID struct {
 	ID      string
 	Space   ipam.SpaceID
@@ -19,15 +19,17 @@ type AllocationByID struct {
 	Kind    ipam.Kind
 	Owner   string
 	Digest  string
-	State   string // active or released
+	State   string // AllocationActive or AllocationReleased
 	Expires int64  // of a released one: Unix seconds from which it counts as absent
 }
 
+// The states of an allocation's by-id item.
 const (
 	AllocationActive   = "active"
 	AllocationReleased = "released"
 )
 
+// Encode returns the attributes of the by-id item.
 func (b AllocationByID) Encode() table.Item {
 	i := table.Item{
 		attrSpace: table.Str(string(b.Space)),
@@ -43,7 +45,8 @@ func (b AllocationByID) Encode() table.Item {
 	return i
 }
 
-// DecodeByID returns the item, or ok false if it is absent or counts as such.
+// DecodeByID reads a by-id item. ok is false if the item is absent, or counts
+// as absent because it has expired at now, in Unix seconds.
 func DecodeByID(id string, i table.Item, now int64) (b AllocationByID, ok bool, err error) {
 	if i == nil || table.Expired(i, now) {
 		return AllocationByID{}, false, nil

@@ -9,8 +9,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Attribute names. Those of blocks are short: they are on the hot path, where
-// each started KB costs.
+// The names of attributes. Those of blocks are short: blocks are written most
+// often, and DynamoDB charges for each started KB.
 const (
 	AttrRoot         = "Root" // "<root id>/<bits>"
 	AttrAllocationID = "AllocationId"
@@ -29,7 +29,7 @@ const (
 	AttrRev          = "Rev"
 	AttrAnswer       = "Answer"
 	AttrSince        = "Since"
-	AttrSeen         = "Seen" // of a taken block: a token, new with each resource that is found in it
+	AttrSeen         = "Seen" // of a taken block: a token that changes with each live resource found in it
 	attrTargets      = "Targets"
 	AttrStatus       = "Status"
 	AttrIgnored      = "Ignored"
@@ -39,10 +39,10 @@ const (
 	attrUnit         = "OrganizationalUnitId"
 	AttrDeparture    = "Departure"
 	attrEnd          = "End"
-	AttrToken        = "Token" // of a note: new with each reason for it
+	AttrToken        = "Token" // of a work note: changes with each reason for the work
 	attrRequest      = "Request"
-	AttrPendingUntil = "PendingUntil" // of a block for a resource that EC2 is being asked for: until when, Unix seconds
-	AttrPlanningPool = "PlanningPool" // of a VPC's block: the planning pool over it
+	AttrPendingUntil = "PendingUntil" // of a pending block: end of the time in which EC2 may be asked, Unix seconds
+	AttrPlanningPool = "PlanningPool" // of a VPC's block: its planning pool
 	AttrScope        = "Scope"
 	AttrIPAM         = "Ipam"
 
@@ -61,12 +61,14 @@ const (
 	attrFailing        = "Failing"  // of a discovered account: start of the first of them, Unix milliseconds
 )
 
+// The attributes of [PoolUsage].
 const (
 	AttrPercent   = "Percent"
 	AttrThreshold = "Threshold"
 	AttrCrossed   = "Crossed"
 )
 
+// TagMap returns the attribute of an object's tags.
 func TagMap(t ipam.Tags) types.AttributeValue {
 	m := make(map[string]types.AttributeValue, len(t))
 	for k, v := range t {
@@ -89,11 +91,8 @@ func tags(i table.Item) ipam.Tags {
 	return t
 }
 
-// What a discovery finds is kept twice: as it was found, under the discovery,
-// Region and account, which is what a run compares with; and in address order
-// in the scope of each IPAM that sees it, with its statuses.
-
-// JSON writes a value as the JSON text of an attribute.
+// JSON returns a value as the JSON text of an attribute. It panics if the value
+// cannot be marshalled.
 func JSON(v any) string {
 	doc, err := json.Marshal(v)
 	if err != nil {

@@ -14,39 +14,44 @@ import (
 
 const spacePrefix, takenSuffix, cidrSuffix = "SPACE#", "#TAKEN", "#CIDR"
 
-// FreeKey returns the key of a free block. It sorts by tightest fit first, then
-// by lowest address, so that one query finds a block for any length.
+// FreeKey returns the key of a free block. Keys sort by tightest fit and then
+// by lowest address, so one query finds a block for any length.
 func FreeKey(space ipam.SpaceID, p netip.Prefix) table.Key {
 	return table.Key{PK: FreePK(space), SK: freeSK(p)}
 }
 
+// FreePK returns the partition of a space's free blocks.
 func FreePK(space ipam.SpaceID) string { return spacePrefix + string(space) + "#FREE" }
 
 func freeSK(p netip.Prefix) string {
 	return FitSK(p.Bits()) + "#" + hex.EncodeToString(p.Addr().AsSlice())
 }
 
-// FitSK is the least sort key of free blocks that a block of this length fits.
+// FitSK returns the smallest sort key of the free blocks that can contain a
+// block of this length.
 func FitSK(length int) string { return fmt.Sprintf("%03d", 128-length) }
 
 func parseFreeSK(sk string) (netip.Prefix, error) {
 	fit, address, ok := strings.Cut(sk, "#")
 	n, err := strconv.Atoi(fit)
 	if !ok || err != nil {
-		return netip.Prefix{}, fmt.Errorf("sort key %q is not that of a free block", sk)
+		return netip.Prefix{}, fmt.Errorf("sort key %q is no free block's", sk)
 	}
 	return parseBlock(address, 128-n)
 }
 
-// TakenKey returns the key of a taken block; they sort by address.
+// TakenKey returns the key of a taken block. Keys sort by address.
 func TakenKey(space ipam.SpaceID, p netip.Prefix) table.Key {
 	return table.Key{PK: TakenPK(space), SK: BlockSK(p)}
 }
 
+// TakenPK returns the partition of a space's taken blocks.
 func TakenPK(space ipam.SpaceID) string { return spacePrefix + string(space) + takenSuffix }
 
+// RootText returns the text of a root, <id>/<bits>.
 func RootText(r ipam.Root) string { return r.ID + "/" + strconv.Itoa(r.Bits) }
 
+// RootAttr returns the attribute of a block's root.
 func RootAttr(r ipam.Root) types.AttributeValue { return table.Str(RootText(r)) }
 
 func parseRoot(s string) (ipam.Root, error) {
@@ -58,17 +63,24 @@ func parseRoot(s string) (ipam.Root, error) {
 	return ipam.Root{ID: id, Bits: n}, nil
 }
 
+// EncodeFree returns the attributes of a free block.
 func EncodeFree(f ipam.Free) table.Item { return table.Item{AttrRoot: RootAttr(f.Root)} }
 
+// DecodeFree reads the item of a free block.
 func DecodeFree(r table.Row) (ipam.Free, error) {
 	p, err := parseFreeSK(r.Key.SK)
 	if err != nil {
-		return ipam.Free{}, err
+		return ipam.Free{}, fmt.Errorf("%s: %w", r.Key, err)
 	}
 	root, err := parseRoot(r.Item.Str(AttrRoot))
-	return ipam.Free{CIDR: p, Root: root}, err
+	if err != nil {
+		return ipam.Free{}, fmt.Errorf("%s: %w", r.Key, err)
+	}
+	return ipam.Free{CIDR: p, Root: root}, nil
 }
 
+// EncodeTaken returns the attributes of a taken block, without Seen, which only
+// an update sets.
 func EncodeTaken(t ipam.Taken) table.Item {
 	i := table.Item{
 		AttrRoot:         RootAttr(t.Root),
@@ -77,7 +89,7 @@ func EncodeTaken(t ipam.Taken) table.Item {
 		AttrOwner:        table.Str(t.Owner),
 	}
 	if t.Kind != ipam.KindSplit {
-		i[AttrTags] = TagMap(t.Tags) // always there, so that a condition can compare it
+		i[AttrTags] = TagMap(t.Tags) // always present, so that a condition can compare it
 	}
 	i.Put(AttrResourceID, t.ResourceID)
 	i.Put(AttrRegion, t.ResourceRegion)
@@ -93,12 +105,16 @@ func EncodeTaken(t ipam.Taken) table.Item {
 	return i
 }
 
+// DecodeTaken reads the item of a taken block.
 func DecodeTaken(r table.Row) (ipam.Taken, error) {
 	p, err := parseBlockSK(r.Key.SK)
 	if err != nil {
-		return ipam.Taken{}, err
+		return ipam.Taken{}, fmt.Errorf("%s: %w", r.Key, err)
 	}
 	root, err := parseRoot(r.Item.Str(AttrRoot))
+	if err != nil {
+		return ipam.Taken{}, fmt.Errorf("%s: %w", r.Key, err)
+	}
 	return ipam.Taken{
 		CIDR:           p,
 		Root:           root,
@@ -114,9 +130,11 @@ func DecodeTaken(r table.Row) (ipam.Taken, error) {
 		Deadline:       r.Item.Num(attrDeadline),
 		PendingUntil:   r.Item.Num(AttrPendingUntil),
 		PlanningPool:   r.Item.Str(AttrPlanningPool),
-	}, err
+	}, nil
 }
 
+// TakenAt returns the taken block with a key among the items that were read,
+// and false if there is none.
 func TakenAt(k table.Key, read map[table.Key]table.Item) (ipam.Taken, bool, error) {
 	i, ok := read[k]
 	if !ok {

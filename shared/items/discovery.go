@@ -14,31 +14,41 @@ func DiscoveryKey(id string) table.Key { return table.Key{PK: "DISCO#" + id, SK:
 // AssociationKey returns the key of an association of a resource discovery.
 func AssociationKey(id string) table.Key { return table.Key{PK: "ASSOC#" + id, SK: meta} }
 
+// DiscoveriesPK is the partition of the list of all discoveries.
 const DiscoveriesPK = "DISCOVERIES"
 
+// DiscoveryRowKey returns the key of a discovery's row in the list of all.
 func DiscoveryRowKey(id string) table.Key { return table.Key{PK: DiscoveriesPK, SK: id} }
 
+// EncodeDiscovery returns the attributes of a resource discovery.
 func EncodeDiscovery(o *ipam.Discovery) table.Item { return encodeObject(&o.Meta, o, nil) }
 
+// DecodeDiscovery reads the item of a resource discovery.
 func DecodeDiscovery(i table.Item) (*ipam.Discovery, error) {
 	o := new(ipam.Discovery)
 	return o, decodeObject(i, o, &o.Meta, nil)
 }
 
+// EncodeAssociation returns the attributes of an association.
 func EncodeAssociation(o *ipam.DiscoveryAssociation) table.Item { return encodeObject(&o.Meta, o, nil) }
 
+// DecodeAssociation reads the item of an association.
 func DecodeAssociation(i table.Item) (*ipam.DiscoveryAssociation, error) {
 	o := new(ipam.DiscoveryAssociation)
 	return o, decodeObject(i, o, &o.Meta, nil)
 }
 
+// AccountPrefix begins the sort keys of a discovery's accounts.
 const AccountPrefix = "ACCOUNT#"
 
+// DiscoveredAccountKey returns the key of a discovery's progress in an account
+// and Region.
 func DiscoveredAccountKey(discovery, region, account string) table.Key {
 	return table.Key{PK: "DISCO#" + discovery, SK: AccountPrefix + region + "#" + account}
 }
 
-// encodeDiscoveredAccount: the item's key tells the discovery, Region and account.
+// EncodeDiscoveredAccount returns the attributes of a discovery's progress. The
+// key has the discovery, Region and account.
 func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
 	i := table.Item{AttrAttempted: table.Num(a.Attempted), AttrSucceeded: table.Num(a.Succeeded)}
 	i.Put(attrUnit, a.OU)
@@ -51,10 +61,11 @@ func EncodeDiscoveredAccount(a *ipam.DiscoveredAccount) table.Item {
 	return i
 }
 
+// DecodeDiscoveredAccount reads the item of a discovery's progress.
 func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 	place := strings.Split(r.Key.SK, "#")
 	if len(place) != 3 {
-		return nil, fmt.Errorf("sort key %q is not that of a discovered account", r.Key.SK)
+		return nil, fmt.Errorf("%s: not the key of a discovered account", r.Key)
 	}
 	return &ipam.DiscoveredAccount{
 		Discovery:   strings.TrimPrefix(r.Key.PK, "DISCO#"),
@@ -71,8 +82,7 @@ func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 	}, nil
 }
 
-// DiscoveredAccountAfter returns the text to go on from behind what
-// DiscoveredAccounts returned.
+// DiscoveredAccountAfter returns the text from which a list continues after a.
 func DiscoveredAccountAfter(a *ipam.DiscoveredAccount) string {
 	return DiscoveredAccountKey(a.Discovery, a.Region, a.Account).SK
 }

@@ -1,7 +1,6 @@
-// Package items encodes and decodes the items of Cadastre's table: one file an
-// item, with its key, its attributes and the two directions between the item
-// and the type of [ipam] that it keeps. This package alone spells keys and
-// attribute names.
+// Package items encodes and decodes the items of Cadastre's table. Each kind of item
+// has a file with its key, its attributes, and the conversions between the item and
+// its type in package ipam. Only this package spells keys and attribute names.
 //
 // The keys:
 //
@@ -12,7 +11,7 @@
 //	allocation by id     ALLOC#<id>            META
 //	IPAM, scope, pool    IPAM|SCOPE|POOL#<id>  META
 //	usage of a pool      POOL#<id>             USAGE
-//	what an account has  OWNER#<account>       IPAM|SCOPE|POOL#<id>
+//	account's object     OWNER#<account>       IPAM|SCOPE|POOL#<id>
 //	quota of an account  OWNER#<account>       META
 //	pool shared with     PRINCIPAL#<account, unit or organisation>
 //	                                           POOL#<id>
@@ -36,11 +35,10 @@
 //	CIDR of a stable key STABLE#<account>#<pool>
 //	                                           <key>
 //	pending CIDR        PENDING#<account>       <address, hex>#<length, 3 digits>#<allocation>
-//	work to be finished  WORK                  <what>#<id>
+//	work note            WORK                  <kind>#<id>
 //	grants               GRANTS                META
 //	the administrator    ORGANIZATION          META
 //
-// An address in a key is its bytes in hexadecimal, so that the order of sort
-// keys is the order of addresses. Each item is written by the store alone; the
-// stream's readers and the checker decode it.
+// An address in a key is its bytes in hexadecimal, so sort keys and addresses have the
+// same order. Only the store writes items; the readers of the stream decode them too.
 package items

@@ -124,7 +124,7 @@ func samples() []table.Row {
 }
 
 // The encodings of a layout are for ever: a table of it may be restored for 35 days,
-// and older code reads it while a deployment is under way. Whoever changes one raises
+// and older code reads it while a deployment is under way. A change of one raises
 // [layout.Current], adds a step to [layout.Steps], and writes the new layout's golden
 // with -update. The goldens of earlier layouts stay.
 func TestEncodingsOfTheLayout(t *testing.T) {

@@ -13,26 +13,29 @@ import (
 // HistoryPrefix begins the partition of a CIDR's history. Stream filters name it.
 const HistoryPrefix = "HISTORY#"
 
+// HistoryPK returns the partition of a CIDR's history in a scope.
 func HistoryPK(scope string, p netip.Prefix) string {
 	return HistoryPrefix + scope + "#" + BlockSK(p)
 }
 
+// HistorySK returns the sort key of a history record.
 func HistorySK(r *ipam.HistoryRecord) string {
 	id := r.ID
 	if r.Type == ipam.HistoryInstance {
-		id = r.Interface // an AWS service's has no id; and one may have two interfaces with one address, in VPCs that overlap
+		id = r.Interface // an AWS service's instance has no id, and an instance may have two interfaces with one address, in VPCs that overlap
 	}
 	return fmt.Sprintf("%s#%s#%015d", r.Type, id, r.Start)
 }
 
-// historyRetention is how long a record of history is kept after its end: three
-// years (VPC IPAM User Guide, "View IP address history"). One that has not ended
-// stays.
+// historyRetention is the time for which a history record is kept after its
+// end: three years (VPC IPAM User Guide, "View IP address history"). A record
+// without an end stays.
 const historyRetention = 3 * 365 * 24 * time.Hour
 
+// EncodeHistory returns the attributes of a history record.
 func EncodeHistory(r ipam.HistoryRecord) table.Item {
 	end := r.End
-	r.End = 0 // an attribute tells it
+	r.End = 0 // an attribute has it
 	i := table.Item{AttrObject: table.Str(JSON(r))}
 	if end != 0 {
 		i[attrEnd] = table.Num(end)
@@ -41,6 +44,7 @@ func EncodeHistory(r ipam.HistoryRecord) table.Item {
 	return i
 }
 
+// DecodeHistory reads the item of a history record.
 func DecodeHistory(r table.Row) (*ipam.HistoryRecord, error) {
 	h := new(ipam.HistoryRecord)
 	if err := json.Unmarshal([]byte(r.Item.Str(AttrObject)), h); err != nil {
@@ -50,5 +54,5 @@ func DecodeHistory(r table.Row) (*ipam.HistoryRecord, error) {
 	return h, nil
 }
 
-// HistoryAfter returns the text to go on from behind what History returned.
+// HistoryAfter returns the text from which a list continues after r.
 func HistoryAfter(r *ipam.HistoryRecord) string { return HistorySK(r) }

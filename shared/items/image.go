@@ -7,11 +7,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Image is an item of the table as its stream shows it before or after a change.
-// The member of its kind is set, none for an item that HistoryFilters drop or
-// that is not there.
+// Image is an item before or after a change, as the table's stream shows it.
+// The member of its kind is set. No member is set for an item that
+// [HistoryFilters] drop, and for an absent one.
 type Image struct {
-	Resource   *ipam.ResourceCIDR // an interface's address too
+	Resource   *ipam.ResourceCIDR // or an interface's address
 	Allocation *ipam.Allocation   // a taken block of a pool, of any kind
 	PoolCIDR   *ipam.PoolCIDR
 	Pool       *ipam.Pool
@@ -19,7 +19,7 @@ type Image struct {
 	Refusal    *Refusal
 }
 
-// DecodeImage reads an item; nil is none.
+// DecodeImage reads an item; nil means that it is absent.
 func DecodeImage(k table.Key, i table.Item) (m Image, err error) {
 	space, isTaken := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), takenSuffix)
 	pool, isCIDR := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), cidrSuffix)
@@ -27,7 +27,7 @@ func DecodeImage(k table.Key, i table.Item) (m Image, err error) {
 	case i == nil:
 	case strings.HasPrefix(k.PK, LivePrefix), strings.HasPrefix(k.PK, IfacePrefix):
 		m.Resource, err = DecodeResource(table.Row{Key: k, Item: i})
-	case isTaken && !strings.Contains(space, "#"): // that of a scope is of child pools only
+	case isTaken && !strings.Contains(space, "#"): // a scope's blocks belong to child pools only
 		var t ipam.Taken
 		t, err = DecodeTaken(table.Row{Key: k, Item: i})
 		m.Allocation = &ipam.Allocation{Taken: t, Pool: space}
@@ -43,12 +43,12 @@ func DecodeImage(k table.Key, i table.Item) (m Image, err error) {
 	return m, err
 }
 
-// HistoryFilters are the patterns, of which a record of the table's stream must
-// meet one to be the history function's, in the language of Lambda's event
-// filters: resources and interfaces, taken blocks, CIDRs of pools, pools and
-// refused requests. They drop free blocks, which are most of what is written, and
-// what the function itself writes, HistoryPrefix; and among the removals those of
-// CIDRs of pools and of refusals, which are all by TTL.
+// HistoryFilters returns the patterns of the history function's event filters,
+// in the language of Lambda. The function receives the records that match one
+// of them: resources and interfaces, taken blocks, CIDRs of pools, pools and
+// refused requests. The filters drop free blocks, which are most of the writes,
+// and the function's own writes with [HistoryPrefix]. Of the removals they drop
+// CIDRs of pools and refusals, because only TTL removes these.
 func HistoryFilters() []map[string]any {
 	filter := func(pk, sk []any, names ...any) map[string]any {
 		keys := map[string]any{table.AttrPK: map[string]any{"S": pk}}

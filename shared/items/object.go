@@ -8,9 +8,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// An object's item holds what never changes under a condition of its own as
-// one JSON document, and as attributes what conditions and counters need.
-// Numbers and strings set here override those of the document.
+// encodeObject returns the attributes of an object. One JSON document has the
+// members that no condition or counter uses. State, owner, revision and counts
+// are attributes of their own, and override those of the document.
 func encodeObject(m *ipam.Meta, object any, counts map[string]int64) table.Item {
 	doc, err := json.Marshal(object)
 	if err != nil {
@@ -40,16 +40,19 @@ func decodeObject(i table.Item, object any, m *ipam.Meta, counts map[string]*int
 	return nil
 }
 
+// OwnerPK returns the partition of an account's objects.
 func OwnerPK(account string) string { return "OWNER#" + account }
 
+// AccountKey returns the key of an account's counts.
 func AccountKey(account string) table.Key { return table.Key{PK: OwnerPK(account), SK: meta} }
 
-// OwnedKey is the key of the row that lists the object with key k under its
-// owner.
+// OwnedKey returns the key of the row that lists the object with key k under
+// its owner.
 func OwnedKey(account string, k table.Key) table.Key {
 	return table.Key{PK: OwnerPK(account), SK: k.PK}
 }
 
+// PoolPrefix begins the partitions of pools.
 const PoolPrefix = "POOL#"
 
 // IPAMKey returns the key of an IPAM.
@@ -61,28 +64,34 @@ func ScopeKey(id string) table.Key { return table.Key{PK: "SCOPE#" + id, SK: met
 // PoolKey returns the key of a pool.
 func PoolKey(id string) table.Key { return table.Key{PK: PoolPrefix + id, SK: meta} }
 
+// EncodeIPAM returns the attributes of an IPAM.
 func EncodeIPAM(o *ipam.IPAM) table.Item {
 	return encodeObject(&o.Meta, o, map[string]int64{AttrScopeCount: o.ScopeCount})
 }
 
+// DecodeIPAM reads the item of an IPAM.
 func DecodeIPAM(i table.Item) (*ipam.IPAM, error) {
 	o := new(ipam.IPAM)
 	return o, decodeObject(i, o, &o.Meta, map[string]*int64{AttrScopeCount: &o.ScopeCount})
 }
 
+// EncodeScope returns the attributes of a scope.
 func EncodeScope(o *ipam.Scope) table.Item {
 	return encodeObject(&o.Meta, o, map[string]int64{AttrPoolCount: o.PoolCount})
 }
 
+// DecodeScope reads the item of a scope.
 func DecodeScope(i table.Item) (*ipam.Scope, error) {
 	o := new(ipam.Scope)
 	return o, decodeObject(i, o, &o.Meta, map[string]*int64{AttrPoolCount: &o.PoolCount})
 }
 
+// EncodePool returns the attributes of a pool.
 func EncodePool(o *ipam.Pool) table.Item {
 	return encodeObject(&o.Meta, o, map[string]int64{AttrCIDRCount: o.CIDRCount, AttrChildCount: o.ChildCount})
 }
 
+// DecodePool reads the item of a pool.
 func DecodePool(i table.Item) (*ipam.Pool, error) {
 	o := new(ipam.Pool)
 	return o, decodeObject(i, o, &o.Meta, map[string]*int64{AttrCIDRCount: &o.CIDRCount, AttrChildCount: &o.ChildCount})

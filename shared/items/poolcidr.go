@@ -1,6 +1,7 @@
 package items
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -12,8 +13,10 @@ func CIDRKey(pool string, p netip.Prefix) table.Key {
 	return table.Key{PK: CIDRsPK(pool), SK: BlockSK(p)}
 }
 
+// CIDRsPK returns the partition of a pool's CIDRs.
 func CIDRsPK(pool string) string { return spacePrefix + pool + cidrSuffix }
 
+// EncodePoolCIDR returns the attributes of a pool's CIDR.
 func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	i := table.Item{
 		AttrID:           table.Str(c.ID),
@@ -33,8 +36,12 @@ func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	return i
 }
 
+// DecodePoolCIDR reads the item of a pool's CIDR.
 func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 	p, err := parseBlockSK(r.Key.SK)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Key, err)
+	}
 	return &ipam.PoolCIDR{
 		ID:           r.Item.Str(AttrID),
 		Pool:         pool,
@@ -47,5 +54,5 @@ func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 		Source:       ipam.SpaceID(r.Item.Str(AttrSource)),
 		AllocationID: r.Item.Str(AttrAllocationID),
 		Expires:      r.Item.Num(table.AttrExpires),
-	}, err
+	}, nil
 }

@@ -10,12 +10,14 @@ import (
 	"go4.org/netipx"
 )
 
+// BlockSK returns the sort key of a block, <address, hex>#<length, 3 digits>.
+// Keys sort by address.
 func BlockSK(p netip.Prefix) string {
 	return fmt.Sprintf("%s#%03d", hex.EncodeToString(p.Addr().AsSlice()), p.Bits())
 }
 
-// BlocksThrough is the greatest sort key of blocks that begin at or before the
-// last address of p.
+// BlocksThrough returns the largest sort key of the blocks that begin at or
+// before the last address of p.
 func BlocksThrough(p netip.Prefix) string {
 	return hex.EncodeToString(netipx.PrefixLastIP(p).AsSlice()) + "#~"
 }
@@ -24,7 +26,7 @@ func parseBlockSK(sk string) (netip.Prefix, error) {
 	address, length, ok := strings.Cut(sk, "#")
 	n, err := strconv.Atoi(length)
 	if !ok || err != nil {
-		return netip.Prefix{}, fmt.Errorf("sort key %q is not that of a block", sk)
+		return netip.Prefix{}, fmt.Errorf("sort key %q is no block's", sk)
 	}
 	return parseBlock(address, n)
 }

@@ -7,26 +7,27 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// A request that came as an event is answered by an event, once, out of the
-// table's stream: a taken block that carries the request's id, or the record of
-// its refusal. Each is written only while the other is not there.
-
 // RequestPrefix begins the partitions of refused requests. The stream's filter
 // names it.
+//
+// A request that arrives as an event is answered by one event, which the table's
+// stream causes: a taken block with the request's id, or the record of its
+// refusal. Each of the two is written only if the other is absent.
 const RequestPrefix = "REQUEST#"
 
+// RequestKey returns the key of a refused request.
 func RequestKey(account, id string) table.Key {
 	return table.Key{PK: RequestPrefix + account + "#" + id, SK: meta}
 }
 
-// Refusal is the record of a request that was refused.
+// Refusal is the record of a refused request.
 type Refusal struct {
 	Request string // the request's id
-	Account string // that asked
-	Region  string // that it asked from
-	Code    string // of the error
+	Account string // the caller's account
+	Region  string // the caller's Region
+	Code    string // the error's code
 	Message string
-	Detail  string // what was asked: the event's detail, JSON; "" if it was too long to keep
+	Detail  string // the event's detail, JSON; "" if it was too long to keep
 }
 
 // DecodeRefusal reads the item of a refused request.
@@ -38,4 +39,5 @@ func DecodeRefusal(r table.Row) (*Refusal, error) {
 	return o, nil
 }
 
+// TokenKey returns the key of the answer to a request token.
 func TokenKey(id string) table.Key { return table.Key{PK: "TOKEN#" + id, SK: meta} }

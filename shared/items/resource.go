@@ -9,20 +9,29 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// The partitions of a scope's resources and interfaces begin so. Stream filters name them.
+// The prefixes of the partitions of a scope's resources and interfaces. Stream
+// filters name them.
+//
+// A discovered CIDR is stored twice: under its discovery, Region and account,
+// where a run compares it; and in address order in the scope of each IPAM that
+// sees it, with its statuses.
 const (
 	LivePrefix  = "LIVE#"
 	IfacePrefix = "IFACE#"
 )
 
+// FoundPK returns the partition of a discovery's CIDRs in a Region and account.
 func FoundPK(discovery, region, account string) string {
 	return "FOUND#" + discovery + "#" + region + "#" + account
 }
 
+// FoundSK returns the sort key of a discovered CIDR.
 func FoundSK(r *ipam.Resource) string {
 	return string(r.Type) + "#" + r.ID + "#" + BlockSK(r.CIDR)
 }
 
+// LivePK returns the partition of a scope's resources, or interfaces, of a
+// family.
 func LivePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 	prefix := LivePrefix
 	if !t.TakesSpace() {
@@ -31,13 +40,14 @@ func LivePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 	return prefix + string(ipam.ScopeSpace(scope, f))
 }
 
-// LiveKey names the Region, too: EC2 makes ids that differ within one, and default
-// VPCs have the same CIDR everywhere.
+// LiveKey returns the key of a resource's CIDR in a scope. It contains the
+// Region, because EC2's ids are unique within a Region only, and default VPCs
+// have the same CIDR everywhere.
 func LiveKey(scope string, r *ipam.Resource) table.Key {
 	return table.Key{PK: LivePK(scope, r.Family(), r.Type), SK: BlockSK(r.CIDR) + "#" + r.ID + "#" + r.Region}
 }
 
-// FoundItem returns the attributes that DecodeFound reads.
+// FoundItem returns the attributes that [DecodeFound] reads.
 func FoundItem(f *ipam.Found) table.Item {
 	return table.Item{
 		AttrObject:  table.Str(JSON(f.Resource)),
@@ -47,6 +57,7 @@ func FoundItem(f *ipam.Found) table.Item {
 	}
 }
 
+// DecodeFound reads the item of a discovered CIDR.
 func DecodeFound(r table.Row) (*ipam.Found, error) {
 	f := &ipam.Found{Sampled: r.Item.Num(attrSampled), Rev: r.Item.Num(AttrRev)}
 	f.Discovery, _, _ = strings.Cut(strings.TrimPrefix(r.Key.PK, "FOUND#"), "#")
@@ -59,7 +70,7 @@ func DecodeFound(r table.Row) (*ipam.Found, error) {
 	return f, nil
 }
 
-// ResourceItem returns the attributes that DecodeResource reads.
+// ResourceItem returns the attributes that [DecodeResource] reads.
 func ResourceItem(r *ipam.ResourceCIDR) table.Item {
 	i := table.Item{
 		AttrObject:  table.Str(JSON(r.Resource)),
@@ -76,7 +87,7 @@ func ResourceItem(r *ipam.ResourceCIDR) table.Item {
 }
 
 // DecodeResource reads the item of a resource's CIDR, or of an interface's, in
-// a scope; its partition begins with LivePrefix or IfacePrefix.
+// a scope. Its partition begins with [LivePrefix] or [IfacePrefix].
 func DecodeResource(r table.Row) (*ipam.ResourceCIDR, error) {
 	_, space, _ := strings.Cut(r.Key.PK, "#")
 	scope, _, _ := strings.Cut(space, "#")
@@ -97,24 +108,24 @@ func DecodeResource(r table.Row) (*ipam.ResourceCIDR, error) {
 	return o, nil
 }
 
-// EncodeResource returns the item that DecodeResource reads.
+// EncodeResource returns the item that [DecodeResource] reads.
 func EncodeResource(r *ipam.ResourceCIDR) table.Row {
 	return table.Row{Key: LiveKey(r.Scope, &r.Resource), Item: ResourceItem(r)}
 }
 
-// EncodeFound returns the item that Found reads.
+// EncodeFound returns the item that [DecodeFound] reads.
 func EncodeFound(f *ipam.Found) table.Row {
 	return table.Row{Key: table.Key{PK: FoundPK(f.Discovery, f.Region, f.Owner), SK: FoundSK(&f.Resource)}, Item: FoundItem(f)}
 }
 
-// FoundAfter returns the text to go on from behind what Found returned.
+// FoundAfter returns the text from which a list continues after f.
 func FoundAfter(f *ipam.Found) string { return FoundSK(&f.Resource) }
 
-// ResourceAfter returns the text to go on from behind what Resources, or
-// Interfaces, returned.
+// ResourceAfter returns the text from which a list of resources or interfaces
+// continues after r.
 func ResourceAfter(r *ipam.ResourceCIDR) string { return LiveKey(r.Scope, &r.Resource).SK }
 
-// VPCQuery selects a VPC's CIDRs among what was found.
+// VPCQuery returns the query for a VPC's CIDRs among a discovery's.
 func VPCQuery(discovery, region, account, vpc string) table.Query {
 	prefix := string(ipam.ResourceVPC) + "#" + vpc + "#"
 	return table.Query{PK: FoundPK(discovery, region, account), From: prefix, To: prefix + "~"}

@@ -7,11 +7,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// PoolUsage is the item that tells whether a pool's usage stands above the
+// PoolUsage is the item that records whether a pool's usage is above the
 // threshold.
 type PoolUsage struct {
 	Pool      string
-	Percent   float64 // taken when that was found, 0 to 100
+	Percent   float64 // taken at the last change, 0 to 100
 	Threshold int64
 	Crossed   bool
 }

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// BeforeEnd returns a context that ends that long before the invocation does, so
-// that there is time left to answer what became of the work: Lambda stops a
-// function at its timeout, whatever it is about to say. Without a deadline it
-// returns a context without one.
+// BeforeEnd returns a context that ends margin before the invocation does, so
+// that time is left to answer: Lambda stops a function at its timeout in any
+// case. Without a deadline it returns a context without one.
 func BeforeEnd(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {

@@ -3,7 +3,7 @@ package lambdakit
 // The environment of every function, beside AWS's own.
 const (
 	EnvTable      = "CADASTRE_TABLE"       // the table's name
-	EnvHomeRegion = "CADASTRE_HOME_REGION" // the Region that the table is in and the store writes in
+	EnvHomeRegion = "CADASTRE_HOME_REGION" // the table's Region, in which the store writes
 	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
 	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see registry.ParseGrants; may be empty
 	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
@@ -12,9 +12,9 @@ const (
 // The environment of the functions that carry out operations.
 const (
 	EnvDoor          = "CADASTRE_DOOR"                 // of the allocation function: events or direct
-	EnvOrganization  = "CADASTRE_ORGANIZATION"         // true or false: whether AWS Organizations may be asked where accounts stand; "" is false
+	EnvOrganization  = "CADASTRE_ORGANIZATION"         // true or false: the function may ask AWS Organizations for the units of accounts; "" is false
 	EnvVendingRole   = "CADASTRE_VENDING_ROLE"         // the name of the role that makes VPCs in each account; "" if none are made
-	EnvFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY" // true or false: whether CIDRs of VPCs must be from pools; "" is false
+	EnvFromPoolsOnly = "CADASTRE_VPCS_FROM_POOLS_ONLY" // true or false: CIDRs of VPCs must come from pools; "" is false
 )
 
 // The environment of the functions that watch the network.
@@ -24,6 +24,6 @@ const (
 	EnvComplianceQueue  = "CADASTRE_COMPLIANCE_QUEUE"  // the URL of the compliance function's queue
 	EnvDiscoveryQueue   = "CADASTRE_DISCOVERY_QUEUE"   // the URL of the discovery function's queue
 	EnvExcludedAccounts = "CADASTRE_EXCLUDED_ACCOUNTS" // ids that NewDirectory leaves out, with commas between them; "" for none
-	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the role that is read by in each account; default discover.ReaderRole
-	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: whether the optional metrics, of single resources, are written
+	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the reader role in each account; default discover.ReaderRole
+	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: the function writes the optional metrics of single resources
 )

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// LimitMemory has the collector keep the process within four fifths of the memory
-// that Lambda gives the function, which stops it at the whole. Left to itself the
-// heap grows to twice what is in use before it is looked at. Outside of Lambda it
+// LimitMemory sets the collector's limit to four fifths of the function's
+// memory. Lambda stops a function that uses all of its memory, and without a
+// limit the heap may grow to twice its live size. Outside of Lambda LimitMemory
 // does nothing.
 func LimitMemory() error {
 	const size = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" // in MiB (Lambda Developer Guide, "Defined runtime environment variables")

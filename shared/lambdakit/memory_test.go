@@ -14,7 +14,7 @@ func TestLimitMemory(t *testing.T) {
 		if err := LimitMemory(); err != nil {
 			t.Errorf("%q: %v", size, err)
 		}
-		// An integer division may take a few bytes off.
+		// An integer division may lose a few bytes.
 		if got := debug.SetMemoryLimit(-1); got > want || got < want-5 {
 			t.Errorf("of %q MiB the limit is %d, want %d", size, got, want)
 		}

@@ -13,8 +13,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 )
 
-// OpenOrganization returns what ops.WithOrganization takes: nil if the environment
-// does not say that Organizations may be asked. It makes no call to AWS.
+// OpenOrganization returns the hierarchy for ops.WithOrganization, and nil if
+// the environment does not allow calls to AWS Organizations. It makes no call
+// to AWS.
 func OpenOrganization(ctx context.Context) (*discover.Hierarchy, error) {
 	setting := os.Getenv(EnvOrganization)
 	if setting == "" {

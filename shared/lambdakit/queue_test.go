@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-func TestMessagesAnswersWithWhatFailed(t *testing.T) {
+func TestMessagesAnswersWithFailures(t *testing.T) {
 	var e events.SQSEvent
 	for _, id := range []string{"a", "b", "c"} {
 		e.Records = append(e.Records, events.SQSMessage{MessageId: id})
@@ -35,8 +35,8 @@ func TestMessagesAnswersWithWhatFailed(t *testing.T) {
 	}
 }
 
-// sqsServer answers SendMessageBatch as SQS does; refuse says which of a call's
-// messages it does not take.
+// sqsServer answers SendMessageBatch like SQS. refuse reports whether a call's
+// message is refused.
 func sqsServer(t *testing.T, refuse func(call int, body string) bool) (queue *Queue, taken *[]string, calls *[]int) {
 	t.Helper()
 	taken, calls = new([]string), new([]int)

@@ -1,6 +1,6 @@
-// Package lambdakit is what the functions have in common around their work:
-// the store that their environment names, and the answers to batches of which
-// a part failed.
+// Package lambdakit has the common parts of the functions: the start, the store
+// of their environment, time limits, and the answers to batches with failed
+// parts.
 package lambdakit
 
 import (
@@ -55,14 +55,14 @@ func OpenStoreAndUpgrade(ctx context.Context) (*store.Store, func(context.Contex
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the
-// members of ipam.Quotas. What it does not name keeps its default.
+// members of ipam.Quotas. A member that it does not name keeps its default.
 func ParseQuotas(document string) (ipam.Quotas, error) {
 	q := ipam.DefaultQuotas()
 	if document == "" {
 		return q, nil
 	}
 	d := json.NewDecoder(strings.NewReader(document))
-	d.DisallowUnknownFields() // a misspelt quota would keep its default in silence
+	d.DisallowUnknownFields() // a misspelt quota would silently keep its default
 	if err := d.Decode(&q); err != nil {
 		return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %w", document, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,8 +48,8 @@ func TestParseQuotas(t *testing.T) {
 	}
 }
 
-// The store that is opened calls the endpoint, table and Region of the
-// environment, with its credentials.
+// The opened store calls the endpoint, table and Region of the environment,
+// with its credentials.
 func TestOpenStore(t *testing.T) {
 	var calls []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -79,16 +80,20 @@ func TestOpenStore(t *testing.T) {
 	if _, err := s.Grants(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if want := "AKID[ap-northeast-1 dynamodb]sessiontrue"; len(calls) != 1 || calls[0] != want {
-		t.Errorf("called as %q, want %q once", calls, want)
+	// The guard reads the layout of the table, which is new, and writes it; then come the grants.
+	if want := "AKID[ap-northeast-1 dynamodb]sessiontrue"; !slices.Equal(calls, []string{want, want, want}) {
+		t.Errorf("called as %q, want %q three times", calls, want)
+	}
+	if _, err := s.Grants(t.Context()); err != nil || len(calls) != 4 {
+		t.Errorf("%d calls, %v; the layout is read once a minute", len(calls), err)
 	}
 
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "") // the endpoint of all services is the next one to be asked
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "") // the endpoint of all services counts next
 	t.Setenv("AWS_ENDPOINT_URL", server.URL)
 	if s, err = OpenStore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Grants(t.Context()); err != nil || len(calls) != 2 {
+	if _, err := s.Grants(t.Context()); err != nil || len(calls) != 7 {
 		t.Errorf("%d calls, %v", len(calls), err)
 	}
 

@@ -11,8 +11,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/vending"
 )
 
-// OpenVending returns what makes VPCs, nil if the environment names no role for
-// it, and whether their CIDRs must be from pools. It makes no call to AWS.
+// OpenVending returns the maker of VPCs, or nil if the environment names no
+// vending role. It also reports whether the CIDRs of VPCs must come from pools.
+// It makes no call to AWS.
 func OpenVending(ctx context.Context) (v *vending.Vending, fromPoolsOnly bool, err error) {
 	if text := os.Getenv(EnvFromPoolsOnly); text != "" {
 		if fromPoolsOnly, err = strconv.ParseBool(text); err != nil {

@@ -68,7 +68,7 @@ func release(ctx context.Context, s *store.Store, a *ipam.Allocation) error {
 	return s.Release(ctx, store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: allow})
 }
 
-// network writes what a deployment has: an IPAM, two pools, allocations, a discovery
+// network writes the items of a deployment: an IPAM, two pools, allocations, a discovery
 // with live VPCs, one of them imported, history and notes. Ids and times are fixed.
 func network(t *testing.T, db table.Table) {
 	ids := 0
@@ -440,8 +440,8 @@ func TestUpgradeWaits(t *testing.T) {
 	}
 }
 
-// Every call of an upgrade fails once, carried out or not: what the next calls make of
-// the table is the same.
+// Every call of an upgrade fails once, carried out or not: the next calls make the
+// same table.
 func TestUpgradeUnderFaults(t *testing.T) {
 	want := ""
 	for n := 0; ; n++ {

@@ -106,6 +106,13 @@ type node struct {
 	waits   []*call   // what it waits in: at most one of each kind, none if it has ended
 	request *Request  // the one in progress, nil if it has ended
 	ended   []Outcome // of the requests before
+	next    map[answered]*node
+}
+
+// answered is the answer to the call of one kind that a process waits in.
+type answered struct {
+	kind  kind
+	reply *reply
 }
 
 // replay runs a process from its beginning on the answers of h, until it waits

@@ -358,6 +358,7 @@ func TestRules(t *testing.T) {
 	all := slices.Concat(scenarios, liveScenarios)
 	for _, rule := range slices.Concat(rules, liveRules) {
 		t.Run(rule.name, func(t *testing.T) {
+			t.Parallel()
 			i := slices.IndexFunc(all, func(s scenario) bool { return s.name == rule.scenario })
 			if i < 0 {
 				t.Fatalf("there is no scenario %q", rule.scenario)

@@ -64,6 +64,8 @@ type Search struct {
 	Discovery *ipam.Discovery
 	IPAMs     []*ipam.IPAM
 	Scope     string
+	// Limit ends each pass after that many states, the nearest first; 0: none.
+	Limit int
 	// Broken, if set, wraps the table of every process and of the reconciler:
 	// it breaks a rule of the protocols.
 	Broken func(table.Table) table.Table
@@ -112,6 +114,7 @@ type progress struct {
 type part struct {
 	items map[table.Key]int // value numbers
 	rows  []table.Row
+	text  string // the keys and value numbers of rows
 }
 
 // step is how a state was reached.
@@ -180,7 +183,7 @@ func (s *Search) pass() Result {
 	if p := first.table.problem(); p != "" {
 		return fail("before the first step: "+p, steps)
 	}
-	for i := 0; i < len(states); i++ {
+	for i := 0; i < len(states) && (s.Limit == 0 || len(states) < s.Limit); i++ {
 		from := states[i]
 		if s.ended(from) {
 			r.Ends++

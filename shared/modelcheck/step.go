@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/table"
@@ -46,22 +47,22 @@ func (s *Search) take(from state, p int, c *call, local bool, visit func(state, 
 		}
 		s.answer(from, by, s.reply(key.String(), r), visit)
 	case query:
-		var rows []table.Row
+		var read part
 		if pr.parts[query] != nil {
-			rows = pr.parts[query].rows
+			read = *pr.parts[query]
 		}
-		row, ok := s.row(from.table, c.query, rows)
+		row, value, ok := s.row(from.table, c.query, read.rows)
 		if ok {
-			rows = append(slices.Clip(rows), row)
+			read.rows = append(slices.Clip(read.rows), row)
+			read.text += row.Key.String() + ":" + strconv.Itoa(value) + "\n"
 		}
-		key := s.rowsKey(rows)
 		switch {
 		case !ok:
-			s.answer(from, by, s.reply(key, reply{rows: rows}), visit)
-		case len(rows) == c.query.Limit:
-			s.answer(from, by, s.reply(key+"more", reply{rows: rows, next: row.Key.SK}), visit)
+			s.answer(from, by, s.reply(read.text, reply{rows: read.rows}), visit)
+		case len(read.rows) == c.query.Limit:
+			s.answer(from, by, s.reply(read.text+"more", reply{rows: read.rows, next: row.Key.SK}), visit)
 		default:
-			from.procs[p].parts[query] = s.part(key, part{rows: rows})
+			from.procs[p].parts[query] = s.part(read.text, read)
 			by.note = "reads " + row.Key.String()
 			visit(from, by, "")
 		}
@@ -70,8 +71,8 @@ func (s *Search) take(from state, p int, c *call, local bool, visit func(state, 
 	}
 }
 
-// row returns the next row of a query.
-func (s *Search) row(w *world, q table.Query, rows []table.Row) (table.Row, bool) {
+// row returns the next row of a query, and the number of its item.
+func (s *Search) row(w *world, q table.Query, rows []table.Row) (table.Row, int, bool) {
 	if len(rows) > 0 {
 		q.After = rows[len(rows)-1].Key.SK
 	}
@@ -81,17 +82,10 @@ func (s *Search) row(w *world, q table.Query, rows []table.Row) (table.Row, bool
 		panic(err) // the table in memory has none
 	}
 	if len(next) == 0 {
-		return table.Row{}, false
+		return table.Row{}, 0, false
 	}
-	return table.Row{Key: next[0].Key, Item: s.values[s.value(w, next[0].Key)]}, true
-}
-
-func (s *Search) rowsKey(rows []table.Row) string {
-	var b strings.Builder
-	for _, r := range rows {
-		fmt.Fprintf(&b, "%s:%d\n", r.Key, s.number(r.Item))
-	}
-	return b.String()
+	n := s.value(w, next[0].Key)
+	return table.Row{Key: next[0].Key, Item: s.values[n]}, n, true
 }
 
 // value returns the number of what stands at a key.
@@ -140,6 +134,8 @@ func (s *Search) part(key string, p part) *part {
 	return known
 }
 
+// node returns the node of a process after a history. Answers to calls of different
+// kinds reach the same node in any order.
 func (s *Search) node(p int, h history) *node {
 	key := h.key()
 	known, ok := s.nodes[p][key]
@@ -148,6 +144,19 @@ func (s *Search) node(p int, h history) *node {
 		s.nodes[p][key] = known
 	}
 	return known
+}
+
+// after returns the node that a process reaches from a node by an answer.
+func (s *Search) after(p int, from *node, by answered) *node {
+	next, ok := from.next[by]
+	if !ok {
+		next = s.node(p, from.history.with(by.kind, by.reply))
+		if from.next == nil {
+			from.next = map[answered]*node{}
+		}
+		from.next[by] = next
+	}
+	return next
 }
 
 // begin notes that the request of a process is in progress: it reads what
@@ -164,7 +173,7 @@ func (s *Search) begin(st *state, p int) {
 func (s *Search) answer(st state, by step, r *reply, visit func(state, step, string)) {
 	pr := &st.procs[by.proc]
 	was := pr.at
-	pr.at = s.node(by.proc, was.history.with(by.call.kind, r))
+	pr.at = s.after(by.proc, was, answered{by.call.kind, r})
 	if by.call.kind <= query {
 		pr.parts[by.call.kind] = nil
 	}

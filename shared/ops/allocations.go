@@ -46,7 +46,7 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: ptr(showAllocation(a))}, nil
+	return &ec2.AllocateIpamPoolCidrOutput{IpamPoolAllocation: new(showAllocation(a))}, nil
 }
 
 func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationInput) (*ec2.ReleaseIpamPoolAllocationOutput, error) {
@@ -105,7 +105,7 @@ func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAll
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: ptr(showAllocation(a))}, nil
+	return &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: new(showAllocation(a))}, nil
 }
 
 // existingAllocations returns those of the allocations with the given ids that

@@ -50,7 +50,7 @@ func (o service) associateDiscovery(ctx context.Context, in *ec2.AssociateIpamRe
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: ptr(showAssociation(made))}, nil
+	return &ec2.AssociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: new(showAssociation(made))}, nil
 }
 
 func (o service) disassociateDiscovery(ctx context.Context, in *ec2.DisassociateIpamResourceDiscoveryInput) (*ec2.DisassociateIpamResourceDiscoveryOutput, error) {
@@ -62,7 +62,7 @@ func (o service) disassociateDiscovery(ctx context.Context, in *ec2.Disassociate
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DisassociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: ptr(showAssociation(ended))}, nil
+	return &ec2.DisassociateIpamResourceDiscoveryOutput{IpamResourceDiscoveryAssociation: new(showAssociation(ended))}, nil
 }
 
 func (o service) describeAssociations(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveryAssociationsInput) (*ec2.DescribeIpamResourceDiscoveryAssociationsOutput, error) {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,29 +15,21 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// getHistory lists what used exactly the CIDR at some time from StartTime, which
-// defaults to EndTime, to EndTime, which defaults to now: by type, resource and
-// start (Amazon EC2 API reference, GetIpamAddressHistory).
+// maxHistory is the number of records of a page if the request has no MaxResults.
+const maxHistory = 100
+
+// getHistory lists the resources that had exactly the CIDR at some time from StartTime to
+// EndTime: by type, resource and start (Amazon EC2 API reference, GetIpamAddressHistory).
 func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryInput) (*ec2.GetIpamAddressHistoryOutput, error) {
-	moment := func(t *time.Time) string { // a time says nothing to digest
-		if t == nil {
-			return ""
-		}
-		return t.UTC().Format(time.RFC3339Nano)
+	// The digest of the request needs the times as texts.
+	request := struct{ Cidr, Scope, VPC, Start, End string }{
+		aws.ToString(in.Cidr), aws.ToString(in.IpamScopeId), aws.ToString(in.VpcId), formatTime(in.StartTime), formatTime(in.EndTime),
 	}
-	given := struct{ Cidr, Scope, VPC, Start, End string }{
-		aws.ToString(in.Cidr), aws.ToString(in.IpamScopeId), aws.ToString(in.VpcId), moment(in.StartTime), moment(in.EndTime),
-	}
-	p, err := newPage(ctx, listRequest{"GetIpamAddressHistory", given, in.MaxResults, in.NextToken, nil}, 100)
+	p, err := newPage(ctx, listRequest{"GetIpamAddressHistory", request, in.MaxResults, in.NextToken, nil}, maxHistory)
 	if err != nil {
 		return nil, err
 	}
-	after := ""
-	switch len(p.After) {
-	case 0:
-	case 1:
-		after = p.After[0]
-	default:
+	if len(p.After) > 1 {
 		return nil, p.InvalidToken()
 	}
 	if err := listing.CheckText("VpcId", in.VpcId); err != nil {
@@ -46,36 +39,64 @@ func (o service) getHistory(ctx context.Context, in *ec2.GetIpamAddressHistoryIn
 	if err != nil {
 		return nil, err
 	}
-	end := o.store.Now().UnixMilli()
-	if in.EndTime != nil {
-		end = in.EndTime.UnixMilli()
-	}
-	start := end
-	if in.StartTime != nil {
-		start = in.StartTime.UnixMilli()
-	}
-	if start > end {
-		return nil, schema.Invalid("StartTime", moment(in.StartTime), "It is after the EndTime, which is now unless you give it. Use an earlier time.")
-	}
-	scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
+	start, end, err := o.timeRange(in)
 	if err != nil {
 		return nil, err
 	}
-	above, err := o.store.IPAMs(ctx, []string{scopes[0].IPAM})
+	scope, err := o.scopeWithHistory(ctx, in.IpamScopeId)
 	if err != nil {
 		return nil, err
 	}
-	if len(above) > 0 && above[0].Tier == string(types.IpamTierFree) {
-		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "The history of addresses is not part of the free tier. Change %s to the advanced tier with ModifyIpam.", above[0].ID)
-	}
-	records := listing.Read(after, func(after string) ([]*ipam.HistoryRecord, string, error) {
-		return o.store.History(ctx, scopes[0].ID, cidr, after, 0)
+	records := listing.Read(strings.Join(p.After, ""), func(after string) ([]*ipam.HistoryRecord, string, error) {
+		return o.store.History(ctx, scope, cidr, after, 0)
 	}, func(r *ipam.HistoryRecord) []string { return []string{items.HistoryAfter(r)} })
 	used := listing.Filter(records, func(r *ipam.HistoryRecord) bool {
 		return r.Start <= end && (r.End == 0 || r.End > start) && (in.VpcId == nil || r.VPC == *in.VpcId)
 	})
 	found, next, err := listing.Collect(ctx, p, used, showHistory, listing.MatchAll)
 	return &ec2.GetIpamAddressHistoryOutput{HistoryRecords: found, NextToken: next}, err
+}
+
+// timeRange returns the times of a request in Unix milliseconds. EndTime is now by
+// default, and StartTime is EndTime by default.
+func (o service) timeRange(in *ec2.GetIpamAddressHistoryInput) (start, end int64, err error) {
+	end = o.store.Now().UnixMilli()
+	if in.EndTime != nil {
+		end = in.EndTime.UnixMilli()
+	}
+	start = end
+	if in.StartTime != nil {
+		start = in.StartTime.UnixMilli()
+	}
+	if start > end {
+		return 0, 0, schema.Invalid("StartTime", formatTime(in.StartTime), "It is after the EndTime, which is now unless you give it. Use an earlier time.")
+	}
+	return start, end, nil
+}
+
+// formatTime returns a time as text, "" for nil.
+func formatTime(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// scopeWithHistory returns the id of a scope of the caller's, and an error for one of the
+// free tier.
+func (o service) scopeWithHistory(ctx context.Context, id *string) (string, error) {
+	scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(id)})
+	if err != nil {
+		return "", err
+	}
+	above, err := o.store.IPAMs(ctx, []string{scopes[0].IPAM})
+	if err != nil {
+		return "", err
+	}
+	if len(above) > 0 && above[0].Tier == string(types.IpamTierFree) {
+		return "", ipam.Errorf(ipam.CodeUnsupportedOperation, "The history of addresses is not part of the free tier. Change %s to the advanced tier with ModifyIpam.", above[0].ID)
+	}
+	return scopes[0].ID, nil
 }
 
 func showHistory(r *ipam.HistoryRecord) types.IpamAddressHistoryRecord {

@@ -43,7 +43,7 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateIpamOutput{Ipam: ptr(showIPAM(made))}, nil
+	return &ec2.CreateIpamOutput{Ipam: new(showIPAM(made))}, nil
 }
 
 func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.ModifyIpamOutput, error) {
@@ -51,50 +51,29 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	if in.Description == nil && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 && in.Tier == "" && in.EnablePrivateGua == nil && in.MeteredAccount == "" {
+	if changesNothing(in) {
 		return nil, invalidCombination("The request must contain a modification to the ipam. Give a Description, AddOperatingRegions, RemoveOperatingRegions, Tier, EnablePrivateGua or MeteredAccount.")
 	}
-	text, err := parseDescription(in.Description)
+	if _, err := parseDescription(in.Description); err != nil {
+		return nil, err
+	}
+	regions, err := parseRegionChange(in.AddOperatingRegions, in.RemoveOperatingRegions)
 	if err != nil {
 		return nil, err
 	}
-	add, remove := addedRegions(in.AddOperatingRegions), removedRegions(in.RemoveOperatingRegions)
-	for _, list := range [][]string{add, remove} {
-		if _, err := operatingRegions(list); err != nil {
-			return nil, err
-		}
+	if home := o.store.Region(); slices.Contains(regions.remove, home) {
+		return nil, schema.Invalid("RemoveOperatingRegions", home, "It is the home Region, which is always an operating Region.")
 	}
-	for _, r := range remove {
-		if r == o.store.Region() {
-			return nil, schema.Invalid("RemoveOperatingRegions", r, "It is the home Region, which is always an operating Region.")
-		}
-		if slices.Contains(add, r) {
-			return nil, invalidCombination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
-		}
-	}
-	changed, err := o.store.ModifyIPAM(ctx, id, ipam.ActModify, func(m *ipam.IPAM) error {
+	changed, err := o.store.ModifyIPAM(ctx, id, ipam.ActModify, func(m *ipam.IPAM) (err error) {
 		if err := checkOwner(ctx, &m.Meta); err != nil {
 			return err
 		}
-		if in.Description != nil {
-			m.Description = text
-		}
-		if in.EnablePrivateGua != nil {
-			m.EnablePrivateGUA = *in.EnablePrivateGua
-		}
-		if in.MeteredAccount != "" {
-			m.MeteredAccount = string(in.MeteredAccount)
-		}
-		regions, err := operatingRegions(append(without(m.OperatingRegions, remove), add...))
-		if err != nil {
+		if m.OperatingRegions, err = regions.apply(m.OperatingRegions); err != nil {
 			return err
 		}
-		m.OperatingRegions = regions
 		toFree := in.Tier == types.IpamTierFree && m.Tier != string(in.Tier)
-		if in.Tier != "" {
-			m.Tier = string(in.Tier)
-		}
-		if len(remove) == 0 && !toFree {
+		setIPAM(m, in)
+		if len(regions.remove) == 0 && !toFree {
 			return nil
 		}
 		return o.checkPools(ctx, m, toFree)
@@ -102,11 +81,32 @@ func (o service) modifyIPAM(ctx context.Context, in *ec2.ModifyIpamInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamOutput{Ipam: ptr(showIPAM(changed))}, nil
+	return &ec2.ModifyIpamOutput{Ipam: new(showIPAM(changed))}, nil
 }
 
-// checkPools refuses settings of an IPAM that do not fit the pools, scopes and
-// associations that it has. None is made while it looks, see store.ModifyIPAM.
+func changesNothing(in *ec2.ModifyIpamInput) bool {
+	return in.Description == nil && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 && in.Tier == "" && in.EnablePrivateGua == nil && in.MeteredAccount == ""
+}
+
+// setIPAM sets the settings of a request that need no check.
+func setIPAM(m *ipam.IPAM, in *ec2.ModifyIpamInput) {
+	if in.Description != nil {
+		m.Description = *in.Description
+	}
+	if in.EnablePrivateGua != nil {
+		m.EnablePrivateGUA = *in.EnablePrivateGua
+	}
+	if in.MeteredAccount != "" {
+		m.MeteredAccount = string(in.MeteredAccount)
+	}
+	if in.Tier != "" {
+		m.Tier = string(in.Tier)
+	}
+}
+
+// checkPools returns an error for settings of an IPAM that its pools, scopes and
+// associations do not admit. No other request creates one meanwhile, see
+// [store.Store.ModifyIPAM].
 func (o service) checkPools(ctx context.Context, m *ipam.IPAM, toFree bool) error {
 	if toFree && m.ScopeCount > 2 {
 		return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d scopes besides its default ones, which the free tier does not have. Delete them first.", m.ID, m.ScopeCount-2)
@@ -132,7 +132,7 @@ func (o service) checkPools(ctx context.Context, m *ipam.IPAM, toFree bool) erro
 	return nil
 }
 
-// checkTier refuses a pool that an IPAM of the free tier cannot have (Amazon
+// checkTier returns an error for a pool that an IPAM of the free tier cannot have (Amazon
 // VPC IPAM User Guide, "Create an IPAM": free tier).
 func checkTier(m *ipam.IPAM, p *ipam.Pool) error {
 	switch {
@@ -165,7 +165,7 @@ func (o service) deleteIPAM(ctx context.Context, in *ec2.DeleteIpamInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteIpamOutput{Ipam: ptr(showIPAM(deleted))}, nil
+	return &ec2.DeleteIpamOutput{Ipam: new(showIPAM(deleted))}, nil
 }
 
 func (o service) describeIPAMs(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {

@@ -29,7 +29,7 @@ func TestPositionsOfEmptyParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := pool.(*ec2.CreateIpamPoolOutput).IpamPool.IpamPoolId
-	if _, err := r.Call(ctx, "ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: id, Cidr: ptr("10.0.0.0/8")}); err != nil {
+	if _, err := r.Call(ctx, "ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: id, Cidr: new("10.0.0.0/8")}); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -67,8 +67,8 @@ func TestForgedPositionShowsNothing(t *testing.T) {
 	victim, forger := as("111122223333"), as("444455556666")
 	scope := call(victim, "CreateIpam", &ec2.CreateIpamInput{}).(*ec2.CreateIpamOutput).Ipam.PrivateDefaultScopeId
 	pool := call(victim, "CreateIpamPool", &ec2.CreateIpamPoolInput{IpamScopeId: scope, AddressFamily: "ipv4"}).(*ec2.CreateIpamPoolOutput).IpamPool.IpamPoolId
-	call(victim, "ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: pool, Cidr: ptr("10.0.0.0/8")})
-	call(victim, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: pool, NetmaskLength: ptr(int32(24))})
+	call(victim, "ProvisionIpamPoolCidr", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: pool, Cidr: new("10.0.0.0/8")})
+	call(victim, "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: pool, NetmaskLength: new(int32(24))})
 	for ctx, want := range map[context.Context]int{victim: 1, forger: 0} {
 		p, err := newPage(ctx, listRequest{operation: "DescribeIpamPoolAllocations", in: ec2.DescribeIpamPoolAllocationsInput{}}, 1)
 		if err != nil {

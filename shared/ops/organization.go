@@ -13,12 +13,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// managed lets the organisation's management account call, and nobody else,
-// whatever is granted: who may there is for IAM in that account to say.
+// checkManagement returns an error unless the caller calls from the organisation's
+// management account. No class is needed: IAM in that account decides on its principals.
 func (o service) checkManagement(ctx context.Context, operation string) error {
 	c := registry.CallerFrom(ctx)
-	refuse := func(why string, args ...any) error {
-		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. "+operation+" is for the management account of the organization, "+why, args...)
+	refuse := func(reason string, args ...any) error {
+		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized to perform this operation. "+operation+" is for the management account of the organization, "+reason, args...)
 	}
 	if o.organization == nil {
 		return refuse("which this deployment does not know. Deploy it with organizationId, or with accounts set to organization, in the CDK context.")
@@ -26,7 +26,7 @@ func (o service) checkManagement(ctx context.Context, operation string) error {
 	id, management, err := o.organization.Management(ctx)
 	switch {
 	case err != nil:
-		slog.ErrorContext(ctx, "the organisation is not known", "error", err.Error())
+		slog.ErrorContext(ctx, "the organisation cannot be read", "error", err.Error())
 		return ipam.Errorf(ipam.CodeUnavailable, "The organization of account %s, in which Cadastre is deployed, cannot be read at the moment. Retry the request.", o.store.Owner())
 	case id == "":
 		return refuse("and the account %s, in which Cadastre is deployed, is in none.", o.store.Owner())
@@ -37,9 +37,8 @@ func (o service) checkManagement(ctx context.Context, operation string) error {
 }
 
 // enableAdministrator declares that the deployment's account administers the
-// organisation's addresses. There is one such account in an organisation, and it
-// is a member (Amazon VPC IPAM User Guide, "Integrate IPAM with accounts in an
-// AWS Organization").
+// organisation's addresses. An organisation has one such account, a member (Amazon VPC
+// IPAM User Guide, "Integrate IPAM with accounts in an AWS Organization").
 func (o service) enableAdministrator(ctx context.Context, in *ec2.EnableIpamOrganizationAdminAccountInput) (*ec2.EnableIpamOrganizationAdminAccountOutput, error) {
 	account, err := administratorOf(in.DelegatedAdminAccountId)
 	if err != nil {

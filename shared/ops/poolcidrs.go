@@ -15,8 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// What top-level pools of private scopes take IPv6 space from (Amazon VPC IPAM
-// User Guide, "Provision CIDRs to a pool": private IPv6).
+// The IPv6 space of top-level pools in private scopes (Amazon VPC IPAM User Guide,
+// "Provision CIDRs to a pool": private IPv6).
 var (
 	uniqueLocal   = netip.MustParsePrefix("fd80::/9")
 	globalUnicast = netip.MustParsePrefix("2000::/3")
@@ -26,22 +26,9 @@ var (
 const uniqueLocalMin, uniqueLocalMax = 9, 60
 
 func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoolCidrInput) (*ec2.ProvisionIpamPoolCidrOutput, error) {
-	t, err := token(ctx, "ProvisionIpamPoolCidr", in.ClientToken, in)
+	q, err := parseProvision(ctx, in)
 	if err != nil {
 		return nil, err
-	}
-	q := store.Provision{Token: t, Length: -1}
-	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
-		return nil, err
-	}
-	if (in.Cidr == nil) == (in.NetmaskLength == nil) {
-		return nil, invalidCombination("The request must contain exactly one of Cidr and NetmaskLength.")
-	}
-	if q.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
-		return nil, err
-	}
-	if q.Length = q.CIDR.Bits(); in.NetmaskLength != nil {
-		q.Length = int(*in.NetmaskLength)
 	}
 	authorized := in.CidrAuthorizationContext != nil || in.VerificationMethod != "" || in.IpamExternalResourceVerificationTokenId != nil
 	q.May = func(p *ipam.Pool) error { return checkOwner(ctx, &p.Meta) }
@@ -49,17 +36,8 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 		if authorized || p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
 			return o.refusePublic(p)
 		}
-		if wish.CIDR.IsValid() && ipam.FamilyOf(wish.CIDR) != p.Family {
-			return schema.Invalid("Cidr", wish.CIDR.String(), "The address family of %s is %s.", p.ID, p.Family)
-		}
-		if wish.Length < 0 || wish.Length > p.Family.Bits() {
-			return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", wish.Length, p.Family, p.Family.Bits())
-		}
-		if p.SourceVPC() != "" && !wish.CIDR.IsValid() {
-			return invalidCombination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.SourceVPC())
-		}
-		if p.SourcePool != "" {
-			return nil
+		if err := checkProvision(p, wish); err != nil || p.SourcePool != "" {
+			return err
 		}
 		return o.checkTopLevel(ctx, p, wish)
 	}
@@ -67,11 +45,43 @@ func (o service) provisionPoolCIDR(ctx context.Context, in *ec2.ProvisionIpamPoo
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ProvisionIpamPoolCidrOutput{IpamPoolCidr: ptr(showPoolCIDR(made))}, nil
+	return &ec2.ProvisionIpamPoolCidrOutput{IpamPoolCidr: new(showPoolCIDR(made))}, nil
 }
 
-// refusePublic returns the error of a CIDR that would have to be proven to
-// belong to the caller. What is not verified is never accepted.
+func parseProvision(ctx context.Context, in *ec2.ProvisionIpamPoolCidrInput) (q store.Provision, err error) {
+	if q.Token, err = token(ctx, "ProvisionIpamPoolCidr", in.ClientToken, in); err != nil {
+		return q, err
+	}
+	if q.Pool, err = checkID(ipam.IDPool, "IpamPoolId", in.IpamPoolId); err != nil {
+		return q, err
+	}
+	if (in.Cidr == nil) == (in.NetmaskLength == nil) {
+		return q, invalidCombination("The request must contain exactly one of Cidr and NetmaskLength.")
+	}
+	if q.CIDR, err = parseCIDR("Cidr", in.Cidr); err != nil {
+		return q, err
+	}
+	if q.Length = q.CIDR.Bits(); in.NetmaskLength != nil {
+		q.Length = int(*in.NetmaskLength)
+	}
+	return q, nil
+}
+
+// checkProvision returns an error for a CIDR or netmask length that the pool cannot have.
+func checkProvision(p *ipam.Pool, wish *store.Provision) error {
+	if wish.CIDR.IsValid() && ipam.FamilyOf(wish.CIDR) != p.Family {
+		return schema.Invalid("Cidr", wish.CIDR.String(), "The address family of %s is %s.", p.ID, p.Family)
+	}
+	if wish.Length < 0 || wish.Length > p.Family.Bits() {
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%d) for parameter NetmaskLength is invalid. A netmask length of an %s pool is 0 to %d.", wish.Length, p.Family, p.Family.Bits())
+	}
+	if p.SourceVPC() != "" && !wish.CIDR.IsValid() {
+		return invalidCombination("The resource planning pool %s has the CIDRs of %s, so a NetmaskLength has nothing to choose from. Give the Cidr.", p.ID, p.SourceVPC())
+	}
+	return nil
+}
+
+// refusePublic returns the error of a CIDR whose owner would have to be verified.
 func (o service) refusePublic(p *ipam.Pool) error {
 	if p.SourcePool == "" && p.ScopeType == ipam.ScopePublic {
 		return ipam.Errorf(ipam.CodeUnsupportedOperation, "Provisioning CIDRs to the top-level public pool %s is not built here yet, since nothing verifies whose they are.", p.ID)
@@ -79,8 +89,8 @@ func (o service) refusePublic(p *ipam.Pool) error {
 	return invalidCombination("CidrAuthorizationContext, VerificationMethod and IpamExternalResourceVerificationTokenId are for top-level pools of public scopes, and %s is none. Leave them out.", p.ID)
 }
 
-// checkTopLevel refuses what a top-level pool of a private scope cannot have,
-// and narrows the choice for a length.
+// checkTopLevel returns an error for a CIDR or a length that a top-level pool of a private
+// scope cannot have. It limits the choice for a length to unique local space.
 func (o service) checkTopLevel(ctx context.Context, p *ipam.Pool, wish *store.Provision) error {
 	explicit := wish.CIDR.IsValid()
 	switch {
@@ -123,11 +133,11 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: ptr(showPoolCIDR(left))}, nil
+	return &ec2.DeprovisionIpamPoolCidrOutput{IpamPoolCidr: new(showPoolCIDR(left))}, nil
 }
 
-// cidrFilters are the filters of pools' CIDRs besides those of their members. Every
-// CIDR has a length, whether it is shown or not.
+// cidrFilters are the filters of pools' CIDRs besides those of their members. Each CIDR
+// has a length, also one that is shown without.
 var cidrFilters = listing.Filters[types.IpamPoolCidr]{
 	"netmask-length": func(c *types.IpamPoolCidr) (string, bool) {
 		_, length, ok := strings.Cut(*c.Cidr, "/")
@@ -169,8 +179,7 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	return &ec2.GetIpamPoolCidrsOutput{IpamPoolCidrs: found, NextToken: next}, err
 }
 
-// afterCIDR returns the CIDR to go on from, the zero Prefix at
-// the beginning.
+// afterCIDR returns the position of a page: a CIDR, the zero Prefix on the first page.
 func afterCIDR(p listing.Page) (netip.Prefix, error) {
 	switch len(p.After) {
 	case 0:
@@ -183,9 +192,9 @@ func afterCIDR(p listing.Page) (netip.Prefix, error) {
 	return netip.Prefix{}, p.InvalidToken()
 }
 
-// showPoolCIDR shows a length only of a CIDR that was asked for by it: Terraform
-// takes a change of an aws_vpc_ipam_pool_cidr with a length for none, whatever CIDR
-// its configuration has.
+// showPoolCIDR shows the length only of a CIDR that was provisioned by length. Otherwise
+// Terraform would see no change of an aws_vpc_ipam_pool_cidr whose configuration changes
+// from a CIDR to another.
 func showPoolCIDR(c *ipam.PoolCIDR) types.IpamPoolCidr {
 	out := types.IpamPoolCidr{
 		Cidr:           aws.String(c.CIDR.String()),

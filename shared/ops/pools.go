@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -12,15 +11,13 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
-	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
-	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
 func (o service) pools() entity[ipam.Pool] {
 	return entity[ipam.Pool]{ipam.IDPool, func(p *ipam.Pool) *ipam.Meta { return &p.Meta }, o.store.Pools, o.store.PoolsAfter, o.store.ModifyPool, nil}
 }
 
-// reachablePools is pools that finds those shared with the caller too.
+// reachablePools is pools that also finds the pools shared with the caller.
 func (o service) reachablePools() entity[ipam.Pool] {
 	k := o.pools()
 	k.check = checkVisible
@@ -32,45 +29,11 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	if err != nil {
 		return nil, err
 	}
-	p := ipam.Pool{
-		Family:               ipam.ParseFamily(string(in.AddressFamily)),
-		AutoImport:           aws.ToBool(in.AutoImport),
-		PubliclyAdvertisable: aws.ToBool(in.PubliclyAdvertisable),
-		AWSService:           string(in.AwsService),
-		PublicIPSource:       string(in.PublicIpSource),
-		Rules: ipam.Rules{
-			Min:     parseLength(in.AllocationMinNetmaskLength),
-			Max:     parseLength(in.AllocationMaxNetmaskLength),
-			Default: parseLength(in.AllocationDefaultNetmaskLength),
-		},
-	}
-	if p.Scope, err = checkID(ipam.IDScope, "IpamScopeId", in.IpamScopeId); err != nil {
+	wish, err := o.parsePool(ctx, in)
+	if err != nil {
 		return nil, err
 	}
-	if in.SourceIpamPoolId != nil {
-		if p.SourcePool, err = checkID(ipam.IDPool, "SourceIpamPoolId", in.SourceIpamPoolId); err != nil {
-			return nil, err
-		}
-	}
-	if l := aws.ToString(in.Locale); l != noLocale {
-		p.Locale = l
-	}
-	if p.SourceResource, err = o.sourceResource(ctx, in); err != nil {
-		return nil, err
-	}
-	if p.Description, err = parseDescription(in.Description); err != nil {
-		return nil, err
-	}
-	if p.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDPool); err != nil {
-		return nil, err
-	}
-	if p.Rules.ResourceTags, err = o.resourceTags("AllocationResourceTags", in.AllocationResourceTags); err != nil {
-		return nil, err
-	}
-	if err := p.Rules.Check(p.Family); err != nil {
-		return nil, err
-	}
-	made, err := o.store.CreatePool(ctx, t, p, func(above *ipam.IPAM, scope *ipam.Scope, source, p *ipam.Pool) error {
+	made, err := o.store.CreatePool(ctx, t, wish, func(above *ipam.IPAM, scope *ipam.Scope, source, p *ipam.Pool) error {
 		if err := checkOwner(ctx, &scope.Meta); err != nil {
 			return err
 		}
@@ -97,138 +60,113 @@ func (o service) createPool(ctx context.Context, in *ec2.CreateIpamPoolInput) (*
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateIpamPoolOutput{IpamPool: ptr(showPool(made))}, nil
+	return &ec2.CreateIpamPoolOutput{IpamPool: new(showPool(made))}, nil
 }
 
-// sourceResource reads what a resource planning pool plans; nil for any
-// other pool. Without an owner it is the caller's, and without a Region it is in
-// the pool's locale or the caller's Region.
-func (o service) sourceResource(ctx context.Context, in *ec2.CreateIpamPoolInput) (*ipam.SourceResource, error) {
-	r := in.SourceResource
-	if r == nil {
-		return nil, nil
+// parsePool reads the pool of a request, and checks all that needs no other object.
+func (o service) parsePool(ctx context.Context, in *ec2.CreateIpamPoolInput) (p ipam.Pool, err error) {
+	p = ipam.Pool{
+		Family:               ipam.ParseFamily(string(in.AddressFamily)),
+		AutoImport:           aws.ToBool(in.AutoImport),
+		PubliclyAdvertisable: aws.ToBool(in.PubliclyAdvertisable),
+		AWSService:           string(in.AwsService),
+		PublicIPSource:       string(in.PublicIpSource),
+		Rules: ipam.Rules{
+			Min:     parseLength(in.AllocationMinNetmaskLength),
+			Max:     parseLength(in.AllocationMaxNetmaskLength),
+			Default: parseLength(in.AllocationDefaultNetmaskLength),
+		},
 	}
-	if in.SourceIpamPoolId == nil {
-		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter SourceIpamPoolId with SourceResource: the pool that the VPC has its CIDR from.")
+	if p.Scope, err = checkID(ipam.IDScope, "IpamScopeId", in.IpamScopeId); err != nil {
+		return p, err
 	}
-	at := &ipam.SourceResource{ID: aws.ToString(r.ResourceId), Owner: aws.ToString(r.ResourceOwner), Region: aws.ToString(r.ResourceRegion)}
-	if at.Owner == "" {
-		at.Owner = registry.CallerFrom(ctx).Account
-	}
-	if at.Region == "" {
-		if at.Region = aws.ToString(in.Locale); at.Region == "" || at.Region == noLocale {
-			at.Region = o.region(ctx)
+	if in.SourceIpamPoolId != nil {
+		if p.SourcePool, err = checkID(ipam.IDPool, "SourceIpamPoolId", in.SourceIpamPoolId); err != nil {
+			return p, err
 		}
 	}
-	switch {
-	case at.ID == "" || r.ResourceType == "":
-		return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain SourceResource with ResourceId and ResourceType.")
-	case r.ResourceType != types.IpamPoolSourceResourceTypeVpc:
-		return nil, schema.Invalid("SourceResource.ResourceType", string(r.ResourceType), "It is vpc.")
+	if l := aws.ToString(in.Locale); l != noLocale {
+		p.Locale = l
 	}
-	return at, nil
+	if p.SourceResource, err = o.sourceResource(ctx, in); err != nil {
+		return p, err
+	}
+	if p.Description, err = parseDescription(in.Description); err != nil {
+		return p, err
+	}
+	if p.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDPool); err != nil {
+		return p, err
+	}
+	if p.Rules.ResourceTags, err = o.resourceTags("AllocationResourceTags", in.AllocationResourceTags); err != nil {
+		return p, err
+	}
+	return p, p.Rules.Check(p.Family)
 }
 
-// checkPlanning refuses a resource planning pool over anything but a VPC that has
-// a CIDR from the source pool, and any pool under a planning pool.
-func (o service) checkPlanning(ctx context.Context, source, p *ipam.Pool) error {
-	if source.SourceVPC() != "" {
-		return schema.Invalid("SourceIpamPoolId", source.ID, "It is a resource planning pool, whose space goes to the subnets of %s. Use another source.", source.SourceVPC())
-	}
-	r := p.SourceResource
-	if r == nil {
-		return nil
-	}
-	switch p.Locale {
-	case "":
-		p.Locale = r.Region
-	case r.Region:
-	default:
-		return schema.Invalid("SourceResource.ResourceRegion", r.Region, "The locale of the pool is %s. A resource planning pool has the Region of its VPC.", p.Locale)
-	}
-	has, err := o.store.HasCIDRFrom(ctx, source, p.Family, *r)
-	if err == nil && !has {
-		return schema.Invalid("SourceResource.ResourceId", r.ID, "The pool %s has given it no %s CIDR, as far as discovery has seen account %s in %s. Name the pool that the VPC has its CIDR from, and wait until discovery has seen it.", source.ID, p.Family, r.Owner, r.Region)
-	}
-	return err
+// poolChange is the change of a pool that a request asks for.
+type poolChange struct {
+	description       *string
+	autoImport        *bool
+	min, max, length  *int // length is the default one
+	clearLength       bool
+	addTags, dropTags ipam.Tags
 }
 
-// inherit gives a pool what comes from its source, nil if there is none with
-// that id, or says why it cannot be under it.
-func inheritSource(ctx context.Context, source, p *ipam.Pool) error {
-	if source == nil {
-		return ipam.NotFound(p.SourcePool)
+func (o service) parsePoolChange(in *ec2.ModifyIpamPoolInput) (c poolChange, err error) {
+	c = poolChange{
+		description: in.Description,
+		autoImport:  in.AutoImport,
+		min:         parseLength(in.AllocationMinNetmaskLength),
+		max:         parseLength(in.AllocationMaxNetmaskLength),
+		length:      parseLength(in.AllocationDefaultNetmaskLength),
+		clearLength: aws.ToBool(in.ClearAllocationDefaultNetmaskLength),
 	}
-	if err := checkOwner(ctx, &source.Meta); err != nil {
+	tags := len(in.AddAllocationResourceTags) + len(in.RemoveAllocationResourceTags)
+	if c.description == nil && c.autoImport == nil && c.min == nil && c.max == nil && c.length == nil && !c.clearLength && tags == 0 {
+		return c, invalidCombination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
+	}
+	if c.clearLength && c.length != nil {
+		return c, invalidCombination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
+	}
+	if _, err = parseDescription(c.description); err != nil {
+		return c, err
+	}
+	if c.addTags, err = o.resourceTags("AddAllocationResourceTags", in.AddAllocationResourceTags); err != nil {
+		return c, err
+	}
+	c.dropTags, err = o.resourceTags("RemoveAllocationResourceTags", in.RemoveAllocationResourceTags)
+	return c, err
+}
+
+// apply changes the pool, and returns an error for a pool that cannot be so.
+func (c poolChange) apply(o service, p *ipam.Pool) error {
+	if c.description != nil {
+		p.Description = *c.description
+	}
+	if c.min != nil {
+		p.Rules.Min = c.min
+	}
+	if c.max != nil {
+		p.Rules.Max = c.max
+	}
+	if c.length != nil || c.clearLength {
+		p.Rules.Default = c.length
+	}
+	tags := ipam.Tags{}
+	maps.Copy(tags, p.Rules.ResourceTags)
+	maps.DeleteFunc(tags, func(k, v string) bool { w, ok := c.dropTags[k]; return ok && v == w })
+	maps.Copy(tags, c.addTags)
+	if err := o.checkTagCount(p.ID, len(tags)); err != nil {
 		return err
 	}
-	switch {
-	case source.Scope != p.Scope:
-		return schema.Invalid("SourceIpamPoolId", source.ID, "It is in the scope %s and not in %s. A pool and its source are in the same scope.", source.Scope, p.Scope)
-	case source.Family != p.Family:
-		return schema.Invalid("AddressFamily", p.Family.String(), "The source pool %s is of %s. A pool and its source have the same family.", source.ID, source.Family)
-	case p.Locale == "":
-		p.Locale = source.Locale
-	case source.Locale != "" && source.Locale != p.Locale:
-		return schema.Invalid("Locale", p.Locale, "The source pool %s has the locale %s, which the pools under it have too.", source.ID, source.Locale)
+	p.Rules.ResourceTags = tags
+	if c.autoImport != nil {
+		p.AutoImport = *c.autoImport
 	}
-	switch p.PublicIPSource {
-	case "":
-		p.PublicIPSource = source.PublicIPSource
-	case source.PublicIPSource:
-	default:
-		return invalidCombination("The PublicIpSource %s differs from that of the source pool %s, which is %s. Leave it out.", p.PublicIPSource, source.ID, source.PublicIPSource)
+	if err := checkAutoImport(p); err != nil {
+		return err
 	}
-	return nil
-}
-
-// checkLocale refuses a locale that is no operating Region.
-func checkLocale(above *ipam.IPAM, p *ipam.Pool) error {
-	global := p.AWSService == string(types.IpamPoolAwsServiceGlobalServices)
-	switch {
-	case p.Locale == globalLocale && global:
-		return nil
-	case global:
-		return invalidCombination("The AwsService global-services needs the Locale Global.")
-	case p.Locale == "" || slices.Contains(above.OperatingRegions, p.Locale):
-		return nil
-	}
-	return schema.Invalid("Locale", p.Locale, "It is no operating Region of %s, which are %s. Use one of them, or add the Region with ModifyIpam.", above.ID, strings.Join(above.OperatingRegions, ", "))
-}
-
-// checkPublic completes the settings that pools of public scopes have, and
-// refuses them elsewhere. advertisableGiven tells whether PubliclyAdvertisable
-// was given, false or true: clients give it for every IPv6 pool that is not
-// Amazon's, in private scopes too.
-func checkPublic(p *ipam.Pool, advertisableGiven bool) error {
-	public := p.ScopeType == ipam.ScopePublic
-	if !public && (p.AWSService != "" || p.PublicIPSource != "") {
-		return invalidCombination("AwsService and PublicIpSource are for pools in public scopes, and %s is private. Leave them out.", p.Scope)
-	}
-	if public && p.PublicIPSource == "" {
-		p.PublicIPSource = string(types.IpamPoolPublicIpSourceByoip)
-	}
-	amazon := p.PublicIPSource == string(types.IpamPoolPublicIpSourceAmazon)
-	switch {
-	case amazon && p.Locale == "":
-		return invalidCombination("A pool with PublicIpSource amazon needs a Locale. Give one.")
-	case p.AWSService != "" && p.Locale == "":
-		return invalidCombination("A pool with an AwsService needs a Locale. Give one.")
-	case advertisableGiven && (p.Family != ipam.IPv6 || amazon), p.PubliclyAdvertisable && !public:
-		return invalidCombination("The request can only contain PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip. Leave it out.")
-	case public && p.Family == ipam.IPv6 && !amazon && !advertisableGiven:
-		return ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter PubliclyAdvertisable if the AddressFamily is IPv6 and PublicIpSource is byoip.")
-	}
-	return nil
-}
-
-// checkAutoImport refuses it in public scopes. A pool without a locale may have it,
-// as in EC2, and imports nothing.
-func checkAutoImport(p *ipam.Pool) error {
-	if p.AutoImport && p.ScopeType == ipam.ScopePublic {
-		return invalidCombination("AutoImport is for pools in private scopes, and %s is public. Leave it out.", p.Scope)
-	}
-	return nil
+	return p.Rules.Check(p.Family)
 }
 
 func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*ec2.ModifyIpamPoolOutput, error) {
@@ -236,23 +174,7 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 	if err != nil {
 		return nil, err
 	}
-	lowest, longest, standard := parseLength(in.AllocationMinNetmaskLength), parseLength(in.AllocationMaxNetmaskLength), parseLength(in.AllocationDefaultNetmaskLength)
-	unset := aws.ToBool(in.ClearAllocationDefaultNetmaskLength)
-	if in.Description == nil && in.AutoImport == nil && lowest == nil && longest == nil && standard == nil && !unset && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
-		return nil, invalidCombination("The request must contain a modification to the ipam pool. Give a Description, AutoImport, a netmask length, or resource tags to add or remove.")
-	}
-	if unset && standard != nil {
-		return nil, invalidCombination("The parameter AllocationDefaultNetmaskLength may not be used in combination with ClearAllocationDefaultNetmaskLength. Give one of them.")
-	}
-	text, err := parseDescription(in.Description)
-	if err != nil {
-		return nil, err
-	}
-	add, err := o.resourceTags("AddAllocationResourceTags", in.AddAllocationResourceTags)
-	if err != nil {
-		return nil, err
-	}
-	remove, err := o.resourceTags("RemoveAllocationResourceTags", in.RemoveAllocationResourceTags)
+	change, err := o.parsePoolChange(in)
 	if err != nil {
 		return nil, err
 	}
@@ -260,38 +182,12 @@ func (o service) modifyPool(ctx context.Context, in *ec2.ModifyIpamPoolInput) (*
 		if err := checkOwner(ctx, &p.Meta); err != nil {
 			return err
 		}
-		if in.Description != nil {
-			p.Description = text
-		}
-		if lowest != nil {
-			p.Rules.Min = lowest
-		}
-		if longest != nil {
-			p.Rules.Max = longest
-		}
-		if standard != nil || unset {
-			p.Rules.Default = standard
-		}
-		tags := ipam.Tags{}
-		maps.Copy(tags, p.Rules.ResourceTags)
-		maps.DeleteFunc(tags, func(k, v string) bool { w, ok := remove[k]; return ok && v == w })
-		maps.Copy(tags, add)
-		if err := o.checkTagCount(p.ID, len(tags)); err != nil {
-			return err
-		}
-		p.Rules.ResourceTags = tags
-		if in.AutoImport != nil {
-			p.AutoImport = *in.AutoImport
-		}
-		if err := checkAutoImport(p); err != nil {
-			return err
-		}
-		return p.Rules.Check(p.Family)
+		return change.apply(o, p)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamPoolOutput{IpamPool: ptr(showPool(changed))}, nil
+	return &ec2.ModifyIpamPoolOutput{IpamPool: new(showPool(changed))}, nil
 }
 
 func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*ec2.DeleteIpamPoolOutput, error) {
@@ -312,7 +208,7 @@ func (o service) deletePool(ctx context.Context, in *ec2.DeleteIpamPoolInput) (*
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteIpamPoolOutput{IpamPool: ptr(showPool(deleted))}, nil
+	return &ec2.DeleteIpamPoolOutput{IpamPool: new(showPool(deleted))}, nil
 }
 
 // visiblePool returns a pool that exists for the caller.
@@ -344,47 +240,52 @@ func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInp
 	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
 }
 
-// allPools lists the pools that the caller sees, from behind the id after in
-// the part via: its own, with via "", and then, by ascending principal, those
-// shared with it; each by ascending id, and once. The position of a shared
-// one tells the principal behind the id.
-func (o service) allPools(ctx context.Context, after, via string) listing.List[ipam.Pool] {
+// allPools lists the pools that the caller sees, each once: its own, and then, by
+// ascending principal, those shared with each of its principals; each of these lists by
+// ascending id. It begins behind the id after in the list of principal, or of its own
+// pools if principal is "". The position of a shared pool has its principal behind the
+// id.
+func (o service) allPools(ctx context.Context, after, principal string) listing.List[ipam.Pool] {
 	return func(yield func(listing.Entry[ipam.Pool], error) bool) {
-		if via == "" {
+		if principal == "" {
 			for e, err := range o.pools().owned(ctx, after) {
 				if !yield(e, err) || err != nil {
 					return
 				}
 			}
 		}
-		if via != "" && ipam.PrincipalKindOf(via) == 0 {
+		if principal != "" && ipam.PrincipalKindOf(principal) == 0 {
 			yield(listing.Entry[ipam.Pool]{}, listing.Page{}.InvalidToken())
 			return
 		}
 		principals, _ := principals(ctx)
-		first, here := slices.BinarySearch(principals, via)
-		if !here {
-			after = "" // the caller has left that one, or begins
+		first, found := slices.BinarySearch(principals, principal)
+		if !found {
+			after = "" // the list begins, or the caller does not have that principal any more
 		}
 		for i := first; i < len(principals); i++ {
-			for more := true; more; more = after != "" {
-				pools, next, err := o.store.SharedAfter(ctx, principals[i], after, batchSize)
-				if err != nil {
-					yield(listing.Entry[ipam.Pool]{}, err)
+			for e, err := range o.sharedPools(ctx, principals[:i], principals[i], after) {
+				if !yield(e, err) || err != nil {
 					return
 				}
-				for _, p := range pools {
-					if checkOwner(ctx, &p.Meta) == nil || p.SharedWith(principals[:i]) || !p.SharedWith(principals[i:i+1]) {
-						continue // listed before, or not shared any more
-					}
-					if !yield(listing.Entry[ipam.Pool]{Object: p, Position: []string{p.ID, principals[i]}}, nil) {
-						return
-					}
-				}
-				after = next
 			}
+			after = ""
 		}
 	}
+}
+
+// sharedPools lists the pools that are shared with a principal, by ascending id, behind
+// the id after. It leaves out the caller's own pools, and those that are shared with one
+// of the principals before, which the list has already.
+func (o service) sharedPools(ctx context.Context, before []string, principal, after string) listing.List[ipam.Pool] {
+	all := listing.Read(after, func(after string) ([]*ipam.Pool, string, error) {
+		pools, next, err := o.store.SharedAfter(ctx, principal, after, batchSize)
+		return slices.DeleteFunc(pools, func(p *ipam.Pool) bool {
+			// The second one is a pool whose share has ended since.
+			return checkOwner(ctx, &p.Meta) == nil || !p.SharedWith([]string{principal}) || p.SharedWith(before)
+		}), next, err
+	}, func(p *ipam.Pool) []string { return []string{p.ID, principal} })
+	return all
 }
 
 func showPool(p *ipam.Pool) types.IpamPool {

@@ -11,11 +11,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
+// principalsKey is the key of a context's function that finds the principals.
 type principalsKey struct{}
 
-// withStanding returns a context in which principals finds out what there is to
-// know of the caller: once, however often one call asks, so that it meets one
-// answer; and not at all in the calls that need not know.
+// withPrincipals returns a context in which [principals] asks AWS Organizations about the
+// caller. It asks once at most, at the first use, so that all of a request gets one
+// answer and most requests need none.
 func (o service) withPrincipals(ctx context.Context) context.Context {
 	if o.organization == nil {
 		return ctx
@@ -33,7 +34,7 @@ func principals(ctx context.Context) ([]string, error) {
 	return knownPrincipals(registry.CallerFrom(ctx)), nil
 }
 
-// told are those of the principals that the door tells.
+// knownPrincipals returns the principals of a caller that the door knows.
 func knownPrincipals(c registry.Caller) []string {
 	if c.OrganizationID == "" {
 		return []string{c.Account}
@@ -41,18 +42,18 @@ func knownPrincipals(c registry.Caller) []string {
 	return []string{c.Account, c.OrganizationID}
 }
 
-// standing finds the principals. An account whose units cannot be read is in
-// none: it does without what is shared with them, rather than keep what it may
-// have lost.
+// findPrincipals returns the principals of the caller. An account whose units cannot be
+// read is in none: it cannot use pools that are shared with units until Organizations
+// answers, so that it keeps no pool that it may have lost.
 func (o service) findPrincipals(ctx context.Context) ([]string, error) {
 	c := registry.CallerFrom(ctx)
 	found := knownPrincipals(c)
 	above, err := o.organization.Ancestors(ctx, c.Account)
 	if err != nil {
-		slog.ErrorContext(ctx, "the caller's organizational units are not known, and what is shared with them is not shown", "account", c.Account, "error", err.Error())
+		slog.ErrorContext(ctx, "the caller's organizational units are not known, and pools shared with them are not shown", "account", c.Account, "error", err.Error())
 		return found, err
 	}
-	if c.OrganizationID == "" && len(above) > 0 { // the door tells the account only
+	if c.OrganizationID == "" && len(above) > 0 { // the door knows the account only
 		var id string
 		if id, err = o.administeredOrganization(ctx); id != "" {
 			found = append(found, id)
@@ -67,38 +68,38 @@ func (o service) findPrincipals(ctx context.Context) ([]string, error) {
 	return found, err
 }
 
-// administered returns the id of the organisation that the deployment's account
-// is in, if it manages it or is declared to administer its addresses, and else "".
+// administeredOrganization returns the id of the organisation of the deployment's account
+// if that account manages it or is declared to administer its addresses, and "" if not.
 func (o service) administeredOrganization(ctx context.Context) (string, error) {
 	id, management, err := o.organization.Management(ctx)
 	if err == nil && id != "" && management != o.store.Owner() {
 		var declared *store.Administrator
 		declared, err = o.store.Administrator(ctx)
-		if declared == nil || declared.Organization != id { // the account may have left the one that declared it
+		if declared == nil || declared.Organization != id { // the account may have left the organisation of the declaration
 			id = ""
 		}
 	}
 	if err != nil {
-		slog.ErrorContext(ctx, "the organisation is not known, and what is shared with it is not shown", "account", registry.CallerFrom(ctx).Account, "error", err.Error())
+		slog.ErrorContext(ctx, "the organisation cannot be read, and pools shared with it are not shown", "account", registry.CallerFrom(ctx).Account, "error", err.Error())
 		return "", err
 	}
 	return id, nil
 }
 
-// reach refuses a pool that is neither the caller's nor shared with it as if it
-// did not exist.
+// checkVisible returns NotFound for a pool that is neither the caller's nor shared with
+// it, as for an id that does not exist.
 func checkVisible(ctx context.Context, p *ipam.Pool) error {
 	c := registry.CallerFrom(ctx)
 	if checkOwner(ctx, &p.Meta) == nil || p.SharedWith(knownPrincipals(c)) {
 		return nil
 	}
-	// To find out the rest takes calls, so it is only for a pool that may be
-	// shared with that.
-	rest := func(principal string) bool {
+	// The other principals take calls, so only a pool that is shared with a principal of
+	// such a kind needs them.
+	needsCall := func(principal string) bool {
 		kind := ipam.PrincipalKindOf(principal)
 		return kind == ipam.PrincipalUnit || kind == ipam.PrincipalOrganization && c.OrganizationID == ""
 	}
-	if !slices.ContainsFunc(p.Shares, rest) {
+	if !slices.ContainsFunc(p.Shares, needsCall) {
 		return ipam.NotFound(p.ID)
 	}
 	found, err := principals(ctx)
@@ -106,7 +107,7 @@ func checkVisible(ctx context.Context, p *ipam.Pool) error {
 	case p.SharedWith(found):
 		return nil
 	case err != nil && c.Request != "":
-		// The answer to an event is for good, so it waits until it is known.
+		// The answer to an event is final, so the event waits until the units are known.
 		return ipam.Errorf(ipam.CodeUnavailable, "Whether %s is shared with account %s cannot be found out at the moment.", p.ID, c.Account)
 	}
 	return ipam.NotFound(p.ID)

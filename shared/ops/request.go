@@ -21,8 +21,8 @@ const (
 	maxClientToken = 64  // ASCII characters; EC2 API, "Ensuring idempotency"
 )
 
-// own refuses an object of another account than the caller's as if it did not
-// exist.
+// checkOwner returns NotFound for an object of another account than the caller's, as for
+// an id that does not exist.
 func checkOwner(ctx context.Context, m *ipam.Meta) error {
 	if m.Owner != registry.CallerFrom(ctx).Account {
 		return ipam.NotFound(m.ID)
@@ -30,8 +30,8 @@ func checkOwner(ctx context.Context, m *ipam.Meta) error {
 	return nil
 }
 
-// token returns what makes the request idempotent. in is the operation's input,
-// which has to be the same when the token is.
+// token returns the idempotency token of a request. in is the operation's input: a
+// request with the same token and another input is IdempotentParameterMismatch.
 func token(ctx context.Context, operation string, clientToken *string, in any) (store.Token, error) {
 	value := aws.ToString(clientToken)
 	if len(value) > maxClientToken || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -40,13 +40,13 @@ func token(ctx context.Context, operation string, clientToken *string, in any) (
 	return store.Token{Account: registry.CallerFrom(ctx).Account, Operation: operation, Value: value, Digest: digest(operation, in)}, nil
 }
 
-// checkID reads an id of the kind.
+// checkID returns the id, or an error if it is no id of the kind.
 func checkID(kind ipam.IDKind, parameter string, id *string) (string, error) {
 	s := aws.ToString(id)
-	return s, ipam.CheckID(kind, parameter, schema.Excerpt(s)) // an excerpt differs from s only if s is far too long
+	return s, ipam.CheckID(kind, parameter, schema.Excerpt(s)) // the excerpt of an id is the id
 }
 
-// parseCIDR reads a CIDR; the zero Prefix if there is none.
+// parseCIDR reads a CIDR. It returns the zero Prefix for nil.
 func parseCIDR(parameter string, s *string) (netip.Prefix, error) {
 	if s == nil {
 		return netip.Prefix{}, nil
@@ -74,7 +74,7 @@ func parseLength(n *int32) *int {
 	return &l
 }
 
-// description reads a Description; "" if there is none.
+// parseDescription reads a Description. It returns "" for nil.
 func parseDescription(s *string) (string, error) {
 	if n := utf8.RuneCountInString(aws.ToString(s)); n > maxDescription {
 		return "", ipam.Errorf(ipam.CodeInvalidParameterValue, "The Description has %d characters. Use at most %d.", n, maxDescription)
@@ -82,8 +82,8 @@ func parseDescription(s *string) (string, error) {
 	return aws.ToString(s), nil
 }
 
-// notBuilt returns the error of a parameter of the EC2 API that has no meaning
-// here yet.
+// notSupported returns the error of a parameter of the EC2 API that Cadastre does not
+// implement yet.
 func notSupported(parameter string) error {
 	return ipam.Errorf(ipam.CodeUnsupportedOperation, "The parameter %s is part of the EC2 IPAM API but is not built here yet. Leave it out.", parameter)
 }

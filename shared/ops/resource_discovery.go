@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// maxExclusions is the number of organisational units that a discovery may
-	// leave out (Amazon VPC IPAM User Guide, "Quotas for your IPAM").
+	// maxExclusions is the number of organizational units that a discovery may leave
+	// out (Amazon VPC IPAM User Guide, "Quotas for your IPAM").
 	maxExclusions = 10
-	// maxPath is more than the path of a unit has, five levels deep with ids of
-	// the greatest length (Organizations API reference).
+	// maxPath is the length of a unit's path. Five levels of the longest ids are
+	// shorter (Organizations API reference).
 	maxPath = 512
 )
 
@@ -27,17 +27,17 @@ func (o service) discoveries() entity[ipam.Discovery] {
 	return entity[ipam.Discovery]{ipam.IDDiscovery, func(d *ipam.Discovery) *ipam.Meta { return &d.Meta }, o.discoveriesByID, o.discoveriesAfter, o.store.ModifyDiscovery, nil}
 }
 
-// visibleDiscoveries is discoveries that finds, for the account that the
-// deployment belongs to, those of all accounts.
+// visibleDiscoveries is discoveries that finds those of all accounts for the account that
+// the deployment belongs to.
 func (o service) visibleDiscoveries() entity[ipam.Discovery] {
 	k := o.discoveries()
 	k.check = o.checkVisibleDiscovery
 	return k
 }
 
-// watch refuses a discovery that is not the caller's as if it did not exist,
-// unless the caller is of the account that the deployment belongs to: that reads
-// every account with roles of its own anyway.
+// checkVisibleDiscovery returns NotFound for a discovery of another account than the
+// caller's, as for an id that does not exist. The account that the deployment belongs to
+// sees all discoveries: it reads every account with roles of its own anyway.
 func (o service) checkVisibleDiscovery(ctx context.Context, d *ipam.Discovery) error {
 	if registry.CallerFrom(ctx).Account == o.store.Owner() {
 		return nil
@@ -61,8 +61,8 @@ func (o service) discoveriesAfter(ctx context.Context, owner, after string, limi
 	return found, next, o.setDefaultRegions(ctx, found...)
 }
 
-// follow gives default discoveries the operating Regions that they have, which
-// are their IPAMs'.
+// setDefaultRegions sets the operating Regions of default discoveries, which are those of
+// their IPAMs.
 func (o service) setDefaultRegions(ctx context.Context, discoveries ...*ipam.Discovery) error {
 	var ids []string
 	for _, d := range discoveries {
@@ -110,75 +110,90 @@ func (o service) createDiscovery(ctx context.Context, in *ec2.CreateIpamResource
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateIpamResourceDiscoveryOutput{IpamResourceDiscovery: ptr(showDiscovery(made))}, nil
+	return &ec2.CreateIpamResourceDiscoveryOutput{IpamResourceDiscovery: new(showDiscovery(made))}, nil
 }
 
-// modifyDiscovery changes what is watched. Of a default discovery, whose Regions
-// are its IPAM's, only the exclusions can be changed (EC2 API reference,
-// ModifyIpamResourceDiscovery). What was found in a Region or account that is not
-// watched any more stays known, and its space held.
+// discoveryChange is the change of a resource discovery that a request asks for.
+type discoveryChange struct {
+	description      *string
+	regions          regionChange
+	exclude, include []string // paths of organizational units
+}
+
+// beyondExclusions reports whether the change has more than exclusions. A default
+// discovery has the Regions of its IPAM, so only its exclusions can change (EC2 API
+// reference, ModifyIpamResourceDiscovery).
+func (c discoveryChange) beyondExclusions() bool {
+	return c.description != nil || len(c.regions.add)+len(c.regions.remove) > 0
+}
+
+func parseDiscoveryChange(in *ec2.ModifyIpamResourceDiscoveryInput) (c discoveryChange, err error) {
+	if in.Description == nil && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions)+len(in.AddOrganizationalUnitExclusions)+len(in.RemoveOrganizationalUnitExclusions) == 0 {
+		return c, invalidCombination("The request must contain a modification to the ipam resource discovery. Give a Description, AddOperatingRegions, RemoveOperatingRegions, AddOrganizationalUnitExclusions or RemoveOrganizationalUnitExclusions.")
+	}
+	c.description = in.Description
+	if _, err := parseDescription(in.Description); err != nil {
+		return c, err
+	}
+	if c.regions, err = parseRegionChange(in.AddOperatingRegions, in.RemoveOperatingRegions); err != nil {
+		return c, err
+	}
+	for _, e := range in.AddOrganizationalUnitExclusions {
+		path := aws.ToString(e.OrganizationsEntityPath)
+		if len(path) > maxPath {
+			return c, schema.Invalid("OrganizationsEntityPath", path, "It has %d characters; use the path of an organizational unit, which has at most %d.", len(path), maxPath)
+		}
+		c.exclude = append(c.exclude, path)
+	}
+	for _, e := range in.RemoveOrganizationalUnitExclusions {
+		c.include = append(c.include, aws.ToString(e.OrganizationsEntityPath))
+	}
+	return c, nil
+}
+
+// apply changes the discovery, and returns an error for a discovery that cannot be so.
+func (c discoveryChange) apply(d *ipam.Discovery) error {
+	if d.Default() && c.beyondExclusions() {
+		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource discovery %s is the default one of %s. Only its organizational unit exclusions can be changed; its operating Regions are those of the IPAM, which ModifyIpam changes.", d.ID, d.IPAM)
+	}
+	if c.description != nil {
+		d.Description = *c.description
+	}
+	if !d.Default() {
+		regions, err := c.regions.apply(d.OperatingRegions)
+		if err != nil {
+			return err
+		}
+		if len(regions) == 0 {
+			return schema.Invalid("RemoveOperatingRegions", c.regions.remove[0], "A resource discovery has at least one operating Region. Add another one, or delete the discovery.")
+		}
+		d.OperatingRegions = regions
+	}
+	d.Exclusions = append(without(d.Exclusions, c.include), c.exclude...)
+	slices.Sort(d.Exclusions)
+	if n := len(d.Exclusions); n > maxExclusions {
+		return ipam.LimitExceeded("organizational unit exclusions of "+d.ID, int64(n), maxExclusions)
+	}
+	return ipam.CheckExclusions(d.Exclusions)
+}
+
+// modifyDiscovery changes the Regions and organizational units that a discovery watches.
+// The resources found in a Region or account that it does not watch any more stay known,
+// and their space reserved.
 func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResourceDiscoveryInput) (*ec2.ModifyIpamResourceDiscoveryOutput, error) {
 	id, err := checkID(ipam.IDDiscovery, "IpamResourceDiscoveryId", in.IpamResourceDiscoveryId)
 	if err != nil {
 		return nil, err
 	}
-	itself := in.Description != nil || len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) > 0
-	if !itself && len(in.AddOrganizationalUnitExclusions)+len(in.RemoveOrganizationalUnitExclusions) == 0 {
-		return nil, invalidCombination("The request must contain a modification to the ipam resource discovery. Give a Description, AddOperatingRegions, RemoveOperatingRegions, AddOrganizationalUnitExclusions or RemoveOrganizationalUnitExclusions.")
-	}
-	text, err := parseDescription(in.Description)
+	change, err := parseDiscoveryChange(in)
 	if err != nil {
 		return nil, err
-	}
-	add, remove := addedRegions(in.AddOperatingRegions), removedRegions(in.RemoveOperatingRegions)
-	for _, list := range [][]string{add, remove} {
-		if _, err := operatingRegions(list); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range remove {
-		if slices.Contains(add, r) {
-			return nil, invalidCombination("The Region %s is in both AddOperatingRegions and RemoveOperatingRegions. Name it in one of them.", r)
-		}
-	}
-	var exclude, include []string
-	for _, e := range in.AddOrganizationalUnitExclusions {
-		path := aws.ToString(e.OrganizationsEntityPath)
-		if len(path) > maxPath {
-			return nil, schema.Invalid("OrganizationsEntityPath", path, "It has %d characters; use the path of an organizational unit, which has at most %d.", len(path), maxPath)
-		}
-		exclude = append(exclude, path)
-	}
-	for _, e := range in.RemoveOrganizationalUnitExclusions {
-		include = append(include, aws.ToString(e.OrganizationsEntityPath))
 	}
 	changed, err := o.store.ModifyDiscovery(ctx, id, ipam.ActModify, func(d *ipam.Discovery) error {
 		if err := checkOwner(ctx, &d.Meta); err != nil {
 			return err
 		}
-		if d.Default() && itself {
-			return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource discovery %s is the default one of %s. Only its organizational unit exclusions can be changed; its operating Regions are those of the IPAM, which ModifyIpam changes.", id, d.IPAM)
-		}
-		if in.Description != nil {
-			d.Description = text
-		}
-		if !d.Default() {
-			regions, err := operatingRegions(append(without(d.OperatingRegions, remove), add...))
-			if err != nil {
-				return err
-			}
-			if len(regions) == 0 {
-				return schema.Invalid("RemoveOperatingRegions", remove[0], "A resource discovery has at least one operating Region. Add another one, or delete the discovery.")
-			}
-			d.OperatingRegions = regions
-		}
-		exclusions := append(without(d.Exclusions, include), exclude...)
-		slices.Sort(exclusions)
-		if n := len(exclusions); n > maxExclusions {
-			return ipam.LimitExceeded("organizational unit exclusions of "+id, int64(n), maxExclusions)
-		}
-		d.Exclusions = exclusions
-		return ipam.CheckExclusions(exclusions)
+		return change.apply(d)
 	})
 	if err != nil {
 		return nil, err
@@ -186,7 +201,7 @@ func (o service) modifyDiscovery(ctx context.Context, in *ec2.ModifyIpamResource
 	if err := o.setDefaultRegions(ctx, changed); err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamResourceDiscoveryOutput{IpamResourceDiscovery: ptr(showDiscovery(changed))}, nil
+	return &ec2.ModifyIpamResourceDiscoveryOutput{IpamResourceDiscovery: new(showDiscovery(changed))}, nil
 }
 
 func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResourceDiscoveryInput) (*ec2.DeleteIpamResourceDiscoveryOutput, error) {
@@ -198,7 +213,7 @@ func (o service) deleteDiscovery(ctx context.Context, in *ec2.DeleteIpamResource
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteIpamResourceDiscoveryOutput{IpamResourceDiscovery: ptr(showDiscovery(deleted))}, nil
+	return &ec2.DeleteIpamResourceDiscoveryOutput{IpamResourceDiscovery: new(showDiscovery(deleted))}, nil
 }
 
 func (o service) describeDiscoveries(ctx context.Context, in *ec2.DescribeIpamResourceDiscoveriesInput) (*ec2.DescribeIpamResourceDiscoveriesOutput, error) {

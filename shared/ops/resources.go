@@ -169,7 +169,7 @@ func (o service) modifyResource(ctx context.Context, in *ec2.ModifyIpamResourceC
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamResourceCidrOutput{IpamResourceCidr: ptr(showResource(scopes[0].IPAM, changed))}, nil
+	return &ec2.ModifyIpamResourceCidrOutput{IpamResourceCidr: new(showResource(scopes[0].IPAM, changed))}, nil
 }
 
 func showResource(manager string, r *ipam.ResourceCIDR) types.IpamResourceCidr {

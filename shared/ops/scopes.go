@@ -45,7 +45,7 @@ func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) 
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateIpamScopeOutput{IpamScope: ptr(showScope(made))}, nil
+	return &ec2.CreateIpamScopeOutput{IpamScope: new(showScope(made))}, nil
 }
 
 func (o service) modifyScope(ctx context.Context, in *ec2.ModifyIpamScopeInput) (*ec2.ModifyIpamScopeOutput, error) {
@@ -73,7 +73,7 @@ func (o service) modifyScope(ctx context.Context, in *ec2.ModifyIpamScopeInput) 
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyIpamScopeOutput{IpamScope: ptr(showScope(changed))}, nil
+	return &ec2.ModifyIpamScopeOutput{IpamScope: new(showScope(changed))}, nil
 }
 
 func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) (*ec2.DeleteIpamScopeOutput, error) {
@@ -85,7 +85,7 @@ func (o service) deleteScope(ctx context.Context, in *ec2.DeleteIpamScopeInput) 
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteIpamScopeOutput{IpamScope: ptr(showScope(deleted))}, nil
+	return &ec2.DeleteIpamScopeOutput{IpamScope: new(showScope(deleted))}, nil
 }
 
 func (o service) describeScopes(ctx context.Context, in *ec2.DescribeIpamScopesInput) (*ec2.DescribeIpamScopesOutput, error) {

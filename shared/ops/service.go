@@ -9,32 +9,32 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// service is what the operations work on.
+// service has everything that the operations use.
 type service struct {
 	store        *store.Store
-	organization Organization // nil: is not asked
+	organization Organization // nil: the deployment does not read AWS Organizations
 	vending      vending
 }
 
-// Option adds what operations work on beside the store.
+// An Option gives the operations a service besides the store.
 type Option func(*service)
 
-// Organization is asked about the organisation that the deployment's account is
-// in. It is called for many callers at once, and before many answers, so it
-// remembers.
+// Organization reads the organisation that the deployment's account is in. Calls come
+// concurrently, and before many answers, so an implementation keeps its answers for a
+// while.
 type Organization interface {
-	// Ancestors returns the ids of the units that an account, or a unit, is in,
-	// inmost first, and of the root behind them; none for what is not in the
+	// Ancestors returns the ids of the units that an account or a unit is in, the
+	// innermost first, and then of the root. It returns none for a child outside the
 	// organisation.
 	Ancestors(ctx context.Context, child string) ([]string, error)
-	// Management returns the organisation's id and the account that manages it,
-	// both "" if the deployment's account is in none.
+	// Management returns the organisation's id and its management account, both "" if
+	// the deployment's account is in no organisation.
 	Management(ctx context.Context) (id, account string, err error)
 }
 
-// WithOrganization has o asked which organizational units callers are in, so that
-// pools can be shared with units, and who manages the organisation. If o is nil,
-// nobody is.
+// WithOrganization lets o find the organizational units of callers, so that pools can be
+// shared with units, and the organisation's management account. A nil o is the same as
+// no option.
 func WithOrganization[T any, P interface {
 	*T
 	Organization
@@ -46,14 +46,15 @@ func WithOrganization[T any, P interface {
 	}
 }
 
-// vending makes what takes space from pools.
+// vending creates VPCs and subnets.
 type vending struct {
 	ec2       func(ctx context.Context, account, region, principal string) (VPCs, error) // nil: the deployment has no vending role
-	poolsOnly bool                                                                       // what would take space from no pool is refused
+	poolsOnly bool                                                                       // refuses a VPC's CIDR that comes from no pool
 }
 
-// VPCs are the calls of EC2 that make what takes space from pools. *ec2.Client has
-// them. A call is made once: those that make something have no client token.
+// VPCs are the calls of EC2 for resources with CIDRs from pools. [ec2.Client] has them.
+// An implementation does not repeat a call: those that create a resource have no client
+// token.
 type VPCs interface {
 	CreateVpc(context.Context, *ec2.CreateVpcInput, ...func(*ec2.Options)) (*ec2.CreateVpcOutput, error)
 	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
@@ -62,14 +63,15 @@ type VPCs interface {
 	CreateSubnet(context.Context, *ec2.CreateSubnetInput, ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error)
 }
 
-// Vending returns EC2 in an account and Region, by the account's vending role, for
-// a principal of that account. An error says that nothing was asked of EC2.
+// Vending returns a client of EC2 in an account and Region, with the account's vending
+// role, for a principal of that account. If it returns an error, EC2 got no request.
 type Vending[C VPCs] interface {
 	EC2(ctx context.Context, account, region, principal string) (C, error)
 }
 
-// WithVending has the operations that make VPCs and subnets make them; if v is nil,
-// they make none. With poolsOnly, they refuse a CIDR that comes from no pool.
+// WithVending lets the operations create VPCs and subnets with the clients of v. With a
+// nil v, they answer UnsupportedOperation. With poolsOnly, they refuse a VPC's CIDR that
+// comes from no pool.
 func WithVending[C VPCs, T any, P interface {
 	*T
 	Vending[C]
@@ -84,7 +86,7 @@ func WithVending[C VPCs, T any, P interface {
 	}
 }
 
-// region returns the Region in which the caller wants something made.
+// region returns the Region in which the caller wants a resource.
 func (o service) region(ctx context.Context) string {
 	if r := registry.CallerFrom(ctx).Region; r != "" {
 		return r

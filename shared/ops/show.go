@@ -12,19 +12,19 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// arn returns the ARN of an object of m's owner and partition. Its Region is
-// empty for every IPAM type, as in the samples of the AWS CLI reference.
+// arn returns the ARN of an object with m's owner and partition. Its Region is empty for
+// every IPAM type, as in the samples of the AWS CLI reference.
 func arn(m *ipam.Meta, kind ipam.IDKind, id string) *string {
 	return aws.String("arn:" + ipam.PartitionOf(m.Region) + ":ec2::" + m.Owner + ":" + string(resourceTypes[kind]) + "/" + id)
 }
 
-// idOf returns the id at the end of an ARN.
+// idOfARN returns the id at the end of an ARN.
 func idOfARN(arn *string) string {
 	s := aws.ToString(arn)
 	return s[strings.LastIndexByte(s, '/')+1:]
 }
 
-// some returns nil for "": an answer leaves out what there is not.
+// optional returns nil for "": an answer leaves out an empty member.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -32,9 +32,7 @@ func optional(s string) *string {
 	return &s
 }
 
-func ptr[T any](v T) *T { return &v }
-
-// resourceTypes are the EC2 API's names of what can be tagged.
+// resourceTypes are the EC2 API's names of the objects that can have tags.
 var resourceTypes = map[ipam.IDKind]types.ResourceType{
 	ipam.IDIPAM:                 types.ResourceTypeIpam,
 	ipam.IDScope:                types.ResourceTypeIpamScope,
@@ -52,7 +50,7 @@ func showTags(tags ipam.Tags) []types.Tag {
 	return out
 }
 
-// showResourceTags is showTags for tags that are not the object's own.
+// showResourceTags shows tags that are not those of an object of IPAM itself.
 func showResourceTags(tags ipam.Tags) []types.IpamResourceTag {
 	out := make([]types.IpamResourceTag, 0, len(tags))
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
@@ -61,7 +59,7 @@ func showResourceTags(tags ipam.Tags) []types.IpamResourceTag {
 	return out
 }
 
-// showTime returns a time in Unix milliseconds, nil for 0.
+// showTime shows a time in Unix milliseconds. It returns nil for 0.
 func showTime(ms int64) *time.Time {
 	if ms == 0 {
 		return nil

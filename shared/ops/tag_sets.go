@@ -17,7 +17,7 @@ const (
 	maxTagValue = 256
 )
 
-// parseTags reads tags that are to be set. parameter names them in messages.
+// parseTags reads tags to set. parameter is their name in messages.
 func (o service) parseTags(parameter string, given []types.Tag) (ipam.Tags, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -42,7 +42,7 @@ func (o service) parseTags(parameter string, given []types.Tag) (ipam.Tags, erro
 	return tags, nil
 }
 
-// specifiedTags reads the tags that an object of the kind is made with.
+// specifiedTags reads the tags of a new object of the kind.
 func (o service) specifiedTags(specifications []types.TagSpecification, kind ipam.IDKind) (ipam.Tags, error) {
 	var given []types.Tag
 	for _, s := range specifications {
@@ -65,7 +65,7 @@ func (o service) checkTagCount(id string, n int) error {
 	return nil
 }
 
-// resourceTags reads tags that a pool asks resources for.
+// resourceTags reads the tags that a pool requires of resources.
 func (o service) resourceTags(parameter string, given []types.RequestIpamResourceTag) (ipam.Tags, error) {
 	var tags []types.Tag
 	for _, t := range given {

@@ -187,12 +187,14 @@ type tagged struct {
 	tags ipam.Tags
 }
 
-// tags lists the tags of the caller's objects that the filters on resources
-// admit: by kind and, within it, in the order in which the kind is listed; of
-// one object, by key.
+// taggedKinds are the kinds of objects with tags, in the order of DescribeTags.
+var taggedKinds = []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDAllocation}
+
+// tags lists the tags of the caller's objects that the filters on resources admit: by
+// kind, within a kind in the order of its list, and within an object by key.
 //
-// A position inside an object's tags is where the object before it is, the
-// object's id and the key: then it stays right when the object is deleted.
+// The position of a tag is the position of the object before, then the object's id and
+// the key. So it stays valid when the object is deleted.
 func (o service) tags(ctx context.Context, p listing.Page, filters []types.Filter) (listing.List[types.TagDescription], error) {
 	after, last := p.After, [2]string{}
 	if n := len(after); n >= 2 {
@@ -230,57 +232,63 @@ func (o service) tags(ctx context.Context, p listing.Page, filters []types.Filte
 	}, nil
 }
 
-// taggable lists the caller's objects that filters by resource-type and
-// resource-id admit, from behind a position of this list.
-func (o service) taggable(ctx context.Context, p listing.Page, after []string, filters []types.Filter) (listing.List[tagged], error) {
-	kinds := []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDAllocation}
-	first, id := 0, ""
-	at, ok := parsePosition(after)
-	switch {
-	case ok:
-		first = slices.Index(kinds, ipam.IDAllocation)
-	case len(after) == 1:
-		id = after[0]
-		first = slices.Index(kinds, ipam.IDKindOf(id))
+// taggedPosition is a position in the list of objects with tags: the index in taggedKinds,
+// and the object's id, or the position of an allocation.
+type taggedPosition struct {
+	kind       int
+	id         string
+	allocation allocationPosition
+}
+
+// parseTaggedPosition reads a position, which is empty at the beginning.
+func parseTaggedPosition(after []string) (taggedPosition, bool) {
+	if len(after) == 0 {
+		return taggedPosition{}, true
 	}
-	if first < 0 || len(after) > 0 && !ok && id == "" {
+	if at, ok := parsePosition(after); ok {
+		return taggedPosition{kind: slices.Index(taggedKinds, ipam.IDAllocation), allocation: at}, true
+	}
+	if len(after) != 1 {
+		return taggedPosition{}, false
+	}
+	at := taggedPosition{kind: slices.Index(taggedKinds, ipam.IDKindOf(after[0])), id: after[0]}
+	return at, at.kind >= 0
+}
+
+// taggable lists the caller's objects that filters by resource-type and resource-id admit,
+// behind a position.
+func (o service) taggable(ctx context.Context, p listing.Page, after []string, filters []types.Filter) (listing.List[tagged], error) {
+	at, ok := parseTaggedPosition(after)
+	if !ok {
 		return nil, p.InvalidToken()
 	}
 	ids, byID := listing.Exact(filters, "resource-id")
 	var parts []listing.List[tagged]
-	for i, k := range kinds[first:] {
+	for i, k := range taggedKinds[at.kind:] {
 		if !listing.Admits(filters, "resource-type", string(resourceTypes[k])) {
 			continue
 		}
 		if i > 0 {
-			id = ""
+			at.id = ""
 		}
-		of := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return ipam.IDKindOf(id) != k })
+		ofKind := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return ipam.IDKindOf(id) != k })
 		switch k {
 		case ipam.IDIPAM:
-			parts = append(parts, o.ipams().tagged(ctx, id, of, byID))
+			parts = append(parts, o.ipams().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDScope:
-			parts = append(parts, o.scopes().tagged(ctx, id, of, byID))
+			parts = append(parts, o.scopes().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDPool:
-			parts = append(parts, o.pools().tagged(ctx, id, of, byID))
+			parts = append(parts, o.pools().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDDiscovery:
-			parts = append(parts, o.discoveries().tagged(ctx, id, of, byID))
+			parts = append(parts, o.discoveries().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDDiscoveryAssociation:
-			parts = append(parts, o.associations().tagged(ctx, id, of, byID))
+			parts = append(parts, o.associations().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDAllocation:
-			parts = append(parts, o.taggedAllocations(ctx, at, of, byID))
+			parts = append(parts, o.taggedAllocations(ctx, at.allocation, ofKind, byID))
 		default: // has no tags
 		}
 	}
-	return func(yield func(listing.Entry[tagged], error) bool) {
-		for _, part := range parts {
-			for e, err := range part {
-				if !yield(e, err) || err != nil {
-					return
-				}
-			}
-		}
-	}, nil
+	return listing.Concat(parts...), nil
 }
 
 // tagged lists the caller's objects of the kind from behind the id after, all

@@ -13,20 +13,16 @@ import (
 // eachAccount calls f for every account and Region that a discovery has looked
 // at.
 func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.DiscoveredAccount) error) error {
-	for after := ""; ; {
-		accounts, next, err := s.DiscoveredAccounts(ctx, discovery, "", after, 0)
+	q := table.Query{PK: items.DiscoveryKey(discovery).PK, From: items.AccountPrefix, To: items.AccountPrefix + "~"}
+	for a, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeDiscoveredAccount) {
 		if err != nil {
 			return err
 		}
-		for _, a := range accounts {
-			if err := f(a); err != nil {
-				return err
-			}
-		}
-		if after = next; after == "" {
-			return nil
+		if err := f(a); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // SaveDiscoveredAccount keeps how far the discovery of an account in a Region

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -158,7 +157,7 @@ func (s *Store) Allocations(ctx context.Context, pool, after string, limit int) 
 	for _, r := range rows {
 		t, err := items.DecodeTaken(r)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", r.Key, err)
+			return nil, "", err
 		}
 		if t.Kind.Visible() {
 			allocations = append(allocations, &ipam.Allocation{Taken: t, Pool: pool})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"iter"
 	"net/netip"
 
@@ -32,25 +31,7 @@ func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 				q.From = items.BlocksThrough(first.CIDR)
 			}
 		}
-		for {
-			rows, next, err := s.table.Query(ctx, q)
-			if err != nil {
-				yield(ipam.Taken{}, err)
-				return
-			}
-			for _, r := range rows {
-				t, err := items.DecodeTaken(r)
-				if err != nil {
-					err = fmt.Errorf("%s: %w", r.Key, err)
-				}
-				if !yield(t, err) || err != nil {
-					return
-				}
-			}
-			if q.After = next; next == "" {
-				return
-			}
-		}
+		decoded(table.Rows(ctx, s.table, q), items.DecodeTaken)(yield)
 	}
 }
 

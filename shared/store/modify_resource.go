@@ -163,20 +163,14 @@ func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ip
 	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
 	for _, t := range inside {
 		q := table.Query{PK: items.FoundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
-		for {
-			found, next, err := queryDecoded(ctx, s, q, items.DecodeFound)
+		for f, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeFound) {
 			if err != nil {
 				return err
 			}
-			for _, f := range found {
-				if f.VPC == r.VPC && ipam.Within(f.CIDR, r.CIDR) {
-					if err := s.observeAgain(ctx, d, ipams, f); err != nil {
-						return err
-					}
+			if f.VPC == r.VPC && ipam.Within(f.CIDR, r.CIDR) {
+				if err := s.observeAgain(ctx, d, ipams, f); err != nil {
+					return err
 				}
-			}
-			if q.After = next; next == "" {
-				break
 			}
 		}
 	}
@@ -186,19 +180,14 @@ func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ip
 // emptyScope moves all resources of a scope to the scope home of the same IPAM.
 func (s *Store) emptyScope(ctx context.Context, scope *ipam.Scope, home string) error {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
-		for _, list := range []func(context.Context, string, ipam.Family, string, int) ([]*ipam.ResourceCIDR, string, error){s.Resources, s.Interfaces} {
-			for after := ""; ; {
-				rows, next, err := list(ctx, scope.ID, f, after, 0)
+		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {
+			rows := table.Rows(ctx, s.table, table.Query{PK: items.LivePK(scope.ID, f, t)})
+			for r, err := range decoded(rows, items.DecodeResource) { // address order: a VPC comes before its contents
 				if err != nil {
 					return err
 				}
-				for _, r := range rows { // address order: a VPC comes before its contents
-					if err := s.moveToDefaultScope(ctx, scope, r, home); err != nil {
-						return err
-					}
-				}
-				if after = next; after == "" {
-					break
+				if err := s.moveToDefaultScope(ctx, scope, r, home); err != nil {
+					return err
 				}
 			}
 		}

@@ -96,22 +96,15 @@ func (s *Store) accountPurgeNote(discovery, region, account string) table.Write 
 // a time and not finished.
 func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {
 	var work []string
-	q := table.Query{PK: items.WorkPK}
-	for {
-		rows, next, err := s.table.Query(ctx, q)
+	for r, err := range table.Rows(ctx, s.table, table.Query{PK: items.WorkPK}) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			if r.Item.Num(items.AttrSince) < olderThan.Unix() {
-				work = append(work, r.Key.SK)
-			}
+		if r.Item.Num(items.AttrSince) < olderThan.Unix() {
+			work = append(work, r.Key.SK)
 		}
-		if next == "" {
-			return work, nil
-		}
-		q.After = next
 	}
+	return work, nil
 }
 
 // ErrWorkRemains is returned by RunWork when the work could not be finished

@@ -56,22 +56,17 @@ func endPending(t ipam.Taken) []table.Write {
 func (s *Store) pendingScopes(ctx context.Context, r *ipam.Resource) (map[string]string, error) {
 	prefix := items.PendingKey(r.Owner, r.CIDR, "")
 	scopes, bound := map[string]string{}, map[string]bool{}
-	for q := (table.Query{PK: prefix.PK, From: prefix.SK, To: prefix.SK + "~"}); ; {
-		rows, next, err := s.table.Query(ctx, q)
+	for row, err := range table.Rows(ctx, s.table, table.Query{PK: prefix.PK, From: prefix.SK, To: prefix.SK + "~"}) {
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			at, id := row.Item.Str(items.AttrIPAM), row.Item.Str(items.AttrResourceID)
-			if row.Item.Str(items.AttrRegion) != r.Region || row.Item.Str(items.AttrKind) != string(r.Type.Kind()) || id != "" && id != r.ID || bound[at] {
-				continue
-			}
-			scopes[at], bound[at] = row.Item.Str(items.AttrScope), id != ""
+		at, id := row.Item.Str(items.AttrIPAM), row.Item.Str(items.AttrResourceID)
+		if row.Item.Str(items.AttrRegion) != r.Region || row.Item.Str(items.AttrKind) != string(r.Type.Kind()) || id != "" && id != r.ID || bound[at] {
+			continue
 		}
-		if q.After = next; next == "" {
-			return scopes, nil
-		}
+		scopes[at], bound[at] = row.Item.Str(items.AttrScope), id != ""
 	}
+	return scopes, nil
 }
 
 // Bind writes down which resource EC2 made for a pending block. The pending block goes

@@ -58,7 +58,7 @@ func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key
 	if t.name != string(t.space) { // a scope: its root holds everything
 		return takeSource{}, errStale
 	}
-	cidrs, err := s.poolCIDRs(ctx, t.name)
+	cidrs, err := s.PoolCIDRs(ctx, t.name)
 	if err != nil {
 		return takeSource{}, err
 	}
@@ -76,7 +76,7 @@ func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key
 // holdFor makes the hold that is in the way of a certain CIDR one of just that
 // CIDR, if what lives there admits it. For a preview it only finds out.
 func (s *Store) holdFor(ctx context.Context, t takeRequest) (takeSource, error) {
-	cidrs, err := s.poolCIDRs(ctx, t.name)
+	cidrs, err := s.PoolCIDRs(ctx, t.name)
 	if err != nil {
 		return takeSource{}, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -12,21 +13,39 @@ import (
 
 // listOwned returns the ids of what an account owns of a kind, ascending.
 func (s *Store) listOwned(ctx context.Context, owner string, prefix string) ([]string, error) {
-	var ids []string
 	q := table.Query{PK: items.OwnerPK(owner), From: prefix + "#", To: prefix + "#~"}
-	for {
-		rows, next, err := s.table.Query(ctx, q)
+	return collect(decoded(table.Rows(ctx, s.table, q), listedID))
+}
+
+// listedID returns the id of the object that a row lists.
+func listedID(r table.Row) (string, error) { return r.Item.Str(items.AttrID), nil }
+
+// decoded yields the values that decode returns for rows. An error is the last
+// thing that it yields.
+func decoded[T any](rows iter.Seq2[table.Row, error], decode func(table.Row) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for r, err := range rows {
+			var v T
+			if err == nil {
+				v, err = decode(r)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// collect returns all values, or the error among them.
+func collect[T any](values iter.Seq2[T, error]) ([]T, error) {
+	var all []T
+	for v, err := range values {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			ids = append(ids, r.Item.Str(items.AttrID))
-		}
-		if next == "" {
-			return ids, nil
-		}
-		q.After = next
+		all = append(all, v)
 	}
+	return all, nil
 }
 
 // readAll reads objects by id, in the order of ids, leaving out those that do not
@@ -152,36 +171,24 @@ func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) 
 	return listAfter(ctx, s, items.OwnerPK(owner), items.PoolPrefix, after, limit, s.Pools)
 }
 
-// poolCIDRs returns the CIDRs of a pool by ascending address.
-func (s *Store) poolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
-	var cidrs []*ipam.PoolCIDR
-	q := table.Query{PK: items.CIDRsPK(pool)}
-	for {
-		rows, next, err := s.table.Query(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			if table.Expired(r.Item, s.now()) {
-				continue
-			}
-			c, err := items.DecodePoolCIDR(pool, r)
-			if err != nil {
-				return nil, err
-			}
-			cidrs = append(cidrs, c)
-		}
-		if next == "" {
-			return cidrs, nil
-		}
-		q.After = next
-	}
-}
-
 // PoolCIDRs returns the CIDRs of a pool by ascending address, those that were
 // deprovisioned in the last hour included.
 func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
-	return s.poolCIDRs(ctx, pool)
+	var cidrs []*ipam.PoolCIDR
+	for r, err := range table.Rows(ctx, s.table, table.Query{PK: items.CIDRsPK(pool)}) {
+		if err != nil {
+			return nil, err
+		}
+		if table.Expired(r.Item, s.now()) {
+			continue
+		}
+		c, err := items.DecodePoolCIDR(pool, r)
+		if err != nil {
+			return nil, err
+		}
+		cidrs = append(cidrs, c)
+	}
+	return cidrs, nil
 }
 
 // A resource discovery and an IPAM that are associated know of each other: the
@@ -207,17 +214,11 @@ func (s *Store) DiscoveriesAfter(ctx context.Context, owner, after string, limit
 // AllDiscoveries returns the resource discoveries of all accounts, by ascending
 // id.
 func (s *Store) AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error) {
-	var all []*ipam.Discovery
-	for after := ""; ; {
-		some, next, err := listAfter(ctx, s, items.DiscoveriesPK, "", after, 0, s.Discoveries)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-		if after = next; after == "" {
-			return all, nil
-		}
+	ids, err := collect(decoded(table.Rows(ctx, s.table, table.Query{PK: items.DiscoveriesPK}), listedID))
+	if err != nil {
+		return nil, err
 	}
+	return s.Discoveries(ctx, ids)
 }
 
 // Associations is IPAMs for associations of resource discoveries.

@@ -249,19 +249,12 @@ func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, e
 		return false, err
 	}
 	prefix := items.LiveWork + "#" + r.Scope + "#"
-	for q := (table.Query{PK: items.WorkPK, From: prefix, To: prefix + "~"}); ; {
-		notes, next, err := s.table.Query(ctx, q)
+	for note, err := range table.Rows(ctx, s.table, table.Query{PK: items.WorkPK, From: prefix, To: prefix + "~"}) {
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(notes, func(n table.Row) bool {
-			p, err := netip.ParsePrefix(strings.TrimPrefix(n.Key.SK, prefix))
-			return err == nil && p.Overlaps(r.CIDR)
-		}) {
+		if p, err := netip.ParsePrefix(strings.TrimPrefix(note.Key.SK, prefix)); err == nil && p.Overlaps(r.CIDR) {
 			return false, nil
-		}
-		if q.After = next; next == "" {
-			break
 		}
 	}
 	exposed := false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"math"
 	"net/netip"
 	"slices"
 
@@ -29,28 +28,31 @@ func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, 
 	if id != "" {
 		from += id + "#"
 	}
-	return s.foundFrom(ctx, items.FoundPK(discovery, region, account), from, math.MaxInt)
+	q := table.Query{PK: items.FoundPK(discovery, region, account), From: from, To: from + "~"}
+	return collect(decoded(table.Rows(ctx, s.table, q), items.DecodeFound))
 }
 
 // FirstFound returns the first of what a discovery knows of resources of a type,
 // as much as so many answers of the table hold.
 func (s *Store) FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error) {
-	return s.foundFrom(ctx, items.FoundPK(discovery, region, account), string(t)+"#", answers)
-}
-
-func (s *Store) foundFrom(ctx context.Context, pk, from string, answers int) ([]*ipam.Found, error) {
-	q := table.Query{PK: pk, From: from, To: from + "~"}
+	q := table.Query{PK: items.FoundPK(discovery, region, account), From: string(t) + "#", To: string(t) + "#~"}
 	var all []*ipam.Found
-	for n := 1; ; n++ {
-		some, next, err := queryDecoded(ctx, s, q, items.DecodeFound)
+	for rows, err := range table.Pages(ctx, s.table, q) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
-		if q.After = next; next == "" || n == answers {
-			return all, nil
+		for _, r := range rows {
+			f, err := items.DecodeFound(r)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, f)
+		}
+		if answers--; answers == 0 {
+			break
 		}
 	}
+	return all, nil
 }
 
 // Resources returns the resources' CIDRs of one family in a scope, interfaces
@@ -74,27 +76,11 @@ func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, aft
 // rowsIn yields the resources' CIDRs in region in their order, from behind
 // after on, if that is valid.
 func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[*ipam.ResourceCIDR, error] {
-	return func(yield func(*ipam.ResourceCIDR, error) bool) {
-		q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(region), ipam.ResourceVPC), From: items.BlockSK(region), To: items.BlocksThrough(region)}
-		if after.IsValid() {
-			q.From = items.BlockSK(after) + "#~"
-		}
-		for {
-			rows, next, err := queryDecoded(ctx, s, q, items.DecodeResource)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, r := range rows {
-				if !yield(r, nil) {
-					return
-				}
-			}
-			if q.After = next; next == "" {
-				return
-			}
-		}
+	q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(region), ipam.ResourceVPC), From: items.BlockSK(region), To: items.BlocksThrough(region)}
+	if after.IsValid() {
+		q.From = items.BlockSK(after) + "#~"
 	}
+	return decoded(table.Rows(ctx, s.table, q), items.DecodeResource)
 }
 
 // Space in which resources live is never given to another. What keeps it from

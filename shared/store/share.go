@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -120,7 +119,7 @@ func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after str
 		}
 		t, err := items.DecodeTaken(table.Row{Key: keys[i], Item: taken})
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", keys[i], err)
+			return nil, "", err
 		}
 		allocations = append(allocations, &ipam.Allocation{Taken: t, Pool: pool})
 	}

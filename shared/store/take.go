@@ -91,18 +91,19 @@ func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, nex
 		}
 		return
 	}
-	query := s.fitQuery(t)
-	for {
-		from, chosen, ok, err := try(rows)
-		if err != nil || ok {
-			return from, chosen, err
-		}
-		if next == "" {
-			break
-		}
-		query.After, query.Limit = next, 0
-		if rows, next, err = s.table.Query(ctx, query); err != nil {
-			return ipam.Free{}, netip.Prefix{}, err
+	if from, chosen, ok, err := try(rows); err != nil || ok {
+		return from, chosen, err
+	}
+	if next != "" {
+		further := s.fitQuery(t)
+		further.After, further.Limit = next, 0
+		for rows, err := range table.Pages(ctx, s.table, further) {
+			if err != nil {
+				return ipam.Free{}, netip.Prefix{}, err
+			}
+			if from, chosen, ok, err := try(rows); err != nil || ok {
+				return from, chosen, err
+			}
 		}
 	}
 	largest := -1
@@ -111,8 +112,7 @@ func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, nex
 		down.Limit = 0
 	}
 	window = 1
-	for {
-		rows, next, err := s.table.Query(ctx, down)
+	for rows, err := range table.Pages(ctx, s.table, down) {
 		if err != nil {
 			return ipam.Free{}, netip.Prefix{}, err
 		}
@@ -123,16 +123,16 @@ func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, nex
 			}
 			largest = f.CIDR.Bits()
 		}
-		// The pass goes on below the length, so the last rows are too small.
 		from, chosen, ok, err := try(rows)
 		if err != nil || ok {
 			return from, chosen, err
 		}
-		if next == "" || !narrow || next < items.FitSK(t.want.Length) {
-			return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
+		// The last rows of the pass are too small.
+		if n := len(rows); !narrow || n > 0 && rows[n-1].Key.SK < items.FitSK(t.want.Length) {
+			break
 		}
-		down.After = next
 	}
+	return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
 }
 
 // holderKeys are the keys of the free blocks that could hold p.

@@ -16,7 +16,7 @@ import (
 // blocks of CIDRs that were not there when it began do not.
 func (s *Store) Usage(ctx context.Context, pool string) (ipam.Usage, error) {
 	var tally ipam.Tally
-	cidrs, err := s.poolCIDRs(ctx, pool)
+	cidrs, err := s.PoolCIDRs(ctx, pool)
 	if err != nil {
 		return ipam.Usage{}, err
 	}

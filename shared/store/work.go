@@ -186,7 +186,7 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) err
 	} else if err != nil {
 		return err
 	}
-	cidrs, err := s.poolCIDRs(ctx, o.ID)
+	cidrs, err := s.PoolCIDRs(ctx, o.ID)
 	if err != nil {
 		return err
 	}
@@ -206,38 +206,27 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) err
 func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayRelease) error {
 	var waits error
 	space := pool.Space()
-	q := table.Query{PK: items.TakenPK(space)}
-	for {
-		rows, next, err := s.table.Query(ctx, q)
+	for t, err := range decoded(table.Rows(ctx, s.table, table.Query{PK: items.TakenPK(space)}), items.DecodeTaken) {
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			t, err := items.DecodeTaken(r)
-			if err != nil {
-				return fmt.Errorf("%s: %w", r.Key, err)
-			}
-			switch t.Kind {
-			case ipam.KindPool, ipam.KindHold: // those go with the CIDR
-			case ipam.KindSplit:
-				err = s.mergeSplit(ctx, space, t)
-			default:
-				if err = may(ctx, pool, t); err == nil {
-					err = s.releaseBlock(ctx, pool, t)
-				}
-			}
-			if errors.Is(err, errPending) {
-				waits, err = err, nil
-			}
-			if err != nil {
-				return err
+		switch t.Kind {
+		case ipam.KindPool, ipam.KindHold: // those go with the CIDR
+		case ipam.KindSplit:
+			err = s.mergeSplit(ctx, space, t)
+		default:
+			if err = may(ctx, pool, t); err == nil {
+				err = s.releaseBlock(ctx, pool, t)
 			}
 		}
-		if next == "" {
-			return waits
+		if errors.Is(err, errPending) {
+			waits, err = err, nil
 		}
-		q.After = next
+		if err != nil {
+			return err
+		}
 	}
+	return waits
 }
 
 func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
@@ -303,7 +292,7 @@ func (s *Store) runImport(ctx context.Context, id string) error {
 	}
 	var notes []table.Write
 	if pool != nil {
-		cidrs, err := s.poolCIDRs(ctx, id)
+		cidrs, err := s.PoolCIDRs(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -468,18 +457,14 @@ func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, oth
 
 // eachFound calls f for everything that was found in an account and Region.
 func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func(*ipam.Found) error) error {
-	for after := ""; ; {
-		found, next, err := s.Found(ctx, a.Discovery, a.Region, a.Account, after, 0)
+	q := table.Query{PK: items.FoundPK(a.Discovery, a.Region, a.Account)}
+	for r, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeFound) {
 		if err != nil {
 			return err
 		}
-		for _, r := range found {
-			if err := f(r); err != nil {
-				return err
-			}
-		}
-		if after = next; after == "" {
-			return nil
+		if err := f(r); err != nil {
+			return err
 		}
 	}
+	return nil
 }

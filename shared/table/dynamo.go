@@ -16,15 +16,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// DynamoAPI is what Dynamo calls of the DynamoDB client.
+// DynamoAPI has the calls that [Dynamo] makes. The DynamoDB client implements
+// it.
 type DynamoAPI interface {
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
-// DynamoActions are the IAM actions that Dynamo needs on its table. A
-// transaction is authorized as the single writes that it holds.
+// DynamoActions are the IAM actions that [Dynamo] needs on its table. IAM
+// authorizes a transaction by its single writes.
 var DynamoActions = []string{
 	"dynamodb:BatchGetItem",
 	"dynamodb:ConditionCheckItem",
@@ -34,24 +35,25 @@ var DynamoActions = []string{
 	"dynamodb:UpdateItem",
 }
 
-// NewClient returns a client fit for Dynamo: writes are sent once, as the
-// store's own loop retries them by deciding again, reads up to three times.
+// NewClient returns a client for [Dynamo]. It sends a write once, because the
+// store's own loop decides again before it repeats a write. It sends a read up
+// to three times.
 func NewClient(cfg aws.Config, optFns ...func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, append([]func(*dynamodb.Options){func(o *dynamodb.Options) {
 		o.RetryMaxAttempts = 3
 		if o.BaseEndpoint != nil || cfg.BaseEndpoint != nil {
-			o.DisableValidateResponseChecksum = true // DynamoDB Local's checksums are not those that the SDK computes
+			o.DisableValidateResponseChecksum = true // the SDK computes other checksums than DynamoDB Local
 		}
 	}}, optFns...)...)
 }
 
-// Dynamo is a Table on DynamoDB. It is safe for concurrent use.
+// Dynamo is a [Table] on DynamoDB. It is safe for concurrent use.
 type Dynamo struct {
 	client DynamoAPI
 	table  string
 }
 
-// NewDynamo returns the table of the given name, with string keys AttrPK and
+// NewDynamo returns the table with a name. Its string keys are AttrPK and
 // AttrSK.
 func NewDynamo(client DynamoAPI, table string) *Dynamo { return &Dynamo{client, table} }
 
@@ -59,7 +61,7 @@ var _ Table = (*Dynamo)(nil)
 
 const batchGetLimit = 100 // keys in one BatchGetItem
 
-// BatchGet implements Table. Chunks of 100 keys are read side by side.
+// BatchGet implements [Table]. It reads chunks of 100 keys in parallel.
 func (d *Dynamo) BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error) {
 	distinct := make([]Key, 0, len(keys))
 	seen := make(map[Key]bool, len(keys))
@@ -101,7 +103,7 @@ func (d *Dynamo) batchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
 		ask[i] = keyAttrs(k)
 	}
 	for n := 0; len(ask) > 0; n++ {
-		if n > 0 { // what was left unprocessed was refused for load
+		if n > 0 { // DynamoDB left keys unprocessed because of the load
 			if n > 10 {
 				return nil, fmt.Errorf("batch-get of %d items: %w: keys stay unprocessed", len(keys), ErrThrottled)
 			}
@@ -134,7 +136,7 @@ func (d *Dynamo) Query(ctx context.Context, q Query) ([]Row, string, error) {
 		ExpressionAttributeNames:  map[string]string{"#p": AttrPK},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":p": Str(q.PK)},
 	}
-	// One condition on the sort key is all that a query may have.
+	// A query can have only one condition on the sort key.
 	switch {
 	case q.From != "" && q.To != "":
 		if q.From > q.To {
@@ -156,8 +158,8 @@ func (d *Dynamo) Query(ctx context.Context, q Query) ([]Row, string, error) {
 		in.ExpressionAttributeNames["#s"] = AttrSK
 	}
 	if q.After != "" {
-		// A start outside of the range is refused by DynamoDB; one before its
-		// beginning means the whole range, one behind its end nothing.
+		// DynamoDB refuses a start outside of the range. A start before the
+		// range means the whole range, and one after it means nothing.
 		switch {
 		case !q.Descending && q.After < q.From, q.Descending && q.To != "" && q.After > q.To:
 		case !q.Descending && q.To != "" && q.After >= q.To, q.Descending && q.After <= q.From:
@@ -191,7 +193,7 @@ func (d *Dynamo) Transact(ctx context.Context, writes []Write) error {
 		in.TransactItems[i] = d.compile(w)
 	}
 	// If the connection breaks and the same request reaches DynamoDB twice, the
-	// token keeps the second from failing on the first's writes.
+	// token prevents that the second one fails on the first one's writes.
 	var token [16]byte
 	rand.Read(token[:])
 	in.ClientRequestToken = aws.String(hex.EncodeToString(token[:]))
@@ -211,8 +213,8 @@ func transactError(err error) error {
 	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 		return canceledError(canceled, err)
 	}
-	// Not TransactionInProgressException: it says that the same request is
-	// being applied, so the outcome is unknown.
+	// Not TransactionInProgressException: that error means that the same
+	// request is being applied, so the outcome is unknown.
 	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
 		return fmt.Errorf("transaction: %w: %w", ErrConflict, err)
 	}
@@ -222,7 +224,7 @@ func transactError(err error) error {
 	return fmt.Errorf("transaction, outcome unknown: %w", err)
 }
 
-// throttle makes an error that refuses a request for load wrap ErrThrottled.
+// throttle wraps ErrThrottled around an error that refuses a request for load.
 func throttle(err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
@@ -233,8 +235,9 @@ func throttle(err error) error {
 	return err
 }
 
-// canceledError: a condition that was seen not to hold is the most certain
-// reason, as conflicts and throttles say nothing of the conditions.
+// canceledError returns the error of a cancelled transaction. A failed
+// condition counts first, because conflicts and throttles say nothing about the
+// conditions.
 func canceledError(c *types.TransactionCanceledException, err error) error {
 	var failed []int
 	var conflict, throttled bool
@@ -263,7 +266,8 @@ func keyAttrs(k Key) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{AttrPK: Str(k.PK), AttrSK: Str(k.SK)}
 }
 
-// row splits an item's attributes into key and others; it keeps the map.
+// row divides an item's attributes into the key and the others. It keeps the
+// map.
 func row(attrs map[string]types.AttributeValue) Row {
 	i := Item(attrs)
 	r := Row{Key: Key{i.Str(AttrPK), i.Str(AttrSK)}, Item: i}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// expressions collects the names and values of one write's expressions.
+// expressions collects the names and values in one write's expressions.
 type expressions struct {
 	names  map[string]string
 	values map[string]types.AttributeValue

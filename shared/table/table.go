@@ -1,9 +1,8 @@
-// Package table is what Cadastre needs of a DynamoDB table: keys, items,
-// conditional transactions, and queries of one partition. It knows nothing of
-// address management.
+// Package table defines a table in DynamoDB's form: keys, items, conditional
+// transactions, and queries of one partition. It knows nothing of addresses.
 //
-// [Dynamo] serves a [Table] from DynamoDB; package tabletest has a stricter one
-// in memory and the contract that both keep.
+// [Dynamo] is a [Table] on DynamoDB. Package tabletest has a stricter one in
+// memory, and the contract for both.
 package table
 
 import (
@@ -19,32 +18,32 @@ type Key struct{ PK, SK string }
 
 func (k Key) String() string { return k.PK + " | " + k.SK }
 
-// Item is an item's attributes, its key attributes not included.
+// Item contains an item's attributes, without its key attributes.
 type Item map[string]types.AttributeValue
 
-// Table is what the store needs of a DynamoDB table. All reads are strongly
-// consistent; one that is refused for load fails with an error that wraps
-// ErrThrottled. NewDynamo serves it from DynamoDB, tabletest.Memory from memory;
-// tabletest's contract suite holds both to the same behaviour.
+// Table is a table. All reads are strongly consistent. A read that is refused
+// for load fails with an error that wraps [ErrThrottled]. [Dynamo] implements
+// Table on DynamoDB, tabletest.Memory in memory; tabletest's contract suite
+// checks that both behave alike.
 type Table interface {
-	// BatchGet returns the items that exist among keys, which may be any
-	// number of keys, none too; it asks again for keys that were left unprocessed. It is not a
-	// snapshot: each item is read at a moment of its own.
+	// BatchGet returns the items that exist among keys. There may be any number
+	// of keys, also none. It asks again for keys that DynamoDB left
+	// unprocessed. It is no snapshot: each item is read at its own moment.
 	BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error)
-	// Query returns the items of one partition in sort key order, and the
-	// sort key to pass as After to go on, "" at the end. It is not a
+	// Query returns the items of one partition in the order of sort keys, and
+	// the sort key to pass as After to continue, "" at the end. It is no
 	// snapshot either.
 	Query(ctx context.Context, q Query) ([]Row, string, error)
-	// Transact applies 1 to MaxWrites writes, all or none. It returns
-	// *ConditionError if a condition does not hold, an error that wraps
-	// ErrConflict when another transaction was in the way, one that wraps
-	// ErrThrottled when it was refused for load (in each of these cases
-	// nothing was written), and any other error when the outcome is unknown.
+	// Transact applies 1 to MaxWrites writes, all or none. It returns a
+	// [*ConditionError] if a condition does not hold, an error that wraps
+	// [ErrConflict] if another transaction is in the way, and one that wraps
+	// [ErrThrottled] if it is refused for load. In each of these cases nothing
+	// is written. After any other error the outcome is unknown.
 	Transact(ctx context.Context, writes []Write) error
 }
 
-// MaxWrites is the number of items that one transaction may hold, the
-// documented limit of TransactWriteItems.
+// MaxWrites is the largest number of items in a transaction, the documented
+// limit of TransactWriteItems.
 const MaxWrites = 100
 
 // Query selects items of one partition.
@@ -53,7 +52,7 @@ type Query struct {
 	From, To   string // sort keys From ≤ SK ≤ To; an empty To means no upper end
 	After      string // exclusive start: items beyond After in the direction of the query
 	Descending bool
-	Limit      int // at most so many rows; 0: as many as one answer of at most 1 MB holds
+	Limit      int // largest number of rows; 0: as many as fit into one answer of 1 MB
 }
 
 // Row is an item with its key.
@@ -73,11 +72,11 @@ type Write struct {
 	If     Cond
 }
 
-// WriteOp is what a Write does with its item.
+// WriteOp is the operation of a [Write].
 type WriteOp uint8
 
-// The kinds of write. OpUpdate makes the item if it does not exist and no
-// condition forbids it, as UpdateItem does; OpCheck writes nothing.
+// The operations. OpUpdate makes the item if it does not exist and no condition
+// forbids it, as UpdateItem does. OpCheck writes nothing.
 const (
 	OpPut WriteOp = iota + 1
 	OpDelete
@@ -85,9 +84,9 @@ const (
 	OpCheck
 )
 
-// Cond is a condition on the item as it was before the transaction. Its zero
-// value holds always; parts that are set must all hold, except that
-// ExpiredBefore widens Absent.
+// Cond is a condition on the item before the transaction. The zero value always
+// holds. All parts that are set must hold, except that ExpiredBefore widens
+// Absent.
 type Cond struct {
 	Absent        bool                // the item does not exist …
 	ExpiredBefore int64               // … or, if > 0, has an AttrExpires number below this time, Unix seconds
@@ -98,8 +97,8 @@ type Cond struct {
 	Below         map[string]int64    // each number attribute exists and is less than the value
 }
 
-// ConditionError says that the conditions of a transaction's writes did not
-// hold; nothing was written.
+// ConditionError is the error of a transaction with conditions that do not
+// hold. Nothing is written.
 type ConditionError struct {
 	Failed []int // indexes into the writes, ascending, at least one
 }
@@ -108,16 +107,17 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("the conditions of writes %v do not hold", e.Failed)
 }
 
-// Errors that a Table wraps; of Transact, they say that nothing was written.
+// The errors that a [Table] wraps. After these errors of Transact, nothing is
+// written.
 var (
 	ErrConflict  = errors.New("transaction conflict")
 	ErrThrottled = errors.New("throttled")
 )
 
-// Names of the table's key attributes and of its time-to-live attribute. The
-// infrastructure makes the table with them.
+// The names of the table's key attributes and of its time-to-live attribute.
+// The infrastructure makes the table with them.
 const (
 	AttrPK      = "PK"
 	AttrSK      = "SK"
-	AttrExpires = "Expires" // Unix seconds; past it the item counts as absent, whenever TTL removes it
+	AttrExpires = "Expires" // Unix seconds; after it the item counts as absent, even before TTL removes it
 )

@@ -9,17 +9,18 @@ import (
 // Metric is one metric of the namespace.
 type Metric struct{ Name, Unit, Meaning string }
 
-// Group is metrics with the same dimensions, which one record holds. Each
-// combination of their values makes as many metrics to be paid.
+// Group is a set of metrics with the same dimensions, which one record
+// contains. Each combination of the dimensions' values is a set of metrics that
+// CloudWatch bills.
 type Group struct {
-	Of         string // what there is one record of
+	Of         string // the subject of one record
 	Dimensions []string
 	Metrics    []Metric
-	Optional   bool // written only where the deployer asks for it
+	Optional   bool // written only if the deployer asks for it
 }
 
 // The groups that scans write, with the names and dimensions of AWS/IPAM (VPC
-// IPAM User Guide, "Monitor IPAM with Amazon CloudWatch"); the groups without
+// IPAM User Guide, "Monitor IPAM with Amazon CloudWatch"). The groups without
 // dimensions are Cadastre's own, for alarms.
 var (
 	Pools = &Group{Of: "pool", Dimensions: []string{"AddressFamily", "Locale", "PoolID", "ScopeID"}, Metrics: []Metric{
@@ -78,10 +79,10 @@ func Groups() []*Group {
 	return append([]*Group{Scopes, Pools, PublicIPs, Totals, Discoveries, VPCs, Subnets, PublicIPv4Pools}, work...)
 }
 
-// Record returns the attributes that make a log record the group's metrics, of
-// the time at, as Work does. of are the values of its dimensions, in their
-// order; values are by the metrics' names, and a metric without one is left out.
-// It panics if of or values do not fit the group.
+// Record returns the attributes that add the group's metrics at a time to a log
+// record, like [Work]. of are the values of the dimensions, in their order.
+// values are by the metrics' names; a metric without a value is left out.
+// Record panics if of or values do not fit the group.
 func (g *Group) Record(at time.Time, of []string, values map[string]float64) []slog.Attr {
 	if len(of) != len(g.Dimensions) {
 		panic(fmt.Sprintf("telemetry: %q for the dimensions %q", of, g.Dimensions))
@@ -108,17 +109,17 @@ func (g *Group) Record(at time.Time, of []string, values map[string]float64) []s
 	}))
 }
 
-// Deployment is what the number of a deployment's metrics depends on.
+// Deployment has the numbers that decide on a deployment's number of metrics.
 type Deployment struct {
-	Operations, Outcomes int // that occur within a month, operations and kinds of work alike
+	Operations, Outcomes int // distinct operations and kinds of work, and outcomes, in a month
 	ScopeFamilies        int // scopes' address families with resources or pools
 	Pools                int
 	PublicRegions        int // IPAMs' Regions with public addresses
-	VPCs                 int // of each scope and family the 50 most used count; 0 where resources' metrics are off
+	VPCs                 int // in each scope and family, 50 at most; 0 if resources' metrics are off
 	Subnets, PublicPools int // the same
 }
 
-// Metrics returns how many metrics CloudWatch bills the deployment for.
+// Metrics returns the number of metrics that CloudWatch bills.
 func (d Deployment) Metrics() int {
 	n := d.Outcomes + d.Operations*d.Outcomes + d.Operations + len(Totals.Metrics) + len(Discoveries.Metrics)
 	for g, of := range map[*Group]int{Scopes: d.ScopeFamilies, Pools: d.Pools, PublicIPs: d.PublicRegions, VPCs: d.VPCs, Subnets: d.Subnets, PublicIPv4Pools: d.PublicPools} {
@@ -127,9 +128,10 @@ func (d Deployment) Metrics() int {
 	return n
 }
 
-// MonthlyPrice returns the list price of so many metrics for a month, in US
-// dollars (Amazon CloudWatch Pricing, "Metrics", us-east-1): each is billed for
-// the hours in which it is written, and scans write all of them in each.
+// MonthlyPrice returns the list price of a number of metrics for a month, in US
+// dollars (Amazon CloudWatch Pricing, "Metrics", us-east-1). Each metric is
+// billed for the hours in which it is written, and scans write all of them in
+// each hour.
 func MonthlyPrice(metrics int) float64 {
 	price, below := 0.0, 0
 	for _, tier := range []struct {

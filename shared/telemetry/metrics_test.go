@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the README's table")
 
-// The line is what the specification of the embedded metric format asks for.
+// The line follows the specification of the embedded metric format.
 func TestGroupRecord(t *testing.T) {
 	for _, c := range []struct {
 		group  *Group

@@ -1,5 +1,5 @@
-// Package telemetry sets up what the functions log and measure: one structured
-// record for each unit of work, which CloudWatch reads its metrics out of.
+// Package telemetry sets up the functions' logs and metrics: one structured
+// record for each unit of work, from which CloudWatch reads the metrics.
 package telemetry
 
 import (
@@ -14,44 +14,43 @@ import (
 // Namespace is the CloudWatch namespace of all metrics.
 const Namespace = "Cadastre/IPAM"
 
-// The metrics of operations and of the worker's units of work, and the
-// dimensions that they are counted by.
+// The metrics of operations and of units of work, and their dimensions.
 const (
-	Requests  = "Requests"  // how many, unit Count; by outcome, and by operation and outcome
+	Requests  = "Requests"  // number, unit Count; by outcome, and by operation and outcome
 	Duration  = "Duration"  // unit Milliseconds; by operation
 	Operation = "Operation" // the operation's name
 	Outcome   = "Outcome"   // see OutcomeOf
 )
 
-// The outcomes that are no error's.
+// The outcomes without an error.
 const (
-	OK      = "ok"      // it was carried out
-	Remains = "remains" // a part of it is left for the next try
+	OK      = "ok"      // the work is done
+	Remains = "remains" // a part of the work is left for the next try
 )
 
-// The names of what schedules have done. There are alarms on each that does not
-// come any more.
+// The names of scheduled work. An alarm goes off for each that stops.
 const (
 	DispatchDiscovery = "dispatch-discovery"
 	DispatchScans     = "dispatch-scans"
 )
 
-// Unknown stands for the name of an operation that there is not. What a caller
-// writes never becomes a dimension: each value of one is a metric to be paid.
+// Unknown is the operation in the metrics of a request for an unknown
+// operation. A caller's text never becomes a dimension, because each value is a
+// metric that CloudWatch bills.
 const Unknown = "Unknown"
 
 // SetUp makes the default logger write Lambda's structured form to standard
-// output, in the format (JSON, for the metrics) and from the level on that the
-// function is configured with.
+// output. The function's configuration gives the format (JSON, for the metrics)
+// and the lowest level.
 func SetUp() { slog.SetDefault(slog.New(lambdacontext.NewLogHandler())) }
 
-// Work returns the attributes that make the log record of one operation, or of
-// one unit of work, its metrics too, in CloudWatch's embedded metric format. The
-// record must be written to standard output as JSON, with these attributes in no
-// group, in the clock's time at. Both names must be of a small, closed set.
+// Work returns the attributes that add the metrics of an operation, or of a
+// unit of work, to its log record, in CloudWatch's embedded metric format. The
+// record must be written to standard output as JSON, with these attributes in
+// no group, at the time at. Both names must come from a small, closed set.
 //
-// The format is that of the CloudWatch User Guide, "Specification: Embedded
-// metric format".
+// The format is in the CloudWatch User Guide, "Specification: Embedded metric
+// format".
 func Work(at time.Time, operation, outcome string, took time.Duration) []slog.Attr {
 	return []slog.Attr{
 		slog.String(Operation, operation),
@@ -62,8 +61,8 @@ func Work(at time.Time, operation, outcome string, took time.Duration) []slog.At
 	}
 }
 
-// Milliseconds returns d as metrics and records give it, in milliseconds with
-// the fraction of whole microseconds.
+// Milliseconds returns d in milliseconds with the fraction of whole
+// microseconds, as metrics and records have it.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // OutcomeOf returns OK for no code, and otherwise the code's label.

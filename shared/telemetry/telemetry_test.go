@@ -12,8 +12,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// The line is what the specification of the embedded metric format asks for:
-// every dimension and metric that the metadata names is a member at the root.
+// The line follows the specification of the embedded metric format: each
+// dimension and metric that the metadata names is a member at the root.
 func TestRecordIsAMetric(t *testing.T) {
 	var line bytes.Buffer
 	at := time.UnixMilli(1_700_000_000_123)

@@ -48,3 +48,16 @@ func Filter[T any](objects List[T], keep func(*T) bool) List[T] {
 		}
 	}
 }
+
+// Concat returns the lists one after the other. It reads each list when it gets there.
+func Concat[T any](lists ...List[T]) List[T] {
+	return func(yield func(Entry[T], error) bool) {
+		for _, list := range lists {
+			for e, err := range list {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"reflect"
 	"time"
+	"unicode/utf8"
 )
 
 // encodedSize returns an upper bound of the bytes of an output in an answer: in XML,
@@ -31,18 +32,30 @@ func encodedSize(v reflect.Value) int {
 			n += item + encodedSize(v.Index(i))
 		}
 	case reflect.String:
-		for _, r := range v.String() {
-			switch {
-			case r < ' ' || r == '"' || r == '\\' || r == '&' || r == '<' || r == '>' || r == '\'' || r == 0xFFFD:
-				n += len(`\\u0000`)
-			default:
-				n += len(string(r))
-			}
-		}
+		n = escapedSize(v.String())
 	case reflect.Float64:
 		n = len("-2.2250738585072014e-308")
 	default:
 		n = len("-2147483648")
+	}
+	return n
+}
+
+// escapedSize returns an upper bound of the bytes of a text, in XML or in JSON that is
+// escaped twice.
+func escapedSize(text string) int {
+	n := 0
+	for _, r := range text {
+		switch r {
+		case '"', '\\', '&', '<', '>', '\'', 0xFFFD:
+			n += len(`\\u0000`)
+		default:
+			if r < ' ' {
+				n += len(`\\u0000`)
+			} else {
+				n += utf8.RuneLen(r)
+			}
+		}
 	}
 	return n
 }

@@ -25,8 +25,26 @@ const (
 )
 
 func parse(pattern string, escapes bool) Pattern {
-	runes := make([]rune, 0, len(pattern))
-	wild, escaped := false, false
+	runes, wild := scan(pattern, escapes)
+	if !wild {
+		return Pattern{literal: string(runes)}
+	}
+	p := Pattern{}
+	for {
+		i := slices.Index(runes, anyNumber)
+		if i < 0 {
+			return p.with(runes)
+		}
+		p = p.with(runes[:i])
+		runes = runes[i+1:]
+	}
+}
+
+// scan returns the characters of a pattern, with anyNumber for * and anyOne for ?, and
+// whether it has any of these.
+func scan(pattern string, escapes bool) (runes []rune, wild bool) {
+	runes = make([]rune, 0, len(pattern))
+	escaped := false
 	for _, r := range pattern {
 		switch {
 		case escapes && !escaped && r == '\\':
@@ -45,18 +63,7 @@ func parse(pattern string, escapes bool) Pattern {
 	if escaped {
 		runes = append(runes, '\\')
 	}
-	if !wild {
-		return Pattern{literal: string(runes)}
-	}
-	p := Pattern{}
-	for {
-		i := slices.Index(runes, anyNumber)
-		if i < 0 {
-			return p.with(runes)
-		}
-		p = p.with(runes[:i])
-		runes = runes[i+1:]
-	}
+	return runes, wild
 }
 
 func (p Pattern) with(runes []rune) Pattern {

@@ -15,13 +15,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Contract holds a table to what the store relies on. newTable returns an
-// empty table; it is called for each subtest.
+// Contract checks a table against the behaviour that the store relies on.
+// newTable returns an empty table for each subtest.
 //
-// What is pinned is DynamoDB's documented behaviour (Amazon DynamoDB API
-// Reference: TransactWriteItems, BatchGetItem, Query), narrowed to consistent
-// reads. A table that passes on one implementation and not on another is a
-// finding, not a case to leave out.
+// The suite fixes DynamoDB's documented behaviour (Amazon DynamoDB API
+// Reference: TransactWriteItems, BatchGetItem, Query), limited to consistent
+// reads. A table that passes on one implementation and not on another shows a
+// fault; do not leave the case out.
 func Contract(t *testing.T, newTable func(*testing.T) table.Table) {
 	for _, c := range []struct {
 		name string
@@ -31,7 +31,7 @@ func Contract(t *testing.T, newTable func(*testing.T) table.Table) {
 		{"a failed condition of any write writes nothing", (*contract).refusals},
 		{"put replaces the whole item", (*contract).put},
 		{"delete ends an item and ignores an absent one", (*contract).delete},
-		{"update changes what it names", (*contract).update},
+		{"update changes only the named attributes", (*contract).update},
 		{"check writes nothing", (*contract).check},
 		{"values come back as they were written", (*contract).values},
 		{"answers and arguments are not shared", (*contract).aliases},
@@ -68,7 +68,7 @@ func m(kv ...string) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: v}
 }
 
-// write demands that a transaction is applied.
+// write applies a transaction, which must succeed.
 func (c *contract) write(writes ...table.Write) {
 	c.Helper()
 	if err := c.table.Transact(c.Context(), writes); err != nil {
@@ -76,8 +76,8 @@ func (c *contract) write(writes ...table.Write) {
 	}
 }
 
-// refuse demands that a transaction fails on the conditions of exactly the
-// writes with the indexes want.
+// refuse applies a transaction, which must fail on the conditions of exactly
+// the writes with the indexes want.
 func (c *contract) refuse(want []int, writes ...table.Write) {
 	c.Helper()
 	err := c.table.Transact(c.Context(), writes)
@@ -99,8 +99,8 @@ func (c *contract) get(keys ...table.Key) map[table.Key]table.Item {
 	return read
 }
 
-// want demands that an item is there, with these attributes and no others; a
-// nil one that it is absent.
+// want checks that an item has exactly these attributes; nil means that it is
+// absent.
 func (c *contract) want(k table.Key, want table.Item) {
 	c.Helper()
 	have, ok := c.get(k)[k]
@@ -149,14 +149,14 @@ func (c *contract) fill(pk string, sks ...string) {
 	}
 }
 
-// sample is the item that conditions are tried on.
+// sample returns the item for the tests of conditions.
 func sample() table.Item {
 	return table.Item{
 		"Text": s("a"), "Count": n("5"), "Flag": b(true), "Tags": m("k", "v"), "None": m(), table.AttrExpires: n("100"),
 	}
 }
 
-// conds says of each condition whether it holds on an absent item, and on sample.
+// conds lists conditions, with their result on an absent item and on sample.
 var conds = []struct {
 	name            string
 	cond            table.Cond
@@ -196,8 +196,8 @@ var conds = []struct {
 }
 
 // withConds returns, for each of conds, a write with op on an absent item and
-// one on an item like sample, which it makes, in two partitions of pk's name,
-// and the indexes of those whose condition does not hold.
+// one on an item like sample, which it makes, in two partitions named after pk.
+// It also returns the indexes of the writes whose condition does not hold.
 func (c *contract) withConds(pk string, op table.WriteOp) (writes []table.Write, failing []int) {
 	c.Helper()
 	var items []table.Write
@@ -290,7 +290,7 @@ func (c *contract) put() {
 	c.write(table.Write{Op: table.OpPut, Key: k, Item: table.Item{"One": s("3")}})
 	c.want(k, table.Item{"One": s("3")})
 	c.write(table.Write{Op: table.OpPut, Key: k})
-	c.want(k, table.Item{}) // the key alone is an item
+	c.want(k, table.Item{}) // a key without attributes is an item
 }
 
 func (c *contract) delete() {
@@ -300,7 +300,7 @@ func (c *contract) delete() {
 	c.write(table.Write{Op: table.OpDelete, Key: k})
 	c.want(k, nil)
 	if keys, _ := c.query(table.Query{PK: "p"}); !slices.Equal(keys, []string{"t"}) {
-		c.Errorf("what is left is %q, want t alone", keys)
+		c.Errorf("%q are left, want t alone", keys)
 	}
 }
 
@@ -322,7 +322,7 @@ func (c *contract) update() {
 
 	other := table.Key{PK: "p", SK: "removed from"}
 	c.write(table.Write{Op: table.OpUpdate, Key: other, Remove: []string{"never"}})
-	c.want(other, table.Item{}) // even this makes the item
+	c.want(other, table.Item{}) // even this update makes the item
 }
 
 func (c *contract) check() {
@@ -417,7 +417,7 @@ func (c *contract) batchGet() {
 	}
 }
 
-// expect is what a query of keys, ascending, returns without limit.
+// expect returns the result of a query without a limit on keys, which ascend.
 func expect(keys []string, q table.Query) []string {
 	found := []string{}
 	for _, k := range keys {
@@ -435,7 +435,7 @@ func expect(keys []string, q table.Query) []string {
 func (c *contract) ranges() {
 	keys := []string{"b", "d", "f"}
 	c.fill("p", keys...)
-	c.fill("o", "c", "e") // neighbours that must not show
+	c.fill("o", "c", "e") // neighbours that the query must not return
 	c.fill("p#", "c", "e")
 	bounds := []string{"", "a", "b", "c", "f", "g"}
 	var queries []table.Query
@@ -481,8 +481,8 @@ func (c *contract) pages() {
 	}
 }
 
-// follow reads all pages of a query and demands that they are want, in pages of
-// at most q.Limit rows, full ones but for the last.
+// follow reads all pages of a query and checks that they contain want, in pages
+// of at most q.Limit rows, all full except the last.
 func (c *contract) follow(q table.Query, want []string) {
 	c.Helper()
 	var have []string
@@ -589,8 +589,8 @@ func (c *contract) consistent() {
 	}
 }
 
-// lost reports whether an error is one of those that a transaction that met
-// another may answer with.
+// lost reports whether an error is a possible answer to a transaction that
+// another one disturbed.
 func lost(err error) bool {
 	_, condition := errors.AsType[*table.ConditionError](err)
 	return condition || errors.Is(err, table.ErrConflict)
@@ -643,7 +643,7 @@ func (c *contract) race() {
 	}
 }
 
-// transfers moves units between accounts, as writers that overlap in changing
+// transfers moves units between accounts, with writers that change overlapping
 // pairs of items.
 func (c *contract) transfers() {
 	accounts := []table.Key{{PK: "a", SK: "0"}, {PK: "a", SK: "1"}, {PK: "b", SK: "0"}}

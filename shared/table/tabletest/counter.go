@@ -7,22 +7,23 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Cost is what calls of a table cost.
+// Cost is the cost of calls of a table.
 type Cost struct {
 	BatchGets, Queries, Transactions int
-	Keys                             int // asked for by batch-gets
-	Rows                             int // returned by queries
-	Writes                           int // in transactions that were applied, checks included
-	// WriteUnits are those of applied transactions on the table itself: two
-	// for each started KB of an item, the larger of before and after, and of
-	// a check too (Amazon DynamoDB Developer Guide, "DynamoDB transactions",
-	// capacity management).
+	Keys                             int // keys of batch-gets
+	Rows                             int // rows of queries
+	Writes                           int // writes of applied transactions, checks included
+	// WriteUnits are the write units of applied transactions on the table
+	// itself: two for each started KB of an item, the larger of before and
+	// after. A check counts too (Amazon DynamoDB Developer Guide, "DynamoDB
+	// transactions", capacity management).
 	WriteUnits int
 }
 
-// Counter is a table.Table that counts what another one is asked for. To size
-// what transactions replace it reads the table itself, which is not counted
-// and, like the count of write units, exact only if no others write.
+// Counter is a [table.Table] that counts the calls of another one. To measure
+// the items that a transaction replaces, it reads the table itself. It does not
+// count these reads; the number of write units is exact only if no other writer
+// is active.
 type Counter struct {
 	table.Table
 
@@ -45,7 +46,7 @@ func (c *Counter) add(f func(*Cost)) {
 	f(&c.cost)
 }
 
-// BatchGet implements table.Table. One of no keys is no call.
+// BatchGet implements [table.Table]. A call without keys does not count.
 func (c *Counter) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	if len(keys) > 0 {
 		c.add(func(cost *Cost) { cost.BatchGets++; cost.Keys += len(keys) })
@@ -53,14 +54,14 @@ func (c *Counter) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key
 	return c.Table.BatchGet(ctx, keys)
 }
 
-// Query implements table.Table.
+// Query implements [table.Table].
 func (c *Counter) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	rows, next, err := c.Table.Query(ctx, q)
 	c.add(func(cost *Cost) { cost.Queries++; cost.Rows += len(rows) })
 	return rows, next, err
 }
 
-// Transact implements table.Table.
+// Transact implements [table.Table].
 func (c *Counter) Transact(ctx context.Context, writes []table.Write) error {
 	keys := make([]table.Key, len(writes))
 	for i, w := range writes {

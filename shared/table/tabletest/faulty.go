@@ -9,7 +9,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// CallKind is a method of table.Table.
+// CallKind is a method of [table.Table].
 type CallKind uint8
 
 // The kinds of call.
@@ -22,33 +22,33 @@ const (
 func (k CallKind) String() string { return [...]string{"batch-get", "query", "transaction"}[k] }
 
 // Call is a call of a table: the N-th of its kind, from 0. Calls of different
-// kinds may run side by side, so only within a kind is their order that of a
-// trace.
+// kinds may run in parallel, so only the order within a kind is the same in
+// each trace.
 type Call struct {
 	Kind   CallKind
 	N      int
-	Writes []table.Write // of a transaction
+	Writes []table.Write // the writes of a transaction
 }
 
 func (c Call) String() string { return fmt.Sprintf("%s %d", c.Kind, c.N) }
 
-// Fault is what goes wrong with a call: it fails with Err, which must not be
-// nil, either without having been carried out or, if Applied, after that,
-// whatever came of it. Then, if set, is called before the call returns.
+// Fault is the fault of a call. The call fails with Err, which must not be nil.
+// If Applied, the table carries the call out first, with any result. Then, if
+// set, is called before the call returns.
 type Fault struct {
 	Err     error
 	Applied bool
 	Then    func()
 }
 
-// ErrInjected is an error that says nothing of a call's outcome.
+// ErrInjected is an error that leaves a call's outcome open.
 var ErrInjected = errors.New("injected fault")
 
-// Faulty is a table.Table that fails calls of another one. It is safe for
-// concurrent use if Inject is.
+// Faulty is a [table.Table] that makes calls of another one fail. It is safe
+// for concurrent use if Inject is.
 type Faulty struct {
 	table.Table
-	// Inject is asked about every call before it is made; nil lets it pass.
+	// Inject is called before every call; nil lets the call pass.
 	Inject func(Call) *Fault
 
 	mu    sync.Mutex
@@ -85,7 +85,7 @@ func (f *Faulty) call(kind CallKind, writes []table.Write, do func() error) erro
 	return fmt.Errorf("%s: %w", c, fault.Err)
 }
 
-// BatchGet implements table.Table.
+// BatchGet implements [table.Table].
 func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items map[table.Key]table.Item, err error) {
 	err = f.call(BatchGet, nil, func() (err error) { items, err = f.Table.BatchGet(ctx, keys); return err })
 	if err != nil {
@@ -94,7 +94,7 @@ func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items map[tabl
 	return items, nil
 }
 
-// Query implements table.Table.
+// Query implements [table.Table].
 func (f *Faulty) Query(ctx context.Context, q table.Query) (rows []table.Row, next string, err error) {
 	err = f.call(Query, nil, func() (err error) { rows, next, err = f.Table.Query(ctx, q); return err })
 	if err != nil {
@@ -103,7 +103,7 @@ func (f *Faulty) Query(ctx context.Context, q table.Query) (rows []table.Row, ne
 	return rows, next, nil
 }
 
-// Transact implements table.Table.
+// Transact implements [table.Table].
 func (f *Faulty) Transact(ctx context.Context, writes []table.Write) error {
 	return f.call(Transact, writes, func() error { return f.Table.Transact(ctx, writes) })
 }

@@ -1,6 +1,5 @@
-// Package tabletest provides what the store is tested with: a strict table in
-// memory, fault injection, cost counting, and the contract that every table is
-// held to.
+// Package tabletest provides tools for tests of the store: a strict table in
+// memory, injected faults, counted costs, and the contract of every table.
 package tabletest
 
 import (
@@ -19,17 +18,18 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Memory is a table.Table in memory, stricter than DynamoDB: it refuses what
-// DynamoDB refuses and panics, as the caller has a bug, and it serves torn
-// answers where DynamoDB may. It is linearizable otherwise and safe for
+// Memory is a [table.Table] in memory, and stricter than DynamoDB. It panics
+// where DynamoDB refuses a request, because the caller has a bug, and it gives
+// torn answers where DynamoDB may. Otherwise it is linearizable. It is safe for
 // concurrent use. The zero value is an empty table.
 type Memory struct {
-	// PageBytes is where an answer to a query ends; 0 means DynamoDB's 1 MB.
+	// PageBytes is the largest size of a query's answer; 0 means DynamoDB's 1
+	// MB.
 	PageBytes int
 	// OnRead, if set, is called before each single item is read. BatchGet and
-	// Query then are one read after the other, with commits of others between
-	// them, as DynamoDB's are. A query asks for "" when it looks for the next
-	// item of a partition.
+	// Query then read one item after the other, with commits of other writers
+	// in between, like DynamoDB. For a query, k has an empty sort key when it
+	// looks for the next item of a partition.
 	OnRead func(ctx context.Context, k table.Key)
 	// OnCommit, if set, is called before a transaction is applied.
 	OnCommit func(ctx context.Context, writes []table.Write)
@@ -91,7 +91,7 @@ func checkKey(k table.Key) {
 	}
 }
 
-// BatchGet implements table.Table.
+// BatchGet implements [table.Table].
 func (m *Memory) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (m *Memory) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]
 	return items, nil
 }
 
-// Query implements table.Table.
+// Query implements [table.Table].
 func (m *Memory) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
@@ -165,7 +165,7 @@ func (m *Memory) Query(ctx context.Context, q table.Query) ([]table.Row, string,
 	}
 }
 
-// next returns the sort key that follows after in a query.
+// next returns the sort key after the given one in a query.
 func (m *Memory) next(q table.Query, after string) (string, bool) {
 	p := m.partitions[q.PK]
 	if p == nil {
@@ -196,7 +196,7 @@ func (m *Memory) next(q table.Query, after string) (string, bool) {
 	return p.keys[at], true
 }
 
-// Transact implements table.Table.
+// Transact implements [table.Table].
 func (m *Memory) Transact(ctx context.Context, writes []table.Write) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -281,8 +281,8 @@ func checkWrites(writes []table.Write) {
 	}
 }
 
-// Holds reports whether a condition holds for an item, exists telling whether
-// there is one.
+// Holds reports whether a condition holds for an item. exists reports whether
+// the item exists.
 func Holds(c table.Cond, i table.Item, exists bool) bool {
 	if c.Absent && exists {
 		e, ok := number(i[table.AttrExpires])
@@ -398,8 +398,8 @@ func clone(i table.Item) table.Item {
 	return c
 }
 
-// All yields every item, by partition key and sort key. The table must not be
-// written meanwhile.
+// All yields every item, by partition key and sort key. Nothing may write to
+// the table meanwhile.
 func (m *Memory) All() iter.Seq2[table.Key, table.Item] {
 	return func(yield func(table.Key, table.Item) bool) {
 		for _, pk := range slices.Sorted(maps.Keys(m.partitions)) {
@@ -435,8 +435,8 @@ func (m *Memory) Clone() *Memory {
 	return c
 }
 
-// Dump returns the table's content as text, one line an item, the same for the
-// same content.
+// Dump returns the table's content as text, one line for each item. Equal
+// contents have equal texts.
 func (m *Memory) Dump() string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -474,9 +474,9 @@ func dump(b *strings.Builder, v types.AttributeValue) {
 // Hash returns a digest of the table's content.
 func (m *Memory) Hash() [32]byte { return sha256.Sum256([]byte(m.Dump())) }
 
-// ItemSize returns the size of an item in bytes as DynamoDB counts it: names
-// and values in UTF-8, numbers about one byte for two digits, maps with their
-// overhead (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and
+// ItemSize returns the size of an item in bytes, as DynamoDB counts it: names
+// and values in UTF-8, numbers with about one byte for two digits, maps with
+// their overhead (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and
 // formats").
 func ItemSize(k table.Key, i table.Item) int {
 	size := len(table.AttrPK) + len(k.PK) + len(table.AttrSK) + len(k.SK)

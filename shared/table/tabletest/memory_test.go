@@ -11,7 +11,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// Transactions that take long enough to meet are applied one at a time.
+// Transactions that run long enough to overlap are applied one at a time.
 func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	rev := table.Key{PK: "p", SK: "rev"}
 	m := &tabletest.Memory{}
@@ -44,7 +44,7 @@ func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	}
 }
 
-// What DynamoDB refuses as a bad request is a bug of the caller.
+// A request that DynamoDB refuses as invalid is a bug of the caller.
 func TestMemoryPanicsWhereDynamoDBRefuses(t *testing.T) {
 	k := table.Key{PK: "p", SK: "s"}
 	put := table.Write{Op: table.OpPut, Key: k}

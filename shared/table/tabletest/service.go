@@ -19,21 +19,21 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Services that speak the DynamoDB protocol, by the environment variable that
-// holds their URL. `make test` starts both.
+// The services with the DynamoDB protocol, by the environment variable with
+// their URL. `make test` starts both.
 const (
 	DynamoDBLocal = "CADASTRE_DYNAMODB_LOCAL_URL"
 	MiniStack     = "CADASTRE_MINISTACK_URL"
 )
 
-// Service is an empty DynamoDB table of a test's own on a local service.
+// Service is an empty DynamoDB table on a local service, for one test.
 type Service struct {
 	Client *dynamodb.Client
-	Name   string // of the table
+	Name   string // the table's name
 }
 
-// NewService makes a table on the service that variable names and drops it
-// when the test ends. The test fails if the variable is unset, except that
+// NewService makes a table on the service of a variable, and drops it when the
+// test ends. The test fails if the variable is not set, except that
 // CADASTRE_SKIP_SERVICES=1 skips it.
 func NewService(t testing.TB, variable string) *Service {
 	t.Helper()
@@ -50,7 +50,7 @@ func NewService(t testing.TB, variable string) *Service {
 		Credentials:  credentials.NewStaticCredentialsProvider("111122223333", "local", ""),
 	}
 	if variable == MiniStack {
-		// It loses answers on connections that are used again.
+		// The emulator loses answers on connections that are used again.
 		cfg.HTTPClient = resender{awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })}
 	}
 	s := &Service{
@@ -69,14 +69,14 @@ func NewService(t testing.TB, variable string) *Service {
 			{AttributeName: aws.String(table.AttrSK), KeyType: types.KeyTypeRange},
 		},
 	})
-	// No other has this name: a table that is there was made by a try whose
-	// answer was lost.
+	// No other table has this name, so an existing one comes from an earlier
+	// try whose answer was lost.
 	if _, made := errors.AsType[*types.ResourceInUseException](err); err != nil && !made {
 		t.Fatalf("create table on %s: %v", url, err)
 	}
 	t.Cleanup(func() {
 		_, err := s.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &s.Name})
-		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone { // gone by a try whose answer was lost
+		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone { // deleted by an earlier try whose answer was lost
 			t.Errorf("drop table %s: %v", s.Name, err)
 		}
 	})
@@ -87,8 +87,8 @@ func NewService(t testing.TB, variable string) *Service {
 }
 
 // resender sends a request again, byte for byte, when its answer is lost, which
-// MiniStack does now and then. A transaction's token keeps the second from
-// being applied twice.
+// sometimes happens with MiniStack. A transaction's token prevents that it is
+// applied twice.
 type resender struct{ aws.HTTPClient }
 
 func (c resender) Do(r *http.Request) (*http.Response, error) {
@@ -113,10 +113,10 @@ func (c resender) Do(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// Table returns the table as the store uses it.
+// Table returns the table for the store.
 func (s *Service) Table() *table.Dynamo { return table.NewDynamo(s.Client, s.Name) }
 
-// Copy reads the whole table into memory. The table must not be written
+// Copy reads the whole table into memory. Nothing may write to the table
 // meanwhile.
 func (s *Service) Copy(t testing.TB) *Memory {
 	t.Helper()

@@ -12,8 +12,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// The emulator loses answers now and then, of calls that it carried out. A
-// test on it goes on as if they had come.
+// The emulator sometimes loses the answer of a call that it carried out. A test
+// on it continues as if the answer had arrived.
 func TestLostAnswers(t *testing.T) {
 	service := os.Getenv(tabletest.MiniStack)
 	if service == "" {
