@@ -72,7 +72,7 @@ allocate 10.5.0.0/20 "$home" "$tokyo_prod" --netmask-length 20 --description 'fr
 allocate 10.0.0.0/24 ap-northeast-3 "$osaka_dev"
 allocate 10.1.0.0/16 ap-northeast-3 "$osaka_prod" --netmask-length 16 --description 'all of it'
 
-title "A preview shows the next one and takes nothing"
+title "A preview shows the next allocation and takes nothing"
 for _ in 1 2; do
     run allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_dev" --preview-next-cidr \
         --query IpamPoolAllocation.Cidr --output text
@@ -87,7 +87,7 @@ expect "the id of the repeated request" "$allocation" "$once"
 
 title "Refusals"
 tokyo_dev_allocate=(allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo_dev")
-echo "too big for what is free:"
+echo "no free block is large enough:"
 refuse InvalidParameterValue 'largest free block is /15' allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo" --netmask-length 14
 echo; echo "the pool is full:"
 refuse InvalidParameterValue 'no free address left' allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_prod" --netmask-length 24
@@ -116,7 +116,7 @@ refuse InvalidParameterCombination NetmaskLength "${tokyo_dev_allocate[@]}" --ci
 echo; echo "a client token with other parameters:"
 refuse IdempotentParameterMismatch 'used before with other parameters' \
     allocate-ipam-pool-cidr --region ap-northeast-3 --ipam-pool-id "$osaka_dev" --netmask-length 25 --client-token "demo-$ipam"
-echo; echo "provisioning what another pool has:"
+echo; echo "provisioning a CIDR that another pool has:"
 refuse InvalidParameterValue 'overlaps 10.4.0.0/16' provision-ipam-pool-cidr --ipam-pool-id "$tokyo_prod" --cidr 10.4.0.0/16
 echo; echo "a second top-level pool over the first:"
 create_pool rival 'a second top level'
@@ -135,18 +135,18 @@ echo; echo "deleting a default scope:"
 refuse OperationNotPermitted "$scope" delete-ipam-scope --ipam-scope-id "$scope"
 echo; echo "a second IPAM:"
 refuse ResourceLimitExceeded 'limit for ipams' create-ipam
-echo; echo "releasing what is no allocation of the pool:"
+echo; echo "releasing an allocation that the pool does not have:"
 refuse InvalidParameterCombination "No allocation found" release-ipam-pool-allocation --ipam-pool-id "$tokyo_dev" \
     --cidr 10.4.0.0/24 --ipam-pool-allocation-id ipam-pool-alloc-0123456789abcdef0123456789abcdef
 echo; echo "a pool that does not exist:"
 refuse InvalidIpamPoolId.NotFound ipam-pool-0123456789abcdef0 get-ipam-pool-cidrs --ipam-pool-id ipam-pool-0123456789abcdef0
-echo; echo "an id that is none:"
+echo; echo "a malformed id:"
 refuse InvalidIpamPoolId.Malformed pool-1 get-ipam-pool-cidrs --ipam-pool-id pool-1
 echo; echo "a modification of nothing:"
 refuse InvalidParameterCombination 'must contain a modification' modify-ipam-pool --ipam-pool-id "$tokyo_dev"
 echo; echo "a dry run:"
 refuse DryRunOperation 'would have succeeded' "${tokyo_dev_allocate[@]}" --netmask-length 24 --dry-run
-echo; echo "what is not built yet:"
+echo; echo "an operation that Cadastre does not have:"
 refuse UnsupportedOperation DescribeIpamPolicies describe-ipam-policies
 
 echo; echo "deprovisioning a CIDR with allocations is answered, with the reason:"
@@ -154,14 +154,14 @@ run deprovision-ipam-pool-cidr --ipam-pool-id "$osaka_prod" --cidr 10.1.0.0/16 \
     --query 'IpamPoolCidr.[State,FailureReason.Message]' --output text
 case $out in failed-deprovision*) ;; *) fail "expected failed-deprovision" ;; esac
 
-title "What is released is free at once"
+title "Released space is free at once"
 run release-ipam-pool-allocation --region ap-northeast-1 --ipam-pool-id "$tokyo_dev" --cidr 10.4.0.0/24 \
     --ipam-pool-allocation-id "$first" --query Success --output text
 expect "the success of the release" "$out" True
 allocate 10.4.0.0/24 ap-northeast-1 "$tokyo_dev" --netmask-length 24 --description reused
 [ "$allocation" != "$first" ] || fail "the reused CIDR has the released allocation's id"
 
-title "What tokyo dev holds now"
+title "The allocations of tokyo dev"
 run get-ipam-pool-allocations --region ap-northeast-1 --ipam-pool-id "$tokyo_dev" \
     --query 'IpamPoolAllocations[].Cidr' --output text
 expect "the pool's allocations" "$(tr '\t' ' ' <<<"$out")" \

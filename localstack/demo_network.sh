@@ -72,9 +72,9 @@ create_vpc stock prod ap-northeast-1 10.6.0.0/20 stock
 create_vpc lab dev ap-northeast-1 192.168.0.0/24 lab
 create_vpc old prod ap-northeast-3 172.16.0.0/16 old
 
-title "They are found, each by the reader role of its account"
+title "Discovery finds them, with the reader role of each account"
 on lambda invoke --function-name "$CADASTRE_DISCOVERY_FUNCTION" --payload '{"dispatch": true}' --query StatusCode --output text /dev/null
-eventually "what is found" "$shop 10.2.0.0/20 unmanaged
+eventually "the VPCs that discovery found" "$shop 10.2.0.0/20 unmanaged
 $stock 10.6.0.0/20 unmanaged
 $old 172.16.0.0/16 unmanaged
 $lab 192.168.0.0/24 unmanaged" get-ipam-resource-cidrs --ipam-scope-id "$scope" --resource-type vpc \
@@ -84,13 +84,13 @@ for region in ap-northeast-1 ap-northeast-3; do
         --query 'IpamDiscoveredAccounts[].{account: AccountId, region: DiscoveryRegion, succeeded: LastSuccessfulDiscoveryTime, failure: FailureReason.Code}'
 done
 
-title "Pools over them import them, and give out only what is free"
+title "Pools over them import them, and allocate free space only"
 create_pool osaka_live 'osaka live' --source-ipam-pool-id "$osaka" --locale ap-northeast-3 --auto-import
 provision "$osaka_live" 10.2.0.0/16
 create_pool tokyo_live 'tokyo live' --source-ipam-pool-id "$tokyo" --locale ap-northeast-1 --auto-import
 provision "$tokyo_live" 10.6.0.0/16
 for pool in "$osaka_live $shop 10.2.0.0/20" "$tokyo_live $stock 10.6.0.0/20"; do
-    eventually "what the pool holds" "vpc ${pool#* }" get-ipam-pool-allocations --ipam-pool-id "${pool%% *}" \
+    eventually "the allocations of the pool" "vpc ${pool#* }" get-ipam-pool-allocations --ipam-pool-id "${pool%% *}" \
         --query 'IpamPoolAllocations[].[ResourceType,ResourceId,Cidr]' --output text
 done
 eventually "their status" "$shop managed compliant nonoverlapping
@@ -100,7 +100,7 @@ $stock managed compliant nonoverlapping" get-ipam-resource-cidrs --ipam-scope-id
 allocate 10.2.16.0/20 ap-northeast-3 "$osaka_live" --netmask-length 20
 refuse InvalidParameterValue 10.6.0.0/20 allocate-ipam-pool-cidr --region ap-northeast-1 --ipam-pool-id "$tokyo_live" --cidr 10.6.0.0/24
 
-title "Two VPCs that overlap are told of in seconds"
+title "An event reports two overlapping VPCs within seconds"
 on sqs create-queue --queue-name cadastre-demo --query QueueUrl --output text
 queue=$out
 on sqs purge-queue --queue-url "$queue"
@@ -122,22 +122,22 @@ eventually "the overlapping pair" "$copy unmanaged
 $stock compliant" get-ipam-resource-cidrs --ipam-scope-id "$scope" --filters Name=overlap-status,Values=overlapping \
     --query 'sort_by(IpamResourceCidrs, &ComplianceStatus)[::-1].[ResourceId,ComplianceStatus]' --output text
 
-title "What is ignored takes part in nothing"
+title "An ignored resource overlaps with nothing"
 run modify-ipam-resource-cidr --resource-id "$copy" --resource-cidr 10.6.8.0/24 --resource-region ap-northeast-1 \
     --current-ipam-scope-id "$scope" --no-monitored --query 'IpamResourceCidr.[ComplianceStatus,OverlapStatus]' --output text
 expect "the status of the ignored VPC" "$out" "ignored"$'\t'"ignored"
-eventually "what overlaps" '' get-ipam-resource-cidrs --ipam-scope-id "$scope" --filters Name=overlap-status,Values=overlapping \
+eventually "the overlapping resources" '' get-ipam-resource-cidrs --ipam-scope-id "$scope" --filters Name=overlap-status,Values=overlapping \
     --query 'IpamResourceCidrs[].ResourceId' --output text
 
-title "Who has the CIDR, and who had it"
+title "The present and the past resources of a CIDR"
 eventually "the history of 10.2.0.0/20" "$shop shop compliant nonoverlapping None" get-ipam-address-history --cidr 10.2.0.0/20 --ipam-scope-id "$scope" \
     --query 'HistoryRecords[].[ResourceId,ResourceName,ResourceComplianceStatus,ResourceOverlapStatus,SampledEndTime]' --output text
 
-title "A VPC is deleted, and its space is used again"
+title "The space of a deleted VPC is allocated again"
 start=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 member=dev on ec2 delete-vpc --region ap-northeast-3 --vpc-id "$shop"
 network event DeleteVpc "${accounts[dev]}" ap-northeast-3 "$shop"
-eventually "what the pool holds" custom get-ipam-pool-allocations --ipam-pool-id "$osaka_live" \
+eventually "the allocations of the pool" custom get-ipam-pool-allocations --ipam-pool-id "$osaka_live" \
     --query 'IpamPoolAllocations[].ResourceType' --output text
 allocate 10.2.0.0/20 ap-northeast-3 "$osaka_live" --cidr 10.2.0.0/20 --description 'used again'
 eventually "the history of 10.2.0.0/20" "$shop shop vpc" get-ipam-address-history --cidr 10.2.0.0/20 --ipam-scope-id "$scope" \

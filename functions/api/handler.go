@@ -248,7 +248,7 @@ func caller(e *Event) (registry.Caller, error) {
 		return registry.Caller{}, ipam.Errorf(ipam.CodeAuthFailure, "The request carries no identity that API Gateway has verified. Call the API's address and sign the request with IAM credentials.")
 	}
 	region, err := callerRegion(&e.APIGatewayProxyRequest)
-	return registry.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region}, err
+	return registry.Caller{Account: id.AccountID, OrganizationID: e.PrincipalOrgID, ARN: id.UserArn, Region: region, Stacks: registry.IsForwarder(id.UserArn)}, err
 }
 
 // callerRegion returns the Region that the caller claims: the header's, else the one

@@ -341,6 +341,21 @@ func TestAnswersStayUnderLambdasLimit(t *testing.T) {
 	}
 }
 
+// A session of a forwarder's role calls for stacks, and no other caller does.
+func TestForwardersCallForStacks(t *testing.T) {
+	for arn, want := range map[string]bool{
+		"arn:aws:sts::111122223333:assumed-role/cadastre-forwarder-eu-west-1/f": true,
+		"arn:aws:sts::111122223333:assumed-role/allocators/alice":               false,
+		"arn:aws:iam::111122223333:user/cadastre-forwarder-eu-west-1":           false,
+	} {
+		var e Event
+		e.RequestContext.APIID, e.RequestContext.Identity.AccountID, e.RequestContext.Identity.UserArn = "api", "111122223333", arn
+		if c, err := caller(&e); err != nil || c.Stacks != want {
+			t.Errorf("%s calls for stacks: %t, want %t (%v)", arn, c.Stacks, want, err)
+		}
+	}
+}
+
 func TestOneRecordARequest(t *testing.T) {
 	for _, c := range []struct {
 		name   string

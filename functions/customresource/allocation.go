@@ -82,22 +82,18 @@ var allocationKind = kind[allocationProperties, allocation]{
 		}
 		return m
 	},
-	made: func(ctx context.Context, r *request, p *allocationProperties) (made []*allocation, err error) {
-		if err := p.settle(ctx, r, "IpamPoolId", p.IpamPoolID); err != nil {
-			if !maybeDone(err) { // the create could not settle its pool either
-				err = errNothingMade
-			}
-			return nil, err
-		}
-		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.pool, Filters: r.tagFilters()}
+	pool: func(p *allocationProperties) string { return p.pool },
+	made: func(ctx context.Context, r *request, pool string, replaced *physicalID) (made []*allocation, err error) {
+		in := &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool, Filters: r.tagFilters(replaced)}
 		all, err := listed(ctx, r, "GetIpamPoolAllocations", in, &in.NextToken, func(out *ec2.GetIpamPoolAllocationsOutput) ([]types.IpamPoolAllocation, *string) {
 			return out.IpamPoolAllocations, out.NextToken
 		})
 		for _, a := range all {
-			made = append(made, &allocation{p.pool, *a})
+			made = append(made, &allocation{pool, *a})
 		}
 		return made, unlessNotFound(err)
 	},
+	provenance: func(o *allocation) (string, []types.Tag) { return aws.ToString(o.ResourceOwner), o.Tags },
 	remove: func(ctx context.Context, r *request, id physicalID, _ *allocationProperties) error {
 		if id.form != formAllocation {
 			return nil

@@ -29,6 +29,7 @@ const (
 // input and out to its output. An error that the API answered holds an *ipam.Error.
 // After any other error, and after a temporary one, the outcome is unknown.
 type Caller interface {
+	Account() string // the principal's account, 12 digits
 	Call(ctx context.Context, operation string, in any) (out any, err error)
 }
 
@@ -36,26 +37,27 @@ type Caller interface {
 // the API at that endpoint with the function's own role; otherwise it calls the registry
 // on the table as the owner account. NewCaller makes no call.
 func NewCaller(ctx context.Context) (Caller, error) {
+	account := os.Getenv(lambdakit.EnvAccount)
+	if account == "" {
+		return nil, fmt.Errorf("%s is not set", lambdakit.EnvAccount)
+	}
 	if endpoint := os.Getenv(EnvEndpoint); endpoint != "" {
 		cfg, err := config.LoadDefaultConfig(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("configure the client of %s: %w", endpoint, err)
 		}
-		return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, os.Getenv(EnvAPIRegion))), endpoint}, nil
+		return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, os.Getenv(EnvAPIRegion))), endpoint, account}, nil
 	}
 	store, err := lambdakit.OpenStore(ctx)
 	if err != nil {
 		return nil, err
-	}
-	account := os.Getenv(lambdakit.EnvAccount)
-	if account == "" {
-		return nil, fmt.Errorf("%s is not set", lambdakit.EnvAccount)
 	}
 	organization, err := lambdakit.OpenOrganization(ctx)
 	if err != nil {
 		return nil, err
 	}
 	caller := registry.Root(account, store.Region())
+	caller.Stacks = true
 	return owner{ops.New(store, registry.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
 }
 
@@ -66,6 +68,8 @@ type owner struct {
 	registry *registry.Registry
 	caller   registry.Caller
 }
+
+func (o owner) Account() string { return o.caller.Account }
 
 func (o owner) Call(ctx context.Context, operation string, in any) (any, error) {
 	return o.registry.Call(registry.WithCaller(ctx, o.caller), operation, in)
@@ -79,7 +83,10 @@ const notEC2 = "UnknownError"
 type remote struct {
 	client   *ec2.Client
 	endpoint string
+	account  string // the function's own, whose role it calls with
 }
+
+func (r remote) Account() string { return r.account }
 
 func (r remote) Call(ctx context.Context, operation string, in any) (any, error) {
 	out, err := client.Call(ctx, r.client, operation, in)

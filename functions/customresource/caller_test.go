@@ -104,7 +104,7 @@ func api(t *testing.T, c Caller, seen func(*http.Request) *ending) string {
 
 func forwarder(endpoint string) Caller {
 	cfg := aws.Config{Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", "token"), RetryMaxAttempts: 1}
-	return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "us-east-1")), endpoint}
+	return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "us-east-1")), endpoint, account}
 }
 
 // A forwarder does what the function in the owner account does.
@@ -268,8 +268,8 @@ func TestForwarderKnowsTheOperations(t *testing.T) {
 			t.Errorf("the types call %s, and the client does not have it", o.Name)
 		}
 	}
-	if called != 21 {
-		t.Errorf("the types call %d operations, want 21", called)
+	if called != 22 {
+		t.Errorf("the types call %d operations, want 22", called)
 	}
 }
 
@@ -277,7 +277,7 @@ func TestForwarderKnowsTheOperations(t *testing.T) {
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, name := range []string{"allocation.go", "change.go", "ipam.go", "pool.go", "poolcidr.go", "scope.go", "selection.go"} {
+	for _, name := range []string{"allocation.go", "change.go", "inlinecidrs.go", "ipam.go", "pool.go", "poolcidr.go", "scope.go", "selection.go"} {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -302,7 +302,7 @@ func TestNewCaller(t *testing.T) {
 	}
 	t.Setenv("CADASTRE_ACCOUNT", account)
 	c, err := NewCaller(t.Context())
-	if o, ok := c.(owner); err != nil || !ok || o.caller != (registry.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root"}) {
+	if o, ok := c.(owner); err != nil || !ok || o.caller != (registry.Caller{Account: account, ARN: "arn:aws-cn:iam::" + account + ":root", Stacks: true}) || c.Account() != account {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", EnvAPIRegion: "us-west-2"} {

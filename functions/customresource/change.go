@@ -46,25 +46,83 @@ func diffPairs(old, wish, has map[string]string) (set, unset map[string]string) 
 	return set, unset
 }
 
-func changeTags(ctx context.Context, r *request, id string, old, wish map[string]string, has []types.Tag) error {
+// step is a part of a change. undo reverts it; it may be nil.
+type step struct{ do, undo func() error }
+
+// inSteps takes the steps of a change in order. If the API refuses one, it reverts the
+// steps before, the last one first, so that a refused change has changed nothing. If the
+// outcome of a step is unknown, the roll-back that CloudFormation sends reverts them.
+func inSteps(steps ...step) error {
+	for i, s := range steps {
+		err := s.do()
+		if err == nil {
+			continue
+		}
+		if !maybeDone(err) {
+			for _, done := range slices.Backward(steps[:i]) {
+				if done.undo != nil && done.undo() != nil {
+					break // the roll-back reverts the rest
+				}
+			}
+		}
+		return err
+	}
+	return nil
+}
+
+// tagSteps returns the steps that change the tags of an object. Deletion is first, as the
+// number of an object's tags is limited.
+func tagSteps(ctx context.Context, r *request, id string, old, wish map[string]string, has []types.Tag) []step {
 	have := make(map[string]string, len(has))
 	for _, t := range has {
 		have[*t.Key] = *t.Value
 	}
 	set, unset := diffPairs(old, wish, have)
-	if len(unset) > 0 { // first, as the number of an object's tags is limited
-		_, err := call[ec2.DeleteTagsOutput](ctx, r, "DeleteTags", &ec2.DeleteTagsInput{Resources: []string{id}, Tags: tags(unset)})
-		if err != nil {
-			return err
+	setBack, unsetBack := reversed(set, unset, have)
+	create := func(pairs map[string]string) error {
+		if len(pairs) == 0 {
+			return nil
+		}
+		_, err := call[ec2.CreateTagsOutput](ctx, r, "CreateTags", &ec2.CreateTagsInput{Resources: []string{id}, Tags: tags(pairs)})
+		return err
+	}
+	remove := func(pairs map[string]string) error {
+		if len(pairs) == 0 {
+			return nil
+		}
+		_, err := call[ec2.DeleteTagsOutput](ctx, r, "DeleteTags", &ec2.DeleteTagsInput{Resources: []string{id}, Tags: tags(pairs)})
+		return err
+	}
+	return []step{
+		{func() error { return remove(unset) }, func() error { return create(setBack) }},
+		{func() error { return create(set) }, func() error { return remove(unsetBack) }},
+	}
+}
+
+// reversed returns the pairs to set and to remove that revert a change of an object's
+// pairs, which were have before.
+func reversed(set, unset, have map[string]string) (setBack, unsetBack map[string]string) {
+	setBack, unsetBack = maps.Clone(unset), map[string]string{}
+	for k, v := range set {
+		if had, ok := have[k]; ok {
+			setBack[k] = had
+		} else {
+			unsetBack[k] = v
 		}
 	}
-	if len(set) > 0 {
-		_, err := call[ec2.CreateTagsOutput](ctx, r, "CreateTags", &ec2.CreateTagsInput{Resources: []string{id}, Tags: tags(set)})
-		if err != nil {
-			return err
-		}
+	return setBack, unsetBack
+}
+
+// back returns the value that reverts the change of a setting: nil if changed is nil, and
+// otherwise had, or none if the object did not have the setting.
+func back[T any](changed, had *T, none T) *T {
+	switch {
+	case changed == nil:
+		return nil
+	case had == nil:
+		return &none
 	}
-	return nil
+	return had
 }
 
 func tags(pairs map[string]string) []types.Tag {
@@ -75,13 +133,6 @@ func tags(pairs map[string]string) []types.Tag {
 	return list
 }
 
-// The tags that say for which resource of which stack an object was made. They are
-// added to the template's tags.
-const (
-	stackTag   = "cadastre:stack-id"
-	logicalTag = "cadastre:logical-id"
-)
-
 // tagSpecifications returns the tags of a new object: the template's, and those that
 // tagFilters select by.
 func (r *request) tagSpecifications(of types.ResourceType, pairs map[string]string) []types.TagSpecification {
@@ -89,17 +140,21 @@ func (r *request) tagSpecifications(of types.ResourceType, pairs map[string]stri
 	if all == nil {
 		all = map[string]string{}
 	}
-	all[stackTag], all[logicalTag] = r.StackID, r.LogicalResourceID
+	all[ipam.StackIDTag], all[ipam.LogicalIDTag] = r.StackID, r.LogicalResourceID
+	if replaced := r.replaced.String(); replaced != "" {
+		all[ipam.ReplacesTag] = replaced
+	}
 	return []types.TagSpecification{{ResourceType: of, Tags: tags(all)}}
 }
 
 // tagFilters returns the filters that select the objects made for the request's
-// resource.
-func (r *request) tagFilters() []types.Filter {
-	return []types.Filter{
-		{Name: aws.String("tag:" + stackTag), Values: []string{literal.Replace(r.StackID)}},
-		{Name: aws.String("tag:" + logicalTag), Values: []string{literal.Replace(r.LogicalResourceID)}},
+// resource; if replaced is an object, only those that replaced it.
+func (r *request) tagFilters(replaced *physicalID) []types.Filter {
+	filters := []types.Filter{equals("tag:"+ipam.StackIDTag, r.StackID), equals("tag:"+ipam.LogicalIDTag, r.LogicalResourceID)}
+	if replaced != nil && *replaced != (physicalID{}) {
+		filters = append(filters, equals("tag:"+ipam.ReplacesTag, replaced.String()))
 	}
+	return filters
 }
 
 // listed returns all objects that an operation lists. token points to the page token in

@@ -262,20 +262,22 @@ func TestUnfinished(t *testing.T) {
 		if changed := w.content() != before; changed != applied {
 			t.Errorf("applied %t, and the table has changed: %t", applied, changed)
 		}
-		// Properties that are not the create's would make something else.
-		d := w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 25})
-		d.PhysicalResourceID = a.PhysicalResourceID
-		if r := w.send(d); applied != strings.Contains(r.Reason, "IdempotentParameterMismatch: ") {
-			t.Errorf("applied %t, deleted with other properties: %+v", applied, r)
+		unfinished := w.table.Clone()
+		for name, p := range map[string]properties{
+			"the create's properties":   e.ResourceProperties,
+			"another length":            {"IpamPoolId": top, "NetmaskLength": 25},
+			"properties of a roll-back": {"IpamPoolId": "ipam-pool-0123456789abcdef0", "NetmaskLength": 24},
+			"unreadable ones":           {"Colour": "red"},
+		} {
+			w.table = unfinished.Clone()
+			w.faulty.Table = w.table
+			for range 2 {
+				w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, p)
+				if w.content() != before {
+					t.Errorf("applied %t, deleted with %s: something is left", applied, name)
+				}
+			}
 		}
-		if !applied {
-			w.same(before)
-			continue
-		}
-		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
-		w.same(before)
-		w.end("Custom::IpamAllocation", "X", a.PhysicalResourceID, e.ResourceProperties)
-		w.same(before)
 	}
 }
 

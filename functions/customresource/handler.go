@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -163,31 +164,67 @@ type request struct {
 	h       *Handler
 	current physicalID // the request's physical id
 	seed    string     // of its tokens
-	// pool and scope are the pool that a selector selected, and its scope; "" before
-	// it has selected one.
+	// replaced is the physical id of the object that a new one replaces. It is zero for
+	// a create.
+	replaced physicalID
+	// pool is the pool that the properties name, and scope its scope if a selector
+	// selected it; "" before settle.
 	pool, scope string
 }
 
 func (h *Handler) newRequest(e *cfn.Event) *request {
 	r := &request{Event: e, h: h, current: parsePhysicalID(e.PhysicalResourceID), seed: digest(e.StackID, e.LogicalResourceID, e.RequestID)}
-	if c := r.current; c.form == formUnfinished && e.RequestType == cfn.RequestDelete {
-		r.seed, r.pool, r.scope = c.seed, c.pool, c.scope
+	switch c := r.current; c.form {
+	case formUnfinished:
+		r.replaced = parsePhysicalID(c.replaced)
+		if e.RequestType == cfn.RequestDelete {
+			r.seed, r.pool, r.scope = c.seed, c.pool, c.scope
+		}
+	case formObject, formPoolCIDR, formAllocation:
+		r.replaced = c
+	case formNone, formNothing, formForeign:
 	}
 	return r
 }
 
 // token returns the ClientToken of a step of the request. It is the same each time that
 // CloudFormation or Lambda sends the request.
+//
+// A token begins with the mark of the resource and that of the object that a new one
+// replaces; see [request.tokenPattern]. It has 64 characters, the most that a ClientToken
+// may have.
 func (r *request) token(step ...string) *string {
-	t := digest(append([]string{r.seed}, step...)...)
-	return &t
+	return aws.String(r.mark() + replacementMark(r.replaced) + digest(append([]string{r.seed}, step...)...)[:64-markLength-replacementMarkLength])
+}
+
+const (
+	markLength            = 24
+	replacementMarkLength = 16
+)
+
+// mark returns the mark of the request's resource.
+func (r *request) mark() string { return digest(r.StackID, r.LogicalResourceID)[:markLength] }
+
+// replacementMark returns the mark of the object that a new one replaces.
+func replacementMark(replaced physicalID) string {
+	return digest(replaced.String())[:replacementMarkLength]
+}
+
+// tokenPattern returns a filter value that matches the tokens of the requests that made
+// something for the request's resource: if replaced is not nil, only those that replaced
+// that object, which is zero for creates.
+func (r *request) tokenPattern(replaced *physicalID) string {
+	if replaced == nil {
+		return r.mark() + "*"
+	}
+	return r.mark() + replacementMark(*replaced) + "*"
 }
 
 // unfinished returns the physical id of the request's create if its outcome is unknown.
 // The Delete of that id finds the outcome out with the same tokens, in the pool that was
 // selected.
 func (r *request) unfinished() physicalID {
-	return physicalID{form: formUnfinished, seed: r.seed, pool: r.pool, scope: r.scope}
+	return physicalID{form: formUnfinished, seed: r.seed, pool: r.pool, scope: r.scope, replaced: r.replaced.String()}
 }
 
 // currentOr returns the request's physical id, and id if the request has none.

@@ -104,7 +104,7 @@ func TestStory(t *testing.T) {
 	if a = w.must("Custom::IpamAllocation", "A", properties{"IpamPoolId": pid, "NetmaskLength": 26}); a.id == aid || a.attributes["NetmaskLength"] != "26" {
 		t.Errorf("the allocation, replaced: %+v", a)
 	}
-	if strings.Contains(w.content(), strings.Split(aid, "|")[1]) {
+	if strings.Contains(w.content(), `"IpamPoolAllocationId":"`+strings.Split(aid, "|")[1]) {
 		t.Error("the replaced allocation is still there")
 	}
 

@@ -78,10 +78,11 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 	fixed:  func(*ipamProperties) facts { return nil },
 	has:    func(*types.Ipam) map[string]string { return nil },
 	modify: modifyIPAM,
-	made: func(ctx context.Context, r *request, _ *ipamProperties) ([]*types.Ipam, error) {
-		in := &ec2.DescribeIpamsInput{Filters: r.tagFilters()}
+	made: func(ctx context.Context, r *request, _ string, replaced *physicalID) ([]*types.Ipam, error) {
+		in := &ec2.DescribeIpamsInput{Filters: r.tagFilters(replaced)}
 		return listed(ctx, r, "DescribeIpams", in, &in.NextToken, func(out *ec2.DescribeIpamsOutput) ([]types.Ipam, *string) { return out.Ipams, out.NextToken })
 	},
+	provenance: func(o *types.Ipam) (string, []types.Tag) { return aws.ToString(o.OwnerId), o.Tags },
 	remove: func(ctx context.Context, r *request, id physicalID, _ *ipamProperties) error {
 		if !id.is(ipam.IDIPAM) {
 			return nil
@@ -137,18 +138,38 @@ func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamP
 			in.RemoveOperatingRegions = append(in.RemoveOperatingRegions, types.RemoveIpamOperatingRegion{RegionName: &name})
 		}
 	}
-	if in.Description != nil || in.EnablePrivateGua != nil || in.MeteredAccount != "" || in.Tier != "" || len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) > 0 {
-		if _, err := call[ec2.ModifyIpamOutput](ctx, r, "ModifyIpam", in); err != nil {
-			return nil, err
+	undo := &ec2.ModifyIpamInput{
+		IpamId:           o.IpamId,
+		Description:      back(in.Description, o.Description, ""),
+		EnablePrivateGua: back(in.EnablePrivateGua, o.EnablePrivateGua, false),
+	}
+	if in.MeteredAccount != "" {
+		undo.MeteredAccount = o.MeteredAccount
+	}
+	if in.Tier != "" {
+		undo.Tier = o.Tier
+	}
+	for _, a := range in.AddOperatingRegions {
+		undo.RemoveOperatingRegions = append(undo.RemoveOperatingRegions, types.RemoveIpamOperatingRegion(a))
+	}
+	for _, a := range in.RemoveOperatingRegions {
+		undo.AddOperatingRegions = append(undo.AddOperatingRegions, types.AddIpamOperatingRegion(a))
+	}
+	change := func(in *ec2.ModifyIpamInput) func() error {
+		return func() error {
+			if in.Description == nil && in.EnablePrivateGua == nil && in.MeteredAccount == "" && in.Tier == "" && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 {
+				return nil
+			}
+			_, err := call[ec2.ModifyIpamOutput](ctx, r, "ModifyIpam", in)
+			return err
 		}
 	}
-	if err := changeTags(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags); err != nil {
-		return nil, err
-	}
+	steps := append([]step{{change(in), change(undo)}}, tagSteps(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags)...)
 	if !slices.Equal(old.exclusions(), wish.exclusions()) {
-		if err := exclude(ctx, r, o, old.exclusions(), wish.exclusions()); err != nil {
-			return nil, err
-		}
+		steps = append(steps, step{do: func() error { return exclude(ctx, r, o, old.exclusions(), wish.exclusions()) }})
+	}
+	if err := inSteps(steps...); err != nil {
+		return nil, err
 	}
 	return found(findIPAM(ctx, r, physicalID{form: formObject, id: *o.IpamId}))
 }
@@ -156,14 +177,43 @@ func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamP
 // exclude excludes the organizational units of wish from an IPAM's default resource
 // discovery and ends the exclusion of those in old. Other exclusions stay.
 func exclude(ctx context.Context, r *request, o *types.Ipam, old, wish []string) error {
-	in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: o.DefaultResourceDiscoveryId}
-	for _, path := range wish {
-		in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+	in, err := exclusionChange(ctx, r, *o.DefaultResourceDiscoveryId, old, wish)
+	if in == nil || err != nil {
+		return err
 	}
-	// A unit may be excluded already. It can only be added if it is removed.
-	for _, path := range slices.Concat(old, wish) {
-		in.RemoveOrganizationalUnitExclusions = append(in.RemoveOrganizationalUnitExclusions, types.RemoveIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+	if _, err = call[ec2.ModifyIpamResourceDiscoveryOutput](ctx, r, "ModifyIpamResourceDiscovery", in); err != nil {
+		// An earlier try may have done it, and its answer was lost.
+		if in, unread := exclusionChange(ctx, r, *o.DefaultResourceDiscoveryId, old, wish); in == nil && unread == nil {
+			return nil
+		}
 	}
-	_, err := call[ec2.ModifyIpamResourceDiscoveryOutput](ctx, r, "ModifyIpamResourceDiscovery", in)
 	return err
+}
+
+// exclusionChange returns the request that exclude needs, nil if it needs none.
+func exclusionChange(ctx context.Context, r *request, discovery string, old, wish []string) (*ec2.ModifyIpamResourceDiscoveryInput, error) {
+	out, err := call[ec2.DescribeIpamResourceDiscoveriesOutput](ctx, r, "DescribeIpamResourceDiscoveries",
+		&ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{discovery}})
+	if err != nil {
+		return nil, err
+	}
+	var has []string
+	for _, e := range out.IpamResourceDiscoveries[0].OrganizationalUnitExclusions {
+		has = append(has, aws.ToString(e.OrganizationsEntityPath))
+	}
+	in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: &discovery}
+	for _, path := range wish {
+		if !slices.Contains(has, path) {
+			in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+		}
+	}
+	for _, path := range old {
+		if slices.Contains(has, path) && !slices.Contains(wish, path) {
+			in.RemoveOrganizationalUnitExclusions = append(in.RemoveOrganizationalUnitExclusions, types.RemoveIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
+		}
+	}
+	if len(in.AddOrganizationalUnitExclusions)+len(in.RemoveOrganizationalUnitExclusions) == 0 {
+		return nil, nil
+	}
+	return in, nil
 }

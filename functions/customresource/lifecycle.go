@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -27,9 +30,16 @@ type kind[P, O any] struct {
 	// modify changes the other properties of an object and returns the object. It may
 	// be nil.
 	modify func(ctx context.Context, r *request, o *O, old, wish *P) (*O, error)
-	// made returns the objects that were made for the request's resource. The error
-	// errNothingMade means that none can exist. It is nil if the API cannot tell.
-	made func(context.Context, *request, *P) ([]*O, error)
+	// pool returns the pool that the properties name, after settle. It is nil if objects
+	// are in no pool.
+	pool func(*P) string
+	// made lists the objects that were made for the request's resource; with a pool, those
+	// in that pool. If replaced is not nil, it lists only those that replaced that object,
+	// which is zero for creates.
+	made func(ctx context.Context, r *request, pool string, replaced *physicalID) ([]*O, error)
+	// provenance returns the account that owns an object and the object's tags. It is nil
+	// if objects have no tags; made then lists the own account's objects only.
+	provenance func(*O) (account string, tags []types.Tag)
 	// remove removes the object with a physical id. If there is none, it returns nil.
 	remove func(ctx context.Context, r *request, id physicalID, p *P) error
 	// show returns an object's physical id and attributes.
@@ -54,9 +64,9 @@ func (k kind[P, O]) create(ctx context.Context, r *request) (physicalID, map[str
 	return k.establish(ctx, r, p, nothing)
 }
 
-// establish makes an object. If that fails, it removes all that the attempt left and
-// returns none. If the removal fails, too, it returns a physical id whose Delete removes
-// the rest.
+// establish makes an object. If that fails, it removes everything that the attempt left
+// and returns none. If the removal fails, too, it returns a physical id whose Delete
+// removes the rest.
 func (k kind[P, O]) establish(ctx context.Context, r *request, p *P, none physicalID) (physicalID, map[string]any, error) {
 	work, cancel := r.before(ctx, 2)
 	defer cancel()
@@ -106,10 +116,11 @@ func (k kind[P, O]) update(ctx context.Context, r *request) (physicalID, map[str
 	}
 	// In a roll-back these are the properties that were refused. They may be
 	// unreadable.
-	if decode(r.ResourceType, r.OldResourceProperties, old) != nil {
+	unread := decode(r.ResourceType, r.OldResourceProperties, old)
+	if unread != nil {
 		old = new(P)
 	}
-	if r.current == nothing || r.current.form == formUnfinished {
+	if r.current == nothing {
 		return k.establish(ctx, r, wish, r.current)
 	}
 	work, cancel := r.before(ctx, 2)
@@ -126,19 +137,172 @@ func (k kind[P, O]) update(ctx context.Context, r *request) (physicalID, map[str
 			return r.current, nil, err
 		}
 	}
-	switch {
-	case k.replaces(old, wish, o):
-		return k.establish(ctx, r, wish, r.current)
-	case o == nil:
+	if r.current.form == formUnfinished || k.replaces(old, wish, o) {
+		before, err := k.predecessor(work, r, wish, o)
+		switch {
+		case err != nil:
+			return r.current, nil, err
+		case before == nil:
+			return k.establish(ctx, r, wish, r.current)
+		}
+		return k.keep(work, r, before, old, wish)
+	}
+	if o == nil {
 		return r.current, nil, ipam.Errorf(ipam.CodeIncorrectState, "%s does not exist any more, so it cannot be changed. Replace the resource in the template by one with another logical id.", r.current)
 	}
+	if unread == nil && k.replaces(wish, old, o) {
+		if err := k.removeReplacements(work, r, old); err != nil {
+			return r.current, nil, err
+		}
+	}
+	return k.keep(work, r, o, old, wish)
+}
+
+// keep modifies an object and returns its physical id. If that fails, it returns the
+// request's physical id.
+func (k kind[P, O]) keep(ctx context.Context, r *request, o *O, old, wish *P) (physicalID, map[string]any, error) {
+	id, _ := k.show(o)
 	if k.modify != nil {
-		if o, err = k.modify(work, r, o, old, wish); err != nil {
+		var err error
+		if o, err = k.modify(ctx, r, o, old, wish); err != nil {
 			return r.current, nil, err
 		}
 	}
 	_, attributes := k.show(o)
-	return r.current, attributes, nil
+	return id, attributes, nil
+}
+
+// predecessor returns the object that the object o of the request's physical id replaced,
+// if it still exists and has the wished properties; otherwise it returns nil. o is nil if
+// it does not exist.
+//
+// When another resource of the stack fails after a replacement, CloudFormation sends the
+// old properties as an update of the new object. The old object still exists then, as
+// CloudFormation deletes replaced objects last. Another new object instead of it would be
+// a third one, and would often conflict with the old one. If the answer names the old
+// object, CloudFormation deletes the new one. (AWS CDK, docs/CLOUDFORMATION.md, "Custom
+// Resources" and "Rollbacks".)
+func (k kind[P, O]) predecessor(ctx context.Context, r *request, wish *P, o *O) (*O, error) {
+	switch {
+	case r.current.form == formUnfinished:
+		return k.findOwn(ctx, r, r.replaced, wish)
+	case o != nil && k.provenance != nil:
+		_, tags := k.provenance(o)
+		return k.findOwn(ctx, r, parsePhysicalID(tagValue(tags, ipam.ReplacesTag)), wish)
+	}
+	all, err := k.madeFor(ctx, r, k.poolOf(wish), nil)
+	if err != nil {
+		return nil, err
+	}
+	var found []*O
+	for _, c := range all {
+		id, _ := k.show(c)
+		if id == r.current || !k.satisfies(wish, c) {
+			continue
+		}
+		if o != nil {
+			after, err := k.madeFor(ctx, r, r.current.pool, &id)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(after, func(a *O) bool { id, _ := k.show(a); return id == r.current }) {
+				continue
+			}
+		}
+		found = append(found, c)
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	return found[0], nil
+}
+
+// findOwn returns the object with a physical id if it was made for the request's
+// resource and has the wished properties; otherwise it returns nil.
+func (k kind[P, O]) findOwn(ctx context.Context, r *request, id physicalID, wish *P) (*O, error) {
+	if id == (physicalID{}) {
+		return nil, nil
+	}
+	o, err := k.find(ctx, r, id)
+	if err != nil || o == nil || !k.satisfies(wish, o) {
+		return nil, err
+	}
+	if k.provenance == nil {
+		all, err := k.madeFor(ctx, r, id.pool, nil)
+		if err != nil || !slices.ContainsFunc(all, func(a *O) bool { other, _ := k.show(a); return other == id }) {
+			return nil, err
+		}
+	} else if !k.isOwn(r, o, nil) {
+		return nil, nil
+	}
+	return o, nil
+}
+
+// madeFor returns the objects that the own account made for the request's resource; see
+// kind.made. Other accounts may see the same pools and may have set the same tags.
+func (k kind[P, O]) madeFor(ctx context.Context, r *request, pool string, replaced *physicalID) ([]*O, error) {
+	all, err := k.made(ctx, r, pool, replaced)
+	return slices.DeleteFunc(all, func(o *O) bool { return !k.isOwn(r, o, replaced) }), err
+}
+
+// isOwn reports whether the own account made an object for the request's resource, and,
+// if replaced is not nil, in place of that object.
+func (k kind[P, O]) isOwn(r *request, o *O, replaced *physicalID) bool {
+	if k.provenance == nil {
+		return true
+	}
+	account, tags := k.provenance(o)
+	return account == r.h.caller.Account() && tagValue(tags, ipam.StackIDTag) == r.StackID && tagValue(tags, ipam.LogicalIDTag) == r.LogicalResourceID &&
+		(replaced == nil || tagValue(tags, ipam.ReplacesTag) == replaced.String())
+}
+
+// tagValue returns the value of a tag, "" if there is no such tag.
+func tagValue(tags []types.Tag, key string) string {
+	for _, t := range tags {
+		if aws.ToString(t.Key) == key {
+			return aws.ToString(t.Value)
+		}
+	}
+	return ""
+}
+
+// poolOf returns the pool that the properties name, "" for kinds without pools.
+func (k kind[P, O]) poolOf(p *P) string {
+	if k.pool == nil {
+		return ""
+	}
+	return k.pool(p)
+}
+
+// satisfies reports whether an object has the wished values of all properties whose change
+// replaces an object. The default of a property that is not given is unknown.
+func (k kind[P, O]) satisfies(wish *P, o *O) bool {
+	has := k.has(o)
+	for name, want := range k.fixed(wish) {
+		if want.text != "" && !is(has[name], want.value) {
+			return false
+		}
+	}
+	return true
+}
+
+// removeReplacements removes the objects that replaced the object of the request's
+// physical id. old holds their properties.
+//
+// When an update is cancelled, CloudFormation ignores its answer and sends the old
+// properties as an update of the old object, while the function may still work on the
+// cancelled update. (AWS CDK, issue 31541.) An answer that failed is not told apart from
+// one that was ignored.
+func (k kind[P, O]) removeReplacements(ctx context.Context, r *request, old *P) error {
+	if k.settle != nil {
+		if err := k.settle(ctx, r, old); err != nil {
+			if maybeDone(err) {
+				return err
+			}
+			return nil // the replacement could not settle either
+		}
+	}
+	return k.removeMade(ctx, r, k.poolOf(old), r.current, old)
 }
 
 // replaces reports whether a change of properties replaces the object o, which is nil if
@@ -195,11 +359,9 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 	work, cancel := r.before(ctx, 1)
 	defer cancel()
 	switch {
-	case r.current.form == formUnfinished && unread != nil:
-		return nil
 	case r.current.form == formUnfinished:
-		return k.finish(work, r, p)
-	case k.made == nil || !r.current.isCloudFormations():
+		return k.finish(work, r, p, unread != nil)
+	case !r.current.isCloudFormations():
 		return k.remove(work, r, r.current, p)
 	case unread != nil:
 		return nil
@@ -207,32 +369,54 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 	return k.cancel(work, r, p)
 }
 
-// finish removes the object of a create whose outcome was unknown.
-func (k kind[P, O]) finish(ctx context.Context, r *request, p *P) error {
-	if k.settle != nil {
-		if err := k.settle(ctx, r, p); err != nil {
+// finish removes the object of a create whose outcome was unknown. The same request with
+// the same tokens returns that object, or an error that proves that there is none. If the
+// properties are not those of the create any more, finish looks for the object.
+func (k kind[P, O]) finish(ctx context.Context, r *request, p *P, unread bool) error {
+	known := !unread
+	if known && k.settle != nil {
+		err := k.settle(ctx, r, p)
+		if maybeDone(err) {
 			return err
 		}
+		known = err == nil
 	}
-	o, err := k.make(ctx, r, p)
-	return k.takeBack(ctx, r, p, o, err)
+	if known {
+		o, err := k.make(ctx, r, p)
+		if ipam.CodeOf(err) != ipam.CodeIdempotentParameterMismatch {
+			return k.takeBack(ctx, r, p, o, err)
+		}
+	}
+	return k.removeMade(ctx, r, r.current.pool, r.replaced, p)
 }
 
-var errNothingMade = errors.New("nothing can have been made")
+// cancel removes the object that a cancelled create has made or is about to make.
+// CloudFormation ignores the create's answer and deletes by an id that it made up, while
+// the function may still work on the create, or not have begun.
+func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
+	if k.settle != nil {
+		if err := k.settle(ctx, r, p); err != nil {
+			if maybeDone(err) {
+				return err
+			}
+			return nil // the create could not settle either
+		}
+	}
+	return k.removeMade(ctx, r, k.poolOf(p), physicalID{}, p)
+}
 
-// maxLooks is how often cancel looks for the object of a cancelled create.
+// maxLooks is how often removeMade looks for an object.
 const maxLooks = 10
 
-// cancel removes the object that a cancelled create has made or is about to make: the
-// function may still work on the create, or not have begun. While it works, the object
-// may refuse to be removed. A create makes one object. If there are several, all but one
-// were kept when their resource left the stack, and it is unknown which.
-func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
+// removeMade removes the object that was made for the request's resource in place of
+// another one, or by a create if replaced is zero, and that may come yet. While the
+// function works on it, the object may refuse to be removed. One request makes one object.
+// If there are several, all but one were kept when their resource left the stack, and it
+// is unknown which.
+func (k kind[P, O]) removeMade(ctx context.Context, r *request, pool string, replaced physicalID, p *P) error {
 	for n := 1; ; n++ {
-		made, err := k.made(ctx, r, p)
+		made, err := k.madeFor(ctx, r, pool, &replaced)
 		switch {
-		case errors.Is(err, errNothingMade):
-			return nil
 		case err != nil:
 			return err
 		case len(made) > 1:
@@ -241,7 +425,7 @@ func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
 				id, _ := k.show(o)
 				ids = append(ids, id.String())
 			}
-			return ipam.Errorf(ipam.CodeIncorrectState, "The create was cancelled. Its object is one of %s, which all have the tags of this resource; the others were kept when it left the stack before. Delete those that are not to stay and continue the roll-back without this resource.", strings.Join(ids, ", "))
+			return ipam.Errorf(ipam.CodeIncorrectState, "A request was cancelled. Its object is one of %s, which were all made for this resource; the others were kept when it left the stack before. Delete those that are not to stay and continue the roll-back without this resource.", strings.Join(ids, ", "))
 		case len(made) == 1:
 			id, _ := k.show(made[0])
 			if err = unlessNotFound(k.remove(ctx, r, id, p)); err == nil {

@@ -11,7 +11,8 @@ import (
 //
 //	nothing-was-made                   of a create that failed and left nothing
 //	unfinished:SEED                    of a create whose outcome is unknown
-//	unfinished:SEED|POOL|SCOPE         the same, after a selector selected a pool
+//	unfinished:SEED|POOL|SCOPE         the same, of an object in or under a pool
+//	unfinished:SEED|POOL|SCOPE|OLD     the same, of a replacement of the object OLD
 //	ipam-…, ipam-scope-…, ipam-pool-…  of an IPAM, scope or pool
 //	POOL|POOL CIDR                     of a CIDR of a pool
 //	POOL|ALLOCATION|CIDR               of an allocation
@@ -22,8 +23,9 @@ import (
 type physicalID struct {
 	form       form
 	seed       string // of an unfinished create's tokens
-	pool       string // the pool that a selector selected, or that the object is in
+	pool       string // the pool that the object is in, or of an unfinished pool its source pool
 	scope      string // of that pool, if a selector selected it
+	replaced   string // the physical id of the object that an unfinished create replaces; "" if none
 	id         string // the object's id; the whole text if the form is foreign
 	allocation string // an allocation's CIDR
 }
@@ -59,11 +61,13 @@ func parsePhysicalID(text string) physicalID {
 		return nothing
 	}
 	if rest, ok := strings.CutPrefix(text, unfinishedPrefix); ok {
-		switch parts := strings.Split(rest, "|"); {
+		switch parts := strings.SplitN(rest, "|", 4); {
 		case len(parts) == 1:
 			return physicalID{form: formUnfinished, seed: rest}
 		case len(parts) == 3 && parts[1] != "":
 			return physicalID{form: formUnfinished, seed: parts[0], pool: parts[1], scope: parts[2]}
+		case len(parts) == 4 && parts[3] != "":
+			return physicalID{form: formUnfinished, seed: parts[0], pool: parts[1], scope: parts[2], replaced: parts[3]}
 		}
 		return physicalID{form: formForeign, id: text}
 	}
@@ -86,10 +90,13 @@ func (p physicalID) String() string {
 	case formNothing:
 		return nothingMade
 	case formUnfinished:
-		if p.pool == "" {
-			return unfinishedPrefix + p.seed
+		switch {
+		case p.replaced != "":
+			return unfinishedPrefix + strings.Join([]string{p.seed, p.pool, p.scope, p.replaced}, "|")
+		case p.pool != "":
+			return unfinishedPrefix + strings.Join([]string{p.seed, p.pool, p.scope}, "|")
 		}
-		return unfinishedPrefix + p.seed + "|" + p.pool + "|" + p.scope
+		return unfinishedPrefix + p.seed
 	case formPoolCIDR:
 		return p.pool + "|" + p.id
 	case formAllocation:

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,13 +88,14 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 		return m
 	},
 	modify: modifyPool,
-	made: func(ctx context.Context, r *request, _ *poolProperties) ([]*types.IpamPool, error) {
-		in := &ec2.DescribeIpamPoolsInput{Filters: r.tagFilters()}
+	made: func(ctx context.Context, r *request, _ string, replaced *physicalID) ([]*types.IpamPool, error) {
+		in := &ec2.DescribeIpamPoolsInput{Filters: r.tagFilters(replaced)}
 		return listed(ctx, r, "DescribeIpamPools", in, &in.NextToken, func(out *ec2.DescribeIpamPoolsOutput) ([]types.IpamPool, *string) {
 			return out.IpamPools, out.NextToken
 		})
 	},
-	remove: removePool,
+	provenance: func(o *types.IpamPool) (string, []types.Tag) { return aws.ToString(o.OwnerId), o.Tags },
+	remove:     removePool,
 	show: func(o *types.IpamPool) (physicalID, map[string]any) {
 		return physicalID{form: formObject, id: *o.IpamPoolId}, map[string]any{
 			"Arn":           aws.ToString(o.IpamPoolArn),
@@ -111,6 +111,9 @@ var poolKind = kind[poolProperties, types.IpamPool]{
 }
 
 func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPool, error) {
+	if _, err := parseCIDRs(p.cidrs()); err != nil {
+		return nil, err
+	}
 	in := &ec2.CreateIpamPoolInput{
 		AddressFamily:                  types.AddressFamily(p.AddressFamily),
 		AllocationDefaultNetmaskLength: p.AllocationDefaultNetmaskLength,
@@ -151,20 +154,6 @@ func makePool(ctx context.Context, r *request, p *poolProperties) (*types.IpamPo
 	return out.IpamPool, nil
 }
 
-// cidrs returns the inline CIDRs, in canonical form if they are CIDRs.
-func (p *poolProperties) cidrs() []string {
-	var cidrs []string
-	for _, c := range p.ProvisionedCidrs {
-		cidrs = append(cidrs, canonical(c.Cidr))
-	}
-	return cidrs
-}
-
-func addCIDR(ctx context.Context, r *request, pool, cidr string) error {
-	_, err := provision(ctx, r, &ec2.ProvisionIpamPoolCidrInput{ClientToken: r.token("cidr", cidr), Cidr: &cidr, IpamPoolId: &pool})
-	return err
-}
-
 func findPool(ctx context.Context, r *request, id physicalID) (*types.IpamPool, error) {
 	if !id.is(ipam.IDPool) {
 		return nil, nil
@@ -202,64 +191,44 @@ func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *p
 	}
 	set, unset := diffPairs(old.AllocationResourceTags, wish.AllocationResourceTags, have)
 	in.AddAllocationResourceTags, in.RemoveAllocationResourceTags = resourceTags(set), resourceTags(unset)
-	if in.AutoImport != nil || in.Description != nil || in.AllocationMinNetmaskLength != nil || in.AllocationMaxNetmaskLength != nil ||
-		in.AllocationDefaultNetmaskLength != nil || in.ClearAllocationDefaultNetmaskLength != nil || len(set)+len(unset) > 0 {
-		if _, err := call[ec2.ModifyIpamPoolOutput](ctx, r, "ModifyIpamPool", in); err != nil {
-			return nil, err
-		}
+	undo := &ec2.ModifyIpamPoolInput{
+		IpamPoolId:                     &id,
+		AutoImport:                     back(in.AutoImport, o.AutoImport, false),
+		Description:                    back(in.Description, o.Description, ""),
+		AllocationMinNetmaskLength:     back(in.AllocationMinNetmaskLength, o.AllocationMinNetmaskLength, 0),
+		AllocationMaxNetmaskLength:     back(in.AllocationMaxNetmaskLength, o.AllocationMaxNetmaskLength, longest),
+		AllocationDefaultNetmaskLength: o.AllocationDefaultNetmaskLength,
 	}
-	if err := changeTags(ctx, r, id, old.Tags, wish.Tags, o.Tags); err != nil {
+	if in.AllocationDefaultNetmaskLength == nil && in.ClearAllocationDefaultNetmaskLength == nil {
+		undo.AllocationDefaultNetmaskLength = nil
+	} else if o.AllocationDefaultNetmaskLength == nil {
+		undo.ClearAllocationDefaultNetmaskLength = aws.Bool(true)
+	}
+	setBack, unsetBack := reversed(set, unset, have)
+	undo.AddAllocationResourceTags, undo.RemoveAllocationResourceTags = resourceTags(setBack), resourceTags(unsetBack)
+	add, remove, err := cidrSteps(ctx, r, o, old.cidrs(), wish.cidrs())
+	if err != nil {
 		return nil, err
 	}
-	if err := changeCIDRs(ctx, r, id, old.cidrs(), wish.cidrs()); err != nil {
+	// The steps that cannot be reverted in full are late: no act removes a limit of
+	// lengths, and other pools may take a CIDR that leaves the pool.
+	rules := step{changePool(ctx, r, in), changePool(ctx, r, undo)}
+	if err := inSteps(slices.Concat(add, tagSteps(ctx, r, id, old.Tags, wish.Tags, o.Tags), []step{rules}, remove)...); err != nil {
 		return nil, err
 	}
 	return found(findPool(ctx, r, physicalID{form: formObject, id: id}))
 }
 
-// changeCIDRs makes the inline CIDRs of a pool those that are wished for. What
-// is in the pool already is not added, as a change that is rolled back may not
-// have come to taking it out; nor is anything else taken out that came to the
-// pool otherwise. What goes goes late: it may not be free any more when the
-// change is rolled back.
-func changeCIDRs(ctx context.Context, r *request, pool string, old, wish []string) error {
-	var add, late, remove []string
-	for _, c := range old {
-		if !slices.Contains(wish, c) {
-			remove = append(remove, c)
+// changePool returns the act that modifies a pool, if there is anything to modify.
+func changePool(ctx context.Context, r *request, in *ec2.ModifyIpamPoolInput) func() error {
+	return func() error {
+		if in.AutoImport == nil && in.Description == nil && in.AllocationMinNetmaskLength == nil && in.AllocationMaxNetmaskLength == nil &&
+			in.AllocationDefaultNetmaskLength == nil && in.ClearAllocationDefaultNetmaskLength == nil && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
+			return nil
 		}
-	}
-	for _, c := range wish {
-		switch {
-		case slices.Contains(old, c):
-		case slices.ContainsFunc(remove, func(o string) bool { return overlap(c, o) }):
-			late = append(late, c)
-		default:
-			add = append(add, c)
-		}
-	}
-	if err := addCIDRs(ctx, r, pool, add); err != nil {
+		_, err := call[ec2.ModifyIpamPoolOutput](ctx, r, "ModifyIpamPool", in)
 		return err
 	}
-	for _, c := range remove {
-		if err := deprovision(ctx, r, pool, "cidr", c); err != nil {
-			return err
-		}
-	}
-	return addCIDRs(ctx, r, pool, late)
-}
-
-func addCIDRs(ctx context.Context, r *request, pool string, cidrs []string) error {
-	for _, c := range cidrs {
-		there, err := findCIDR(ctx, r, pool, "cidr", c)
-		if err == nil && there == nil {
-			err = addCIDR(ctx, r, pool, c)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // removePool deprovisions a pool's inline CIDRs and deletes the pool. Other resources
@@ -268,27 +237,24 @@ func removePool(ctx context.Context, r *request, id physicalID, p *poolPropertie
 	if !id.is(ipam.IDPool) {
 		return nil
 	}
-	for _, c := range p.cidrs() {
+	// The properties may be those of another object of the resource, so the CIDRs that
+	// were provisioned for the resource count, too.
+	inline := p.cidrs()
+	made, err := madeCIDRs(ctx, r, id.id, nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range made {
+		inline = append(inline, *c.Cidr)
+	}
+	slices.Sort(inline)
+	for _, c := range slices.Compact(inline) {
 		if err := deprovision(ctx, r, id.id, "cidr", c); err != nil {
 			return err
 		}
 	}
-	_, err := call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id.id})
+	_, err = call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id.id})
 	return unlessNotFound(err)
-}
-
-// canonical returns a CIDR in the API's form. It returns any other text unchanged.
-func canonical(cidr string) string {
-	if p, err := netip.ParsePrefix(cidr); err == nil {
-		return p.String()
-	}
-	return cidr
-}
-
-func overlap(a, b string) bool {
-	p, err := netip.ParsePrefix(a)
-	q, err2 := netip.ParsePrefix(b)
-	return err == nil && err2 == nil && p.Overlaps(q)
 }
 
 func resourceTags(tags map[string]string) []types.RequestIpamResourceTag {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,14 @@ var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
 	has: func(o *poolCIDR) map[string]string {
 		return map[string]string{"IpamPoolId": o.pool, block: aws.ToString(o.Cidr)}
 	},
+	pool: func(p *poolCIDRProperties) string { return p.pool },
+	made: func(ctx context.Context, r *request, pool string, replaced *physicalID) (made []*poolCIDR, err error) {
+		all, err := madeCIDRs(ctx, r, pool, replaced)
+		for _, c := range all {
+			made = append(made, &poolCIDR{pool, *c})
+		}
+		return made, err
+	},
 	remove: func(ctx context.Context, r *request, id physicalID, _ *poolCIDRProperties) error {
 		if id.form != formPoolCIDR {
 			return nil
@@ -105,11 +114,28 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 	return err
 }
 
+// madeCIDRs returns the CIDRs of a pool that were provisioned for the request's resource;
+// if replaced is not nil, only those that replaced that object, which is zero for
+// creates. A CIDR has no tags, but its owner can select it by the token of its request.
+func madeCIDRs(ctx context.Context, r *request, pool string, replaced *physicalID) ([]*types.IpamPoolCidr, error) {
+	in := &ec2.GetIpamPoolCidrsInput{IpamPoolId: &pool, Filters: []types.Filter{{Name: aws.String("client-token"), Values: []string{r.tokenPattern(replaced)}}}}
+	all, err := listed(ctx, r, "GetIpamPoolCidrs", in, &in.NextToken, func(out *ec2.GetIpamPoolCidrsOutput) ([]types.IpamPoolCidr, *string) {
+		return out.IpamPoolCidrs, out.NextToken
+	})
+	return slices.DeleteFunc(all, func(c *types.IpamPoolCidr) bool { return !inPool(c) }), unlessNotFound(err)
+}
+
+// inPool reports whether a listed CIDR is in its pool or may come into it. A pool lists
+// deprovisioned CIDRs, and those that could not be provisioned, for a while.
+func inPool(c *types.IpamPoolCidr) bool {
+	return c.State != types.IpamPoolCidrStateDeprovisioned && c.State != types.IpamPoolCidrStateFailedProvision
+}
+
 // findCIDR returns the CIDR of a pool that a filter of GetIpamPoolCidrs selects. It
 // returns nil if the pool has none, or has it no more.
 func findCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
 	c, err := readCIDR(ctx, r, pool, filter, value)
-	if c != nil && (c.State == types.IpamPoolCidrStateDeprovisioned || c.State == types.IpamPoolCidrStateFailedProvision) {
+	if c != nil && !inPool(c) {
 		return nil, nil
 	}
 	return c, err
@@ -120,7 +146,7 @@ func findCIDR(ctx context.Context, r *request, pool, filter, value string) (*typ
 func readCIDR(ctx context.Context, r *request, pool, filter, value string) (*types.IpamPoolCidr, error) {
 	out, err := call[ec2.GetIpamPoolCidrsOutput](ctx, r, "GetIpamPoolCidrs", &ec2.GetIpamPoolCidrsInput{
 		IpamPoolId: &pool,
-		Filters:    []types.Filter{{Name: &filter, Values: []string{value}}},
+		Filters:    []types.Filter{equals(filter, value)},
 	})
 	if err != nil || len(out.IpamPoolCidrs) == 0 {
 		return nil, unlessNotFound(err)

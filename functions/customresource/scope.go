@@ -66,22 +66,35 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 		case want == nil && is != nil && old.ExternalAuthorityConfiguration != nil:
 			in.RemoveExternalAuthorityConfiguration = aws.Bool(true)
 		}
-		if in.Description != nil || in.ExternalAuthorityConfiguration != nil || in.RemoveExternalAuthorityConfiguration != nil {
-			if _, err := call[ec2.ModifyIpamScopeOutput](ctx, r, "ModifyIpamScope", in); err != nil {
-				return nil, err
+		undo := &ec2.ModifyIpamScopeInput{IpamScopeId: o.IpamScopeId, Description: back(in.Description, o.Description, "")}
+		if in.ExternalAuthorityConfiguration != nil || in.RemoveExternalAuthorityConfiguration != nil {
+			if is == nil {
+				undo.RemoveExternalAuthorityConfiguration = aws.Bool(true)
+			} else {
+				undo.ExternalAuthorityConfiguration = &types.ExternalAuthorityConfiguration{ExternalResourceIdentifier: is.ExternalResourceIdentifier, Type: is.Type}
 			}
 		}
-		if err := changeTags(ctx, r, *o.IpamScopeId, old.Tags, wish.Tags, o.Tags); err != nil {
+		change := func(in *ec2.ModifyIpamScopeInput) func() error {
+			return func() error {
+				if in.Description == nil && in.ExternalAuthorityConfiguration == nil && in.RemoveExternalAuthorityConfiguration == nil {
+					return nil
+				}
+				_, err := call[ec2.ModifyIpamScopeOutput](ctx, r, "ModifyIpamScope", in)
+				return err
+			}
+		}
+		if err := inSteps(append([]step{{change(in), change(undo)}}, tagSteps(ctx, r, *o.IpamScopeId, old.Tags, wish.Tags, o.Tags)...)...); err != nil {
 			return nil, err
 		}
 		return found(findScope(ctx, r, physicalID{form: formObject, id: *o.IpamScopeId}))
 	},
-	made: func(ctx context.Context, r *request, _ *scopeProperties) ([]*types.IpamScope, error) {
-		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters()}
+	made: func(ctx context.Context, r *request, _ string, replaced *physicalID) ([]*types.IpamScope, error) {
+		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters(replaced)}
 		return listed(ctx, r, "DescribeIpamScopes", in, &in.NextToken, func(out *ec2.DescribeIpamScopesOutput) ([]types.IpamScope, *string) {
 			return out.IpamScopes, out.NextToken
 		})
 	},
+	provenance: func(o *types.IpamScope) (string, []types.Tag) { return aws.ToString(o.OwnerId), o.Tags },
 	remove: func(ctx context.Context, r *request, id physicalID, _ *scopeProperties) error {
 		if !id.is(ipam.IDScope) {
 			return nil

@@ -85,7 +85,7 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 	case s.IpamPoolSelector == nil && id == "":
 		return ipam.Errorf(ipam.CodeMissingParameter, "%s needs one of the properties %s and IpamPoolSelector.", r.ResourceType, property)
 	case s.IpamPoolSelector == nil:
-		s.pool = id
+		s.pool, r.pool = id, id
 		return nil
 	case id != "":
 		return ipam.Errorf(ipam.CodeInvalidParameterCombination, "The properties %s and IpamPoolSelector name a pool each. Give one of them.", property)
@@ -128,8 +128,14 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 // maxListed is how many objects an error lists.
 const maxListed = 8
 
-// literal quotes a filter's wildcards.
-var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
+// quoteFilter quotes a filter's wildcards.
+var quoteFilter = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
+
+// equals returns a filter that a value passes if it is the given one. The given value is
+// the caller's text, so its wildcards mean themselves.
+func equals(name, value string) types.Filter {
+	return types.Filter{Name: &name, Values: []string{quoteFilter.Replace(value)}}
+}
 
 // find returns the usable pools that meet the selector, at least maxListed+1 if there
 // are so many. among, if given, limits the search to these pools.
@@ -142,7 +148,7 @@ func (s *selector) find(ctx context.Context, r *request, among ...string) ([]typ
 		Name: aws.String("state"), Values: []string{string(ipam.StateCreateComplete), string(ipam.StateModifyComplete)},
 	}}}
 	for _, c := range criteria {
-		in.Filters = append(in.Filters, types.Filter{Name: &c[0], Values: []string{literal.Replace(c[1])}})
+		in.Filters = append(in.Filters, equals(c[0], c[1]))
 	}
 	var pools []types.IpamPool
 	for {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -111,20 +112,23 @@ func (s spying) Call(ctx context.Context, operation string, in any) (any, error)
 	return s.Caller.Call(ctx, operation, in)
 }
 
-func newEnv(t *testing.T) *env {
+func newEnv(t *testing.T) *env { return newEnvWithQuotas(t, ipam.DefaultQuotas()) }
+
+func newEnvWithQuotas(t *testing.T, quotas ipam.Quotas) *env {
 	w := &env{T: t, table: &tabletest.Memory{}, bucket: &bucket{T: t}, standing: map[string]*standing{},
 		stack: "arn:aws:cloudformation:us-east-1:" + account + ":stack/network/6d2f7a30"}
 	w.faulty = &tabletest.Faulty{Table: w.table}
 	ids := 0
 	w.store = store.New(w.faulty, store.Options{
 		Region: "us-east-1",
+		Quotas: &quotas,
 		Now:    func() time.Time { return started },
 		Pick:   func(int) int { return 0 },
 		NewID:  func() string { ids++; return fmt.Sprint("id ", ids) },
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  3,
 	})
-	w.as = func(c registry.Caller) Caller { return owner{ops.New(w.store, registry.OnlyTo(c)), c} }
+	w.as = func(c registry.Caller) Caller { c.Stacks = true; return owner{ops.New(w.store, registry.OnlyTo(c)), c} }
 	w.use(w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	return w
 }

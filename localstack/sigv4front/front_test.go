@@ -268,7 +268,12 @@ func TestTimeoutDoesNotStopTheFunction(t *testing.T) {
 	release, done := make(chan struct{}), make(chan error, 1)
 	s := front(t, nil)
 	f := s.Config.Handler.(*sigv4front.Front)
-	f.Timeout = 10 * time.Millisecond
+	f.After = func(d time.Duration) <-chan time.Time {
+		if d != 29*time.Second {
+			t.Errorf("the front waits for %s, want 29s", d)
+		}
+		return time.After(10 * time.Millisecond)
+	}
 	f.Invoke = func(ctx context.Context, _ []byte) ([]byte, error) {
 		<-release
 		done <- ctx.Err()

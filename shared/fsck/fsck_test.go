@@ -251,8 +251,8 @@ func TestMissingItem(t *testing.T) {
 // free are attributes whose value, or whose absence if they are optional, no
 // other item depends on.
 var (
-	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "Failures", "Failing", "End", "Percent", "Threshold", "Token"}
-	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token"}
+	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "Failures", "Failing", "End", "Percent", "Threshold", "Token", "ClientToken"}
+	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token", "ClientToken"}
 	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of an item that is only remembered
 	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split
 )

@@ -521,6 +521,7 @@ func (t *table) addCIDR(r *row, pool string) {
 		r.fail("it was chosen %d times", r.number("Chosen"))
 	}
 	r.maybe("FailureCode")
+	r.maybe("ClientToken")
 	if why := r.maybe("Failure"); (why != "") != (state == "failed-deprovision") {
 		r.fail("it is %s, and its failure is %q", state, why)
 	}

@@ -14,6 +14,17 @@ type Tags map[string]string
 // if that CIDR is free.
 const StableKeyTag = "cadastre:stable-key"
 
+// The tags of an object that a custom resource of a stack made. Only the functions of
+// custom resources may set, change or delete them; see [StackTags].
+const (
+	StackIDTag   = "cadastre:stack-id"   // the stack's ARN
+	LogicalIDTag = "cadastre:logical-id" // the resource's name in the template
+	ReplacesTag  = "cadastre:replaces"   // the physical id of the object that it replaced; absent if none
+)
+
+// StackTags lists the keys of these tags.
+var StackTags = []string{StackIDTag, LogicalIDTag, ReplacesTag}
+
 // Meta has the fields of every object with a lifecycle.
 type Meta struct {
 	ID           string
@@ -157,6 +168,7 @@ type PoolCIDR struct {
 	Source       SpaceID
 	AllocationID string // of the block of kind ipam-pool in Source
 	Expires      int64  // of a deprovisioned CIDR: end of its listing, Unix seconds
+	ClientToken  string // of the request that provisioned it; "" if none was given
 }
 
 // Allocation is a taken block with its pool, as callers see it.

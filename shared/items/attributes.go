@@ -56,6 +56,7 @@ const (
 	AttrSource         = "Source"
 	attrFailureCode    = "FailureCode"
 	attrChosen         = "Chosen"
+	attrClientToken    = "ClientToken"
 	AttrFailure        = "Failure"
 	attrFailures       = "Failures" // of a discovered account: failed runs in a row
 	attrFailing        = "Failing"  // of a discovered account: start of the first of them, Unix milliseconds

@@ -27,6 +27,7 @@ func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {
 	}
 	i.Put(attrFailureCode, c.FailureCode)
 	i.Put(AttrFailure, c.Failure)
+	i.Put(attrClientToken, c.ClientToken)
 	if c.Chosen {
 		i[attrChosen] = table.Num(1)
 	}
@@ -54,5 +55,6 @@ func DecodePoolCIDR(pool string, r table.Row) (*ipam.PoolCIDR, error) {
 		Source:       ipam.SpaceID(r.Item.Str(AttrSource)),
 		AllocationID: r.Item.Str(AttrAllocationID),
 		Expires:      r.Item.Num(table.AttrExpires),
+		ClientToken:  r.Item.Str(attrClientToken),
 	}, nil
 }

@@ -38,7 +38,7 @@ func (o service) allocate(ctx context.Context, in *ec2.AllocateIpamPoolCidrInput
 	if q.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
-	if q.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDAllocation); err != nil {
+	if q.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDAllocation); err != nil {
 		return nil, err
 	}
 	q.May = func(p *ipam.Pool) error { return checkVisible(ctx, p) }

@@ -29,7 +29,7 @@ func (o service) associateDiscovery(ctx context.Context, in *ec2.AssociateIpamRe
 	if a.Discovery, err = checkID(ipam.IDDiscovery, "IpamResourceDiscoveryId", in.IpamResourceDiscoveryId); err != nil {
 		return nil, err
 	}
-	if a.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDDiscoveryAssociation); err != nil {
+	if a.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDDiscoveryAssociation); err != nil {
 		return nil, err
 	}
 	made, err := o.store.Associate(ctx, t, a, func(m *ipam.IPAM, d *ipam.Discovery) error {

@@ -27,7 +27,7 @@ func (o service) createIPAM(ctx context.Context, in *ec2.CreateIpamInput) (*ec2.
 	if m.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
-	if m.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDIPAM); err != nil {
+	if m.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDIPAM); err != nil {
 		return nil, err
 	}
 	if in.Tier != "" {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
@@ -138,6 +140,8 @@ func (o service) deprovisionPoolCIDR(ctx context.Context, in *ec2.DeprovisionIpa
 
 // cidrFilters are the filters of pools' CIDRs besides those of their members. Each CIDR
 // has a length, also one that is shown without.
+// For the pool's owner there is the filter client-token, too, as EC2's
+// DescribeInstances has: a CIDR has no tags.
 var cidrFilters = listing.Filters[types.IpamPoolCidr]{
 	"netmask-length": func(c *types.IpamPoolCidr) (string, bool) {
 		_, length, ok := strings.Cut(*c.Cidr, "/")
@@ -154,7 +158,13 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	if err != nil {
 		return nil, err
 	}
-	match, err := cidrFilters.Match(in.Filters)
+	tokens := map[string]string{} // by the CIDR's id; read below
+	filters := maps.Clone(cidrFilters)
+	filters["client-token"] = func(c *types.IpamPoolCidr) (string, bool) {
+		token, ok := tokens[*c.IpamPoolCidrId]
+		return token, ok
+	}
+	match, err := filters.Match(in.Filters)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +175,11 @@ func (o service) getPoolCIDRs(ctx context.Context, in *ec2.GetIpamPoolCidrsInput
 	cidrs, err := o.store.PoolCIDRs(ctx, pool.ID) // few, because of the quota
 	if err != nil {
 		return nil, err
+	}
+	for _, c := range cidrs {
+		if c.ClientToken != "" && c.Owner == registry.CallerFrom(ctx).Account {
+			tokens[c.ID] = c.ClientToken
+		}
 	}
 	found, next, err := listing.Collect(ctx, p, func(yield func(listing.Entry[ipam.PoolCIDR], error) bool) {
 		for _, c := range cidrs {

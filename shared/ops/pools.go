@@ -94,7 +94,7 @@ func (o service) parsePool(ctx context.Context, in *ec2.CreateIpamPoolInput) (p 
 	if p.Description, err = parseDescription(in.Description); err != nil {
 		return p, err
 	}
-	if p.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDPool); err != nil {
+	if p.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDPool); err != nil {
 		return p, err
 	}
 	if p.Rules.ResourceTags, err = o.resourceTags("AllocationResourceTags", in.AllocationResourceTags); err != nil {

@@ -96,7 +96,7 @@ func (o service) createDiscovery(ctx context.Context, in *ec2.CreateIpamResource
 	if d.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
-	if d.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDDiscovery); err != nil {
+	if d.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDDiscovery); err != nil {
 		return nil, err
 	}
 	names := addedRegions(in.OperatingRegions)

@@ -30,7 +30,7 @@ func (o service) createScope(ctx context.Context, in *ec2.CreateIpamScopeInput) 
 	if s.Description, err = parseDescription(in.Description); err != nil {
 		return nil, err
 	}
-	if s.Tags, err = o.specifiedTags(in.TagSpecifications, ipam.IDScope); err != nil {
+	if s.Tags, err = o.specifiedTags(ctx, in.TagSpecifications, ipam.IDScope); err != nil {
 		return nil, err
 	}
 	made, err := o.store.CreateScope(ctx, t, s, func(m *ipam.IPAM) error {

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -43,7 +46,7 @@ func (o service) parseTags(parameter string, given []types.Tag) (ipam.Tags, erro
 }
 
 // specifiedTags reads the tags of a new object of the kind.
-func (o service) specifiedTags(specifications []types.TagSpecification, kind ipam.IDKind) (ipam.Tags, error) {
+func (o service) specifiedTags(ctx context.Context, specifications []types.TagSpecification, kind ipam.IDKind) (ipam.Tags, error) {
 	var given []types.Tag
 	for _, s := range specifications {
 		if want := resourceTypes[kind]; s.ResourceType != want {
@@ -54,6 +57,11 @@ func (o service) specifiedTags(specifications []types.TagSpecification, kind ipa
 	tags, err := o.parseTags("TagSpecification.Tag", given)
 	if err != nil {
 		return nil, err
+	}
+	for k := range tags {
+		if err := checkStackTag(ctx, "TagSpecification.Tag", k); err != nil {
+			return nil, err
+		}
 	}
 	return tags, o.checkTagCount("A new object", len(tags))
 }
@@ -76,4 +84,13 @@ func (o service) resourceTags(parameter string, given []types.RequestIpamResourc
 		return nil, err
 	}
 	return parsed, o.checkTagCount(parameter, len(parsed))
+}
+
+// checkStackTag refuses a tag key that only the functions of custom resources may set,
+// change or delete: by these tags they find the objects of a stack.
+func checkStackTag(ctx context.Context, parameter, key string) error {
+	if !slices.Contains(ipam.StackTags, key) || registry.CallerFrom(ctx).Stacks {
+		return nil
+	}
+	return schema.Invalid(parameter, key, "Only CloudFormation stacks set, change and delete the tag %s. Use another key.", key)
 }

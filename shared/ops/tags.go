@@ -25,6 +25,11 @@ func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.
 	if err != nil {
 		return nil, err
 	}
+	for k := range tags {
+		if err := checkStackTag(ctx, "Tag", k); err != nil {
+			return nil, err
+		}
+	}
 	err = o.retag(ctx, in.Resources, func(id string, have ipam.Tags) (ipam.Tags, error) {
 		now := ipam.Tags{}
 		maps.Copy(now, have)
@@ -39,17 +44,22 @@ func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.
 
 // deleteTags is the reverse of createTags, and as atomic. A tag that is given
 // without a value goes whatever its value is; with one, the empty one too, if
-// it has that value; with no tag given, all go.
+// it has that value; with no tag given, all go but those of a stack.
 func (o service) deleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
 	for _, t := range in.Tags {
 		if aws.ToString(t.Key) == "" {
 			return nil, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter Key for each tag")
 		}
+		if err := checkStackTag(ctx, "Tag", *t.Key); err != nil {
+			return nil, err
+		}
 	}
 	err := o.retag(ctx, in.Resources, func(_ string, have ipam.Tags) (ipam.Tags, error) {
 		now := ipam.Tags{}
-		if len(in.Tags) > 0 {
-			maps.Copy(now, have)
+		for k, v := range have {
+			if len(in.Tags) > 0 || slices.Contains(ipam.StackTags, k) {
+				now[k] = v
+			}
 		}
 		for _, t := range in.Tags {
 			if v, ok := now[*t.Key]; ok && (t.Value == nil || *t.Value == v) {

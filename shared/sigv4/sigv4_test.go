@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/sigv4"
@@ -131,5 +132,28 @@ func TestVerify(t *testing.T) {
 				t.Errorf("err = %v, want %q", err, c.kind)
 			}
 		})
+	}
+}
+
+// The header X-Amz-Content-Sha256 must have the hash of the body, also in a request
+// whose signature covers both the header and the body.
+func TestPayloadHash(t *testing.T) {
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // of an empty body
+	own := aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}
+	at := time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
+	for claimed, good := range map[string]bool{empty: true, strings.Repeat("0", 64): false, "UNSIGNED-PAYLOAD": false} {
+		r := exampleRequest(t)
+		r.Header.Del("Authorization")
+		r.Header.Set("X-Amz-Content-Sha256", claimed)
+		if err := v4.NewSigner().SignHTTP(t.Context(), own, r, empty, "iam", "us-east-1", at); err != nil {
+			t.Fatal(err)
+		}
+		s, err := sigv4.Parse(r.Header.Get("Authorization"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Verify(t.Context(), r, nil, own, at); (err == nil) != good {
+			t.Errorf("with the hash %s: %v", claimed, err)
+		}
 	}
 }

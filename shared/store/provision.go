@@ -34,7 +34,7 @@ type Provision struct {
 // the rest; if it fails on the way, the note has that done.
 func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, error) {
 	q.Token = s.withValue(q.Token)
-	p := &provisioning{Provision: q, record: s.newRecord(q.Token), cidr: &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned}}
+	p := &provisioning{Provision: q, record: s.newRecord(q.Token), cidr: &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned, ClientToken: q.Token.Value}}
 	made := func(t Token) table.Key { return items.AllocationKey(s.deriveID(ipam.IDAllocation, t)) }
 	lost := func() { s.window.conflict(p.source, s.o.Now()) }
 	err := s.commit(ctx, "provision to "+q.Pool, lost, func(attempt) ([]table.Write, error) {

@@ -58,6 +58,7 @@ type Caller struct {
 	ARN            string // of the principal
 	Region         string // the caller claims it, and only locale checks use it; "" is the home Region
 	Request        string // id of the event that carries the call; "" if no event does
+	Stacks         bool   // whether a function of custom resources calls, which sets the tags of stacks
 }
 
 // Root returns the caller that has all rights of an account, as its root user has.
