@@ -17,7 +17,7 @@ export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
 export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
 arch=x86_64
 [ "$(go env GOARCH)" != arm64 ] || arch=arm64
-# Members' roles with this name allocate. The administrators are those of the owner account, in either form of ARN.
+# Members' roles with this name allocate. The owner account's roles administer, in either form of ARN.
 context=(--context architecture="$arch" --context destroyable=true --context accounts=organization
     --context 'administrators=["arn:aws:*::000000000000:*"]' --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
 

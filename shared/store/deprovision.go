@@ -60,7 +60,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 		return nil, err
 	}
 	if last.rest != nil {
-		_ = s.mergeSplit(ctx, last.cidr.Source, *last.rest) // the split's note has this done if it fails
+		_ = s.mergeSplit(ctx, last.cidr.Source, *last.rest) // if this fails, the work of the split's note does it
 	}
 	if last.held {
 		s.reconcileNoted(ctx, last.scope, q.CIDR)
@@ -68,7 +68,7 @@ func (s *Store) Deprovision(ctx context.Context, q Deprovision) (*ipam.PoolCIDR,
 	return last.cidr, nil
 }
 
-// deprovisionRead is what Deprovision reads at first.
+// deprovisionRead are the items that Deprovision reads first.
 type deprovisionRead struct {
 	pool, cidr, root table.Item // nil if absent
 }
@@ -79,7 +79,7 @@ func (s *Store) readForDeprovision(ctx context.Context, q Deprovision) (deprovis
 	return deprovisionRead{read[pool], read[cidr], read[root]}, err
 }
 
-// deprovisionSnapshot is what decideDeprovision decides on.
+// deprovisionSnapshot is the input of decideDeprovision.
 type deprovisionSnapshot struct {
 	pool *ipam.Pool
 	cidr *ipam.PoolCIDR
@@ -116,7 +116,7 @@ func (q Deprovision) check(read deprovisionRead, now int64) (snap deprovisionSna
 // rootOf returns the root that a CIDR is in its pool.
 func rootOf(c *ipam.PoolCIDR) ipam.Root { return ipam.Root{ID: c.ID, Bits: c.CIDR.Bits()} }
 
-// deprovisionChanges is what a deprovision changes.
+// deprovisionChanges are the changes of a deprovision.
 type deprovisionChanges struct {
 	cidr   *ipam.PoolCIDR // the answer
 	writes []table.Write
@@ -136,9 +136,9 @@ func (c deprovisionChanges) done(read deprovisionRead) bool {
 	return read.cidr.Str(items.AttrID) != c.cidr.ID || state == ipam.CIDRDeprovisioned || state == c.cidr.State
 }
 
-// decideDeprovision decides what becomes of the CIDR: it fails if a block is in the
-// way, with no writes if it failed for the same reason before; else its root goes.
-// giveToSource adds what the source gets.
+// decideDeprovision fails the CIDR if a block is in the way, with no writes if it
+// failed for the same reason before. Else it deletes the CIDR's root; giveToSource adds
+// the writes on the source.
 func (s *Store) decideDeprovision(snap deprovisionSnapshot) deprovisionChanges {
 	pool, cidr := snap.pool, *snap.cidr
 	if snap.by != nil {
@@ -261,7 +261,7 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []table.Write {
 	}}
 }
 
-// usedBy says for messages what resource a block is allocated to, or is taken for.
+// usedBy names, for messages, the resource that a block is allocated to or taken for.
 func usedBy(t ipam.Taken) string {
 	what := fmt.Sprintf("used by %s %s", t.Kind, t.ResourceID)
 	if t.ResourceID == "" {

@@ -50,7 +50,7 @@ func (s *Store) ModifyResourceCIDR(ctx context.Context, q ModifyResourceCIDR) (*
 	return snap.row, nil
 }
 
-// modifyResourceSnapshot is what decideModifyResource decides on.
+// modifyResourceSnapshot is the input of decideModifyResource.
 type modifyResourceSnapshot struct {
 	scope, dest *ipam.Scope // dest is nil if the CIDR stays in its scope
 	row         *ipam.ResourceCIDR
@@ -93,7 +93,7 @@ func (q ModifyResourceCIDR) check(snap modifyResourceSnapshot) error {
 	case scope.Type != ipam.ScopePrivate:
 		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource %s is in a public scope, where resources are neither ignored nor moved.", q.ResourceID)
 	case row.Type != ipam.ResourceVPC:
-		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource %s is a %s. Only the CIDRs of VPCs are ignored and moved; what is in a VPC follows.", q.ResourceID, row.Type)
+		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource %s is a %s. Only the CIDRs of VPCs are ignored and moved; the subnets and interfaces in a VPC follow.", q.ResourceID, row.Type)
 	case dest != nil && dest.Type != ipam.ScopePrivate:
 		return ipam.Errorf(ipam.CodeInvalidParameterValue, "The scope %s is public. A VPC's CIDR is moved to a private scope.", dest.ID)
 	case dest != nil && (dest.IPAM != scope.IPAM || dest.Owner != scope.Owner):
@@ -104,7 +104,7 @@ func (q ModifyResourceCIDR) check(snap modifyResourceSnapshot) error {
 	return nil
 }
 
-// modifyResourceChange is what a request changes of a CIDR.
+// modifyResourceChange is the state of a CIDR after a request.
 type modifyResourceChange struct {
 	scope      string // the scope that has it afterwards
 	ignored    bool

@@ -49,8 +49,8 @@ func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
 	}}
 }
 
-// create creates an object and records it as the answer to the token. build reads what
-// it needs and returns the object's writes; it derives ids from the token that it gets.
+// create creates an object and records it as the answer to the token. build reads its
+// own snapshot and returns the object's writes; it derives ids from the token that it gets.
 // key returns the key of the object that a token creates. object points to where build
 // puts the object; for a repeated request, create puts the recorded object there.
 func (s *Store) create(ctx context.Context, t Token, object any, key func(Token) table.Key, build func(Token) ([]table.Write, error)) error {

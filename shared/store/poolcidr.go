@@ -25,7 +25,8 @@ func (s *Store) addCIDR(c *ipam.PoolCIDR) []table.Write {
 	}
 }
 
-// notProvisioned refuses a CIDR that a pool has, among what was read.
+// notProvisioned refuses a CIDR that the pool has already. read holds the pool's item
+// of the CIDR, if there is one.
 func notProvisioned(pool string, p netip.Prefix, read map[table.Key]table.Item) error {
 	k := items.CIDRKey(pool, p)
 	if read[k] == nil {
@@ -41,8 +42,8 @@ func notProvisioned(pool string, p netip.Prefix, read map[table.Key]table.Item) 
 	return nil
 }
 
-// finishProvision has the root of a pool that is pending make room for what lives
-// in it, and then says that it is provisioned. Once more is no error.
+// finishProvision shrinks the hold of a pending root to the live CIDRs in it, and then
+// sets the state provisioned. It can be repeated.
 func (s *Store) finishProvision(ctx context.Context, pool string, around sourceCIDR, scope string, p netip.Prefix) error {
 	space, k := ipam.SpaceID(pool), items.CIDRKey(pool, p)
 	return s.commit(ctx, "provision "+p.String(), nil, func(attempt) ([]table.Write, error) {
@@ -62,7 +63,7 @@ func (s *Store) finishProvision(ctx context.Context, pool string, around sourceC
 		if err != nil {
 			return nil, err
 		}
-		if !ok || t.Kind != ipam.KindHold { // it is shrunk, and perhaps some of it allocated since
+		if !ok || t.Kind != ipam.KindHold { // it was shrunk, and some of it may be allocated by now
 			return []table.Write{done}, nil
 		}
 		live, err := s.liveIn(ctx, scope, around, p)
@@ -80,7 +81,7 @@ func (s *Store) finishProvision(ctx context.Context, pool string, around sourceC
 	})
 }
 
-// finishProvisions finishes what is pending at p in a scope.
+// finishProvisions finishes the pending CIDRs of all pools that overlap p in a scope.
 func (s *Store) finishProvisions(ctx context.Context, scope string, p netip.Prefix) error {
 	return s.finishIn(ctx, ipam.ScopeSpace(scope, ipam.FamilyOf(p)), scope, p)
 }

@@ -30,8 +30,8 @@ type Provision struct {
 // pool, in one transaction.
 //
 // A CIDR in which resources may live starts as one hold, in state
-// pending-provision, with a work note. Provision then holds what is live and frees
-// the rest; if it fails on the way, the note has that done.
+// pending-provision, with a work note. Provision then holds the live CIDRs and frees
+// the rest. If it fails on the way, the work of the note does that.
 func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, error) {
 	q.Token = s.withValue(q.Token)
 	p := &provisioning{Provision: q, record: s.newRecord(q.Token), cidr: &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned, ClientToken: q.Token.Value}}
@@ -71,7 +71,7 @@ type provisioning struct {
 	source    ipam.SpaceID   // the space from which the block is taken
 	earlier   netip.Prefix   // the block that an earlier try chose
 	planning  *ipam.Pool     // the pool, if it is a resource planning pool
-	pendingIn string         // the scope whose resources decide what becomes free; "" if the CIDR is provisioned at once
+	pendingIn string         // the scope whose live resources keep their space; "" if the CIDR is provisioned at once
 }
 
 // tryProvision returns the writes of one try of a request that was not carried out
@@ -113,7 +113,7 @@ func (s *Store) tryProvision(ctx context.Context, p *provisioning, item table.It
 	return s.provisionWrites(taken, c, p.record), nil
 }
 
-// check refuses a request by what the pool is, and returns the pool and the wish as
+// check refuses a request by the pool's state, and returns the pool and the wish as
 // [Provision.Check] narrowed it.
 func (p *provisioning) check(item table.Item, quotas *ipam.Quotas) (*ipam.Pool, Provision, error) {
 	if item == nil {
@@ -181,7 +181,7 @@ func checkSource(pool *ipam.Pool, read map[table.Key]table.Item) (cidrs int64, e
 	return source.CIDRCount, source.Require(ipam.ActUse)
 }
 
-// provisionSnapshot is what decideProvision decides on.
+// provisionSnapshot is the input of decideProvision.
 type provisionSnapshot struct {
 	pool     *ipam.Pool
 	from     takeSource   // the block of the source that holds chosen
@@ -189,7 +189,7 @@ type provisionSnapshot struct {
 	byLength bool         // the caller asked for a length
 }
 
-// provisionChanges is what a provision changes.
+// provisionChanges are the changes of a provision.
 type provisionChanges struct {
 	pool      *ipam.Pool
 	taken     ipam.Taken    // the block in the source
@@ -241,8 +241,8 @@ func (s *Store) provisionWrites(taken []table.Write, c provisionChanges, record 
 	return append(writes, s.addCIDR(&c.cidr)...)
 }
 
-// finishPending finishes a CIDR that was written as pending-provision. Its work note
-// has that done if this fails, so a failure is no error of the request.
+// finishPending finishes a CIDR that was written as pending-provision. If this
+// fails, the work of its note does it, so the request succeeds all the same.
 func (s *Store) finishPending(ctx context.Context, p *provisioning) {
 	source, err := s.sourceAt(ctx, p.planning, p.cidr.CIDR)
 	if err == nil {
