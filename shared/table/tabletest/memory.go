@@ -13,6 +13,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cadastre-ipam/cadastre/shared/table"
@@ -38,10 +39,12 @@ type Memory struct {
 	partitions map[string]*partition
 }
 
-// partition keeps its sort keys in order.
+// partition keeps its sort keys in order. Its items are never changed, only replaced.
 type partition struct {
-	keys  []string
-	items map[string]table.Item
+	keys   []string
+	items  map[string]table.Item
+	shared atomic.Bool              // clones have it too: a write copies it first
+	digest atomic.Pointer[[32]byte] // of its content, once [Memory.Hash] asked for it
 }
 
 var _ table.Table = (*Memory)(nil)
@@ -55,8 +58,22 @@ func (m *Memory) get(k table.Key) (table.Item, bool) {
 	return i, ok
 }
 
+// own returns a partition that is about to be changed, nil if there is none.
+func (m *Memory) own(pk string) *partition {
+	p := m.partitions[pk]
+	if p == nil {
+		return nil
+	}
+	if p.shared.Load() {
+		p = &partition{keys: slices.Clone(p.keys), items: maps.Clone(p.items)}
+		m.partitions[pk] = p
+	}
+	p.digest.Store(nil)
+	return p
+}
+
 func (m *Memory) set(k table.Key, i table.Item) {
-	p := m.partitions[k.PK]
+	p := m.own(k.PK)
 	if p == nil {
 		if m.partitions == nil {
 			m.partitions = map[string]*partition{}
@@ -72,7 +89,7 @@ func (m *Memory) set(k table.Key, i table.Item) {
 }
 
 func (m *Memory) unset(k table.Key) {
-	p := m.partitions[k.PK]
+	p := m.own(k.PK)
 	if p == nil {
 		return
 	}
@@ -398,14 +415,14 @@ func clone(i table.Item) table.Item {
 	return c
 }
 
-// All yields every item, by partition key and sort key. Nothing may write to
-// the table meanwhile.
+// All yields every item, by partition key and sort key. The caller may change an
+// item's attributes, but not their values. Nothing may write to the table meanwhile.
 func (m *Memory) All() iter.Seq2[table.Key, table.Item] {
 	return func(yield func(table.Key, table.Item) bool) {
 		for _, pk := range slices.Sorted(maps.Keys(m.partitions)) {
 			p := m.partitions[pk]
 			for _, sk := range p.keys {
-				if !yield(table.Key{PK: pk, SK: sk}, clone(p.items[sk])) {
+				if !yield(table.Key{PK: pk, SK: sk}, maps.Clone(p.items[sk])) {
 					return
 				}
 			}
@@ -424,15 +441,15 @@ func (m *Memory) Len() int {
 	return n
 }
 
-// Clone returns a table with the same items and no hooks.
+// Clone returns a table with the same items and no hooks. It copies a partition only
+// when one of the two tables writes to it.
 func (m *Memory) Clone() *Memory {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	c := &Memory{PageBytes: m.PageBytes}
-	for k, i := range m.All() {
-		c.set(k, i)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.partitions {
+		p.shared.Store(true)
 	}
-	return c
+	return &Memory{PageBytes: m.PageBytes, partitions: maps.Clone(m.partitions)}
 }
 
 // Dump returns the table's content as text, one line for each item. Equal
@@ -471,8 +488,24 @@ func dump(b *strings.Builder, v types.AttributeValue) {
 	}
 }
 
-// Hash returns a digest of the table's content.
-func (m *Memory) Hash() [32]byte { return sha256.Sum256([]byte(m.Dump())) }
+// Hash returns a digest of the table's content. Equal contents have equal digests.
+func (m *Memory) Hash() [32]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := sha256.New()
+	for _, pk := range slices.Sorted(maps.Keys(m.partitions)) {
+		p := m.partitions[pk]
+		digest := p.digest.Load()
+		if digest == nil {
+			one := &Memory{partitions: map[string]*partition{pk: p}}
+			sum := sha256.Sum256([]byte(one.Dump()))
+			digest = &sum
+			p.digest.Store(digest)
+		}
+		all.Write(digest[:])
+	}
+	return [32]byte(all.Sum(nil))
+}
 
 // ItemSize returns the size of an item in bytes, as DynamoDB counts it: names
 // and values in UTF-8, numbers with about one byte for two digits, maps with

@@ -80,3 +80,49 @@ func TestMemoryPanicsWhereDynamoDBRefuses(t *testing.T) {
 		})
 	}
 }
+
+// A write to a table, or to its clone, is not seen in the other.
+func TestCloneIsIndependent(t *testing.T) {
+	put := func(m *tabletest.Memory, pk, sk, value string) {
+		t.Helper()
+		w := table.Write{Op: table.OpPut, Key: table.Key{PK: pk, SK: sk}, Item: table.Item{"Text": &types.AttributeValueMemberS{Value: value}}}
+		if err := m.Transact(t.Context(), []table.Write{w}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drop := func(m *tabletest.Memory, pk, sk string) {
+		t.Helper()
+		if err := m.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: table.Key{PK: pk, SK: sk}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &tabletest.Memory{}
+	put(a, "p", "1", "a")
+	put(a, "q", "1", "a")
+	before := a.Hash()
+	b := a.Clone()
+	c := b.Clone()
+	if b.Dump() != a.Dump() || b.Hash() != before {
+		t.Error("the clone has other items")
+	}
+	put(b, "p", "1", "b")
+	put(b, "r", "1", "b")
+	drop(c, "q", "1")
+	put(a, "p", "2", "a")
+	for name, have := range map[string][2]string{
+		"the table":              {a.Dump(), "p | 1 | Text=\"a\"\np | 2 | Text=\"a\"\nq | 1 | Text=\"a\"\n"},
+		"its clone":              {b.Dump(), "p | 1 | Text=\"b\"\nq | 1 | Text=\"a\"\nr | 1 | Text=\"b\"\n"},
+		"the clone of its clone": {c.Dump(), "p | 1 | Text=\"a\"\n"},
+	} {
+		if have[0] != have[1] {
+			t.Errorf("%s has\n%swant\n%s", name, have[0], have[1])
+		}
+	}
+	if a.Hash() == before || a.Hash() == b.Hash() || b.Hash() == c.Hash() {
+		t.Error("other contents have equal digests")
+	}
+	drop(a, "p", "2")
+	if a.Hash() != before {
+		t.Error("equal contents have other digests")
+	}
+}
