@@ -15,7 +15,7 @@ GOLANGCI_VERSION := v2.15.0
 HOST_ARCH := $(shell go env GOARCH)
 ARCH ?= $(HOST_ARCH)
 FUNCTIONS := $(notdir $(wildcard functions/*))
-GO_FILES := $(shell find functions shared infra -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+GO_FILES := $(shell find functions shared infra events -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 FUNCTION_FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
 
 WITH := localstack/with.sh
@@ -27,8 +27,13 @@ help: ## List the targets
 
 ##--- the two commands
 
+# The installs wait for the network and the compiler for the processor, so they run side
+# by side: a job for each install, and one in which one go build follows another.
+AT_ONCE := --no-print-directory -j6
+
 .PHONY: run
-run: build tools ## Build all, start the emulator, deploy, play the main job through the AWS CLI, leave it running
+run: ## Build all, start the emulator, deploy, play the main job through the AWS CLI, leave it running
+	@$(MAKE) $(AT_ONCE) tools build
 	localstack/run.sh start
 
 .PHONY: stop
@@ -37,8 +42,8 @@ stop: ## End the processes that `make run` started
 
 .PHONY: test
 test: ## Install the tools and run all checks
-	$(call say,building and installing tools)
-	@$(MAKE) build tools
+	$(call say,installing tools and building)
+	@$(MAKE) $(AT_ONCE) tools .tools/golangci-lint-$(GOLANGCI_VERSION) build
 	$(call say,generated files and formatting)
 	@$(MAKE) checkgenerate
 	$(call say,lint)
