@@ -57,21 +57,8 @@ func TestDocumentedCommands(t *testing.T) {
 		counted[name]++
 		switch name {
 		case "make":
-			for _, w := range c.Words[1:] {
-				if variable, value, assigned := strings.Cut(w, "="); assigned {
-					if !strings.Contains(string(makefile), "$("+variable+")") && !strings.Contains(string(makefile), "origin "+variable) {
-						t.Errorf("%s: the Makefile has no variable %s", line, variable)
-					}
-					context := map[string]any{}
-					for _, m := range regexp.MustCompile(`--context (\w+)=(\S+)`).FindAllStringSubmatch(value, -1) {
-						context[m[1]] = strings.Replace(m[2], "$STREAM", restoredStream, 1)
-					}
-					if _, err := ParseConfig(context); err != nil {
-						t.Errorf("%s: %v", line, err)
-					}
-				} else if !regexp.MustCompile(`(?m)^` + w + `:`).Match(makefile) {
-					t.Errorf("%s: the Makefile has no target %s", line, w)
-				}
+			for _, f := range makeFaults(string(makefile), c.Words[1:]) {
+				t.Errorf("%s: %s", line, f)
 			}
 		case "callers.sh", "restore.sh":
 			if i, err := os.Stat("../" + c.Words[0]); err != nil || i.Mode()&0o111 == 0 {
@@ -87,6 +74,31 @@ func TestDocumentedCommands(t *testing.T) {
 			t.Errorf("the guides have %d commands %s; the test looks at the wrong places", counted[name], name)
 		}
 	}
+}
+
+// makeFaults returns the faults of make's arguments: targets and variables that the
+// Makefile does not have, and contexts that the app does not take.
+func makeFaults(makefile string, words []string) (faults []string) {
+	for _, w := range words {
+		variable, value, assigned := strings.Cut(w, "=")
+		if !assigned {
+			if !regexp.MustCompile(`(?m)^` + w + `:`).MatchString(makefile) {
+				faults = append(faults, "the Makefile has no target "+w)
+			}
+			continue
+		}
+		if !strings.Contains(makefile, "$("+variable+")") && !strings.Contains(makefile, "origin "+variable) {
+			faults = append(faults, "the Makefile has no variable "+variable)
+		}
+		context := map[string]any{}
+		for _, m := range regexp.MustCompile(`--context (\w+)=(\S+)`).FindAllStringSubmatch(value, -1) {
+			context[m[1]] = strings.Replace(m[2], "$STREAM", restoredStream, 1)
+		}
+		if _, err := ParseConfig(context); err != nil {
+			faults = append(faults, err.Error())
+		}
+	}
+	return faults
 }
 
 // A command that deploys a template gives all of its parameters that have no default, no
@@ -107,15 +119,7 @@ func TestDocumentedDeployments(t *testing.T) {
 		template = strings.Replace(template, "build/vend-vpc", "infra/examples/vend-vpc", 1) // the packaged one
 		deployed[filepath.Base(template)] = true
 		doc := written(t, "../"+template)
-		want := ""
-		for _, r := range doc.Resources {
-			if r.Type == "AWS::IAM::Role" {
-				if want = max(want, "CAPABILITY_IAM"); r.Properties["RoleName"] != nil {
-					want = "CAPABILITY_NAMED_IAM"
-				}
-			}
-		}
-		if got := option(c.Words, "--capabilities"); strings.Join(got, " ") != want {
+		if got, want := strings.Join(option(c.Words, "--capabilities"), " "), capability(doc.template); got != want {
 			t.Errorf("%s: the capability is %q, and the roles need %q", line, got, want)
 		}
 		given := map[string]bool{}
@@ -139,6 +143,19 @@ func TestDocumentedDeployments(t *testing.T) {
 			t.Errorf("no command deploys %s", name)
 		}
 	}
+}
+
+// capability returns the capability that CloudFormation wants for a template's roles.
+func capability(d template) (want string) {
+	for _, r := range d.Resources {
+		switch {
+		case r.Type == "AWS::IAM::Role" && r.Properties["RoleName"] != nil:
+			return "CAPABILITY_NAMED_IAM"
+		case r.Type == "AWS::IAM::Role":
+			want = "CAPABILITY_IAM"
+		}
+	}
+	return want
 }
 
 // option returns the values of an option.

@@ -461,12 +461,21 @@ func TestOwnAnswers(t *testing.T) {
 	api, _ := d.one(t, "AWS::ApiGateway::RestApi", "Api")
 	_, deployment := d.one(t, "AWS::ApiGateway::Deployment", "")
 	got := map[string]any{}
+	after := map[string]int{} // API Gateway refuses changes of an API at the same time
 	for _, id := range d.ids("AWS::ApiGateway::GatewayResponse") {
+		for _, other := range elements(d.Resources[id].DependsOn) {
+			if other, ok := other.(string); ok {
+				after[other]++
+			}
+		}
 		p := d.Resources[id].Properties
 		got[p["ResponseType"].(string)] = p
 		if !slices.Contains(elements(deployment.DependsOn), any(id)) {
 			t.Errorf("the deployment does not wait for %s", id)
 		}
+	}
+	if len(after) != len(gateway.Answers)-1 || slices.Max(slices.Collect(maps.Values(after))) != 1 {
+		t.Errorf("of %d answers these are added before others: %v", len(gateway.Answers), after)
 	}
 	want := map[string]any{}
 	for responseType, status := range map[string]any{

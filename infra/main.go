@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
@@ -62,27 +63,40 @@ func build(app awscdk.App, functions string) error {
 			return err
 		}
 	}
-	props := func(name, description string) awscdk.StackProps {
-		p := awscdk.StackProps{StackName: jsii.String(c.Name + "-" + name), Description: &description, Env: &awscdk.Environment{}}
-		if account := os.Getenv("CDK_DEFAULT_ACCOUNT"); account != "" {
-			p.Env.Account = &account
-		}
-		if region := os.Getenv("CDK_DEFAULT_REGION"); region != "" {
-			p.Env.Region = &region
-		}
-		return p
-	}
 	data := stacks.NewData(app, "Data", &stacks.DataProps{
-		StackProps:  props("data", "Cadastre: the table that holds all state"),
+		StackProps:  c.stackProps("data", "Cadastre: the table that holds all state"),
 		Destroyable: c.Destroyable,
 		StreamARN:   c.TableStreamARN,
 	})
-	service := stacks.ServiceProps{
-		StackProps:     props("service", "Cadastre: the API and its functions"),
+	service := c.serviceProps(data.Table, functions, environment, concurrency)
+	stacks.NewService(app, "Service", &service)
+	service.StackProps = c.stackProps("watch", "Cadastre: discovery, compliance, history and events")
+	stacks.NewWatch(app, "Watch", &service)
+	return nil
+}
+
+// stackProps returns the properties of a stack. Without credentials of the deployer it
+// has no account and no Region.
+func (c *Config) stackProps(name, description string) awscdk.StackProps {
+	p := awscdk.StackProps{StackName: jsii.String(c.Name + "-" + name), Description: &description, Env: &awscdk.Environment{}}
+	if account := os.Getenv("CDK_DEFAULT_ACCOUNT"); account != "" {
+		p.Env.Account = &account
+	}
+	if region := os.Getenv("CDK_DEFAULT_REGION"); region != "" {
+		p.Env.Region = &region
+	}
+	return p
+}
+
+// serviceProps returns the properties of the service stack, which are those of the watch
+// stack, too, but for the stack's own.
+func (c *Config) serviceProps(table awsdynamodb.ITableV2, functions string, environment map[string]string, concurrency stacks.Concurrency) stacks.ServiceProps {
+	return stacks.ServiceProps{
+		StackProps:     c.stackProps("service", "Cadastre: the API and its functions"),
 		Name:           c.Name,
-		Table:          data.Table,
+		Table:          table,
 		Functions:      functions,
-		Architecture:   architecture.cdk(),
+		Architecture:   architectures[c.Architecture].cdk(),
 		Environment:    environment,
 		OrganizationID: c.OrganizationID,
 		VPCEndpointIDs: c.VPCEndpointIDs,
@@ -101,8 +115,4 @@ func build(app awscdk.App, functions string) error {
 		ResourceMetrics:  c.ResourceMetrics,
 		NotifyEmail:      c.NotifyEmail,
 	}
-	stacks.NewService(app, "Service", &service)
-	service.StackProps = props("watch", "Cadastre: discovery, compliance, history and events")
-	stacks.NewWatch(app, "Watch", &service)
-	return nil
 }

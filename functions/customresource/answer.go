@@ -9,12 +9,16 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/cfn"
 
 	"github.com/cadastre-ipam/cadastre/shared/backoff"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
 const (
@@ -26,6 +30,39 @@ const (
 	sendTries = 4
 	sendTime  = 5 * time.Second
 )
+
+// EnvResponseURL allows answers to another address than CloudFormation's: to the scheme
+// and host of a URL, such as http://localhost:4566 of an emulator.
+const EnvResponseURL = "CADASTRE_RESPONSE_URL"
+
+// bucketEndpoint is the end of a host name that follows the name of a bucket of S3.
+var bucketEndpoint = regexp.MustCompile(`^\.s3([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?$`)
+
+// checkAddress refuses the address of an answer unless it is in the bucket to which
+// CloudFormation's custom resources of the stack's Region answer (CloudFormation User
+// Guide, "Setting up VPC endpoints": cloudformation-custom-resource-response-REGION, with
+// the Region's name without hyphens), or at the address that EnvResponseURL allows. The
+// function may be in a VPC, and anyone who may invoke it writes the address.
+func (h *Handler) checkAddress(e *cfn.Event) error {
+	u, err := url.Parse(e.ResponseURL)
+	if err != nil {
+		return errors.New("the request's ResponseURL is no URL")
+	}
+	if allowed := h.o.ResponseURL; allowed != "" {
+		if a, err := url.Parse(allowed); err == nil && u.Scheme == a.Scheme && u.Host == a.Host && u.User == nil {
+			return nil
+		}
+	}
+	region := ""
+	if parts := strings.Split(e.StackID, ":"); len(parts) > 3 {
+		region = parts[3]
+	}
+	endpoint, ok := strings.CutPrefix(u.Host, "cloudformation-custom-resource-response-"+strings.ReplaceAll(region, "-", ""))
+	if u.Scheme != "https" || u.User != nil || !ipam.IsRegion(region) || !ok || !bucketEndpoint.MatchString(endpoint) {
+		return fmt.Errorf("the request's ResponseURL is not CloudFormation's: it is at %s", schema.Excerpt(u.Host))
+	}
+	return nil
+}
 
 // send puts the answer to the address of the request. The address is a secret, as
 // anyone who knows it can answer. So no error contains it.

@@ -48,7 +48,9 @@ const (
 type Options struct {
 	telemetry.Options
 	Sleep  func(ctx context.Context, d time.Duration) error // backoff.Sleep if nil
-	Client *http.Client                                     // sends the answers; http.DefaultClient if nil
+	Client *http.Client                                     // sends the answers, and follows no redirect; http.DefaultClient if nil
+	// ResponseURL is the value of EnvResponseURL.
+	ResponseURL string
 	// Reserve is the time that is kept twice at the end of the invocation: once to
 	// undo a failed request, and once to answer; 10 s if 0.
 	Reserve time.Duration
@@ -65,9 +67,12 @@ func New(caller Caller, o Options) *Handler {
 	if o.Sleep == nil {
 		o.Sleep = backoff.Sleep
 	}
-	if o.Client == nil {
-		o.Client = http.DefaultClient
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
 	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	o.Client = &client
 	if o.Reserve == 0 {
 		o.Reserve = 10 * time.Second
 	}
@@ -93,10 +98,15 @@ var resources = map[string]resource{
 
 // Handle serves one request, answers CloudFormation, and logs one record. It returns an
 // error if it could not send the answer. Lambda then invokes the function again with
-// the same request, which has the same outcome.
+// the same request, which has the same outcome. A request with another address than
+// CloudFormation's is not served.
 func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 	var unsent error
 	_ = h.o.Unit(ctx, telemetry.Unknown, func(ctx context.Context, record *telemetry.Record) error {
+		if unsent = h.checkAddress(&e); unsent != nil {
+			describe(record, &e, e.PhysicalResourceID, nil, unsent)
+			return unsent
+		}
 		answer := cfn.NewResponse(&e)
 		id, attributes, err := h.serve(ctx, &e)
 		answer.Status, answer.PhysicalResourceID, answer.Data = cfn.StatusSuccess, id.String(), attributes

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -15,5 +16,5 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lambda.NewHandler(New(caller, Options{}).Handle), nil
+	return lambda.NewHandler(New(caller, Options{ResponseURL: os.Getenv(EnvResponseURL)}).Handle), nil
 }

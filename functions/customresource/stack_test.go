@@ -39,7 +39,7 @@ type bucket struct {
 	refuse  int // so many answers from now on are refused
 }
 
-const bucketHost = "cloudformation-custom-resource-response.example.com"
+const bucketHost = "cloudformation-custom-resource-response-useast1.s3.amazonaws.com"
 
 // RoundTrip takes an answer. What goes elsewhere goes there.
 func (b *bucket) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -131,8 +131,10 @@ func unanswered(scope constructs.Construct, access awslogs.LogGroup) awscloudwat
 // addOwnAnswers sets the answers that API Gateway gives by itself. Without them
 // these are JSON, which EC2's clients do not read (botocore raises
 // ResponseParserError), and a 502 or 504 for a call that may have been carried out,
-// which SDKs repeat by themselves.
+// which SDKs repeat by themselves. CloudFormation adds them one after the other: API
+// Gateway refuses changes of an API at the same time (ConflictException).
 func addOwnAnswers(api awsapigateway.RestApi) {
+	var last awsapigateway.GatewayResponse
 	for _, a := range gateway.Answers {
 		options := &awsapigateway.GatewayResponseOptions{
 			Type:            awsapigateway.ResponseType_Of(jsii.String(a.Type)),
@@ -142,7 +144,11 @@ func addOwnAnswers(api awsapigateway.RestApi) {
 		if a.Status != 0 {
 			options.StatusCode = jsii.String(strconv.Itoa(a.Status))
 		}
-		api.AddGatewayResponse(jsii.String(a.Type), options)
+		response := api.AddGatewayResponse(jsii.String(a.Type), options)
+		if last != nil {
+			response.Node().AddDependency(last)
+		}
+		last = response
 	}
 }
 
