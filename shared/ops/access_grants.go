@@ -10,11 +10,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// The inputs and outputs of the operations on grants, which the EC2 API does
-// not have. shared/wire/model/extensions.json describes them to the doors.
+// The inputs and outputs of the operations on grants. They are extensions, which
+// shared/wire/model/extensions.json describes to the doors.
 type (
-	// AccessGrants are patterns of principal ARNs by class, as Grant has them.
-	// In an answer no list is nil.
+	// AccessGrants are patterns of principal ARNs by class, in the form of
+	// [registry.ParseARNPattern]. In an answer no list is nil.
 	AccessGrants struct {
 		Administrators []string `json:"administrators"`
 		Allocators     []string `json:"allocators"`
@@ -40,8 +40,8 @@ const (
 	maxPattern  = 2048 // characters of a pattern; no principal's ARN has more (IAM User Guide, "IAM and AWS STS quotas")
 )
 
-// getAccessGrants returns the grants that PutAccessGrants wrote. The
-// deployer's, which come with the deployment, are not among them.
+// getAccessGrants returns the grants that [service.putAccessGrants] wrote, without the
+// deployer's, which are part of the deployment.
 func (o service) getAccessGrants(ctx context.Context, _ *GetAccessGrantsInput) (*GetAccessGrantsOutput, error) {
 	document, err := o.store.Grants(ctx)
 	if err != nil {
@@ -56,8 +56,8 @@ func (o service) getAccessGrants(ctx context.Context, _ *GetAccessGrantsInput) (
 	return &GetAccessGrantsOutput{AccessGrants: grants}, nil
 }
 
-// putAccessGrants replaces the grants that stand beside the deployer's. They
-// hold everywhere within a minute.
+// putAccessGrants replaces the grants in the table, which add to the deployer's. All
+// functions use them within a minute.
 func (o service) putAccessGrants(ctx context.Context, in *PutAccessGrantsInput) (*PutAccessGrantsOutput, error) {
 	n := 0
 	for _, l := range []struct {

@@ -63,7 +63,7 @@ func (o service) release(ctx context.Context, in *ec2.ReleaseIpamPoolAllocationI
 	}
 	q.May = func(p *ipam.Pool, owner string) error {
 		if checkOwner(ctx, &p.Meta) == nil {
-			return nil // whoever took it
+			return nil // also an allocation of another account
 		}
 		if err := checkVisible(ctx, p); err != nil {
 			return err
@@ -108,9 +108,9 @@ func (o service) modifyAllocation(ctx context.Context, in *ec2.ModifyIpamPoolAll
 	return &ec2.ModifyIpamPoolAllocationOutput{IpamPoolAllocation: new(showAllocation(a))}, nil
 }
 
-// existingAllocations returns those of the allocations with the given ids that
-// exist for the caller, by ascending pool and address. Account, pool and owner
-// of an allocation never change, so what is found may be changed by its id.
+// existingAllocations returns the allocations with the ids that exist for the caller, by
+// ascending pool and address. The account, pool and owner of an allocation never change,
+// so the caller may change by its id an allocation that it found.
 func (o service) existingAllocations(ctx context.Context, ids []string) (allocations, error) {
 	found, err := o.store.AllocationsByID(ctx, ids)
 	if err != nil {
@@ -137,8 +137,8 @@ func (o service) existingAllocations(ctx context.Context, ids []string) (allocat
 	}), nil
 }
 
-// findAllocations returns the allocations with the given ids, by ascending pool
-// and address, of which all must exist for the caller.
+// findAllocations returns the allocations with the ids, by ascending pool and address. It
+// returns NotFound unless all of them exist for the caller.
 func (o service) findAllocations(ctx context.Context, parameter string, ids []string) (allocations, error) {
 	for _, id := range ids {
 		if _, err := checkID(ipam.IDAllocation, parameter, &id); err != nil {
@@ -161,8 +161,8 @@ func (o service) findAllocations(ctx context.Context, parameter string, ids []st
 	return found, nil
 }
 
-// allocationFilters are the filters of allocations besides those of their
-// members. "allocation-id" is how clients called it at first.
+// allocationFilters are the filters of allocations besides those of their members.
+// allocation-id is the first clients' name of ipam-pool-allocation-id.
 var allocationFilters = listing.Filters[types.IpamPoolAllocation]{
 	"allocation-id": func(a *types.IpamPoolAllocation) (string, bool) { return *a.IpamPoolAllocationId, true },
 }
@@ -237,12 +237,12 @@ func (o service) describeAllocations(ctx context.Context, in *ec2.DescribeIpamPo
 	return &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: found, NextToken: next}, err
 }
 
-// place is a position in a list of allocations. Its zero value is the
+// allocationPosition is a position in a list of allocations. Its zero value is the
 // beginning.
 type allocationPosition struct {
-	pool string
-	cidr netip.Prefix
-	via  string // the principal by which the pool is listed, or "" for a whole pool
+	pool      string
+	cidr      netip.Prefix
+	principal string // that the pool is shared with, of a list of the caller's allocations in it; "" for all in the pool
 }
 
 func positionOf(a *ipam.Allocation) allocationPosition {
@@ -250,10 +250,10 @@ func positionOf(a *ipam.Allocation) allocationPosition {
 }
 
 func (p allocationPosition) position() []string {
-	if p.via == "" {
+	if p.principal == "" {
 		return []string{p.pool, p.cidr.String()}
 	}
-	return []string{p.pool, p.cidr.String(), p.via}
+	return []string{p.pool, p.cidr.String(), p.principal}
 }
 
 func (p allocationPosition) compare(q allocationPosition) int {
@@ -267,12 +267,12 @@ func parsePosition(position []string) (allocationPosition, bool) {
 	c, err := netip.ParsePrefix(position[1])
 	at := allocationPosition{pool: position[0], cidr: c}
 	if len(position) == 3 {
-		at.via = position[2]
+		at.principal = position[2]
 	}
 	return at, err == nil
 }
 
-// afterAllocation returns the place to go on from.
+// afterAllocation returns the position of a page.
 func afterAllocation(p listing.Page) (allocationPosition, error) {
 	if len(p.After) == 0 {
 		return allocationPosition{}, nil
@@ -284,12 +284,12 @@ func afterAllocation(p listing.Page) (allocationPosition, error) {
 	return at, nil
 }
 
-// allocationsOf lists the allocations of a pool by ascending address from
-// behind at, reading about ahead of them at once: all, or only the caller's if
-// the pool is listed by a principal that it is shared with.
+// allocationsOf lists the allocations of a pool, by ascending address, behind at: all of
+// them, or the caller's only if at has a principal. One call to the store reads about
+// ahead of them.
 func (o service) allocationsOf(ctx context.Context, at allocationPosition, ahead int) listing.Part[ipam.Allocation] {
 	next := o.store.Allocations
-	if at.via != "" {
+	if at.principal != "" {
 		next = func(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
 			return o.store.ForeignAllocations(ctx, registry.CallerFrom(ctx).Account, pool, after, limit)
 		}
@@ -297,7 +297,7 @@ func (o service) allocationsOf(ctx context.Context, at allocationPosition, ahead
 	of := listing.Part[ipam.Allocation]{
 		Empty:    at.position(),
 		Next:     func(after string) ([]*ipam.Allocation, string, error) { return next(ctx, at.pool, after, ahead) },
-		Position: func(a *ipam.Allocation) []string { return allocationPosition{a.Pool, a.CIDR, at.via}.position() },
+		Position: func(a *ipam.Allocation) []string { return allocationPosition{a.Pool, a.CIDR, at.principal}.position() },
 	}
 	if at.cidr.IsValid() {
 		of.After = store.AllocationAfter(&ipam.Allocation{Taken: ipam.Taken{CIDR: at.cidr}})
@@ -305,17 +305,17 @@ func (o service) allocationsOf(ctx context.Context, at allocationPosition, ahead
 	return of
 }
 
-// allAllocations lists the allocations that exist for the caller, by pool, in
-// the order of allPools, and ascending address.
+// allAllocations lists the allocations that exist for the caller, by pool in the order of
+// [service.allPools], and by ascending address.
 func (o service) allAllocations(ctx context.Context, after allocationPosition, ahead int) listing.List[ipam.Allocation] {
 	return listing.Chain(func(yield func(listing.Part[ipam.Allocation], error) bool) {
 		if after.pool != "" {
 			pools := o.pools()
-			if after.via != "" {
+			if after.principal != "" {
 				pools = o.reachablePools()
 			}
 			switch _, err := pools.find(ctx, "NextToken", []string{after.pool}); {
-			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since, or not shared any more
+			case ipam.CodeOf(err) == ipam.CodeInvalidPoolIDNotFound: // deleted since, or its share has ended
 			case err != nil:
 				yield(listing.Part[ipam.Allocation]{}, err)
 				return
@@ -323,7 +323,7 @@ func (o service) allAllocations(ctx context.Context, after allocationPosition, a
 				return
 			}
 		}
-		for e, err := range o.allPools(ctx, after.pool, after.via) {
+		for e, err := range o.allPools(ctx, after.pool, after.principal) {
 			if err != nil {
 				yield(listing.Part[ipam.Allocation]{}, err)
 				return
@@ -333,7 +333,7 @@ func (o service) allAllocations(ctx context.Context, after allocationPosition, a
 			}
 			at := allocationPosition{pool: e.Object.ID}
 			if len(e.Position) > 1 {
-				at.via = e.Position[1]
+				at.principal = e.Position[1]
 			}
 			of := o.allocationsOf(ctx, at, ahead)
 			at.cidr = e.Object.Family.All()
@@ -345,10 +345,10 @@ func (o service) allAllocations(ctx context.Context, after allocationPosition, a
 	})
 }
 
-// allocations are allocations that were read by id.
+// allocations are allocations that the store read by id, by ascending pool and address.
 type allocations []*ipam.Allocation
 
-// behind lists those behind a place.
+// behind lists the allocations behind a position.
 func (as allocations) behind(after allocationPosition) listing.List[ipam.Allocation] {
 	return func(yield func(listing.Entry[ipam.Allocation], error) bool) {
 		for _, a := range as {

@@ -85,7 +85,7 @@ func TestPairsOfParameters(t *testing.T) {
 // the error if it is none of them. A pool without a SourceResource gives no CIDR to a
 // subnet, which shows that the operation asked the pool.
 func outcome(t *testing.T, in any, values map[string]any, parameters ...string) string {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	pools := map[string]string{
 		"Ipv4IpamPoolId": w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, Locale: aws.String(home), AllocationDefaultNetmaskLength: aws.Int32(24)}, "10.0.0.0/16"),
@@ -119,8 +119,8 @@ func outcome(t *testing.T, in any, values map[string]any, parameters ...string) 
 
 // A netmask length of one family beside a pool of the other is no request for it.
 func TestLengthWithoutItsPool(t *testing.T) {
-	w := newRealWorld(t, nil)
-	four, six := lands(w)
+	w := newEnv(t, nil)
+	four, six := vendingPools(w)
 	for _, length := range []int32{56, 999} {
 		w.refused(t, w.admin, &ec2.CreateVpcInput{Ipv4IpamPoolId: &four, Ipv4NetmaskLength: aws.Int32(24), Ipv6NetmaskLength: &length, TagSpecifications: prod},
 			"InvalidParameterCombination", "The parameter 'Ipv6NetmaskLength' needs 'Ipv6IpamPoolId'. Give both, or leave 'Ipv6NetmaskLength' out.")

@@ -25,7 +25,7 @@ import (
 // is: what a request asks for besides filters narrows it as these do.
 func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 	const many = 2000
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
 	pool := do[ec2.CreateIpamPoolOutput](w, w.admin, &ec2.CreateIpamPoolInput{IpamScopeId: scope, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
 	db := w.table.Clone() // which is not to be in order: no discovery has found what lives there
@@ -60,7 +60,7 @@ func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 // What lies outside of a pool's CIDRs is not read for the list of what is in the
 // pool, and what lies in them is listed as the filter on the whole scope does.
 func TestCostOfAPoolsResources(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope}, "10.1.0.0/16")
 	do[ec2.DeprovisionIpamPoolCidrOutput](w, w.admin, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: aws.String("10.1.0.0/16")})
@@ -129,19 +129,19 @@ func (s slow) Query(ctx context.Context, q table.Query) ([]table.Row, string, er
 // ticks as there are parts; where the first one fills the page, it reads no others.
 func TestListsReadPartsAtOnce(t *testing.T) {
 	const many = 300
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = many })
+	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = many })
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	var pools []string
 	for i := range many {
 		pools = append(pools, w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255)))
-		w.looked(*m.DefaultResourceDiscoveryId, fmt.Sprintf("%012d", i), 1)
+		w.recordRun(*m.DefaultResourceDiscoveryId, fmt.Sprintf("%012d", i), 1)
 	}
 	slices.Sort(pools)
 	for _, i := range []int{0, 0, 0, many - 1, many - 1} {
 		w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pools[i], NetmaskLength: aws.Int32(28)})
 	}
 	for i, owner := range []int{0, 0, 0, 0, 0, 0, many - 1} {
-		w.plant(*m.DefaultResourceDiscoveryId, 1, ipam.Resource{
+		w.putFound(*m.DefaultResourceDiscoveryId, 1, ipam.Resource{
 			Type: ipam.ResourceEIP, ID: fmt.Sprintf("eipalloc-%d", i), CIDR: netip.MustParsePrefix("203.0.113.1/32"), Owner: fmt.Sprintf("%012d", owner),
 			Public: &ipam.PublicAddress{Address: netip.MustParseAddr("203.0.113.1"), Type: "amazon-owned-eip"},
 		}, ipam.Status{})
@@ -186,13 +186,13 @@ func TestListsReadPartsAtOnce(t *testing.T) {
 // found in them; the next one goes on behind them.
 func TestPageEndsAfterSoManyAccounts(t *testing.T) {
 	const many = 5010
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	discovery := w.makeIPAM(ec2.CreateIpamInput{}).DefaultResourceDiscoveryId
 	for i := range many {
 		owner := fmt.Sprintf("%012d", i)
-		w.looked(*discovery, owner, 1)
+		w.recordRun(*discovery, owner, 1)
 		if i%2 == 1 {
-			w.plant(*discovery, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-" + owner, CIDR: netip.MustParsePrefix("10.0.0.0/16"), Owner: owner}, ipam.Status{})
+			w.putFound(*discovery, 1, ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-" + owner, CIDR: netip.MustParsePrefix("10.0.0.0/16"), Owner: owner}, ipam.Status{})
 		}
 	}
 	calls := &tabletest.Counter{Table: w.table}

@@ -13,8 +13,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// The input and output of DeleteIpamDiscoveredAccount, which the EC2 API does not
-// have. shared/wire/model/extensions.json describes them to the doors.
+// The input and output of DeleteIpamDiscoveredAccount. It is an extension, which
+// shared/wire/model/extensions.json describes to the doors.
 type (
 	// DeleteIpamDiscoveredAccountInput is the input of DeleteIpamDiscoveredAccount.
 	DeleteIpamDiscoveredAccountInput struct {
@@ -23,14 +23,14 @@ type (
 		DiscoveryRegion                    *string // every Region if nil
 	}
 	// DeleteIpamDiscoveredAccountOutput is the output of DeleteIpamDiscoveredAccount:
-	// what is being forgotten, Region by Region.
+	// the account in each Region whose resources are being forgotten.
 	DeleteIpamDiscoveredAccountOutput struct {
 		IpamDiscoveredAccounts []types.IpamDiscoveredAccount
 	}
 )
 
-// watched returns the id of a discovery that exists for the caller, and the name
-// of a Region.
+// parseDiscoveryRegion returns the id of a discovery that exists for the caller, and the
+// name of a Region.
 func (o service) parseDiscoveryRegion(ctx context.Context, id *string, parameter string, region *string) (discovery, name string, err error) {
 	found, err := o.visibleDiscoveries().find(ctx, "IpamResourceDiscoveryId", []string{aws.ToString(id)})
 	if err != nil {
@@ -42,9 +42,9 @@ func (o service) parseDiscoveryRegion(ctx context.Context, id *string, parameter
 	return found[0].ID, name, nil
 }
 
-// discoveredAccounts lists the accounts that a discovery has looked at in a
-// Region, by ascending account from behind one, reading so many at once (0: as many
-// as the table gives).
+// discoveredAccounts lists the accounts that a discovery has read in a Region, by
+// ascending account, behind the account after. One call to the store reads ahead of
+// them; 0 reads as many as the table returns.
 func (o service) discoveredAccounts(ctx context.Context, discovery, region, after string, ahead int) listing.List[ipam.DiscoveredAccount] {
 	if after != "" {
 		after = items.DiscoveredAccountAfter(&ipam.DiscoveredAccount{Discovery: discovery, Region: region, Account: after})
@@ -77,9 +77,9 @@ func (o service) getDiscoveredAccounts(ctx context.Context, in *ec2.GetIpamDisco
 	return &ec2.GetIpamDiscoveredAccountsOutput{IpamDiscoveredAccounts: found, NextToken: next}, err
 }
 
-// deleteDiscoveredAccount has what was found in an account forgotten that is not
-// looked at any more: until then it holds its space, as it may well live. The
-// work is the provisioning function's, and once more is no error.
+// deleteDiscoveredAccount marks an account that the discovery does not read any more. The
+// provisioning function then forgets the resources found there and frees their space.
+// Until then they keep it, since they may still exist. Another call is no error.
 func (o service) deleteDiscoveredAccount(ctx context.Context, in *DeleteIpamDiscoveredAccountInput) (*DeleteIpamDiscoveredAccountOutput, error) {
 	id, err := checkID(ipam.IDDiscovery, "IpamResourceDiscoveryId", in.IpamResourceDiscoveryId)
 	if err != nil {
@@ -103,12 +103,12 @@ func (o service) deleteDiscoveredAccount(ctx context.Context, in *DeleteIpamDisc
 	return out, nil
 }
 
-// departures are what is told of accounts that are not looked at any more. The
-// API has no code for it; what comes closest is that nobody allows it.
+// departureTexts explain why a discovery does not read an account any more. The API has no
+// code for it; unauthorized-failure is the closest.
 var departureTexts = map[ipam.Departure]string{
-	ipam.DepartedAccount: "The account is not looked at any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
-	ipam.DepartedRegion:  "The Region is not looked at any more: it is no operating Region of the resource discovery. What was found there stays known, and its space held; DeleteIpamDiscoveredAccount forgets it.",
-	ipam.Forgotten:       "What was found there is being forgotten. The account is not listed any more once that is done.",
+	ipam.DepartedAccount: "Discovery does not read the account any more: it has left the organization or the list of accounts, is closed, or is in an organizational unit that is left out. The resources found there stay known, and their space reserved; DeleteIpamDiscoveredAccount forgets them.",
+	ipam.DepartedRegion:  "Discovery does not read the Region any more: it is no operating Region of the resource discovery. The resources found there stay known, and their space reserved; DeleteIpamDiscoveredAccount forgets them.",
+	ipam.Forgotten:       "The resources found there are being forgotten. The account leaves the list when this is done.",
 }
 
 func showDiscoveredAccount(a *ipam.DiscoveredAccount) types.IpamDiscoveredAccount {

@@ -13,9 +13,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 )
 
-// getDiscoveredAddresses lists public addresses in the order of samples. What
-// it shows of the Region's oldest sample is the oldest last complete run of an
-// account that has had one.
+// getDiscoveredAddresses lists public addresses in the order of [service.samples]. The
+// oldest sample time is that of the account whose last complete run is the oldest.
 func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDiscoveredPublicAddressesInput) (*ec2.GetIpamDiscoveredPublicAddressesOutput, error) {
 	oldest := int64(0)
 	q := listRequest{"GetIpamDiscoveredPublicAddresses", in, in.MaxResults, in.NextToken, in.Filters}

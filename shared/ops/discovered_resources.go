@@ -13,16 +13,18 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops/listing"
 )
 
-// sample is what was found, and when it was known to be so: at the observation
-// that wrote it, or at the last complete run, which saw it unchanged.
+// sample is a resource that discovery found, and the time at which it was last known to
+// be so: of the observation that wrote it, or of the last complete run, which saw it
+// unchanged.
 type sample struct {
 	*ipam.Found
 	at int64 // Unix milliseconds
 }
 
-// samples lists what a discovery found in a Region, by ascending account and
-// within it by type, id and CIDR. A position is the account before, the account,
-// and what was shown last of it; or an account alone, of which nothing is left.
+// samples lists the resources that a discovery found in a Region, by ascending account,
+// and within it by type, id and CIDR. A position is the account before, the account, and
+// the type, id and CIDR of the last resource; or an account alone, whose resources are
+// all before.
 func (o service) samples(ctx context.Context, p listing.Page, discovery, region string) (listing.List[sample], error) {
 	before, account, from := "", "", ""
 	switch len(p.After) {
@@ -63,7 +65,7 @@ func (o service) samples(ctx context.Context, p listing.Page, discovery, region 
 	}), nil
 }
 
-// samplesOf lists what was found in an account; before is the account before.
+// samplesOf lists the resources found in an account. before is the account before.
 func (o service) samplesOf(ctx context.Context, a *ipam.DiscoveredAccount, before string) listing.Part[sample] {
 	return listing.Part[sample]{
 		Empty: []string{a.Account},

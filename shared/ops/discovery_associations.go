@@ -14,9 +14,9 @@ func (o service) associations() entity[ipam.DiscoveryAssociation] {
 	return entity[ipam.DiscoveryAssociation]{ipam.IDDiscoveryAssociation, func(a *ipam.DiscoveryAssociation) *ipam.Meta { return &a.Meta }, o.store.Associations, o.store.AssociationsAfter, o.store.ModifyAssociation, nil}
 }
 
-// associateDiscovery shows an IPAM what a discovery finds. Discoveries are not
-// shared, so it is one of the IPAM's own account; only an IPAM of the account
-// that the deployment belongs to may have those of others.
+// associateDiscovery associates an IPAM with a discovery, whose resources it then sees.
+// Discoveries are not shared, so the discovery is of the IPAM's own account. Only an IPAM
+// of the account that the deployment belongs to may have discoveries of others.
 func (o service) associateDiscovery(ctx context.Context, in *ec2.AssociateIpamResourceDiscoveryInput) (*ec2.AssociateIpamResourceDiscoveryOutput, error) {
 	t, err := token(ctx, "AssociateIpamResourceDiscovery", in.ClientToken, in)
 	if err != nil {

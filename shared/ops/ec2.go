@@ -20,7 +20,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// cloud returns EC2 in the caller's account and Region.
+// ec2 returns a client of EC2 in the caller's account and Region.
 func (o service) ec2(ctx context.Context) (VPCs, error) {
 	if o.vending.ec2 == nil {
 		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "This deployment makes no VPCs: it has no vending role. Have its configuration member vendingRole set, or allocate a CIDR with AllocateIpamPoolCidr and make the VPC with it.")
@@ -37,14 +37,14 @@ func (o service) ec2(ctx context.Context) (VPCs, error) {
 	return nil, ipam.Errorf(ipam.CodeUnavailable, "The role of account %s cannot be assumed just now. Nothing was made; try again.", c.Account)
 }
 
-// refused returns what EC2 answered with instead of doing what it was asked, and
-// nil if nobody knows whether it did.
+// refusalOf returns EC2's refusal of a call, and nil if it is not known whether EC2 carried
+// out the call.
 func refusalOf(err error) *ipam.Error {
 	e, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return nil
 	}
-	// Throttling is refused with 503 by EC2, and is done before anything else.
+	// EC2 refuses with 503 when it throttles, before it does anything else.
 	_, throttled := retry.DefaultThrottleErrorCodes[e.ErrorCode()]
 	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.HTTPStatusCode() >= 500 && !throttled {
 		return nil
@@ -52,7 +52,7 @@ func refusalOf(err error) *ipam.Error {
 	return &ipam.Error{Code: ipam.Code(e.ErrorCode()), Message: e.ErrorMessage()}
 }
 
-// passed is the outcome of a call of EC2 by which nothing of a pool is taken.
+// forwarded returns the result of a call of EC2 without space from a pool.
 func forwarded[Out any](out *Out, err error) (*Out, error) {
 	if err == nil {
 		return out, nil
@@ -60,72 +60,111 @@ func forwarded[Out any](out *Out, err error) (*Out, error) {
 	if e := refusalOf(err); e != nil {
 		return nil, e
 	}
-	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say what became of the call. Look whether it was carried out before you try again."), err)
+	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not answer, so the call may have been carried out. Look at the VPC before you try again."), err)
 }
 
-// EC2 is asked only if so much time is left, of which it has a part; and what
-// follows its answer may take so long.
 const (
+	// minTimeForEC2 is the time that a request must have left for a call of EC2, which
+	// gets a part of it.
 	minTimeForEC2 = 12 * time.Second
+	// recordTimeout is the time to record the result of the call, or to return the space.
 	recordTimeout = 25 * time.Second
 )
 
-// vend takes the space that is asked for, has EC2 make what takes it, and returns
-// EC2's answer. made returns the id of what was made.
+// vend allocates the CIDRs of requests, calls EC2 with them, and returns EC2's answer. made
+// returns the id of the resource that EC2 created.
+//
+// The order keeps each CIDR with one owner: no other request gets space that EC2 has been
+// asked for. If EC2 refuses, vend returns the space to the pool. If vend stops in between,
+// the space stays reserved until discovery has read the account: it then belongs to the
+// resource, or is free again.
 func vend[Out any](ctx context.Context, o service, requests []store.Allocate, call func(taken []netip.Prefix) (*Out, error), made func(*Out) string) (*Out, error) {
-	var leases []*ipam.Allocation
-	var cidrs []netip.Prefix
-	// What was taken is given back, and what was made is written down, also for a
-	// caller who has gone.
+	// The space is returned, and the resource recorded, also for a caller that has gone.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	giveBack := func() {
-		for _, a := range leases {
-			if err := o.store.EndPending(after, a); err != nil {
-				slog.ErrorContext(ctx, "a lease was not given back; it ends by itself", "allocation", a.AllocationID, "error", err.Error())
-			}
-		}
-	}
-	for _, q := range requests {
-		a, err := o.store.Allocate(ctx, q)
-		if err != nil {
-			giveBack()
-			return nil, err
-		}
-		leases, cidrs = append(leases, a), append(cidrs, a.CIDR)
+	r, err := o.reserve(ctx, after, requests)
+	if err != nil {
+		return nil, err
 	}
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < minTimeForEC2 {
-		giveBack()
-		return nil, ipam.Errorf(ipam.CodeUnavailable, "There was no time left to ask EC2. Nothing was made; try again.")
+		r.giveBack(after)
+		return nil, ipam.Errorf(ipam.CodeUnavailable, "There was no time left to call EC2. Nothing was created; try again.")
 	}
-	out, err := call(cidrs)
+	out, err := call(r.cidrs())
 	if err != nil {
-		if e := refusalOf(err); e != nil {
-			giveBack()
-			return nil, e
+		if refusal := refusalOf(err); refusal != nil {
+			r.giveBack(after)
+			return nil, refusal
 		}
-		texts := make([]string, len(cidrs))
-		for i, c := range cidrs {
-			texts[i] = c.String()
-		}
-		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say whether it made what was asked for, at %s. Look there before you try again. The space is kept for it: if nothing was made, it is free some time after discovery has looked.", strings.Join(texts, " and ")), err)
+		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "EC2 did not say whether it created the resource, at %s. Look there before you try again. The space is kept for it: if nothing was created, it is free some time after discovery has looked.", r), err)
 	}
-	for _, a := range leases {
-		// It is made, whatever is written down: discovery does that else.
-		if err := o.store.Bind(after, a, made(out)); err != nil {
-			slog.ErrorContext(ctx, "it is not written down what a lease is for; discovery will", "allocation", a.AllocationID, "error", err.Error())
-		}
-	}
+	r.bind(after, made(out))
 	return out, nil
 }
 
-// resourceTags returns the tags that a resource of EC2's will have. EC2 says what
-// is wrong with them.
+// reservation is space of pools that is reserved for a resource.
+type reservation struct {
+	store       *store.Store
+	allocations []*ipam.Allocation
+}
+
+// reserve allocates the CIDRs of requests, all or none of them. It returns space with the
+// context after.
+func (o service) reserve(ctx, after context.Context, requests []store.Allocate) (reservation, error) {
+	r := reservation{store: o.store}
+	for _, q := range requests {
+		a, err := o.store.Allocate(ctx, q)
+		if err != nil {
+			r.giveBack(after)
+			return r, err
+		}
+		r.allocations = append(r.allocations, a)
+	}
+	return r, nil
+}
+
+func (r reservation) cidrs() []netip.Prefix {
+	cidrs := make([]netip.Prefix, len(r.allocations))
+	for i, a := range r.allocations {
+		cidrs[i] = a.CIDR
+	}
+	return cidrs
+}
+
+// String lists the CIDRs.
+func (r reservation) String() string {
+	texts := make([]string, len(r.allocations))
+	for i, a := range r.allocations {
+		texts[i] = a.CIDR.String()
+	}
+	return strings.Join(texts, " and ")
+}
+
+// giveBack returns the space to the pools. On an error the space stays reserved until its
+// time has passed.
+func (r reservation) giveBack(ctx context.Context) {
+	for _, a := range r.allocations {
+		if err := r.store.EndPending(ctx, a); err != nil {
+			slog.ErrorContext(ctx, "space was not returned; it is free when its time has passed", "allocation", a.AllocationID, "error", err.Error())
+		}
+	}
+}
+
+// bind records the resource that has the space. On an error discovery records it.
+func (r reservation) bind(ctx context.Context, id string) {
+	for _, a := range r.allocations {
+		if err := r.store.Bind(ctx, a, id); err != nil {
+			slog.ErrorContext(ctx, "the resource of an allocation was not recorded; discovery will record it", "allocation", a.AllocationID, "error", err.Error())
+		}
+	}
+}
+
+// resourceTags returns the tags of a new resource of EC2. EC2 checks them.
 func resourceTags(specs []types.TagSpecification, resource types.ResourceType) (ipam.Tags, error) {
 	tags := ipam.Tags{}
 	for _, s := range specs {
 		if s.ResourceType != resource {
-			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) for parameter TagSpecification.ResourceType is invalid. What is made here is of type %s.", s.ResourceType, resource)
+			return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "Value (%s) for parameter TagSpecification.ResourceType is invalid. This request creates a resource of type %s.", s.ResourceType, resource)
 		}
 		for _, t := range s.Tags {
 			tags[aws.ToString(t.Key)] = aws.ToString(t.Value)

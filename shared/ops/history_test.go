@@ -3,6 +3,7 @@ package ops_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // remember puts records of history of a scope's 10.0.0.0/24: VPCs with numbers,
 // from so many seconds ago on.
-func (w *world) remember(scope string, n int) {
+func (w *env) putHistory(scope string, n int) {
 	w.t.Helper()
 	for i := range n {
 		r := ipam.HistoryRecord{
@@ -29,7 +30,7 @@ func (w *world) remember(scope string, n int) {
 	}
 }
 
-func (w *world) history(in ec2.GetIpamAddressHistoryInput) *ec2.GetIpamAddressHistoryOutput {
+func (w *env) history(in ec2.GetIpamAddressHistoryInput) *ec2.GetIpamAddressHistoryOutput {
 	w.t.Helper()
 	if in.Cidr == nil {
 		in.Cidr = aws.String("10.0.0.0/24")
@@ -38,9 +39,9 @@ func (w *world) history(in ec2.GetIpamAddressHistoryInput) *ec2.GetIpamAddressHi
 }
 
 func TestHistoryPages(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId
-	w.remember(*scope, 230)
+	w.putHistory(*scope, 230)
 	for size, want := range map[int32][]int{0: {100, 100, 30}, 229: {229, 1}, 230: {230}, 1000: {230}} {
 		in := ec2.GetIpamAddressHistoryInput{IpamScopeId: scope}
 		if size > 0 {
@@ -71,10 +72,10 @@ func TestHistoryPages(t *testing.T) {
 }
 
 func TestHistoryIsRefused(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	scope := m.PrivateDefaultScopeId
-	w.remember(*scope, 1)
+	w.putHistory(*scope, 1)
 	ask := func(change func(*ec2.GetIpamAddressHistoryInput)) *ec2.GetIpamAddressHistoryInput {
 		in := &ec2.GetIpamAddressHistoryInput{IpamScopeId: scope, Cidr: aws.String("10.0.0.0/24")}
 		change(in)
@@ -108,7 +109,7 @@ func TestHistoryIsRefused(t *testing.T) {
 
 // What is not known of a record is not in the answer.
 func TestHistoryShowsWhatThereIs(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId
 	r := ipam.HistoryRecord{Type: ipam.HistoryInstance, Owner: ipam.AmazonOwner, Region: home, Interface: "eni-1", CIDR: netip.MustParsePrefix("2001:db8::5/128"), Start: w.now.UnixMilli()}
 	if err := w.store.PutHistory(t.Context(), *scope, r); err != nil {
@@ -126,7 +127,7 @@ func TestHistoryShowsWhatThereIs(t *testing.T) {
 
 // At the moment at which an address changes hands, it is the next one's.
 func TestHistoryAtTheMomentOfAChange(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId
 	change := w.now.Add(-time.Hour)
 	for _, r := range []ipam.HistoryRecord{
@@ -144,4 +145,12 @@ func TestHistoryAtTheMomentOfAChange(t *testing.T) {
 			t.Errorf("%s from the change: %+v, want %s", at, out.HistoryRecords, want)
 		}
 	}
+}
+
+func TestHistoryRefused(t *testing.T) {
+	f := newRefusalEnv(t)
+	f.refuse([]refusal{
+		// GetIpamAddressHistory
+		{"history of a VPC whose id is too long", &ec2.GetIpamAddressHistoryInput{IpamScopeId: f.private, Cidr: aws.String("10.0.0.0/8"), VpcId: aws.String(strings.Repeat("x", 513))}, "InvalidParameterValue", []string{"VpcId", "513"}},
+	})
 }

@@ -77,11 +77,11 @@ func TestREADMEListsTheOperations(t *testing.T) {
 }
 
 // targets are the ids that requests name.
-type targets struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association string }
+type objects struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association string }
 
 // requests returns a request of every operation that names an object, and that
 // changes something if the caller may.
-func requests(o targets) []any {
+func requests(o objects) []any {
 	text := aws.String("changed")
 	return []any{
 		&ec2.ModifyIpamInput{IpamId: &o.IPAM, Description: text},
@@ -137,21 +137,21 @@ func requests(o targets) []any {
 	}
 }
 
-func (w *world) furnish() targets {
+func (w *env) oneOfEach() objects {
 	m := w.makeIPAM(ec2.CreateIpamInput{TagSpecifications: specify("ipam", "k", "v")})
 	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope.IpamScopeId
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope}, "10.0.0.0/16")
 	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24), TagSpecifications: specify("ipam-pool-allocation", "k", "v")})
 	d := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
 	with := do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: m.IpamId, IpamResourceDiscoveryId: d}).IpamResourceDiscoveryAssociation
-	w.left(*d, stranger, ipam.DepartedAccount)
-	return targets{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
+	w.recordDeparture(*d, stranger, ipam.DepartedAccount)
+	return objects{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
 }
 
 // A caller without the class is refused, with and without DryRun, for every
 // operation there is, and nothing is written.
 func TestClassesAreHeldTo(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	byName := map[string]any{
 		"DisassociateVpcCidrBlock": &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
 		"CreateIpam":               &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
@@ -159,7 +159,7 @@ func TestClassesAreHeldTo(t *testing.T) {
 		"EnableIpamOrganizationAdminAccount":  &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
 		"DisableIpamOrganizationAdminAccount": &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
 	}
-	for _, in := range requests(w.furnish()) {
+	for _, in := range requests(w.oneOfEach()) {
 		byName[operation(in)] = in
 	}
 	users := map[string]registry.Class{"nobody": 0, "reader": registry.Read, "allocator": registry.Allocate, "admin": registry.Administer}
@@ -194,9 +194,9 @@ func TestClassesAreHeldTo(t *testing.T) {
 // Another account's administrator gets, for each object, the answer of an id
 // that nobody has, and sees nothing in any list.
 func TestWhatIsAnothersDoesNotExist(t *testing.T) {
-	w := newRealWorld(t, nil)
-	have := w.furnish()
-	none := targets{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0"}
+	w := newEnv(t, nil)
+	have := w.oneOfEach()
+	none := objects{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0"}
 	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
@@ -253,7 +253,7 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 // The same token and parameters are the same request: it is answered as the
 // first time, whatever has become of what it made, and nothing is written.
 func TestClientTokens(t *testing.T) {
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.Discoveries = 2 })
+	w := newEnv(t, func(q *ipam.Quotas) { q.Discoveries = 2 })
 	m := w.makeIPAM(ec2.CreateIpamInput{ClientToken: aws.String("t"), Description: aws.String("once"), OperatingRegions: regions(home)})
 	scope := do[ec2.CreateIpamScopeOutput](w, w.admin, &ec2.CreateIpamScopeInput{IpamId: m.IpamId}).IpamScope
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope.IpamScopeId}, "10.0.0.0/16")

@@ -50,7 +50,7 @@ func (o *tree) Management(context.Context) (id, account string, err error) {
 
 // organized puts the world's account into an organisation: consumer is in inner,
 // stranger in beside.
-func (w *world) organized() *tree {
+func (w *env) withOrganization() *tree {
 	o := &tree{id: organization, manager: management, above: map[string][]string{
 		management: {root}, account: {root}, consumer: {inner, outer, root}, stranger: {beside, root},
 		inner: {outer, root}, outer: {root}, beside: {root},
@@ -61,7 +61,7 @@ func (w *world) organized() *tree {
 
 // members of the organisation of which the door tells the organisation, and of
 // which it does not.
-func doors(account string) map[string]context.Context {
+func callers(account string) map[string]context.Context {
 	return map[string]context.Context{"the API": member(account), "the event bus": as(account, "admin", "")}
 }
 
@@ -78,9 +78,9 @@ func TestSharesWithMembers(t *testing.T) {
 		{"the organisation, by ARN", anOrg, organization},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newRealWorld(t, nil)
-			w.organized()
-			o := w.furnish()
+			w := newEnv(t, nil)
+			w.withOrganization()
+			o := w.oneOfEach()
 			hidden := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope}, "11.0.0.0/16")
 			guest := member(consumer)
 			const nobodys = "ipam-pool-0123456789abcdef0"
@@ -104,11 +104,11 @@ func TestSharesWithMembers(t *testing.T) {
 			if diff := cmp.Diff(&ops.IpamPoolShare{IpamPoolId: &o.Pool, Principal: &c.kept, Permission: "allocate"}, share); diff != "" {
 				t.Errorf("the share (-want +got):\n%s", diff)
 			}
-			if got := w.seen(guest); !slices.Equal(got, []string{o.Pool}) {
+			if got := w.visiblePools(guest); !slices.Equal(got, []string{o.Pool}) {
 				t.Errorf("sees the pools %v", got)
 			}
-			a := take(w, guest, o.Pool)
-			if got := w.held(guest); !slices.Equal(got, []string{*a.IpamPoolAllocationId}) {
+			a := allocateIn(w, guest, o.Pool)
+			if got := w.visibleAllocations(guest); !slices.Equal(got, []string{*a.IpamPoolAllocationId}) {
 				t.Errorf("holds %v", got)
 			}
 			if n := len(do[ec2.GetIpamPoolAllocationsOutput](w, guest, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool}).IpamPoolAllocations); n != 2 {
@@ -117,16 +117,16 @@ func TestSharesWithMembers(t *testing.T) {
 			w.refused(t, guest, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &o.Pool, Cidr: &o.CIDR, IpamPoolAllocationId: &o.Allocation}, "InvalidParameterCombination", ipam.NoAllocation)
 			locked(hidden)
 			// Of others, it is for the organisation's alone.
-			if sees := len(w.seen(member(stranger))) == 1; sees != (c.kept == organization) {
+			if sees := len(w.visiblePools(member(stranger))) == 1; sees != (c.kept == organization) {
 				t.Errorf("an account of another unit sees it: %t", sees)
 			}
 
 			w.unshare(o.Pool, c.principal)
 			locked(o.Pool)
-			if pools, allocations := w.seen(guest), w.held(guest); len(pools)+len(allocations) > 0 {
+			if pools, allocations := w.visiblePools(guest), w.visibleAllocations(guest); len(pools)+len(allocations) > 0 {
 				t.Errorf("without the share: %v, %v", pools, allocations)
 			}
-			do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, give(o.Pool, a))
+			do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, releaseOf(o.Pool, a))
 		})
 	}
 }
@@ -135,18 +135,18 @@ func TestSharesWithMembers(t *testing.T) {
 // organisation's, its management account has to have declared the deployment's
 // account its administrator, or to be it.
 func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
-	w := newRealWorld(t, nil)
-	tree := w.organized()
-	o := w.furnish()
+	w := newEnv(t, nil)
+	tree := w.withOrganization()
+	o := w.oneOfEach()
 	reaches := func(when string, ctx context.Context, want bool) {
 		t.Helper()
 		_, err := w.registry.Call(ctx, "GetIpamPoolCidrs", &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool})
-		if (err == nil) != want || len(w.seen(ctx)) > 0 != want {
-			t.Errorf("%s: %v, sees %v, want %t", when, err, w.seen(ctx), want)
+		if (err == nil) != want || len(w.visiblePools(ctx)) > 0 != want {
+			t.Errorf("%s: %v, sees %v, want %t", when, err, w.visiblePools(ctx), want)
 		}
 	}
 	w.share(o.Pool, outer)
-	for door, ctx := range doors(consumer) {
+	for door, ctx := range callers(consumer) {
 		reaches("a unit's, by "+door, ctx, true)
 	}
 	w.unshare(o.Pool, outer)
@@ -174,9 +174,9 @@ func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
 // An account whose units cannot be read is in none: what is shared with them is
 // as if it did not exist, and all else is as ever.
 func TestUnitsThatCannotBeRead(t *testing.T) {
-	w := newRealWorld(t, nil)
-	tree := w.organized()
-	o := w.furnish()
+	w := newEnv(t, nil)
+	tree := w.withOrganization()
+	o := w.oneOfEach()
 	second := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope}, "12.0.0.0/16")
 	third := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope}, "13.0.0.0/16")
 	w.share(o.Pool, inner)
@@ -185,7 +185,7 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 	others := []string{second, third}
 	tree.err = errors.New("AccessDeniedException")
 	guest := member(consumer)
-	if got := w.seen(guest); !slices.Equal(got, others) {
+	if got := w.visiblePools(guest); !slices.Equal(got, others) {
 		t.Errorf("sees %v, want %v", got, others)
 	}
 	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
@@ -196,23 +196,23 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 	if ipam.CodeOf(err) != ipam.CodeUnavailable {
 		t.Errorf("an event is answered %v", err)
 	}
-	take(w, guest, second)
-	take(w, guest, third)
-	if got := w.seen(w.admin); len(got) != 3 {
+	allocateIn(w, guest, second)
+	allocateIn(w, guest, third)
+	if got := w.visiblePools(w.admin); len(got) != 3 {
 		t.Errorf("the owner sees %v", got)
 	}
 	w.refusedAsUnavailable(t, &ops.PutIpamPoolShareInput{IpamPoolId: &second, Principal: aws.String(outer)})
 	do[ops.DeleteIpamPoolShareOutput](w, w.admin, &ops.DeleteIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: aws.String(inner)})
 	tree.err = nil
 	w.share(o.Pool, outer)
-	if got := w.seen(guest); len(got) != 3 {
+	if got := w.visiblePools(guest); len(got) != 3 {
 		t.Errorf("once they can be read: %v", got)
 	}
 }
 
 // refusedAsUnavailable carries out an operation of the administrator's that must
 // be answered that it may be retried, and change nothing.
-func (w *world) refusedAsUnavailable(t *testing.T, in any) {
+func (w *env) refusedAsUnavailable(t *testing.T, in any) {
 	t.Helper()
 	before := w.table.Hash()
 	_, err := w.registry.Call(w.admin, operation(in), in)
@@ -222,9 +222,9 @@ func (w *world) refusedAsUnavailable(t *testing.T, in any) {
 }
 
 func TestUnitsRefused(t *testing.T) {
-	w := newRealWorld(t, nil)
-	w.organized()
-	o := w.furnish()
+	w := newEnv(t, nil)
+	w.withOrganization()
+	o := w.oneOfEach()
 	put := func(unit string) any { return &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: &unit} }
 	w.refused(t, w.admin, put("ou-f6g7-nowhere0"), "InvalidParameterValue", "no such organizational unit", account)
 	// Whose the pool is not learns nothing of the units.
@@ -237,7 +237,7 @@ func TestUnitsRefused(t *testing.T) {
 	if got := do[ops.DescribeIpamPoolSharesOutput](w, w.admin, &ops.DescribeIpamPoolSharesInput{}).IpamPoolShares; len(got) != 1 || *got[0].Principal != inner {
 		t.Errorf("the shares are %+v", got)
 	}
-	if got := w.seen(member(consumer)); len(got) > 0 {
+	if got := w.visiblePools(member(consumer)); len(got) > 0 {
 		t.Errorf("without asking, %v is seen", got)
 	}
 	w.unshare(o.Pool, inner)
@@ -245,9 +245,9 @@ func TestUnitsRefused(t *testing.T) {
 
 // Organizations is asked where the answer may matter, and once in a call.
 func TestUnitsAreAskedForOnce(t *testing.T) {
-	w := newRealWorld(t, nil)
-	tree := w.organized()
-	o := w.furnish()
+	w := newEnv(t, nil)
+	tree := w.withOrganization()
+	o := w.oneOfEach()
 	w.share(o.Pool, consumer)
 	asks := func(want int, ctx context.Context, in any) {
 		t.Helper()
@@ -288,8 +288,8 @@ func TestUnitsAreAskedForOnce(t *testing.T) {
 // behind a unit that the account has left, and the pools of one that it has not
 // come to yet are found.
 func TestListOfUnitsPools(t *testing.T) {
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
-	tree := w.organized()
+	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
+	tree := w.withOrganization()
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	guest := member(consumer)
 	var want [4][]string
@@ -307,14 +307,14 @@ func TestListOfUnitsPools(t *testing.T) {
 		slices.Sort(want[i])
 	}
 	all := slices.Concat(want[:]...)
-	if got := w.seen(guest); !slices.Equal(got, all) {
+	if got := w.visiblePools(guest); !slices.Equal(got, all) {
 		t.Errorf("sees\n%v, want\n%v", got, all)
 	}
 	var taken []string
 	for _, pool := range all {
-		taken = append(taken, *take(w, guest, pool).IpamPoolAllocationId)
+		taken = append(taken, *allocateIn(w, guest, pool).IpamPoolAllocationId)
 	}
-	if got := w.held(guest); !slices.Equal(got, taken) {
+	if got := w.visibleAllocations(guest); !slices.Equal(got, taken) {
 		t.Errorf("holds\n%v, want\n%v", got, taken)
 	}
 	whole, _, _ := pages(w, guest, &ec2.DescribeIpamPoolsInput{}, 0)
@@ -346,8 +346,8 @@ func TestOrganizationAdministrator(t *testing.T) {
 	disable := func(id string) any {
 		return &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: &id}
 	}
-	w := newRealWorld(t, nil)
-	tree := w.organized()
+	w := newEnv(t, nil)
+	tree := w.withOrganization()
 	anybody := as(management, "anybody", "") // has no class
 	is := func(want *store.Administrator) {
 		t.Helper()

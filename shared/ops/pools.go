@@ -230,12 +230,12 @@ func (o service) describePools(ctx context.Context, in *ec2.DescribeIpamPoolsInp
 		if len(in.IpamPoolIds) > 0 {
 			return o.reachablePools().list(ctx, p, "IpamPoolIds", in.IpamPoolIds)
 		}
-		via := ""
+		principal := ""
 		if len(p.After) == 2 {
-			p.After, via = p.After[:1], p.After[1]
+			p.After, principal = p.After[:1], p.After[1]
 		}
 		after, err := p.AfterID(ipam.IDPool)
-		return o.allPools(ctx, after, via), err
+		return o.allPools(ctx, after, principal), err
 	})
 	return &ec2.DescribeIpamPoolsOutput{IpamPools: found, NextToken: next}, err
 }

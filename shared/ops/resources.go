@@ -15,12 +15,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// getResources lists the CIDRs of live resources in a scope, IPv4 before IPv6,
-// by ascending address and larger before smaller. Network interfaces are not
-// among them: GetIpamDiscoveredResourceCidrs lists those. A CIDR that was not
-// checked yet, or a status that does not apply to it, shows no status.
+// getResources lists the CIDRs of live resources in a scope, IPv4 before IPv6, by ascending
+// address and larger before smaller. It leaves out network interfaces, which
+// GetIpamDiscoveredResourceCidrs lists. A CIDR that was not checked yet shows no status,
+// nor does a CIDR that the status does not apply to.
 func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
-	var scope *ipam.Scope // known by the time that something is shown
+	var scope *ipam.Scope // set before show is called
 	q := listRequest{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
 	show := func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) }
 	found, next, err := answer(ctx, q, nil, show, func(p listing.Page) (listing.List[ipam.ResourceCIDR], error) {
@@ -32,7 +32,7 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 			return nil, err
 		}
 		scope = scopes[0]
-		regions := []netip.Prefix{ipam.IPv4.All(), ipam.IPv6.All()}
+		ranges := []netip.Prefix{ipam.IPv4.All(), ipam.IPv6.All()}
 		if in.IpamPoolId != nil {
 			pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
 			if err != nil {
@@ -41,15 +41,15 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 			if pools[0].Scope != scope.ID {
 				return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
 			}
-			// What is a pool's lies in one of its CIDRs.
+			// A resource of the pool is inside one of its CIDRs.
 			cidrs, err := o.store.PoolCIDRs(ctx, pools[0].ID)
 			if err != nil {
 				return nil, err
 			}
-			regions = nil
+			ranges = nil
 			for _, c := range cidrs {
 				if c.State.Holds() {
-					regions = append(regions, c.CIDR)
+					ranges = append(ranges, c.CIDR)
 				}
 			}
 		}
@@ -57,7 +57,7 @@ func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsI
 		if err != nil {
 			return nil, err
 		}
-		all := o.resources(ctx, scope.ID, regions, after, p.ReadAhead(in.Filters))
+		all := o.resources(ctx, scope.ID, ranges, after, p.ReadAhead(in.Filters))
 		return listing.Filter(all, func(r *ipam.ResourceCIDR) bool { return selects(in, r) }), nil
 	})
 	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
@@ -96,7 +96,7 @@ func selects(in *ec2.GetIpamResourceCidrsInput, r *ipam.ResourceCIDR) bool {
 	return ok && is(in.ResourceTag.Value, value)
 }
 
-// afterResource returns the CIDR in a scope to go on from, nil at the beginning.
+// afterResource returns the position of a page: a CIDR in a scope, nil on the first page.
 func afterResource(p listing.Page, scope string) (*ipam.ResourceCIDR, error) {
 	switch len(p.After) {
 	case 0:
@@ -109,29 +109,29 @@ func afterResource(p listing.Page, scope string) (*ipam.ResourceCIDR, error) {
 	return nil, p.InvalidToken()
 }
 
-// resources lists the CIDRs of live resources in regions of a scope, which are apart
-// and ascending, from behind one: reading about ahead of them at first, and if that
-// is not enough, as the request asks for few of them, as many as the table gives at
-// once.
-func (o service) resources(ctx context.Context, scope string, regions []netip.Prefix, after *ipam.ResourceCIDR, ahead int) listing.List[ipam.ResourceCIDR] {
+// resources lists the CIDRs of live resources in ranges of a scope, which are disjoint and
+// ascending, behind the resource after. The first call to the store for a range reads
+// about ahead of them. Further calls read as many as the table returns: the request then
+// selects few.
+func (o service) resources(ctx context.Context, scope string, ranges []netip.Prefix, after *ipam.ResourceCIDR, ahead int) listing.List[ipam.ResourceCIDR] {
 	return listing.Chain(func(yield func(listing.Part[ipam.ResourceCIDR], error) bool) {
-		for _, region := range regions {
+		for _, block := range ranges {
 			from := ""
 			switch {
 			case after == nil:
-			case ipam.Within(after.CIDR, region):
+			case ipam.Within(after.CIDR, block):
 				from = items.ResourceAfter(after)
-			case after.CIDR.Compare(region) > 0:
+			case after.CIDR.Compare(block) > 0:
 				continue
 			}
 			limit := ahead
 			if !yield(listing.Part[ipam.ResourceCIDR]{
-				Empty: []string{region.String(), "", ""},
+				Empty: []string{block.String(), "", ""},
 				After: from,
 				Next: func(after string) ([]*ipam.ResourceCIDR, string, error) {
-					most := limit
+					first := limit
 					limit = 0
-					return o.store.ResourcesIn(ctx, scope, region, after, most)
+					return o.store.ResourcesIn(ctx, scope, block, after, first)
 				},
 				Position: func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} },
 			}, nil) {
@@ -141,10 +141,9 @@ func (o service) resources(ctx context.Context, scope string, regions []netip.Pr
 	})
 }
 
-// modifyResource has a VPC's CIDR ignored or monitored again, or moves it to
-// another scope; what is in the VPC follows. In EC2 a CIDR with an allocation
-// stays where it is until that is released. Here its allocation is given back in
-// the same act.
+// modifyResource ignores a VPC's CIDR, monitors it again, or moves it to another scope; the
+// resources inside the VPC follow. In EC2 a CIDR with an allocation cannot move before
+// the allocation is released. Here the move releases it.
 func (o service) modifyResource(ctx context.Context, in *ec2.ModifyIpamResourceCidrInput) (*ec2.ModifyIpamResourceCidrOutput, error) {
 	q := store.ModifyResourceCIDR{
 		ResourceID: aws.ToString(in.ResourceId), Region: aws.ToString(in.ResourceRegion), Monitored: aws.ToBool(in.Monitored),

@@ -13,13 +13,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// The inputs and outputs of the operations on shares, which the EC2 API does
-// not have: AWS shares pools with another service. What a share allows is what
-// its managed permission for IPAM pools does: to see the pool with its CIDRs
-// and allocations, to allocate, and to release what one has allocated.
-// shared/wire/model/extensions.json describes them to the doors.
+// The inputs and outputs of the operations on shares. They are extensions: AWS shares pools
+// by another service, AWS RAM. A share allows the same as RAM's managed permission for
+// IPAM pools: to see the pool with its CIDRs and allocations, to allocate, and to release
+// the sharer's own allocations. shared/wire/model/extensions.json describes them to the
+// doors.
 type (
-	// IpamPoolSharePermission is what a share allows.
+	// IpamPoolSharePermission is the permission that a share gives.
 	IpamPoolSharePermission string
 	// IpamPoolShare is a pool's share with a principal: the id of an account, an
 	// organizational unit or an organisation.
@@ -57,15 +57,15 @@ type (
 	}
 )
 
-// ShareAllocate is the one permission there is.
+// ShareAllocate is the only permission.
 const ShareAllocate IpamPoolSharePermission = "allocate"
 
 func newShare(pool, principal string) *IpamPoolShare {
 	return &IpamPoolShare{&pool, &principal, ShareAllocate}
 }
 
-// parsePrincipal returns the id of the principal of a share, which the request may
-// name by its ARN.
+// parsePrincipal returns the id of the principal of a share. The request may have its ARN
+// instead.
 func parsePrincipal(p *string) (string, error) {
 	s := aws.ToString(p)
 	if parsed, ok := ipam.ParsePrincipal(s); ok {
@@ -74,7 +74,7 @@ func parsePrincipal(p *string) (string, error) {
 	return "", schema.Invalid("Principal", s, "Use an account id of 12 digits, the id of an organizational unit such as ou-f6g7-h8i9j0k1 or of an organization such as o-a1b2c3d4e5, or the ARN of either.")
 }
 
-// checkUnit refuses a unit that pools cannot be shared with.
+// checkUnit returns an error for a unit that pools cannot be shared with.
 func (o service) checkUnit(ctx context.Context, unit string) error {
 	if o.organization == nil {
 		return ipam.Errorf(ipam.CodeUnsupportedOperation, "The Principal %s is an organizational unit, and this deployment does not ask which units an account is in. Deploy it with organizationId, or with accounts set to organization, in the CDK context; or share with accounts, or with the organization.", unit)
@@ -89,7 +89,7 @@ func (o service) checkUnit(ctx context.Context, unit string) error {
 	return nil
 }
 
-// putShare is idempotent by nature: a share that is there stays.
+// putShare creates a share. A share that exists stays.
 func (o service) putShare(ctx context.Context, in *PutIpamPoolShareInput) (*PutIpamPoolShareOutput, error) {
 	pool, principal, err := shareOf(in.IpamPoolId, in.Principal)
 	if err != nil {
@@ -113,9 +113,8 @@ func (o service) putShare(ctx context.Context, in *PutIpamPoolShareInput) (*PutI
 	return &PutIpamPoolShareOutput{newShare(pool, principal)}, nil
 }
 
-// deleteShare takes the pool away from the principal at once. What it has
-// allocated stays until the pool's owner releases it, or the pool is shared
-// again.
+// deleteShare ends a share at once. The principal's allocations stay; the pool's owner can
+// release them.
 func (o service) deleteShare(ctx context.Context, in *DeleteIpamPoolShareInput) (*DeleteIpamPoolShareOutput, error) {
 	pool, principal, err := shareOf(in.IpamPoolId, in.Principal)
 	if err != nil {
@@ -139,8 +138,8 @@ func shareOf(id, to *string) (pool, principal string, err error) {
 func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesInput) (*DescribeIpamPoolSharesOutput, error) {
 	q := listRequest{"DescribeIpamPoolShares", in, in.MaxResults, in.NextToken, in.Filters}
 	found, next, err := answer(ctx, q, nil, func(s *IpamPoolShare) IpamPoolShare { return *s }, func(p listing.Page) (listing.List[IpamPoolShare], error) {
-		// A position is a pool, of which all was listed, or the pool before, the
-		// pool, and the last of its principals.
+		// A position is a pool whose shares are all before; or the pool before, the pool,
+		// and the last of its principals.
 		var last [2]string
 		if n := len(p.After); n >= 2 {
 			p.After, last = p.After[:n-2], [2]string(p.After[n-2:])
@@ -151,9 +150,8 @@ func (o service) describeShares(ctx context.Context, in *DescribeIpamPoolSharesI
 	return &DescribeIpamPoolSharesOutput{IpamPoolShares: found, NextToken: next}, err
 }
 
-// sharesOf lists the shares of pools that are listed from behind a position: of
-// the pool that last names first, those behind the principal that it names
-// second.
+// sharesOf lists the shares of pools. before is the position of the list of pools, and last
+// is a pool and a principal: the shares of this pool begin behind the principal.
 func sharesOf(pools listing.List[ipam.Pool], before []string, last [2]string) listing.List[IpamPoolShare] {
 	return func(yield func(listing.Entry[IpamPoolShare], error) bool) {
 		for e, err := range pools {

@@ -29,27 +29,27 @@ func member(account string) context.Context {
 	return registry.WithCaller(context.Background(), c)
 }
 
-func (w *world) share(pool, principal string) {
+func (w *env) share(pool, principal string) {
 	w.t.Helper()
 	do[ops.PutIpamPoolShareOutput](w, w.admin, &ops.PutIpamPoolShareInput{IpamPoolId: &pool, Principal: &principal})
 }
 
-func (w *world) unshare(pool, principal string) {
+func (w *env) unshare(pool, principal string) {
 	w.t.Helper()
 	do[ops.DeleteIpamPoolShareOutput](w, w.admin, &ops.DeleteIpamPoolShareInput{IpamPoolId: &pool, Principal: &principal})
 }
 
-func take(w *world, ctx context.Context, pool string) *types.IpamPoolAllocation {
+func allocateIn(w *env, ctx context.Context, pool string) *types.IpamPoolAllocation {
 	w.t.Helper()
 	return do[ec2.AllocateIpamPoolCidrOutput](w, ctx, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)}).IpamPoolAllocation
 }
 
-func give(pool string, a *types.IpamPoolAllocation) *ec2.ReleaseIpamPoolAllocationInput {
+func releaseOf(pool string, a *types.IpamPoolAllocation) *ec2.ReleaseIpamPoolAllocationInput {
 	return &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}
 }
 
 // seen returns the ids of the pools that a caller sees, in order.
-func (w *world) seen(ctx context.Context) (ids []string) {
+func (w *env) visiblePools(ctx context.Context) (ids []string) {
 	w.t.Helper()
 	for _, p := range do[ec2.DescribeIpamPoolsOutput](w, ctx, &ec2.DescribeIpamPoolsInput{}).IpamPools {
 		ids = append(ids, *p.IpamPoolId)
@@ -58,7 +58,7 @@ func (w *world) seen(ctx context.Context) (ids []string) {
 }
 
 // held returns the ids of the allocations that a caller sees over all pools.
-func (w *world) held(ctx context.Context) (ids []string) {
+func (w *env) visibleAllocations(ctx context.Context) (ids []string) {
 	w.t.Helper()
 	for _, a := range do[ec2.DescribeIpamPoolAllocationsOutput](w, ctx, &ec2.DescribeIpamPoolAllocationsInput{}).IpamPoolAllocations {
 		ids = append(ids, *a.IpamPoolAllocationId)
@@ -69,8 +69,8 @@ func (w *world) held(ctx context.Context) (ids []string) {
 // A consumer's life in a shared pool: it sees the pool, takes and gives back
 // what is its own, touches nothing else, and is out when the share goes.
 func TestSharedPool(t *testing.T) {
-	w := newRealWorld(t, nil)
-	o := w.furnish()
+	w := newEnv(t, nil)
+	o := w.oneOfEach()
 	scope := o.Scope
 	unshared := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &scope}, "11.0.0.0/16")
 	guest := as(consumer, "admin", "")
@@ -78,20 +78,20 @@ func TestSharedPool(t *testing.T) {
 	w.share(o.Pool, consumer)
 	w.share(o.Pool, consumer) // once more changes nothing
 
-	if got := w.seen(guest); !slices.Equal(got, []string{o.Pool}) {
+	if got := w.visiblePools(guest); !slices.Equal(got, []string{o.Pool}) {
 		t.Errorf("the consumer sees the pools %v, want %s", got, o.Pool)
 	}
 	if p := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool}}).IpamPools[0]; *p.OwnerId != account {
 		t.Errorf("the pool is shown with the owner %s", *p.OwnerId)
 	}
-	if got := w.seen(as(stranger, "admin", "")); len(got) > 0 {
+	if got := w.visiblePools(as(stranger, "admin", "")); len(got) > 0 {
 		t.Errorf("a stranger sees %v", got)
 	}
 	if c := do[ec2.GetIpamPoolCidrsOutput](w, guest, &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}).IpamPoolCidrs; len(c) != 1 {
 		t.Errorf("the consumer sees the CIDRs %+v", c)
 	}
 	preview := do[ec2.AllocateIpamPoolCidrOutput](w, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24), PreviewNextCidr: aws.Bool(true)}).IpamPoolAllocation
-	a, b := take(w, guest, o.Pool), take(w, guest, o.Pool)
+	a, b := allocateIn(w, guest, o.Pool), allocateIn(w, guest, o.Pool)
 	if *a.Cidr != *preview.Cidr || *a.ResourceOwner != consumer {
 		t.Errorf("got %s of %s; the preview was %s", *a.Cidr, *a.ResourceOwner, *preview.Cidr)
 	}
@@ -101,8 +101,8 @@ func TestSharedPool(t *testing.T) {
 	if one := do[ec2.GetIpamPoolAllocationsOutput](w, guest, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, IpamPoolAllocationId: &o.Allocation}).IpamPoolAllocations; len(one) != 1 {
 		t.Errorf("the consumer sees the owner's allocation %+v in the pool", one)
 	}
-	own, theirs := []string{*a.IpamPoolAllocationId, *b.IpamPoolAllocationId}, w.held(w.admin)
-	if got := w.held(guest); !slices.Equal(got, own) {
+	own, theirs := []string{*a.IpamPoolAllocationId, *b.IpamPoolAllocationId}, w.visibleAllocations(w.admin)
+	if got := w.visibleAllocations(guest); !slices.Equal(got, own) {
 		t.Errorf("the consumer's allocations are %v, want %v", got, own)
 	}
 	if want := append([]string{o.Allocation}, own...); !slices.Equal(theirs, want) {
@@ -140,17 +140,17 @@ func TestSharedPool(t *testing.T) {
 	// Nor is its own allocation found by way of another pool.
 	second := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &scope}, "12.0.0.0/16")
 	for _, ctx := range []context.Context{w.admin, guest} {
-		w.refused(t, ctx, give(second, a), map[bool]ipam.Code{true: "InvalidParameterCombination", false: "InvalidIpamPoolId.NotFound"}[ctx == w.admin])
+		w.refused(t, ctx, releaseOf(second, a), map[bool]ipam.Code{true: "InvalidParameterCombination", false: "InvalidIpamPoolId.NotFound"}[ctx == w.admin])
 	}
 
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, give(o.Pool, a))
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, give(o.Pool, a)) // as for a lost answer
-	if got := w.held(guest); !slices.Equal(got, own[1:]) {
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, releaseOf(o.Pool, a))
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, releaseOf(o.Pool, a)) // as for a lost answer
+	if got := w.visibleAllocations(guest); !slices.Equal(got, own[1:]) {
 		t.Errorf("after the release the consumer's allocations are %v, want %v", got, own[1:])
 	}
 
 	w.unshare(o.Pool, consumer)
-	if pools, allocations := w.seen(guest), w.held(guest); len(pools)+len(allocations) > 0 {
+	if pools, allocations := w.visiblePools(guest), w.visibleAllocations(guest); len(pools)+len(allocations) > 0 {
 		t.Errorf("without the share the consumer sees the pools %v, the allocations %v", pools, allocations)
 	}
 	mine := o
@@ -163,12 +163,12 @@ func TestSharedPool(t *testing.T) {
 	if got := do[ec2.DescribeTagsOutput](w, guest, &ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-id", own[1])}}).Tags; len(got) > 0 {
 		t.Errorf("without the share the consumer sees the tags %+v", got)
 	}
-	if got, want := w.held(w.admin), []string{o.Allocation, own[1]}; !slices.Equal(got, want) {
+	if got, want := w.visibleAllocations(w.admin), []string{o.Allocation, own[1]}; !slices.Equal(got, want) {
 		t.Errorf("the owner sees %v, want %v", got, want)
 	}
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, give(o.Pool, b)) // whoever took it
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, releaseOf(o.Pool, b)) // whoever took it
 	w.share(o.Pool, consumer)
-	if got := w.held(guest); len(got) > 0 {
+	if got := w.visibleAllocations(guest); len(got) > 0 {
 		t.Errorf("shared again, the consumer sees %v", got)
 	}
 }
@@ -178,7 +178,7 @@ func TestSharedPool(t *testing.T) {
 // An account that a pool is shared with sees the allocations of others without their
 // descriptions and tags, and cannot find them by these. The pool's owner sees everything.
 func TestSharersDoNotSeeDescriptionsAndTagsOfOthers(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/16")
 	w.share(pool, consumer)
 	w.share(pool, stranger)
@@ -222,7 +222,7 @@ func TestSharersDoNotSeeDescriptionsAndTagsOfOthers(t *testing.T) {
 }
 
 func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
+	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	guest := member(consumer)
 	var shared [2][]string
@@ -239,7 +239,7 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 			}
 		}
 	}
-	if got, ids := w.seen(w.admin), w.seen(member(account)); len(got) != 9 || !slices.Equal(got, ids) {
+	if got, ids := w.visiblePools(w.admin), w.visiblePools(member(account)); len(got) != 9 || !slices.Equal(got, ids) {
 		t.Errorf("the owner sees %v, and in the organisation %v", got, ids)
 	}
 	mine := do[ec2.CreateIpamOutput](w, guest, &ec2.CreateIpamInput{}).Ipam
@@ -253,17 +253,17 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 		slices.Sort(part)
 	}
 	want = slices.Concat(want, shared[0], shared[1])
-	if got := w.seen(guest); !slices.Equal(got, want) {
+	if got := w.visiblePools(guest); !slices.Equal(got, want) {
 		t.Errorf("got the pools\n%v, want\n%v", got, want)
 	}
 	var taken []string
 	for _, p := range want {
 		for range 3 {
-			taken = append(taken, *take(w, guest, p).IpamPoolAllocationId)
+			taken = append(taken, *allocateIn(w, guest, p).IpamPoolAllocationId)
 			w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &shared[0][0], NetmaskLength: aws.Int32(24)}) // the owner's are not listed
 		}
 	}
-	if got := w.held(guest); !slices.Equal(got, taken) {
+	if got := w.visibleAllocations(guest); !slices.Equal(got, taken) {
 		t.Errorf("got the allocations\n%v, want\n%v", got, taken)
 	}
 	for _, in := range []any{&ec2.DescribeIpamPoolsInput{}, &ec2.DescribeTagsInput{}, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &shared[1][0]}} {
@@ -292,8 +292,8 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 // More allocations than a page of the largest size, in a shared pool: the
 // position in it is kept, and forgotten when the share goes in between.
 func TestAllocationsInASharedPoolInPages(t *testing.T) {
-	w := newRealWorld(t, nil)
-	o := w.furnish()
+	w := newEnv(t, nil)
+	o := w.oneOfEach()
 	w.share(o.Pool, organization)
 	guest := member(consumer)
 	for range 1010 {
@@ -328,15 +328,15 @@ func (q *tornQuery) Query(ctx context.Context, query table.Query) ([]table.Row, 
 // A pool is not shown once its share has gone, not even to a request that had
 // listed it before.
 func TestShareThatGoesWhileItIsListed(t *testing.T) {
-	w := newRealWorld(t, nil)
-	o := w.furnish()
+	w := newEnv(t, nil)
+	o := w.oneOfEach()
 	w.share(o.Pool, consumer)
 	direct := w.registry
 	w.registry = ops.New(store.New(&tornQuery{w.table, func() {
 		w.registry = direct
 		w.unshare(o.Pool, consumer)
 	}}, store.Options{Region: home, Owner: account}), grants())
-	if got := w.seen(as(consumer, "admin", "")); len(got) > 0 {
+	if got := w.visiblePools(as(consumer, "admin", "")); len(got) > 0 {
 		t.Errorf("the consumer sees %v", got)
 	}
 }
@@ -344,22 +344,22 @@ func TestShareThatGoesWhileItIsListed(t *testing.T) {
 // A share with the organisation is for its members, as the door has verified
 // them, and for nobody who only says so.
 func TestShareWithTheOrganization(t *testing.T) {
-	w := newRealWorld(t, nil)
-	o := w.furnish()
+	w := newEnv(t, nil)
+	o := w.oneOfEach()
 	w.share(o.Pool, organization)
-	take(w, member(consumer), o.Pool)
+	allocateIn(w, member(consumer), o.Pool)
 	w.refused(t, as(consumer, "admin", ""), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
 	other := registry.CallerFrom(member(consumer))
 	other.OrganizationID = "o-z9y8x7w6v5"
 	w.refused(t, registry.WithCaller(t.Context(), other), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
 	// The owner is in its own organisation, and no guest in its own pool.
 	release := do[ec2.GetIpamPoolAllocationsOutput](w, member(account), &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, Filters: []types.Filter{where("resource-owner", consumer)}})
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, member(account), give(o.Pool, &release.IpamPoolAllocations[0]))
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, member(account), releaseOf(o.Pool, &release.IpamPoolAllocations[0]))
 }
 
 func TestSharesRefused(t *testing.T) {
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.SharesPerPool = 2 })
-	o := w.furnish()
+	w := newEnv(t, func(q *ipam.Quotas) { q.SharesPerPool = 2 })
+	o := w.oneOfEach()
 	w.share(o.Pool, consumer)
 	put := func(principal string) *ops.PutIpamPoolShareInput {
 		return &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: &principal}
@@ -406,8 +406,8 @@ func TestSharesRefused(t *testing.T) {
 // Shares, and the rows of others' allocations, end with their pool, at the
 // largest quota too.
 func TestSharesEndWithTheirPool(t *testing.T) {
-	w := newRealWorld(t, func(q *ipam.Quotas) { q.SharesPerPool = ipam.MaxSharesPerPool })
-	o := w.furnish()
+	w := newEnv(t, func(q *ipam.Quotas) { q.SharesPerPool = ipam.MaxSharesPerPool })
+	o := w.oneOfEach()
 	child := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &o.Scope, SourceIpamPoolId: &o.Pool}, "10.0.128.0/17")
 	for i := range ipam.MaxSharesPerPool - 1 {
 		w.share(child, fmt.Sprintf("%012d", i))
@@ -415,13 +415,13 @@ func TestSharesEndWithTheirPool(t *testing.T) {
 	w.share(child, consumer)
 	w.share(o.Pool, consumer)
 	guest := as(consumer, "admin", "")
-	take(w, guest, child)
-	take(w, guest, o.Pool)
+	allocateIn(w, guest, child)
+	allocateIn(w, guest, o.Pool)
 	do[ec2.DeleteIpamPoolOutput](w, w.admin, &ec2.DeleteIpamPoolInput{IpamPoolId: &o.Pool, Cascade: aws.Bool(true)})
 	if err := w.store.RunWork(t.Context(), "delete-pool#"+o.Pool); err != nil {
 		t.Fatal(err)
 	}
-	if pools, allocations := w.seen(guest), w.held(guest); len(pools)+len(allocations) > 0 {
+	if pools, allocations := w.visiblePools(guest), w.visibleAllocations(guest); len(pools)+len(allocations) > 0 {
 		t.Errorf("the consumer still sees %v, %v", pools, allocations)
 	}
 	for k := range w.table.All() {

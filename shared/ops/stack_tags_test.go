@@ -16,7 +16,7 @@ import (
 // Only the functions of custom resources set, change and delete the tags of stacks, on
 // every kind of object.
 func TestOnlyStacksWriteStackTags(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	stacks := registry.WithCaller(t.Context(), registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/admin", Stacks: true})
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	top := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, "10.0.0.0/8")
@@ -66,7 +66,7 @@ func TestOnlyStacksWriteStackTags(t *testing.T) {
 // The owner of a pool finds its CIDRs by the tokens of their requests. Accounts that the
 // pool is shared with do not.
 func TestFilterByClientToken(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId})
 	for token, cidr := range map[string]string{"red-1": "10.0.0.0/24", "red-2": "10.0.1.0/24", "blue-1": "10.0.2.0/24"} {

@@ -15,11 +15,10 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-// createTags tags several objects. All is decided before anything is written:
-// a refused request has tagged nothing. Then each object is one conditional
-// write, so the objects of a request that fails on the way (throttled, or in
-// competition with a deletion) are not tagged together; the request may be
-// repeated as it is.
+// createTags tags several objects. It checks all of them before the first write, so a
+// refused request has changed nothing. Each object is one conditional write: a request
+// that fails in between, throttled or in competition with a deletion, has tagged some of
+// the objects, and can be repeated as it is.
 func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
 	tags, err := o.parseTags("Tag", in.Tags)
 	if err != nil {
@@ -42,9 +41,9 @@ func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.
 	return &ec2.CreateTagsOutput{}, nil
 }
 
-// deleteTags is the reverse of createTags, and as atomic. A tag that is given
-// without a value goes whatever its value is; with one, the empty one too, if
-// it has that value; with no tag given, all go but those of a stack.
+// deleteTags removes tags of several objects, with the writes of [service.createTags]. A tag
+// without a value in the request goes with any value. A tag with a value, also an empty
+// one, goes if it has this value. A request without tags removes all but those of a stack.
 func (o service) deleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
 	for _, t := range in.Tags {
 		if aws.ToString(t.Key) == "" {
@@ -74,8 +73,8 @@ func (o service) deleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.
 	return &ec2.DeleteTagsOutput{}, nil
 }
 
-// retag changes the tags of the caller's objects with the given ids. change
-// returns the tags that an object is to have.
+// retag changes the tags of the caller's objects with the ids. change returns the new tags
+// of an object.
 func (o service) retag(ctx context.Context, ids []string, change func(id string, have ipam.Tags) (ipam.Tags, error)) error {
 	of := map[ipam.IDKind][]string{}
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
@@ -111,8 +110,8 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 	return nil
 }
 
-// retag decides on the tags of objects and returns the writes that it takes:
-// none for an object whose tags stay as they are.
+// retag checks the change of tags of objects, and returns the writes for it: none for an
+// object whose tags stay the same.
 func (k entity[T]) retag(ctx context.Context, ids []string, change func(string, ipam.Tags) (ipam.Tags, error)) ([]func() error, error) {
 	objects, err := k.find(ctx, "ResourceId", ids)
 	if err != nil {
@@ -171,11 +170,11 @@ func (o service) retagAllocations(ctx context.Context, ids []string, change func
 }
 
 func (o service) describeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
-	const fewest = 5 // the API model has no bounds; its text has this one and listing.MaxOutputs
-	if n := in.MaxResults; n != nil && (*n < fewest || *n > listing.MaxOutputs) {
-		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, fewest, listing.MaxOutputs)
+	const minResults = 5 // the API model has no bounds; its text has 5 and 1000
+	if n := in.MaxResults; n != nil && (*n < minResults || *n > listing.MaxOutputs) {
+		return nil, ipam.Errorf(ipam.CodeInvalidMaxResults, "Value (%d) for parameter MaxResults is invalid. Use %d to %d.", *n, minResults, listing.MaxOutputs)
 	}
-	// tag:KEY has the value of the tags with that key, and no other tag.
+	// The filter tag:KEY compares the values of tags with that key.
 	byKey := listing.Filters[types.TagDescription]{}
 	for _, f := range in.Filters {
 		if key, ok := strings.CutPrefix(aws.ToString(f.Name), "tag:"); ok && key != "" {
@@ -301,8 +300,8 @@ func (o service) taggable(ctx context.Context, p listing.Page, after []string, f
 	return listing.Concat(parts...), nil
 }
 
-// tagged lists the caller's objects of the kind from behind the id after, all
-// or those of ids that exist.
+// tagged lists the caller's objects of the type, behind the id after: all, or with byID
+// those of ids that exist.
 func (k entity[T]) tagged(ctx context.Context, after string, ids []string, byID bool) listing.List[tagged] {
 	return func(yield func(listing.Entry[tagged], error) bool) {
 		objects := k.owned(ctx, after)
@@ -327,7 +326,7 @@ func (k entity[T]) tagged(ctx context.Context, after string, ids []string, byID 
 	}
 }
 
-// taggedAllocations is kind.tagged for allocations.
+// taggedAllocations is [entity.tagged] for allocations.
 func (o service) taggedAllocations(ctx context.Context, after allocationPosition, ids []string, byID bool) listing.List[tagged] {
 	return func(yield func(listing.Entry[tagged], error) bool) {
 		objects := o.allAllocations(ctx, after, 0)

@@ -69,9 +69,9 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 		if e := refusalOf(err); e != nil {
 			return nil, e
 		}
-		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not say what tags %s has, by which the pool's rules decide. Nothing was changed; try again.", r.ID), err)
+		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "EC2 did not return the tags of %s, which the pool's rules need. Nothing was changed; try again.", r.ID), err)
 	}
-	for _, v := range vpc.Vpcs { // the rules bind it as it is
+	for _, v := range vpc.Vpcs { // the rules need the tags that it has
 		requests[0].For.Tags = ipam.Tags{}
 		for _, t := range v.Tags {
 			requests[0].For.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
@@ -85,8 +85,8 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 	}, func(*ec2.AssociateVpcCidrBlockOutput) string { return r.ID })
 }
 
-// disassociateVPC ends the association of a CIDR. Its space is free as soon as
-// that is seen, as a deleted VPC's is.
+// disassociateVPC removes a CIDR from a VPC. Its space is free when discovery sees that, as
+// for a deleted VPC.
 func (o service) disassociateVPC(ctx context.Context, in *ec2.DisassociateVpcCidrBlockInput) (*ec2.DisassociateVpcCidrBlockOutput, error) {
 	cloud, err := o.ec2(ctx)
 	if err != nil {

@@ -21,16 +21,8 @@ func (s *Store) pickStable(ctx context.Context, t takeRequest, snap snapshot, q 
 	if err != nil || last.Bits() != t.want.Length || !t.want.Filter.Admits(last) {
 		return s.pickSource(ctx, t, snap)
 	}
-	read, err := s.table.BatchGet(ctx, holderKeys(t.space, last))
-	if err != nil {
-		return takeSource{}, netip.Prefix{}, err
-	}
-	for _, h := range ipam.Holders(last) {
-		k := items.FreeKey(t.space, h)
-		if i, ok := read[k]; ok {
-			free, err := items.DecodeFree(table.Row{Key: k, Item: i})
-			return takeSource{free: free}, last, err
-		}
+	if free, ok, err := s.holder(ctx, t.space, last, nil); ok || err != nil {
+		return takeSource{free: free}, last, err
 	}
 	at := t
 	at.earlier = last // by an earlier try, or by one of another time that the request was sent

@@ -50,6 +50,61 @@ func (s *Store) blocker(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 	return t, t.CIDR.Overlaps(cidr), nil
 }
 
+// holderKeys returns the keys of the free blocks that can contain p: p itself and
+// each larger block around it.
+func holderKeys(space ipam.SpaceID, p netip.Prefix) []table.Key {
+	return freeKeys(space, ipam.Holders(p))
+}
+
+// freeKeys returns the keys of free blocks.
+func freeKeys(space ipam.SpaceID, blocks []netip.Prefix) []table.Key {
+	keys := make([]table.Key, len(blocks))
+	for i, b := range blocks {
+		keys[i] = items.FreeKey(space, b)
+	}
+	return keys
+}
+
+// holder returns the free block that contains p, and false if there is none. read
+// has the items at holderKeys; with nil, holder reads them.
+func (s *Store) holder(ctx context.Context, space ipam.SpaceID, p netip.Prefix, read map[table.Key]table.Item) (ipam.Free, bool, error) {
+	keys := holderKeys(space, p)
+	if read == nil {
+		var err error
+		if read, err = s.table.BatchGet(ctx, keys); err != nil {
+			return ipam.Free{}, false, err
+		}
+	}
+	for _, k := range keys {
+		if i, ok := read[k]; ok {
+			f, err := items.DecodeFree(table.Row{Key: k, Item: i})
+			return f, err == nil, err
+		}
+	}
+	return ipam.Free{}, false, nil
+}
+
+// freeBlocks returns the free blocks with exactly these CIDRs, and errStale if one
+// of them is not free.
+func (s *Store) freeBlocks(ctx context.Context, space ipam.SpaceID, cidrs []netip.Prefix) ([]ipam.Free, error) {
+	keys := freeKeys(space, cidrs)
+	read, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	free := make([]ipam.Free, len(keys))
+	for i, k := range keys {
+		item, ok := read[k]
+		if !ok {
+			return nil, errStale
+		}
+		if free[i], err = items.DecodeFree(table.Row{Key: k, Item: item}); err != nil {
+			return nil, err
+		}
+	}
+	return free, nil
+}
+
 // errStopVisit ends a descent that nobody wants more of.
 var errStopVisit = errors.New("enough")
 

@@ -117,103 +117,111 @@ var errNoRoot = errors.New("nothing is free or taken there")
 // has what is held too much shrunk again, or the condition that p is lived in.
 func (s *Store) makeHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) error {
 	for {
-		halves := false
+		divide := false // hold the halves first, and then join them
 		err := s.commit(ctx, "hold "+p.String(), nil, func(attempt) ([]table.Write, error) {
-			halves = false
-			var parts []ipam.Taken
-			for t, err := range s.takenIn(ctx, space, p, p.Addr()) {
-				if err != nil {
-					return nil, err
-				}
-				if t.Kind != ipam.KindHold {
-					return nil, &takenError{t}
-				}
-				parts = append(parts, t)
+			divide = false
+			holds, err := s.holdsIn(ctx, space, p)
+			if err != nil {
+				return nil, err
 			}
 			var changes []ipam.Change
 			switch {
-			case len(parts) == 1 && parts[0].CIDR == p:
+			case len(holds) == 0:
+				return s.holdFree(ctx, space, owner, p, with)
+			case len(holds) == 1 && holds[0].CIDR == p:
 				return nil, nil
-			case len(parts) == 1 && ipam.Within(p, parts[0].CIDR):
-				// A hold of each sibling on the way down, as far as one transaction goes.
-				changes = append(changes, ipam.Change{Op: ipam.DropTaken, Taken: parts[0]})
-				target := p
-				if over := p.Bits() - parts[0].CIDR.Bits() - (s.o.Room - 2); over > 0 {
-					target = netip.PrefixFrom(p.Addr(), p.Bits()-over).Masked()
-				}
-				for b := target; b.Bits() > parts[0].CIDR.Bits(); b = ipam.Parent(b) {
-					changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(ipam.Buddy(b), parts[0].Root, owner)})
-				}
-				changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(target, parts[0].Root, owner)})
-				halves = target != p
-			case len(parts) == 0:
-				read, err := s.table.BatchGet(ctx, holderKeys(space, p))
-				if err != nil {
-					return nil, err
-				}
-				free, ok, err := freeAround(space, p, read)
-				if err != nil {
-					return nil, err
-				}
-				if !ok {
-					return nil, errNoRoot
-				}
-				further, err := with(ctx)
-				if err != nil {
-					return nil, err
-				}
-				writes, err := s.takeWrites(ctx, space, takeSource{free: free}, s.newHold(p, free.Root, owner))
-				return append(writes, further), err
+			case len(holds) == 1 && ipam.Within(p, holds[0].CIDR):
+				changes, divide = s.cutHold(holds[0], p, owner)
 			default:
-				blocks := make([]netip.Prefix, len(parts))
-				for i, t := range parts {
-					blocks[i] = t.CIDR
-				}
-				gaps := ipam.Gaps(p, blocks)
-				if len(parts)+len(gaps)+1 > s.o.Room {
-					halves = true
+				gaps := ipam.Gaps(p, blocksOf(holds))
+				if divide = len(holds)+len(gaps)+1 > s.o.Room; divide {
 					return nil, nil
 				}
-				keys := make([]table.Key, len(gaps))
-				for i, g := range gaps {
-					keys[i] = items.FreeKey(space, g)
-				}
-				read, err := s.table.BatchGet(ctx, keys)
+				free, err := s.freeBlocks(ctx, space, gaps)
 				if err != nil {
 					return nil, err
 				}
-				var root ipam.Root
-				for i, k := range keys {
-					item, ok := read[k]
-					if !ok {
-						return nil, errStale
-					}
-					f, err := items.DecodeFree(table.Row{Key: k, Item: item})
-					if err != nil {
-						return nil, err
-					}
-					root = f.Root
-					changes = append(changes, ipam.Change{Op: ipam.DropFree, Free: ipam.Free{CIDR: gaps[i], Root: f.Root}})
-				}
-				for _, t := range parts {
-					root = t.Root
-					changes = append(changes, ipam.Change{Op: ipam.DropTaken, Taken: t})
-				}
-				changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(p, root, owner)})
+				changes = joinHolds(holds, free, s.newHold(p, holds[0].Root, owner))
 			}
 			further, err := with(ctx)
 			return append(blockWrites(space, changes), further), err
 		})
-		if err != nil || !halves {
+		if err != nil || !divide {
 			return err
 		}
-		lower, upper := ipam.Halves(p)
-		for _, half := range []netip.Prefix{lower, upper} {
+		for _, half := range halves(p) {
 			if err := s.makeHold(ctx, space, owner, half, with); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// holdsIn returns the holds that overlap p, and a *takenError if another block does.
+func (s *Store) holdsIn(ctx context.Context, space ipam.SpaceID, p netip.Prefix) ([]ipam.Taken, error) {
+	var holds []ipam.Taken
+	for t, err := range s.takenIn(ctx, space, p, p.Addr()) {
+		if err != nil {
+			return nil, err
+		}
+		if t.Kind != ipam.KindHold {
+			return nil, &takenError{t}
+		}
+		holds = append(holds, t)
+	}
+	return holds, nil
+}
+
+// holdFree returns the writes that take p out of the free block that contains it.
+func (s *Store) holdFree(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) ([]table.Write, error) {
+	free, ok, err := s.holder(ctx, space, p, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errNoRoot
+	}
+	further, err := with(ctx)
+	if err != nil {
+		return nil, err
+	}
+	writes, err := s.takeWrites(ctx, space, takeSource{free: free}, s.newHold(p, free.Root, owner))
+	return append(writes, further), err
+}
+
+// cutHold divides a hold that contains p into a hold of p and one of each sibling
+// on the way down to it. If that is too much for one transaction, it goes as far as
+// one can, and reports that there is more to do.
+func (s *Store) cutHold(hold ipam.Taken, p netip.Prefix, owner string) (changes []ipam.Change, more bool) {
+	target := p
+	if over := p.Bits() - hold.CIDR.Bits() - (s.o.Room - 2); over > 0 {
+		target = netip.PrefixFrom(p.Addr(), p.Bits()-over).Masked()
+	}
+	changes = append(changes, ipam.Change{Op: ipam.DropTaken, Taken: hold})
+	for b := target; b.Bits() > hold.CIDR.Bits(); b = ipam.Parent(b) {
+		changes = append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(ipam.Buddy(b), hold.Root, owner)})
+	}
+	return append(changes, ipam.Change{Op: ipam.AddTaken, Taken: s.newHold(target, hold.Root, owner)}), target != p
+}
+
+// joinHolds puts one hold in the place of holds and of the free blocks between them.
+func joinHolds(holds []ipam.Taken, free []ipam.Free, whole ipam.Taken) []ipam.Change {
+	var changes []ipam.Change
+	for _, f := range free {
+		changes = append(changes, ipam.Change{Op: ipam.DropFree, Free: f})
+	}
+	for _, t := range holds {
+		changes = append(changes, ipam.Change{Op: ipam.DropTaken, Taken: t})
+	}
+	return append(changes, ipam.Change{Op: ipam.AddTaken, Taken: whole})
+}
+
+func blocksOf(taken []ipam.Taken) []netip.Prefix {
+	blocks := make([]netip.Prefix, len(taken))
+	for i, t := range taken {
+		blocks[i] = t.CIDR
+	}
+	return blocks
 }
 
 // makeAndReadHold is gather and returns the hold; errStale if the root went meanwhile.

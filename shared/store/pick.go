@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
-	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
@@ -35,12 +34,8 @@ func (s *Store) pickSource(ctx context.Context, t takeRequest, snap snapshot) (f
 // was torn.
 func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key]table.Item) (takeSource, error) {
 	cidr := t.want.CIDR
-	for _, h := range ipam.Holders(cidr) {
-		k := items.FreeKey(t.space, h)
-		if i, ok := read[k]; ok {
-			free, err := items.DecodeFree(table.Row{Key: k, Item: i})
-			return takeSource{free: free}, err
-		}
+	if free, ok, err := s.holder(ctx, t.space, cidr, read); ok || err != nil {
+		return takeSource{free: free}, err
 	}
 	by, ok, err := s.blocker(ctx, t.space, cidr)
 	if err != nil {

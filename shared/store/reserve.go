@@ -97,11 +97,7 @@ func (c *reservation) space(ctx context.Context, space ipam.SpaceID, p netip.Pre
 		return nil // a scope has no holds
 	}
 	if len(taken) == 0 {
-		read, err := c.s.table.BatchGet(ctx, holderKeys(space, p))
-		if err != nil {
-			return err
-		}
-		free, ok, err := freeAround(space, p, read)
+		free, ok, err := c.s.holder(ctx, space, p, nil)
 		if err != nil {
 			return err
 		}
@@ -123,25 +119,13 @@ func (c *reservation) space(ctx context.Context, space ipam.SpaceID, p netip.Pre
 	if len(gaps) == 0 {
 		return nil
 	}
-	keys := make([]table.Key, len(gaps))
-	for i, g := range gaps {
-		keys[i] = items.FreeKey(space, g)
-	}
-	read, err := c.s.table.BatchGet(ctx, keys)
+	free, err := c.s.freeBlocks(ctx, space, gaps)
 	if err != nil {
 		return err
 	}
-	for i, k := range keys {
-		item, ok := read[k]
-		if !ok {
-			return errStale
-		}
-		f, err := items.DecodeFree(table.Row{Key: k, Item: item})
-		if err != nil {
-			return err
-		}
-		err = c.add(blockWrites(space, []ipam.Change{{Op: ipam.DropFree, Free: f}, {Op: ipam.AddTaken, Taken: c.newHold(gaps[i], f.Root, owner)}})...)
-		if err != nil {
+	for _, f := range free {
+		changes := []ipam.Change{{Op: ipam.DropFree, Free: f}, {Op: ipam.AddTaken, Taken: c.newHold(f.CIDR, f.Root, owner)}}
+		if err := c.add(blockWrites(space, changes)...); err != nil {
 			return err
 		}
 	}

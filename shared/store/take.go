@@ -135,29 +135,6 @@ func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, nex
 	return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
 }
 
-// holderKeys are the keys of the free blocks that could hold p.
-func holderKeys(space ipam.SpaceID, p netip.Prefix) []table.Key {
-	holders := ipam.Holders(p)
-	keys := make([]table.Key, len(holders))
-	for i, h := range holders {
-		keys[i] = items.FreeKey(space, h)
-	}
-	return keys
-}
-
-// freeAround returns the free block that holds p among what was read at
-// holderKeys.
-func freeAround(space ipam.SpaceID, p netip.Prefix, read map[table.Key]table.Item) (ipam.Free, bool, error) {
-	for _, h := range ipam.Holders(p) {
-		k := items.FreeKey(space, h)
-		if i, ok := read[k]; ok {
-			f, err := items.DecodeFree(table.Row{Key: k, Item: i})
-			return f, err == nil, err
-		}
-	}
-	return ipam.Free{}, false, nil
-}
-
 // readForLength reads keys and, side by side, the free blocks for t.
 func (s *Store) readForLength(ctx context.Context, keys []table.Key, t takeRequest) (snap snapshot, err error) {
 	g, ctx := errgroup.WithContext(ctx)

@@ -32,7 +32,7 @@ const (
 
 // world is the real registry on a table in memory. The table is checked at the
 // test's end.
-type world struct {
+type env struct {
 	t        *testing.T
 	table    *tabletest.Memory
 	store    *store.Store
@@ -42,9 +42,9 @@ type world struct {
 	admin    context.Context // the account's administrator, calling from home
 }
 
-func newRealWorld(t *testing.T, change func(*ipam.Quotas)) *world {
+func newEnv(t *testing.T, change func(*ipam.Quotas)) *env {
 	t.Helper()
-	w := &world{t: t, table: &tabletest.Memory{}, cloud: &cloud{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	w := &env{t: t, table: &tabletest.Memory{}, cloud: &cloud{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	q := ipam.DefaultQuotas()
 	if change != nil {
 		change(&q)
@@ -82,7 +82,7 @@ func operation(in any) string {
 }
 
 // do carries out an operation that must succeed.
-func do[Out any](w *world, ctx context.Context, in any) *Out {
+func do[Out any](w *env, ctx context.Context, in any) *Out {
 	w.t.Helper()
 	out, err := w.registry.Call(ctx, operation(in), in)
 	if err != nil {
@@ -93,7 +93,7 @@ func do[Out any](w *world, ctx context.Context, in any) *Out {
 
 // refused carries out an operation that must be refused with the code, with all
 // of the words in the message, and without a change of the table.
-func (w *world) refused(t *testing.T, ctx context.Context, in any, code ipam.Code, words ...string) {
+func (w *env) refused(t *testing.T, ctx context.Context, in any, code ipam.Code, words ...string) {
 	t.Helper()
 	before := w.table.Hash()
 	_, err := w.registry.Call(ctx, operation(in), in)
@@ -115,13 +115,13 @@ func (w *world) refused(t *testing.T, ctx context.Context, in any, code ipam.Cod
 	}
 }
 
-func (w *world) makeIPAM(in ec2.CreateIpamInput) *types.Ipam {
+func (w *env) makeIPAM(in ec2.CreateIpamInput) *types.Ipam {
 	w.t.Helper()
 	return do[ec2.CreateIpamOutput](w, w.admin, &in).Ipam
 }
 
 // makePool makes a pool, IPv4 if no family is given, and provisions the CIDRs.
-func (w *world) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
+func (w *env) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 	w.t.Helper()
 	if in.AddressFamily == "" {
 		in.AddressFamily = types.AddressFamilyIpv4
@@ -135,7 +135,7 @@ func (w *world) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 
 // plant puts into the table what a discovery in home found, as an observation at
 // a time in Unix milliseconds does, for the scopes of targets.
-func (w *world) plant(discovery string, at int64, r ipam.Resource, status ipam.Status, targets ...ipam.Target) {
+func (w *env) putFound(discovery string, at int64, r ipam.Resource, status ipam.Status, targets ...ipam.Target) {
 	w.t.Helper()
 	r.Region = home
 	rows := []table.Row{items.EncodeFound(&ipam.Found{Resource: r, Discovery: discovery, Targets: targets, Sampled: at, Rev: 1})}
@@ -154,7 +154,7 @@ func (w *world) plant(discovery string, at int64, r ipam.Resource, status ipam.S
 }
 
 // observe has a discovery see a resource in home at a time in Unix milliseconds.
-func (w *world) observe(discovery string, at int64, r ipam.Resource) {
+func (w *env) observe(discovery string, at int64, r ipam.Resource) {
 	w.t.Helper()
 	r.Region = home
 	found, err := w.store.Discoveries(w.t.Context(), []string{discovery})
@@ -171,7 +171,7 @@ func (w *world) observe(discovery string, at int64, r ipam.Resource) {
 }
 
 // looked keeps a complete run in an account.
-func (w *world) looked(discovery, account string, at int64) {
+func (w *env) recordRun(discovery, account string, at int64) {
 	w.t.Helper()
 	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: at, Succeeded: at}); err != nil {
 		w.t.Fatal(err)
@@ -179,14 +179,14 @@ func (w *world) looked(discovery, account string, at int64) {
 }
 
 // left keeps a complete run in an account, and that it was left since.
-func (w *world) left(discovery, account string, why ipam.Departure) {
+func (w *env) recordDeparture(discovery, account string, why ipam.Departure) {
 	w.t.Helper()
 	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: 1, Succeeded: 1, Departure: why}); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) allocate(in ec2.AllocateIpamPoolCidrInput) *types.IpamPoolAllocation {
+func (w *env) allocate(in ec2.AllocateIpamPoolCidrInput) *types.IpamPoolAllocation {
 	w.t.Helper()
 	return do[ec2.AllocateIpamPoolCidrOutput](w, w.admin, &in).IpamPoolAllocation
 }

@@ -18,10 +18,10 @@ import (
 // A resource planning pool is made over a VPC that a pool imported, has its CIDR,
 // and gives it to the VPC's subnets.
 func TestResourcePlanning(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions(home, "eu-west-1")})
 	source := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId, Locale: aws.String(home), AutoImport: aws.Bool(true)}, "10.0.0.0/16")
-	w.looked(*m.DefaultResourceDiscoveryId, consumer, 1)
+	w.recordRun(*m.DefaultResourceDiscoveryId, consumer, 1)
 	vpc := ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", VPC: "vpc-1", CIDR: netip.MustParsePrefix("10.0.0.0/20"), Owner: consumer}
 	w.observe(*m.DefaultResourceDiscoveryId, 2, vpc)
 	w.observe(*m.DefaultResourceDiscoveryId, 2, ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-9", VPC: "vpc-1", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Owner: consumer})

@@ -15,7 +15,7 @@ import (
 )
 
 func TestAccessGrants(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	// As the api function is wired: the deployer's grants, and the table's.
 	deployer := []registry.Grant{{Pattern: "arn:aws:iam::" + account + ":user/admin", Class: registry.Administer}, {Pattern: "arn:aws:iam::" + stranger + ":user/admin", Class: registry.Administer}}
 	w.registry = ops.New(w.store, registry.NewGrants(deployer, registry.MoreGrants(w.store.Grants), time.Minute, func() time.Time { return w.now }))
@@ -47,7 +47,7 @@ func TestAccessGrants(t *testing.T) {
 }
 
 func TestAccessGrantsRefused(t *testing.T) {
-	w := newRealWorld(t, nil)
+	w := newEnv(t, nil)
 	many := make([]string, 1001)
 	for i := range many {
 		many[i] = "*"
