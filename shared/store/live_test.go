@@ -65,6 +65,17 @@ func (l *landscape) narrow(room int) {
 	l.store = l.on(l.faulty)
 }
 
+// saved returns a function that puts all back to how it is now.
+func (l *landscape) saved() (restore func()) {
+	was, memory := *l, l.memory.Clone()
+	return func() {
+		*l = was
+		l.memory = memory.Clone()
+		l.faulty = &tabletest.Faulty{Table: l.memory}
+		l.store = l.on(l.faulty)
+	}
+}
+
 func (l *landscape) must(err error) {
 	l.Helper()
 	if err != nil {
@@ -835,26 +846,25 @@ func TestLiveFaults(t *testing.T) {
 			}
 		}},
 	}...)
-	for _, act := range acts {
+	for i, act := range acts {
 		for _, room := range []int{0, 5} {
 			t.Run(fmt.Sprintf("%s, room %d", act.name, room), func(t *testing.T) {
-				prepared := func() (*landscape, func() error) {
-					l := newLandscape(t)
-					l.narrow(room)
-					do := act.prepare(l)
-					l.work()
-					return l, do
-				}
-				clean, do := prepared()
-				from := len(clean.faulty.Trace())
-				clean.must(do())
-				calls := len(clean.faulty.Trace()) - from
-				clean.now = clean.now.Add(10 * time.Minute) // past the deadline of a split
-				clean.settled()
-				want := taken(clean)
-				for at := range calls {
+				t.Parallel()
+				first, every := callsTried(i)
+				l := newLandscape(t)
+				l.narrow(room)
+				do := act.prepare(l)
+				l.work()
+				restore := l.saved()
+				from := len(l.faulty.Trace())
+				l.must(do())
+				calls := len(l.faulty.Trace()) - from
+				l.now = l.now.Add(10 * time.Minute) // past the deadline of a split
+				l.settled()
+				want := taken(l)
+				for at := first; at < calls; at += every {
 					for _, scheme := range []string{"fails", "loses its answer", "and all behind it fail"} {
-						l, do := prepared()
+						restore()
 						n := 0
 						l.faulty.Inject = func(tabletest.Call) *tabletest.Fault {
 							n++
@@ -899,7 +909,7 @@ func taken(l *landscape) string {
 
 // Random acts of everybody, one after the other, keep the table in order.
 func TestLiveRandomly(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(sized(60, 12)) {
 		l := newLandscape(t)
 		l.narrow([]int{0, 5, 6, 9}[seed%4])
 		r := rand.New(rand.NewPCG(seed, 1))

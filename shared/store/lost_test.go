@@ -296,18 +296,20 @@ func (q *inTurn) Query(ctx context.Context, query table.Query) ([]table.Row, str
 // once.
 func TestARequestIsSentTwiceAtOnce(t *testing.T) {
 	base := newLab(t)
-	for _, op := range operations {
+	for n, op := range operations {
 		if op.again != "" || op.free {
 			continue
 		}
 		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
 			l := base.with(base.table.Clone())
 			l.T = t
 			if op.prepare != nil {
 				op.prepare(l)
 			}
 			want := op.good(l)
-			for at := 0; ; at++ {
+			first, every := callsTried(n)
+			for at := first; ; at += every {
 				l := l.with(l.table.Clone())
 				l.T = t
 				var second outcome
