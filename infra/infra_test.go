@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -494,6 +495,19 @@ func TestOwnAnswers(t *testing.T) {
 		want[responseType] = p
 	}
 	diff(t, want, got)
+}
+
+// The README has the answers that API Gateway gives by itself.
+func TestREADMEListsTheAnswers(t *testing.T) {
+	rows := "| type of API Gateway | status | code | advice |\n|---|---|---|---|\n"
+	for _, a := range gateway.Answers {
+		status := strconv.Itoa(a.Status)
+		if a.Status == 0 {
+			status = "API Gateway's"
+		}
+		rows += fmt.Sprintf("| `%s` | %s | `%s` | %s |\n", a.Type, status, a.Code, a.Advice)
+	}
+	readme(t, "answers", rows)
 }
 
 // Only this API's stage and methods may invoke the api function, and no permission lets

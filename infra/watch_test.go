@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cadastre-ipam/cadastre/infra/stacks"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
@@ -279,6 +280,27 @@ func TestQueuesLeaveConcurrency(t *testing.T) {
 			t.Errorf("%s: %v invocations at one time, want %v", c.name, total, want)
 		}
 	}
+}
+
+// The README has the limits of concurrency and their defaults.
+func TestREADMEListsTheConcurrency(t *testing.T) {
+	few, many := stacks.DefaultConcurrency(false), stacks.DefaultConcurrency(true)
+	rows := "| member | limits | default | default with `accounts` |\n|---|---|---|---|\n"
+	for _, r := range []struct {
+		name, limits string
+		few, many    int
+	}{
+		{"`discovery`", "reads of an account and Region by the schedule", few.Discovery, many.Discovery},
+		{"`changes`", "batches of EC2's events; a batch has the events of 3 seconds", few.Changes, many.Changes},
+		{"`compliance`", "scans of a scope", few.Compliance, many.Compliance},
+		{"`requests`", "batches of up to 10 requests on the bus", few.Requests, many.Requests},
+		{"`provisioning`", "batches of work of more than one transaction, for each shard of the table's stream", few.Provisioning, many.Provisioning},
+		{"(history)", "batches of the table's stream, for each shard", 1, 1},
+		{"together", "", few.Total(), many.Total()},
+	} {
+		rows += fmt.Sprintf("| %s | %s | %d | %d |\n", r.name, r.limits, r.few, r.many)
+	}
+	readme(t, "concurrency", rows)
 }
 
 // Lambda lets the function continue the scan of a large scope through its own queue. It

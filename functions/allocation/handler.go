@@ -55,6 +55,7 @@ const margin = time.Second
 // Registry runs operations for the context's caller.
 type Registry interface {
 	Lookup(name string) (*registry.Operation, bool)
+	Authorize(ctx context.Context, name string) error
 	Call(ctx context.Context, name string, in any) (out any, err error)
 }
 
@@ -69,17 +70,24 @@ type Handler struct {
 	refuser  Refuser         // of the door events; nil at the door direct
 	caller   registry.Caller // of the door direct
 	home     string          // the home Region
-	o        telemetry.Options
+	o        Options
+	budgets  budgets // of the accounts at the door events
+}
+
+// Options are the handler's other dependencies. The zero value is complete.
+type Options struct {
+	telemetry.Options
+	Retry func(context.Context, []lambdaevents.SQSMessage) // makes failed messages come again soon; may be nil
 }
 
 // NewEvents returns the handler of the door events.
-func NewEvents(r Registry, refuser Refuser, home string, o telemetry.Options) *Handler {
+func NewEvents(r Registry, refuser Refuser, home string, o Options) *Handler {
 	return &Handler{registry: r, refuser: refuser, home: home, o: o}
 }
 
 // NewDirect returns the handler of the door direct. open makes its registry for the
 // only caller there, the owner account.
-func NewDirect(open func(registry.Authorizer) Registry, owner, home string, o telemetry.Options) *Handler {
+func NewDirect(open func(registry.Authorizer) Registry, owner, home string, o Options) *Handler {
 	c := registry.Root(owner, home)
 	return &Handler{registry: open(registry.OnlyTo(c)), caller: c, home: home, o: o}
 }
@@ -91,7 +99,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (json.Raw
 	if h.refuser == nil || json.Unmarshal(payload, &batch) != nil || len(batch.Records) == 0 {
 		return h.one(ctx, payload)
 	}
-	return json.Marshal(lambdakit.Messages(ctx, batch, func(ctx context.Context, m lambdaevents.SQSMessage) error {
+	return json.Marshal(lambdakit.Messages(ctx, batch, h.o.Retry, func(ctx context.Context, m lambdaevents.SQSMessage) error {
 		_, err := h.one(ctx, json.RawMessage(m.Body))
 		return err
 	}))
@@ -175,11 +183,18 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage, _ *telem
 		return nil, ipam.Errorf(ipam.CodeMalformedRequest, "The event has no id or no account.")
 	}
 	r := read(e)
+	caller := registry.Root(e.AccountID, h.home)
+	caller.Region, caller.Request = r.region, r.id
+	ctx = registry.WithCaller(ctx, caller)
+	if err := h.registry.Authorize(ctx, allocate); err != nil {
+		return nil, h.refuseAccount(ctx, e.AccountID, r, err)
+	}
+	if !h.budgets.take(e.AccountID, h.o.Time()) {
+		return nil, ipam.Errorf(ipam.CodeRequestLimitExceeded, "The account %s sends more than %d requests a second, and %d at once. The request waits.", e.AccountID, budgetRate, budgetBurst)
+	}
 	err := r.err
 	if err == nil {
-		caller := registry.Root(e.AccountID, h.home)
-		caller.Region, caller.Request = r.region, r.id
-		_, err = h.registry.Call(registry.WithCaller(ctx, caller), allocate, r.in)
+		_, err = h.registry.Call(ctx, allocate, r.in)
 	}
 	if err == nil || temporary(err) {
 		return nil, err
@@ -188,6 +203,25 @@ func (h *Handler) request(ctx context.Context, payload json.RawMessage, _ *telem
 	h.o.Log().InfoContext(ctx, "request refused", "request", r.id, "account", e.AccountID, "code", string(public.Code), "error", public.Message)
 	return nil, h.refuser.Refuse(ctx, store.Token{Account: e.AccountID, Operation: allocate, Value: token(r.id)}, items.Refusal{
 		Request: r.id, Account: e.AccountID, Region: r.region, Code: string(public.Code), Message: public.Message, Detail: string(e.Detail),
+	})
+}
+
+// refuseAccount refuses a request of an account without the class to allocate. Any
+// account can send requests if it may put events on the bus. So a refusal is recorded
+// without the request's detail, once a minute for each account in each instance of the
+// function, and the other requests of that minute have no answer.
+func (h *Handler) refuseAccount(ctx context.Context, account string, r cidrRequest, err error) error {
+	if temporary(err) {
+		return err
+	}
+	public := ipam.Public(err)
+	recorded := h.budgets.mayRecord(account, h.o.Time())
+	h.o.Log().InfoContext(ctx, "account refused", "account", account, "code", string(public.Code), "recorded", recorded)
+	if !recorded {
+		return nil
+	}
+	return h.refuser.Refuse(ctx, store.Token{Account: account, Operation: allocate, Value: token(r.id)}, items.Refusal{
+		Request: r.id, Account: account, Region: r.region, Code: string(public.Code), Message: public.Message,
 	})
 }
 

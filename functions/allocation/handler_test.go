@@ -46,7 +46,7 @@ const (
 )
 
 // quiet discards logs.
-var quiet = telemetry.Options{Logger: slog.New(slog.DiscardHandler)}
+var quiet = Options{Options: telemetry.Options{Logger: slog.New(slog.DiscardHandler)}}
 
 // env is a table with a pool, 10.0.0.0/16, that is shared with the member
 // account, and the two doors.
@@ -323,6 +323,7 @@ type refusing struct {
 }
 
 func (r *refusing) Lookup(string) (*registry.Operation, bool)      { return nil, false }
+func (r *refusing) Authorize(context.Context, string) error        { return nil }
 func (r *refusing) Call(context.Context, string, any) (any, error) { return nil, r.err }
 func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal items.Refusal) error {
 	r.refused = append(r.refused, refusal)
@@ -532,12 +533,115 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 	w.expect("hangs")
 }
 
+// An account without the class to allocate writes one short refusal a minute, whatever it
+// sends and however much.
+func TestAccountWithoutAClassWritesLittle(t *testing.T) {
+	w := newEnv(t)
+	now := time.Unix(1_800_000_000, 0)
+	o := quiet
+	o.Now = func() time.Time { return now }
+	s := w.events.refuser
+	none := registry.NewGrants([]registry.Grant{{Pattern: "arn:aws:iam::" + owner + ":*", Class: registry.Administer}, {Pattern: "arn:aws:iam::444455556666:*", Class: registry.Read}}, nil, time.Minute, o.Now)
+	door := NewEvents(ops.New(s.(*store.Store), none), s, home, o)
+	calls := 0
+	w.faulty.Inject = func(tabletest.Call) *tabletest.Fault { calls++; return nil }
+	send := func(id, account, detail string) {
+		t.Helper()
+		if _, err := door.Handle(t.Context(), event(id, account, home, requested, detail)); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	long := strings.Repeat("x", 15<<10)
+	for i, detail := range []string{
+		fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24, "Description": %q}`, w.pool, long), // well-formed
+		fmt.Sprintf(`{"Nothing": %q}`, long), fmt.Sprintf(`[%q]`, long), fmt.Sprintf(`{"requestId": "no spaces %s"}`, long), fmt.Sprintf(`{"a": 1, "a": %q}`, long),
+	} {
+		for n := range 100 {
+			send(fmt.Sprint("m-", i, "-", n), "777788889999", detail)
+		}
+	}
+	send("r-1", member, `{}`) // the account may only read
+	if answers := w.answers(); len(answers) != 2 || len(answers["m-0-0"]) != 1 || !strings.HasPrefix(answers["m-0-0"][0], "UnauthorizedOperation: ") || len(answers["r-1"]) != 1 {
+		t.Errorf("recorded %q", answers)
+	}
+	if calls > 4 {
+		t.Errorf("%d calls of the table", calls)
+	}
+	if strings.Contains(w.memory.Dump(), "xxxx") {
+		t.Error("the detail is recorded")
+	}
+	now = now.Add(time.Minute)
+	send("m-later", "777788889999", `{}`)
+	if answers := w.answers(); len(answers) != 3 || len(answers["m-later"]) != 1 {
+		t.Errorf("recorded %q a minute later", answers)
+	}
+}
+
+// An account beyond its budget waits, before the table is called. Other accounts go on.
+func TestAccountBeyondItsBudget(t *testing.T) {
+	w := newEnv(t)
+	now := time.Unix(1_800_000_000, 0)
+	w.events.o.Now = func() time.Time { return now }
+	request := func(i int, account string) error {
+		_, err := w.events.Handle(t.Context(), event(fmt.Sprint("b-", i), account, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 28}`, w.pool)))
+		return err
+	}
+	for i := range 500 {
+		if err := request(i, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := 0
+	w.faulty.Inject = func(tabletest.Call) *tabletest.Fault { calls++; return nil }
+	err := request(500, owner)
+	if e, ok := errors.AsType[messages.InvokeResponse_Error](err); !ok || e.Type != "RequestLimitExceeded" || calls > 0 {
+		t.Errorf("the 501st request: %v, after %d calls of the table", err, calls)
+	}
+	w.expect("b-500")
+	if err := request(501, member); err != nil {
+		t.Errorf("another account: %v", err)
+	}
+	now = now.Add(50 * time.Millisecond)
+	if err := request(500, owner); err != nil {
+		t.Errorf("a twentieth of a second later: %v", err)
+	}
+	w.expect("b-500", owner+" 10.0.")
+}
+
+// A batch of the queue of requests is answered with those that failed, and these come
+// again soon.
+func TestBatchOfRequests(t *testing.T) {
+	w := newEnv(t)
+	var retried []string
+	w.events.o.Retry = func(_ context.Context, failed []lambdaevents.SQSMessage) {
+		for _, m := range failed {
+			retried = append(retried, m.MessageId)
+		}
+	}
+	var batch lambdaevents.SQSEvent
+	for i := range 3 {
+		detail := fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool)
+		batch.Records = append(batch.Records, lambdaevents.SQSMessage{MessageId: fmt.Sprint("m-", i), Body: string(event(fmt.Sprint("q-", i), owner, home, requested, detail))})
+	}
+	batch.Records[1].Body = "{"
+	payload, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := w.events.Handle(t.Context(), payload)
+	if err != nil || string(answer) != `{"batchItemFailures":[{"itemIdentifier":"m-1"}]}` || !slices.Equal(retried, []string{"m-1"}) {
+		t.Errorf("answered %s, %v; come again soon: %q", answer, err, retried)
+	}
+	w.expect("q-0", owner+" 10.0.0.0/24")
+	w.expect("q-2", owner+" 10.0.1.0/24")
+}
+
 // Each invocation has one log record, at both doors, timed by the injected clock.
 func TestOneRecordForEachInvocation(t *testing.T) {
 	w := newEnv(t)
 	var log bytes.Buffer
 	clock := time.Unix(1_800_000_000, 0)
-	o := telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Now: func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock }}
+	o := Options{Options: telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Now: func() time.Time { clock = clock.Add(1500 * time.Microsecond); return clock }}}
 	for _, c := range []struct {
 		name    string
 		door    *Handler

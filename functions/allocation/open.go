@@ -11,7 +11,6 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
-	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
 func open(ctx context.Context) (lambda.Handler, error) {
@@ -40,11 +39,18 @@ func openDoor(ctx context.Context) (*Handler, error) {
 		}
 		return NewDirect(func(a registry.Authorizer) Registry {
 			return ops.New(store, a, ops.WithOrganization(organization), ops.WithVending(vending, fromPoolsOnly))
-		}, store.Owner(), store.Region(), telemetry.Options{}), nil
+		}, store.Owner(), store.Region(), Options{}), nil
 	case DoorEvents:
+		retries, err := lambdakit.OpenRetries(ctx)
+		if err != nil {
+			return nil, err
+		}
 		deployer, err := registry.ParseGrants(os.Getenv(lambdakit.EnvGrants), store.Owner())
+		if err != nil {
+			return nil, err
+		}
 		grants := registry.NewGrants(deployer, registry.MoreGrants(store.Grants), time.Minute, time.Now)
-		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region(), telemetry.Options{}), err
+		return NewEvents(ops.New(store, grants, ops.WithOrganization(organization)), store, store.Region(), Options{Retry: retries.Soon}), nil
 	default:
 		return nil, fmt.Errorf("%s is %q, and not %s or %s", lambdakit.EnvDoor, door, DoorEvents, DoorDirect)
 	}

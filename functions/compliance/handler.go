@@ -56,7 +56,8 @@ type Queue interface {
 // Options are the handler's other dependencies. The zero value is complete.
 type Options struct {
 	telemetry.Options
-	ResourceMetrics bool // writes the metrics of single resources
+	ResourceMetrics bool                                       // writes the metrics of single resources
+	Retry           func(context.Context, []events.SQSMessage) // makes failed messages come again soon; may be nil
 	// Reconcile makes the space of a scope's pools at cidr agree with the resources
 	// there. If nil, a scan finishes no imports and only logs live space that is
 	// free.
@@ -103,7 +104,7 @@ const maxContinuations = 150
 func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse, error) {
 	switch {
 	case len(e.Records) > 0:
-		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
+		return lambdakit.Messages(ctx, e.SQSEvent, h.o.Retry, h.message), nil
 	case e.Dispatch:
 		return events.SQSEventResponse{}, h.unit(ctx, telemetry.DispatchScans, "", h.dispatch)
 	}

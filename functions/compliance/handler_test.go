@@ -588,9 +588,15 @@ func TestDispatch(t *testing.T) {
 func TestBatch(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
+	var retried []string
+	w.options.Retry = func(_ context.Context, failed []events.SQSMessage) {
+		for _, m := range failed {
+			retried = append(retried, m.MessageId)
+		}
+	}
 	failed := w.invoke(t.Context(), w.store, batch("{", w.scanTask(), `{"scope": "ipam-scope-1"}`, `{"scope": "s", "family": "ipv5"}`, `{"scope": "`+w.ipam.PrivateScope+`", "family": "ipv4", "after": "10"}`))
-	if !slices.Equal(failed, []string{"message 0", "message 2", "message 3", "message 4"}) {
-		t.Errorf("failed: %q", failed)
+	if want := []string{"message 0", "message 2", "message 3", "message 4"}; !slices.Equal(failed, want) || !slices.Equal(retried, want) {
+		t.Errorf("failed: %q, come again soon: %q", failed, retried)
 	}
 	if d := cmp.Diff(w.usualMetrics(), w.metrics()); d != "" {
 		t.Errorf("metrics (-want +got):\n%s", d)

@@ -20,6 +20,10 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := Options{Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}
+	retries, err := lambdakit.OpenRetries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := Options{Retry: retries.Soon, Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}
 	return lambda.NewHandler(New(store, queue, o).Handle), nil
 }

@@ -77,6 +77,7 @@ type Queue interface {
 type Options struct {
 	telemetry.Options
 	Sleep func(ctx context.Context, d time.Duration) error // backoff.Sleep if nil
+	Retry func(context.Context, []events.SQSMessage)       // makes failed messages come again soon; may be nil
 }
 
 // Handler discovers resources. It is safe for concurrent use.
@@ -117,15 +118,15 @@ type task struct {
 
 // Handle works on an event and logs one record for each piece of work.
 func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse, error) {
-	ctx, cancel := lambdakit.BeforeEnd(ctx, margin)
+	work, cancel := lambdakit.BeforeEnd(ctx, margin)
 	defer cancel()
 	switch {
 	case len(e.Records) > 0:
-		return lambdakit.Messages(ctx, e.SQSEvent, h.message), nil
+		return lambdakit.Messages(ctx, e.SQSEvent, h.o.Retry, func(_ context.Context, m events.SQSMessage) error { return h.message(work, m) }), nil
 	case e.DetailType == discover.CallDetailType:
-		return events.SQSEventResponse{}, h.event(ctx, e.EventBridgeEvent)
+		return events.SQSEventResponse{}, h.event(work, e.EventBridgeEvent)
 	case e.Dispatch:
-		return events.SQSEventResponse{}, h.unit(ctx, telemetry.DispatchDiscovery, task{}, h.dispatch)
+		return events.SQSEventResponse{}, h.unit(work, telemetry.DispatchDiscovery, task{}, h.dispatch)
 	}
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
 }

@@ -27,6 +27,10 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	retries, err := lambdakit.OpenRetries(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(store.Region()))
 	if err != nil {
 		return nil, err
@@ -39,5 +43,5 @@ func open(ctx context.Context) (lambda.Handler, error) {
 		return nil, err
 	}
 	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole))
-	return lambda.NewHandler(New(store, queue, accounts, clients, Options{}).Handle), nil
+	return lambda.NewHandler(New(store, queue, accounts, clients, Options{Retry: retries.Soon}).Handle), nil
 }

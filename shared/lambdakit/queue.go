@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -21,14 +23,90 @@ import (
 // answer that names the failed ones: Lambda deletes the others. The event source must be
 // set to ReportBatchItemFailures. A message may come more than once, and after messages
 // that were sent later. work logs its own errors.
-func Messages(ctx context.Context, e events.SQSEvent, work func(context.Context, events.SQSMessage) error) events.SQSEventResponse {
+//
+// retry is called with the failed messages; see [Retries.Soon]. It may be nil: then a
+// failed message comes again after the queue's visibility timeout, which is six times as
+// long as the function may work.
+func Messages(ctx context.Context, e events.SQSEvent, retry func(context.Context, []events.SQSMessage), work func(context.Context, events.SQSMessage) error) events.SQSEventResponse {
 	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	var failed []events.SQSMessage
 	for _, m := range e.Records {
 		if err := work(ctx, m); err != nil {
+			failed = append(failed, m)
 			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
 		}
 	}
+	if retry != nil && len(failed) > 0 {
+		retry(ctx, failed)
+	}
 	return answer
+}
+
+// Retries makes failed messages come again soon. It is safe for concurrent use.
+type Retries struct {
+	client *sqs.Client
+}
+
+// OpenRetries returns the Retries of the queues of the function's account and Region. It
+// makes no call to AWS.
+func OpenRetries(ctx context.Context) (*Retries, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the retries: %w", err)
+	}
+	return &Retries{sqs.NewFromConfig(cfg)}, nil
+}
+
+// retryMargin is how long before the end of the invocation Soon stops.
+const retryMargin = 500 * time.Millisecond
+
+// Soon makes messages that failed come again after 30 seconds, 2 minutes, 8 minutes, and
+// then after 15 minutes each time. If that fails, it logs a warning, and they come again
+// after the queue's visibility timeout.
+func (r *Retries) Soon(ctx context.Context, failed []events.SQSMessage) {
+	ctx, cancel := BeforeEnd(ctx, retryMargin)
+	defer cancel()
+	for _, m := range failed {
+		url, err := queueURL(m.EventSourceARN, r.client.Options().BaseEndpoint)
+		if err == nil {
+			_, err = r.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+				QueueUrl: &url, ReceiptHandle: aws.String(m.ReceiptHandle), VisibilityTimeout: int32(retryDelay(m).Seconds()),
+			})
+		}
+		if err != nil {
+			slog.WarnContext(ctx, "a failed message comes again late", "message_id", m.MessageId, "error", err.Error())
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// retryDelay returns the time after which a failed message comes again. It grows with the
+// number of times that the queue has handed the message out.
+func retryDelay(m events.SQSMessage) time.Duration {
+	received, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil || received < 1 {
+		received = 1
+	}
+	return min(15*time.Minute, 30*time.Second<<(2*min(received-1, 10)))
+}
+
+// queueURL returns the URL of a queue with an ARN, at SQS's endpoint of the queue's Region
+// or at another endpoint.
+func queueURL(arn string, endpoint *string) (string, error) {
+	parts := strings.Split(arn, ":")
+	if len(parts) != 6 || parts[2] != "sqs" {
+		return "", fmt.Errorf("%q is not the ARN of a queue", arn)
+	}
+	base := "https://sqs." + parts[3] + ".amazonaws.com"
+	if parts[1] == "aws-cn" {
+		base += ".cn"
+	}
+	if endpoint != nil {
+		base = strings.TrimSuffix(*endpoint, "/")
+	}
+	return base + "/" + parts[4] + "/" + parts[5], nil
 }
 
 // Queue is an SQS queue. It is safe for concurrent use.

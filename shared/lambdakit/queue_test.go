@@ -21,16 +21,22 @@ func TestMessagesAnswersWithFailures(t *testing.T) {
 		e.Records = append(e.Records, events.SQSMessage{MessageId: id})
 	}
 	did := ""
-	answer := Messages(t.Context(), e, func(_ context.Context, m events.SQSMessage) error {
+	var retried []string
+	retry := func(_ context.Context, failed []events.SQSMessage) {
+		for _, m := range failed {
+			retried = append(retried, m.MessageId)
+		}
+	}
+	answer := Messages(t.Context(), e, retry, func(_ context.Context, m events.SQSMessage) error {
 		if did += m.MessageId; m.MessageId == "b" {
 			return errWork
 		}
 		return nil
 	})
-	if got, _ := json.Marshal(answer); string(got) != `{"batchItemFailures":[{"itemIdentifier":"b"}]}` || did != "abc" {
+	if got, _ := json.Marshal(answer); string(got) != `{"batchItemFailures":[{"itemIdentifier":"b"}]}` || did != "abc" || !slices.Equal(retried, []string{"b"}) {
 		t.Errorf("worked on %s and answered %s", did, got)
 	}
-	if got, _ := json.Marshal(Messages(t.Context(), events.SQSEvent{}, nil)); string(got) != `{"batchItemFailures":[]}` {
+	if got, _ := json.Marshal(Messages(t.Context(), events.SQSEvent{}, nil, nil)); string(got) != `{"batchItemFailures":[]}` {
 		t.Errorf("answered %s to an empty batch", got)
 	}
 }
@@ -145,4 +151,61 @@ func TestSend(t *testing.T) {
 			t.Error("no error")
 		}
 	})
+}
+
+// A failed message comes again soon at first, and later each time.
+func TestRetriesSoon(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			QueueUrl, ReceiptHandle string
+			VisibilityTimeout       int
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "AmazonSQS.ChangeMessageVisibility" {
+			t.Errorf("called with %v, %v", r.Header, err)
+		}
+		if in.ReceiptHandle == "refused" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		asked = append(asked, fmt.Sprint(strings.TrimPrefix(in.QueueUrl, "http://"+r.Host), " ", in.ReceiptHandle, " ", in.VisibilityTimeout))
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		fmt.Fprint(w, "{}")
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL} {
+		t.Setenv(name, value)
+	}
+	r, err := OpenRetries(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed []events.SQSMessage
+	for _, m := range []struct{ handle, received string }{{"a", "1"}, {"refused", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}, {"e", "100"}, {"f", ""}} {
+		failed = append(failed, events.SQSMessage{
+			MessageId: m.handle, ReceiptHandle: m.handle, EventSourceARN: "arn:aws:sqs:us-east-1:111122223333:work", Attributes: map[string]string{"ApproximateReceiveCount": m.received},
+		})
+	}
+	failed = append(failed, events.SQSMessage{MessageId: "of no queue"})
+	r.Soon(t.Context(), failed)
+	var want []string
+	for _, m := range []string{"a 30", "b 120", "c 480", "d 900", "e 900", "f 30"} {
+		want = append(want, "/111122223333/work "+m)
+	}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+}
+
+func TestQueueURL(t *testing.T) {
+	for arn, want := range map[string]string{
+		"arn:aws:sqs:eu-west-1:111122223333:work":     "https://sqs.eu-west-1.amazonaws.com/111122223333/work",
+		"arn:aws-cn:sqs:cn-north-1:111122223333:work": "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/work",
+		"arn:aws:sns:eu-west-1:111122223333:work":     "",
+		"": "",
+	} {
+		if got, err := queueURL(arn, nil); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", arn, got, err, want)
+		}
+	}
 }

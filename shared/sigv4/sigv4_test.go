@@ -68,8 +68,8 @@ func TestParse(t *testing.T) {
 func TestVerify(t *testing.T) {
 	at := time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
 	own := aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}
-	authorization := func(old, new string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("Authorization", strings.Replace(example, old, new, 1)) }
+	authorization := func(from, to string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", strings.Replace(example, from, to, 1)) }
 	}
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }

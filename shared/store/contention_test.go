@@ -203,7 +203,7 @@ func (c *maxReconciledCIDRs) halve() {
 // processes do.
 func TestWritersLeaveSpaceInOnePiece(t *testing.T) {
 	for _, stores := range []int{1, writers} {
-		for seed := range uint64(20) {
+		for seed := range uint64(sized(20, 3)) {
 			table := &tabletest.Memory{OnRead: func(context.Context, table.Key) { runtime.Gosched() }}
 			c := newCrowd(t, table, stores, dice(seed))
 			c.halve()
@@ -246,7 +246,7 @@ func (c *contended) Transact(ctx context.Context, writes []table.Write) error {
 // The same with the luck at its worst: each allocation chooses in the widest
 // window that there is.
 func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(sized(10, 2)) {
 		table := &contended{Table: &tabletest.Memory{}}
 		c := newCrowd(t, table, 1, nil)
 		s := store.New(table, store.Options{

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -12,21 +13,31 @@ import (
 // visited.
 type universe struct {
 	name  string
-	block string
 	pools []member
 	// mirrored: of states that are mirror images, as the two halves of a block
 	// are swapped, one is visited.
 	mirrored bool
-	states   int // how many there are, worked out by hand with the recurrence beside it
+	full     size
+	short    size // with -short
+}
+
+// size is a block, and how many states there are in it, worked out by hand with the
+// recurrence of its universe.
+type size struct {
+	block  string
+	states int
 }
 
 // member is a pool of a universe. The first is at the top level.
 type member struct {
 	id, source string
 	// longest is the netmask length of the smallest CIDRs that are provisioned
-	// to it; with 0 it has the whole block from the beginning to the end.
+	// to it: ofTheBlock if only the whole block is. With 0 it has the whole block from
+	// the beginning to the end.
 	longest int
 }
+
+const ofTheBlock = -1
 
 // What is complete: for each universe below, every state that allocate, release,
 // provision and deprovision can reach, where it says so up to mirror images, and
@@ -48,69 +59,69 @@ type member struct {
 // c(n) = c(n−1)·(c(n−1)+1)/2 + 1: 2, 4, 11, 67, 2279.
 var universes = []universe{
 	{
-		name:     "one pool with sixteen addresses or none",
-		block:    "10.0.0.0/28",
-		pools:    []member{{id: "top", longest: 28}},
+		name:     "one pool with the block or nothing, mirrored",
+		pools:    []member{{id: "top", longest: ofTheBlock}},
 		mirrored: true,
-		states:   2279 + 1, // c(4), and no CIDR
+		full:     size{"10.0.0.0/28", 2279 + 1}, // c(4), and no CIDR
+		short:    size{"10.0.0.0/30", 11 + 1},
 	},
 	{
-		name:   "one pool with eight addresses or none",
-		block:  "10.0.0.0/29",
-		pools:  []member{{id: "top", longest: 29}},
-		states: 677 + 1, // f(3), and no CIDR
+		name:  "one pool with the block or nothing",
+		pools: []member{{id: "top", longest: ofTheBlock}},
+		full:  size{"10.0.0.0/29", 677 + 1}, // f(3), and no CIDR
+		short: size{"10.0.0.0/30", 26 + 1},
 	},
 	{
 		// A block holds roots in its halves, or is one root: g(0) = 3,
 		// g(n) = g(n−1)² + f(n): 3, 14, 222.
-		name:   "a scope and a pool, four addresses",
-		block:  "10.0.0.0/30",
-		pools:  []member{{id: "top", longest: 32}},
-		states: 222,
+		name:  "a scope and a pool",
+		pools: []member{{id: "top", longest: 32}},
+		full:  size{"10.0.0.0/30", 222},
+		short: size{"10.0.0.0/31", 14},
 	},
 	{
 		// u(0) = 3, u(n) = u(n−1)·(u(n−1)+1)/2 + c(n): 3, 10, 66, 2278.
-		name:     "a scope and a pool, eight addresses",
-		block:    "10.0.0.0/29",
+		name:     "a scope and a pool, mirrored",
 		pools:    []member{{id: "top", longest: 32}},
 		mirrored: true,
-		states:   2278,
+		full:     size{"10.0.0.0/29", 2278},
+		short:    size{"10.0.0.0/30", 66},
 	},
 	{
 		// A block is divided, taken, or, of two addresses and more, a root of
 		// the child: p(0) = 2, p(n) = p(n−1)·(p(n−1)+1)/2 + 1 + c(n): 2, 8, 48,
 		// 1244.
-		name:     "a pool of eight addresses and its child with two and more",
-		block:    "10.0.0.0/29",
+		name:     "a pool and its child with two addresses and more",
 		pools:    []member{{id: "top"}, {id: "child", source: "top", longest: 31}},
 		mirrored: true,
-		states:   1244,
+		full:     size{"10.0.0.0/29", 1244},
+		short:    size{"10.0.0.0/30", 48},
 	},
 	{
 		// w(0) = 6, w(n) = w(n−1)·(w(n−1)+1)/2 + 1 + 2·c(n): 6, 30, 488.
-		name:     "a pool and two children, four addresses",
-		block:    "10.0.0.0/30",
+		name:     "a pool and two children",
 		pools:    []member{{id: "top"}, {id: "left", source: "top", longest: 32}, {id: "right", source: "top", longest: 32}},
 		mirrored: true,
-		states:   488,
+		full:     size{"10.0.0.0/30", 488},
+		short:    size{"10.0.0.0/31", 30},
 	},
 	{
 		// With v(n) for the ways to divide a block between a pool and its child,
 		// v(0) = 4, v(n) = v(n−1)·(v(n−1)+1)/2 + 1 + c(n): 4, 15, 132;
 		// x(0) = 6, x(n) = x(n−1)·(x(n−1)+1)/2 + 1 + v(n): 6, 37, 836.
-		name:     "a pool, its child and grandchild, four addresses",
-		block:    "10.0.0.0/30",
+		name:     "a pool, its child and grandchild",
 		pools:    []member{{id: "top"}, {id: "child", source: "top", longest: 32}, {id: "grandchild", source: "child", longest: 32}},
 		mirrored: true,
-		states:   836,
+		full:     size{"10.0.0.0/30", 836},
+		short:    size{"10.0.0.0/31", 37},
 	},
 	{
-		// The last four of all addresses. A block is divided, taken, or a root
-		// of the child: h(0) = 4, h(n) = h(n−1)² + 1 + f(n): 4, 22, 511.
-		name:   "the end of IPv6, a pool and its child, four addresses",
-		block:  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126",
-		pools:  []member{{id: "top"}, {id: "child", source: "top", longest: 128}},
-		states: 511,
+		// The last of all addresses. A block is divided, taken, or a root of the
+		// child: h(0) = 4, h(n) = h(n−1)² + 1 + f(n): 4, 22, 511.
+		name:  "the end of IPv6, a pool and its child",
+		pools: []member{{id: "top"}, {id: "child", source: "top", longest: 128}},
+		full:  size{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126", 511},
+		short: size{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", 22},
 	},
 }
 
@@ -118,8 +129,7 @@ var universes = []universe{
 type act func(w *twin, token string)
 
 // acts are the requests that do not depend on the state.
-func (u *universe) acts() (all []act) {
-	block := prefix(u.block)
+func acts(pools []member, block netip.Prefix) (all []act) {
 	family := ipam.FamilyOf(block)
 	cidrs := []netip.Prefix{ipam.Buddy(block)}
 	for length := block.Bits(); length <= family.Bits(); length++ {
@@ -127,7 +137,7 @@ func (u *universe) acts() (all []act) {
 			cidrs = append(cidrs, p)
 		}
 	}
-	for _, m := range u.pools {
+	for _, m := range pools {
 		var filter ipam.Filter
 		if m.source == "" {
 			filter.Allowed = []netip.Prefix{block} // a scope is larger than the universe
@@ -161,24 +171,34 @@ func (u *universe) acts() (all []act) {
 
 func TestEveryStateAndEveryRequest(t *testing.T) {
 	for _, u := range universes {
-		t.Run(u.name, func(t *testing.T) {
+		size := u.full
+		if testing.Short() {
+			size = u.short
+		}
+		t.Run(u.name+", "+size.block, func(t *testing.T) {
 			t.Parallel()
-			block := prefix(u.block)
+			block := prefix(size.block)
 			start := newTwin(t, 0)
-			for _, m := range u.pools {
+			pools := slices.Clone(u.pools)
+			for i, m := range pools {
+				if m.longest == ofTheBlock {
+					pools[i].longest = block.Bits()
+				}
+			}
+			for _, m := range pools {
 				start.addPool(m.id, m.source, ipam.FamilyOf(block))
 				if m.longest == 0 {
 					start.provision(m.id, named("ProvisionIpamPoolCidr", "start"), "", block, 0, ipam.Filter{})
 				}
 			}
-			fixed := u.acts()
+			fixed := acts(pools, block)
 			seen := map[string]bool{start.model.Shape(block, u.mirrored): true}
 			refusals, steps := 0, 0
 			for queue := []*twin{start}; len(queue) > 0; queue = queue[1:] {
 				at := queue[0]
 				queue[0] = nil
 				acts := fixed
-				for _, m := range u.pools {
+				for _, m := range pools {
 					for _, a := range at.model.Allocations(m.id) {
 						acts = append(acts[:len(acts):len(acts)], func(w *twin, _ string) { w.release(m.id, a.CIDR, a.Name) })
 					}
@@ -198,8 +218,8 @@ func TestEveryStateAndEveryRequest(t *testing.T) {
 					}
 				}
 			}
-			if len(seen) != u.states {
-				t.Errorf("%d states, want %d", len(seen), u.states)
+			if len(seen) != size.states {
+				t.Errorf("%d states, want %d", len(seen), size.states)
 			}
 			t.Logf("%d states, %d steps that changed something, %d requests that did not", len(seen), steps, refusals)
 		})

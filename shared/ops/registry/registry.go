@@ -255,6 +255,16 @@ func Unknown(name string) error {
 	return ipam.Errorf(ipam.CodeInvalidAction, "The action %s is not valid for this endpoint. GET /v1/openapi.json lists the actions that are.", schema.Excerpt(name))
 }
 
+// Authorize returns the error by which [Registry.Call] refuses the context's caller with
+// any input, and nil if Call does not refuse the caller.
+func (r *Registry) Authorize(ctx context.Context, name string) error {
+	o, ok := r.operations[name]
+	if !ok {
+		return Unknown(name)
+	}
+	return r.authorize(ctx, o)
+}
+
 func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	c := CallerFrom(ctx)
 	if c.Account == "" || c.ARN == "" {

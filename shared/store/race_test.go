@@ -87,8 +87,8 @@ func (t *turns) run() {
 	}
 }
 
-// The resources of a race, in all and of how many accounts.
-const resources, accounts = 1000, 25
+// The accounts of a race.
+const accounts = 25
 
 // race is writers and a network on one table.
 type race struct {
@@ -100,6 +100,7 @@ type race struct {
 	ipams     []*ipam.IPAM
 	pools     []string
 	random    *rand.Rand // of what they do
+	each      int        // resources of each account
 
 	mu    sync.Mutex
 	clock int64 // of events; an observation is made at one of them
@@ -140,6 +141,7 @@ func newRace(t *testing.T, seed uint64, burst int) *race {
 	r := &race{
 		T: t, turns: &turns{random: rand.New(rand.NewPCG(seed, 1)), burst: burst, last: -1},
 		random: rand.New(rand.NewPCG(seed, 2)),
+		each:   sized(40, 6),
 	}
 	r.table = &tabletest.Memory{
 		OnRead:   func(ctx context.Context, k table.Key) { r.wait(ctx, k.String()) },
@@ -217,7 +219,7 @@ func (r *race) lately(p netip.Prefix) netip.Prefix {
 func (r *race) living() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.done.gone < resources
+	return r.done.gone < accounts*r.each
 }
 
 func (r *race) count(n *int) {
@@ -353,12 +355,12 @@ func TestLiveSpaceIsNeverHandedOut(t *testing.T) {
 					r.start(i, func(ctx context.Context) { r.write(ctx, i) })
 				}
 				for i := range accounts {
-					r.start(writers+i, func(ctx context.Context) { r.live(ctx, fmt.Sprintf("4444%08d", i), resources/accounts) })
+					r.start(writers+i, func(ctx context.Context) { r.live(ctx, fmt.Sprintf("4444%08d", i), r.each) })
 				}
 				r.run()
 				r.settle()
 				t.Logf("%+v in %d turns", r.done, r.given)
-				if r.done.given == 0 || r.done.seen != resources || r.done.gone != resources {
+				if r.done.given == 0 || r.done.seen != accounts*r.each || r.done.gone != accounts*r.each {
 					t.Errorf("there was no race: %+v", r.done)
 				}
 				for _, pool := range r.pools {

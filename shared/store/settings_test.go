@@ -3,10 +3,9 @@ package store_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/google/go-cmp/cmp"
 )
 
 var labAdministrator = store.Administrator{Account: labAccount, Organization: "o-a1b2c3d4e5", Management: "999900001111"}

@@ -22,7 +22,7 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 		if importing {
 			each = 13.4 // an allocation made besides
 		}
-		for _, n := range []int{100, 400, 1600} {
+		for _, n := range []int{100, 400, sized(1600, 800)} {
 			l := newLandscape(t)
 			for i := range n {
 				at := 10<<24 + uint32(i)*1024

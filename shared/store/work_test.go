@@ -3,12 +3,14 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
@@ -105,5 +107,43 @@ func TestPurgeOfMany(t *testing.T) {
 	rows(0)
 	if known, _, err := l.store.DiscoveredAccounts(t.Context(), d.ID, "", "", 0); err != nil || len(known) > 0 {
 		t.Errorf("%d accounts are left, %v", len(known), err)
+	}
+}
+
+// An IPAM goes with all that it has, resources in a scope of one's own included;
+// nothing of what was found stays.
+func TestEndOfAnInhabitedIPAM(t *testing.T) {
+	l := newLandscape(t)
+	lab, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	l.must(err)
+	p := l.pool("", true)
+	l.provision(p, "10.0.0.0/16")
+	v, s, other := vpc("vpc-1", "10.0.0.0/20"), subnet("subnet-1", "vpc-1", "10.0.1.0/24"), vpc("vpc-2", "10.0.64.0/20")
+	iface := ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", VPC: v.ID, Subnet: s.ID, CIDR: netip.MustParsePrefix("10.0.1.7/32"), Owner: tenant, Region: "eu-west-1"}
+	for _, r := range []ipam.Resource{v, s, iface, other} {
+		l.observe(r)
+	}
+	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	l.must(err)
+	l.settled()
+	_, err = l.store.DeleteIPAM(t.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
+	l.must(err)
+	l.settled()
+	for k := range l.memory.All() {
+		if !strings.HasPrefix(k.PK, "ALLOC#") && !strings.HasPrefix(k.PK, "TOKEN#") && !strings.HasSuffix(k.PK, "#CIDR") && k.PK != "OWNER#"+watcher {
+			t.Errorf("%s is left", k)
+		}
+	}
+}
+
+// The work of a note that whoever wrote it has done costs one read.
+func TestWorkThatIsDone(t *testing.T) {
+	l := newLandscape(t)
+	l.provision(l.pool("", true), "10.0.0.0/16")
+	l.observe(vpc("vpc-1", "10.0.0.0/20"))
+	before := len(l.faulty.Trace())
+	l.must(l.store.RunWork(t.Context(), "live#"+l.ipam.PrivateScope+"#10.0.0.0/20"))
+	if calls := l.faulty.Trace()[before:]; len(calls) != 1 {
+		t.Errorf("it costs %v", calls)
 	}
 }
