@@ -626,3 +626,40 @@ func TestRecordedEvent(t *testing.T) {
 		t.Errorf("the event does not survive a round trip (-want +got):\n%s", d)
 	}
 }
+
+// The accounts with the most addresses of unmanaged VPCs have a metric, if it is asked
+// for: not those of VPCs that a pool manages, and not ignored ones.
+func TestUnmanagedAddressesOfAccounts(t *testing.T) {
+	tally := totals{}
+	count := func(owner, cidr string, m ipam.Management, kind ipam.ResourceType) {
+		tally.countUnmanaged(ipam.ResourceStatus{
+			Resource: &ipam.ResourceCIDR{Resource: ipam.Resource{Type: kind, Owner: owner, CIDR: netip.MustParsePrefix(cidr)}}, Status: ipam.Status{Management: m},
+		})
+	}
+	count("1", "10.0.0.0/16", ipam.Unmanaged, ipam.ResourceVPC)
+	count("2", "10.1.0.0/24", ipam.Unmanaged, ipam.ResourceVPC)
+	count("2", "10.1.1.0/24", ipam.Unmanaged, ipam.ResourceVPC)
+	count("2", "10.2.0.0/16", ipam.Managed, ipam.ResourceVPC)
+	count("2", "10.3.0.0/16", ipam.ManagementIgnored, ipam.ResourceVPC)
+	count("2", "10.1.0.0/28", ipam.Unmanaged, ipam.ResourceSubnet)
+	if d := cmp.Diff(map[string]float64{"1": 65536, "2": 512}, tally.Accounts); d != "" {
+		t.Errorf("addresses (-want +got):\n%s", d)
+	}
+	for i := range 2000 {
+		count(fmt.Sprint(1000+i), "10.4.0.0/28", ipam.Unmanaged, ipam.ResourceVPC)
+	}
+	if n := len(tally.Accounts); n >= 1000 {
+		t.Errorf("a scan keeps %d accounts; its message has room for few", n)
+	}
+	if got := tally.largestAccounts(2); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("the largest accounts are %q", got)
+	}
+
+	w := newEnv(t)
+	w.put(w.ipam.PrivateScope, vpc(1, "10.9.0.0/24"))
+	w.options.ResourceMetrics = true
+	w.invoke(t.Context(), w.store, batch(w.scanTask()))
+	if got := w.metrics()["UnmanagedAddresses ipv4 "+account+" "+w.ipam.PrivateScope]; !slices.Equal(got, []float64{256}) {
+		t.Errorf("the metric is %v, want 256", got)
+	}
+}

@@ -28,6 +28,7 @@ type totals struct {
 	VPCs         usages                 `json:"vpcs,omitempty"`
 	Subnets      usages                 `json:"subnets,omitempty"`
 	PublicPools  usages                 `json:"public_pools,omitempty"`
+	Accounts     map[string]float64     `json:"accounts,omitempty"`  // addresses of unmanaged VPCs, by account
 	Evaluated    bool                   `json:"evaluated,omitempty"` // only pools remain
 }
 
@@ -138,6 +139,35 @@ func (t *totals) measure(r *ipam.ResourceCIDR) {
 	}
 }
 
+// countUnmanaged adds the addresses of an unmanaged VPC to its account's. Any watched
+// account takes space by making VPCs; the metric shows which account takes how much. It
+// keeps ten times as many accounts as it reports, as [usages] does.
+func (t *totals) countUnmanaged(v ipam.ResourceStatus) {
+	if v.Resource.Type != ipam.ResourceVPC || v.Status.Management != ipam.Unmanaged {
+		return
+	}
+	if t.Accounts == nil {
+		t.Accounts = map[string]float64{}
+	}
+	t.Accounts[v.Resource.Owner] += math.Exp2(float64(v.Resource.CIDR.Addr().BitLen() - v.Resource.CIDR.Bits()))
+	if len(t.Accounts) >= 20*mostUsed {
+		keep := map[string]float64{}
+		for _, account := range t.largestAccounts(10 * mostUsed) {
+			keep[account] = t.Accounts[account]
+		}
+		t.Accounts = keep
+	}
+}
+
+// largestAccounts returns the n accounts with the most addresses of unmanaged VPCs, the
+// one with the most first.
+func (t *totals) largestAccounts(n int) []string {
+	accounts := slices.SortedFunc(maps.Keys(t.Accounts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.Accounts[b], t.Accounts[a]), cmp.Compare(a, b))
+	})
+	return accounts[:min(n, len(accounts))]
+}
+
 // scan evaluates a family of a scope, then adds up the usage of its pools, and writes
 // the metrics at the end. A deleted scope has none. A CIDR that cannot be reconciled
 // does not delay the others: the scan fails at its end.
@@ -192,6 +222,7 @@ func (h *Handler) evaluate(ctx context.Context, t *task, pools []*ipam.Pool) (do
 		t.Totals.count(v)
 		if h.o.ResourceMetrics {
 			t.Totals.measure(v.Resource)
+			t.Totals.countUnmanaged(v)
 		}
 		reconcile := importable(v, importing)
 		if v.Exposed {
@@ -308,5 +339,8 @@ func (h *Handler) report(ctx context.Context, t task, pools []*ipam.Pool) {
 			u := kind.of[id]
 			h.o.Measure(ctx, kind.group, u.Of, map[string]float64{kind.group.Metrics[0].Name: u.share()})
 		}
+	}
+	for _, account := range all.largestAccounts(mostUsed) {
+		h.o.Measure(ctx, telemetry.Accounts, []string{t.Family.String(), account, t.Scope}, map[string]float64{"UnmanagedAddresses": all.Accounts[account]})
 	}
 }

@@ -62,6 +62,9 @@ var (
 	PublicIPv4Pools = &Group{Of: "public IPv4 pool, the 50 most used of a scope", Optional: true, Dimensions: []string{"OwnerID", "PublicIPv4PoolID", "Region", "ScopeID"}, Metrics: []Metric{
 		{"PublicIPv4PoolIPUsage", "None", "share of its addresses that are given out, 0 to 1"},
 	}}
+	Accounts = &Group{Of: "account, the 50 with the most in a scope and family", Optional: true, Dimensions: []string{"AddressFamily", "OwnerID", "ScopeID"}, Metrics: []Metric{
+		{"UnmanagedAddresses", "Count", "addresses of its VPCs that no pool manages"},
+	}}
 	Discoveries = &Group{Of: "deployment", Metrics: []Metric{
 		{"DiscoveryFailures", "Count", "runs of the discovery of an account in a Region whose failure lasts: three in a row after one that succeeded, or all of them for a day"},
 	}}
@@ -76,7 +79,7 @@ var work = []*Group{
 
 // Groups returns all groups, in the order of the README.
 func Groups() []*Group {
-	return append([]*Group{Scopes, Pools, PublicIPs, Totals, Discoveries, VPCs, Subnets, PublicIPv4Pools}, work...)
+	return append([]*Group{Scopes, Pools, PublicIPs, Totals, Discoveries, VPCs, Subnets, PublicIPv4Pools, Accounts}, work...)
 }
 
 // Record returns the attributes that add the group's metrics at a time to a log
