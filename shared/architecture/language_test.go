@@ -74,7 +74,6 @@ var allowed = map[string]int{
 	"infra":                    43,
 	"infra/stacks":             1,
 	"shared/modelcheck":        97,
-	"shared/ops":               228,
 	"shared/store":             486,
 }
 

@@ -145,6 +145,7 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	must(s.PutGrants(ctx, []byte(`{"readers": ["*"]}`)))
 	must(s.PutAdministrator(ctx, store.Administrator{Account: owner, Organization: "o-a1b2c3d4e5", Management: consumer}))
+	must(s.MarkRestored(ctx, now))
 	o.Room = 8 // so that this takes several transactions; only the first gets through
 	if _, err = allocate(store.New(&cut{&w.memory, 1}, o), w.six, "fd00::/64"); err == nil {
 		t.Fatal("the allocation was not cut off")
@@ -232,9 +233,9 @@ func TestStoreWritesAreClean(t *testing.T) {
 }
 
 // mayGo reports whether an item may be absent: items that TTL removes, the
-// grants, the administrator, and items that are only for information.
+// grants, the administrator, the restores, and items that are only for information.
 func (w *world) mayGo(k table.Key, i table.Item) bool {
-	return i["Expires"] != nil || k.PK == "GRANTS" || k.PK == "ORGANIZATION" || optionalItem(k)
+	return i["Expires"] != nil || k.PK == "GRANTS" || k.PK == "ORGANIZATION" || k.PK == "RESTORES" || optionalItem(k)
 }
 
 func TestMissingItem(t *testing.T) {
@@ -394,6 +395,11 @@ func TestMutations(t *testing.T) {
 		{"CIDR that was deprovisioned has a block", fsck.Child, items.TakenKey(top, w.gone), func(m rows) {
 			m[items.TakenKey(top, w.gone)] = m[items.TakenKey(top, w.tokyoCIDR.CIDR)]
 		}},
+
+		{"restores in another order", fsck.Form, items.RestoresKey(), func(m rows) { m.set(items.RestoresKey(), "Restores", str("[2,1]")) }},
+		{"one restore twice", fsck.Form, items.RestoresKey(), func(m rows) { m.set(items.RestoresKey(), "Restores", str("[1,1]")) }},
+		{"restore at no time", fsck.Form, items.RestoresKey(), func(m rows) { m.set(items.RestoresKey(), "Restores", str("[0]")) }},
+		{"no restore", fsck.Form, items.RestoresKey(), func(m rows) { m.set(items.RestoresKey(), "Restores", str("[]")) }},
 
 		{"by-id item released, block taken", fsck.Record, taken, func(m rows) {
 			m.set(record, "State", str("released"))

@@ -19,3 +19,20 @@ func (t *table) addLayout(r *row) {
 	}
 	r.ok()
 }
+
+// addRestores checks the item of the table's restores: the times at which restored
+// tables were created, ascending.
+func (t *table) addRestores(r *row) {
+	var at []int64
+	r.document("Restores", &at)
+	for i, n := range at {
+		if n <= 0 || i > 0 && n <= at[i-1] {
+			r.fail("the restores %d are not ascending times", at)
+			break
+		}
+	}
+	if len(at) == 0 {
+		r.fail("it has no restore")
+	}
+	r.ok()
+}

@@ -404,6 +404,9 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	case r.pk == "LAYOUT" && r.sk == meta:
 		t.addLayout(r)
 		return
+	case r.pk == "RESTORES" && r.sk == meta:
+		t.addRestores(r)
+		return
 	case what == "DISCOVERIES" && id == "":
 		t.addEverywhere(r)
 		return

@@ -38,6 +38,7 @@
 //	work note            WORK                  <kind>#<id>
 //	grants               GRANTS                META
 //	the administrator    ORGANIZATION          META
+//	the table's restores RESTORES              META
 //
 // An address in a key is its bytes in hexadecimal, so sort keys and addresses have the
 // same order. Only the store writes items; the readers of the stream decode them too.

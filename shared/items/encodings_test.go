@@ -104,6 +104,7 @@ func samples() []table.Row {
 		items.EncodeResource(filled(func(r *ipam.ResourceCIDR) { r.Type = ipam.ResourceVPC })),
 		{Key: table.Key{PK: items.HistoryPK("ipam-scope-1", block), SK: items.HistorySK(history)}, Item: items.EncodeHistory(*history)},
 		{Key: items.LayoutKey(), Item: items.EncodeLayout(*filled[items.Layout]())},
+		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
 		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},
 		{Key: items.DiscoveryRowKey("ipam-res-disco-1")},

@@ -51,7 +51,7 @@ func OpenStoreAndUpgrade(ctx context.Context) (*store.Store, func(context.Contex
 		_, err := guard.Upgrade(ctx, table.NewDynamoScanner(client, name))
 		return err
 	}
-	return store.New(guard, store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas}), upgrade, nil
+	return store.New(guard, store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas, Restores: guard.Restores}), upgrade, nil
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the

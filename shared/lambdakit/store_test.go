@@ -2,13 +2,16 @@ package lambdakit
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
 func TestParseQuotas(t *testing.T) {
@@ -44,6 +47,42 @@ func TestParseQuotas(t *testing.T) {
 		got, err := ParseQuotas(c.document)
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("ParseQuotas(%s) = %+v, %v; want %+v, %q", c.document, got, err, c.want, c.err)
+		}
+	}
+}
+
+// The opened store derives ids by the restores of its table.
+func TestOpenStoreReadsTheRestores(t *testing.T) {
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked += string(body)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		fmt.Fprint(w, `{"Responses": {"registry": [
+			{"PK": {"S": "LAYOUT"}, "SK": {"S": "META"}, "Layout": {"N": "1"}},
+			{"PK": {"S": "RESTORES"}, "SK": {"S": "META"}, "Restores": {"S": "[1800000000]"}}]}, "UnprocessedKeys": {}}`)
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{
+		EnvTable: "registry", EnvHomeRegion: "us-east-1", EnvQuotas: "", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+		"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "",
+	} {
+		t.Setenv(name, value)
+	}
+	s, err := OpenStore(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Allocate(t.Context(), store.Allocate{
+		Token: store.Token{Account: "111122223333", Operation: "AllocateIpamPoolCidr", Value: "t"}, Pool: "ipam-pool-0123456789abcdef0",
+		Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.0.0.0/24")},
+	})
+	if ipam.CodeOf(err) != ipam.CodeInvalidPoolIDNotFound {
+		t.Errorf("no pool is there, and the answer is %v", err)
+	}
+	for _, id := range []string{"ipam-pool-alloc-d59a77851561bc9de58deeab52bd68e2", "ipam-pool-alloc-dd11e2e82926392176cf1fd24afcb57c"} {
+		if !strings.Contains(asked, "ALLOC#"+id) {
+			t.Errorf("%s is not asked for: %s", id, asked)
 		}
 	}
 }

@@ -76,9 +76,10 @@ type Guard struct {
 	table table.Table
 	o     Options
 
-	mu    sync.Mutex
-	state items.Layout
-	read  time.Time // when state was read; the zero Time if never
+	mu       sync.Mutex
+	state    items.Layout
+	restores items.Restores
+	read     time.Time // when state and restores were read; the zero Time if never
 }
 
 // NewGuard returns a guard of a table.
@@ -126,17 +127,28 @@ func (g *Guard) Active(ctx context.Context) (int64, error) {
 	return max(l.Number, l.Active), err
 }
 
+// Restores returns the restores of the table. The guard reads them together with the
+// layout, so they are at most [MaxAge] old.
+func (g *Guard) Restores(ctx context.Context) (items.Restores, error) {
+	if _, err := g.check(ctx); err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.restores, nil
+}
+
 // check returns the layout, at most [MaxAge] old, or an error of code
 // ipam.CodeUnavailable if this code does not know it.
 func (g *Guard) check(ctx context.Context) (items.Layout, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := g.o.Now(); g.read.IsZero() || now.Sub(g.read) >= MaxAge || now.Before(g.read) {
-		l, err := g.load(ctx)
+		l, restores, err := g.load(ctx)
 		if err != nil {
 			return items.Layout{}, fmt.Errorf("read the table's layout: %w", err)
 		}
-		g.state, g.read = l, now
+		g.state, g.restores, g.read = l, restores, now
 	}
 	if newest := max(g.state.Number, g.state.Next); newest > g.o.Layout {
 		return g.state, ipam.Errorf(ipam.CodeUnavailable, "The table has or is getting layout %d, and this version of Cadastre knows layout %d and older ones. Deploy the version that the table was last used with, or a newer one. Nothing was changed.", newest, g.o.Layout)
@@ -144,24 +156,29 @@ func (g *Guard) check(ctx context.Context) (items.Layout, error) {
 	return g.state, nil
 }
 
-// load reads the layout. A table without one is new, and gets this code's.
-func (g *Guard) load(ctx context.Context) (items.Layout, error) {
+// load reads the layout and the restores. A table without a layout is new, and gets this
+// code's.
+func (g *Guard) load(ctx context.Context) (items.Layout, items.Restores, error) {
 	k := items.LayoutKey()
-	read, err := g.table.BatchGet(ctx, []table.Key{k})
+	read, err := g.table.BatchGet(ctx, []table.Key{k, items.RestoresKey()})
 	if err != nil {
-		return items.Layout{}, err
+		return items.Layout{}, nil, err
+	}
+	restores, err := items.DecodeRestores(read[items.RestoresKey()])
+	if err != nil {
+		return items.Layout{}, nil, err
 	}
 	if read[k] != nil {
-		return items.DecodeLayout(read[k]), nil
+		return items.DecodeLayout(read[k]), restores, nil
 	}
 	first := items.Layout{Number: g.o.Layout}
 	err = g.table.Transact(ctx, []table.Write{{Op: table.OpPut, Key: k, Item: items.EncodeLayout(first), If: table.Cond{Absent: true}}})
 	if err == nil {
-		return first, nil
+		return first, restores, nil
 	}
 	// Another process may have written it, or this one, and the answer was lost.
 	if read, again := g.table.BatchGet(ctx, []table.Key{k}); again == nil && read[k] != nil {
-		return items.DecodeLayout(read[k]), nil
+		return items.DecodeLayout(read[k]), restores, nil
 	}
-	return items.Layout{}, err
+	return items.Layout{}, nil, err
 }

@@ -14,7 +14,7 @@ import (
 // until it has. It does nothing to a table of a newer layout.
 func (g *Guard) Upgrade(ctx context.Context, scan table.Scanner) (done bool, err error) {
 	for {
-		l, err := g.load(ctx)
+		l, _, err := g.load(ctx)
 		if err != nil {
 			return false, fmt.Errorf("read the table's layout: %w", err)
 		}

@@ -16,12 +16,12 @@ import (
 
 func TestAccessGrants(t *testing.T) {
 	w := newEnv(t, nil)
-	// As the api function is wired: the deployer's grants, and the table's.
+	// The api function has the deployer's grants and those in the table, too.
 	deployer := []registry.Grant{{Pattern: "arn:aws:iam::" + account + ":user/admin", Class: registry.Administer}, {Pattern: "arn:aws:iam::" + stranger + ":user/admin", Class: registry.Administer}}
 	w.registry = ops.New(w.store, registry.NewGrants(deployer, registry.MoreGrants(w.store.Grants), time.Minute, func() time.Time { return w.now }))
 	network := as(stranger, "network", "")
 	describe := func() error {
-		w.now = w.now.Add(time.Minute) // when what was written holds everywhere
+		w.now = w.now.Add(time.Minute) // then all functions have the grants
 		_, err := w.registry.Call(network, "DescribeIpams", &ec2.DescribeIpamsInput{})
 		return err
 	}

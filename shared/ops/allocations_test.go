@@ -76,7 +76,7 @@ func TestAllocationLifecycle(t *testing.T) {
 	}
 	a := do[ec2.AllocateIpamPoolCidrOutput](w, ctx, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)}).IpamPoolAllocation
 	if *a.Cidr != *preview.Cidr {
-		t.Errorf("%s is not what the preview showed", *a.Cidr)
+		t.Errorf("%s differs from the preview", *a.Cidr)
 	}
 	changed := do[ec2.ModifyIpamPoolAllocationOutput](w, ctx, &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: a.IpamPoolAllocationId, Description: aws.String("now")}).IpamPoolAllocation
 	a.Description = aws.String("now")
@@ -86,7 +86,7 @@ func TestAllocationLifecycle(t *testing.T) {
 	if got := do[ec2.ModifyIpamPoolAllocationOutput](w, ctx, &ec2.ModifyIpamPoolAllocationInput{IpamPoolAllocationId: a.IpamPoolAllocationId, Description: aws.String("")}).IpamPoolAllocation; got.Description != nil {
 		t.Errorf("without a description: %+v", got)
 	}
-	for range 2 { // a lost answer can be asked for again
+	for range 2 { // a release can be repeated after a lost answer
 		if out := do[ec2.ReleaseIpamPoolAllocationOutput](w, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}); !*out.Success {
 			t.Error("released without success")
 		}
@@ -96,7 +96,7 @@ func TestAllocationLifecycle(t *testing.T) {
 	w.refused(t, ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}, "InvalidParameterCombination", ipam.NoAllocation)
 }
 
-// A pool's blocks as its source shows them, and as its own list does.
+// A child pool's CIDR is an allocation of its source pool, and no allocation of its own.
 func TestChildPoolsAreAllocationsOfTheirSource(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions("eu-west-1")})

@@ -81,8 +81,8 @@ func TestPairsOfParameters(t *testing.T) {
 	}
 }
 
-// outcome calls an operation with the given parameters, and returns a letter of pairs, or
-// the error if it is none of them. A pool without a SourceResource gives no CIDR to a
+// outcome calls an operation with the parameters, and returns a letter of pairs, or the
+// error. A pool without a SourceResource gives no CIDR to a
 // subnet, which shows that the operation asked the pool.
 func outcome(t *testing.T, in any, values map[string]any, parameters ...string) string {
 	w := newEnv(t, nil)
@@ -117,7 +117,7 @@ func outcome(t *testing.T, in any, values map[string]any, parameters ...string) 
 	}
 }
 
-// A netmask length of one family beside a pool of the other is no request for it.
+// A netmask length of one family does not go with a pool of the other.
 func TestLengthWithoutItsPool(t *testing.T) {
 	w := newEnv(t, nil)
 	four, six := vendingPools(w)

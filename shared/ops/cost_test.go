@@ -21,14 +21,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// A page that few of many objects are shown on takes few reads, however small it
-// is: what a request asks for besides filters narrows it as these do.
-func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
+// A small page of a list that shows few of many objects takes few reads. The selectors of a
+// request count like filters.
+func TestCostOfSmallPagesOfRareObjects(t *testing.T) {
 	const many = 2000
 	w := newEnv(t, nil)
 	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
 	pool := do[ec2.CreateIpamPoolOutput](w, w.admin, &ec2.CreateIpamPoolInput{IpamScopeId: scope, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
-	db := w.table.Clone() // which is not to be in order: no discovery has found what lives there
+	db := w.table.Clone() // not checked at the end: no discovery has found these resources
 	for i := range many {
 		at := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)
 		row := items.EncodeResource(&ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
@@ -57,8 +57,8 @@ func TestCostOfSmallPagesOfWhatIsRare(t *testing.T) {
 	}
 }
 
-// What lies outside of a pool's CIDRs is not read for the list of what is in the
-// pool, and what lies in them is listed as the filter on the whole scope does.
+// The list of a pool's resources reads none outside the pool's CIDRs, and has the same
+// resources as the filter on the whole scope.
 func TestCostOfAPoolsResources(t *testing.T) {
 	w := newEnv(t, nil)
 	scope := do[ec2.CreateIpamOutput](w, w.admin, &ec2.CreateIpamInput{}).Ipam.PrivateDefaultScopeId
@@ -68,7 +68,7 @@ func TestCostOfAPoolsResources(t *testing.T) {
 		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: &c})
 	}
 	none := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: scope})
-	db := w.table.Clone() // which is not to be in order: no discovery has found what lives there
+	db := w.table.Clone() // not checked at the end: no discovery has found these resources
 	const many = 2000
 	for i := range many {
 		r := &ipam.ResourceCIDR{Scope: *scope, Rev: 1, Resource: ipam.Resource{
@@ -115,7 +115,7 @@ func TestCostOfAPoolsResources(t *testing.T) {
 	}
 }
 
-// slow is a store.Table of which a query takes a tick.
+// slow is a table whose queries take a tick each.
 type slow struct{ table.Table }
 
 const tick = time.Second
@@ -125,8 +125,8 @@ func (s slow) Query(ctx context.Context, q table.Query) ([]table.Row, string, er
 	return s.Table.Query(ctx, q)
 }
 
-// A list that is read part by part, of pools or accounts, does not take as many
-// ticks as there are parts; where the first one fills the page, it reads no others.
+// A list of parts, of pools or accounts, takes fewer ticks than it has parts. If the first
+// part fills the page, it reads no other.
 func TestListsReadPartsAtOnce(t *testing.T) {
 	const many = 300
 	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = many })
@@ -153,8 +153,8 @@ func TestListsReadPartsAtOnce(t *testing.T) {
 		want  int
 		ticks int
 	}{
-		// The parts are read 1, 2, 4, then 8 at once; their list takes a tick for each 100, and
-		// one to see its end; and what is shared with the account, one.
+		// The list reads 1, 2, 4 and then 8 parts at once. To list the parts takes a tick for
+		// each 100, one for the end, and one for the pools shared with the account.
 		{&ec2.DescribeIpamPoolAllocationsInput{}, 5, 3 + 37 + 5},
 		{&ec2.DescribeIpamPoolAllocationsInput{Filters: []types.Filter{where("cidr", "*")}}, 5, 3 + 37 + 5},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-type", "ipam-pool-allocation")}}, 0, 3 + 37 + 5},
@@ -182,8 +182,8 @@ func TestListsReadPartsAtOnce(t *testing.T) {
 	})
 }
 
-// A page ends where it has looked at so many accounts, though little or nothing was
-// found in them; the next one goes on behind them.
+// A page ends after so many accounts, also if little or nothing was found in them. The next
+// one continues behind them.
 func TestPageEndsAfterSoManyAccounts(t *testing.T) {
 	const many = 5010
 	w := newEnv(t, nil)
@@ -202,6 +202,6 @@ func TestPageEndsAfterSoManyAccounts(t *testing.T) {
 		t.Errorf("lists %d in pages of %v, want 1 on the second of two", len(all), sizes)
 	}
 	if cost := calls.Take(); cost.Queries > many+many/100+20 {
-		t.Errorf("%+v: what the first page has looked at is read again", cost)
+		t.Errorf("%+v: the second page reads the objects of the first again", cost)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // Equal requests have equal digests, whether a member is absent or empty, and different
 // requests have different ones.
-func TestDigestTellsRequestsApart(t *testing.T) {
+func TestDigestOfDifferentRequests(t *testing.T) {
 	text := func(s string) *string { return &s }
 	same := []any{
 		ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), AllowedCidrs: nil},
@@ -20,10 +20,10 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 		t.Error("no list and an empty one differ")
 	}
 	if digest(same[0]) != digest(&ec2.AllocateIpamPoolCidrInput{IpamPoolId: text("a"), ClientToken: text("t"), DryRun: new(bool)}) {
-		t.Error("a pointer, a ClientToken or a DryRun tells requests apart")
+		t.Error("a pointer, a ClientToken or a DryRun makes another digest")
 	}
 	if digest(ec2.DescribeIpamsInput{}) != digest(ec2.DescribeIpamsInput{MaxResults: new(int32), NextToken: text("t"), DryRun: new(bool)}) {
-		t.Error("pages of a list are told apart")
+		t.Error("the pages of a list have different digests")
 	}
 	different := []any{
 		same[0],
@@ -57,7 +57,7 @@ func TestDigestTellsRequestsApart(t *testing.T) {
 }
 
 // The order of lists, and a repetition in them, make no difference: all lists of requests
-// are sets. An element of one list is none of another.
+// are sets. The lists of two members do not mix.
 func TestDigestOfSets(t *testing.T) {
 	f := func(name string, values ...string) types.Filter { return types.Filter{Name: &name, Values: values} }
 	tag := func(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} }

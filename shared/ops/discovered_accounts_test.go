@@ -13,8 +13,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
-// An account that left is listed with what to do about it, is forgotten by the
-// discovery's owner alone, and is listed no more once the work is done.
+// The list has an account that left, with the operation that forgets it. Only the
+// discovery's owner can call it. When the work is done, the list does not have the account
+// any more.
 func TestDeleteDiscoveredAccount(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -49,7 +50,7 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 	for of, want := range map[string]string{account: "none", consumer: "no operating Region", stranger: "left the organization"} {
 		got := failure(of)
 		if !strings.Contains(got, want) || want != "none" && (!strings.HasPrefix(got, "unauthorized-failure: ") || !strings.Contains(got, "DeleteIpamDiscoveredAccount")) {
-			t.Errorf("of %s is told %q, want %q", of, got, want)
+			t.Errorf("the reason of %s is %q, want %q", of, got, want)
 		}
 	}
 	for _, c := range []struct {
@@ -75,7 +76,7 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 	}
 	allocate := &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(24)}
 	w.refused(t, w.admin, allocate, "InvalidParameterValue", pool)
-	for range 2 { // once more is no error
+	for range 2 { // a second call is no error
 		gone := do[ops.DeleteIpamDiscoveredAccountOutput](w, w.admin, in(func(in *request) { in.DiscoveryRegion = aws.String(home) })).IpamDiscoveredAccounts
 		if len(gone) != 1 || *gone[0].AccountId != stranger || *gone[0].DiscoveryRegion != home || !strings.Contains(*gone[0].FailureReason.Message, "being forgotten") {
 			t.Errorf("it answers %+v", gone)
@@ -85,10 +86,10 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := failure(stranger); got != "not listed" {
-		t.Errorf("of the account is told %q", got)
+		t.Errorf("the reason of the account is %q", got)
 	}
 	do[ec2.AllocateIpamPoolCidrOutput](w, w.admin, allocate)
-	// The owner of a discovery that is not the deployment's forgets what that found.
+	// The owner of a discovery forgets its accounts, also if it is not the deployment's account.
 	guest := as(consumer, "admin", "")
 	its := do[ec2.CreateIpamResourceDiscoveryOutput](w, guest, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
 	w.recordDeparture(*its, consumer, ipam.DepartedAccount)

@@ -14,7 +14,7 @@ import (
 )
 
 // getDiscoveredAddresses lists public addresses in the order of [service.samples]. The
-// oldest sample time is that of the account whose last complete run is the oldest.
+// oldest sample time is the oldest last complete run of an account.
 func (o service) getDiscoveredAddresses(ctx context.Context, in *ec2.GetIpamDiscoveredPublicAddressesInput) (*ec2.GetIpamDiscoveredPublicAddressesOutput, error) {
 	oldest := int64(0)
 	q := listRequest{"GetIpamDiscoveredPublicAddresses", in, in.MaxResults, in.NextToken, in.Filters}

@@ -11,8 +11,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// What was seen last is as old as the last complete run, or as the change that
-// was seen since.
+// The sample time of a resource is the last complete run, or a change seen
+// since.
 func TestSampleTimes(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -52,6 +52,6 @@ func TestDiscoveredResourcesRefused(t *testing.T) {
 	f := newRefusalEnv(t)
 	f.refuse([]refusal{
 		// GetIpamDiscoveredResourceCidrs
-		{"what is found in a Region by its city", &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: f.standard, ResourceRegion: aws.String("tokyo")}, "InvalidParameterValue", []string{"ResourceRegion", "tokyo"}},
+		{"the resources of a Region named by its city", &ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: f.standard, ResourceRegion: aws.String("tokyo")}, "InvalidParameterValue", []string{"ResourceRegion", "tokyo"}},
 	})
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// EC2's refusal is the answer, with its code, and nothing is taken.
-func TestWhatEC2Refuses(t *testing.T) {
+// EC2's refusal is the answer, with its code, and no space is taken.
+func TestEC2Refuses(t *testing.T) {
 	for _, refusal := range []error{answered(400, "VpcLimitExceeded"), answered(403, "UnauthorizedOperation"), answered(503, "RequestLimitExceeded")} {
 		w := newEnv(t, nil)
 		four, _ := vendingPools(w)
@@ -38,9 +38,9 @@ func TestWhatEC2Refuses(t *testing.T) {
 	}
 }
 
-// When nobody knows whether EC2 made the VPC, its space is kept until discovery
-// says: then it is the VPC's, or free.
-func TestWhatEC2DoesNotAnswer(t *testing.T) {
+// If EC2 does not answer, the space is reserved until discovery has read the account. Then
+// it belongs to the VPC, or is free.
+func TestEC2DoesNotAnswer(t *testing.T) {
 	for _, lost := range []error{answered(500, "InternalError"), answered(503, "Unavailable"), context.DeadlineExceeded} {
 		for _, applied := range []bool{false, true} {
 			w := newEnv(t, nil)
@@ -80,8 +80,8 @@ func TestWhatEC2DoesNotAnswer(t *testing.T) {
 	}
 }
 
-// notSentAgain fails the test if the callers' SDKs send the call of an error again
-// by themselves. That would make another VPC.
+// notSentAgain fails the test if the SDK of a caller repeats a call with this error by
+// itself, which would create another VPC.
 func notSentAgain(t *testing.T, err error) {
 	t.Helper()
 	code := ipam.CodeOf(err)
@@ -90,8 +90,8 @@ func notSentAgain(t *testing.T, err error) {
 	}
 }
 
-// A call without a pool may have been carried out as well.
-func TestWhatEC2DoesNotAnswerWithoutAPool(t *testing.T) {
+// EC2 may have carried out a call without a pool, too.
+func TestEC2DoesNotAnswerWithoutAPool(t *testing.T) {
 	w := newEnv(t, nil)
 	w.cloud.fails = context.DeadlineExceeded
 	for _, in := range []any{
@@ -107,7 +107,7 @@ func TestWhatEC2DoesNotAnswerWithoutAPool(t *testing.T) {
 	}
 }
 
-// When there is no time left for EC2's answer, EC2 is not asked.
+// EC2 gets no call if there is no time left for its answer.
 func TestNoTimeForEC2(t *testing.T) {
 	w := newEnv(t, nil)
 	four, _ := vendingPools(w)
@@ -122,9 +122,9 @@ func TestNoTimeForEC2(t *testing.T) {
 	}
 }
 
-// Whatever call fails while a VPC is made, of the table, of EC2 or for the role,
-// carried out or not, alone or with all behind it: the caller has one answer, and
-// when discovery has looked, what is taken is what was made.
+// Each call for a VPC fails once: of the table, of EC2 and for the role, carried out or not,
+// alone or with all calls after it. The caller gets one answer. After discovery, the space
+// taken belongs to VPCs that exist.
 func TestEveryCallOfAVPCFails(t *testing.T) {
 	in := func(four, six string) *ec2.CreateVpcInput {
 		return &ec2.CreateVpcInput{
@@ -150,7 +150,7 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 			t.Fatalf("made are %v", w.cloud.vpcs)
 		}
 		calls = int(n.Load())
-		// Discovery looks, and work is done.
+		// Discovery runs, and provisioning after it.
 		w.cloud.before, w.now = nil, w.now.Add(time.Hour)
 		discovery := *do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams[0].DefaultResourceDiscoveryId
 		w.recordRun(discovery, account, w.now.UnixMilli())
@@ -192,7 +192,7 @@ func TestEveryCallOfAVPCFails(t *testing.T) {
 					if !table {
 						c.noRole, c.fails, c.applied = context.DeadlineExceeded, context.DeadlineExceeded, applied
 						if len(c.who) > 0 {
-							c.noRole = nil // that was before
+							c.noRole = nil // the role is assumed again
 						}
 						return nil
 					}

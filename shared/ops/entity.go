@@ -87,5 +87,5 @@ func (e entity[T]) behind(after string, objects []*T) listing.List[T] {
 }
 
 func idsWithMaxResults(parameter string) error {
-	return invalidCombination("The parameter %s may not be used in combination with MaxResults. Leave MaxResults out: what is asked for by id is answered.", parameter)
+	return invalidCombination("The parameter %s may not be used in combination with MaxResults. Leave MaxResults out: the answer has all objects with these ids.", parameter)
 }

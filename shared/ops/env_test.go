@@ -27,11 +27,11 @@ const (
 	home     = "us-east-1"
 	account  = "111122223333"
 	stranger = "444455556666"
-	consumer = "777788889999" // with whom pools are shared
+	consumer = "777788889999" // pools are shared with it
 )
 
-// world is the real registry on a table in memory. The table is checked at the
-// test's end.
+// env is the real registry on a table in memory. The table is checked at the end of the
+// test.
 type env struct {
 	t        *testing.T
 	table    *tabletest.Memory
@@ -56,14 +56,14 @@ func newEnv(t *testing.T, change func(*ipam.Quotas)) *env {
 	return w
 }
 
-// newIDs returns a source of ids that gives the same ones in each run.
+// newIDs returns a source of ids that are the same in each run.
 func newIDs() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprint(n) }
 }
 
-// grants gives the users admin, allocator and reader of any account the classes
-// of their names.
+// grants gives the users admin, allocator and reader of every account the class of their
+// name.
 func grants() registry.Authorizer {
 	return registry.NewGrants([]registry.Grant{
 		{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer},
@@ -76,12 +76,12 @@ func as(account, user, region string) context.Context {
 	return registry.WithCaller(context.Background(), registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/" + user, Region: region})
 }
 
-// operation returns the name of the operation that an input is for.
+// operation returns the name of the operation that has an input.
 func operation(in any) string {
 	return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
 }
 
-// do carries out an operation that must succeed.
+// do calls an operation that must succeed.
 func do[Out any](w *env, ctx context.Context, in any) *Out {
 	w.t.Helper()
 	out, err := w.registry.Call(ctx, operation(in), in)
@@ -91,8 +91,8 @@ func do[Out any](w *env, ctx context.Context, in any) *Out {
 	return out.(*Out)
 }
 
-// refused carries out an operation that must be refused with the code, with all
-// of the words in the message, and without a change of the table.
+// refused calls an operation that must return the code, with all of the words in the
+// message, and leave the table as it is.
 func (w *env) refused(t *testing.T, ctx context.Context, in any, code ipam.Code, words ...string) {
 	t.Helper()
 	before := w.table.Hash()
@@ -120,7 +120,7 @@ func (w *env) makeIPAM(in ec2.CreateIpamInput) *types.Ipam {
 	return do[ec2.CreateIpamOutput](w, w.admin, &in).Ipam
 }
 
-// makePool makes a pool, IPv4 if no family is given, and provisions the CIDRs.
+// makePool creates a pool, IPv4 by default, and provisions the CIDRs.
 func (w *env) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 	w.t.Helper()
 	if in.AddressFamily == "" {
@@ -133,8 +133,8 @@ func (w *env) makePool(in ec2.CreateIpamPoolInput, cidrs ...string) string {
 	return *id
 }
 
-// plant puts into the table what a discovery in home found, as an observation at
-// a time in Unix milliseconds does, for the scopes of targets.
+// putFound puts a resource that a discovery found in home into the table, as an observation
+// at a time in Unix milliseconds does, for the scopes of targets.
 func (w *env) putFound(discovery string, at int64, r ipam.Resource, status ipam.Status, targets ...ipam.Target) {
 	w.t.Helper()
 	r.Region = home
@@ -153,7 +153,7 @@ func (w *env) putFound(discovery string, at int64, r ipam.Resource, status ipam.
 	}
 }
 
-// observe has a discovery see a resource in home at a time in Unix milliseconds.
+// observe lets a discovery see a resource in home at a time in Unix milliseconds.
 func (w *env) observe(discovery string, at int64, r ipam.Resource) {
 	w.t.Helper()
 	r.Region = home
@@ -170,7 +170,7 @@ func (w *env) observe(discovery string, at int64, r ipam.Resource) {
 	}
 }
 
-// looked keeps a complete run in an account.
+// recordRun records a complete run in an account.
 func (w *env) recordRun(discovery, account string, at int64) {
 	w.t.Helper()
 	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: at, Succeeded: at}); err != nil {
@@ -178,7 +178,8 @@ func (w *env) recordRun(discovery, account string, at int64) {
 	}
 }
 
-// left keeps a complete run in an account, and that it was left since.
+// recordDeparture records a complete run in an account that discovery does not read any
+// more.
 func (w *env) recordDeparture(discovery, account string, why ipam.Departure) {
 	w.t.Helper()
 	if err := w.store.SaveDiscoveredAccount(w.t.Context(), &ipam.DiscoveredAccount{Discovery: discovery, Region: home, Account: account, Attempted: 1, Succeeded: 1, Departure: why}); err != nil {
@@ -198,7 +199,7 @@ func regions(names ...string) (list []types.AddIpamOperatingRegion) {
 	return list
 }
 
-// tags makes a list of tags from keys and values in turn.
+// tags returns tags from keys and values in turn.
 func tags(pairs ...string) (list []types.Tag) {
 	for i := 0; i < len(pairs); i += 2 {
 		list = append(list, types.Tag{Key: aws.String(pairs[i]), Value: aws.String(pairs[i+1])})
@@ -221,7 +222,7 @@ func where(name string, values ...string) types.Filter {
 	return types.Filter{Name: aws.String(name), Values: values}
 }
 
-// exported leaves out what of outputs no answer carries: the SDK's own fields.
+// exported leaves out the SDK's own fields of outputs, which no answer has.
 var exported = cmp.FilterPath(func(p cmp.Path) bool {
 	f, ok := p.Last().(cmp.StructField)
 	return ok && (f.Name() == "ResultMetadata" || f.Name() == "noSmithyDocumentSerde")

@@ -15,8 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// remember puts records of history of a scope's 10.0.0.0/24: VPCs with numbers,
-// from so many seconds ago on.
+// putHistory puts n records of 10.0.0.0/24 in a scope into the table: VPCs with numbers,
+// each from so many seconds ago.
 func (w *env) putHistory(scope string, n int) {
 	w.t.Helper()
 	for i := range n {
@@ -107,8 +107,8 @@ func TestHistoryIsRefused(t *testing.T) {
 	w.refused(t, w.admin, ask(same), ipam.CodeUnsupportedOperation, "free tier", *m.IpamId)
 }
 
-// What is not known of a record is not in the answer.
-func TestHistoryShowsWhatThereIs(t *testing.T) {
+// The answer leaves out the members that a record does not have.
+func TestHistoryShowsKnownMembers(t *testing.T) {
 	w := newEnv(t, nil)
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId
 	r := ipam.HistoryRecord{Type: ipam.HistoryInstance, Owner: ipam.AmazonOwner, Region: home, Interface: "eni-1", CIDR: netip.MustParsePrefix("2001:db8::5/128"), Start: w.now.UnixMilli()}
@@ -125,7 +125,7 @@ func TestHistoryShowsWhatThereIs(t *testing.T) {
 	}
 }
 
-// At the moment at which an address changes hands, it is the next one's.
+// At the moment of a change, a CIDR belongs to the next resource.
 func TestHistoryAtTheMomentOfAChange(t *testing.T) {
 	w := newEnv(t, nil)
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId

@@ -49,7 +49,7 @@ func TestOperatingRegions(t *testing.T) {
 	if got := modify(ec2.ModifyIpamInput{Description: aws.String("x")}); len(got) != 3 {
 		t.Errorf("after a change of the description: %v", got)
 	}
-	// No more than a request can name, over several requests.
+	// Several requests add no more Regions than one request can name.
 	var many []string
 	for i := range 48 {
 		many = append(many, "xx-"+string(rune('a'+i%26))+strings.Repeat("a", i/26)+"-1")
@@ -60,7 +60,7 @@ func TestOperatingRegions(t *testing.T) {
 	w.refused(t, w.admin, &ec2.ModifyIpamInput{IpamId: m.IpamId, AddOperatingRegions: regions(many[47])}, "ResourceLimitExceeded", "operating Regions", "51", "50")
 }
 
-// A pool made while its locale is being removed makes the removal look again.
+// A pool that is created while its locale is removed makes the removal check again.
 func TestRegionIsNotRemovedUnderANewPool(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions("eu-west-1")})
@@ -77,8 +77,8 @@ func TestRegionIsNotRemovedUnderANewPool(t *testing.T) {
 	}
 }
 
-// A scope that is being made while the IPAM changes to the free tier, which has
-// no further ones, is refused in the end.
+// A scope that is created while its IPAM changes to the free tier, which has no further
+// scopes, is refused.
 func TestScopeMadeDuringAChangeOfTier(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -108,7 +108,7 @@ func TestFreeTier(t *testing.T) {
 	w.makePool(*public(home))
 	set := func(tier types.IpamTier) any { return &ec2.ModifyIpamInput{IpamId: m.IpamId, Tier: tier} }
 	do[ec2.ModifyIpamOutput](w, w.admin, set("advanced"))
-	do[ec2.ModifyIpamOutput](w, w.admin, set("free")) // nothing is in the way
+	do[ec2.ModifyIpamOutput](w, w.admin, set("free")) // nothing prevents it
 	do[ec2.ModifyIpamOutput](w, w.admin, set("advanced"))
 	abroad := w.makePool(*public("eu-west-1"))
 	w.refused(t, w.admin, set("free"), "DependencyViolation", abroad, "eu-west-1")
@@ -153,7 +153,7 @@ func TestDeletesAnswerWithTheStateTheyReach(t *testing.T) {
 		t.Errorf("empty pool: %s", p.State)
 	}
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: m.PrivateDefaultScopeId}, "10.0.0.0/16")
-	for range 2 { // asked again, it goes on
+	for range 2 { // a second call continues
 		if p := do[ec2.DeleteIpamPoolOutput](w, w.admin, &ec2.DeleteIpamPoolInput{IpamPoolId: &pool, Cascade: aws.Bool(true)}).IpamPool; p.State != "delete-in-progress" {
 			t.Errorf("pool: %s", p.State)
 		}
@@ -175,7 +175,7 @@ func TestDeletesAnswerWithTheStateTheyReach(t *testing.T) {
 	if left := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{}).Ipams; len(left) != 0 {
 		t.Errorf("left: %+v", left)
 	}
-	w.makeIPAM(ec2.CreateIpamInput{}) // its place is free again
+	w.makeIPAM(ec2.CreateIpamInput{}) // the quota has room again
 }
 
 func TestIPAMsRefused(t *testing.T) {

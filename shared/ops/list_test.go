@@ -23,8 +23,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
 )
 
-// pages reads a list page by page and returns all that it holds, the number on
-// each page, and the tokens. size 0 leaves MaxResults out.
+// pages reads a list page by page. It returns all objects, the number on each page, and the
+// tokens. size 0 leaves MaxResults out.
 func pages(w *env, ctx context.Context, in any, size int32) (all []any, sizes []int, tokens []string) {
 	w.t.Helper()
 	v := reflect.New(reflect.TypeOf(in).Elem())
@@ -57,7 +57,7 @@ func pages(w *env, ctx context.Context, in any, size int32) (all []any, sizes []
 	}
 }
 
-// members returns the exported fields of what out points to.
+// members returns the exported fields of the struct that out points to.
 func members(out any) (all []reflect.Value) {
 	v := reflect.ValueOf(out).Elem()
 	for i := range v.NumField() {
@@ -68,7 +68,7 @@ func members(out any) (all []reflect.Value) {
 	return all
 }
 
-// crowd is a world with more of everything than a small page holds.
+// newFullEnv returns an env with more objects of each type than a small page has.
 func newFullEnv(t *testing.T) (w *env, pool string, allocations []string) {
 	w = newEnv(t, func(q *ipam.Quotas) { q.ScopesPerIPAM, q.IPAMs = 12, 7 })
 	var m *types.Ipam
@@ -104,9 +104,8 @@ func newFullEnv(t *testing.T) (w *env, pool string, allocations []string) {
 	return w, pools[0], allocations
 }
 
-// discover has a discovery look at 12 accounts in home, and find in each of
-// three of them 4 VPCs, a subnet, an interface with a public address and 3
-// Elastic IPs.
+// discover lets a discovery read 12 accounts in home. In each of three of them it finds 4
+// VPCs, a subnet, an interface with a public address and 3 Elastic IPs.
 func (w *env) discover(discovery, private, public, manager string) {
 	w.t.Helper()
 	in := func(scope string) ipam.Target { return ipam.Target{IPAM: manager, Scope: scope} }
@@ -134,15 +133,15 @@ func (w *env) discover(discovery, private, public, manager string) {
 	}
 }
 
-// Every list, read in small pages, is the list read at once: complete, in the
-// same order, no page larger than asked for and none empty.
+// Each list in small pages is the same as in one page: complete and in the same order. No
+// page is larger than MaxResults, and none is empty.
 func TestPagesMakeUpTheList(t *testing.T) {
 	w, pool, _ := newFullEnv(t)
 	tagged := []types.Filter{where("tag:a", "?")}
 	pools := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
 	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*pools[0].IpamArn)}}).Ipams[0]
 	discovery, region := manager.DefaultResourceDiscoveryId, aws.String(home)
-	tried := map[string]bool{"GetIpamAddressHistory": true} // by TestHistoryPages
+	tried := map[string]bool{"GetIpamAddressHistory": true} // TestHistoryPages has it
 	for _, c := range []struct {
 		in   any
 		size int32
@@ -198,7 +197,7 @@ func TestPagesMakeUpTheList(t *testing.T) {
 // last returns the id at the end of an ARN.
 func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-// Lists are in the order that is documented.
+// Lists are in their documented order.
 func TestOrderOfLists(t *testing.T) {
 	w, pool, _ := newFullEnv(t)
 	all, _, _ := pages(w, w.admin, &ec2.DescribeIpamPoolsInput{}, 5)
@@ -215,8 +214,8 @@ func TestOrderOfLists(t *testing.T) {
 	}
 }
 
-// A list goes on where it was when what the token names is gone.
-func TestPagesGoOnOverWhatIsGone(t *testing.T) {
+// A list continues behind its position after the object there was deleted.
+func TestPagesContinueOverDeletedObjects(t *testing.T) {
 	w, pool, allocations := newFullEnv(t)
 	_, _, tokens := pages(w, w.admin, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &pool}, 1000)
 	for _, i := range []int{999, 1000} {
@@ -230,7 +229,7 @@ func TestPagesGoOnOverWhatIsGone(t *testing.T) {
 
 	ipams, _, _ := pages(w, w.admin, &ec2.DescribeIpamsInput{}, 0)
 	whole, _, _ := pages(w, w.admin, &ec2.DescribeTagsInput{}, 0)
-	_, _, tokens = pages(w, w.admin, &ec2.DescribeTagsInput{}, 5) // the first ends behind "b" of the second IPAM
+	_, _, tokens = pages(w, w.admin, &ec2.DescribeTagsInput{}, 5) // the first page ends behind "b" of the second IPAM
 	doomed := ipams[1].(types.Ipam).IpamId
 	if last := whole[4].(types.TagDescription); *last.ResourceId != *doomed || *last.Key != "b" {
 		t.Fatalf("the first page ends with %+v", last)
@@ -251,8 +250,8 @@ func TestPagesGoOnOverWhatIsGone(t *testing.T) {
 	}
 }
 
-// A token leads on with its own request only: same account, operation and
-// parameters. MaxResults may change.
+// A token is valid for its own request only: the same account, operation and parameters.
+// MaxResults and the order of lists may change.
 func TestTokensBelongToTheirRequest(t *testing.T) {
 	w, pool, _ := newFullEnv(t)
 	filters := []types.Filter{where("state", "*"), where("pool-depth", "1", "2", "3")}
@@ -280,8 +279,8 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 		}
 	}
 
-	// Whoever makes a token of his own, with the digest of a real one, is
-	// refused wherever it does not lead.
+	// A forged token, with the digest of a real one and a position of the wrong form, is
+	// refused.
 	found := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
 	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*found[0].IpamArn)}}).Ipams[0]
 	discovery := manager.DefaultResourceDiscoveryId
@@ -313,7 +312,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 			in.Elem().Set(reflect.ValueOf(l.in).Elem())
 			in.Elem().FieldByName("NextToken").Set(reflect.ValueOf(&forged))
 			if name == "DescribeTags" && strings.Contains(position, ",") && !strings.HasPrefix(position, `["vpc`) && strings.Count(position, ",") < 4 {
-				continue // texts behind the beginning of a list: a key to go on from
+				continue // a valid position: a key behind the beginning of the list
 			}
 			if _, err := w.registry.Call(w.admin, name, in.Interface()); ipam.CodeOf(err) != "InvalidNextToken" {
 				t.Errorf("%s from %s: %v", name, position, err)
@@ -322,13 +321,13 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 	}
 }
 
-// Of all that is wrong with a request for a list, the token is refused first,
-// then the filters, and then what the operation alone asks for.
+// A request for a list with several faults is refused for its token first, then for its
+// filters, and then for the parameters of the operation.
 func TestListsRefuseInOneOrder(t *testing.T) {
 	w := newEnv(t, nil)
-	tried := map[string]bool{"GetIpamAddressHistory": true} // which has no filters
+	tried := map[string]bool{"GetIpamAddressHistory": true} // it has no filters
 	for _, c := range []struct {
-		in   any // has an id that is none
+		in   any // with an invalid id
 		code ipam.Code
 	}{
 		{&ec2.DescribeIpamsInput{IpamIds: []string{"ipam-0"}}, "InvalidIpamId.Malformed"},
@@ -349,7 +348,7 @@ func TestListsRefuseInOneOrder(t *testing.T) {
 		tried[operation(c.in)] = true
 		w.refused(t, w.admin, c.in, c.code)
 		v := reflect.ValueOf(c.in).Elem()
-		if operation(c.in) == "DescribeTags" { // which refuses MaxResults before anything else
+		if operation(c.in) == "DescribeTags" { // it checks MaxResults first
 			v.FieldByName("MaxResults").SetZero()
 		}
 		v.FieldByName("Filters").Set(reflect.ValueOf([]types.Filter{where("color", "blue")}))
@@ -366,7 +365,7 @@ func TestListsRefuseInOneOrder(t *testing.T) {
 	}
 }
 
-// 5 MB end a page, in either protocol, whatever texts the allocations have.
+// A page ends at 5 MB, in both protocols, with any texts.
 func TestPagesStayUnderLambdasLimit(t *testing.T) {
 	const most = 6<<20 - 64<<10
 	for _, c := range []struct {
@@ -375,7 +374,7 @@ func TestPagesStayUnderLambdasLimit(t *testing.T) {
 		atLeast    int // bytes of the first page, as XML
 	}{
 		{"plain", strings.Repeat("x", 255), 8_000, 4 << 20},
-		{"what XML escapes", strings.Repeat(`"<&>'`, 51), 4_500, 3 << 20},
+		{"characters that XML escapes", strings.Repeat(`"<&>'`, 51), 4_500, 3 << 20},
 		{"of several bytes", strings.Repeat("日", 255), 5_000, 4 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -419,7 +418,7 @@ func TestPagesStayUnderLambdasLimit(t *testing.T) {
 	}
 }
 
-// What a page reads does not grow with the pool.
+// The reads of a page do not grow with the pool.
 func TestPageReadsNoMoreThanItShows(t *testing.T) {
 	w, pool, _ := newFullEnv(t)
 	reads := 0
@@ -431,8 +430,7 @@ func TestPageReadsNoMoreThanItShows(t *testing.T) {
 	}
 }
 
-// The filters with evidence in the EC2 API's documentation, and those that the
-// members make.
+// The filters that the EC2 API's documentation has, and the filters of members.
 func TestFilterNames(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{Description: aws.String("of the company")})
@@ -484,7 +482,7 @@ func TestFilterNames(t *testing.T) {
 	}
 }
 
-// By id, the objects come sorted, once each.
+// A list by ids is sorted and has each object once.
 func TestListsByID(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()

@@ -19,9 +19,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
-var update = flag.Bool("update", false, "rewrite what is made from the registry")
+var update = flag.Bool("update", false, "rewrite the parts of the docs that the registry generates")
 
-// What the registry says of an operation agrees with the API model.
+// The registry agrees with the API model on each operation.
 func TestMetaAgreesWithTheModel(t *testing.T) {
 	for _, o := range ops.New(nil, nil).Operations() {
 		model, ok := schema.Lookup(o.Name)
@@ -29,7 +29,7 @@ func TestMetaAgreesWithTheModel(t *testing.T) {
 			t.Errorf("%s: summary %q", o.Name, o.Summary)
 		}
 		if !ok || model.Own != strings.Contains(o.Summary, "xtension") {
-			t.Errorf("%s: neither of the EC2 API nor told as an extension", o.Name)
+			t.Errorf("%s: neither in the EC2 API nor described as an extension", o.Name)
 		}
 		if !ok || model.Own {
 			continue
@@ -60,7 +60,7 @@ func TestREADMEListsTheOperations(t *testing.T) {
 		t.Fatal("the README lacks the marks of the list of operations")
 	}
 	var table strings.Builder
-	table.WriteString("| operation | class | paginated | idempotent | what it does |\n|---|---|---|---|---|\n")
+	table.WriteString("| operation | class | paginated | idempotent | description |\n|---|---|---|---|---|\n")
 	mark := map[bool]string{true: "yes"}
 	for _, o := range ops.New(nil, nil).Operations() {
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", o.Name, o.Class, mark[o.Paginated], mark[o.Idempotent], o.Summary)
@@ -76,11 +76,11 @@ func TestREADMEListsTheOperations(t *testing.T) {
 	}
 }
 
-// targets are the ids that requests name.
+// objects are the ids that requests name.
 type objects struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association string }
 
-// requests returns a request of every operation that names an object, and that
-// changes something if the caller may.
+// requests returns a request of each operation that names an object. It changes something
+// if the caller may call it.
 func requests(o objects) []any {
 	text := aws.String("changed")
 	return []any{
@@ -148,9 +148,9 @@ func (w *env) oneOfEach() objects {
 	return objects{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
 }
 
-// A caller without the class is refused, with and without DryRun, for every
-// operation there is, and nothing is written.
-func TestClassesAreHeldTo(t *testing.T) {
+// Each operation refuses a caller without its class, with and without DryRun, and writes
+// nothing.
+func TestClassesAreNeeded(t *testing.T) {
 	w := newEnv(t, nil)
 	byName := map[string]any{
 		"DisassociateVpcCidrBlock": &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
@@ -179,7 +179,7 @@ func TestClassesAreHeldTo(t *testing.T) {
 					continue
 				}
 				switch {
-				case o.Management: // for none of this account's, whatever class
+				case o.Management: // for no caller of this account, of any class
 					w.refused(t, as(account, user, ""), try.Interface(), "UnauthorizedOperation", "You are not authorized to perform this operation. "+o.Name)
 				case class < o.Class:
 					w.refused(t, as(account, user, ""), try.Interface(), "UnauthorizedOperation", "You are not authorized to perform this operation. "+o.Name, o.Class.String())
@@ -191,16 +191,16 @@ func TestClassesAreHeldTo(t *testing.T) {
 	}
 }
 
-// Another account's administrator gets, for each object, the answer of an id
-// that nobody has, and sees nothing in any list.
-func TestWhatIsAnothersDoesNotExist(t *testing.T) {
+// The administrator of another account gets the same answer for each object as for an id
+// that does not exist, and sees nothing in any list.
+func TestObjectsOfOthersDoNotExist(t *testing.T) {
 	w := newEnv(t, nil)
 	have := w.oneOfEach()
 	none := objects{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0"}
 	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
-	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true} // name no object
+	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true} // they name no object
 	unknown := requests(none)
 	for i, in := range requests(have) {
 		tried[operation(in)] = true
@@ -210,7 +210,7 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 			t.Errorf("%s: %v, want not found", operation(in), anothers)
 		}
 		if got, want := fmt.Sprint(anothers), names.Replace(fmt.Sprint(nobodys)); got != want {
-			t.Errorf("%s tells another's object from nobody's:\n%s\n%s", operation(in), got, want)
+			t.Errorf("%s answers differently for another's object and for none:\n%s\n%s", operation(in), got, want)
 		}
 	}
 	for _, o := range w.registry.Operations() {
@@ -227,8 +227,8 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 	if w.table.Hash() != before {
 		t.Error("the table has changed")
 	}
-	// An allocation of another account is not told from none by way of one's
-	// own pool, nor is it by a filter of tags.
+	// The own pool and a filter of tags do not show either whether an allocation of another
+	// account exists.
 	own := do[ec2.CreateIpamOutput](w, ctx, &ec2.CreateIpamInput{}).Ipam
 	pool := do[ec2.CreateIpamPoolOutput](w, ctx, &ec2.CreateIpamPoolInput{IpamScopeId: own.PrivateDefaultScopeId, AddressFamily: "ipv4"}).IpamPool.IpamPoolId
 	for _, id := range []string{have.Allocation, none.Allocation} {
@@ -250,8 +250,8 @@ func TestWhatIsAnothersDoesNotExist(t *testing.T) {
 	w.refused(t, ctx, &ec2.GetIpamResourceCidrsInput{IpamScopeId: own.PrivateDefaultScopeId, IpamPoolId: &have.Pool}, "InvalidIpamPoolId.NotFound", have.Pool)
 }
 
-// The same token and parameters are the same request: it is answered as the
-// first time, whatever has become of what it made, and nothing is written.
+// A request with the same token and parameters is the same request: it gets the first
+// answer, also after the object has changed, and writes nothing.
 func TestClientTokens(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) { q.Discoveries = 2 })
 	m := w.makeIPAM(ec2.CreateIpamInput{ClientToken: aws.String("t"), Description: aws.String("once"), OperatingRegions: regions(home)})
@@ -262,9 +262,9 @@ func TestClientTokens(t *testing.T) {
 	token := aws.String("t")
 	tried := map[string]bool{}
 	for _, c := range []struct {
-		in    any // what is asked twice
+		in    any // the request that is sent twice
 		other any // with another parameter
-		after any // what happens in between
+		after any // the request in between
 	}{
 		{&ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once"), OperatingRegions: regions(home)},
 			&ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once")},
@@ -297,7 +297,7 @@ func TestClientTokens(t *testing.T) {
 			}
 		}
 		before := w.table.Hash()
-		// DryRun=false is no other parameter.
+		// DryRun=false changes nothing.
 		again := reflect.New(reflect.TypeOf(c.in).Elem())
 		again.Elem().Set(reflect.ValueOf(c.in).Elem())
 		again.Elem().FieldByName("DryRun").Set(reflect.ValueOf(aws.Bool(false)))
@@ -318,11 +318,11 @@ func TestClientTokens(t *testing.T) {
 			t.Errorf("%s: idempotent %v, tried %v", o.Name, o.Idempotent, tried[o.Name])
 		}
 	}
-	// The token of another account, and of another operation, is another one.
+	// The same token of another account, or of another operation, is another token.
 	if other := do[ec2.CreateIpamOutput](w, as(stranger, "admin", ""), &ec2.CreateIpamInput{ClientToken: token, Description: aws.String("once"), OperatingRegions: regions(home)}).Ipam; *other.IpamId == *m.IpamId || *other.OwnerId != stranger {
 		t.Errorf("with another account's token: %+v", other)
 	}
-	// Without a token, each request is one of its own, and so is that with an empty one.
+	// Requests without a token, and with an empty one, are all different.
 	a := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28), ClientToken: aws.String("")})
 	b := w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, NetmaskLength: aws.Int32(28), ClientToken: aws.String("")})
 	if *a.Cidr == *b.Cidr {

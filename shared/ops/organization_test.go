@@ -48,7 +48,7 @@ func (o *tree) Management(context.Context) (id, account string, err error) {
 	return o.id, o.manager, nil
 }
 
-// organized puts the world's account into an organisation: consumer is in inner,
+// withOrganization puts the env's account into an organisation. consumer is in inner, and
 // stranger in beside.
 func (w *env) withOrganization() *tree {
 	o := &tree{id: organization, manager: management, above: map[string][]string{
@@ -59,15 +59,15 @@ func (w *env) withOrganization() *tree {
 	return o
 }
 
-// members of the organisation of which the door tells the organisation, and of
-// which it does not.
+// callers returns contexts of an account's administrator by door: one that knows the
+// caller's organisation, and one that knows the account only.
 func callers(account string) map[string]context.Context {
 	return map[string]context.Context{"the API": member(account), "the event bus": as(account, "admin", "")}
 }
 
-// A member account's life in a pool, whomever the pool is shared with: it sees it,
-// allocates, releases no other's allocation, sees nothing that is not shared, and
-// is out when the share goes.
+// An account uses a pool that is shared with it, its unit or its organisation: it sees the
+// pool, allocates, releases no allocation of others, sees nothing else, and loses the pool
+// with the share.
 func TestSharesWithMembers(t *testing.T) {
 	for _, c := range []struct{ name, principal, kept string }{
 		{"an account", consumer, consumer},
@@ -116,7 +116,7 @@ func TestSharesWithMembers(t *testing.T) {
 			}
 			w.refused(t, guest, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &o.Pool, Cidr: &o.CIDR, IpamPoolAllocationId: &o.Allocation}, "InvalidParameterCombination", ipam.NoAllocation)
 			locked(hidden)
-			// Of others, it is for the organisation's alone.
+			// Of other shares, only the one with the organisation is for it.
 			if sees := len(w.visiblePools(member(stranger))) == 1; sees != (c.kept == organization) {
 				t.Errorf("an account of another unit sees it: %t", sees)
 			}
@@ -131,10 +131,10 @@ func TestSharesWithMembers(t *testing.T) {
 	}
 }
 
-// The door need not tell the organisation for a unit's share to reach. For the
-// organisation's, its management account has to have declared the deployment's
-// account its administrator, or to be it.
-func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
+// A share with a unit reaches callers of doors that do not know their organisation. A share
+// with the organisation reaches them if its management account has declared the
+// deployment's account as administrator, or is that account.
+func TestSharesByDoorsThatKnowTheAccountOnly(t *testing.T) {
 	w := newEnv(t, nil)
 	tree := w.withOrganization()
 	o := w.oneOfEach()
@@ -158,7 +158,7 @@ func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
 	do[ec2.EnableIpamOrganizationAdminAccountOutput](w, master, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: admin})
 	reaches("declared", untold, true)
 	reaches("declared, of an account outside", outside, false)
-	// What the one that the account has left declared says nothing of the next.
+	// The declaration of an organisation that the account has left is not valid for the next.
 	tree.id = "o-z9y8x7w6v5"
 	w.share(o.Pool, tree.id)
 	reaches("declared for an organisation that the account has left", untold, false)
@@ -171,8 +171,8 @@ func TestSharesByDoorsThatTellTheAccountOnly(t *testing.T) {
 	reaches("managed by it, of an account outside", outside, false)
 }
 
-// An account whose units cannot be read is in none: what is shared with them is
-// as if it did not exist, and all else is as ever.
+// An account whose units cannot be read is in none: it does not see pools shared with units,
+// and everything else is the same.
 func TestUnitsThatCannotBeRead(t *testing.T) {
 	w := newEnv(t, nil)
 	tree := w.withOrganization()
@@ -189,7 +189,7 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 		t.Errorf("sees %v, want %v", got, others)
 	}
 	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
-	// An event is answered for good, so it waits.
+	// The answer to an event is final, so the event waits.
 	waits := registry.CallerFrom(guest)
 	waits.Request = "r-1"
 	_, err := w.registry.Call(registry.WithCaller(t.Context(), waits), "AllocateIpamPoolCidr", &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)})
@@ -210,8 +210,8 @@ func TestUnitsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// refusedAsUnavailable carries out an operation of the administrator's that must
-// be answered that it may be retried, and change nothing.
+// refusedAsUnavailable calls an operation as administrator. It must return Unavailable and
+// change nothing.
 func (w *env) refusedAsUnavailable(t *testing.T, in any) {
 	t.Helper()
 	before := w.table.Hash()
@@ -227,11 +227,11 @@ func TestUnitsRefused(t *testing.T) {
 	o := w.oneOfEach()
 	put := func(unit string) any { return &ops.PutIpamPoolShareInput{IpamPoolId: &o.Pool, Principal: &unit} }
 	w.refused(t, w.admin, put("ou-f6g7-nowhere0"), "InvalidParameterValue", "no such organizational unit", account)
-	// Whose the pool is not learns nothing of the units.
+	// A caller that does not own the pool learns nothing about units.
 	for _, unit := range []string{inner, "ou-f6g7-nowhere0"} {
 		w.refused(t, member(consumer), put(unit), "InvalidIpamPoolId.NotFound")
 	}
-	// A share is ended whether its unit is there still or not, and asked for or not.
+	// A share can end also after its unit was deleted, and without Organizations.
 	w.share(o.Pool, inner)
 	w.registry = ops.New(w.store, grants())
 	if got := do[ops.DescribeIpamPoolSharesOutput](w, w.admin, &ops.DescribeIpamPoolSharesInput{}).IpamPoolShares; len(got) != 1 || *got[0].Principal != inner {
@@ -243,7 +243,7 @@ func TestUnitsRefused(t *testing.T) {
 	w.unshare(o.Pool, inner)
 }
 
-// Organizations is asked where the answer may matter, and once in a call.
+// A call asks Organizations only where the answer can matter, and once.
 func TestUnitsAreAskedForOnce(t *testing.T) {
 	w := newEnv(t, nil)
 	tree := w.withOrganization()
@@ -270,7 +270,7 @@ func TestUnitsAreAskedForOnce(t *testing.T) {
 	before := tree.asked
 	w.refused(t, member(consumer), allocate, "InvalidIpamPoolId.NotFound")
 	if tree.asked != before {
-		t.Error("it is asked which organisation a caller is in that is told")
+		t.Error("a call asks for the organisation of a caller whose door knows it")
 	}
 	w.share(o.Pool, consumer)
 	w.share(o.Pool, outer)
@@ -284,9 +284,8 @@ func TestUnitsAreAskedForOnce(t *testing.T) {
 	asks(1, member(consumer), &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{o.Pool, second}})
 }
 
-// Units' pools are listed behind the others, each once, in pages; a list goes on
-// behind a unit that the account has left, and the pools of one that it has not
-// come to yet are found.
+// Pages list the pools shared with units behind the others, each once. A list continues
+// behind a unit that the account has left, and has the pools of units behind it.
 func TestListOfUnitsPools(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
 	tree := w.withOrganization()
@@ -299,7 +298,7 @@ func TestListOfUnitsPools(t *testing.T) {
 		w.share(pool, beside)
 		w.share(pool, principals[i%4])
 		want[i%4] = append(want[i%4], pool)
-		for later := i%4 + 1; later < 4; later++ { // listed under the first of them only
+		for later := i%4 + 1; later < 4; later++ { // the list has it under the first of them only
 			w.share(pool, principals[later])
 		}
 	}
@@ -322,14 +321,14 @@ func TestListOfUnitsPools(t *testing.T) {
 	if diff := cmp.Diff(whole, parts, exported); diff != "" {
 		t.Errorf("the pages are not the list:\n%.2000s", diff)
 	}
-	// The third page ends in outer, at its third pool.
+	// The third page ends at the third pool of outer.
 	tree.above[consumer] = []string{inner, root}
 	rest := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(100), NextToken: &tokens[2]})
 	var got []string
 	for _, p := range rest.IpamPools {
 		got = append(got, *p.IpamPoolId)
 	}
-	// What is shared with outer is shared with inner too, and was not all listed.
+	// The pools shared with outer are shared with inner too, and some were not listed yet.
 	left := slices.Concat(want[2], want[3])
 	slices.Sort(left)
 	if !slices.Equal(got, left) {
@@ -370,7 +369,7 @@ func TestOrganizationAdministrator(t *testing.T) {
 		{"another member", anybody, enable(consumer), "InvalidParameterValue", "deployed in, which is " + account},
 		{"no account id", anybody, enable("1234"), "InvalidParameterValue", "12 digits"},
 		{"none", anybody, &ec2.EnableIpamOrganizationAdminAccountInput{}, "MissingParameter", "DelegatedAdminAccountId"},
-		{"the end of what is not", anybody, disable(account), "IpamOrganizationAccountNotRegistered", account},
+		{"the end of a declaration that does not exist", anybody, disable(account), "IpamOrganizationAccountNotRegistered", account},
 		{"a dry run", anybody, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account), DryRun: aws.Bool(true)}, "DryRunOperation", ""},
 		{"a dry run by a member", member(consumer), &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account), DryRun: aws.Bool(true)}, "UnauthorizedOperation", ""},
 		{"any other operation", anybody, &ec2.DescribeIpamsInput{}, "UnauthorizedOperation", "class none"},
@@ -392,7 +391,7 @@ func TestOrganizationAdministrator(t *testing.T) {
 	}
 	is(nil)
 
-	// The account that manages the organisation is its own administrator.
+	// The management account is its own administrator.
 	tree.manager = account
 	w.refused(t, w.admin, enable(account), "InvalidParameterValue", "It is the management account")
 	tree.id, tree.manager = "", ""

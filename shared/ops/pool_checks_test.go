@@ -15,8 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
-// A resource planning pool is made over a VPC that a pool imported, has its CIDR,
-// and gives it to the VPC's subnets.
+// A resource planning pool has the CIDR of a VPC that a pool imported, and gives it to the
+// VPC's subnets.
 func TestResourcePlanning(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions(home, "eu-west-1")})
@@ -68,7 +68,7 @@ func TestResourcePlanning(t *testing.T) {
 		t.Errorf("allocated: %s", got)
 	}
 
-	// The VPC's account makes a subnet out of it, once it is shared with it.
+	// The VPC's account creates a subnet from the pool when it is shared with it.
 	tenant := as(consumer, "allocator", home)
 	ask := &ec2.CreateSubnetInput{VpcId: aws.String("vpc-1"), Ipv4IpamPoolId: plan.IpamPoolId, Ipv4NetmaskLength: aws.Int32(25)}
 	w.refused(t, tenant, ask, "InvalidIpamPoolId.NotFound")

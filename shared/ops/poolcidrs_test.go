@@ -35,7 +35,7 @@ func TestPrivateIPv6(t *testing.T) {
 	}
 }
 
-// What EC2 answers later and not as an error.
+// EC2 answers this later as a state, and not as an error.
 func TestDeprovisionWithAllocationsFailsAsAState(t *testing.T) {
 	w := newEnv(t, nil)
 	pool := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId}, "10.0.0.0/16")
@@ -61,7 +61,7 @@ func TestPoolCIDRsRefused(t *testing.T) {
 	f.refuse([]refusal{
 		// ProvisionIpamPoolCidr
 		{"pool unknown: provision", provisionCIDR(noPool, "10.0.0.0/8"), "InvalidIpamPoolId.NotFound", []string{*noPool}},
-		{"provision what is provisioned", provisionCIDR(f.full, "192.168.0.0/24"), "IncorrectState", []string{*f.full, "192.168.0.0/24", "provisioned already"}},
+		{"provision a provisioned CIDR", provisionCIDR(f.full, "192.168.0.0/24"), "IncorrectState", []string{*f.full, "192.168.0.0/24", "provisioned already"}},
 		{"provision to a pool that is being deleted", provisionCIDR(f.doomed, "10.3.0.0/16"), "IncorrectState", []string{*f.doomed}},
 		{"too many CIDRs in a pool", provisionCIDR(f.tokyo, "10.4.0.0/16"), "ResourceLimitExceeded", []string{"CIDRs", *f.tokyo, "2"}},
 		{"a top-level CIDR over another's", provisionCIDR(f.ruled, "10.0.0.0/8"), "InvalidParameterValue", []string{"10.0.0.0/8", "overlaps 10.0.0.0/12", *f.top}},
@@ -84,7 +84,7 @@ func TestPoolCIDRsRefused(t *testing.T) {
 		{"a method of proof for private space", &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: f.top, Cidr: aws.String("11.0.0.0/8"), VerificationMethod: types.VerificationMethodDnsToken}, "InvalidParameterCombination", []string{"VerificationMethod"}},
 		// DeprovisionIpamPoolCidr
 		{"pool unknown: deprovision", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: noPool, Cidr: aws.String("10.0.0.0/8")}, "InvalidIpamPoolId.NotFound", []string{*noPool}},
-		{"deprovision what is deprovisioned", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: f.top, Cidr: aws.String("11.0.0.0/24")}, "IncorrectState", []string{*f.top, "11.0.0.0/24", "deprovisioned"}},
+		{"deprovision a deprovisioned CIDR", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: f.top, Cidr: aws.String("11.0.0.0/24")}, "IncorrectState", []string{*f.top, "11.0.0.0/24", "deprovisioned"}},
 		{"the CIDR to deprovision missing", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: f.top}, "MissingParameter", []string{"Cidr"}},
 		{"a CIDR that is not provisioned", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: f.top, Cidr: aws.String("10.0.0.0/16")}, "InvalidParameterValue", []string{"10.0.0.0/16", "GetIpamPoolCidrs"}},
 		// GetIpamPoolCidrs

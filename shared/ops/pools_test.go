@@ -27,7 +27,7 @@ func TestChildPoolInherits(t *testing.T) {
 	if *top.Locale != "None" || top.SourceIpamPoolId != nil || *top.PoolDepth != 1 {
 		t.Errorf("top level: %+v", top)
 	}
-	// As in EC2, whoever has no locale may ask for what needs one.
+	// As in EC2, a pool without a locale may have a setting that needs one.
 	top = do[ec2.ModifyIpamPoolOutput](w, w.admin, &ec2.ModifyIpamPoolInput{IpamPoolId: top.IpamPoolId, AutoImport: aws.Bool(true)}).IpamPool
 	if importing := pool(ec2.CreateIpamPoolInput{AutoImport: aws.Bool(true)}); !*top.AutoImport || !*importing.AutoImport || *importing.Locale != "None" {
 		t.Errorf("importing without a locale: %+v, %+v", top, importing)
@@ -48,9 +48,9 @@ func TestChildPoolInherits(t *testing.T) {
 	if global := pool(ec2.CreateIpamPoolInput{IpamScopeId: m.PublicDefaultScopeId, Locale: aws.String("Global"), AwsService: "global-services"}); *global.Locale != "Global" {
 		t.Errorf("global: %+v", global)
 	}
-	// Clients give PubliclyAdvertisable for every IPv6 pool of their own.
+	// Clients send PubliclyAdvertisable for every IPv6 pool that is not Amazon's.
 	pool(ec2.CreateIpamPoolInput{AddressFamily: "ipv6", PubliclyAdvertisable: aws.Bool(false)})
-	// The locale Global is no operating Region, and stands in no change's way.
+	// The locale Global is no operating Region, and prevents no change.
 	do[ec2.ModifyIpamOutput](w, w.admin, &ec2.ModifyIpamInput{IpamId: m.IpamId, RemoveOperatingRegions: []types.RemoveIpamOperatingRegion{{RegionName: aws.String("sa-east-1")}}})
 }
 
@@ -69,7 +69,7 @@ func TestModifyPoolRules(t *testing.T) {
 		}
 		return have
 	}
-	// Of another value, b stays; removed and added, a is changed.
+	// b has another value and stays; a is removed and added, so it changes.
 	got := modify(ec2.ModifyIpamPoolInput{AddAllocationResourceTags: resourceTags("a", "3", "c", ""), RemoveAllocationResourceTags: resourceTags("a", "1", "b", "x", "d", "")})
 	if want := map[string]string{"a": "3", "b": "2", "c": ""}; !maps.Equal(show(got), want) {
 		t.Errorf("resource tags %v, want %v", show(got), want)
@@ -87,7 +87,7 @@ func TestModifyPoolRules(t *testing.T) {
 	w.refused(t, w.admin, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool}, "InvalidParameterCombination", "no default")
 }
 
-// A pool that is the source of others but has no CIDR.
+// A pool that is the source of others cannot be deleted, also without a CIDR.
 func TestDeletePoolWithChildrenIsRefused(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = 2 })
 	scope := w.makeIPAM(ec2.CreateIpamInput{}).PrivateDefaultScopeId

@@ -61,8 +61,8 @@ func (o service) discoveriesAfter(ctx context.Context, owner, after string, limi
 	return found, next, o.setDefaultRegions(ctx, found...)
 }
 
-// setDefaultRegions sets the operating Regions of default discoveries, which are those of
-// their IPAMs.
+// setDefaultRegions sets the operating Regions of default discoveries, which their
+// IPAMs have.
 func (o service) setDefaultRegions(ctx context.Context, discoveries ...*ipam.Discovery) error {
 	var ids []string
 	for _, d := range discoveries {
@@ -154,7 +154,7 @@ func parseDiscoveryChange(in *ec2.ModifyIpamResourceDiscoveryInput) (c discovery
 // apply changes the discovery, and returns an error for a discovery that cannot be so.
 func (c discoveryChange) apply(d *ipam.Discovery) error {
 	if d.Default() && c.beyondExclusions() {
-		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource discovery %s is the default one of %s. Only its organizational unit exclusions can be changed; its operating Regions are those of the IPAM, which ModifyIpam changes.", d.ID, d.IPAM)
+		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The resource discovery %s is the default one of %s. Only its organizational unit exclusions can be changed; it has the operating Regions of the IPAM, which ModifyIpam changes.", d.ID, d.IPAM)
 	}
 	if c.description != nil {
 		d.Description = *c.description

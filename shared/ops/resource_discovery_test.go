@@ -22,8 +22,8 @@ func regionsOf(regions []types.IpamOperatingRegion) (list []string) {
 	return list
 }
 
-// A default discovery has its IPAM's operating Regions, whatever becomes of
-// them, and exclusions of its own.
+// A default discovery has its IPAM's operating Regions, also after they change, and
+// exclusions of its own.
 func TestDefaultDiscoveryFollowsItsIPAM(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions("ap-northeast-1")})
@@ -56,7 +56,7 @@ func TestDefaultDiscoveryFollowsItsIPAM(t *testing.T) {
 	w.refused(t, w.admin, &ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{*id}}, "InvalidIpamResourceDiscoveryId.NotFound")
 }
 
-// A discovery from its making to its end, and what its IPAM says of it.
+// A discovery from its creation to its end, with the counts of its IPAM.
 func TestLifeOfADiscovery(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -97,8 +97,8 @@ func TestLifeOfADiscovery(t *testing.T) {
 	w.refused(t, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: m.IpamId, IpamResourceDiscoveryId: id}, "UnsupportedOperation", "free tier", *m.IpamId)
 }
 
-// The account that the deployment belongs to sees and associates the discoveries
-// of others, and does not change them; nobody else sees any but its own.
+// The account that the deployment belongs to sees and associates the discoveries of others,
+// and cannot change them. Every other account sees only its own.
 func TestDiscoveriesOfOthers(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -128,7 +128,7 @@ func TestDiscoveriesOfOthers(t *testing.T) {
 	w.refused(t, third, in, "InvalidIpamResourceDiscoveryId.NotFound", *id)
 	w.refused(t, guest, &ec2.GetIpamDiscoveredAccountsInput{IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId, DiscoveryRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.NotFound")
 	w.refused(t, guest, &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: with.IpamResourceDiscoveryAssociationId}, "InvalidIpamResourceDiscoveryAssociationId.NotFound")
-	// It is its owner's to end, and the association tells.
+	// Only its owner can delete it, and the association then says not-found.
 	do[ec2.DeleteIpamResourceDiscoveryOutput](w, guest, &ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: id})
 	found := do[ec2.DescribeIpamResourceDiscoveryAssociationsOutput](w, w.admin, &ec2.DescribeIpamResourceDiscoveryAssociationsInput{IpamResourceDiscoveryAssociationIds: []string{*with.IpamResourceDiscoveryAssociationId}}).IpamResourceDiscoveryAssociations
 	if found[0].ResourceDiscoveryStatus != types.IpamAssociatedResourceDiscoveryStatusNotFound {

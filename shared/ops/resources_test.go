@@ -14,7 +14,7 @@ import (
 )
 
 // Each parameter of GetIpamResourceCidrs, and each of its filters.
-func TestResourcesByWhatIsAsked(t *testing.T) {
+func TestResourcesBySelectorsAndFilters(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})
 	id, private := m.DefaultResourceDiscoveryId, m.PrivateDefaultScopeId
@@ -42,7 +42,7 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 	for of, cidr := range map[string]string{pool: "10.0.0.0/15", six: "fd80::/48"} {
 		do[ec2.ProvisionIpamPoolCidrOutput](w, w.admin, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &of, Cidr: &cidr})
 	}
-	for _, f := range found { // which provisioning has evaluated
+	for _, f := range found { // provisioning has evaluated them
 		w.putFound(*id, 1, f.r, f.status, to)
 	}
 	type in = ec2.GetIpamResourceCidrsInput
@@ -70,7 +70,7 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 		{"management-state", filter("management-state", "managed"), []string{a, v6}},
 		{"compliance-status", filter("compliance-status", "noncompliant", "unmanaged"), []string{b, v6}},
 		{"overlap-status", filter("overlap-status", "overlapping"), []string{b}},
-		{"overlap-status of what has one", filter("overlap-status", "*"), []string{a, b, v6}},
+		{"overlap-status of those with one", filter("overlap-status", "*"), []string{a, b, v6}},
 		{"resource-cidr", filter("resource-cidr", "10.*"), []string{a, s, b}},
 		{"resource-region", filter("resource-region", home), []string{a, s, b, v6}},
 		{"vpc-id", filter("vpc-id", "vpc-2"), []string{b}},
@@ -92,8 +92,8 @@ func TestResourcesByWhatIsAsked(t *testing.T) {
 	}
 }
 
-// A VPC's CIDR is ignored, watched again and moved, with its subnet; what it
-// holds in a pool follows at once.
+// A VPC's CIDR is ignored, monitored again and moved, with its subnet. Its space in a pool
+// follows at once.
 func TestModifyResource(t *testing.T) {
 	w := newEnv(t, nil)
 	m := w.makeIPAM(ec2.CreateIpamInput{})

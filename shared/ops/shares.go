@@ -77,7 +77,7 @@ func parsePrincipal(p *string) (string, error) {
 // checkUnit returns an error for a unit that pools cannot be shared with.
 func (o service) checkUnit(ctx context.Context, unit string) error {
 	if o.organization == nil {
-		return ipam.Errorf(ipam.CodeUnsupportedOperation, "The Principal %s is an organizational unit, and this deployment does not ask which units an account is in. Deploy it with organizationId, or with accounts set to organization, in the CDK context; or share with accounts, or with the organization.", unit)
+		return ipam.Errorf(ipam.CodeUnsupportedOperation, "The Principal %s is an organizational unit, and this deployment does not look up the units of accounts. Deploy it with organizationId, or with accounts set to organization, in the CDK context; or share with accounts, or with the organization.", unit)
 	}
 	switch above, err := o.organization.Ancestors(ctx, unit); {
 	case err != nil:
@@ -100,7 +100,7 @@ func (o service) putShare(ctx context.Context, in *PutIpamPoolShareInput) (*PutI
 			return err
 		}
 		if principal == p.Owner {
-			return schema.Invalid("Principal", principal, "It is the pool's owner, who needs no share.")
+			return schema.Invalid("Principal", principal, "It is the pool's owner, which needs no share.")
 		}
 		if ipam.PrincipalKindOf(principal) == ipam.PrincipalUnit {
 			return o.checkUnit(ctx, principal)

@@ -48,7 +48,7 @@ func releaseOf(pool string, a *types.IpamPoolAllocation) *ec2.ReleaseIpamPoolAll
 	return &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId}
 }
 
-// seen returns the ids of the pools that a caller sees, in order.
+// visiblePools returns the ids of the pools that a caller sees, in order.
 func (w *env) visiblePools(ctx context.Context) (ids []string) {
 	w.t.Helper()
 	for _, p := range do[ec2.DescribeIpamPoolsOutput](w, ctx, &ec2.DescribeIpamPoolsInput{}).IpamPools {
@@ -57,7 +57,7 @@ func (w *env) visiblePools(ctx context.Context) (ids []string) {
 	return ids
 }
 
-// held returns the ids of the allocations that a caller sees over all pools.
+// visibleAllocations returns the ids of the allocations that a caller sees in all pools.
 func (w *env) visibleAllocations(ctx context.Context) (ids []string) {
 	w.t.Helper()
 	for _, a := range do[ec2.DescribeIpamPoolAllocationsOutput](w, ctx, &ec2.DescribeIpamPoolAllocationsInput{}).IpamPoolAllocations {
@@ -66,8 +66,8 @@ func (w *env) visibleAllocations(ctx context.Context) (ids []string) {
 	return ids
 }
 
-// A consumer's life in a shared pool: it sees the pool, takes and gives back
-// what is its own, touches nothing else, and is out when the share goes.
+// A consumer uses a shared pool: it sees the pool, allocates and releases its own
+// allocations, changes nothing else, and loses the pool with the share.
 func TestSharedPool(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()
@@ -76,7 +76,7 @@ func TestSharedPool(t *testing.T) {
 	guest := as(consumer, "admin", "")
 	w.refused(t, guest, &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &o.Pool, NetmaskLength: aws.Int32(24)}, "InvalidIpamPoolId.NotFound")
 	w.share(o.Pool, consumer)
-	w.share(o.Pool, consumer) // once more changes nothing
+	w.share(o.Pool, consumer) // a second call changes nothing
 
 	if got := w.visiblePools(guest); !slices.Equal(got, []string{o.Pool}) {
 		t.Errorf("the consumer sees the pools %v, want %s", got, o.Pool)
@@ -117,7 +117,7 @@ func TestSharedPool(t *testing.T) {
 		t.Errorf("the consumer's tags by id are %+v", got)
 	}
 
-	// Whatever else there is to be asked is answered as for what nobody has.
+	// All other requests get the answer for objects that do not exist.
 	allowed := []string{"DescribeIpamPools", "GetIpamPoolCidrs", "AllocateIpamPoolCidr", "GetIpamPoolAllocations", "CreateVpc", "AssociateVpcCidrBlock", "CreateSubnet"}
 	for _, in := range requests(o) {
 		if slices.Contains(allowed, operation(in)) {
@@ -137,14 +137,14 @@ func TestSharedPool(t *testing.T) {
 			t.Errorf("%s on a pool that is not shared: %v", operation(in), err)
 		}
 	}
-	// Nor is its own allocation found by way of another pool.
+	// Another pool does not show its own allocation either.
 	second := w.makePool(ec2.CreateIpamPoolInput{IpamScopeId: &scope}, "12.0.0.0/16")
 	for _, ctx := range []context.Context{w.admin, guest} {
 		w.refused(t, ctx, releaseOf(second, a), map[bool]ipam.Code{true: "InvalidParameterCombination", false: "InvalidIpamPoolId.NotFound"}[ctx == w.admin])
 	}
 
 	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, releaseOf(o.Pool, a))
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, releaseOf(o.Pool, a)) // as for a lost answer
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, guest, releaseOf(o.Pool, a)) // as after a lost answer
 	if got := w.visibleAllocations(guest); !slices.Equal(got, own[1:]) {
 		t.Errorf("after the release the consumer's allocations are %v, want %v", got, own[1:])
 	}
@@ -166,15 +166,13 @@ func TestSharedPool(t *testing.T) {
 	if got, want := w.visibleAllocations(w.admin), []string{o.Allocation, own[1]}; !slices.Equal(got, want) {
 		t.Errorf("the owner sees %v, want %v", got, want)
 	}
-	do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, releaseOf(o.Pool, b)) // whoever took it
+	do[ec2.ReleaseIpamPoolAllocationOutput](w, w.admin, releaseOf(o.Pool, b)) // also another account's
 	w.share(o.Pool, consumer)
 	if got := w.visibleAllocations(guest); len(got) > 0 {
 		t.Errorf("shared again, the consumer sees %v", got)
 	}
 }
 
-// A pool is listed once however often it is shared with the caller, behind its
-// own, and pages make up the list.
 // An account that a pool is shared with sees the allocations of others without their
 // descriptions and tags, and cannot find them by these. The pool's owner sees everything.
 func TestSharersDoNotSeeDescriptionsAndTagsOfOthers(t *testing.T) {
@@ -221,6 +219,8 @@ func TestSharersDoNotSeeDescriptionsAndTagsOfOthers(t *testing.T) {
 	}
 }
 
+// The list has a pool once if it is shared with the caller several times, behind the caller's
+// own pools. Pages make up the list.
 func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) { q.PoolsPerScope = 300 })
 	m := w.makeIPAM(ec2.CreateIpamInput{})
@@ -260,7 +260,7 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 	for _, p := range want {
 		for range 3 {
 			taken = append(taken, *allocateIn(w, guest, p).IpamPoolAllocationId)
-			w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &shared[0][0], NetmaskLength: aws.Int32(24)}) // the owner's are not listed
+			w.allocate(ec2.AllocateIpamPoolCidrInput{IpamPoolId: &shared[0][0], NetmaskLength: aws.Int32(24)}) // the list does not have the owner's
 		}
 	}
 	if got := w.visibleAllocations(guest); !slices.Equal(got, taken) {
@@ -278,7 +278,7 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 			t.Errorf("%s: the pages are not the list:\n%.2000s", operation(in), diff)
 		}
 	}
-	// A token leads on behind what is no longer shared, and to no other account's.
+	// A token continues behind a pool that is not shared any more, and shows no other account's.
 	first := do[ec2.DescribeIpamPoolsOutput](w, guest, &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(5)})
 	last := *first.IpamPools[4].IpamPoolId
 	w.unshare(last, consumer)
@@ -289,8 +289,8 @@ func TestSharedPoolsAreListedBehindOwnOnes(t *testing.T) {
 	w.refused(t, as(stranger, "admin", ""), &ec2.DescribeIpamPoolsInput{MaxResults: aws.Int32(5), NextToken: first.NextToken}, "InvalidNextToken")
 }
 
-// More allocations than a page of the largest size, in a shared pool: the
-// position in it is kept, and forgotten when the share goes in between.
+// A shared pool has more allocations than the largest page. A token continues inside the
+// pool, and behind it if the share has ended since.
 func TestAllocationsInASharedPoolInPages(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()
@@ -310,8 +310,7 @@ func TestAllocationsInASharedPoolInPages(t *testing.T) {
 	}
 }
 
-// tornQuery is a table on which something happens behind each listing of what is
-// shared.
+// tornQuery is a table that calls a function after each list of shared pools.
 type tornQuery struct {
 	table.Table
 	then func()
@@ -325,8 +324,7 @@ func (q *tornQuery) Query(ctx context.Context, query table.Query) ([]table.Row, 
 	return rows, next, err
 }
 
-// A pool is not shown once its share has gone, not even to a request that had
-// listed it before.
+// A pool is not shown after its share has ended, also to a request that listed it before.
 func TestShareThatGoesWhileItIsListed(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()
@@ -341,8 +339,8 @@ func TestShareThatGoesWhileItIsListed(t *testing.T) {
 	}
 }
 
-// A share with the organisation is for its members, as the door has verified
-// them, and for nobody who only says so.
+// A share with the organisation is for members that the door has verified, and for no caller
+// that only claims to be one.
 func TestShareWithTheOrganization(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()
@@ -352,7 +350,7 @@ func TestShareWithTheOrganization(t *testing.T) {
 	other := registry.CallerFrom(member(consumer))
 	other.OrganizationID = "o-z9y8x7w6v5"
 	w.refused(t, registry.WithCaller(t.Context(), other), &ec2.GetIpamPoolCidrsInput{IpamPoolId: &o.Pool}, "InvalidIpamPoolId.NotFound")
-	// The owner is in its own organisation, and no guest in its own pool.
+	// The owner is in the organisation, too, and its own pool is listed as its own.
 	release := do[ec2.GetIpamPoolAllocationsOutput](w, member(account), &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &o.Pool, Filters: []types.Filter{where("resource-owner", consumer)}})
 	do[ec2.ReleaseIpamPoolAllocationOutput](w, member(account), releaseOf(o.Pool, &release.IpamPoolAllocations[0]))
 }
@@ -391,7 +389,7 @@ func TestSharesRefused(t *testing.T) {
 	}
 	w.share(o.Pool, stranger)
 	w.refused(t, w.admin, put(organization), "ResourceLimitExceeded", "You have created 2")
-	w.share(o.Pool, stranger) // is there, so no limit is in its way
+	w.share(o.Pool, stranger) // the share exists, so the quota does not matter
 	got := do[ops.DescribeIpamPoolSharesOutput](w, w.admin, &ops.DescribeIpamPoolSharesInput{IpamPoolIds: []string{o.Pool}}).IpamPoolShares
 	want := []ops.IpamPoolShare{{IpamPoolId: &o.Pool, Principal: aws.String(stranger), Permission: "allocate"}, {IpamPoolId: &o.Pool, Principal: aws.String(consumer), Permission: "allocate"}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -403,8 +401,8 @@ func TestSharesRefused(t *testing.T) {
 	}
 }
 
-// Shares, and the rows of others' allocations, end with their pool, at the
-// largest quota too.
+// Shares, and the items of others' allocations, are deleted with their pool, also at the
+// largest quota.
 func TestSharesEndWithTheirPool(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) { q.SharesPerPool = ipam.MaxSharesPerPool })
 	o := w.oneOfEach()

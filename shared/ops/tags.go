@@ -43,7 +43,7 @@ func (o service) createTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.
 
 // deleteTags removes tags of several objects, with the writes of [service.createTags]. A tag
 // without a value in the request goes with any value. A tag with a value, also an empty
-// one, goes if it has this value. A request without tags removes all but those of a stack.
+// one, goes if it has this value. A request without tags removes all except the tags of a stack.
 func (o service) deleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
 	for _, t := range in.Tags {
 		if aws.ToString(t.Key) == "" {

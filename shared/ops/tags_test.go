@@ -51,7 +51,7 @@ func TestTags(t *testing.T) {
 		{want[1:2], []types.Filter{where("resource-type", "ipam"), where("value", "w")}},
 		{[]string{want[0], want[2]}, []types.Filter{where("resource-id", o.IPAM), where("value", "")}},
 		{want[0:1], []types.Filter{where("resource-id", o.IPAM), where("tag:e", "")}},
-		{nil, []types.Filter{where("tag:k", "w"), where("tag:e", "")}}, // no tag has two keys
+		{nil, []types.Filter{where("tag:k", "w"), where("tag:e", "")}}, // a tag has one key
 		{nil, []types.Filter{where("resource-type", "vpc")}},
 	} {
 		if diff := cmp.Diff(c.want, show(c.filters...)); diff != "" {
@@ -59,7 +59,7 @@ func TestTags(t *testing.T) {
 		}
 	}
 	w.refused(t, w.admin, &ec2.DescribeTagsInput{Filters: []types.Filter{where("tag-key", "k")}}, "InvalidParameterValue", "resource-id")
-	// The objects show them, in the order of the keys.
+	// The objects show their tags in the order of the keys.
 	if got := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{Filters: []types.Filter{where("tag:k", "w")}}).Ipams; len(got) != 1 || cmp.Diff(got[0].Tags, tags("e", "", "k", "w", "n", ""), exported) != "" || got[0].State != "create-complete" {
 		t.Errorf("the IPAM: %+v", got)
 	}
@@ -92,7 +92,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// failing is a table whose transactions fail when asked to.
+// failing is a table whose transactions fail if a function says so.
 type failing struct {
 	*tabletest.Memory
 	fail func() error
@@ -105,7 +105,7 @@ func (f failing) Transact(ctx context.Context, writes []table.Write) error {
 	return f.Memory.Transact(ctx, writes)
 }
 
-// What fails on the way has tagged whole objects, and may be asked for again.
+// A request that fails in between has tagged whole objects, and can be repeated.
 func TestTagsOfSeveralObjectsAreOneWriteEach(t *testing.T) {
 	w := newEnv(t, nil)
 	o := w.oneOfEach()
@@ -129,7 +129,7 @@ func TestTagsOfSeveralObjectsAreOneWriteEach(t *testing.T) {
 	}
 	writes = -10
 	do[ec2.CreateTagsOutput](w, w.admin, in)
-	if n := count(); n != 4 || writes != -8 { // only what was missing is written
+	if n := count(); n != 4 || writes != -8 { // only the missing tags are written
 		t.Errorf("%d objects are tagged after %d writes", n, writes+10)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
-// cloud is EC2 as far as it makes VPCs. A call that fails with an error may have
-// been carried out before.
+// cloud is a fake of EC2 with the calls for VPCs. A call that returns an error may have been
+// carried out.
 type cloud struct {
 	who     []string // "<account> <Region> <principal>" of each session
 	calls   []string
@@ -29,7 +29,7 @@ type cloud struct {
 	tags    []types.Tag
 	noRole  error  // of assuming the role
 	fails   error  // of every call
-	applied bool   // what fails is done
+	applied bool   // a call that fails is carried out
 	before  func() // each call, if not nil
 }
 
@@ -45,7 +45,7 @@ func (c *cloud) EC2(_ context.Context, account, region, principal string) (*clou
 	return c, c.noRole
 }
 
-// make notes a call with what it gives of space, and what it makes.
+// make records a call with its CIDRs and the VPC that it creates.
 func (c *cloud) make(call string, space ...*string) (id string, err error) {
 	c.called()
 	text := call
@@ -60,7 +60,7 @@ func (c *cloud) make(call string, space ...*string) (id string, err error) {
 	return id, c.fails
 }
 
-// unpooled refuses what a call of EC2 must not have: EC2 knows none of the pools.
+// unpooled returns an error for parameters of pools, which EC2 does not know.
 func unpooled(pool4, pool6 *string, length4, length6 *int32) error {
 	if pool4 != nil || pool6 != nil || length4 != nil || length6 != nil {
 		return errors.New("EC2 knows none of these pools")
@@ -101,7 +101,7 @@ func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...
 	return &ec2.CreateSubnetOutput{Subnet: &types.Subnet{SubnetId: aws.String("subnet-1"), CidrBlock: in.CidrBlock}}, err
 }
 
-// answered is an error that EC2 answers with.
+// answered is an error that EC2 returns.
 func answered(status int, code string) error {
 	return &smithyhttp.ResponseError{
 		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
@@ -109,8 +109,8 @@ func answered(status int, code string) error {
 	}
 }
 
-// lands is an account's pool of home with 10.0.0.0/16, shared with the consumer,
-// and one for IPv6.
+// vendingPools creates a pool of home with 10.0.0.0/16, shared with the consumer, and one
+// for IPv6.
 func vendingPools(w *env) (four, six string) {
 	m := w.makeIPAM(ec2.CreateIpamInput{OperatingRegions: regions(home, "eu-west-1")})
 	four = w.makePool(ec2.CreateIpamPoolInput{
@@ -124,8 +124,7 @@ func vendingPools(w *env) (four, six string) {
 	return four, six
 }
 
-// allocated lists what is allocated in a pool: CIDR, type, resource, Region and
-// owner.
+// allocated lists the allocations of a pool: CIDR, type, resource, Region and owner.
 func (w *env) allocated(pool string) string {
 	w.t.Helper()
 	var lines []string
@@ -164,13 +163,13 @@ func TestCreateVPC(t *testing.T) {
 	if got := w.cloud.who[0]; got != consumer+" "+home+" arn:aws:iam::"+consumer+":user/allocator" {
 		t.Errorf("EC2 is called as %s", got)
 	}
-	// The owner of the pool may look it up, and the tenant its own.
+	// The pool's owner sees all allocations, and the tenant its own.
 	if got := do[ec2.DescribeIpamPoolAllocationsOutput](w, tenant, &ec2.DescribeIpamPoolAllocationsInput{}).IpamPoolAllocations; len(got) != 4 {
 		t.Errorf("the tenant sees %d allocations", len(got))
 	}
 }
 
-// What the pool's rules refuse is not asked of EC2, and takes nothing.
+// EC2 gets no call for a VPC that the pool's rules refuse, and no space is taken.
 func TestVPCsUnderRules(t *testing.T) {
 	w := newEnv(t, nil)
 	four, six := vendingPools(w)
@@ -213,7 +212,7 @@ func TestVPCsUnderRules(t *testing.T) {
 	}
 }
 
-// Without a role in the caller's account nothing is taken.
+// No space is taken without a role in the caller's account.
 func TestVPCsWithoutARole(t *testing.T) {
 	w := newEnv(t, nil)
 	four, _ := vendingPools(w)
@@ -229,8 +228,8 @@ func TestVPCsWithoutARole(t *testing.T) {
 	w.refused(t, w.admin, in, "UnsupportedOperation", "vendingRole")
 }
 
-// Calls without pools go to EC2 as they are, unless the deployment refuses CIDRs
-// of one's own choice.
+// Calls without pools go to EC2 as they are, unless the deployment admits only CIDRs from
+// pools.
 func TestCallsWithoutPools(t *testing.T) {
 	plain := []any{
 		&ec2.CreateVpcInput{CidrBlock: aws.String("10.9.0.0/16")},
@@ -286,6 +285,6 @@ func TestAssociateVPC(t *testing.T) {
 	w.cloud.fails = context.DeadlineExceeded
 	before := w.table.Hash()
 	if _, err := w.registry.Call(w.admin, "AssociateVpcCidrBlock", unread); ipam.CodeOf(err) != ipam.CodeUnavailable || w.table.Hash() != before {
-		t.Errorf("the VPC's tags are not told: %v", err)
+		t.Errorf("without the VPC's tags: %v", err)
 	}
 }

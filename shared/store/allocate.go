@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -69,9 +70,14 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	if err := q.Request.CheckCombination(); err != nil {
 		return nil, err
 	}
-	q.Token = s.withValue(q.Token)
+	token, err := s.completeToken(ctx, q.Token)
+	if err != nil {
+		return nil, err
+	}
+	q.Token = token
+	ids := s.allocationIDs(q.Token)
 	want := ipam.Taken{
-		AllocationID: s.allocationID(q.Token),
+		AllocationID: ids[0],
 		Kind:         ipam.KindCustom,
 		Owner:        q.Token.Account,
 		Description:  q.Description,
@@ -83,12 +89,12 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 		want.PendingUntil = s.now() + pendingLife
 	}
 	space := ipam.SpaceID(q.Pool)
-	err := s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]table.Write, error) {
-		snap, err := s.readForAllocate(ctx, space, q, want.AllocationID)
+	err = s.commit(ctx, "allocate from "+q.Pool, func() { s.window.conflict(space, s.o.Now()) }, func(attempt) ([]table.Write, error) {
+		snap, err := s.readForAllocate(ctx, space, q, ids)
 		if err != nil {
 			return nil, err
 		}
-		record, recorded, err := items.DecodeByID(want.AllocationID, snap.items[items.AllocationKey(want.AllocationID)], s.now())
+		record, recorded, err := s.recordedAllocation(ids, snap.items)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +102,7 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 			if record.Digest != q.Token.Digest {
 				return nil, tokenMismatch(q.Token.Value)
 			}
-			want.CIDR = record.CIDR
+			want.AllocationID, want.CIDR = record.ID, record.CIDR
 			return nil, nil
 		}
 		if i, ok := snap.items[items.RequestKey(q.Token.Account, q.Event)]; ok && !table.Expired(i, s.now()) {
@@ -165,9 +171,9 @@ func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken
 	return append(writes, listForeign(table.OpPut, pool, *want)...), nil
 }
 
-func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, id string) (snap snapshot, err error) {
+func (s *Store) readForAllocate(ctx context.Context, space ipam.SpaceID, a Allocate, ids []string) (snap snapshot, err error) {
 	q := a.Request
-	keys := append([]table.Key{items.PoolKey(string(space)), items.AllocationKey(id)}, conditionKeys(a)...)
+	keys := slices.Concat([]table.Key{items.PoolKey(string(space))}, allocationKeys(ids), conditionKeys(a))
 	if q.CIDR.IsValid() {
 		snap.items, err = s.table.BatchGet(ctx, append(keys, holderKeys(space, q.CIDR)...))
 		return snap, err
@@ -229,14 +235,19 @@ func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
 	if len(r.Message) > maxMessage {
 		r.Message = strings.ToValidUTF8(r.Message[:maxMessage], "") + "…"
 	}
-	made := items.AllocationKey(s.allocationID(t))
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return err
+	}
+	made := allocationKeys(s.allocationIDs(t))
 	key := items.RequestKey(t.Account, r.Request)
+	answers := append(made, key)
 	return s.commit(ctx, "refuse "+r.Request, nil, func(attempt) ([]table.Write, error) {
-		read, err := s.table.BatchGet(ctx, []table.Key{made, key})
+		read, err := s.table.BatchGet(ctx, answers)
 		if err != nil {
 			return nil, err
 		}
-		for _, k := range []table.Key{made, key} {
+		for _, k := range answers {
 			if i, ok := read[k]; ok && !table.Expired(i, s.now()) {
 				return nil, nil
 			}
@@ -244,7 +255,7 @@ func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
 		absent := table.Cond{Absent: true, ExpiredBefore: s.now()}
 		return []table.Write{
 			{Op: table.OpPut, Key: key, Item: table.Item{items.AttrObject: table.Str(items.JSON(r)), table.AttrExpires: table.Num(s.now() + int64(tokenRetention.Seconds()))}, If: absent},
-			{Op: table.OpCheck, Key: made, If: absent},
+			{Op: table.OpCheck, Key: made[0], If: absent},
 		}, nil
 	})
 }

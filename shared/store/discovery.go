@@ -87,9 +87,12 @@ func (s *Store) detach(d *ipam.Discovery, id string) []table.Write {
 // CreateDiscovery makes a resource discovery that is no IPAM's default one.
 // o.Owner and o.OperatingRegions must be set.
 func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) (*ipam.Discovery, error) {
-	t = s.withValue(t)
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	key := func(t Token) table.Key { return items.DiscoveryKey(s.deriveID(ipam.IDDiscovery, t)) }
-	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+	err = s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		account := items.AccountKey(o.Owner)
 		read, err := s.table.BatchGet(ctx, []table.Key{account})
 		if err != nil {
@@ -197,9 +200,12 @@ func (s *Store) associationsOf(ctx context.Context, d *ipam.Discovery) ([]*ipam.
 // Associate shows o.IPAM what o.Discovery finds. may says whether the caller may,
 // and is shown nil for a discovery that does not exist.
 func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociation, may func(*ipam.IPAM, *ipam.Discovery) error) (*ipam.DiscoveryAssociation, error) {
-	t = s.withValue(t)
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	key := func(t Token) table.Key { return items.AssociationKey(s.deriveID(ipam.IDDiscoveryAssociation, t)) }
-	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+	err = s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		above, err := readOne(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
 			return nil, err

@@ -45,13 +45,15 @@ type lab struct {
 
 const labAccount, guestAccount = "111122223333", "444455556666"
 
-func (l *lab) store(table table.Table) *store.Store {
+func (l *lab) store(table table.Table) *store.Store { return store.New(table, l.options()) }
+
+func (l *lab) options() store.Options {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = l.ipams
 	quotas.Discoveries = max(quotas.Discoveries, l.discoveries)
 	quotas.AssociationsPerIPAM = max(quotas.AssociationsPerIPAM, l.associations)
 	ids := 0
-	return store.New(table, store.Options{
+	return store.Options{
 		Region: "us-east-1",
 		Quotas: &quotas,
 		Now:    func() time.Time { return l.now },
@@ -60,7 +62,7 @@ func (l *lab) store(table table.Table) *store.Store {
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  3,
 		Room:   l.room,
-	})
+	}
 }
 
 // with returns the lab with another table.

@@ -11,9 +11,12 @@ import (
 // CreateIPAM makes an IPAM with its two default scopes and its default resource
 // discovery. o.Owner must be set; ids, state and counts are filled in.
 func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPAM, error) {
-	t = s.withValue(t)
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	key := func(t Token) table.Key { return items.IPAMKey(s.deriveID(ipam.IDIPAM, t)) }
-	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+	err = s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		o.Meta = s.newMeta(o.Meta, s.deriveID(ipam.IDIPAM, t))
 		o.PublicScope = s.deriveID(ipam.IDScope, t, "public")
 		o.PrivateScope = s.deriveID(ipam.IDScope, t, "private")

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
@@ -56,11 +57,11 @@ func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
 func (s *Store) create(ctx context.Context, t Token, object any, key func(Token) table.Key, build func(Token) ([]table.Write, error)) error {
 	r := s.newRecord(t)
 	return s.commit(ctx, t.Operation, nil, func(attempt) ([]table.Write, error) {
-		read, err := s.table.BatchGet(ctx, []table.Key{r.key, key(t)})
+		read, err := s.table.BatchGet(ctx, slices.Concat(r.keys, []table.Key{key(t)}))
 		if err != nil {
 			return nil, err
 		}
-		if done, err := r.replay(read[r.key], object); done || err != nil {
+		if done, err := r.replay(read, object); done || err != nil {
 			return nil, err
 		}
 		fresh, err := s.unusedRound(ctx, t, key, read)

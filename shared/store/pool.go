@@ -13,10 +13,13 @@ import (
 // o.SourcePool does not exist: build is asked first, so that a caller who may
 // not see the scope learns nothing.
 func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
-	t = s.withValue(t)
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	asked := o
 	key := func(t Token) table.Key { return items.PoolKey(s.deriveID(ipam.IDPool, t)) }
-	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+	err = s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		o = asked
 		scope, err := readOne(ctx, s.Scopes, o.Scope)
 		if err != nil {

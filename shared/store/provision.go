@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
@@ -33,16 +34,20 @@ type Provision struct {
 // pending-provision, with a work note. Provision then holds the live CIDRs and frees
 // the rest. If it fails on the way, the work of the note does that.
 func (s *Store) Provision(ctx context.Context, q Provision) (*ipam.PoolCIDR, error) {
-	q.Token = s.withValue(q.Token)
+	token, err := s.completeToken(ctx, q.Token)
+	if err != nil {
+		return nil, err
+	}
+	q.Token = token
 	p := &provisioning{Provision: q, record: s.newRecord(q.Token), cidr: &ipam.PoolCIDR{Pool: q.Pool, State: ipam.CIDRProvisioned, ClientToken: q.Token.Value}}
 	made := func(t Token) table.Key { return items.AllocationKey(s.deriveID(ipam.IDAllocation, t)) }
 	lost := func() { s.window.conflict(p.source, s.o.Now()) }
-	err := s.commit(ctx, "provision to "+q.Pool, lost, func(attempt) ([]table.Write, error) {
-		read, err := s.table.BatchGet(ctx, []table.Key{p.record.key, items.PoolKey(q.Pool), made(q.Token)})
+	err = s.commit(ctx, "provision to "+q.Pool, lost, func(attempt) ([]table.Write, error) {
+		read, err := s.table.BatchGet(ctx, slices.Concat(p.record.keys, []table.Key{items.PoolKey(q.Pool), made(q.Token)}))
 		if err != nil {
 			return nil, err
 		}
-		if done, err := p.record.replay(read[p.record.key], p.cidr); done || err != nil {
+		if done, err := p.record.replay(read, p.cidr); done || err != nil {
 			return nil, err
 		}
 		t, err := s.unusedRound(ctx, q.Token, made, read)

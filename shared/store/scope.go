@@ -10,9 +10,12 @@ import (
 
 // CreateScope makes a private scope in o.IPAM. may says whether the caller may.
 func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func(*ipam.IPAM) error) (*ipam.Scope, error) {
-	t = s.withValue(t)
+	t, err := s.completeToken(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	key := func(t Token) table.Key { return items.ScopeKey(s.deriveID(ipam.IDScope, t)) }
-	err := s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
+	err = s.create(ctx, t, &o, key, func(t Token) ([]table.Write, error) {
 		above, err := readOne(ctx, s.IPAMs, o.IPAM)
 		if err != nil {
 			return nil, err

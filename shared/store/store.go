@@ -16,6 +16,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
@@ -32,6 +33,10 @@ type Options struct {
 	Tries  int                                              // transactions tried before giving up, default 16
 	Room   int                                              // block changes in one transaction, default 88, at least 5
 	AtOnce int                                              // resources whose space is followed at once, default 8: more would write more than a partition of the table bears
+
+	// Restores returns the restores of the table; default: none. The store calls it once
+	// for each request that has a token, so it should cache them.
+	Restores func(context.Context) (items.Restores, error)
 }
 
 // Store is the state of one deployment.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,16 +21,50 @@ type Token struct {
 	Value     string // the caller's ClientToken, or "" for a request that is not retried
 	Digest    string // a digest of the request's parameters
 
-	round int // see fresh
+	round    int // see unusedRound
+	restores items.Restores
 }
 
-// withValue gives a token without a value one of its own, so that at least the
-// retries inside one request are idempotent.
-func (s *Store) withValue(t Token) Token {
+// completeToken gives a token the restores of the table. It gives a token without a value
+// one of its own, so that at least the retries inside one request are idempotent.
+func (s *Store) completeToken(ctx context.Context, t Token) (Token, error) {
 	if t.Value == "" {
 		t.Value = s.o.NewID()
 	}
-	return t
+	if s.o.Restores == nil {
+		return t, nil
+	}
+	err := s.commit(ctx, "read the table's restores", nil, func(attempt) (_ []table.Write, err error) {
+		t.restores, err = s.o.Restores(ctx)
+		return nil, err
+	})
+	return t, err
+}
+
+// withEarlier returns the token, and behind it the token as it was before each restore
+// of the table, the latest restore first.
+//
+// A restore takes the latest requests back, and other requests may get their space. So
+// a token derives other ids after a restore than before: an id is never used again with
+// another CIDR. A request that the restored table still has is found by the ids that its
+// token derived at that time.
+func (t Token) withEarlier() []Token {
+	all := make([]Token, 0, len(t.restores)+1)
+	for n := len(t.restores); n >= 0; n-- {
+		e := t
+		e.restores = t.restores[:n]
+		all = append(all, e)
+	}
+	return all
+}
+
+// generation returns the parts of derived ids that the last restore of the table adds;
+// none before the first one.
+func (t Token) generation() []string {
+	if len(t.restores) == 0 {
+		return nil
+	}
+	return []string{"restore", strconv.FormatInt(t.restores[len(t.restores)-1], 10)}
 }
 
 func (s *Store) deriveID(k ipam.IDKind, t Token, more ...string) string {
@@ -37,11 +72,35 @@ func (s *Store) deriveID(k ipam.IDKind, t Token, more ...string) string {
 	if t.round > 0 {
 		parts = append(parts, "round", strconv.Itoa(t.round))
 	}
-	return ipam.DeriveID(k, parts...)
+	return ipam.DeriveID(k, append(parts, t.generation()...)...)
 }
 
-// allocationID returns the id of the allocation that a token's request makes.
-func (s *Store) allocationID(t Token) string { return s.deriveID(ipam.IDAllocation, t) }
+// allocationIDs returns the id of the allocation that a token's request makes, and behind
+// it the ids that the token derived before each restore of the table.
+func (s *Store) allocationIDs(t Token) (ids []string) {
+	for _, t := range t.withEarlier() {
+		ids = append(ids, s.deriveID(ipam.IDAllocation, t))
+	}
+	return ids
+}
+
+// recordedAllocation returns the by-id item of the first of the ids that has one.
+func (s *Store) recordedAllocation(ids []string, read map[table.Key]table.Item) (b items.AllocationByID, ok bool, err error) {
+	for _, id := range ids {
+		if b, ok, err = items.DecodeByID(id, read[items.AllocationKey(id)], s.now()); ok || err != nil {
+			break
+		}
+	}
+	return b, ok, err
+}
+
+func allocationKeys(ids []string) []table.Key {
+	keys := make([]table.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = items.AllocationKey(id)
+	}
+	return keys
+}
 
 // unusedRound returns the round of a token without a record whose ids are not in
 // use. made is the key of what the token's request makes, and read holds the
@@ -74,19 +133,27 @@ func tokenMismatch(token string) error {
 type tokenRecord struct {
 	s     *Store
 	token Token
-	key   table.Key
+	key   table.Key   // of the record that write writes
+	keys  []table.Key // of all records that may have the answer: key, and those of before each restore
 }
 
 func (s *Store) newRecord(t Token) tokenRecord {
-	return tokenRecord{s, t, items.TokenKey(ipam.DeriveID("token", t.Account, s.o.Region, t.Operation, t.Value))}
+	r := tokenRecord{s: s, token: t}
+	for _, t := range t.withEarlier() {
+		r.keys = append(r.keys, items.TokenKey(s.deriveID("token", t)))
+	}
+	r.key = r.keys[0]
+	return r
 }
 
-// replay reads the recorded answer into answer and reports whether there is
-// one.
-func (r tokenRecord) replay(i table.Item, answer any) (bool, error) {
-	if i == nil || table.Expired(i, r.s.now()) {
+// replay reads the recorded answer, among the items that were read, into answer. It
+// reports whether there is one.
+func (r tokenRecord) replay(read map[table.Key]table.Item, answer any) (bool, error) {
+	at := slices.IndexFunc(r.keys, func(k table.Key) bool { return read[k] != nil && !table.Expired(read[k], r.s.now()) })
+	if at < 0 {
 		return false, nil
 	}
+	i := read[r.keys[at]]
 	if i.Str(items.AttrDigest) != r.token.Digest {
 		return false, tokenMismatch(r.token.Value)
 	}

@@ -98,7 +98,7 @@ func TestFilterWorkCountsTowardsThePage(t *testing.T) {
 	}
 }
 
-// A page looks at one object at least, whatever it costs.
+// A page looks at one object at least, at any cost.
 func TestPageLooksAtOneObject(t *testing.T) {
 	p, err := NewPage("digest", nil, nil, 10)
 	if err != nil {

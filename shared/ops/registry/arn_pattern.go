@@ -10,7 +10,7 @@ import (
 // ARNPattern matches the ARNs of principals as the condition operator ArnLike of IAM
 // does (IAM User Guide, "IAM JSON policy elements: Condition operators"): each of the
 // six parts of an ARN on its own, with * for any number of characters and ? for one.
-// No wildcard goes beyond its part. In the sixth part, * stands for / and : too.
+// No wildcard goes beyond its part. In the sixth part, * also matches / and :.
 //
 // An ARNPattern is safe for concurrent use. The zero ARNPattern matches nothing.
 type ARNPattern struct {

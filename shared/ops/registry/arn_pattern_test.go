@@ -40,7 +40,7 @@ func TestARNPatternMatch(t *testing.T) {
 		{"a session name cannot play a role", "arn:aws:iam::111122223333:role/admin", "arn:aws:sts::111122223333:assumed-role/deploy/admin", false},
 		{"a session name with a slash cannot either", "arn:aws:iam::111122223333:role/admin", "arn:aws:sts::111122223333:assumed-role/deploy/role/admin", false},
 		{"another partition", "arn:aws-cn:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", true},
-		{"partitions are told apart", "arn:aws:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", false},
+		{"another partition is another ARN", "arn:aws:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", false},
 		{"a federated user is no role", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:federated-user/x", false},
 		{"an assumed role without a name", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:assumed-role//x", false},
 		{"another case", "arn:aws:iam::111122223333:USER/TEAM/ALICE", user, false},

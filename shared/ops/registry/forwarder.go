@@ -7,7 +7,7 @@ import "strings"
 const ForwarderRolePrefix = "cadastre-forwarder-"
 
 // IsForwarder reports whether the principal with an ARN is a session of a forwarder's
-// role. The administrators of an account decide which principals have such a role.
+// role. An account's administrators decide on the principals with such a role.
 func IsForwarder(arn string) bool {
 	parts := strings.SplitN(arn, ":", arnParts)
 	if len(parts) != arnParts {

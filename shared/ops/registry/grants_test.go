@@ -118,8 +118,8 @@ func TestParseGrants(t *testing.T) {
 	}
 }
 
-// What the table has only adds: without it, or with an empty document, nobody
-// gains the default of a deployment without grants.
+// The grants in the table only add. Without them, or with an empty document, no principal
+// gets the default of a deployment without grants.
 func TestMoreGrants(t *testing.T) {
 	for document, want := range map[string][]registry.Grant{
 		"":                                     nil,

@@ -116,7 +116,7 @@ type lax struct{}
 
 func (lax) Authorize(context.Context, registry.Caller, registry.Class) error { return nil }
 
-func TestCallNeedsAnIdentityWhateverTheAuthorizerSays(t *testing.T) {
+func TestCallNeedsAnIdentityWithAnyAuthorizer(t *testing.T) {
 	r := registry.New(lax{})
 	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read}, func(context.Context, *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
 		return &ec2.DescribeIpamsOutput{}, nil

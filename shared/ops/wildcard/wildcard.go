@@ -1,5 +1,5 @@
-// Package wildcard matches texts against patterns in which * stands for any number
-// of characters, none too, and ? for one character.
+// Package wildcard matches texts against patterns. A * matches any number of characters,
+// none too, and a ? matches one character.
 package wildcard
 
 import "slices"
