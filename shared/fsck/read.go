@@ -362,90 +362,123 @@ func (t *table) add(attrs map[string]types.AttributeValue) {
 	var asked [10]string // more than any item has
 	r := &row{t: t, pk: pk.Value, sk: sk.Value, attrs: attrs, asked: asked[:0]}
 	what, id, _ := strings.Cut(r.pk, "#")
-	switch {
-	case what == "SPACE":
-		i := strings.LastIndexByte(id, '#')
-		if i < 0 {
-			break
-		}
-		switch space := id[:i]; id[i+1:] {
-		case "FREE":
-			t.addFree(r, space)
-			return
-		case "TAKEN":
-			t.addTaken(r, space)
-			return
-		case "CIDR":
-			t.addCIDR(r, space)
-			return
-		}
-	case what == "OWNER" && id != "":
-		t.addOwned(r, id)
-		return
-	case what == "PRINCIPAL" && id != "":
-		t.addShare(r, id)
-		return
-	case what == "FOREIGN":
-		if account, pool, ok := strings.Cut(id, "#"); ok {
-			f := foreignRow{foreign{account, pool, r.cidr()}, r.text("AllocationId")}
-			if r.ok() {
-				t.foreign = append(t.foreign, f)
-			}
-			return
-		}
-	case r.pk == workPK:
-		t.addNote(r)
-		return
-	case (r.pk == "GRANTS" || r.pk == "ORGANIZATION") && r.sk == meta:
-		r.document("Object", nil)
-		r.text("Since")
-		r.ok()
-		return
-	case r.pk == "LAYOUT" && r.sk == meta:
-		t.addLayout(r)
-		return
-	case r.pk == "RESTORES" && r.sk == meta:
-		t.addRestores(r)
-		return
-	case what == "DISCOVERIES" && id == "":
-		t.addEverywhere(r)
-		return
-	case what == "DISCO" && id != "" && r.sk != meta:
-		t.addProgress(r, id)
-		return
-	case what == "FOUND" && strings.Count(id, "#") == 2:
-		t.addFound(r, id)
-		return
-	case (what == "LIVE" || what == "IFACE") && id != "":
-		t.addLive(r, id)
-		return
-	case what == "HISTORY" && id != "":
-		t.addHistory(r, id)
-		return
-	case what == "POOL" && id != "" && r.sk == "USAGE":
-		t.addUsage(r, id)
-		return
-	case what == "PENDING" && id != "":
-		t.addPending(r, id)
-		return
-	case what == "STABLE" && id != "":
-		t.addStable(r, id)
-		return
-	case r.sk != meta || id == "":
-	case what == "REQUEST":
-		t.addRefusal(r, id)
-		return
-	case what == "ALLOC":
-		t.addRecord(r, id)
-		return
-	case what == "TOKEN":
-		t.addToken(r)
-		return
-	case objectKinds[what] != 0:
-		t.addObject(r, ref{objectKinds[what], id})
-		return
+	if read := readers[what]; read == nil || !read(t, r, id) {
+		r.fail("no item has such a key")
 	}
-	r.fail("nothing has such a key")
+}
+
+// readers has, for the first part of a partition key, the function that reads its items.
+// id is the rest of the partition key. It reports false if no item has the key.
+var readers map[string]func(t *table, r *row, id string) bool
+
+func init() { // each kind of object has a reader of its own
+	readers = map[string]func(t *table, r *row, id string) bool{
+		"SPACE":        (*table).addOfSpace,
+		"OWNER":        named((*table).addOwned),
+		"PRINCIPAL":    named((*table).addShare),
+		"FOREIGN":      (*table).addForeign,
+		workPK:         alone((*table).addNote),
+		"GRANTS":       single((*table).addSetting),
+		"ORGANIZATION": single((*table).addSetting),
+		"LAYOUT":       single((*table).addLayout),
+		"RESTORES":     single((*table).addRestores),
+		"DISCOVERIES":  alone((*table).addEverywhere),
+		"FOUND": func(t *table, r *row, id string) bool {
+			return strings.Count(id, "#") == 2 && named((*table).addFound)(t, r, id)
+		},
+		"LIVE":    named((*table).addLive),
+		"IFACE":   named((*table).addLive),
+		"HISTORY": named((*table).addHistory),
+		"PENDING": named((*table).addPending),
+		"STABLE":  named((*table).addStable),
+		"REQUEST": ofMeta(named((*table).addRefusal)),
+		"ALLOC":   ofMeta(named((*table).addRecord)),
+		"TOKEN":   ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
+	}
+	for what, kind := range objectKinds {
+		readers[what] = func(t *table, r *row, id string) bool {
+			switch {
+			case id == "":
+				return false
+			case r.sk == meta:
+				t.addObject(r, ref{kind, id})
+			case what == "DISCO":
+				t.addProgress(r, id)
+			case what == "POOL" && r.sk == "USAGE":
+				t.addUsage(r, id)
+			default:
+				return false
+			}
+			return true
+		}
+	}
+}
+
+// named is the reader of a partition that has an id in its key.
+func named(add func(*table, *row, string)) func(*table, *row, string) bool {
+	return func(t *table, r *row, id string) bool {
+		if id != "" {
+			add(t, r, id)
+		}
+		return id != ""
+	}
+}
+
+// alone is the reader of a partition that is the only one of its kind.
+func alone(add func(*table, *row)) func(*table, *row, string) bool {
+	return func(t *table, r *row, id string) bool {
+		if id == "" {
+			add(t, r)
+		}
+		return id == ""
+	}
+}
+
+// single is the reader of an item that is the only one of its kind.
+func single(add func(*table, *row)) func(*table, *row, string) bool { return ofMeta(alone(add)) }
+
+// ofMeta restricts a reader to the item that is alone in its partition.
+func ofMeta(read func(*table, *row, string) bool) func(*table, *row, string) bool {
+	return func(t *table, r *row, id string) bool { return r.sk == meta && read(t, r, id) }
+}
+
+// addOfSpace reads a block, or a CIDR of a pool.
+func (t *table) addOfSpace(r *row, id string) bool {
+	i := strings.LastIndexByte(id, '#')
+	if i < 0 {
+		return false
+	}
+	switch space := id[:i]; id[i+1:] {
+	case "FREE":
+		t.addFree(r, space)
+	case "TAKEN":
+		t.addTaken(r, space)
+	case "CIDR":
+		t.addCIDR(r, space)
+	default:
+		return false
+	}
+	return true
+}
+
+// addForeign reads the row of an account's block in a pool of another account.
+func (t *table) addForeign(r *row, id string) bool {
+	account, pool, ok := strings.Cut(id, "#")
+	if !ok {
+		return false
+	}
+	f := foreignRow{foreign{account, pool, r.cidr()}, r.text("AllocationId")}
+	if r.ok() {
+		t.foreign = append(t.foreign, f)
+	}
+	return true
+}
+
+// addSetting reads the grants or the organisation's administrator.
+func (t *table) addSetting(r *row) {
+	r.document("Object", nil)
+	r.text("Since")
+	r.ok()
 }
 
 func (t *table) addFree(r *row, space string) {
