@@ -16,42 +16,42 @@ import (
 )
 
 // gone is the guest's account, as watched has it looked at, having left.
-func gone(l *lab) *ipam.DiscoveredAccount {
-	return &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount, Attempted: 100, Succeeded: 90, Departure: ipam.DepartedAccount}
+func gone(l *poolEnv) *ipam.DiscoveredAccount {
+	return &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: otherAccount, Attempted: 100, Succeeded: 90, Departure: ipam.DepartedAccount}
 }
 
 // left is watched with the guest's account having left, of which two VPCs are
 // known, one of them in a pool, and that one to another discovery too.
-func left(l *lab) {
+func left(l *poolEnv) {
 	watched(l)
 	s := l.store(l.table)
 	observe := func(discovery, id, cidr string) {
 		d := must(s.Discoveries(l.Context(), []string{discovery}))(l.T)[0]
 		ipams := must(s.IPAMs(l.Context(), d.IPAMs))(l.T)
-		r := ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: guestAccount, Region: "us-east-1"}
+		r := ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: otherAccount, Region: "us-east-1"}
 		must(s.Observe(l.Context(), d, ipams, r, 90))(l.T)
 	}
 	observe(l.discovery, "vpc-1", "10.0.64.0/24")
 	observe(l.discovery, "vpc-2", "172.16.0.0/24")
 	standard := must(s.IPAMs(l.Context(), []string{l.ipam}))(l.T)[0].Discovery
-	must(0, s.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: standard, Region: "us-east-1", Account: guestAccount, Attempted: 1}))(l.T)
+	must(0, s.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: standard, Region: "us-east-1", Account: otherAccount, Attempted: 1}))(l.T)
 	observe(standard, "vpc-1", "10.0.64.0/24")
 	must(0, s.SaveDiscoveredAccount(l.Context(), gone(l)))(l.T)
 }
 
 // forgotten is left with the account to be forgotten.
-func forgotten(l *lab) {
+func forgotten(l *poolEnv) {
 	left(l)
 	must(forgetting(l.Context(), l, l.store(l.table)))(l.T)
 }
 
-func forgetting(ctx context.Context, l *lab, s *store.Store) (any, error) {
-	return s.ForgetAccount(ctx, l.discovery, guestAccount, "", func(*ipam.Discovery) error { return nil })
+func forgetting(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+	return s.ForgetAccount(ctx, l.discovery, otherAccount, "", func(*ipam.Discovery) error { return nil })
 }
 
 // leaves keeps that the tenant's account is not looked at any more in the
 // landscape's Region, and returns what is known of it.
-func (l *landscape) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.DiscoveredAccount {
+func (l *env) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.DiscoveredAccount {
 	l.Helper()
 	known, _, err := l.store.DiscoveredAccounts(l.Context(), d.ID, "eu-west-1", "", 0)
 	l.must(err)
@@ -60,15 +60,15 @@ func (l *landscape) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.Discover
 	return known[0]
 }
 
-func (l *landscape) forgets(d *ipam.Discovery) error {
-	_, err := l.store.ForgetAccount(l.Context(), d.ID, tenant, "eu-west-1", func(*ipam.Discovery) error { return nil })
+func (l *env) forgets(d *ipam.Discovery) error {
+	_, err := l.store.ForgetAccount(l.Context(), d.ID, otherAccount, "eu-west-1", func(*ipam.Discovery) error { return nil })
 	return err
 }
 
 // An account that left keeps what it holds until it is forgotten: a hold, an
 // import with what is in it, and a place in a scope. Then all is free.
 func TestForgetAnAccountThatLeft(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	held, importing := l.pool("", false), l.pool("", true)
 	l.provision(held, "10.0.0.0/16")
 	l.provision(importing, "10.1.0.0/16")
@@ -78,13 +78,13 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 	l.observe(vpc("vpc-3", "172.16.0.0/16"))
 	taken := func(pool *ipam.Pool) bool {
 		t.Helper()
-		_, err := l.allocate(watcher, pool, 0, strings.Replace("10.x.0.0/24", "x", map[string]string{held.ID: "0", importing.ID: "1"}[pool.ID], 1))
+		_, err := l.allocate(ownerAccount, pool, 0, strings.Replace("10.x.0.0/24", "x", map[string]string{held.ID: "0", importing.ID: "1"}[pool.ID], 1))
 		if err != nil && ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
 			t.Fatal(err)
 		}
 		return err != nil
 	}
-	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), tenant) || !strings.Contains(err.Error(), "eu-west-1") {
+	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeIncorrectState || !strings.Contains(err.Error(), otherAccount) || !strings.Contains(err.Error(), "eu-west-1") {
 		t.Errorf("while it is looked at: %v", err)
 	}
 	l.leaves(l.disco, ipam.DepartedAccount)
@@ -108,7 +108,7 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 	if len(known)+len(rows) > 0 {
 		t.Errorf("left are %+v and %+v", known, rows)
 	}
-	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), tenant) {
+	if err := l.forgets(l.disco); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), otherAccount) {
 		t.Errorf("once it is forgotten: %v", err)
 	}
 	l.now = l.now.Add(1)
@@ -118,16 +118,16 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 // What another discovery of the IPAM finds, too, goes on to be held all the
 // while, until that forgets it as well.
 func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	pool := l.pool("", false)
 	l.provision(pool, "10.0.0.0/24")
-	other, _ := l.further(watcher)
+	other, _ := l.further(ownerAccount)
 	r := vpc("vpc-1", "10.0.0.0/24")
 	l.observe(r)
 	_, err := l.store.Observe(t.Context(), other, []*ipam.IPAM{l.ipam}, r, 1)
 	l.must(err)
 	free := func() bool {
-		q := store.Allocate{Token: store.Token{Account: watcher}, Pool: pool.ID, Request: byLength(24), Preview: true, May: anyone}
+		q := store.Allocate{Token: store.Token{Account: ownerAccount}, Pool: pool.ID, Request: byLength(24), Preview: true, May: anyone}
 		_, err := l.on(l.memory).Allocate(context.Background(), q)
 		return err == nil
 	}
@@ -160,10 +160,10 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 // and gets no further, the second is done. Then the first looks at the account again:
 // its space is not free.
 func TestForgottenByTwoAndFoundAgain(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	pool := l.pool("", false)
 	l.provision(pool, "10.0.0.0/16")
-	other, _ := l.further(watcher)
+	other, _ := l.further(ownerAccount)
 	r := vpc("vpc-1", "10.0.0.0/24")
 	l.observe(r)
 	_, err := l.store.Observe(t.Context(), other, []*ipam.IPAM{l.ipam}, r, 1)
@@ -172,15 +172,15 @@ func TestForgottenByTwoAndFoundAgain(t *testing.T) {
 	l.leaves(other, ipam.DepartedAccount)
 	l.must(l.forgets(l.disco))
 	l.must(l.forgets(other))
-	if err := l.on(&failing{Table: l.memory, after: 1}).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant); err == nil {
+	if err := l.on(&failing{Table: l.memory, after: 1}).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+otherAccount); err == nil {
 		t.Fatal("the work was not left")
 	}
-	l.must(l.store.RunWork(t.Context(), "purge#"+other.ID+"#eu-west-1#"+tenant))
+	l.must(l.store.RunWork(t.Context(), "purge#"+other.ID+"#eu-west-1#"+otherAccount))
 	fscktest.Clean(t, l.memory, l.now)
 	back.Departure, back.Attempted = ipam.NotDeparted, l.now.UnixMilli()
 	l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
 	l.settled()
-	if got, err := l.allocate(watcher, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
+	if got, err := l.allocate(ownerAccount, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
 		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
 	}
 }
@@ -195,7 +195,7 @@ func TestAccountThatComesBack(t *testing.T) {
 	} {
 		for when, last := range map[string]bool{"before the first CIDR is forgotten": false, "before the account is": true} {
 			t.Run(name+" "+when, func(t *testing.T) {
-				l := newLandscape(t)
+				l := newEnv(t)
 				l.provision(l.pool("", false), "10.0.0.0/24")
 				for _, cidr := range []string{"10.0.0.0/26", "10.0.0.64/26"} {
 					l.observe(vpc("vpc-"+cidr, cidr))
@@ -203,7 +203,7 @@ func TestAccountThatComesBack(t *testing.T) {
 				l.leaves(l.disco, ipam.DepartedAccount)
 				l.must(l.forgets(l.disco))
 				seen, back := vpc("vpc-3", "10.0.0.128/26"), look
-				back.Discovery, back.Region, back.Account = l.disco.ID, "eu-west-1", tenant
+				back.Discovery, back.Region, back.Account = l.disco.ID, "eu-west-1", otherAccount
 				row := table.Key{PK: items.DiscoveryKey(l.disco.ID).PK, SK: items.DiscoveredAccountAfter(&back)}
 				came := false
 				table := &tabletest.Faulty{Table: l.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
@@ -215,7 +215,7 @@ func TestAccountThatComesBack(t *testing.T) {
 					}
 					return nil
 				}}
-				l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant))
+				l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+otherAccount))
 				l.work()
 				fscktest.Clean(t, l.memory, l.now)
 				known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "", "", 0)
@@ -235,7 +235,7 @@ func TestAccountThatComesBack(t *testing.T) {
 
 // What is observed anew while it is being forgotten is forgotten, too.
 func TestLaidWhileItIsForgotten(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	l.provision(l.pool("", false), "10.0.0.0/24")
 	r := vpc("vpc-1", "10.0.0.0/26")
 	l.observe(r)
@@ -243,16 +243,16 @@ func TestLaidWhileItIsForgotten(t *testing.T) {
 	l.must(l.forgets(l.disco))
 	r.Name = "changed"
 	table := &overtaken{Table: l.memory, by: func() { l.observe(r) }}
-	l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+tenant))
+	l.must(l.on(table).RunWork(t.Context(), "purge#"+l.disco.ID+"#eu-west-1#"+otherAccount))
 	fscktest.Clean(t, l.memory, l.now)
-	if found, _, err := l.store.Found(t.Context(), l.disco.ID, "eu-west-1", tenant, "", 0); err != nil || len(found) > 0 {
+	if found, _, err := l.store.Found(t.Context(), l.disco.ID, "eu-west-1", otherAccount, "", 0); err != nil || len(found) > 0 {
 		t.Errorf("%+v is left, %v", found, err)
 	}
 }
 
 // An account that is forgotten while a second schedule's run marks it stays so.
 func TestMarkedWhileItIsForgotten(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	known, _, err := l.store.DiscoveredAccounts(t.Context(), l.disco.ID, "eu-west-1", "", 0)
 	l.must(err)
 	table := &overtaken{Table: l.memory, by: func() {
@@ -270,7 +270,7 @@ func TestMarkedWhileItIsForgotten(t *testing.T) {
 
 // That an account left is kept only of one that nothing has looked at since.
 func TestSaveThatAnAccountLeft(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	s := l.store(l.table)
 	at := func(attempted int64, why ipam.Departure) ipam.DiscoveredAccount {
@@ -303,15 +303,15 @@ func TestSaveThatAnAccountLeft(t *testing.T) {
 
 // An account is forgotten Region by Region, or in all Regions if it has left all.
 func TestForgetRegionByRegion(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	s := l.store(l.table)
 	save := func(region string, why ipam.Departure) {
 		t.Helper()
-		must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: region, Account: guestAccount, Attempted: 100, Departure: why}))(t)
+		must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: region, Account: otherAccount, Attempted: 100, Departure: why}))(t)
 	}
 	forget := func(region string) []string {
-		known, err := s.ForgetAccount(t.Context(), l.discovery, guestAccount, region, func(*ipam.Discovery) error { return nil })
+		known, err := s.ForgetAccount(t.Context(), l.discovery, otherAccount, region, func(*ipam.Discovery) error { return nil })
 		var regions []string
 		for _, a := range known {
 			regions = append(regions, a.Region+" "+string(a.Departure))
@@ -343,7 +343,7 @@ func TestForgetRegionByRegion(t *testing.T) {
 	}
 	l.work()
 	l.fsck()
-	if known, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "", "", 0); err != nil || len(known) != 1 || known[0].Account != labAccount {
+	if known, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "", "", 0); err != nil || len(known) != 1 || known[0].Account != ownerAccount {
 		t.Errorf("%+v, %v: want the other account alone", known, err)
 	}
 }

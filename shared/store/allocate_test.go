@@ -23,12 +23,12 @@ func TestRefusalsAreBounded(t *testing.T) {
 		{"longer", strings.Repeat("x", 1<<10+1), strings.Repeat("x", 16<<10+1), 1<<10 + len("…"), false},
 		{"cut inside a character", strings.Repeat("x", 1<<10-1) + "ß", "{}", 1<<10 - 1 + len("…"), true},
 	} {
-		court := newCourt(t)
-		token := store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r"}
-		if err := court.store.Refuse(t.Context(), token, items.Refusal{Request: "r", Account: labAccount, Code: "InvalidParameterValue", Message: c.message, Detail: c.detail}); err != nil {
+		env := newStatusEnv(t)
+		token := store.Token{Account: ownerAccount, Operation: "AllocateIpamPoolCidr", Value: "r"}
+		if err := env.store.Refuse(t.Context(), token, items.Refusal{Request: "r", Account: ownerAccount, Code: "InvalidParameterValue", Message: c.message, Detail: c.detail}); err != nil {
 			t.Fatal(err)
 		}
-		for k, i := range court.table.All() {
+		for k, i := range env.table.All() {
 			if !strings.HasPrefix(k.PK, items.RequestPrefix) {
 				continue
 			}

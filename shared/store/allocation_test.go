@@ -31,7 +31,7 @@ func TestAllocationModifiedAtOnce(t *testing.T) {
 		{"a description by a description", "d", describe("new"), describe("other"), "new", kept},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			modify := func(ctx context.Context, table table.Table, change func(*ipam.Allocation) error) {
 				must(l.store(table).ModifyAllocation(ctx, l.alloc.AllocationID, change))(t)
 			}

@@ -17,7 +17,7 @@ import (
 // A table that goes on refusing ends in the error that says so, after Tries
 // transactions (3, in the lab), and nothing is written.
 func TestRetriesAreBounded(t *testing.T) {
-	base := newLab(t)
+	base := newPoolEnv(t)
 	for name, c := range map[string]struct {
 		kind         tabletest.CallKind
 		err          error
@@ -66,7 +66,7 @@ func TestRetriesAreBounded(t *testing.T) {
 
 // A refusal is final: it is not tried again, and nothing is written.
 func TestRefusalsAreNotRetried(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	before := l.table.Dump()
 	calls := &tabletest.Faulty{Table: l.table}
 	if _, err := l.store(calls).Allocate(t.Context(), allocation(l.top, "n", byCIDR("10.0.0.0/25"))); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
@@ -79,7 +79,7 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 
 // A wait between tries ends with the context, and its error tells both.
 func TestWaitingEndsWithTheContext(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	faulty := &tabletest.Faulty{Table: l.table, Inject: func(c tabletest.Call) *tabletest.Fault {
 		if c.Kind == tabletest.Transact {
@@ -99,34 +99,34 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 // what became of it, others act on what it wrote. It was carried out, so it
 // succeeds, and it is not carried out a second time.
 func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
-	reprovision := func(pool, cidr string) func(*lab, *store.Store) error {
-		return func(l *lab, s *store.Store) error {
+	reprovision := func(pool, cidr string) func(*poolEnv, *store.Store) error {
+		return func(l *poolEnv, s *store.Store) error {
 			_, err := s.Provision(l.Context(), provision(pool, "again", cidr, 0))
 			return err
 		}
 	}
-	deletePool := func(l *lab, s *store.Store) error {
+	deletePool := func(l *poolEnv, s *store.Store) error {
 		if _, err := s.DeletePool(l.Context(), l.full, true, anyPool); err != nil {
 			return err
 		}
 		return s.RunWork(l.Context(), "delete-pool#"+l.full)
 	}
-	fill := func(l *lab) *ipam.Allocation {
+	fill := func(l *poolEnv) *ipam.Allocation {
 		return must(l.store(l.table).Allocate(l.Context(), allocation(l.full, "fill", byLength(28))))(l.T)
 	}
-	l := newLab(t)
+	l := newPoolEnv(t)
 	held := fill(l)
 	for _, c := range []struct {
 		name      string
-		do        func(context.Context, *lab, *store.Store) (any, error)
-		meanwhile func(*lab, *store.Store) error
-		check     func(*lab, *store.Store, any)
+		do        func(context.Context, *poolEnv, *store.Store) (any, error)
+		meanwhile func(*poolEnv, *store.Store) error
+		check     func(*poolEnv, *store.Store, any)
 	}{
 		{
 			name:      "deprovision, and the CIDR is provisioned again",
-			do:        deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			do:        deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
 			meanwhile: reprovision(l.child, "10.0.144.0/20"),
-			check: func(l *lab, s *store.Store, answer any) {
+			check: func(l *poolEnv, s *store.Store, answer any) {
 				if state := answer.(*ipam.PoolCIDR).State; state != ipam.CIDRDeprovisioned {
 					l.Errorf("the answer is %s", state)
 				}
@@ -139,15 +139,15 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name: "deprovision, and another pool is provisioned with the CIDR",
-			do:   deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
-			meanwhile: func(l *lab, s *store.Store) error {
+			do:   deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				return reprovision(l.empty, "10.0.144.0/20")(l, s)
 			},
 		},
 		{
 			name: "deprovision, and the pool is deleted",
-			do:   deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
-			meanwhile: func(l *lab, s *store.Store) error {
+			do:   deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") }),
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				if _, err := s.DeletePool(l.Context(), l.child, true, anyPool); err != nil {
 					return err
 				}
@@ -156,9 +156,9 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name:      "deprovision of what is in use, and the pool is deleted",
-			do:        deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") }),
+			do:        deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") }),
 			meanwhile: deletePool,
-			check: func(l *lab, _ *store.Store, answer any) {
+			check: func(l *poolEnv, _ *store.Store, answer any) {
 				if state := answer.(*ipam.PoolCIDR).State; state != ipam.CIDRFailedDeprovision {
 					l.Errorf("the answer is %s", state)
 				}
@@ -166,17 +166,17 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name:      "release, and the pool is deleted",
-			do:        releasing(func(*lab) store.Release { return release(held) }),
+			do:        releasing(func(*poolEnv) store.Release { return release(held) }),
 			meanwhile: deletePool,
 		},
 		{
 			name: "release, and another takes the block",
-			do:   releasing(func(*lab) store.Release { return release(held) }),
-			meanwhile: func(l *lab, s *store.Store) error {
+			do:   releasing(func(*poolEnv) store.Release { return release(held) }),
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				_, err := s.Allocate(l.Context(), allocation(l.full, "next", byLength(28)))
 				return err
 			},
-			check: func(l *lab, s *store.Store, _ any) {
+			check: func(l *poolEnv, s *store.Store, _ any) {
 				if found, _, err := s.Allocations(l.Context(), l.full, "", 0); err != nil || len(found) != 1 {
 					l.Errorf("allocations %v, %v; want the other's", found, err)
 				}
@@ -184,8 +184,8 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name: "allocate, and the allocation is released",
-			do:   allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/24")) }),
-			meanwhile: func(l *lab, s *store.Store) error {
+			do:   allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/24")) }),
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				for _, a := range must(s.AllocationsByID(l.Context(), []string{must(s.Allocate(l.Context(), allocation(l.top, "n", byCIDR("10.0.64.0/24"))))(l.T).AllocationID}))(l.T) {
 					if err := s.Release(l.Context(), release(a)); err != nil {
 						return err
@@ -193,7 +193,7 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 				}
 				return nil
 			},
-			check: func(l *lab, s *store.Store, answer any) {
+			check: func(l *poolEnv, s *store.Store, answer any) {
 				if found := must(s.AllocationsByID(l.Context(), []string{answer.(*ipam.Allocation).AllocationID}))(l.T); len(found) != 0 {
 					l.Errorf("the released allocation is there again: %v", found)
 				}
@@ -201,17 +201,17 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name:      "allocate, and the pool is deleted",
-			do:        allocating(func(l *lab) store.Allocate { return allocation(l.child, "n", byLength(24)) }),
-			meanwhile: func(l *lab, s *store.Store) error { cascade(l); l.work(); return nil },
+			do:        allocating(func(l *poolEnv) store.Allocate { return allocation(l.child, "n", byLength(24)) }),
+			meanwhile: func(l *poolEnv, s *store.Store) error { cascade(l); l.work(); return nil },
 		},
 		{
 			name: "provision, and the CIDR is deprovisioned",
-			do:   provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) }),
-			meanwhile: func(l *lab, s *store.Store) error {
+			do:   provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) }),
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				_, err := s.Deprovision(l.Context(), deprovision(l.empty, "10.0.192.0/20"))
 				return err
 			},
-			check: func(l *lab, s *store.Store, _ any) {
+			check: func(l *poolEnv, s *store.Store, _ any) {
 				for _, c := range must(s.PoolCIDRs(l.Context(), l.empty))(l.T) {
 					if c.State != ipam.CIDRDeprovisioned {
 						l.Errorf("%s, which another deprovisioned, is %s", c.CIDR, c.State)
@@ -221,7 +221,7 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name: "add a Region that must be new",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.ModifyIPAM(ctx, l.ipam, ipam.ActModify, func(o *ipam.IPAM) error {
 					if slices.Contains(o.OperatingRegions, "eu-west-1") {
 						return ipam.Errorf(ipam.CodeInvalidParameterValue, "The Region is there already.")
@@ -230,38 +230,38 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 					return nil
 				})
 			},
-			meanwhile: func(l *lab, s *store.Store) error { // counts a revision
+			meanwhile: func(l *poolEnv, s *store.Store) error { // counts a revision
 				_, err := s.CreatePool(l.Context(), token("CreateIpamPool", "n"), ipam.Pool{Scope: l.second, Family: ipam.IPv4}, buildPool)
 				return err
 			},
 		},
 		{
 			name: "modify a pool, and its deletion begins",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.ModifyPool(ctx, l.full, ipam.ActModify, func(o *ipam.Pool) error { o.Description = "new"; return nil })
 			},
-			meanwhile: func(l *lab, s *store.Store) error {
+			meanwhile: func(l *poolEnv, s *store.Store) error {
 				_, err := s.DeletePool(l.Context(), l.full, true, anyPool)
 				return err
 			},
 		},
 		{
 			name: "modify a pool, and it is deleted",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.ModifyPool(ctx, l.full, ipam.ActModify, func(o *ipam.Pool) error { o.Description = "new"; return nil })
 			},
 			meanwhile: deletePool,
 		},
 		{
 			name: "modify an allocation, and it is released",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.ModifyAllocation(ctx, held.AllocationID, func(o *ipam.Allocation) error { o.Description = "new"; return nil })
 			},
-			meanwhile: func(l *lab, s *store.Store) error { return s.Release(l.Context(), release(held)) },
+			meanwhile: func(l *poolEnv, s *store.Store) error { return s.Release(l.Context(), release(held)) },
 		},
 		{
 			name: "modify an allocation in a way that is refused twice",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.ModifyAllocation(ctx, held.AllocationID, func(o *ipam.Allocation) error {
 					if o.Description == "new" {
 						return ipam.Errorf(ipam.CodeInvalidParameterValue, "It is so already.")
@@ -273,10 +273,10 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 		},
 		{
 			name: "begin to delete a pool, and it is deleted",
-			do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+			do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 				return s.DeletePool(ctx, l.full, true, anyPool)
 			},
-			meanwhile: func(l *lab, s *store.Store) error { return s.RunWork(l.Context(), "delete-pool#"+l.full) },
+			meanwhile: func(l *poolEnv, s *store.Store) error { return s.RunWork(l.Context(), "delete-pool#"+l.full) },
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -315,7 +315,7 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 // A deep split that a request left, and that the reconciler gives back, is
 // gone for good: neither space nor notes remain.
 func TestAbandonedSplitsAreGivenBack(t *testing.T) {
-	base := newLab(t)
+	base := newPoolEnv(t)
 	base.room = 5
 	deep := allocation(base.top, "deep", byCIDR("10.0.64.7/32"))
 	calls := &tabletest.Faulty{Table: base.table.Clone()}
@@ -377,7 +377,7 @@ func (q *inTurn) Query(ctx context.Context, query table.Query) ([]table.Row, str
 // before its commit. Both get the same answer, and the request is carried out
 // once.
 func TestARequestIsSentTwiceAtOnce(t *testing.T) {
-	base := newLab(t)
+	base := newPoolEnv(t)
 	for n, op := range operations {
 		if op.again != "" || op.free {
 			continue

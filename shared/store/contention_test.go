@@ -24,7 +24,7 @@ import (
 const writers = 32
 
 // maxReconciledCIDRs is many writers that share one pool with a /16.
-type maxReconciledCIDRs struct {
+type writersEnv struct {
 	*testing.T
 	table  table.Table
 	stores []*store.Store // the writers' own, or one for all
@@ -37,20 +37,20 @@ type maxReconciledCIDRs struct {
 
 // newCrowd makes the pool and as many stores, in turn used by the writers.
 // pick, if not nil, chooses among positions.
-func newCrowd(t *testing.T, table table.Table, stores int, pick func(int) int) *maxReconciledCIDRs {
-	c := &maxReconciledCIDRs{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}
+func newWritersEnv(t *testing.T, table table.Table, stores int, pick func(int) int) *writersEnv {
+	c := &writersEnv{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}
 	for range stores {
 		c.stores = append(c.stores, store.New(table, store.Options{Region: "us-east-1", Pick: pick}))
 	}
 	ctx, s := t.Context(), c.stores[0]
-	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t)
 	c.pool = must(s.CreatePool(ctx, token("CreateIpamPool", "1"), ipam.Pool{Scope: above.PrivateScope, Family: ipam.IPv4}, buildPool))(t).ID
 	must(s.Provision(ctx, provision(c.pool, "1", "10.0.0.0/16", 0)))(t)
 	return c
 }
 
 // together runs work as each of the writers, at once.
-func (c *maxReconciledCIDRs) together(work func(ctx context.Context, writer int, s *store.Store)) {
+func (c *writersEnv) together(work func(ctx context.Context, writer int, s *store.Store)) {
 	var all sync.WaitGroup
 	for i := range writers {
 		all.Go(func() { work(c.Context(), i, c.stores[i%len(c.stores)]) })
@@ -60,7 +60,7 @@ func (c *maxReconciledCIDRs) together(work func(ctx context.Context, writer int,
 
 // take allocates a /24 and reports whether there was one. Any answer but the
 // refusal of a full pool fails the test, and so does a block that is held.
-func (c *maxReconciledCIDRs) take(ctx context.Context, s *store.Store) bool {
+func (c *writersEnv) take(ctx context.Context, s *store.Store) bool {
 	a, err := s.Allocate(ctx, allocation(c.pool, fmt.Sprint(c.tokens.Add(1)), byLength(24)))
 	if err != nil {
 		if ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
@@ -78,7 +78,7 @@ func (c *maxReconciledCIDRs) take(ctx context.Context, s *store.Store) bool {
 }
 
 // fill lets the writers allocate until the pool is full.
-func (c *maxReconciledCIDRs) fill() {
+func (c *writersEnv) fill() {
 	c.Helper()
 	c.together(func(ctx context.Context, _ int, s *store.Store) {
 		for c.take(ctx, s) {
@@ -90,7 +90,7 @@ func (c *maxReconciledCIDRs) fill() {
 }
 
 // drop lets the writers release the blocks whose number, 0 to 255, is chosen.
-func (c *maxReconciledCIDRs) drop(chosen func(number int) bool) {
+func (c *writersEnv) drop(chosen func(number int) bool) {
 	var drops []*ipam.Allocation
 	for p, a := range c.held {
 		if chosen(int(p.Addr().As4()[2])) {
@@ -108,7 +108,7 @@ func (c *maxReconciledCIDRs) drop(chosen func(number int) bool) {
 }
 
 // check demands that the table is in order and holds what the writers do.
-func (c *maxReconciledCIDRs) check(table *tabletest.Memory) {
+func (c *writersEnv) check(table *tabletest.Memory) {
 	c.Helper()
 	fscktest.Clean(c.T, table, time.Now())
 	listed, next, err := store.New(table, store.Options{Region: "us-east-1"}).Allocations(c.Context(), c.pool, "", 0)
@@ -126,7 +126,7 @@ func (c *maxReconciledCIDRs) check(table *tabletest.Memory) {
 // other, and fill it again each time.
 func TestWritersFillAPool(t *testing.T) {
 	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
-	c := newCrowd(t, service.Table(), writers, nil)
+	c := newWritersEnv(t, service.Table(), writers, nil)
 	for _, round := range []struct {
 		name string
 		drop func(number int) bool
@@ -149,12 +149,12 @@ func TestWritersFillAPool(t *testing.T) {
 }
 
 // free returns the free blocks by what is held, the largest last.
-func (c *maxReconciledCIDRs) free() []netip.Prefix {
+func (c *writersEnv) free() []netip.Prefix {
 	return ipamtest.Free([]netip.Prefix{prefix("10.0.0.0/16")}, slices.Collect(maps.Keys(c.held)))
 }
 
 // onePiece demands that half of the /16 is held and a /18 is free.
-func (c *maxReconciledCIDRs) onePiece() {
+func (c *writersEnv) onePiece() {
 	c.Helper()
 	free := c.free()
 	if largest := free[len(free)-1]; len(c.held) != 128 || largest.Bits() > 18 {
@@ -164,7 +164,7 @@ func (c *maxReconciledCIDRs) onePiece() {
 
 // lowest demands that a preview, and then the allocation, of a writer that is
 // alone is the lowest address of the tightest block, for each length in turn.
-func (c *maxReconciledCIDRs) lowest(lengths ...int) {
+func (c *writersEnv) lowest(lengths ...int) {
 	c.Helper()
 	s := store.New(c.table, store.Options{Region: "us-east-1"})
 	for _, length := range lengths {
@@ -185,7 +185,7 @@ func (c *maxReconciledCIDRs) lowest(lengths ...int) {
 
 // halve lets the writers fill half of the /16 with /24s, and demands that a
 // quarter of it is still in one piece.
-func (c *maxReconciledCIDRs) halve() {
+func (c *writersEnv) halve() {
 	c.Helper()
 	c.together(func(ctx context.Context, _ int, s *store.Store) {
 		for range 128 / writers {
@@ -205,13 +205,13 @@ func TestWritersLeaveSpaceInOnePiece(t *testing.T) {
 	for _, stores := range []int{1, writers} {
 		for seed := range uint64(sized(20, 3)) {
 			table := &tabletest.Memory{OnRead: func(context.Context, table.Key) { runtime.Gosched() }}
-			c := newCrowd(t, table, stores, dice(seed))
+			c := newWritersEnv(t, table, stores, dice(seed))
 			c.halve()
 			c.check(table)
 		}
 		t.Run(fmt.Sprintf("on DynamoDB Local with %d stores", stores), func(t *testing.T) {
 			service := tabletest.NewService(t, tabletest.DynamoDBLocal)
-			c := newCrowd(t, service.Table(), stores, nil)
+			c := newWritersEnv(t, service.Table(), stores, nil)
 			c.halve()
 			c.check(service.Copy(t))
 		})
@@ -248,7 +248,7 @@ func (c *contended) Transact(ctx context.Context, writes []table.Write) error {
 func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 	for seed := range uint64(sized(10, 2)) {
 		table := &contended{Table: &tabletest.Memory{}}
-		c := newCrowd(t, table, 1, nil)
+		c := newWritersEnv(t, table, 1, nil)
 		s := store.New(table, store.Options{
 			Region: "us-east-1",
 			Pick:   dice(seed),
@@ -268,7 +268,7 @@ func TestWidestWindowLeavesSpaceInOnePiece(t *testing.T) {
 func TestWindowIsAQuarter(t *testing.T) {
 	for _, c := range []struct{ length, want int }{{20, 16}, {22, 64}, {24, 64}, {25, 128}, {26, 256}, {27, 512}, {28, 512}, {32, 512}} {
 		table := &contended{Table: &tabletest.Memory{}}
-		crowd := newCrowd(t, table, 1, nil)
+		env := newWritersEnv(t, table, 1, nil)
 		widest := 0
 		s := store.New(table, store.Options{
 			Region: "us-east-1",
@@ -276,7 +276,7 @@ func TestWindowIsAQuarter(t *testing.T) {
 			Sleep:  func(context.Context, time.Duration) error { return nil },
 		})
 		table.conflicts = 12
-		must(s.Allocate(t.Context(), allocation(crowd.pool, "1", byLength(c.length))))(t)
+		must(s.Allocate(t.Context(), allocation(env.pool, "1", byLength(c.length))))(t)
 		if widest != c.want {
 			t.Errorf("a /%d out of a /16 is chosen among %d positions, want %d", c.length, widest, c.want)
 		}
@@ -287,7 +287,7 @@ func TestWindowIsAQuarter(t *testing.T) {
 // shows what a writer gets that is alone; and once it is alone, the process is
 // such a writer.
 func TestContentionIsForgotten(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	table := &contended{Table: l.table}
 	now := l.now
 	s := store.New(table, store.Options{

@@ -23,7 +23,7 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 			each = 13.4 // an allocation made besides
 		}
 		for _, n := range []int{100, 400, sized(1600, 800)} {
-			l := newLandscape(t)
+			l := newEnv(t)
 			for i := range n {
 				at := 10<<24 + uint32(i)*1024
 				r := ipam.ResourceCIDR{
@@ -60,7 +60,7 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 // What it costs to take in a CIDR that a discovery finds, with all that follows: its
 // row, its space in the pools, its import, its statuses.
 func TestCostOfObserving(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	top := l.pool("", false)
 	l.provision(top, "10.0.0.0/8")
 	for i, importing := range []bool{false, true} {

@@ -19,7 +19,7 @@ import (
 )
 
 // costLab is a store that counts, with one pool.
-type costLab struct {
+type costEnv struct {
 	*testing.T
 	store *store.Store
 	calls *tabletest.Counter
@@ -27,11 +27,11 @@ type costLab struct {
 	n     int
 }
 
-func newCostLab(t *testing.T, cidrs ...string) *costLab {
-	l := &costLab{T: t, calls: &tabletest.Counter{Table: &tabletest.Memory{}}}
+func newCostEnv(t *testing.T, cidrs ...string) *costEnv {
+	l := &costEnv{T: t, calls: &tabletest.Counter{Table: &tabletest.Memory{}}}
 	l.store = store.New(l.calls, store.Options{Region: "us-east-1"})
 	ctx := t.Context()
-	above := must(l.store.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	above := must(l.store.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t)
 	l.pool = must(l.store.CreatePool(ctx, token("CreateIpamPool", "1"), ipam.Pool{Scope: above.PrivateScope, Family: ipam.IPv4}, buildPool))(t).ID
 	for _, cidr := range cidrs {
 		must(l.store.Provision(ctx, provision(l.pool, cidr, cidr, 0)))(t)
@@ -42,7 +42,7 @@ func newCostLab(t *testing.T, cidrs ...string) *costLab {
 
 // allocate takes blocks of the given lengths, each with the token, description
 // and tags of a usual request, and returns what the last one cost.
-func (l *costLab) allocate(lengths ...int) (last tabletest.Cost, taken []*ipam.Allocation) {
+func (l *costEnv) allocate(lengths ...int) (last tabletest.Cost, taken []*ipam.Allocation) {
 	l.Helper()
 	for _, length := range lengths {
 		l.n++
@@ -99,7 +99,7 @@ func TestCostOfAllocatingByLength(t *testing.T) {
 		} {
 			t.Run(mix.name+", "+pool.name, func(t *testing.T) {
 				t.Parallel()
-				l := newCostLab(t, pool.cidrs...)
+				l := newCostEnv(t, pool.cidrs...)
 				writes, units := 0, 0
 				for i := range many {
 					cost, _ := l.allocate(mix.lengths[i%len(mix.lengths)])
@@ -140,7 +140,7 @@ func cover(n int) (cidrs []string) {
 
 // The calls of a request are as many however much the pool holds.
 func TestCostIsTheSameAtAnySize(t *testing.T) {
-	l := newCostLab(t, "10.0.0.0/8")
+	l := newCostEnv(t, "10.0.0.0/8")
 	type costs struct{ byLength, byCIDR, release, page tabletest.Cost }
 	var first costs
 	held := 0
@@ -193,8 +193,8 @@ func TestCostIsTheSameAtAnySize(t *testing.T) {
 // under its account, and no call; its pool's owner pays nothing for that it
 // could be shared.
 func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
-	l := newCostLab(t, "10.0.0.0/24")
-	must(0, l.store.PutShare(l.Context(), l.pool, guestAccount, anyPool))(t)
+	l := newCostEnv(t, "10.0.0.0/24")
+	must(0, l.store.PutShare(l.Context(), l.pool, otherAccount, anyPool))(t)
 	own, _ := l.allocate(25, 26)
 	l.calls.Take()
 	a := must(l.store.Allocate(l.Context(), byGuest(l.pool, "n")))(t)
@@ -202,7 +202,7 @@ func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
 	if calls(own) != oneAllocation || calls(others) != oneAllocation || own.Writes != 4 || others.Writes != 5 || others.WriteUnits != 10 {
 		t.Errorf("the owner's /26 costs %+v, another's /27 %+v, want the calls %+v, 4 and 5 items", own, others, oneAllocation)
 	}
-	found, _, err := l.store.ForeignAllocations(l.Context(), guestAccount, l.pool, "", 10)
+	found, _, err := l.store.ForeignAllocations(l.Context(), otherAccount, l.pool, "", 10)
 	if want := (tabletest.Cost{Queries: 1, Rows: 1, BatchGets: 1, Keys: 1}); err != nil || len(found) != 1 || l.calls.Take() != want {
 		t.Errorf("listing it: %v, %v, want the cost %+v", found, err, want)
 	}
@@ -215,7 +215,7 @@ func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
 // What a deep block costs more is items, not calls: a /28 out of an empty /8
 // splits twenty times, once.
 func TestCostOfTheFirstSplit(t *testing.T) {
-	l := newCostLab(t, "10.0.0.0/8")
+	l := newCostEnv(t, "10.0.0.0/8")
 	cost, _ := l.allocate(28)
 	if want := (tabletest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1, Writes: 1 + 20 + 2, WriteUnits: 2 * (1 + 20 + 2)}); cost != want {
 		t.Errorf("the first /28 of a /8 cost %+v, want %+v", cost, want)
@@ -229,19 +229,19 @@ func TestCostOfTheFirstSplit(t *testing.T) {
 // overlapSet is a table whose batch-gets wait until a query has begun, and whose
 // queries wait until a batch-get has: a store that reads one after the other
 // never gets an answer.
-type overlapSet struct {
+type sideBySide struct {
 	table.Table
 	batchGet, query chan struct{}
 }
 
-func (m *overlapSet) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
+func (m *sideBySide) BatchGet(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
 	if err := meet(ctx, m.batchGet, m.query); err != nil {
 		return nil, fmt.Errorf("no query beside the batch-get: %w", err)
 	}
 	return m.Table.BatchGet(ctx, keys)
 }
 
-func (m *overlapSet) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
+func (m *sideBySide) Query(ctx context.Context, q table.Query) ([]table.Row, string, error) {
 	if err := meet(ctx, m.query, m.batchGet); err != nil {
 		return nil, "", fmt.Errorf("no batch-get beside the query: %w", err)
 	}
@@ -262,8 +262,8 @@ func meet(ctx context.Context, here, there chan struct{}) error {
 }
 
 func TestReadsOfAnAllocationRunSideBySide(t *testing.T) {
-	l := newLab(t)
-	table := &overlapSet{Table: l.table, batchGet: make(chan struct{}), query: make(chan struct{})}
+	l := newPoolEnv(t)
+	table := &sideBySide{Table: l.table, batchGet: make(chan struct{}), query: make(chan struct{})}
 	a := must(l.store(table).Allocate(t.Context(), allocation(l.top, "n", byLength(24))))(t)
 	if want := netip.MustParsePrefix("10.0.1.0/24"); a.CIDR != want {
 		t.Errorf("the allocation is %s, want %s", a.CIDR, want)

@@ -26,47 +26,47 @@ func mayAssociate(*ipam.IPAM, *ipam.Discovery) error { return nil }
 
 // watched makes a bare IPAM and a discovery that is associated with that and
 // the lab's own IPAM, and lets it look at two accounts.
-func watched(l *lab) {
+func watched(l *poolEnv) {
 	s := l.store(l.table)
-	l.other = must(s.CreateIPAM(l.Context(), token("CreateIpam", "other"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(l.T).ID
+	l.other = must(s.CreateIPAM(l.Context(), token("CreateIpam", "other"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(l.T).ID
 	l.discoveries = 3
 	s = l.store(l.table)
-	l.discovery = must(s.CreateDiscovery(l.Context(), token("CreateIpamResourceDiscovery", "1"), discoveryOf(labAccount)))(l.T).ID
+	l.discovery = must(s.CreateDiscovery(l.Context(), token("CreateIpamResourceDiscovery", "1"), discoveryOf(ownerAccount)))(l.T).ID
 	for _, id := range []string{l.ipam, l.other} {
 		l.association = must(s.Associate(l.Context(), token("AssociateIpamResourceDiscovery", id), ipam.DiscoveryAssociation{IPAM: id, Discovery: l.discovery}, mayAssociate))(l.T).ID
 	}
-	for _, account := range []string{labAccount, guestAccount} {
+	for _, account := range []string{ownerAccount, otherAccount} {
 		must(0, s.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: account, Attempted: 100, Succeeded: 90}))(l.T)
 	}
 }
 
 // apart is watched with the association with the bare IPAM ended.
-func apart(l *lab) {
+func apart(l *poolEnv) {
 	watched(l)
 	must(disassociating(l.Context(), l, l.store(l.table)))(l.T)
 }
 
 // unwatched deletes the discovery of watched.
-func unwatched(l *lab) {
+func unwatched(l *poolEnv) {
 	watched(l)
 	must(l.store(l.table).DeleteDiscovery(l.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(l.T)
 }
 
 // purged is unwatched with the work done.
-func purged(l *lab) {
+func purged(l *poolEnv) {
 	unwatched(l)
 	l.work()
 }
 
-func disassociating(ctx context.Context, l *lab, s *store.Store) (any, error) {
+func disassociating(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 	return s.Disassociate(ctx, l.association, func(*ipam.DiscoveryAssociation) error { return nil })
 }
 
 // saving keeps a run of the lab's account that began at a time.
-func saving(at int64) func(context.Context, *lab, *store.Store) (any, error) {
-	return func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+func saving(at int64) func(context.Context, *poolEnv, *store.Store) (any, error) {
+	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{
-			Discovery: l.discovery, Region: "us-east-1", Account: labAccount, OU: "ou-f6g7-11111111", Attempted: at, FailureCode: "throttling-failure", Failure: "later",
+			Discovery: l.discovery, Region: "us-east-1", Account: ownerAccount, OU: "ou-f6g7-11111111", Attempted: at, FailureCode: "throttling-failure", Failure: "later",
 		})
 	}
 }
@@ -74,29 +74,29 @@ func saving(at int64) func(context.Context, *lab, *store.Store) (any, error) {
 // What changes between the reading and the writing of another request leaves
 // the discovery, the IPAM and the association agreeing.
 func TestAssociationsOvertaken(t *testing.T) {
-	type act = func(context.Context, *lab, *store.Store) error
-	associate, end, remove, deleteIPAM, describe, describeIPAM := func(ctx context.Context, l *lab, s *store.Store) error {
+	type act = func(context.Context, *poolEnv, *store.Store) error
+	associate, end, remove, deleteIPAM, describe, describeIPAM := func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.Associate(ctx, token("AssociateIpamResourceDiscovery", "late"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
 		return err
-	}, func(ctx context.Context, l *lab, s *store.Store) error {
+	}, func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := disassociating(ctx, l, s)
 		return err
-	}, func(ctx context.Context, l *lab, s *store.Store) error {
+	}, func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.DeleteDiscovery(ctx, l.discovery, func(*ipam.Discovery) error { return nil })
 		return err
-	}, func(ctx context.Context, l *lab, s *store.Store) error {
+	}, func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.DeleteIPAM(ctx, l.other, false, mayIPAM)
 		return err
-	}, func(ctx context.Context, l *lab, s *store.Store) error {
+	}, func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.ModifyDiscovery(ctx, l.discovery, ipam.ActModify, func(o *ipam.Discovery) error { o.Description = "new"; return nil })
 		return err
-	}, func(ctx context.Context, l *lab, s *store.Store) error {
+	}, func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.ModifyIPAM(ctx, l.other, ipam.ActModify, func(o *ipam.IPAM) error { o.Description = "new"; return nil })
 		return err
 	}
 	for _, c := range []struct {
 		name      string
-		prepare   func(*lab)
+		prepare   func(*poolEnv)
 		first, by act
 		code      ipam.Code // of the first
 		with      int       // IPAMs that the discovery is associated with in the end; -1: it is gone
@@ -117,7 +117,7 @@ func TestAssociationsOvertaken(t *testing.T) {
 		{"the discovery's end by the IPAM's", watched, remove, deleteIPAM, "", -1, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			c.prepare(l)
 			table := &overtaken{Table: l.table, by: func() { must(0, c.by(t.Context(), l, l.store(l.table)))(t) }}
 			if err := c.first(t.Context(), l, l.store(table)); ipam.CodeOf(err) != c.code {
@@ -144,7 +144,7 @@ func TestAssociationsOvertaken(t *testing.T) {
 }
 
 func TestLimitsOfDiscoveries(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	l.discoveries = 1
 	s := l.store(l.table)
@@ -154,19 +154,19 @@ func TestLimitsOfDiscoveries(t *testing.T) {
 			t.Errorf("%v, want %s with %q", err, code, words)
 		}
 	}
-	_, err := s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(labAccount))
+	_, err := s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(ownerAccount))
 	refused(err, ipam.CodeResourceLimitExceeded, "limited to 1")
-	must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "3"), discoveryOf(guestAccount)))(t)
+	must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "3"), discoveryOf(otherAccount)))(t)
 	// The count goes down with a discovery.
 	must(s.DeleteDiscovery(t.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(t)
-	d := must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(labAccount)))(t)
+	d := must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", "2"), discoveryOf(ownerAccount)))(t)
 	// So does an association's, when it is ended, whether its discovery is there or not.
 	for range 5 {
 		a := must(s.Associate(t.Context(), token("AssociateIpamResourceDiscovery", ""), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: d.ID}, mayAssociate))(t)
 		must(s.Disassociate(t.Context(), a.ID, func(*ipam.DiscoveryAssociation) error { return nil }))(t)
 	}
 	// An account may have the first of its objects be a discovery.
-	must(s.CreateIPAM(t.Context(), token("CreateIpam", "guest"), ipam.IPAM{Meta: ipam.Meta{Owner: guestAccount}}))(t)
+	must(s.CreateIPAM(t.Context(), token("CreateIpam", "guest"), ipam.IPAM{Meta: ipam.Meta{Owner: otherAccount}}))(t)
 	l.work()
 	l.fsck()
 }
@@ -174,18 +174,18 @@ func TestLimitsOfDiscoveries(t *testing.T) {
 // An IPAM with as many associations as there may be ends in one transaction, and
 // so does a discovery.
 func TestMostAssociations(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	l.ipams, l.discoveries, l.associations = 30, 30, ipam.MaxAssociationsPerIPAM
 	s := l.store(l.table)
 	name := func(n int) string { return strings.Repeat("x", n+1) }
-	above := must(s.CreateIPAM(t.Context(), token("CreateIpam", "full"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID
+	above := must(s.CreateIPAM(t.Context(), token("CreateIpam", "full"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t).ID
 	associate := func(id, discovery string) error {
 		_, err := s.Associate(t.Context(), token("AssociateIpamResourceDiscovery", ""), ipam.DiscoveryAssociation{IPAM: id, Discovery: discovery}, mayAssociate)
 		return err
 	}
 	var one string
 	for n := range ipam.MaxAssociationsPerIPAM {
-		one = must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", name(n)), discoveryOf(labAccount)))(t).ID
+		one = must(s.CreateDiscovery(t.Context(), token("CreateIpamResourceDiscovery", name(n)), discoveryOf(ownerAccount)))(t).ID
 		if n < ipam.MaxAssociationsPerIPAM-1 { // besides the default one
 			must(0, associate(above, one))(t)
 		}
@@ -195,7 +195,7 @@ func TestMostAssociations(t *testing.T) {
 	}
 	must(s.DeleteIPAM(t.Context(), above, false, mayIPAM))(t)
 	for n := range ipam.MaxAssociationsPerIPAM {
-		must(0, associate(must(s.CreateIPAM(t.Context(), token("CreateIpam", name(n)), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID, one))(t)
+		must(0, associate(must(s.CreateIPAM(t.Context(), token("CreateIpam", name(n)), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t).ID, one))(t)
 	}
 	if err := associate(l.ipam, one); ipam.CodeOf(err) != ipam.CodeResourceLimitExceeded {
 		t.Errorf("an association too many of a discovery: %v", err)
@@ -206,17 +206,17 @@ func TestMostAssociations(t *testing.T) {
 }
 
 func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	s := l.store(l.table)
 	have := func() ipam.DiscoveredAccount {
 		found, _, err := s.DiscoveredAccounts(t.Context(), l.discovery, "us-east-1", "", 0)
-		if err != nil || len(found) != 2 || found[0].Account != labAccount || found[1].Account != guestAccount {
+		if err != nil || len(found) != 2 || found[0].Account != ownerAccount || found[1].Account != otherAccount {
 			t.Fatalf("%+v, %v", found, err)
 		}
 		return *found[0]
 	}
-	want := ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: labAccount, Attempted: 100, Succeeded: 90}
+	want := ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: ownerAccount, Attempted: 100, Succeeded: 90}
 	for _, c := range []struct {
 		name                 string
 		attempted, succeeded int64
@@ -245,7 +245,7 @@ func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
 		}
 	}
 	// Region by Region, and all together.
-	must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east", Account: labAccount, Attempted: 1}))(t)
+	must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east", Account: ownerAccount, Attempted: 1}))(t)
 	var places []string
 	for after := ""; ; {
 		found, next, err := s.DiscoveredAccounts(t.Context(), l.discovery, "", after, 2)
@@ -267,7 +267,7 @@ func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
 
 // An account that is saved while its discovery ends leaves nothing.
 func TestAccountSavedWhileItsDiscoveryEnds(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	table := &overtaken{Table: l.table, by: func() {
 		must(l.store(l.table).DeleteDiscovery(t.Context(), l.discovery, func(*ipam.Discovery) error { return nil }))(t)
@@ -283,7 +283,7 @@ func TestAccountSavedWhileItsDiscoveryEnds(t *testing.T) {
 // An association that is made while what is left of the one before is being
 // cleared is not forgotten.
 func TestPurgeOvertaken(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	watched(l)
 	s := l.store(l.table)
 	must(disassociating(t.Context(), l, s))(t)
@@ -314,13 +314,13 @@ func (r *refusals) Transact(ctx context.Context, writes []table.Write) error {
 
 // further makes a discovery of an account that is associated with the
 // landscape's IPAM and has looked at the tenant's account.
-func (l *landscape) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssociation) {
+func (l *env) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssociation) {
 	l.Helper()
 	d, err := l.store.CreateDiscovery(l.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: owner}, OperatingRegions: []string{"eu-west-1"}})
 	l.must(err)
 	a, err := l.store.Associate(l.Context(), l.fresh("AssociateIpamResourceDiscovery"), ipam.DiscoveryAssociation{IPAM: l.ipam.ID, Discovery: d.ID}, mayAssociate)
 	l.must(err)
-	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: d.ID, Region: "eu-west-1", Account: tenant, Attempted: 1}))
+	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: d.ID, Region: "eu-west-1", Account: otherAccount, Attempted: 1}))
 	l.work()
 	d.IPAMs = []string{l.ipam.ID}
 	return d, a
@@ -329,11 +329,11 @@ func (l *landscape) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssoc
 // What two discoveries of an IPAM found stands once, and its space is held as
 // long as one of them finds it.
 func TestTwoDiscoveriesFindTheSame(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	pool := l.pool("", false)
 	l.provision(pool, "10.0.0.0/16")
-	a, association := l.further(watcher)
-	b, _ := l.further(tenant)
+	a, association := l.further(ownerAccount)
+	b, _ := l.further(otherAccount)
 	r := vpc("vpc-1", "10.0.0.0/24")
 	see := func(d *ipam.Discovery, at int64) {
 		t.Helper()
@@ -344,7 +344,7 @@ func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 	next := func(want string) {
 		t.Helper()
 		length := 24
-		got, err := aside.Allocate(context.Background(), store.Allocate{Token: store.Token{Account: watcher}, Pool: pool.ID, Request: ipam.AllocateRequest{Length: &length}, Preview: true, May: anyone})
+		got, err := aside.Allocate(context.Background(), store.Allocate{Token: store.Token{Account: ownerAccount}, Pool: pool.ID, Request: ipam.AllocateRequest{Length: &length}, Preview: true, May: anyone})
 		if err != nil || got.CIDR.String() != want {
 			t.Errorf("the next /24 is %+v, %v; want %s", got, err, want)
 		}
@@ -392,11 +392,11 @@ func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 // An association ends and begins again, and meanwhile another discovery has taken
 // over what was found: it stands once, and goes on to when the other ends.
 func TestAssociationThatBeginsAgain(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	pool := l.pool("", false)
 	l.provision(pool, "10.0.0.0/16")
-	a, association := l.further(watcher)
-	b, _ := l.further(tenant)
+	a, association := l.further(ownerAccount)
+	b, _ := l.further(otherAccount)
 	r := vpc("vpc-1", "10.0.0.0/24")
 	for _, d := range []*ipam.Discovery{a, b} {
 		_, err := l.store.Observe(t.Context(), d, []*ipam.IPAM{l.ipam}, r, 10)
@@ -415,14 +415,14 @@ func TestAssociationThatBeginsAgain(t *testing.T) {
 	_, err = l.store.DeleteDiscovery(t.Context(), b.ID, func(*ipam.Discovery) error { return nil })
 	l.must(err)
 	l.settled()
-	if got, err := l.allocate(watcher, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
+	if got, err := l.allocate(ownerAccount, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
 		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
 	}
 }
 
 // forgetAll has a discovery see nothing any more.
-func (l *landscape) forgetAll(d *ipam.Discovery) error {
-	found, _, err := l.store.Found(l.Context(), d.ID, "eu-west-1", tenant, "", 0)
+func (l *env) forgetAll(d *ipam.Discovery) error {
+	found, _, err := l.store.Found(l.Context(), d.ID, "eu-west-1", otherAccount, "", 0)
 	for _, f := range found {
 		if _, err := l.store.Forget(l.Context(), f, 1<<40); err != nil {
 			return err
@@ -434,20 +434,20 @@ func (l *landscape) forgetAll(d *ipam.Discovery) error {
 // What is observed for an association, or a discovery, that ends meanwhile does
 // not outlive it.
 func TestObservedWhileItEnds(t *testing.T) {
-	for name, end := range map[string]func(*landscape, *ipam.Discovery, *ipam.DiscoveryAssociation) error{
-		"the discovery": func(l *landscape, d *ipam.Discovery, _ *ipam.DiscoveryAssociation) error {
+	for name, end := range map[string]func(*env, *ipam.Discovery, *ipam.DiscoveryAssociation) error{
+		"the discovery": func(l *env, d *ipam.Discovery, _ *ipam.DiscoveryAssociation) error {
 			_, err := l.store.DeleteDiscovery(l.Context(), d.ID, func(*ipam.Discovery) error { return nil })
 			return err
 		},
-		"the association": func(l *landscape, _ *ipam.Discovery, a *ipam.DiscoveryAssociation) error {
+		"the association": func(l *env, _ *ipam.Discovery, a *ipam.DiscoveryAssociation) error {
 			_, err := l.store.Disassociate(l.Context(), a.ID, func(*ipam.DiscoveryAssociation) error { return nil })
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLandscape(t)
+			l := newEnv(t)
 			l.provision(l.pool("", false), "10.0.0.0/16")
-			d, a := l.further(watcher)
+			d, a := l.further(ownerAccount)
 			table := &overtaken{Table: l.memory, by: func() {
 				l.must(end(l, d, a))
 				l.work()

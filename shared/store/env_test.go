@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	watcher = "111122223333" // owns the IPAM
-	tenant  = "444455556666"
+	ownerAccount = "111122223333" // owns the IPAM
+	otherAccount = "444455556666"
 )
 
 // landscape is a table with an IPAM whose default discovery finds things.
-type landscape struct {
+type env struct {
 	*testing.T
 	memory *tabletest.Memory
 	faulty *tabletest.Faulty
@@ -35,35 +35,35 @@ type landscape struct {
 	token  int
 }
 
-func newLandscape(t *testing.T) *landscape {
-	l := &landscape{T: t, memory: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0)}
+func newEnv(t *testing.T) *env {
+	l := &env{T: t, memory: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0)}
 	l.faulty = &tabletest.Faulty{Table: l.memory}
 	l.store = l.on(l.faulty)
 	var err error
-	l.ipam, err = l.store.CreateIPAM(t.Context(), l.fresh("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: watcher}, OperatingRegions: []string{"eu-west-1"}})
+	l.ipam, err = l.store.CreateIPAM(t.Context(), l.fresh("CreateIpam"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}, OperatingRegions: []string{"eu-west-1"}})
 	l.must(err)
 	found, err := l.store.Discoveries(t.Context(), []string{l.ipam.Discovery})
 	l.must(err)
 	l.disco = found[0]
-	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: 1, Succeeded: 1}))
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: otherAccount, Attempted: 1, Succeeded: 1}))
 	return l
 }
 
-func (l *landscape) on(table table.Table) *store.Store {
+func (l *env) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
-		Region: "eu-west-1", Owner: watcher, Now: func() time.Time { return l.now }, Room: l.room,
+		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 }
 
 // narrow gives transactions room for so many block changes; 0: the usual.
-func (l *landscape) narrow(room int) {
+func (l *env) narrow(room int) {
 	l.room = room
 	l.store = l.on(l.faulty)
 }
 
 // saved returns a function that puts all back to how it is now.
-func (l *landscape) saved() (restore func()) {
+func (l *env) saved() (restore func()) {
 	was, memory := *l, l.memory.Clone()
 	return func() {
 		*l = was
@@ -73,21 +73,21 @@ func (l *landscape) saved() (restore func()) {
 	}
 }
 
-func (l *landscape) must(err error) {
+func (l *env) must(err error) {
 	l.Helper()
 	if err != nil {
 		l.Fatal(err)
 	}
 }
 
-func (l *landscape) fresh(operation string) store.Token {
+func (l *env) fresh(operation string) store.Token {
 	l.token++
-	return store.Token{Account: watcher, Operation: operation, Value: fmt.Sprint(l.token), Digest: "d"}
+	return store.Token{Account: ownerAccount, Operation: operation, Value: fmt.Sprint(l.token), Digest: "d"}
 }
 
 func anyone(*ipam.Pool) error { return nil }
 
-func (l *landscape) pool(source string, importing bool) *ipam.Pool {
+func (l *env) pool(source string, importing bool) *ipam.Pool {
 	l.Helper()
 	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source, Locale: "eu-west-1", AutoImport: importing}
 	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
@@ -95,7 +95,7 @@ func (l *landscape) pool(source string, importing bool) *ipam.Pool {
 	return p
 }
 
-func (l *landscape) provision(pool *ipam.Pool, cidr string) {
+func (l *env) provision(pool *ipam.Pool, cidr string) {
 	l.Helper()
 	c, err := l.store.Provision(l.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: pool.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 	l.must(err)
@@ -104,7 +104,7 @@ func (l *landscape) provision(pool *ipam.Pool, cidr string) {
 	}
 }
 
-func (l *landscape) deprovision(pool *ipam.Pool, cidr string) *ipam.PoolCIDR {
+func (l *env) deprovision(pool *ipam.Pool, cidr string) *ipam.PoolCIDR {
 	l.Helper()
 	c, err := l.store.Deprovision(l.Context(), store.Deprovision{Pool: pool.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone})
 	l.must(err)
@@ -112,7 +112,7 @@ func (l *landscape) deprovision(pool *ipam.Pool, cidr string) *ipam.PoolCIDR {
 }
 
 // allocate takes a block of a length, or, with a CIDR, that one.
-func (l *landscape) allocate(account string, pool *ipam.Pool, length int, cidr string) (*ipam.Allocation, error) {
+func (l *env) allocate(account string, pool *ipam.Pool, length int, cidr string) (*ipam.Allocation, error) {
 	q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: pool.ID, May: anyone}
 	q.Token.Account = account
 	if cidr != "" {
@@ -123,27 +123,27 @@ func (l *landscape) allocate(account string, pool *ipam.Pool, length int, cidr s
 	return l.store.Allocate(l.Context(), q)
 }
 
-func (l *landscape) release(a *ipam.Allocation) {
+func (l *env) release(a *ipam.Allocation) {
 	l.Helper()
 	l.must(l.store.Release(l.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}))
 }
 
 func vpc(id, cidr string) ipam.Resource {
-	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: netip.MustParsePrefix(cidr), Owner: tenant, Region: "eu-west-1"}
+	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: netip.MustParsePrefix(cidr), Owner: otherAccount, Region: "eu-west-1"}
 }
 
 func subnet(id, of, cidr string) ipam.Resource {
-	return ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: of, Subnet: id, CIDR: netip.MustParsePrefix(cidr), Owner: tenant, Region: "eu-west-1"}
+	return ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: of, Subnet: id, CIDR: netip.MustParsePrefix(cidr), Owner: otherAccount, Region: "eu-west-1"}
 }
 
-func (l *landscape) observe(r ipam.Resource) {
+func (l *env) observe(r ipam.Resource) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
 	_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, r, l.now.UnixMilli())
 	l.must(err)
 }
 
-func (l *landscape) found(r ipam.Resource) *ipam.Found {
+func (l *env) found(r ipam.Resource) *ipam.Found {
 	l.Helper()
 	all, _, err := l.store.Found(l.Context(), l.disco.ID, r.Region, r.Owner, "", 0)
 	l.must(err)
@@ -155,7 +155,7 @@ func (l *landscape) found(r ipam.Resource) *ipam.Found {
 	return nil
 }
 
-func (l *landscape) vanish(r ipam.Resource) {
+func (l *env) vanish(r ipam.Resource) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
 	gone, err := l.store.Forget(l.Context(), l.found(r), l.now.UnixMilli())
@@ -167,7 +167,7 @@ func (l *landscape) vanish(r ipam.Resource) {
 
 // work does all the work that there is. A pending block's note stays until that ends, and
 // so do those of the deletes that wait for it.
-func (l *landscape) work() {
+func (l *env) work() {
 	l.Helper()
 	var before []string
 	for range 5 {
@@ -193,13 +193,13 @@ func (l *landscape) work() {
 }
 
 // settled does all work and checks that the table is in order.
-func (l *landscape) settled() {
+func (l *env) settled() {
 	l.Helper()
 	l.work()
 	fscktest.Clean(l, l.memory, l.now)
 }
 
-func (l *landscape) row(r ipam.Resource, scope string) *ipam.ResourceCIDR {
+func (l *env) row(r ipam.Resource, scope string) *ipam.ResourceCIDR {
 	l.Helper()
 	rows, err := l.store.Overlapping(l.Context(), scope, r.CIDR)
 	l.must(err)
@@ -211,7 +211,7 @@ func (l *landscape) row(r ipam.Resource, scope string) *ipam.ResourceCIDR {
 	return nil
 }
 
-func (l *landscape) status(r ipam.Resource, want ...any) {
+func (l *env) status(r ipam.Resource, want ...any) {
 	l.Helper()
 	o := l.row(r, l.ipam.PrivateScope)
 	if o == nil {
@@ -225,7 +225,7 @@ func (l *landscape) status(r ipam.Resource, want ...any) {
 }
 
 // allocations lists a pool's, as CIDRs with kinds.
-func (l *landscape) allocations(p *ipam.Pool) string {
+func (l *env) allocations(p *ipam.Pool) string {
 	l.Helper()
 	all, _, err := l.store.Allocations(l.Context(), p.ID, "", 0)
 	l.must(err)

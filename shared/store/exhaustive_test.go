@@ -126,7 +126,7 @@ var universes = []universe{
 }
 
 // act makes a request of both twins; it may need a token.
-type act func(w *twin, token string)
+type act func(w *modelEnv, token string)
 
 // acts are the requests that do not depend on the state.
 func acts(pools []member, block netip.Prefix) (all []act) {
@@ -143,26 +143,26 @@ func acts(pools []member, block netip.Prefix) (all []act) {
 			filter.Allowed = []netip.Prefix{block} // a scope is larger than the universe
 		}
 		for length := block.Bits() - 1; length <= family.Bits(); length++ {
-			all = append(all, func(w *twin, token string) {
+			all = append(all, func(w *modelEnv, token string) {
 				w.allocate(m.id, named("AllocateIpamPoolCidr", token), "", byLength(length), false)
 			})
 			if length <= m.longest {
-				all = append(all, func(w *twin, token string) {
+				all = append(all, func(w *modelEnv, token string) {
 					w.provision(m.id, named("ProvisionIpamPoolCidr", token), "", netip.Prefix{}, length, filter)
 				})
 			}
 		}
 		for i, p := range cidrs {
-			all = append(all, func(w *twin, token string) {
+			all = append(all, func(w *modelEnv, token string) {
 				w.allocate(m.id, named("AllocateIpamPoolCidr", token), "", ipam.AllocateRequest{CIDR: p}, false)
 			})
 			if p.Bits() <= m.longest && (i > 0 || m.source != "") { // what is outside, the scope has
-				all = append(all, func(w *twin, token string) {
+				all = append(all, func(w *modelEnv, token string) {
 					w.provision(m.id, named("ProvisionIpamPoolCidr", token), "", p, 0, ipam.Filter{})
 				})
 			}
 			if m.longest > 0 {
-				all = append(all, func(w *twin, _ string) { w.deprovision(m.id, p) })
+				all = append(all, func(w *modelEnv, _ string) { w.deprovision(m.id, p) })
 			}
 		}
 	}
@@ -178,7 +178,7 @@ func TestEveryStateAndEveryRequest(t *testing.T) {
 		t.Run(u.name+", "+size.block, func(t *testing.T) {
 			t.Parallel()
 			block := prefix(size.block)
-			start := newTwin(t, 0)
+			start := newModelEnv(t, 0)
 			pools := slices.Clone(u.pools)
 			for i, m := range pools {
 				if m.longest == ofTheBlock {
@@ -194,13 +194,13 @@ func TestEveryStateAndEveryRequest(t *testing.T) {
 			fixed := acts(pools, block)
 			seen := map[string]bool{start.model.Shape(block, u.mirrored): true}
 			refusals, steps := 0, 0
-			for queue := []*twin{start}; len(queue) > 0; queue = queue[1:] {
+			for queue := []*modelEnv{start}; len(queue) > 0; queue = queue[1:] {
 				at := queue[0]
 				queue[0] = nil
 				acts := fixed
 				for _, m := range pools {
 					for _, a := range at.model.Allocations(m.id) {
-						acts = append(acts[:len(acts):len(acts)], func(w *twin, _ string) { w.release(m.id, a.CIDR, a.Name) })
+						acts = append(acts[:len(acts):len(acts)], func(w *modelEnv, _ string) { w.release(m.id, a.CIDR, a.Name) })
 					}
 				}
 				for _, do := range acts {

@@ -22,7 +22,7 @@ import (
 
 // lab is a table with a small organisation on it, and stores on it that are
 // deterministic: equal acts on equal tables write equal items.
-type lab struct {
+type poolEnv struct {
 	*testing.T
 	table *tabletest.Memory
 	now   time.Time
@@ -43,11 +43,9 @@ type lab struct {
 	other, discovery, association string // once watched: a bare IPAM, a discovery that looked at two accounts, and its association with that
 }
 
-const labAccount, guestAccount = "111122223333", "444455556666"
+func (l *poolEnv) store(table table.Table) *store.Store { return store.New(table, l.options()) }
 
-func (l *lab) store(table table.Table) *store.Store { return store.New(table, l.options()) }
-
-func (l *lab) options() store.Options {
+func (l *poolEnv) options() store.Options {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = l.ipams
 	quotas.Discoveries = max(quotas.Discoveries, l.discoveries)
@@ -66,14 +64,14 @@ func (l *lab) options() store.Options {
 }
 
 // with returns the lab with another table.
-func (l *lab) with(table *tabletest.Memory) *lab {
+func (l *poolEnv) with(table *tabletest.Memory) *poolEnv {
 	c := *l
 	c.table = table
 	return &c
 }
 
 func token(op, value string) store.Token {
-	return store.Token{Account: labAccount, Operation: op, Value: value, Digest: "d"}
+	return store.Token{Account: ownerAccount, Operation: op, Value: value, Digest: "d"}
 }
 
 func anyPool(*ipam.Pool) error { return nil }
@@ -114,11 +112,11 @@ func must[T any](out T, err error) func(*testing.T) T {
 	}
 }
 
-func newLab(t *testing.T) *lab {
-	l := &lab{T: t, table: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), ipams: 3}
+func newPoolEnv(t *testing.T) *poolEnv {
+	l := &poolEnv{T: t, table: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), ipams: 3}
 	ctx := t.Context()
 	s := l.store(l.table)
-	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t)
 	l.ipam, l.scope = above.ID, above.PrivateScope
 	l.second = must(s.CreateScope(ctx, token("CreateIpamScope", "1"), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil }))(t).ID
 	pool := func(value, source string, rules ipam.Rules) string {
@@ -138,7 +136,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // work runs all pending work, as the schedule does once every deadline passed.
-func (l *lab) work() {
+func (l *poolEnv) work() {
 	l.Helper()
 	later := l.with(l.table)
 	later.now = l.now.Add(10 * time.Minute)
@@ -157,16 +155,16 @@ func (l *lab) work() {
 	}
 }
 
-func (l *lab) fsck() {
+func (l *poolEnv) fsck() {
 	l.Helper()
 	fscktest.Clean(l.T, l.table, l.now)
 }
 
-// operation is a request to a store, prepared on a lab.
+// operation is a request to a store, prepared on a poolEnv.
 type operation struct {
 	name    string
-	prepare func(*lab) // on the table, before the operation; may be nil
-	do      func(context.Context, *lab, *store.Store) (any, error)
+	prepare func(*poolEnv) // on the table, before the operation; may be nil
+	do      func(context.Context, *poolEnv, *store.Store) (any, error)
 	// again is the code of the error that the same request is answered with
 	// once it was carried out; without one, the first answer is repeated.
 	again ipam.Code
@@ -175,281 +173,283 @@ type operation struct {
 	free bool
 }
 
-func allocating(q func(*lab) store.Allocate) func(context.Context, *lab, *store.Store) (any, error) {
-	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Allocate(ctx, q(l)) }
+func allocating(q func(*poolEnv) store.Allocate) func(context.Context, *poolEnv, *store.Store) (any, error) {
+	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Allocate(ctx, q(l)) }
 }
 
-func provisioning(q func(*lab) store.Provision) func(context.Context, *lab, *store.Store) (any, error) {
-	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Provision(ctx, q(l)) }
+func provisioning(q func(*poolEnv) store.Provision) func(context.Context, *poolEnv, *store.Store) (any, error) {
+	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Provision(ctx, q(l)) }
 }
 
-func releasing(q func(*lab) store.Release) func(context.Context, *lab, *store.Store) (any, error) {
-	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return nil, s.Release(ctx, q(l)) }
+func releasing(q func(*poolEnv) store.Release) func(context.Context, *poolEnv, *store.Store) (any, error) {
+	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return nil, s.Release(ctx, q(l)) }
 }
 
-func deprovisioning(q func(*lab) store.Deprovision) func(context.Context, *lab, *store.Store) (any, error) {
-	return func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Deprovision(ctx, q(l)) }
+func deprovisioning(q func(*poolEnv) store.Deprovision) func(context.Context, *poolEnv, *store.Store) (any, error) {
+	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Deprovision(ctx, q(l)) }
 }
 
 // shallow makes transactions small, so that what the operation does needs
 // several.
-func shallow(l *lab) { l.room = 5 }
+func shallow(l *poolEnv) { l.room = 5 }
 
 // shared shares two pools.
-func shared(l *lab) {
+func shared(l *poolEnv) {
 	for _, pool := range []string{l.empty, l.top} {
-		must(0, l.store(l.table).PutShare(l.Context(), pool, guestAccount, anyPool))(l.T)
+		must(0, l.store(l.table).PutShare(l.Context(), pool, otherAccount, anyPool))(l.T)
 	}
 }
 
 // byGuest is another account's request for a /27.
 func byGuest(pool, value string) store.Allocate {
 	q := allocation(pool, value, byLength(27))
-	q.Token.Account = guestAccount
+	q.Token.Account = otherAccount
 	return q
 }
 
 // visited has another account allocate.
-func visited(l *lab) {
+func visited(l *poolEnv) {
 	l.guests = must(l.store(l.table).Allocate(l.Context(), byGuest(l.top, "guest")))(l.T)
 }
 
 func mayIPAM(*ipam.IPAM, []*ipam.Pool) error { return nil }
 
 // cascade begins the deletion of the top pool.
-func cascade(l *lab) {
+func cascade(l *poolEnv) {
 	must(l.store(l.table).DeletePool(l.Context(), l.top, true, anyPool))(l.T)
 }
 
-func cascadeIPAM(l *lab) {
+func cascadeIPAM(l *poolEnv) {
 	must(l.store(l.table).DeleteIPAM(l.Context(), l.ipam, true, mayIPAM))(l.T)
 }
 
 // bare ends all pools and the second scope.
-func bare(l *lab) {
+func bare(l *poolEnv) {
 	cascade(l)
 	l.work()
 	must(l.store(l.table).DeleteScope(l.Context(), l.second, func(*ipam.Scope) error { return nil }))(l.T)
 }
 
 var operations = []operation{
-	{name: "allocate by length", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byLength(27)) })},
-	{name: "allocate by length that fits", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byLength(24)) })},
-	{name: "allocate by CIDR", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/26")) })},
-	{name: "allocate by the pool's default", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", ipam.AllocateRequest{}) })},
-	{name: "allocate within what is allowed", do: allocating(func(l *lab) store.Allocate {
+	{name: "allocate by length", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byLength(27)) })},
+	{name: "allocate by length that fits", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byLength(24)) })},
+	{name: "allocate by CIDR", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/26")) })},
+	{name: "allocate by the pool's default", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", ipam.AllocateRequest{}) })},
+	{name: "allocate within what is allowed", do: allocating(func(l *poolEnv) store.Allocate {
 		r := byLength(28)
 		r.Filter = ipam.Filter{Allowed: []netip.Prefix{prefix("10.0.64.0/18")}, Disallowed: []netip.Prefix{prefix("10.0.64.0/24")}}
 		return allocation(l.top, "n", r)
 	})},
-	{name: "allocate the last block", do: allocating(func(l *lab) store.Allocate { return allocation(l.full, "n", byLength(28)) })},
-	{name: "allocate the last block by CIDR", do: allocating(func(l *lab) store.Allocate { return allocation(l.full, "n", byCIDR("10.0.160.0/28")) })},
-	{name: "allocate deep by CIDR", prepare: shallow, do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.7/32")) })},
-	{name: "allocate deep by length", prepare: shallow, free: true, do: allocating(func(l *lab) store.Allocate { return allocation(l.child, "n", byLength(32)) })},
-	{name: "allocate without a token", do: allocating(func(l *lab) store.Allocate { return allocation(l.top, "", byLength(27)) })},
-	{name: "preview", do: allocating(func(l *lab) store.Allocate {
+	{name: "allocate the last block", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.full, "n", byLength(28)) })},
+	{name: "allocate the last block by CIDR", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.full, "n", byCIDR("10.0.160.0/28")) })},
+	{name: "allocate deep by CIDR", prepare: shallow, do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.7/32")) })},
+	{name: "allocate deep by length", prepare: shallow, free: true, do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.child, "n", byLength(32)) })},
+	{name: "allocate without a token", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "", byLength(27)) })},
+	{name: "preview", do: allocating(func(l *poolEnv) store.Allocate {
 		q := allocation(l.top, "n", byLength(27))
 		q.Preview = true
 		return q
 	})},
 	{
 		name:    "allocate with the token of what was released",
-		prepare: func(l *lab) { must(0, l.store(l.table).Release(l.Context(), release(l.alloc)))(l.T) },
-		do:      allocating(func(l *lab) store.Allocate { return allocation(l.top, "3", byCIDR("10.0.3.0/24")) }),
+		prepare: func(l *poolEnv) { must(0, l.store(l.table).Release(l.Context(), release(l.alloc)))(l.T) },
+		do:      allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "3", byCIDR("10.0.3.0/24")) }),
 	},
-	{name: "release", do: releasing(func(l *lab) store.Release { return release(l.alloc) })},
-	{name: "release that merges to the root", do: releasing(func(l *lab) store.Release { return release(l.inChild) })},
-	{name: "release deep", prepare: shallow, do: releasing(func(l *lab) store.Release { return release(l.inChild) })},
-	{name: "provision to the top by CIDR", do: provisioning(func(l *lab) store.Provision { return provision(l.top, "n", "10.2.0.0/16", 0) })},
-	{name: "provision to the top by length", do: provisioning(func(l *lab) store.Provision { return provision(l.top, "n", "", 20) })},
-	{name: "provision by CIDR", do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) })},
-	{name: "provision by length", do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "", 22) })},
-	{name: "provision deep", prepare: shallow, do: provisioning(func(l *lab) store.Provision { return provision(l.empty, "n", "10.0.192.0/28", 0) })},
+	{name: "release", do: releasing(func(l *poolEnv) store.Release { return release(l.alloc) })},
+	{name: "release that merges to the root", do: releasing(func(l *poolEnv) store.Release { return release(l.inChild) })},
+	{name: "release deep", prepare: shallow, do: releasing(func(l *poolEnv) store.Release { return release(l.inChild) })},
+	{name: "provision to the top by CIDR", do: provisioning(func(l *poolEnv) store.Provision { return provision(l.top, "n", "10.2.0.0/16", 0) })},
+	{name: "provision to the top by length", do: provisioning(func(l *poolEnv) store.Provision { return provision(l.top, "n", "", 20) })},
+	{name: "provision by CIDR", do: provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "10.0.192.0/20", 0) })},
+	{name: "provision by length", do: provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "", 22) })},
+	{name: "provision deep", prepare: shallow, do: provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "10.0.192.0/28", 0) })},
 	{
 		name: "provision with the token of what was deprovisioned",
-		prepare: func(l *lab) {
+		prepare: func(l *poolEnv) {
 			must(l.store(l.table).Deprovision(l.Context(), deprovision(l.child, "10.0.144.0/20")))(l.T)
 		},
-		do: provisioning(func(l *lab) store.Provision { return provision(l.child, "child 2", "10.0.144.0/20", 0) }),
+		do: provisioning(func(l *poolEnv) store.Provision { return provision(l.child, "child 2", "10.0.144.0/20", 0) }),
 	},
-	{name: "deprovision", again: ipam.CodeIncorrectState, do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") })},
-	{name: "deprovision deep", prepare: shallow, again: ipam.CodeIncorrectState, do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") })},
-	{name: "deprovision of what is in use", do: deprovisioning(func(l *lab) store.Deprovision { return deprovision(l.child, "10.0.128.0/20") })},
-	{name: "create an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "deprovision", again: ipam.CodeIncorrectState, do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") })},
+	{name: "deprovision deep", prepare: shallow, again: ipam.CodeIncorrectState, do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") })},
+	{name: "deprovision of what is in use", do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.128.0/20") })},
+	{name: "create an IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}})
 	}},
-	{name: "create another IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount, Tags: ipam.Tags{"k": "v"}}})
+	{name: "create another IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount, Tags: ipam.Tags{"k": "v"}}})
 	}},
-	{name: "create the last IPAM that the quota admits", prepare: func(l *lab) { l.ipams = 2 }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
+	{name: "create the last IPAM that the quota admits", prepare: func(l *poolEnv) { l.ipams = 2 }, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}})
 	}},
-	{name: "create a scope", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "create a scope", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.CreateScope(ctx, token("CreateIpamScope", "n"), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil })
 	}},
-	{name: "create a pool at the top", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "create a pool at the top", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.CreatePool(ctx, token("CreateIpamPool", "n"), ipam.Pool{Scope: l.second, Family: ipam.IPv6}, buildPool)
 	}},
-	{name: "create a pool in a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "create a pool in a pool", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.CreatePool(ctx, token("CreateIpamPool", "n"), ipam.Pool{Scope: l.scope, SourcePool: l.top, Family: ipam.IPv4}, buildPool)
 	}},
-	{name: "modify an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "modify an IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyIPAM(ctx, l.ipam, ipam.ActModify, func(o *ipam.IPAM) error { o.Description = "new"; return nil })
 	}},
-	{name: "modify a scope", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "modify a scope", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyScope(ctx, l.scope, ipam.ActModify, func(o *ipam.Scope) error { o.Description = "new"; return nil })
 	}},
-	{name: "tag a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "tag a pool", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyPool(ctx, l.top, ipam.ActUse, func(o *ipam.Pool) error { o.Tags = ipam.Tags{"new": "v"}; return nil })
 	}},
-	{name: "modify an allocation", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "modify an allocation", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyAllocation(ctx, l.alloc.AllocationID, func(o *ipam.Allocation) error {
 			o.Description, o.Tags = "", ipam.Tags{"new": "v"}
 			return nil
 		})
 	}},
-	{name: "delete a scope", again: ipam.CodeInvalidScopeIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete a scope", again: ipam.CodeInvalidScopeIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteScope(ctx, l.second, func(*ipam.Scope) error { return nil })
 	}},
-	{name: "delete a pool", again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete a pool", again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeletePool(ctx, l.empty, false, anyPool)
 	}},
-	{name: "begin to delete a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "begin to delete a pool", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeletePool(ctx, l.top, true, anyPool)
 	}},
-	{name: "delete an IPAM", prepare: bare, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete an IPAM", prepare: bare, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.ipam, false, mayIPAM)
 	}},
-	{name: "begin to delete an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "begin to delete an IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.ipam, true, mayIPAM)
 	}},
-	{name: "finish the deletion of a pool", prepare: cascade, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "finish the deletion of a pool", prepare: cascade, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
 	}},
-	{name: "finish the deletion of a pool in small steps", prepare: func(l *lab) { cascade(l); shallow(l) }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "finish the deletion of a pool in small steps", prepare: func(l *poolEnv) { cascade(l); shallow(l) }, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
 	}},
-	{name: "finish the deletion of an IPAM", prepare: cascadeIPAM, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "finish the deletion of an IPAM", prepare: cascadeIPAM, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "delete-ipam#"+l.ipam)
 	}},
-	{name: "share a pool", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.PutShare(ctx, l.top, guestAccount, anyPool)
+	{name: "share a pool", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.PutShare(ctx, l.top, otherAccount, anyPool)
 	}},
-	{name: "end a share", prepare: shared, again: ipam.CodeInvalidParameterValue, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.DeleteShare(ctx, l.empty, guestAccount, anyPool)
+	{name: "end a share", prepare: shared, again: ipam.CodeInvalidParameterValue, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.DeleteShare(ctx, l.empty, otherAccount, anyPool)
 	}},
-	{name: "delete a shared pool", prepare: shared, again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete a shared pool", prepare: shared, again: ipam.CodeInvalidPoolIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeletePool(ctx, l.empty, false, anyPool)
 	}},
-	{name: "allocate from another's pool", do: allocating(func(l *lab) store.Allocate { return byGuest(l.top, "n") })},
-	{name: "allocate deep from another's pool", prepare: shallow, free: true, do: allocating(func(l *lab) store.Allocate {
+	{name: "allocate from another's pool", do: allocating(func(l *poolEnv) store.Allocate { return byGuest(l.top, "n") })},
+	{name: "allocate deep from another's pool", prepare: shallow, free: true, do: allocating(func(l *poolEnv) store.Allocate {
 		q := byGuest(l.child, "n")
 		q.Request = byLength(32)
 		return q
 	})},
-	{name: "release to another's pool", prepare: visited, do: releasing(func(l *lab) store.Release { return release(l.guests) })},
-	{name: "release deep to another's pool", prepare: func(l *lab) { visited(l); shallow(l) }, do: releasing(func(l *lab) store.Release { return release(l.guests) })},
-	{name: "finish the deletion of a shared pool", prepare: func(l *lab) { visited(l); shared(l); cascade(l) }, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "release to another's pool", prepare: visited, do: releasing(func(l *poolEnv) store.Release { return release(l.guests) })},
+	{name: "release deep to another's pool", prepare: func(l *poolEnv) { visited(l); shallow(l) }, do: releasing(func(l *poolEnv) store.Release { return release(l.guests) })},
+	{name: "finish the deletion of a shared pool", prepare: func(l *poolEnv) { visited(l); shared(l); cascade(l) }, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "delete-pool#"+l.top)
 	}},
-	{name: "list shared pools", prepare: shared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		found, next, err := s.SharedAfter(ctx, guestAccount, "", 1)
+	{name: "list shared pools", prepare: shared, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.SharedAfter(ctx, otherAccount, "", 1)
 		return []any{found, next}, err
 	}},
-	{name: "list allocations in another's pool", prepare: visited, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		found, next, err := s.ForeignAllocations(ctx, guestAccount, l.top, "", 1)
+	{name: "list allocations in another's pool", prepare: visited, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.ForeignAllocations(ctx, otherAccount, l.top, "", 1)
 		return []any{found, next}, err
 	}},
-	{name: "put grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "put grants", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.PutGrants(ctx, []byte(`{"readers":["*"]}`))
 	}},
-	{name: "declare the administrator", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "declare the administrator", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.PutAdministrator(ctx, labAdministrator)
 	}},
-	{name: "declare another administrator", prepare: declared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.PutAdministrator(ctx, store.Administrator{Account: guestAccount})
+	{name: "declare another administrator", prepare: declared, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.PutAdministrator(ctx, store.Administrator{Account: otherAccount})
 	}},
-	{name: "end the administrator", prepare: declared, again: ipam.CodeAccountNotRegistered, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.DeleteAdministrator(ctx, labAccount)
+	{name: "end the administrator", prepare: declared, again: ipam.CodeAccountNotRegistered, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.DeleteAdministrator(ctx, ownerAccount)
 	}},
-	{name: "administrator", prepare: declared, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Administrator(ctx) }},
-	{name: "grants", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.Grants(ctx) }},
-	{name: "list scopes", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.OwnedScopes(ctx, labAccount)
+	{name: "administrator", prepare: declared, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Administrator(ctx) }},
+	{name: "grants", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Grants(ctx) }},
+	{name: "list scopes", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.OwnedScopes(ctx, ownerAccount)
 	}},
-	{name: "list pools", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.OwnedPools(ctx, labAccount) }},
-	{name: "list CIDRs", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.PoolCIDRs(ctx, l.child) }},
-	{name: "list allocations", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "list pools", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.OwnedPools(ctx, ownerAccount)
+	}},
+	{name: "list CIDRs", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.PoolCIDRs(ctx, l.child) }},
+	{name: "list allocations", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		found, next, err := s.Allocations(ctx, l.top, "", 3)
 		return []any{found, next}, err
 	}},
-	{name: "allocations by id", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "allocations by id", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.AllocationsByID(ctx, []string{l.alloc.AllocationID, l.inChild.AllocationID})
 	}},
-	{name: "create a discovery", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(guestAccount))
+	{name: "create a discovery", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(otherAccount))
 	}},
-	{name: "create the first discovery of an account with an IPAM", do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(labAccount))
+	{name: "create the first discovery of an account with an IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(ownerAccount))
 	}},
-	{name: "create a further discovery", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(labAccount))
+	{name: "create a further discovery", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateDiscovery(ctx, token("CreateIpamResourceDiscovery", "n"), discoveryOf(ownerAccount))
 	}},
-	{name: "modify a discovery", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "modify a discovery", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyDiscovery(ctx, l.discovery, ipam.ActModify, func(o *ipam.Discovery) error { o.Exclusions = []string{"x"}; return nil })
 	}},
-	{name: "tag an association", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "tag an association", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.ModifyAssociation(ctx, l.association, ipam.ActUse, func(o *ipam.DiscoveryAssociation) error { o.Tags = ipam.Tags{"new": "v"}; return nil })
 	}},
-	{name: "delete a discovery", prepare: watched, again: ipam.CodeInvalidDiscoveryIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete a discovery", prepare: watched, again: ipam.CodeInvalidDiscoveryIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteDiscovery(ctx, l.discovery, func(*ipam.Discovery) error { return nil })
 	}},
-	{name: "associate", prepare: apart, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "associate", prepare: apart, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.Associate(ctx, token("AssociateIpamResourceDiscovery", "n"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
 	}},
 	{name: "disassociate", prepare: watched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
 	{name: "disassociate from what is gone", prepare: unwatched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
-	{name: "delete an IPAM with associations", prepare: watched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete an IPAM with associations", prepare: watched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
 	}},
-	{name: "delete an IPAM with an association with what is gone", prepare: unwatched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "delete an IPAM with an association with what is gone", prepare: unwatched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
 	}},
 	{name: "save an account", prepare: watched, do: saving(200)},
-	{name: "save the first run of an account", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-west-2", Account: labAccount, Attempted: 1})
+	{name: "save the first run of an account", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-west-2", Account: ownerAccount, Attempted: 1})
 	}},
 	{name: "save an account of a discovery that is gone", prepare: purged, do: saving(200)},
-	{name: "save that an account has left", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "save that an account has left", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.SaveDiscoveredAccount(ctx, gone(l))
 	}},
-	{name: "save that an account is back", prepare: left, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: guestAccount})
+	{name: "save that an account is back", prepare: left, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: l.discovery, Region: "us-east-1", Account: otherAccount})
 	}},
 	{name: "forget an account that left", prepare: left, do: forgetting},
-	{name: "finish forgetting an account", prepare: forgotten, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		return nil, s.RunWork(ctx, "purge#"+l.discovery+"#us-east-1#"+guestAccount)
+	{name: "finish forgetting an account", prepare: forgotten, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "purge#"+l.discovery+"#us-east-1#"+otherAccount)
 	}},
-	{name: "finish the end of a discovery", prepare: unwatched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "finish the end of a discovery", prepare: unwatched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "purge#"+l.discovery)
 	}},
-	{name: "finish an association", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "finish an association", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return nil, s.RunWork(ctx, "purge#"+l.discovery)
 	}},
-	{name: "list discoveries", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		found, next, err := s.DiscoveriesAfter(ctx, labAccount, "", 1)
+	{name: "list discoveries", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.DiscoveriesAfter(ctx, ownerAccount, "", 1)
 		return []any{found, next}, err
 	}},
-	{name: "list all discoveries", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) { return s.AllDiscoveries(ctx) }},
-	{name: "list associations", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
-		found, next, err := s.AssociationsAfter(ctx, labAccount, "", 1)
+	{name: "list all discoveries", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.AllDiscoveries(ctx) }},
+	{name: "list associations", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.AssociationsAfter(ctx, ownerAccount, "", 1)
 		return []any{found, next}, err
 	}},
-	{name: "list accounts", prepare: watched, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "list accounts", prepare: watched, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		found, next, err := s.DiscoveredAccounts(ctx, l.discovery, "", "", 1)
 		return []any{found, next}, err
 	}},
-	{name: "pending work", prepare: cascade, do: func(ctx context.Context, l *lab, s *store.Store) (any, error) {
+	{name: "pending work", prepare: cascade, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.PendingWork(ctx, l.now.Add(time.Hour))
 	}},
 }
@@ -475,7 +475,7 @@ type outcome struct {
 	err    error
 }
 
-func (op operation) run(ctx context.Context, l *lab, table table.Table) outcome {
+func (op operation) run(ctx context.Context, l *poolEnv, table table.Table) outcome {
 	v, err := op.do(ctx, l, l.store(table))
 	if err != nil {
 		o := outcome{err: err}
@@ -494,7 +494,7 @@ type good struct {
 	table         string // after both runs and the work that they left
 }
 
-func (op operation) good(l *lab) good {
+func (op operation) good(l *poolEnv) good {
 	l.Helper()
 	l = l.with(l.table.Clone())
 	calls := &tabletest.Faulty{Table: l.table}
@@ -593,7 +593,7 @@ func schemes(at tabletest.Call, cancel func()) []scheme {
 // is answered as if nothing had gone wrong; and in the end the table is the
 // same, with nothing leaked and nothing doubled.
 func TestFaultsAtEveryCall(t *testing.T) {
-	base := newLab(t)
+	base := newPoolEnv(t)
 	base.fsck()
 	for n, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
@@ -642,7 +642,7 @@ func sized(full, short int) int {
 	return full
 }
 
-func (op operation) suffer(ctx context.Context, l *lab, s scheme, want good) {
+func (op operation) suffer(ctx context.Context, l *poolEnv, s scheme, want good) {
 	l.Helper()
 	first := op.run(ctx, l, &tabletest.Faulty{Table: l.table, Inject: s.inject})
 	// What lives in a CIDR may be looked for after the answer; the table tells in the end.

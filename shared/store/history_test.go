@@ -20,25 +20,25 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-const chronicleScope = "ipam-scope-0123456789abcdef0"
+const historyScope = "ipam-scope-0123456789abcdef0"
 
 // chronicle is a table for records of history.
-type chronicle struct {
+type historyEnv struct {
 	table *tabletest.Memory
 	now   time.Time
 }
 
-func (c *chronicle) store(table table.Table) *store.Store {
+func (c *historyEnv) store(table table.Table) *store.Store {
 	return store.New(table, store.Options{
 		Region: "us-east-1", Now: func() time.Time { return c.now }, Tries: 3,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 }
 
-func (c *chronicle) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
+func (c *historyEnv) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
 	t.Helper()
 	for after := ""; ; {
-		records, next, err := c.store(c.table).History(t.Context(), chronicleScope, netip.MustParsePrefix(cidr), after, 1)
+		records, next, err := c.store(c.table).History(t.Context(), historyScope, netip.MustParsePrefix(cidr), after, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func (c *chronicle) read(t *testing.T, cidr string) (all []ipam.HistoryRecord) {
 
 func tokenRecord(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRecord {
 	r := ipam.HistoryRecord{
-		Type: t, Owner: labAccount, Region: "us-east-1", ID: id, CIDR: netip.MustParsePrefix("10.0.0.5/32"), Name: "n", VPC: "vpc-1", Start: start, End: end,
+		Type: t, Owner: ownerAccount, Region: "us-east-1", ID: id, CIDR: netip.MustParsePrefix("10.0.0.5/32"), Name: "n", VPC: "vpc-1", Start: start, End: end,
 	}
 	if t == ipam.HistoryInstance {
 		r.ID, r.Interface, r.Name, r.Owner = "", id, "", ipam.AmazonOwner
@@ -69,14 +69,14 @@ func tokenRecord(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRe
 func TestHistoryIsWrittenOnce(t *testing.T) {
 	var want string
 	for _, order := range []string{"be", "eb", "beb", "ebe", "bbee", "ebbe", "e"} {
-		c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+		c := &historyEnv{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 		s := c.store(c.table)
 		for _, what := range order {
 			r := tokenRecord(ipam.HistoryEIP, "eipalloc-1", 1_799_999_000_000, 0)
 			if what == 'e' {
 				r.End = 1_799_999_500_250
 			}
-			if err := s.PutHistory(t.Context(), chronicleScope, r); err != nil {
+			if err := s.PutHistory(t.Context(), historyScope, r); err != nil {
 				t.Fatalf("%s: %v", order, err)
 			}
 		}
@@ -100,9 +100,9 @@ func TestHistoryUnderFaults(t *testing.T) {
 		tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 0), tokenRecord(ipam.HistoryInstance, "eni-1", 1000, 0),
 		tokenRecord(ipam.HistoryInterface, "eni-1", 500, 1000), tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 0),
 	}
-	good := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(2000)}
+	good := &historyEnv{table: &tabletest.Memory{}, now: time.UnixMilli(2000)}
 	traced := &tabletest.Faulty{Table: good.table}
-	if err := good.store(traced).PutHistory(t.Context(), chronicleScope, records...); err != nil {
+	if err := good.store(traced).PutHistory(t.Context(), historyScope, records...); err != nil {
 		t.Fatal(err)
 	}
 	if trace := traced.Trace(); len(trace) != 5 { // the repetition is refused once, and found by a read
@@ -114,7 +114,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 				if applied && !errors.Is(err, tabletest.ErrInjected) {
 					continue // these say that nothing was written
 				}
-				c := &chronicle{table: &tabletest.Memory{}, now: good.now}
+				c := &historyEnv{table: &tabletest.Memory{}, now: good.now}
 				faulty := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 					if call.Kind == at.Kind && call.N == at.N {
 						return &tabletest.Fault{Err: err, Applied: applied}
@@ -122,7 +122,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 					return nil
 				}}
 				for range 2 { // the batch comes again if it fails
-					if c.store(faulty).PutHistory(t.Context(), chronicleScope, records...) == nil {
+					if c.store(faulty).PutHistory(t.Context(), historyScope, records...) == nil {
 						break
 					}
 				}
@@ -135,7 +135,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 }
 
 func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
-	c := &chronicle{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+	c := &historyEnv{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	s := c.store(c.table)
 	past := tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 2000)
 	want := []ipam.HistoryRecord{
@@ -149,7 +149,7 @@ func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
 	wider.CIDR = netip.MustParsePrefix("10.0.0.0/24")
 	written := append(slices.Clone(want), past, wider)
 	slices.Reverse(written)
-	if err := s.PutHistory(t.Context(), chronicleScope, written...); err != nil {
+	if err := s.PutHistory(t.Context(), historyScope, written...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.PutHistory(t.Context(), "ipam-scope-0123456789abcdef1", tokenRecord(ipam.HistoryEIP, "eipalloc-2", 5, 0)); err != nil {

@@ -22,10 +22,10 @@ import (
 // 10.0.0.0/16, a child of it with the second quarter; VPCs of one account that
 // nest, over the border of the child too, one with a subnet, one that is ignored;
 // an allocation with a VPC in it.
-type rootWindow struct {
-	*landscape
+type nestedEnv struct {
+	*env
 	top, child       *ipam.Pool
-	lab              *ipam.Scope
+	second           *ipam.Scope
 	outer, inner     ipam.Resource // 10.0.0.0/17, 10.0.0.0/20
 	low, ignored     ipam.Resource // in the child 10.0.64.0/20, and 10.0.80.0/20
 	given            *ipam.Allocation
@@ -33,10 +33,10 @@ type rootWindow struct {
 	own              ipam.Resource // 10.0.160.0/20
 }
 
-func newQuarter(t *testing.T) *rootWindow {
-	c := &rootWindow{
-		landscape: newLandscape(t),
-		outer:     vpc("vpc-outer", "10.0.0.0/17"), inner: vpc("vpc-inner", "10.0.0.0/20"),
+func newNestedEnv(t *testing.T) *nestedEnv {
+	c := &nestedEnv{
+		env:   newEnv(t),
+		outer: vpc("vpc-outer", "10.0.0.0/17"), inner: vpc("vpc-inner", "10.0.0.0/20"),
 		low: vpc("vpc-low", "10.0.64.0/20"), ignored: vpc("vpc-ignored", "10.0.80.0/20"),
 		inGiven: vpc("vpc-given", "10.0.130.0/24"), arrives: vpc("vpc-arrives", "10.0.129.0/24"),
 		own: vpc("vpc-own", "10.0.160.0/20"),
@@ -45,10 +45,10 @@ func newQuarter(t *testing.T) *rootWindow {
 	c.provision(c.top, "10.0.0.0/16")
 	c.child = c.pool(c.top.ID, false)
 	c.provision(c.child, "10.0.64.0/18")
-	lab, err := c.store.CreateScope(t.Context(), c.fresh("CreateIpamScope"), ipam.Scope{IPAM: c.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	second, err := c.store.CreateScope(t.Context(), c.fresh("CreateIpamScope"), ipam.Scope{IPAM: c.ipam.ID}, func(*ipam.IPAM) error { return nil })
 	c.must(err)
-	c.lab = lab
-	c.given, err = c.allocate(watcher, c.top, 0, "10.0.128.0/20")
+	c.second = second
+	c.given, err = c.allocate(ownerAccount, c.top, 0, "10.0.128.0/20")
 	c.must(err)
 	for _, r := range []ipam.Resource{c.outer, c.inner, c.low, c.ignored, c.inGiven, c.own, subnet("subnet-low", "vpc-low", "10.0.64.0/24")} {
 		c.observe(r)
@@ -58,7 +58,7 @@ func newQuarter(t *testing.T) *rootWindow {
 	return c
 }
 
-func (c *rootWindow) monitor(r ipam.Resource, monitored bool, destination string) error {
+func (c *nestedEnv) monitor(r ipam.Resource, monitored bool, destination string) error {
 	_, err := c.store.ModifyResourceCIDR(c.Context(), store.ModifyResourceCIDR{
 		Scope: c.ipam.PrivateScope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, Monitored: monitored, Destination: destination,
 		May: func(_, _ *ipam.Scope) error { return nil },
@@ -69,49 +69,49 @@ func (c *rootWindow) monitor(r ipam.Resource, monitored bool, destination string
 // deed is what somebody does to a quarter; its error may be a refusal.
 type deed struct {
 	name string
-	do   func(*rootWindow) error
+	do   func(*nestedEnv) error
 }
 
 var deeds = []deed{
-	{"observe", func(c *rootWindow) error {
+	{"observe", func(c *nestedEnv) error {
 		_, err := c.store.Observe(c.Context(), c.disco, []*ipam.IPAM{c.ipam}, c.arrives, c.now.UnixMilli())
 		return err
 	}},
-	{"vanish the outer", func(c *rootWindow) error {
+	{"vanish the outer", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.outer), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"vanish the one in the child", func(c *rootWindow) error {
+	{"vanish the one in the child", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.low), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"ignore the outer", func(c *rootWindow) error { return c.monitor(c.outer, false, "") }},
-	{"monitor the ignored", func(c *rootWindow) error { return c.monitor(c.ignored, true, "") }},
-	{"move the outer", func(c *rootWindow) error { return c.monitor(c.outer, true, c.lab.ID) }},
-	{"release", func(c *rootWindow) error {
+	{"ignore the outer", func(c *nestedEnv) error { return c.monitor(c.outer, false, "") }},
+	{"monitor the ignored", func(c *nestedEnv) error { return c.monitor(c.ignored, true, "") }},
+	{"move the outer", func(c *nestedEnv) error { return c.monitor(c.outer, true, c.second.ID) }},
+	{"release", func(c *nestedEnv) error {
 		return c.store.Release(c.Context(), store.Release{Pool: c.top.ID, CIDR: c.given.CIDR, Allocation: c.given.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 	}},
-	{"allocate the inner's", func(c *rootWindow) error { _, err := c.allocate(tenant, c.top, 0, "10.0.0.0/20"); return err }},
-	{"allocate around the one in the child", func(c *rootWindow) error { _, err := c.allocate(tenant, c.child, 0, "10.0.64.0/19"); return err }},
-	{"allocate around one's own", func(c *rootWindow) error { _, err := c.allocate(tenant, c.top, 0, "10.0.160.0/19"); return err }},
-	{"vanish one's own", func(c *rootWindow) error {
+	{"allocate the inner's", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.top, 0, "10.0.0.0/20"); return err }},
+	{"allocate around the one in the child", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.child, 0, "10.0.64.0/19"); return err }},
+	{"allocate around one's own", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.top, 0, "10.0.160.0/19"); return err }},
+	{"vanish one's own", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.own), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"allocate some", func(c *rootWindow) error { _, err := c.allocate(watcher, c.top, 20, ""); return err }},
-	{"provision over the inner", func(c *rootWindow) error {
+	{"allocate some", func(c *nestedEnv) error { _, err := c.allocate(ownerAccount, c.top, 20, ""); return err }},
+	{"provision over the inner", func(c *nestedEnv) error {
 		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.0.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 		return err
 	}},
-	{"provision around one's own", func(c *rootWindow) error {
+	{"provision around one's own", func(c *nestedEnv) error {
 		_, err := c.store.Provision(c.Context(), store.Provision{Token: c.fresh("ProvisionIpamPoolCidr"), Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.160.0/19"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 		return err
 	}},
-	{"deprovision the child", func(c *rootWindow) error {
+	{"deprovision the child", func(c *nestedEnv) error {
 		_, err := c.store.Deprovision(c.Context(), store.Deprovision{Pool: c.child.ID, CIDR: netip.MustParsePrefix("10.0.64.0/18"), May: anyone})
 		return err
 	}},
-	{"import", func(c *rootWindow) error {
+	{"import", func(c *nestedEnv) error {
 		_, err := c.store.ModifyPool(c.Context(), c.top.ID, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil })
 		c.must(err)
 		return c.store.RunWork(c.Context(), "import#"+c.top.ID)
@@ -121,7 +121,7 @@ var deeds = []deed{
 // Whatever happens between two calls of whatever else, in the end no block is free
 // where something lives and none is held where nothing does.
 func TestLiveBetweenTwoCalls(t *testing.T) {
-	base := newQuarter(t)
+	base := newNestedEnv(t)
 	for i, one := range deeds {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +158,7 @@ func TestLiveBetweenTwoCalls(t *testing.T) {
 }
 
 // attempt does a deed and admits that it is refused.
-func attempt(t *testing.T, d deed, c *rootWindow) {
+func attempt(t *testing.T, d deed, c *nestedEnv) {
 	t.Helper()
 	switch err := d.do(c); ipam.CodeOf(err) {
 	case "", ipam.CodeInvalidParameterValue, ipam.CodeIncorrectState, ipam.CodeConcurrentMutationLimitExceeded:
@@ -168,20 +168,20 @@ func attempt(t *testing.T, d deed, c *rootWindow) {
 }
 
 // copy is the quarter on a table of its own.
-func (c *rootWindow) copy(t *testing.T) *rootWindow {
-	l := *c.landscape
+func (c *nestedEnv) copy(t *testing.T) *nestedEnv {
+	l := *c.env
 	l.T, l.memory = t, c.memory.Clone()
 	l.faulty = &tabletest.Faulty{Table: l.memory}
 	l.store = l.on(l.faulty)
 	d := *c
-	d.landscape = &l
+	d.env = &l
 	return &d
 }
 
 // Who shrinks a hold in parts ends the notes of the parts that are its own: one that
 // somebody else puts meanwhile asks for more than that, and stays.
 func TestShrinkLeavesTheNotesOfOthers(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	l.narrow(5)
 	for i := range 4 {
 		l.observe(vpc(fmt.Sprintf("vpc-%d", i), fmt.Sprintf("10.%d.0.0/24", 80*i)))

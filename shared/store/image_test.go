@@ -44,15 +44,15 @@ func admits(pattern map[string]any, record map[string]any) bool {
 // Every item of a table with something of everything either has an image, and
 // then passes the filters, or it has none and does not.
 func TestImagesAndFilters(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/29"))
 	if err := c.store.PutHistory(t.Context(), c.scope, tokenRecord(ipam.HistoryEIP, "eipalloc-1", 1000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)
-	refusal := items.Refusal{Request: "r-1", Account: labAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
-	if err := c.store.Refuse(t.Context(), store.Token{Account: labAccount, Operation: "AllocateIpamPoolCidr", Value: "r-1"}, refusal); err != nil {
+	refusal := items.Refusal{Request: "r-1", Account: ownerAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
+	if err := c.store.Refuse(t.Context(), store.Token{Account: ownerAccount, Operation: "AllocateIpamPoolCidr", Value: "r-1"}, refusal); err != nil {
 		t.Fatal(err)
 	}
 	images := map[string]int{}
@@ -99,7 +99,7 @@ func TestImagesAndFilters(t *testing.T) {
 	}
 	for what, k := range map[string]table.Key{
 		"a deprovisioned CIDR": {PK: "SPACE#" + c.pool + "#CIDR", SK: "0a000000#026"},
-		"a refusal":            {PK: items.RequestPrefix + labAccount + "#r-1", SK: "META"},
+		"a refusal":            {PK: items.RequestPrefix + ownerAccount + "#r-1", SK: "META"},
 	} {
 		ttl := map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{"Keys": map[string]any{
 			"PK": map[string]any{"S": k.PK}, "SK": map[string]any{"S": k.SK},

@@ -12,7 +12,7 @@ import (
 // imported, one is ignored, all is given back: nothing is blocked and nothing
 // handed out twice.
 func TestBrownfield(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	vpcs := []ipam.Resource{vpc("vpc-1", "10.0.0.0/20"), vpc("vpc-2", "10.0.16.0/20"), vpc("vpc-3", "10.0.64.0/18"), vpc("vpc-4", "10.1.0.0/16"), vpc("vpc-5", "10.8.0.0/16")}
 	for _, v := range vpcs {
 		l.observe(v)
@@ -38,7 +38,7 @@ func TestBrownfield(t *testing.T) {
 	var given []*ipam.Allocation
 	for _, p := range []*ipam.Pool{low, middle, top} {
 		for {
-			a, err := l.allocate(watcher, p, 20, "")
+			a, err := l.allocate(ownerAccount, p, 20, "")
 			if err != nil {
 				break
 			}
@@ -84,7 +84,7 @@ func TestBrownfield(t *testing.T) {
 
 // A pool without a locale is for no Region's resources, and imports none.
 func TestPoolWithoutLocaleImportsNothing(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, AutoImport: true}
 	pool, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
 	l.must(err)

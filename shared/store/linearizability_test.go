@@ -293,7 +293,7 @@ var linearModel = func() porcupine.Model {
 }()
 
 // concurrent is one run of several clients.
-type concurrent struct {
+type clients struct {
 	*testing.T
 	label   string // makes its tokens its own
 	store   *store.Store
@@ -321,10 +321,10 @@ func historyStore(table table.Table) *store.Store {
 	})
 }
 
-func newConcurrent(t *testing.T, table table.Table, label string) *concurrent {
-	h := &concurrent{T: t, label: label, store: historyStore(table)}
+func newClients(t *testing.T, table table.Table, label string) *clients {
+	h := &clients{T: t, label: label, store: historyStore(table)}
 	ctx := t.Context()
-	above := must(h.store.CreateIPAM(ctx, token("CreateIpam", label), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	above := must(h.store.CreateIPAM(ctx, token("CreateIpam", label), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t)
 	for i, source := range []func() string{func() string { return "" }, func() string { return h.pools[0] }} {
 		h.pools[i] = must(h.store.CreatePool(ctx, token("CreateIpamPool", fmt.Sprint(label, i)), ipam.Pool{Scope: above.PrivateScope, SourcePool: source(), Family: ipam.IPv4}, buildPool))(t).ID
 	}
@@ -332,14 +332,14 @@ func newConcurrent(t *testing.T, table table.Table, label string) *concurrent {
 	return h
 }
 
-func (h *concurrent) pool(child bool) string {
+func (h *clients) pool(child bool) string {
 	if child {
 		return h.pools[1]
 	}
 	return h.pools[0]
 }
 
-func (h *concurrent) token(r request) store.Token {
+func (h *clients) token(r request) store.Token {
 	op := "AllocateIpamPoolCidr"
 	if r.verb == provide {
 		op = "ProvisionIpamPoolCidr"
@@ -347,13 +347,13 @@ func (h *concurrent) token(r request) store.Token {
 	return token(op, fmt.Sprint(h.label, " ", r.token))
 }
 
-func (h *concurrent) allocationID(r request) string {
+func (h *clients) allocationID(r request) string {
 	t := h.token(r)
 	return ipam.DeriveID(ipam.IDAllocation, t.Account, "us-east-1", t.Operation, t.Value)
 }
 
 // send carries a request out on a store.
-func (h *concurrent) send(s *store.Store, r request) (out response) {
+func (h *clients) send(s *store.Store, r request) (out response) {
 	ctx := h.Context()
 	var err error
 	length := r.want.prefix().Bits()
@@ -396,7 +396,7 @@ func (h *concurrent) send(s *store.Store, r request) (out response) {
 	return out
 }
 
-func (h *concurrent) classify(r request, err error) ending {
+func (h *clients) classify(r request, err error) ending {
 	answer, ok := errors.AsType[*ipam.Error](err)
 	switch {
 	case !ok && !errors.Is(err, tabletest.ErrInjected) && !h.lenient:
@@ -413,7 +413,7 @@ func (h *concurrent) classify(r request, err error) ending {
 }
 
 // look reads what the pools hold, as a state.
-func (h *concurrent) look() (s state) {
+func (h *clients) look() (s state) {
 	ctx := h.Context()
 	by := map[string]uint8{}
 	for _, r := range h.asked {
@@ -440,7 +440,7 @@ func (h *concurrent) look() (s state) {
 }
 
 // next chooses what a client does next, out of what it and the others did.
-func (h *concurrent) next(random *rand.Rand) request {
+func (h *clients) next(random *rand.Rand) request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sizes := []uint8{1, 2, 2, 4}
@@ -468,7 +468,7 @@ func (h *concurrent) next(random *rand.Rand) request {
 }
 
 // do sends a request and records it.
-func (h *concurrent) do(client int, s *store.Store, r request, unsure *bool) response {
+func (h *clients) do(client int, s *store.Store, r request, unsure *bool) response {
 	*unsure = false
 	call := h.clock.Add(1)
 	out := h.send(s, r)
@@ -490,7 +490,7 @@ func (h *concurrent) do(client int, s *store.Store, r request, unsure *bool) res
 
 // run lets clients loose on the table, each with faults of its own at the given
 // rate of calls in a hundred, and returns what porcupine makes of it.
-func (h *concurrent) run(table table.Table, seed uint64, faults int) porcupine.CheckResult {
+func (h *clients) run(table table.Table, seed uint64, faults int) porcupine.CheckResult {
 	var g sync.WaitGroup
 	clients := 2 + int(seed%(mostClients-1))
 	for client := range clients {
@@ -532,7 +532,7 @@ func (h *concurrent) run(table table.Table, seed uint64, faults int) porcupine.C
 	return porcupine.CheckOperationsTimeout(linearModel, h.ops, 20*time.Second)
 }
 
-func (h *concurrent) String() string {
+func (h *clients) String() string {
 	var out strings.Builder
 	slices.SortFunc(h.ops, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
 	for _, op := range h.ops {
@@ -559,7 +559,7 @@ func yielding() *tabletest.Memory {
 
 // statistics say what histories were made of, so that one sees that they were
 // worth checking.
-func statistics(all []*concurrent) string {
+func statistics(all []*clients) string {
 	endings := map[string]int{}
 	overlapping := 0
 	for _, h := range all {
@@ -580,10 +580,10 @@ func statistics(all []*concurrent) string {
 }
 
 func TestLinearizableInMemory(t *testing.T) {
-	var all []*concurrent
+	var all []*clients
 	for seed := range uint64(sized(400, 60)) {
 		table := yielding()
-		h := newConcurrent(t, table, fmt.Sprint(seed))
+		h := newClients(t, table, fmt.Sprint(seed))
 		all = append(all, h)
 		if result := h.run(table, seed, 20*int(seed%3)); result != porcupine.Ok {
 			t.Fatalf("seed %d: %s:\n%s", seed, result, h)
@@ -595,10 +595,10 @@ func TestLinearizableInMemory(t *testing.T) {
 
 func TestLinearizableOnDynamoDBLocal(t *testing.T) {
 	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
-	var all []*concurrent
+	var all []*clients
 	for seed := range uint64(40) {
 		table := service.Table()
-		h := newConcurrent(t, table, fmt.Sprint(seed))
+		h := newClients(t, table, fmt.Sprint(seed))
 		all = append(all, h)
 		if result := h.run(table, seed, 20*int(seed%3)); result != porcupine.Ok {
 			t.Fatalf("seed %d: %s:\n%s", seed, result, h)
@@ -672,7 +672,7 @@ func TestLinearizabilityCheckFindsBrokenTables(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(400) {
 				b.Table = yielding()
-				h := newConcurrent(t, b.Table, fmt.Sprint(seed))
+				h := newClients(t, b.Table, fmt.Sprint(seed))
 				h.lenient = true
 				if h.run(&b, seed, 20*int(seed%3)) == porcupine.Illegal {
 					t.Logf("found with seed %d:\n%s", seed, h)

@@ -19,27 +19,27 @@ import (
 func TestLiveFaults(t *testing.T) {
 	type act struct {
 		name    string
-		prepare func(*landscape) func() error
+		prepare func(*env) func() error
 	}
 	acts := []act{
-		{"observe", func(l *landscape) func() error {
+		{"observe", func(l *env) func() error {
 			p := l.pool("", true)
 			l.provision(p, "10.0.0.0/16")
-			_, err := l.allocate(watcher, p, 0, "10.0.1.0/24")
+			_, err := l.allocate(ownerAccount, p, 0, "10.0.1.0/24")
 			l.must(err)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", "10.0.0.0/20"), l.now.UnixMilli())
 				return err
 			}
 		}},
-		{"observe and import", func(l *landscape) func() error {
+		{"observe and import", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", "10.0.0.0/20"), l.now.UnixMilli())
 				return err
 			}
 		}},
-		{"vanish", func(l *landscape) func() error {
+		{"vanish", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.0.0/20")
 			l.observe(v)
@@ -48,14 +48,14 @@ func TestLiveFaults(t *testing.T) {
 			f := l.found(v)
 			return func() error { _, err := l.store.Forget(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
-		{"provision over what lives", func(l *landscape) func() error {
+		{"provision over what lives", func(l *env) func() error {
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
 			l.observe(vpc("vpc-2", "10.0.64.0/24"))
 			p := l.pool("", true)
 			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 			return func() error { _, err := l.store.Provision(l.Context(), q); return err }
 		}},
-		{"deprovision what lives", func(l *landscape) func() error {
+		{"deprovision what lives", func(l *env) func() error {
 			top := l.pool("", false)
 			l.provision(top, "10.0.0.0/15")
 			child := l.pool(top.ID, false)
@@ -69,33 +69,33 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"release what lives", func(l *landscape) func() error {
+		{"release what lives", func(l *env) func() error {
 			p := l.pool("", true)
 			l.provision(p, "10.0.0.0/16")
-			a, err := l.allocate(watcher, p, 0, "10.0.0.0/18")
+			a, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/18")
 			l.must(err)
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
 			return func() error {
 				return l.store.Release(l.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 			}
 		}},
-		{"allocate one's own", func(l *landscape) func() error {
+		{"allocate one's own", func(l *env) func() error {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
 			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.0.0.0/19")}}
-			q.Token.Account = tenant
+			q.Token.Account = otherAccount
 			return func() error { _, err := l.store.Allocate(l.Context(), q); return err }
 		}},
-		{"move", func(l *landscape) func() error {
+		{"move", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.0.0/20")
 			l.observe(v)
 			l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
-			lab, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+			second, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
 			l.must(err)
 			return func() error {
-				q := store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }}
+				q := store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: second.ID, May: func(_, _ *ipam.Scope) error { return nil }}
 				_, err := l.store.ModifyResourceCIDR(l.Context(), q)
 				if ipam.CodeOf(err) == ipam.CodeInvalidParameterValue {
 					return nil // done before: it is not in that scope any more
@@ -103,7 +103,7 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"ignore", func(l *landscape) func() error {
+		{"ignore", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.0.0/20")
 			l.observe(v)
@@ -114,32 +114,32 @@ func TestLiveFaults(t *testing.T) {
 			}
 		}},
 	}
-	pending := func(l *landscape) (*ipam.Pool, *ipam.Allocation) {
+	pending := func(l *env) (*ipam.Pool, *ipam.Allocation) {
 		p := l.pool("", false)
 		l.provision(p, "10.0.0.0/16")
 		return p, l.pendingBlock(p, 20)
 	}
 	acts = append(acts, []act{
-		{"lease", func(l *landscape) func() error {
+		{"lease", func(l *env) func() error {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			q := l.leasing(p, 0, "10.0.0.0/20")
 			return func() error { _, err := l.store.Allocate(l.Context(), q); return err }
 		}},
-		{"bind", func(l *landscape) func() error {
+		{"bind", func(l *env) func() error {
 			_, a := pending(l)
 			return func() error { return l.store.Bind(l.Context(), a, "vpc-1") }
 		}},
-		{"end a pending block", func(l *landscape) func() error {
+		{"end a pending block", func(l *env) func() error {
 			_, a := pending(l)
 			return func() error { return l.store.EndPending(l.Context(), a) }
 		}},
-		{"end the pending block of what lives after all", func(l *landscape) func() error {
+		{"end the pending block of what lives after all", func(l *env) func() error {
 			_, a := pending(l)
 			l.observe(vpc("vpc-1", "10.0.0.0/19"))
 			return func() error { return l.store.EndPending(l.Context(), a) }
 		}},
-		{"release a pending block", func(l *landscape) func() error {
+		{"release a pending block", func(l *env) func() error {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			q := l.leasing(p, 20, "")
@@ -151,14 +151,14 @@ func TestLiveFaults(t *testing.T) {
 				return l.store.Release(l.Context(), store.Release{Pool: p.ID, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 			}
 		}},
-		{"observe what is pending", func(l *landscape) func() error {
+		{"observe what is pending", func(l *env) func() error {
 			_, a := pending(l)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", a.CIDR.String()), l.now.UnixMilli())
 				return err
 			}
 		}},
-		{"provision a plan", func(l *landscape) func() error {
+		{"provision a plan", func(l *env) func() error {
 			source := l.pool("", true)
 			l.provision(source, "10.0.0.0/16")
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
@@ -167,7 +167,7 @@ func TestLiveFaults(t *testing.T) {
 			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/20"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 			return func() error { _, err := l.store.Provision(l.Context(), q); return err }
 		}},
-		{"deprovision a plan", func(l *landscape) func() error {
+		{"deprovision a plan", func(l *env) func() error {
 			_, p, _, _ := planned(l, false)
 			return func() error {
 				_, err := l.store.Deprovision(l.Context(), store.Deprovision{Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/20"), May: anyone})
@@ -177,13 +177,13 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"vanish under a plan", func(l *landscape) func() error {
+		{"vanish under a plan", func(l *env) func() error {
 			_, _, v, _ := planned(l, false)
 			l.now = l.now.Add(time.Second)
 			f := l.found(v)
 			return func() error { _, err := l.store.Forget(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
-		{"come back under a plan", func(l *landscape) func() error {
+		{"come back under a plan", func(l *env) func() error {
 			_, _, v, _ := planned(l, false)
 			l.vanish(v)
 			l.now = l.now.Add(time.Second)
@@ -192,18 +192,18 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"observe under a plan", func(l *landscape) func() error {
+		{"observe under a plan", func(l *env) func() error {
 			planned(l, true)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, subnet("subnet-9", "vpc-1", "10.0.4.0/24"), l.now.UnixMilli())
 				return err
 			}
 		}},
-		{"give up a pending block", func(l *landscape) func() error {
+		{"give up a pending block", func(l *env) func() error {
 			_, a := pending(l)
 			l.now = l.now.Add(time.Hour)
 			return func() error {
-				if err := l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}); err != nil {
+				if err := l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: otherAccount, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}); err != nil {
 					return err
 				}
 				return l.store.RunWork(l.Context(), "pending#"+a.AllocationID)
@@ -215,7 +215,7 @@ func TestLiveFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, room %d", act.name, room), func(t *testing.T) {
 				t.Parallel()
 				first, every := callsTried(i)
-				l := newLandscape(t)
+				l := newEnv(t)
 				l.narrow(room)
 				do := act.prepare(l)
 				l.work()
@@ -258,7 +258,7 @@ func TestLiveFaults(t *testing.T) {
 }
 
 // taken lists what is taken, whatever the ids.
-func taken(l *landscape) string {
+func taken(l *env) string {
 	var lines []string
 	for k, i := range l.memory.All() {
 		if strings.HasSuffix(k.PK, "#TAKEN") && !strings.Contains(k.PK, "scope") {

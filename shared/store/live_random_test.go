@@ -17,18 +17,18 @@ import (
 // Random acts of everybody, one after the other, keep the table in order.
 func TestLiveRandomly(t *testing.T) {
 	for seed := range uint64(sized(60, 12)) {
-		l := newLandscape(t)
+		l := newEnv(t)
 		l.narrow([]int{0, 5, 6, 9}[seed%4])
 		r := rand.New(rand.NewPCG(seed, 1))
 		top := l.pool("", r.IntN(2) == 0)
 		var child *ipam.Pool
 		live, subnets := map[string]ipam.Resource{}, map[string]ipam.Resource{}
-		lab, labPool := l.lab()
+		second, secondPool := l.secondScope()
 		stands := func(v ipam.Resource) (*ipam.ResourceCIDR, string) { // where, and the other scope
-			if at := l.row(v, lab.ID); at != nil {
+			if at := l.row(v, second.ID); at != nil {
 				return at, l.ipam.PrivateScope
 			}
-			return l.row(v, l.ipam.PrivateScope), lab.ID
+			return l.row(v, l.ipam.PrivateScope), second.ID
 		}
 		lives := func(v ipam.Resource) bool { // where most is taken
 			at := l.row(v, l.ipam.PrivateScope)
@@ -77,7 +77,7 @@ func TestLiveRandomly(t *testing.T) {
 					l.observe(v)
 				}
 			case 16: // in the other scope a VPC is made, or what it was made of is given back
-				if a, err := l.store.Allocate(t.Context(), l.leasing(labPool, 18+r.IntN(7), "")); err == nil {
+				if a, err := l.store.Allocate(t.Context(), l.leasing(secondPool, 18+r.IntN(7), "")); err == nil {
 					pending = append(pending, a)
 				}
 			case 10: // a subnet comes or goes
@@ -104,7 +104,7 @@ func TestLiveRandomly(t *testing.T) {
 				}
 				p := plans[r.IntN(len(plans))]
 				if r.IntN(2) == 0 {
-					if a, err := l.allocate(watcher, p, 24+r.IntN(5), ""); err == nil {
+					if a, err := l.allocate(ownerAccount, p, 24+r.IntN(5), ""); err == nil {
 						given = append(given, a)
 						for _, s := range subnets {
 							if s.CIDR.Overlaps(a.CIDR) && lives(s) {
@@ -169,12 +169,12 @@ func TestLiveRandomly(t *testing.T) {
 					_, _ = l.store.Provision(t.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: child.ID, CIDR: netip.MustParsePrefix(block(17, 20)), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 				}
 			case 4:
-				account := []string{watcher, tenant}[r.IntN(2)]
+				account := []string{ownerAccount, otherAccount}[r.IntN(2)]
 				if a, err := l.allocate(account, top, 0, block(18, 24)); err == nil {
 					given = append(given, a)
 				}
 			case 5:
-				a, err := l.allocate(watcher, top, 22, "")
+				a, err := l.allocate(ownerAccount, top, 22, "")
 				if err != nil {
 					continue
 				}

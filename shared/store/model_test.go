@@ -27,7 +27,7 @@ type tester interface {
 
 // twin is one scope with its pools twice: in the store, and in the slow
 // reference model. Every request is made of both, and they must agree.
-type twin struct {
+type modelEnv struct {
 	tester
 	model *ipamtest.Model
 	table *copying
@@ -55,11 +55,11 @@ func (c *copying) Transact(ctx context.Context, writes []table.Write) error {
 	return c.Memory.Transact(ctx, writes)
 }
 
-const twinCIDRs = 8 // CIDRs that a pool may have
+const modelCIDRs = 8 // CIDRs that a pool may have
 
-func newTwin(t tester, room int) *twin {
-	w := &twin{tester: t, model: ipamtest.New(1_800_000_000, twinCIDRs), table: &copying{Memory: &tabletest.Memory{}, copied: true}, room: room, ids: map[string]string{}, later: map[string]string{}}
-	above, err := w.store().CreateIPAM(t.Context(), token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
+func newModelEnv(t tester, room int) *modelEnv {
+	w := &modelEnv{tester: t, model: ipamtest.New(1_800_000_000, modelCIDRs), table: &copying{Memory: &tabletest.Memory{}, copied: true}, room: room, ids: map[string]string{}, later: map[string]string{}}
+	above, err := w.store().CreateIPAM(t.Context(), token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}})
 	if err != nil {
 		t.Fatalf("create the IPAM: %v", err)
 	}
@@ -68,17 +68,17 @@ func newTwin(t tester, room int) *twin {
 }
 
 // fork returns a twin that goes on from here and leaves w alone.
-func (w *twin) fork() *twin {
+func (w *modelEnv) fork() *modelEnv {
 	c := *w
 	c.model, c.table, c.commits = w.model.Clone(), &copying{Memory: w.table.Memory}, 0
 	return &c
 }
 
-func (w *twin) now() time.Time { return time.Unix(w.model.Now, 0) }
+func (w *modelEnv) now() time.Time { return time.Unix(w.model.Now, 0) }
 
-func (w *twin) store() *store.Store {
+func (w *modelEnv) store() *store.Store {
 	quotas := ipam.DefaultQuotas()
-	quotas.CIDRsPerPool = twinCIDRs
+	quotas.CIDRsPerPool = modelCIDRs
 	return store.New(w.table, store.Options{Region: "us-east-1", Quotas: &quotas, Now: w.now, Room: w.room, Tries: 1})
 }
 
@@ -94,7 +94,7 @@ func tokenOf(name, digest string) store.Token {
 }
 
 // allocationOf returns the id of what a request took.
-func (w *twin) allocationOf(name string) string {
+func (w *modelEnv) allocationOf(name string) string {
 	if id, ok := w.later[name]; ok {
 		return id
 	}
@@ -102,14 +102,14 @@ func (w *twin) allocationOf(name string) string {
 	return ipam.DeriveID(ipam.IDAllocation, t.Account, "us-east-1", t.Operation, t.Value)
 }
 
-func (w *twin) pool(id string) string {
+func (w *modelEnv) pool(id string) string {
 	if known, ok := w.ids[id]; ok {
 		return known
 	}
 	return ipam.DeriveID(ipam.IDPool, "no such pool")
 }
 
-func (w *twin) addPool(id, source string, f ipam.Family) {
+func (w *modelEnv) addPool(id, source string, f ipam.Family) {
 	w.Helper()
 	o := ipam.Pool{Scope: w.scope, Family: f}
 	if source != "" {
@@ -125,7 +125,7 @@ func (w *twin) addPool(id, source string, f ipam.Family) {
 
 // agree demands that both answered alike, and that a request which is refused
 // has written nothing.
-func agree[T comparable](w *twin, want T, code ipam.Code, got T, err error, what string, args ...any) {
+func agree[T comparable](w *modelEnv, want T, code ipam.Code, got T, err error, what string, args ...any) {
 	w.Helper()
 	if ipam.CodeOf(err) != code || err == nil && got != want {
 		w.Fatalf("%s: got %v, %v; the model says %v, %q", fmt.Sprintf(what, args...), got, err, want, code)
@@ -136,7 +136,7 @@ func agree[T comparable](w *twin, want T, code ipam.Code, got T, err error, what
 	w.commits = w.table.commits
 }
 
-func (w *twin) allocate(pool, name, digest string, r ipam.AllocateRequest, preview bool) {
+func (w *modelEnv) allocate(pool, name, digest string, r ipam.AllocateRequest, preview bool) {
 	w.Helper()
 	want, code := w.model.Allocate(pool, name, digest, r, preview)
 	q := store.Allocate{Token: tokenOf(name, digest), Pool: w.pool(pool), Request: r, Preview: preview, May: anyPool}
@@ -158,14 +158,14 @@ func show(r ipam.AllocateRequest) string {
 	return r.CIDR.String()
 }
 
-func (w *twin) release(pool string, cidr netip.Prefix, name string) {
+func (w *modelEnv) release(pool string, cidr netip.Prefix, name string) {
 	w.Helper()
 	code := w.model.Release(pool, cidr, name)
 	err := w.store().Release(w.Context(), store.Release{Pool: w.pool(pool), CIDR: cidr, Allocation: w.allocationOf(name), May: func(*ipam.Pool, string) error { return nil }})
 	agree(w, true, code, true, err, "release %s of %s, %s", name, pool, cidr)
 }
 
-func (w *twin) provision(pool, name, digest string, cidr netip.Prefix, length int, f ipam.Filter) {
+func (w *modelEnv) provision(pool, name, digest string, cidr netip.Prefix, length int, f ipam.Filter) {
 	w.Helper()
 	want, code := w.model.Provision(pool, name, digest, cidr, length, f)
 	q := provision(w.pool(pool), "", "", length)
@@ -182,7 +182,7 @@ func (w *twin) provision(pool, name, digest string, cidr netip.Prefix, length in
 	agree(w, want, code, got, err, "provision %s or /%d of %v less %v to %s as %s", cidr, length, f.Allowed, f.Disallowed, pool, name)
 }
 
-func (w *twin) deprovision(pool string, cidr netip.Prefix) {
+func (w *modelEnv) deprovision(pool string, cidr netip.Prefix) {
 	w.Helper()
 	want, code := w.model.Deprovision(pool, cidr)
 	c, err := w.store().Deprovision(w.Context(), store.Deprovision{Pool: w.pool(pool), CIDR: cidr, May: anyPool})
@@ -193,7 +193,7 @@ func (w *twin) deprovision(pool string, cidr netip.Prefix) {
 	agree(w, want, code, got, err, "deprovision %s of %s", cidr, pool)
 }
 
-func (w *twin) deletePool(pool string, cascade bool) {
+func (w *modelEnv) deletePool(pool string, cascade bool) {
 	w.Helper()
 	gone, code := w.model.Delete(pool, cascade)
 	o, err := w.store().DeletePool(w.Context(), w.pool(pool), cascade, anyPool)
@@ -201,7 +201,7 @@ func (w *twin) deletePool(pool string, cascade bool) {
 }
 
 // work runs all work that is noted.
-func (w *twin) work() {
+func (w *modelEnv) work() {
 	w.Helper()
 	w.model.Work()
 	s := w.store()
@@ -219,7 +219,7 @@ func (w *twin) work() {
 
 // check demands that what both hold is the same, and that the table is in
 // order.
-func (w *twin) check() {
+func (w *modelEnv) check() {
 	w.Helper()
 	if problems := fsck.Check(fscktest.Items(w.table.Memory), w.now()); len(problems) > 0 {
 		w.Fatalf("the table is not in order: %v\n%s", problems, w.table.Dump())

@@ -12,8 +12,8 @@ import (
 
 // A VPC that is moved takes its subnets along.
 func TestMove(t *testing.T) {
-	l := newLandscape(t)
-	lab, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	l := newEnv(t)
+	second, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
 	l.must(err)
 	p := l.pool("", true)
 	l.provision(p, "10.0.0.0/16")
@@ -24,23 +24,23 @@ func TestMove(t *testing.T) {
 	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
 		t.Errorf("the allocations: %s", got)
 	}
-	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: v.CIDR, Region: "eu-west-1", Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: "vpc-1", CIDR: v.CIDR, Region: "eu-west-1", Monitored: true, Destination: second.ID, May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 	l.settled()
 	for _, r := range []ipam.Resource{v, s} {
-		if l.row(r, lab.ID) == nil || l.row(r, l.ipam.PrivateScope) != nil {
+		if l.row(r, second.ID) == nil || l.row(r, l.ipam.PrivateScope) != nil {
 			t.Errorf("%s is not in the other scope", r.ID)
 		}
 	}
 	if got := l.allocations(p); got != "" {
 		t.Errorf("the allocations: %s", got)
 	}
-	if _, err := l.store.DeleteScope(t.Context(), lab.ID, func(*ipam.Scope) error { return nil }); ipam.CodeOf(err) != ipam.CodeDependencyViolation {
+	if _, err := l.store.DeleteScope(t.Context(), second.ID, func(*ipam.Scope) error { return nil }); ipam.CodeOf(err) != ipam.CodeDependencyViolation {
 		t.Errorf("the end of a scope with resources: %v", err)
 	}
 	l.vanish(s)
 	l.vanish(v)
-	_, err = l.store.DeleteScope(t.Context(), lab.ID, func(*ipam.Scope) error { return nil })
+	_, err = l.store.DeleteScope(t.Context(), second.ID, func(*ipam.Scope) error { return nil })
 	l.must(err)
 	l.settled()
 }
@@ -49,15 +49,15 @@ func TestMove(t *testing.T) {
 // error says that nothing has changed.
 func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 	v := vpc("vpc-1", "10.0.0.0/20")
-	prepared := func() *landscape {
-		l := newLandscape(t)
+	prepared := func() *env {
+		l := newEnv(t)
 		l.provision(l.pool("", true), "10.0.0.0/16")
 		l.observe(v)
 		l.observe(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
 		l.work()
 		return l
 	}
-	ignore := func(l *landscape) error {
+	ignore := func(l *env) error {
 		o, err := l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, May: func(_, _ *ipam.Scope) error { return nil }})
 		if err == nil && !o.Ignored {
 			t.Errorf("the answer is %+v", o)
@@ -103,8 +103,8 @@ func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 // What is in a VPC that is ignored or moved follows by the work of its account
 // and Region alone; and of a discovery that is gone nothing is ignored or moved.
 func TestMonitorTouchesOneAccount(t *testing.T) {
-	l := newLandscape(t)
-	other, err := l.store.CreateDiscovery(t.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: tenant}, OperatingRegions: []string{"eu-west-1"}})
+	l := newEnv(t)
+	other, err := l.store.CreateDiscovery(t.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: otherAccount}, OperatingRegions: []string{"eu-west-1"}})
 	l.must(err)
 	_, err = l.store.Associate(t.Context(), l.fresh("AssociateIpamResourceDiscovery"), ipam.DiscoveryAssociation{IPAM: l.ipam.ID, Discovery: other.ID}, func(*ipam.IPAM, *ipam.Discovery) error { return nil })
 	l.must(err)
@@ -118,7 +118,7 @@ func TestMonitorTouchesOneAccount(t *testing.T) {
 		t.Errorf("ignored: %+v, %v", row, err)
 	}
 	work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
-	if want := []string{"purge#" + other.ID + "#eu-west-1#" + tenant}; err != nil || !slices.Equal(work, want) {
+	if want := []string{"purge#" + other.ID + "#eu-west-1#" + otherAccount}; err != nil || !slices.Equal(work, want) {
 		t.Errorf("the work is %q, %v; want %q", work, err, want)
 	}
 	l.work()

@@ -11,7 +11,7 @@ import (
 func TestClaim(t *testing.T) {
 	for _, first := range []string{"allocation", "VPC"} {
 		t.Run(first+" first", func(t *testing.T) {
-			l := newLandscape(t)
+			l := newEnv(t)
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.16.0/20")
@@ -19,7 +19,7 @@ func TestClaim(t *testing.T) {
 				l.observe(v)
 				l.settled()
 			}
-			if _, err := l.allocate(watcher, p, 0, "10.0.16.0/20"); first == "VPC" && err == nil {
+			if _, err := l.allocate(ownerAccount, p, 0, "10.0.16.0/20"); first == "VPC" && err == nil {
 				t.Fatal("another account's VPC was given away")
 			} else if err == nil { // another account's allocation is not claimed
 				l.observe(v)
@@ -29,7 +29,7 @@ func TestClaim(t *testing.T) {
 				l.vanish(v)
 				l.release(all[0])
 			}
-			a, err := l.allocate(tenant, p, 0, "10.0.16.0/20")
+			a, err := l.allocate(otherAccount, p, 0, "10.0.16.0/20")
 			l.must(err)
 			if first == "VPC" { // as the table's stream has it done
 				l.must(l.store.EvaluateStatus(t.Context(), l.ipam.PrivateScope, a.CIDR))
@@ -52,7 +52,7 @@ func TestClaim(t *testing.T) {
 // What is seen again as it was costs no write, and what is seen late changes
 // nothing.
 func TestObserveUnchanged(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", true)
 	l.provision(p, "10.0.0.0/16")
 	v := vpc("vpc-1", "10.0.0.0/20")
@@ -77,7 +77,7 @@ func TestObserveUnchanged(t *testing.T) {
 // EC2's ids are unique in a Region. Of two VPCs with one id and one CIDR, such as
 // default VPCs, one goes, and the space of the other stays held.
 func TestLiveOfOneIDInTwoRegions(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "172.31.0.0/16")
 	here := vpc("vpc-1", "172.31.0.0/16")
@@ -88,11 +88,11 @@ func TestLiveOfOneIDInTwoRegions(t *testing.T) {
 	l.settled()
 	l.vanish(there)
 	l.settled()
-	if a, err := l.allocate(tenant, p, 24, ""); err == nil {
+	if a, err := l.allocate(otherAccount, p, 24, ""); err == nil {
 		t.Errorf("%s was given, and %s lives at %s", a.CIDR, here.ID, here.CIDR)
 	}
 	l.vanish(here)
-	if _, err := l.allocate(tenant, p, 16, ""); err != nil {
+	if _, err := l.allocate(otherAccount, p, 16, ""); err != nil {
 		t.Error(err)
 	}
 	l.settled()

@@ -14,9 +14,9 @@ import (
 
 // leasing is the request for a block for a VPC of the tenant that is yet to be
 // made: of a length, or, with a CIDR, that one.
-func (l *landscape) leasing(pool *ipam.Pool, length int, cidr string) store.Allocate {
+func (l *env) leasing(pool *ipam.Pool, length int, cidr string) store.Allocate {
 	q := store.Allocate{Token: l.fresh("CreateVpc"), Pool: pool.ID, May: anyone, For: &ipam.Resource{Type: ipam.ResourceVPC, Region: "eu-west-1"}}
-	q.Token.Account = tenant
+	q.Token.Account = otherAccount
 	if cidr != "" {
 		q.Request.CIDR = netip.MustParsePrefix(cidr)
 	} else {
@@ -25,7 +25,7 @@ func (l *landscape) leasing(pool *ipam.Pool, length int, cidr string) store.Allo
 	return q
 }
 
-func (l *landscape) pendingBlock(pool *ipam.Pool, length int) *ipam.Allocation {
+func (l *env) pendingBlock(pool *ipam.Pool, length int) *ipam.Allocation {
 	l.Helper()
 	a, err := l.store.Allocate(l.Context(), l.leasing(pool, length, ""))
 	l.must(err)
@@ -34,13 +34,13 @@ func (l *landscape) pendingBlock(pool *ipam.Pool, length int) *ipam.Allocation {
 }
 
 // looked is a whole run over the tenant's account that begins now.
-func (l *landscape) looked() {
+func (l *env) looked() {
 	l.Helper()
-	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
+	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: otherAccount, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
 }
 
 // lab is a pool in a scope besides the default ones.
-func (l *landscape) lab() (*ipam.Scope, *ipam.Pool) {
+func (l *env) secondScope() (*ipam.Scope, *ipam.Pool) {
 	l.Helper()
 	scope, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
 	l.must(err)
@@ -54,8 +54,8 @@ func (l *landscape) lab() (*ipam.Scope, *ipam.Pool) {
 // VPC's, in the scope of the pool, and goes with it.
 func TestPendingBlocks(t *testing.T) {
 	for _, bound := range []bool{true, false} { // or it was not written down which VPC it became
-		l := newLandscape(t)
-		scope, p := l.lab()
+		l := newEnv(t)
+		scope, p := l.secondScope()
 		a := l.pendingBlock(p, 20)
 		if bound {
 			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
@@ -100,13 +100,13 @@ func TestPendingBlocks(t *testing.T) {
 
 // EC2 refused: the space is free at once.
 func TestEndPending(t *testing.T) {
-	l := newLandscape(t)
-	_, p := l.lab()
+	l := newEnv(t)
+	_, p := l.secondScope()
 	a := l.pendingBlock(p, 16)
 	l.must(l.store.EndPending(t.Context(), a))
 	l.must(l.store.EndPending(t.Context(), a))
 	l.settled()
-	if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err := l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the pool is not in one piece: %v, %v", a, err)
 	}
 }
@@ -114,8 +114,8 @@ func TestEndPending(t *testing.T) {
 // Nobody says what became of a pending block. It stays as long as EC2 may be asked, and
 // until the account and Region were looked at as a whole behind that.
 func TestAbandonedPendingBlock(t *testing.T) {
-	l := newLandscape(t)
-	_, p := l.lab()
+	l := newEnv(t)
+	_, p := l.secondScope()
 	l.pendingBlock(p, 20)
 	bound := l.pendingBlock(p, 20)
 	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
@@ -132,9 +132,9 @@ func TestAbandonedPendingBlock(t *testing.T) {
 	stays("while EC2 may be asked")
 	l.now = l.now.Add(2 * time.Minute)
 	stays("before anybody looked")
-	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: tenant, Attempted: l.now.UnixMilli(), FailureCode: "throttling-failure", Failure: "Too fast."}))
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: otherAccount, Attempted: l.now.UnixMilli(), FailureCode: "throttling-failure", Failure: "Too fast."}))
 	stays("after a run that failed")
-	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-central-1", Account: tenant, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
+	l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-central-1", Account: otherAccount, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
 	stays("after a run in another Region")
 	l.now = l.now.Add(time.Second)
 	l.looked()
@@ -142,7 +142,7 @@ func TestAbandonedPendingBlock(t *testing.T) {
 	if got := l.allocations(p); got != "" {
 		t.Errorf("after a whole run: %q", got)
 	}
-	if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err := l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the pool is not in one piece: %v, %v", a, err)
 	}
 }
@@ -154,13 +154,13 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 		name   string
 		change func(*ipam.Resource)
 	}{
-		{"of another account", func(r *ipam.Resource) { r.ID, r.Owner = "vpc-2", watcher }},
+		{"of another account", func(r *ipam.Resource) { r.ID, r.Owner = "vpc-2", ownerAccount }},
 		{"of another Region", func(r *ipam.Resource) { r.ID, r.Region = "vpc-2", "eu-central-1" }},
 		{"another than the one it is bound to", func(r *ipam.Resource) { r.ID, r.VPC = "vpc-2", "vpc-2" }},
 		{"larger", func(r *ipam.Resource) { r.CIDR = netip.MustParsePrefix("10.0.0.0/19") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLandscape(t)
+			l := newEnv(t)
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			a := l.pendingBlock(p, 20)
@@ -176,12 +176,12 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 			l.must(l.store.EndPending(t.Context(), a))
 			l.settled()
 			l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
-			if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); err == nil {
+			if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); err == nil {
 				t.Error("live space was given")
 			}
 			l.vanish(v)
 			l.settled()
-			if a, err := l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+			if a, err := l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 				t.Errorf("the pool is not in one piece: %v, %v", a, err)
 			}
 		})
@@ -191,7 +191,7 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 // What lives somewhere is not given for a VPC, the account's own neither: EC2
 // would make a second one there.
 func TestPendingOfWhatLives(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	l.observe(vpc("vpc-1", "10.0.0.0/20"))
@@ -208,11 +208,11 @@ func TestPendingOfWhatLives(t *testing.T) {
 // A pending block can be released by hand once EC2 cannot be asked any more, and whoever
 // looks where its resource would be has looked.
 func TestReleaseOfLease(t *testing.T) {
-	l := newLandscape(t)
-	_, p := l.lab()
+	l := newEnv(t)
+	_, p := l.secondScope()
 	a := l.pendingBlock(p, 20)
 	for _, c := range must(l.store.PoolCIDRs(t.Context(), p.ID))(t) {
-		if got := l.deprovision(p, c.CIDR.String()); !strings.Contains(got.Failure, a.CIDR.String()+" is taken for a vpc that is being made in account "+tenant) {
+		if got := l.deprovision(p, c.CIDR.String()); !strings.Contains(got.Failure, a.CIDR.String()+" is taken for a vpc that is being made in account "+otherAccount) {
 			t.Errorf("%s is %s: %s", got.CIDR, got.State, got.Failure)
 		}
 	}
@@ -253,7 +253,7 @@ func TestReleaseOfLease(t *testing.T) {
 
 // A pool's rules bind what is about to be made.
 func TestPendingUnderRules(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), ipam.Pool{
 		Scope: l.ipam.PrivateScope, Family: ipam.IPv4, Locale: "eu-west-1", Rules: ipam.Rules{ResourceTags: ipam.Tags{"env": "prod", "cost": "net"}},
 	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
@@ -289,13 +289,13 @@ func TestPendingUnderRules(t *testing.T) {
 // A cascading delete waits for the pending block: until EC2 cannot be asked any more and
 // discovery has looked, nobody else gets their space. All else goes at once.
 func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
-	for name, end := range map[string]func(l *landscape, source, child *ipam.Pool) string{
-		"the pool": func(l *landscape, _, child *ipam.Pool) string {
+	for name, end := range map[string]func(l *env, source, child *ipam.Pool) string{
+		"the pool": func(l *env, _, child *ipam.Pool) string {
 			_, err := l.store.DeletePool(l.Context(), child.ID, true, anyone)
 			l.must(err)
 			return child.ID
 		},
-		"the pool above": func(l *landscape, source, _ *ipam.Pool) string {
+		"the pool above": func(l *env, source, _ *ipam.Pool) string {
 			_, err := l.store.DeletePool(l.Context(), source.ID, true, anyone)
 			l.must(err)
 			return source.ID
@@ -303,7 +303,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 	} {
 		for _, seen := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, seen %t", name, seen), func(t *testing.T) {
-				l := newLandscape(t)
+				l := newEnv(t)
 				source := l.pool("", false)
 				l.provision(source, "10.0.0.0/15")
 				child, beside := l.pool(source.ID, false), l.pool(source.ID, false)
@@ -312,7 +312,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 				l.pendingBlock(child, 20)
 				bound := l.pendingBlock(child, 20)
 				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
-				_, err := l.allocate(tenant, child, 20, "")
+				_, err := l.allocate(otherAccount, child, 20, "")
 				l.must(err)
 				ended := end(l, source, child)
 				waits := func(when string, pending int) {
@@ -322,7 +322,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 						t.Errorf("%s: %q is left", when, got)
 					}
 					for _, c := range must(l.store.PoolCIDRs(t.Context(), child.ID))(t) {
-						if !strings.Contains(c.Failure, "10.0.0.0/20") && !strings.Contains(c.Failure, "10.0.16.0/20") || !strings.Contains(c.Failure, "once discovery has looked at account "+tenant+" in eu-west-1 after ") {
+						if !strings.Contains(c.Failure, "10.0.0.0/20") && !strings.Contains(c.Failure, "10.0.16.0/20") || !strings.Contains(c.Failure, "once discovery has looked at account "+otherAccount+" in eu-west-1 after ") {
 							t.Errorf("%s: %s is %s: %s", when, c.CIDR, c.State, c.Failure)
 						}
 					}
@@ -332,7 +332,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 					t.Error("the pool beside it waits, too")
 				}
 				if ended == child.ID {
-					if a, err := l.allocate(watcher, source, 0, bound.CIDR.String()); err == nil {
+					if a, err := l.allocate(ownerAccount, source, 0, bound.CIDR.String()); err == nil {
 						t.Errorf("%s has two owners", a.CIDR)
 					}
 				}
@@ -347,7 +347,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 					t.Errorf("after it has looked: %+v with %q", left[0], l.allocations(child))
 				}
 				if ended == child.ID {
-					if a, err := l.allocate(watcher, source, 0, bound.CIDR.String()); (err == nil) == seen {
+					if a, err := l.allocate(ownerAccount, source, 0, bound.CIDR.String()); (err == nil) == seen {
 						t.Errorf("behind the pool's end: %v, %v", a, err)
 					}
 				}
@@ -361,7 +361,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 
 // With an IPAM all of its pools go: nobody is left who could be given the space.
 func TestEndOfAnIPAMWithPendingBlocks(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/15")
 	child := l.pool(p.ID, false)
@@ -388,7 +388,7 @@ func TestEndOfAnIPAMWithPendingBlocks(t *testing.T) {
 
 // EC2 refuses while the pool is being deleted: then nothing is to be waited for.
 func TestEndOfAPendingBlockInAPoolThatEnds(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	a := l.pendingBlock(p, 20)
@@ -404,7 +404,7 @@ func TestEndOfAPendingBlockInAPoolThatEnds(t *testing.T) {
 
 // Where nobody looks, a pool that ends waits as long as EC2 may be asked.
 func TestEndOfAPoolWithAPendingBlockWhereNobodyLooks(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	q := l.leasing(p, 20, "")
@@ -427,7 +427,7 @@ func TestEndOfAPoolWithAPendingBlockWhereNobodyLooks(t *testing.T) {
 // the request does not get its space.
 func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
 	for _, cidr := range []string{"10.0.0.7/32", ""} {
-		l := newLandscape(t)
+		l := newEnv(t)
 		p := l.pool("", false)
 		l.provision(p, "10.0.0.0/16")
 		l.narrow(5)
@@ -456,11 +456,11 @@ func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
 // Two pending blocks of one CIDR in two scopes: each VPC stands in the scope of its own.
 func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 	for _, labFirst := range []bool{true, false} {
-		l := newLandscape(t)
+		l := newEnv(t)
 		p := l.pool("", false)
 		l.provision(p, "10.0.0.0/16")
-		scope, lab := l.lab()
-		a, b := l.pendingBlock(p, 20), l.pendingBlock(lab, 20)
+		scope, second := l.secondScope()
+		a, b := l.pendingBlock(p, 20), l.pendingBlock(second, 20)
 		if a.CIDR != b.CIDR {
 			t.Fatal(a, b)
 		}
@@ -479,7 +479,7 @@ func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 		l.now = l.now.Add(time.Hour)
 		l.looked()
 		l.settled()
-		for _, p := range []*ipam.Pool{p, lab} {
+		for _, p := range []*ipam.Pool{p, second} {
 			if got := l.allocations(p); got != a.CIDR.String()+" vpc" {
 				t.Errorf("%q", got)
 			}
@@ -489,8 +489,8 @@ func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 
 // The scope of a pending block goes while its VPC is being written there.
 func TestEndOfTheScopeOfAPendingBlock(t *testing.T) {
-	l := newLandscape(t)
-	scope, p := l.lab()
+	l := newEnv(t)
+	scope, p := l.secondScope()
 	a := l.pendingBlock(p, 20)
 	v := vpc("vpc-1", a.CIDR.String())
 	other := l.on(l.memory)
@@ -512,7 +512,7 @@ func TestEndOfTheScopeOfAPendingBlock(t *testing.T) {
 
 // What EC2 says that it made is not taken for another that discovery saw first.
 func TestBindMeanwhile(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	a := l.pendingBlock(p, 20)
@@ -538,10 +538,10 @@ func TestBindMeanwhile(t *testing.T) {
 // Two discoveries find the VPC of a pending block: it stands once, in the scope of its pool,
 // whichever goes on to find it.
 func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
-	l := newLandscape(t)
-	scope, p := l.lab()
+	l := newEnv(t)
+	scope, p := l.secondScope()
 	first := l.disco
-	second, _ := l.further(tenant)
+	second, _ := l.further(otherAccount)
 	ipams, err := l.store.IPAMs(t.Context(), []string{l.ipam.ID})
 	l.must(err)
 	l.ipam = ipams[0] // which counts two associations
@@ -572,7 +572,7 @@ func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
 
 // The VPC is seen just before its pending block is given up: it keeps what is its.
 func TestPendingGivenUpWhileItsVPCIsSeen(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	a := l.pendingBlock(p, 20)

@@ -17,10 +17,10 @@ import (
 )
 
 // planning makes a resource planning pool over a VPC.
-func (l *landscape) planning(source *ipam.Pool, vpc string, importing bool) *ipam.Pool {
+func (l *env) planning(source *ipam.Pool, vpc string, importing bool) *ipam.Pool {
 	l.Helper()
 	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source.ID, Locale: "eu-west-1", AutoImport: importing,
-		SourceResource: &ipam.SourceResource{ID: vpc, Owner: tenant, Region: "eu-west-1"}}
+		SourceResource: &ipam.SourceResource{ID: vpc, Owner: otherAccount, Region: "eu-west-1"}}
 	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
 	l.must(err)
 	return p
@@ -28,7 +28,7 @@ func (l *landscape) planning(source *ipam.Pool, vpc string, importing bool) *ipa
 
 // planned is a VPC, imported to a pool, with two subnets, and a planning pool
 // with its CIDR.
-func planned(l *landscape, importing bool) (source, plan *ipam.Pool, v ipam.Resource, subnets []ipam.Resource) {
+func planned(l *env, importing bool) (source, plan *ipam.Pool, v ipam.Resource, subnets []ipam.Resource) {
 	l.Helper()
 	source = l.pool("", true)
 	l.provision(source, "10.0.0.0/16")
@@ -47,7 +47,7 @@ func planned(l *landscape, importing bool) (source, plan *ipam.Pool, v ipam.Reso
 // The subnets of a VPC are taken in by the planning pool over it, and what is
 // given out of it is none of theirs.
 func TestPlanning(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, subnets := planned(l, true)
 	if got := l.allocations(source); got != "10.0.0.0/20 vpc" {
 		t.Errorf("of the source: %s", got)
@@ -58,7 +58,7 @@ func TestPlanning(t *testing.T) {
 	for _, r := range append(subnets, v) {
 		l.status(r, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
 	}
-	a, err := l.allocate(tenant, plan, 24, "")
+	a, err := l.allocate(otherAccount, plan, 24, "")
 	l.must(err)
 	if a.CIDR.String() != "10.0.1.0/24" {
 		t.Errorf("given was %s", a.CIDR)
@@ -82,25 +82,25 @@ func TestPlanning(t *testing.T) {
 	if got := l.allocations(plan); got != "10.0.0.0/24 subnet, 10.0.1.0/24 custom, 10.0.4.0/23 subnet" {
 		t.Errorf("of the plan: %s", got)
 	}
-	if a, err := l.allocate(tenant, plan, 21, ""); err != nil || a.CIDR.String() != "10.0.8.0/21" {
+	if a, err := l.allocate(otherAccount, plan, 21, ""); err != nil || a.CIDR.String() != "10.0.8.0/21" {
 		t.Errorf("given was %v, %v", a, err)
 	}
 }
 
 // A planning pool that imports nothing holds what lives there.
 func TestPlanningWithoutImport(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
 	if got := l.allocations(plan); got != "" {
 		t.Errorf("of the plan: %s", got)
 	}
 	l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
 	l.status(subnets[0], ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
-	if _, err := l.allocate(watcher, plan, 0, "10.0.0.0/25"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "subnet-1") {
+	if _, err := l.allocate(ownerAccount, plan, 0, "10.0.0.0/25"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "subnet-1") {
 		t.Errorf("within a subnet: %v", err)
 	}
 	for {
-		a, err := l.allocate(watcher, plan, 24, "")
+		a, err := l.allocate(ownerAccount, plan, 24, "")
 		if err != nil {
 			break
 		}
@@ -113,12 +113,12 @@ func TestPlanningWithoutImport(t *testing.T) {
 	l.settled()
 	l.vanish(subnets[0])
 	l.settled()
-	if a, err := l.allocate(watcher, plan, 24, ""); err != nil || a.CIDR.String() != "10.0.0.0/24" {
+	if a, err := l.allocate(ownerAccount, plan, 24, ""); err != nil || a.CIDR.String() != "10.0.0.0/24" {
 		t.Errorf("behind the subnet's end: %v, %v", a, err)
 	}
 	// A stranger's VPC in the VPC's space is held there too.
 	other := vpc("vpc-9", "10.0.0.0/20")
-	other.Owner = watcher
+	other.Owner = ownerAccount
 	l.observe(other)
 	l.settled()
 	l.status(other, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
@@ -129,7 +129,7 @@ func TestPlanningWithoutImport(t *testing.T) {
 
 // A subnet's space is pending until the subnet is seen.
 func TestPlanningOfANewSubnet(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, _, _ := planned(l, false)
 	ask := func(p *ipam.Pool, vpc string) (*ipam.Allocation, error) {
 		q := l.leasing(p, 24, "")
@@ -166,7 +166,7 @@ func TestPlanningOfANewSubnet(t *testing.T) {
 
 // The CIDR of a planning pool is its VPC's, and is taken off it again.
 func TestPlanningTakenBack(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, _ := planned(l, true)
 	if c := l.deprovision(plan, "10.0.0.0/20"); c.State != ipam.CIDRFailedDeprovision {
 		t.Errorf("with subnets in it: %s", c.State)
@@ -209,9 +209,9 @@ func TestPlanningTakenBack(t *testing.T) {
 // The VPC goes before its planning pool: the space is the pool's, and free when
 // that gives it back.
 func TestPlanningOutlivesTheVPC(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, subnets := planned(l, true)
-	a, err := l.allocate(tenant, plan, 24, "")
+	a, err := l.allocate(otherAccount, plan, 24, "")
 	l.must(err)
 	for _, r := range append(subnets, v) {
 		l.vanish(r)
@@ -243,21 +243,21 @@ func TestPlanningOutlivesTheVPC(t *testing.T) {
 	}
 	l.vanish(other)
 	l.settled()
-	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err := l.allocate(ownerAccount, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the source is not in one piece: %v, %v", a, err)
 	}
 }
 
 // Ending the source ends the plan first.
 func TestEndOfAPlannedPool(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, _, _ := planned(l, true)
-	_, err := l.allocate(tenant, plan, 24, "")
+	_, err := l.allocate(otherAccount, plan, 24, "")
 	l.must(err)
 	_, err = l.store.DeletePool(t.Context(), source.ID, true, anyone)
 	l.must(err)
 	l.settled()
-	pools, err := l.store.OwnedPools(t.Context(), watcher)
+	pools, err := l.store.OwnedPools(t.Context(), ownerAccount)
 	l.must(err)
 	if len(pools) > 0 {
 		t.Errorf("left are %d pools", len(pools))
@@ -267,7 +267,7 @@ func TestEndOfAPlannedPool(t *testing.T) {
 }
 
 // monitor has a VPC's CIDR watched or ignored.
-func (l *landscape) monitor(v ipam.Resource, watched bool, from, to string) {
+func (l *env) monitor(v ipam.Resource, watched bool, from, to string) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
 	_, err := l.store.ModifyResourceCIDR(l.Context(), store.ModifyResourceCIDR{Scope: from, Destination: to, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: watched, May: func(_, _ *ipam.Scope) error { return nil }})
@@ -276,12 +276,12 @@ func (l *landscape) monitor(v ipam.Resource, watched bool, from, to string) {
 
 // A VPC under a planning pool goes and comes back, and has its space again.
 func TestPlanningOfAVPCThatComesBack(t *testing.T) {
-	for name, away := range map[string]func(l *landscape, v ipam.Resource, subnets []ipam.Resource) (back func()){
-		"gone": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
+	for name, away := range map[string]func(l *env, v ipam.Resource, subnets []ipam.Resource) (back func()){
+		"gone": func(l *env, v ipam.Resource, _ []ipam.Resource) func() {
 			l.vanish(v)
 			return func() { l.observe(v) }
 		},
-		"gone with its subnets": func(l *landscape, v ipam.Resource, subnets []ipam.Resource) func() {
+		"gone with its subnets": func(l *env, v ipam.Resource, subnets []ipam.Resource) func() {
 			for _, s := range subnets {
 				l.vanish(s)
 			}
@@ -293,19 +293,19 @@ func TestPlanningOfAVPCThatComesBack(t *testing.T) {
 				}
 			}
 		},
-		"ignored": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
+		"ignored": func(l *env, v ipam.Resource, _ []ipam.Resource) func() {
 			l.monitor(v, false, l.ipam.PrivateScope, "")
 			return func() { l.monitor(v, true, l.ipam.PrivateScope, "") }
 		},
-		"moved": func(l *landscape, v ipam.Resource, _ []ipam.Resource) func() {
-			scope, _ := l.lab()
+		"moved": func(l *env, v ipam.Resource, _ []ipam.Resource) func() {
+			scope, _ := l.secondScope()
 			l.monitor(v, true, l.ipam.PrivateScope, scope.ID)
 			return func() { l.monitor(v, true, scope.ID, l.ipam.PrivateScope) }
 		},
 	} {
 		for _, importing := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
-				l := newLandscape(t)
+				l := newEnv(t)
 				_, _, v, subnets := planned(l, importing)
 				before := taken(l)
 				back := away(l, v, subnets)
@@ -323,7 +323,7 @@ func TestPlanningOfAVPCThatComesBack(t *testing.T) {
 
 // The VPC is back with a larger CIDR around that of the planning pool.
 func TestPlanningOfAVPCThatComesBackLarger(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
 	for _, r := range append(subnets, v) {
 		l.vanish(r)
@@ -337,7 +337,7 @@ func TestPlanningOfAVPCThatComesBackLarger(t *testing.T) {
 	if c.State != ipam.CIDRDeprovisioned {
 		t.Errorf("%s: %s", c.State, c.Failure)
 	}
-	if a, err := l.allocate(watcher, source, 0, "10.0.0.0/24"); err == nil {
+	if a, err := l.allocate(ownerAccount, source, 0, "10.0.0.0/24"); err == nil {
 		t.Errorf("%s was given", a.CIDR)
 	}
 	l.settled()
@@ -345,7 +345,7 @@ func TestPlanningOfAVPCThatComesBackLarger(t *testing.T) {
 
 // A VPC that is seen again while its block is given to the planning pool.
 func TestPlanningOfAVPCThatComesBackMeanwhile(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	_, _, v, _ := planned(l, false)
 	before := taken(l)
 	f := l.found(v)
@@ -374,7 +374,7 @@ func TestPlanningOfAVPCThatComesBackMeanwhile(t *testing.T) {
 // A token that is used again once its record has gone makes a root with an id of
 // its own.
 func TestPlanningTokenUsedAgain(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, _, _ := planned(l, false)
 	other := vpc("vpc-2", "10.0.64.0/20")
 	l.observe(other)
@@ -385,7 +385,7 @@ func TestPlanningTokenUsedAgain(t *testing.T) {
 		p    *ipam.Pool
 		cidr string
 	}{{plan, "10.0.0.0/20"}, {second, "10.0.64.0/20"}} {
-		q := store.Provision{Token: store.Token{Account: watcher, Operation: "ProvisionIpamPoolCidr", Value: "again", Digest: c.cidr}, Pool: c.p.ID, CIDR: netip.MustParsePrefix(c.cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
+		q := store.Provision{Token: store.Token{Account: ownerAccount, Operation: "ProvisionIpamPoolCidr", Value: "again", Digest: c.cidr}, Pool: c.p.ID, CIDR: netip.MustParsePrefix(c.cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 		made, err := l.store.Provision(t.Context(), q)
 		l.must(err)
 		if again, err := l.store.Provision(t.Context(), q); err != nil || again.ID != made.ID {
@@ -402,7 +402,7 @@ func TestPlanningTokenUsedAgain(t *testing.T) {
 
 // Two planning pools are given the CIDR of one VPC at once: one has it.
 func TestPlanningTwiceAtOnce(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, _ := planned(l, false)
 	l.deprovision(plan, "10.0.0.0/20")
 	other := l.planning(source, v.ID, false)
@@ -417,7 +417,7 @@ func TestPlanningTwiceAtOnce(t *testing.T) {
 // A VPC is gone, and its block has a planning pool laid over it before it is given
 // back: so it goes to that pool.
 func TestPlanningOverABlockThatIsReleased(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
 	l.deprovision(plan, "10.0.0.0/20")
 	for _, s := range subnets {
@@ -444,7 +444,7 @@ func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 		t.Errorf("%s: %s", c.State, c.Failure)
 	}
 	l.settled()
-	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err := l.allocate(ownerAccount, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the source is not in one piece: %v, %v", a, err)
 	}
 }
@@ -465,7 +465,7 @@ func (f *failing) Transact(ctx context.Context, writes []table.Write) error {
 
 // A VPC goes while its CIDR is taken back from the planning pool.
 func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
 	for _, s := range subnets {
 		l.vanish(s)
@@ -476,7 +476,7 @@ func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	l.settled()
-	if a, err := l.allocate(watcher, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err := l.allocate(ownerAccount, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the source is not in one piece: %v, %v", a, err)
 	}
 }
@@ -484,7 +484,7 @@ func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
 // What is held in a planning pool for subnets that are gone is given back, however
 // many they are: the VPC around them, which lives, does not fill it.
 func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
 	for _, s := range subnets { // gone, and nobody came to follow
 		row, found := items.EncodeResource(l.row(s, l.ipam.PrivateScope)), items.EncodeFound(l.found(s))
@@ -492,7 +492,7 @@ func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 	}
 	l.must(l.store.Reconcile(t.Context(), l.ipam.PrivateScope, v.CIDR))
 	l.settled()
-	if a, err := l.allocate(tenant, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
+	if a, err := l.allocate(otherAccount, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
 		t.Errorf("given was %v, %v", a, err)
 	}
 }
@@ -501,7 +501,7 @@ func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 // before it forgets what is gone. The new one is no more the pool's to give away
 // than another VPC's.
 func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
 	for _, s := range subnets {
 		l.vanish(s)
@@ -510,12 +510,12 @@ func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
 	larger.CIDR = netip.MustParsePrefix("10.0.0.0/19")
 	l.observe(larger)
 	l.vanish(v)
-	if a, err := l.allocate(watcher, plan, 24, ""); err == nil {
+	if a, err := l.allocate(ownerAccount, plan, 24, ""); err == nil {
 		t.Errorf("%s was given, and %s lives at %s", a.CIDR, larger.ID, larger.CIDR)
 	}
 	l.settled()
 	l.vanish(larger)
-	if a, err := l.allocate(watcher, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
+	if a, err := l.allocate(ownerAccount, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
 		t.Errorf("given was %v, %v", a, err)
 	}
 	l.settled()

@@ -12,7 +12,7 @@ import (
 // Deprovisioning once more what is in use writes nothing, and a reason that has
 // changed is told.
 func TestDeprovisionOfWhatIsInUse(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	try := func(want string) {
 		t.Helper()
@@ -41,7 +41,7 @@ func TestDeprovisionOfWhatIsInUse(t *testing.T) {
 // A deprovisioned CIDR is listed for an hour. Then it is one that the pool never had,
 // whenever its item is removed.
 func TestDeprovisionOfWhatIsForgotten(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	must(l.store(l.table).Deprovision(t.Context(), deprovision(l.child, "10.0.144.0/20")))(t)
 	for _, c := range []struct {
 		after  time.Duration
@@ -67,22 +67,22 @@ func TestDeprovisionOfWhatIsForgotten(t *testing.T) {
 // What is begun to be deleted between the reading and the writing gets no CIDR and no
 // pool any more, and nothing stays behind.
 func TestProvisionOvertaken(t *testing.T) {
-	for name, first := range map[string]func(*lab, *store.Store) error{
-		"provision by CIDR": func(l *lab, s *store.Store) error {
+	for name, first := range map[string]func(*poolEnv, *store.Store) error{
+		"provision by CIDR": func(l *poolEnv, s *store.Store) error {
 			_, err := s.Provision(t.Context(), provision(l.child, "", "10.0.192.0/20", 0))
 			return err
 		},
-		"provision by length": func(l *lab, s *store.Store) error {
+		"provision by length": func(l *poolEnv, s *store.Store) error {
 			_, err := s.Provision(t.Context(), provision(l.child, "", "", 22))
 			return err
 		},
-		"create a pool": func(l *lab, s *store.Store) error {
+		"create a pool": func(l *poolEnv, s *store.Store) error {
 			_, err := s.CreatePool(t.Context(), token("CreateIpamPool", ""), ipam.Pool{Scope: l.scope, SourcePool: l.child, Family: ipam.IPv4}, buildPool)
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			table := &overtaken{Table: l.table, by: func() { must(l.store(l.table).DeletePool(t.Context(), l.child, true, anyPool))(t) }}
 			if err := first(l, l.store(table)); ipam.CodeOf(err) != ipam.CodeIncorrectState {
 				t.Errorf("%v, want %s", err, ipam.CodeIncorrectState)
@@ -99,7 +99,7 @@ func TestProvisionOvertaken(t *testing.T) {
 
 // A pool that is being deleted gives no CIDRs to those below it.
 func TestProvisionOutOfAPoolThatEnds(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	cascade(l)
 	before := l.table.Dump()
 	for _, q := range []store.Provision{provision(l.empty, "", "10.0.192.0/20", 0), provision(l.empty, "", "", 22)} {
@@ -114,7 +114,7 @@ func TestProvisionOutOfAPoolThatEnds(t *testing.T) {
 
 // A pool without CIDRs is told from one that is full.
 func TestProvisionOutOfAPoolWithoutCIDRs(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	below := must(s.CreatePool(t.Context(), token("CreateIpamPool", "below"), ipam.Pool{Scope: l.scope, SourcePool: l.empty, Family: ipam.IPv4}, buildPool))(t).ID
 	for _, cidr := range []string{"", "10.0.192.0/24"} {
@@ -127,7 +127,7 @@ func TestProvisionOutOfAPoolWithoutCIDRs(t *testing.T) {
 
 // Pools stand in each other as deep as the quota says, and no deeper.
 func TestPoolsAsDeepAsTheQuota(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	source := l.empty
 	for depth := 3; depth <= int(s.Quotas().PoolDepth)+1; depth++ {
@@ -149,7 +149,7 @@ func TestPoolsAsDeepAsTheQuota(t *testing.T) {
 
 // A CIDR that is pending is not deprovisioned: what lives in it is not held yet.
 func TestDeprovisionOfWhatIsPending(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	table := &failing{Table: l.table, after: 1}
 	if c := must(l.store(table).Provision(t.Context(), provision(l.secondTop(), "", "172.16.0.0/16", 0)))(t); c.State != ipam.CIDRPendingProvision {
 		t.Fatalf("it is %s", c.State)
@@ -160,13 +160,13 @@ func TestDeprovisionOfWhatIsPending(t *testing.T) {
 }
 
 // secondTop is a further pool at the top level.
-func (l *lab) secondTop() string {
+func (l *poolEnv) secondTop() string {
 	return must(l.store(l.table).CreatePool(l.Context(), token("CreateIpamPool", "second top"), ipam.Pool{Scope: l.scope, Family: ipam.IPv4}, buildPool))(l.T).ID
 }
 
 // The last CIDR that the quota has room for goes to one of two requests.
 func TestProvisionOfTheLastCIDROvertaken(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	for n := len(must(s.PoolCIDRs(t.Context(), l.child))(t)); n+1 < int(s.Quotas().CIDRsPerPool); n++ {
 		must(s.Provision(t.Context(), provision(l.child, "", "", 28)))(t)
@@ -180,7 +180,7 @@ func TestProvisionOfTheLastCIDROvertaken(t *testing.T) {
 
 // Why a CIDR is kept is not written on one that was provisioned anew meanwhile.
 func TestFailureOfADeprovisionOvertaken(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	table := &overtaken{Table: l.table, by: func() {
 		must(0, s.Release(t.Context(), release(l.inChild)))(t)
@@ -198,7 +198,7 @@ func TestFailureOfADeprovisionOvertaken(t *testing.T) {
 
 // A preview says what is next, whatever its token was used for.
 func TestPreviewWithATokenThatWasUsed(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	a := must(s.Allocate(t.Context(), allocation(l.top, "used", byLength(26))))(t)
 	q := allocation(l.top, "used", byLength(26))

@@ -28,12 +28,12 @@ type turns struct {
 	burst  int // how many turns one has on end, on average
 
 	mu      sync.Mutex
-	waiting []*replaceTaken
+	waiting []*turn
 	given   int
 	last    int // the actor of the last one
 }
 
-type replaceTaken struct {
+type turn struct {
 	actor int
 	what  string
 	come  chan struct{}
@@ -55,7 +55,7 @@ func (t *turns) wait(ctx context.Context, what string) {
 	if !ok {
 		return // before the race, or after it
 	}
-	mine := &replaceTaken{n, what, make(chan struct{})}
+	mine := &turn{n, what, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, mine)
 	t.mu.Unlock()
@@ -71,10 +71,10 @@ func (t *turns) run() {
 			t.mu.Unlock()
 			return
 		}
-		slices.SortFunc(t.waiting, func(a, b *replaceTaken) int {
+		slices.SortFunc(t.waiting, func(a, b *turn) int {
 			return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what))
 		})
-		i := slices.IndexFunc(t.waiting, func(w *replaceTaken) bool { return w.actor == t.last })
+		i := slices.IndexFunc(t.waiting, func(w *turn) bool { return w.actor == t.last })
 		if i < 0 || t.random.IntN(t.burst) == 0 {
 			i = t.random.IntN(len(t.waiting))
 		}
@@ -148,13 +148,13 @@ func newRace(t *testing.T, seed uint64, burst int) *race {
 		OnCommit: func(ctx context.Context, writes []table.Write) { r.wait(ctx, "commit") },
 	}
 	r.store = store.New(r.table, store.Options{
-		Region: "us-east-1", Owner: labAccount,
+		Region: "us-east-1", Owner: ownerAccount,
 		Pick:  r.roll,
 		NewID: func() string { return fmt.Sprint("id ", r.tick()) },
 		Sleep: func(ctx context.Context, _ time.Duration) error { r.wait(ctx, "sleep"); return ctx.Err() },
 	})
 	ctx, s := t.Context(), r.store
-	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t)
+	above := must(s.CreateIPAM(ctx, token("CreateIpam", "1"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t)
 	r.ipams = []*ipam.IPAM{above}
 	r.discovery = must(s.Discoveries(ctx, []string{above.Discovery}))(t)[0]
 	source := ""

@@ -13,9 +13,9 @@ import (
 
 // story is a random sequence of requests of both twins, with what is needed
 // to refer to earlier ones.
-type story struct {
+type randomRun struct {
 	*rapid.T
-	*twin
+	*modelEnv
 	family ipam.Family
 	made   []made   // allocations and provisionings, in order
 	roots  []placed // every CIDR that was ever provisioned
@@ -36,7 +36,7 @@ type made struct {
 	again  func(digest string)
 }
 
-func pickFrom[T any](h *story, all []T, what string) T {
+func pickFrom[T any](h *randomRun, all []T, what string) T {
 	if len(all) == 0 {
 		h.Skip("no " + what)
 	}
@@ -44,12 +44,12 @@ func pickFrom[T any](h *story, all []T, what string) T {
 }
 
 // rarely is true one time in ten.
-func (h *story) rarely(what string) bool {
+func (h *randomRun) rarely(what string) bool {
 	return rapid.SampledFrom([]bool{9: true}).Draw(h.T, what)
 }
 
 // anyone is one of the pools, or rarely one that does not exist.
-func (h *story) anyone() string {
+func (h *randomRun) anyone() string {
 	if h.rarely("no such pool") {
 		return "gone"
 	}
@@ -58,7 +58,7 @@ func (h *story) anyone() string {
 
 // near is a block in a free block of the pool or in one of the CIDRs that it has
 // or had, or rarely anywhere.
-func (h *story) near(pool string) netip.Prefix {
+func (h *randomRun) near(pool string) netip.Prefix {
 	outer := h.model.Free(pool)
 	for p := range h.model.Listed(pool) {
 		outer = append(outer, p)
@@ -70,7 +70,7 @@ func (h *story) near(pool string) netip.Prefix {
 	return ipamtest.Inside(pickFrom(h, outer, "outer")).Draw(h.T, "block")
 }
 
-func (h *story) filter(pool string) ipam.Filter {
+func (h *randomRun) filter(pool string) ipam.Filter {
 	var f ipam.Filter
 	if rapid.Bool().Draw(h.T, "unfiltered") {
 		return f
@@ -85,16 +85,16 @@ func (h *story) filter(pool string) ipam.Filter {
 }
 
 // length is a netmask length that is likely to be had in the pool.
-func (h *story) length(pool string) int {
+func (h *randomRun) length(pool string) int {
 	return min(h.family.Bits(), h.near(pool).Bits()+rapid.IntRange(0, 3).Draw(h.T, "longer"))
 }
 
-func (h *story) newName(operation string) string {
+func (h *randomRun) newName(operation string) string {
 	h.tokens++
 	return named(operation, fmt.Sprint(h.tokens))
 }
 
-func (h *story) allocateSome(*rapid.T) {
+func (h *randomRun) allocateSome(*rapid.T) {
 	pool, n := h.anyone(), h.newName("AllocateIpamPoolCidr")
 	var q ipam.AllocateRequest
 	if rapid.Bool().Draw(h.T, "by length") {
@@ -109,13 +109,13 @@ func (h *story) allocateSome(*rapid.T) {
 	h.remember(pool, n, func(digest string) { h.allocate(pool, n, digest, q, false) })
 }
 
-func (h *story) provisionSome(*rapid.T) {
+func (h *randomRun) provisionSome(*rapid.T) {
 	pool := h.anyone()
 	h.provisionAs(pool, h.near(h.model.Source(pool)))
 }
 
 // provisionAgain puts a CIDR where it was before, or into another pool.
-func (h *story) provisionAgain(*rapid.T) {
+func (h *randomRun) provisionAgain(*rapid.T) {
 	was := pickFrom(h, h.roots, "CIDR")
 	pool := was.pool
 	if rapid.Bool().Draw(h.T, "elsewhere") {
@@ -124,7 +124,7 @@ func (h *story) provisionAgain(*rapid.T) {
 	h.provisionAs(pool, was.cidr)
 }
 
-func (h *story) provisionAs(pool string, cidr netip.Prefix) {
+func (h *randomRun) provisionAs(pool string, cidr netip.Prefix) {
 	n, length, filter := h.newName("ProvisionIpamPoolCidr"), 0, ipam.Filter{}
 	if rapid.IntRange(0, 3).Draw(h.T, "by length") == 0 {
 		length, filter, cidr = cidr.Bits(), h.filter(h.model.Source(pool)), netip.Prefix{}
@@ -136,19 +136,19 @@ func (h *story) provisionAs(pool string, cidr netip.Prefix) {
 }
 
 // remember makes a request for the first time.
-func (h *story) remember(pool, n string, do func(digest string)) {
+func (h *randomRun) remember(pool, n string, do func(digest string)) {
 	do("d")
 	h.made = append(h.made, made{placed{pool, h.model.Record(n)}, n, "d", do})
 }
 
 // repeat makes an earlier request again, with the same parameters or others.
-func (h *story) repeat(*rapid.T) {
+func (h *randomRun) repeat(*rapid.T) {
 	m := pickFrom(h, h.made, "request")
 	m.again(rapid.SampledFrom([]string{m.digest, m.digest, "other"}).Draw(h.T, "digest"))
 }
 
 // releaseHeld releases what is held, pools' CIDRs too.
-func (h *story) releaseHeld(*rapid.T) {
+func (h *randomRun) releaseHeld(*rapid.T) {
 	pool := pickFrom(h, h.model.Pools(), "pool")
 	a := pickFrom(h, h.model.Allocations(pool), "allocation")
 	if h.rarely("wrong pool") {
@@ -158,7 +158,7 @@ func (h *story) releaseHeld(*rapid.T) {
 }
 
 // releaseMade releases what a request took, if it did, and if it still holds it.
-func (h *story) releaseMade(*rapid.T) {
+func (h *randomRun) releaseMade(*rapid.T) {
 	m := pickFrom(h, h.made, "request")
 	if !m.cidr.IsValid() || h.rarely("wrong CIDR") {
 		m.cidr = h.near(m.pool)
@@ -166,7 +166,7 @@ func (h *story) releaseMade(*rapid.T) {
 	h.release(m.pool, m.cidr, m.name)
 }
 
-func (h *story) deprovisionSome(*rapid.T) {
+func (h *randomRun) deprovisionSome(*rapid.T) {
 	was := pickFrom(h, h.roots, "CIDR")
 	if h.rarely("wrong pool") {
 		was.pool = h.anyone()
@@ -174,7 +174,7 @@ func (h *story) deprovisionSome(*rapid.T) {
 	h.deprovision(was.pool, was.cidr)
 }
 
-func (h *story) addSome(*rapid.T) {
+func (h *randomRun) addSome(*rapid.T) {
 	var sources []string
 	for _, p := range h.model.Pools() {
 		if h.model.Source(h.model.Source(p)) == "" && !h.model.Deleting(p) { // two deep at most
@@ -187,7 +187,7 @@ func (h *story) addSome(*rapid.T) {
 	h.provisionAs(id, h.near(h.model.Source(id)))
 }
 
-func (h *story) deleteSome(*rapid.T) {
+func (h *randomRun) deleteSome(*rapid.T) {
 	if !rapid.SampledFrom([]bool{2: true}).Draw(h.T, "really") {
 		h.Skip("too much would go")
 	}
@@ -200,7 +200,7 @@ func (h *story) deleteSome(*rapid.T) {
 
 // later moves the clock by less and by more than what is kept for an hour and
 // for a day; that a second more is past it is seen at exactly an hour or a day.
-func (h *story) later(*rapid.T) {
+func (h *randomRun) later(*rapid.T) {
 	h.model.Now += rapid.SampledFrom([]int64{1, 1, 1, 59 * 60, 60*60 + 1, 23 * 60 * 60, 24 * 60 * 60, 24*60*60 + 1}).Draw(h.T, "seconds")
 }
 
@@ -214,8 +214,8 @@ func (h *story) later(*rapid.T) {
 func TestRandomStories(t *testing.T) {
 	for _, family := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		t.Run(family.String(), rapid.MakeCheck(func(t *rapid.T) {
-			w := newTwin(t, rapid.SampledFrom([]int{5, 6, 9, 0}).Draw(t, "room"))
-			h := &story{T: t, twin: w, family: family}
+			w := newModelEnv(t, rapid.SampledFrom([]int{5, 6, 9, 0}).Draw(t, "room"))
+			h := &randomRun{T: t, modelEnv: w, family: family}
 			h.addSome(t)
 			whole := rapid.SampledFrom([]netip.Prefix{family.All(), ipamtest.Inside(family.All()).Draw(t, "root")}).Draw(t, "first root")
 			h.provisionAs("pool 1", whole)

@@ -25,7 +25,7 @@ type takenRow struct {
 	kind, resource string
 }
 
-func (l *landscape) taken(pool string) (all []takenRow) {
+func (l *env) taken(pool string) (all []takenRow) {
 	for k, i := range l.memory.All() {
 		if k.PK != items.TakenKey(ipam.SpaceID(pool), netip.MustParsePrefix("10.0.0.0/8")).PK {
 			continue
@@ -49,7 +49,7 @@ func (l *landscape) taken(pool string) (all []takenRow) {
 
 // covers marks the addresses of 10.0.0.0/24 that something takes in a pool, or
 // in those below it.
-func (l *landscape) covers(pool string, in netip.Prefix, marked *[256]bool) {
+func (l *env) covers(pool string, in netip.Prefix, marked *[256]bool) {
 	for _, b := range l.taken(pool) {
 		switch {
 		case !b.cidr.Overlaps(in):
@@ -71,7 +71,7 @@ func TestExposedAgainstEveryAddress(t *testing.T) {
 	free := 0
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		l := newLandscape(t)
+		l := newEnv(t)
 		top := l.pool("", false)
 		l.provision(top, "10.0.0.0/24")
 		child := l.pool(top.ID, false)
@@ -85,7 +85,7 @@ func TestExposedAgainstEveryAddress(t *testing.T) {
 			return p.String()
 		}
 		for i := range 12 {
-			_, err := l.allocate(watcher, []*ipam.Pool{top, child, deep}[i%3], 0, random(27))
+			_, err := l.allocate(ownerAccount, []*ipam.Pool{top, child, deep}[i%3], 0, random(27))
 			if err != nil && ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
 				t.Fatal(err)
 			}
@@ -140,25 +140,25 @@ func TestExposedAgainstEveryAddress(t *testing.T) {
 // it covered is enough.
 func TestExposedIsCertain(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*landscape, *ipam.ResourceCIDR)
+		change func(*env, *ipam.ResourceCIDR)
 		want   bool
 	}{
-		"free": {func(*landscape, *ipam.ResourceCIDR) {}, true},
-		"ignored": {func(l *landscape, r *ipam.ResourceCIDR) {
+		"free": {func(*env, *ipam.ResourceCIDR) {}, true},
+		"ignored": {func(l *env, r *ipam.ResourceCIDR) {
 			_, err := l.store.ModifyResourceCIDR(l.Context(), store.ModifyResourceCIDR{Scope: r.Scope, ResourceID: r.ID, CIDR: r.CIDR, Region: r.Region, May: func(*ipam.Scope, *ipam.Scope) error { return nil }})
 			l.must(err)
 		}, false},
-		"gone": {func(l *landscape, _ *ipam.ResourceCIDR) {
-			found, _, err := l.store.Found(l.Context(), l.disco.ID, "eu-west-1", tenant, "", 0)
+		"gone": {func(l *env, _ *ipam.ResourceCIDR) {
+			found, _, err := l.store.Found(l.Context(), l.disco.ID, "eu-west-1", otherAccount, "", 0)
 			l.must(err)
 			_, err = l.store.Forget(l.Context(), found[0], math.MaxInt64)
 			l.must(err)
 		}, false},
-		"noted": {func(l *landscape, _ *ipam.ResourceCIDR) {
+		"noted": {func(l *env, _ *ipam.ResourceCIDR) {
 			k := table.Key{PK: items.WorkPK, SK: "live#" + l.ipam.PrivateScope + "#10.0.0.0/25"}
 			l.must(l.memory.Transact(l.Context(), []table.Write{{Op: table.OpPut, Key: k, Item: table.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}}}))
 		}, false},
-		"held between the looks": {func(l *landscape, r *ipam.ResourceCIDR) {
+		"held between the looks": {func(l *env, r *ipam.ResourceCIDR) {
 			looks := 0
 			l.faulty.Inject = func(c tabletest.Call) *tabletest.Fault {
 				if c.Kind != tabletest.BatchGet {
@@ -172,7 +172,7 @@ func TestExposedIsCertain(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLandscape(t)
+			l := newEnv(t)
 			pool := l.pool("", false)
 			l.provision(pool, "10.0.0.0/24")
 			l.observe(vpc("vpc-1", "10.0.0.0/26"))
@@ -199,7 +199,7 @@ func TestExposedIsCertain(t *testing.T) {
 // In a planning pool a VPC's subnets are to be taken, and the VPC itself, over which
 // it is laid, is not.
 func TestExposedInAPlanningPool(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	_, plan, _, subnets := planned(l, false)
 	exposed := func() (all []string) {
 		for v, err := range l.store.EvaluateAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {

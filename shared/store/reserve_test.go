@@ -13,10 +13,10 @@ import (
 // Two VPCs on one CIDR, and an allocation around them, released: space is free
 // when nothing lives in it any more, and not before.
 func TestReleaseOfWhatIsLive(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
-	a, err := l.allocate(watcher, p, 0, "10.0.0.0/17")
+	a, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/17")
 	l.must(err)
 	one, two := vpc("vpc-1", "10.0.0.0/20"), vpc("vpc-2", "10.0.0.0/20")
 	l.observe(one)
@@ -25,18 +25,18 @@ func TestReleaseOfWhatIsLive(t *testing.T) {
 	l.settled()
 	l.release(a)
 	l.settled()
-	if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "vpc-1") {
+	if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "vpc-1") {
 		t.Errorf("an allocation in a live VPC: %v", err)
 	}
 	l.vanish(one)
 	l.settled()
 	l.status(two, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
-	if _, err := l.allocate(watcher, p, 0, "10.0.0.0/24"); err == nil {
+	if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); err == nil {
 		t.Error("space of the second VPC was given")
 	}
 	l.vanish(two)
 	l.settled()
-	if a, err = l.allocate(watcher, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
+	if a, err = l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the pool is not in one piece: %v, %v", a, err)
 	}
 }
@@ -44,13 +44,13 @@ func TestReleaseOfWhatIsLive(t *testing.T) {
 // A preview of a certain CIDR tells what the request would be answered, and
 // leaves the holds as they are.
 func TestPreviewOfWhatIsLive(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	l.provision(p, "10.2.0.0/16")
-	_, err := l.allocate(watcher, p, 0, "10.0.32.0/20")
+	_, err := l.allocate(ownerAccount, p, 0, "10.0.32.0/20")
 	l.must(err)
-	_, err = l.allocate(tenant, p, 0, "10.0.64.0/20")
+	_, err = l.allocate(otherAccount, p, 0, "10.0.64.0/20")
 	l.must(err)
 	l.observe(vpc("vpc-1", "10.0.16.0/20"))
 	l.observe(vpc("vpc-2", "10.0.80.0/20"))
@@ -61,13 +61,13 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 		account, cidr string
 		refusal       string // part of it, "" for none
 	}{
-		{tenant, "10.0.16.0/20", ""},
-		{tenant, "10.0.0.0/19", ""},
-		{tenant, "10.0.16.0/21", "vpc-1"},
-		{watcher, "10.0.0.0/19", "vpc-1"},
-		{tenant, "10.0.0.0/18", "ipam-pool-alloc-"},
-		{tenant, "10.0.64.0/19", "ipam-pool-alloc-"},
-		{tenant, "10.2.0.0/15", "not contained in a CIDR that is provisioned"},
+		{otherAccount, "10.0.16.0/20", ""},
+		{otherAccount, "10.0.0.0/19", ""},
+		{otherAccount, "10.0.16.0/21", "vpc-1"},
+		{ownerAccount, "10.0.0.0/19", "vpc-1"},
+		{otherAccount, "10.0.0.0/18", "ipam-pool-alloc-"},
+		{otherAccount, "10.0.64.0/19", "ipam-pool-alloc-"},
+		{otherAccount, "10.2.0.0/15", "not contained in a CIDR that is provisioned"},
 	} {
 		ask := func(preview bool) (*ipam.Allocation, error) {
 			q := store.Allocate{Token: l.fresh("AllocateIpamPoolCidr"), Pool: p.ID, May: anyone, Preview: preview, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(c.cidr)}}
@@ -94,7 +94,7 @@ func TestPreviewOfWhatIsLive(t *testing.T) {
 // A top-level CIDR that was given up half taken, a split in the scope, keeps no
 // resource there from being taken in.
 func TestLiveInASplitOfTheScope(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	l.narrow(5)
 	q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: l.pool("", false).ID, CIDR: netip.MustParsePrefix("10.0.0.0/24"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 	if _, err := l.on(&failing{Table: l.memory, after: 1}).Provision(t.Context(), q); err == nil {
@@ -109,7 +109,7 @@ func TestLiveInASplitOfTheScope(t *testing.T) {
 
 // Two deprovision a CIDR with holds at once: the second learns that it is done.
 func TestDeprovisionWhatLivesTwiceAtOnce(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
 	l.observe(vpc("vpc-1", "10.0.0.0/24"))

@@ -15,7 +15,7 @@ import (
 )
 
 // restoredStore returns a store as the functions of a deployment open it.
-func (l *lab) restoredStore(m table.Table) *store.Store {
+func (l *poolEnv) restoredStore(m table.Table) *store.Store {
 	o := l.options()
 	o.Quotas.ScopesPerIPAM = 9
 	o.Restores = layout.NewGuard(m, layout.Options{Now: o.Now}).Restores
@@ -23,7 +23,7 @@ func (l *lab) restoredStore(m table.Table) *store.Store {
 }
 
 // restore returns the table, marked as one that a restore made at a time.
-func (l *lab) restore(at time.Time) {
+func (l *poolEnv) restore(at time.Time) {
 	l.Helper()
 	if err := l.store(l.table).MarkRestored(l.Context(), at); err != nil {
 		l.Fatal(err)
@@ -35,25 +35,25 @@ func (l *lab) restore(at time.Time) {
 var requests = []struct {
 	name string
 	kept string // the id that the token "kept" derives before the first restore
-	do   func(l *lab, s *store.Store, token string) string
+	do   func(l *poolEnv, s *store.Store, token string) string
 }{
-	{"allocate", "ipam-pool-alloc-94858c149a91ece4993ce47449344e89", func(l *lab, s *store.Store, value string) string {
+	{"allocate", "ipam-pool-alloc-94858c149a91ece4993ce47449344e89", func(l *poolEnv, s *store.Store, value string) string {
 		return must(s.Allocate(l.Context(), allocation(l.top, value, byLength(24))))(l.T).AllocationID
 	}},
-	{"provision", "ipam-pool-cidr-b6907168e6719a18be70354879733f95", func(l *lab, s *store.Store, value string) string {
+	{"provision", "ipam-pool-cidr-b6907168e6719a18be70354879733f95", func(l *poolEnv, s *store.Store, value string) string {
 		return must(s.Provision(l.Context(), provision(l.empty, value, "", 24)))(l.T).ID
 	}},
-	{"create an IPAM", "ipam-fd866af31bd6e0e05", func(l *lab, s *store.Store, value string) string {
-		return must(s.CreateIPAM(l.Context(), token("CreateIpam", value), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(l.T).ID
+	{"create an IPAM", "ipam-fd866af31bd6e0e05", func(l *poolEnv, s *store.Store, value string) string {
+		return must(s.CreateIPAM(l.Context(), token("CreateIpam", value), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(l.T).ID
 	}},
-	{"create a scope", "ipam-scope-cb289f870f8dd22f6", func(l *lab, s *store.Store, value string) string {
+	{"create a scope", "ipam-scope-cb289f870f8dd22f6", func(l *poolEnv, s *store.Store, value string) string {
 		return must(s.CreateScope(l.Context(), token("CreateIpamScope", value), ipam.Scope{IPAM: l.ipam}, func(*ipam.IPAM) error { return nil }))(l.T).ID
 	}},
-	{"create a pool", "ipam-pool-bc7c26f13fa03af37", func(l *lab, s *store.Store, value string) string {
+	{"create a pool", "ipam-pool-bc7c26f13fa03af37", func(l *poolEnv, s *store.Store, value string) string {
 		return must(s.CreatePool(l.Context(), token("CreateIpamPool", value), ipam.Pool{Scope: l.scope, Family: ipam.IPv4}, buildPool))(l.T).ID
 	}},
-	{"create a discovery", "ipam-res-disco-b7afbae0232b9b0f0", func(l *lab, s *store.Store, value string) string {
-		return must(s.CreateDiscovery(l.Context(), token("CreateIpamResourceDiscovery", value), discoveryOf(labAccount)))(l.T).ID
+	{"create a discovery", "ipam-res-disco-b7afbae0232b9b0f0", func(l *poolEnv, s *store.Store, value string) string {
+		return must(s.CreateDiscovery(l.Context(), token("CreateIpamResourceDiscovery", value), discoveryOf(ownerAccount)))(l.T).ID
 	}},
 }
 
@@ -63,7 +63,7 @@ var requests = []struct {
 func TestATokenOfBeforeTheRestoreDerivesAnotherID(t *testing.T) {
 	for _, r := range requests {
 		t.Run(r.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			l.ipams, l.discoveries = 9, 9
 			ask := func(value string) string { return r.do(l, l.restoredStore(l.table), value) }
 			if kept := ask("kept"); kept != r.kept {
@@ -113,7 +113,7 @@ func TestATokenOfBeforeTheRestoreDerivesAnotherID(t *testing.T) {
 // The item of the restores lists each restore once, in ascending order, even if the times
 // of the tables' creation are not.
 func TestRestoresAscend(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
 	for _, n := range []int64{100, 100, 300, 200, 300} {
 		l.restore(at(n))
@@ -128,15 +128,15 @@ func TestRestoresAscend(t *testing.T) {
 
 // A request of an event that was answered before the restore is not refused after it.
 func TestNoRefusalOfWhatARestoredTableHas(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	q := allocation(l.top, "event", byLength(24))
 	q.Event = "event"
 	must(l.restoredStore(l.table).Allocate(t.Context(), q))(t)
 	l.restore(l.now)
-	if err := l.restoredStore(l.table).Refuse(t.Context(), q.Token, items.Refusal{Request: "event", Account: labAccount, Region: "us-east-1", Code: "x", Message: "x"}); err != nil {
+	if err := l.restoredStore(l.table).Refuse(t.Context(), q.Token, items.Refusal{Request: "event", Account: ownerAccount, Region: "us-east-1", Code: "x", Message: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if read := must(l.table.BatchGet(t.Context(), []table.Key{items.RequestKey(labAccount, "event")}))(t); len(read) != 0 {
+	if read := must(l.table.BatchGet(t.Context(), []table.Key{items.RequestKey(ownerAccount, "event")}))(t); len(read) != 0 {
 		t.Errorf("the refusal is recorded: %v", read)
 	}
 	l.fsck()
@@ -145,7 +145,7 @@ func TestNoRefusalOfWhatARestoredTableHas(t *testing.T) {
 // The restores are read with the layout, so a request makes as many calls as before. A
 // failure to read them is got over, as other reads are.
 func TestRestoresCostNoCall(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	l.restore(l.now)
 	faulty := &tabletest.Faulty{Table: l.table}
 	guard := layout.NewGuard(faulty, layout.Options{Now: func() time.Time { return l.now }})

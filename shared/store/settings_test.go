@@ -8,14 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var labAdministrator = store.Administrator{Account: labAccount, Organization: "o-a1b2c3d4e5", Management: "999900001111"}
+var labAdministrator = store.Administrator{Account: ownerAccount, Organization: "o-a1b2c3d4e5", Management: "999900001111"}
 
-func declared(l *lab) {
+func declared(l *poolEnv) {
 	must(0, l.store(l.table).PutAdministrator(l.Context(), labAdministrator))(l.T)
 }
 
 func TestAdministrator(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	s := l.store(l.table)
 	is := func(want *store.Administrator) {
 		t.Helper()
@@ -31,7 +31,7 @@ func TestAdministrator(t *testing.T) {
 		}
 	}
 	is(nil)
-	refused(labAccount)
+	refused(ownerAccount)
 	declared(l)
 	is(&labAdministrator)
 	before := l.table.Hash()
@@ -46,9 +46,9 @@ func TestAdministrator(t *testing.T) {
 	l.fsck()
 	refused("222222222222")
 	is(&moved)
-	must(0, s.DeleteAdministrator(t.Context(), labAccount))(t)
+	must(0, s.DeleteAdministrator(t.Context(), ownerAccount))(t)
 	is(nil)
-	refused(labAccount)
+	refused(ownerAccount)
 	l.fsck()
 }
 
@@ -58,7 +58,7 @@ func TestAdministratorOvertaken(t *testing.T) {
 	put := func(a store.Administrator) func(*testing.T, *store.Store) error {
 		return func(t *testing.T, s *store.Store) error { return s.PutAdministrator(t.Context(), a) }
 	}
-	end := func(t *testing.T, s *store.Store) error { return s.DeleteAdministrator(t.Context(), labAccount) }
+	end := func(t *testing.T, s *store.Store) error { return s.DeleteAdministrator(t.Context(), ownerAccount) }
 	moved := labAdministrator
 	moved.Organization = "o-z9y8x7w6v5"
 	for _, c := range []struct {
@@ -75,7 +75,7 @@ func TestAdministratorOvertaken(t *testing.T) {
 		{"the end by the end", end, end, true, ipam.CodeAccountNotRegistered, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			if c.declared {
 				declared(l)
 			}

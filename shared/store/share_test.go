@@ -30,39 +30,39 @@ func (o *overtaken) Transact(ctx context.Context, writes []table.Write) error {
 // request is not lost, and does not outlive the pool.
 func TestSharesOvertaken(t *testing.T) {
 	const second = "777788889999"
-	put := func(principal string) func(context.Context, *lab, *store.Store) error {
-		return func(ctx context.Context, l *lab, s *store.Store) error {
+	put := func(principal string) func(context.Context, *poolEnv, *store.Store) error {
+		return func(ctx context.Context, l *poolEnv, s *store.Store) error {
 			return s.PutShare(ctx, l.empty, principal, anyPool)
 		}
 	}
-	remove := func(ctx context.Context, l *lab, s *store.Store) error {
+	remove := func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.DeletePool(ctx, l.empty, false, anyPool)
 		return err
 	}
-	end := func(ctx context.Context, l *lab, s *store.Store) error {
-		return s.DeleteShare(ctx, l.empty, guestAccount, anyPool)
+	end := func(ctx context.Context, l *poolEnv, s *store.Store) error {
+		return s.DeleteShare(ctx, l.empty, otherAccount, anyPool)
 	}
-	describe := func(ctx context.Context, l *lab, s *store.Store) error {
+	describe := func(ctx context.Context, l *poolEnv, s *store.Store) error {
 		_, err := s.ModifyPool(ctx, l.empty, ipam.ActModify, func(p *ipam.Pool) error { p.Description = "new"; return nil })
 		return err
 	}
 	for _, c := range []struct {
 		name      string
-		first, by func(context.Context, *lab, *store.Store) error
+		first, by func(context.Context, *poolEnv, *store.Store) error
 		code      ipam.Code // of the first
 		shares    []string  // of the pool in the end
 	}{
-		{"a share by a share", put(second), put("000000000000"), "", []string{"000000000000", guestAccount, second}},
-		{"a share by the same share", put(second), put(second), "", []string{guestAccount, second}},
+		{"a share by a share", put(second), put("000000000000"), "", []string{"000000000000", otherAccount, second}},
+		{"a share by the same share", put(second), put(second), "", []string{otherAccount, second}},
 		{"a share by the end of another", put(second), end, "", []string{second}},
-		{"a share by a description", put(second), describe, "", []string{guestAccount, second}},
-		{"a description by a share", describe, put(second), "", []string{guestAccount, second}},
+		{"a share by a description", put(second), describe, "", []string{otherAccount, second}},
+		{"a description by a share", describe, put(second), "", []string{otherAccount, second}},
 		{"the end of a share by its end", end, end, ipam.CodeInvalidParameterValue, nil},
 		{"a deletion by a share", remove, put(second), "", nil},
 		{"a share by a deletion", put(second), remove, ipam.CodeInvalidPoolIDNotFound, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			shared(l)
 			table := &overtaken{Table: l.table, by: func() { must(0, c.by(t.Context(), l, l.store(l.table)))(t) }}
 			if err := c.first(t.Context(), l, l.store(table)); ipam.CodeOf(err) != c.code {
@@ -83,20 +83,20 @@ func TestSharesOvertaken(t *testing.T) {
 // An allocation that is released while it is listed is left out, and so is what
 // took its place.
 func TestForeignAllocationReleasedWhileListed(t *testing.T) {
-	for name, next := range map[string]func(*lab){
-		"free then": func(*lab) {},
-		"taken by another": func(l *lab) {
+	for name, next := range map[string]func(*poolEnv){
+		"free then": func(*poolEnv) {},
+		"taken by another": func(l *poolEnv) {
 			must(l.store(l.table).Allocate(l.Context(), allocation(l.top, "other", byCIDR(l.guests.CIDR.String()))))(l.T)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			visited(l)
 			table := &tornQuery{Table: l.table, then: func() {
 				must(0, l.store(l.table).Release(t.Context(), release(l.guests)))(t)
 				next(l)
 			}}
-			found, _, err := l.store(table).ForeignAllocations(t.Context(), guestAccount, l.top, "", 10)
+			found, _, err := l.store(table).ForeignAllocations(t.Context(), otherAccount, l.top, "", 10)
 			if err != nil || len(found) > 0 {
 				t.Errorf("%v, %v", found, err)
 			}
@@ -144,11 +144,11 @@ func TestShareWhoseAnswerIsLostBeforeThePoolIsDeleted(t *testing.T) {
 			return s.PutShare(ctx, pool, "777788889999", anyPool)
 		},
 		"delete": func(ctx context.Context, s *store.Store, pool string) error {
-			return s.DeleteShare(ctx, pool, guestAccount, anyPool)
+			return s.DeleteShare(ctx, pool, otherAccount, anyPool)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
+			l := newPoolEnv(t)
 			shared(l)
 			table := &lostThen{Table: l.table, then: func() {
 				must(l.store(l.table).DeletePool(t.Context(), l.empty, false, anyPool))(t)

@@ -21,7 +21,7 @@ import (
 
 // court is a scope with a pool of 10.0.0.0/26 and 10.0.0.128/26, a child of it
 // that has 10.0.0.0/28 and 10.0.0.128/28, and rows that tests put by hand.
-type court struct {
+type statusEnv struct {
 	table      *tabletest.Memory
 	calls      *tabletest.Counter
 	store      *store.Store
@@ -31,16 +31,16 @@ type court struct {
 	n          int
 }
 
-func newCourt(t interface {
+func newStatusEnv(t interface {
 	Context() context.Context
 	Fatal(...any)
-}) *court {
-	c := &court{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
+}) *statusEnv {
+	c := &statusEnv{table: &tabletest.Memory{}, now: time.UnixMilli(1_800_000_000_000)}
 	c.calls = &tabletest.Counter{Table: c.table}
 	c.store = c.on(c.calls)
 	ctx := t.Context()
 	var errs []error
-	above, err := c.store.CreateIPAM(ctx, token("CreateIpam", ""), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}})
+	above, err := c.store.CreateIPAM(ctx, token("CreateIpam", ""), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}})
 	if errs = append(errs, err); err == nil {
 		c.scope = above.PrivateScope
 		for _, p := range []struct {
@@ -68,7 +68,7 @@ func newCourt(t interface {
 	return c
 }
 
-func (c *court) on(table table.Table) *store.Store {
+func (c *statusEnv) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
 		Region: "us-east-1", Now: func() time.Time { return c.now }, Pick: func(int) int { return 0 },
 		NewID: func() string { c.n++; return "id-" + strconv.Itoa(c.n) }, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -76,7 +76,7 @@ func (c *court) on(table table.Table) *store.Store {
 }
 
 // put writes a row as it is.
-func (c *court) put(rows ...*ipam.ResourceCIDR) {
+func (c *statusEnv) put(rows ...*ipam.ResourceCIDR) {
 	for _, r := range rows {
 		r.Scope = c.scope
 		row := items.EncodeResource(r)
@@ -86,14 +86,14 @@ func (c *court) put(rows ...*ipam.ResourceCIDR) {
 	}
 }
 
-func (c *court) drop(r *ipam.ResourceCIDR) {
+func (c *statusEnv) drop(r *ipam.ResourceCIDR) {
 	if err := c.table.Transact(context.Background(), []table.Write{{Op: table.OpDelete, Key: items.EncodeResource(r).Key}}); err != nil {
 		panic(err)
 	}
 }
 
 // rows returns what is in the table.
-func (c *court) rows() (all []*ipam.ResourceCIDR) {
+func (c *statusEnv) rows() (all []*ipam.ResourceCIDR) {
 	for after := ""; ; {
 		rows, next, err := c.store.Resources(context.Background(), c.scope, ipam.IPv4, after, 0)
 		if err != nil {
@@ -107,7 +107,7 @@ func (c *court) rows() (all []*ipam.ResourceCIDR) {
 }
 
 // row returns the row of a resource's CIDR.
-func (c *court) row(t *testing.T, id string) *ipam.ResourceCIDR {
+func (c *statusEnv) row(t *testing.T, id string) *ipam.ResourceCIDR {
 	t.Helper()
 	for _, r := range c.rows() {
 		if r.ID == id {
@@ -118,7 +118,7 @@ func (c *court) row(t *testing.T, id string) *ipam.ResourceCIDR {
 	return nil
 }
 
-func (c *court) allocations() (all []*ipam.Allocation) {
+func (c *statusEnv) allocations() (all []*ipam.Allocation) {
 	for a, err := range c.store.AllocationsIn(context.Background(), c.scope, ipam.IPv4.All()) {
 		if err != nil {
 			panic(err)
@@ -129,7 +129,7 @@ func (c *court) allocations() (all []*ipam.Allocation) {
 }
 
 // wrong returns the statuses that a look at all pairs finds wrong.
-func (c *court) wrong() (all []string) {
+func (c *statusEnv) wrong() (all []string) {
 	rows := c.rows()
 	pools, err := c.store.Pools(context.Background(), []string{c.pool, c.leaf})
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *court) wrong() (all []string) {
 	return all
 }
 
-func (c *court) expectRight(t *testing.T) {
+func (c *statusEnv) expectRight(t *testing.T) {
 	t.Helper()
 	for _, w := range c.wrong() {
 		t.Error(w)
@@ -156,16 +156,16 @@ func (c *court) expectRight(t *testing.T) {
 }
 
 func liveVPC(id, cidr string) *ipam.ResourceCIDR {
-	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: labAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
+	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: prefix(cidr), Owner: ownerAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
 }
 
 func liveSubnet(id, vpc, cidr string) *ipam.ResourceCIDR {
-	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: vpc, CIDR: prefix(cidr), Owner: labAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
+	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: vpc, CIDR: prefix(cidr), Owner: ownerAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
 }
 
 // Of each range, the allocations in it are those of all that overlap it.
 func TestAllocationsIn(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	for _, a := range []struct{ pool, cidr string }{
 		{c.pool, "10.0.0.16/28"}, {c.pool, "10.0.0.32/30"}, {c.pool, "10.0.0.36/32"}, {c.pool, "10.0.0.191/32"},
 		{c.leaf, "10.0.0.0/31"}, {c.leaf, "10.0.0.8/29"}, {c.leaf, "10.0.0.128/32"}, {c.leaf, "10.0.0.142/31"},
@@ -220,7 +220,7 @@ func TestAllocationsIn(t *testing.T) {
 }
 
 func TestEvaluateStatusWritesWhatDiffers(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	a := must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/29"), liveSubnet("subnet-a", "vpc-a", "10.0.0.0/30"), liveVPC("vpc-b", "10.0.0.8/29"))
 	evaluate := func() {
@@ -276,7 +276,7 @@ func TestEvaluateStatusWritesWhatDiffers(t *testing.T) {
 // are right.
 func TestEvaluateStatusAfterEachChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := newCourt(t)
+		c := newStatusEnv(t)
 		universe := prefix("10.0.0.0/25")
 		var held []*ipam.Allocation
 		for i := range rapid.IntRange(1, 12).Draw(t, "changes") {
@@ -328,7 +328,7 @@ func TestEvaluateStatusAfterEachChange(t *testing.T) {
 // A look that has read an old state writes after the one of a newer change has
 // found everything right: what the first writes is wrong, and put right by it.
 func TestEvaluateStatusLooksAgainBehindItsWrites(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/28"), liveVPC("vpc-b", "10.0.0.0/29"))
 	if err := c.store.EvaluateStatus(t.Context(), c.scope, prefix("10.0.0.0/28")); err != nil {
 		t.Fatal(err)
@@ -356,8 +356,8 @@ func TestEvaluateStatusLooksAgainBehindItsWrites(t *testing.T) {
 // Every call fails once, carried out or not: the statuses are right or the error
 // is told, and the next one puts them right.
 func TestEvaluateStatusUnderFaults(t *testing.T) {
-	scene := func() *court {
-		c := newCourt(t)
+	scene := func() *statusEnv {
+		c := newStatusEnv(t)
 		must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.32/30"))))(t)
 		c.put(liveVPC("vpc-a", "10.0.0.0/26"))
 		for i := range 45 {
@@ -415,7 +415,7 @@ func TestEvaluateStatusUnderFaults(t *testing.T) {
 }
 
 func TestEvaluateAll(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	a := must(c.store.Allocate(t.Context(), allocation(c.pool, "", byCIDR("10.0.0.16/28"))))(t)
 	for i := range 60 {
 		c.put(liveVPC(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.0.0.%d/31", i*2)), liveSubnet(fmt.Sprintf("subnet-%02d", i), fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.0.0.%d/32", i*2+1)))

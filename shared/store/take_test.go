@@ -19,37 +19,37 @@ import (
 // split. It goes on from there, and gets the CIDR that it was to get; so does the
 // same request sent anew.
 func TestDeepTakingThatIsInterrupted(t *testing.T) {
-	keyed := func(l *lab) store.Allocate {
+	keyed := func(l *poolEnv) store.Allocate {
 		q := allocation(l.top, "deep", byLength(32))
 		q.Tags = ipam.Tags{ipam.StableKeyTag: "key"}
 		return q
 	}
 	for _, c := range []struct {
 		name string
-		ask  func(*lab, *store.Store) (netip.Prefix, error)
+		ask  func(*poolEnv, *store.Store) (netip.Prefix, error)
 	}{
-		{"by a stable key", func(l *lab, s *store.Store) (netip.Prefix, error) {
+		{"by a stable key", func(l *poolEnv, s *store.Store) (netip.Prefix, error) {
 			a, err := s.Allocate(l.Context(), keyed(l))
 			if err != nil {
 				return netip.Prefix{}, err
 			}
 			return a.CIDR, nil
 		}},
-		{"by length", func(l *lab, s *store.Store) (netip.Prefix, error) {
+		{"by length", func(l *poolEnv, s *store.Store) (netip.Prefix, error) {
 			a, err := s.Allocate(l.Context(), allocation(l.top, "deep", byLength(32)))
 			if err != nil {
 				return netip.Prefix{}, err
 			}
 			return a.CIDR, nil
 		}},
-		{"by CIDR", func(l *lab, s *store.Store) (netip.Prefix, error) {
+		{"by CIDR", func(l *poolEnv, s *store.Store) (netip.Prefix, error) {
 			a, err := s.Allocate(l.Context(), allocation(l.top, "deep", byCIDR("10.0.64.7/32")))
 			if err != nil {
 				return netip.Prefix{}, err
 			}
 			return a.CIDR, nil
 		}},
-		{"a pool's CIDR by length", func(l *lab, s *store.Store) (netip.Prefix, error) {
+		{"a pool's CIDR by length", func(l *poolEnv, s *store.Store) (netip.Prefix, error) {
 			p, err := s.Provision(l.Context(), provision(l.child, "deep", "", 32))
 			if err != nil {
 				return netip.Prefix{}, err
@@ -64,7 +64,7 @@ func TestDeepTakingThatIsInterrupted(t *testing.T) {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s, %v in %d, applied %t", c.name, fault, n, applied), func(t *testing.T) {
-						l := newLab(t)
+						l := newPoolEnv(t)
 						l.room = 5
 						s := l.store(l.table)
 						a := must(s.Allocate(t.Context(), allocation(l.top, "", byCIDR("10.0.64.7/32"))))(t)
@@ -93,7 +93,7 @@ func TestDeepTakingThatIsInterrupted(t *testing.T) {
 		}
 	}
 	t.Run("sent anew", func(t *testing.T) {
-		l := newLab(t)
+		l := newPoolEnv(t)
 		l.room = 5
 		s := l.store(l.table)
 		q := keyed(l)

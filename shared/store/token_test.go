@@ -11,15 +11,15 @@ import (
 // A token used again after a day is a new request, also while what it made the
 // first times is still there. Then, for a day, it is the record of that one.
 func TestTokenUsedAgainAfterADay(t *testing.T) {
-	l := newLab(t)
+	l := newPoolEnv(t)
 	l.ipams = 9
-	second := must(l.store(l.table).CreateIPAM(t.Context(), token("CreateIpam", "second"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID
+	second := must(l.store(l.table).CreateIPAM(t.Context(), token("CreateIpam", "second"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t).ID
 	for _, c := range []struct {
 		name string
 		make func(*testing.T, *store.Store) string // its id
 	}{
 		{"create an IPAM", func(t *testing.T, s *store.Store) string {
-			return must(s.CreateIPAM(t.Context(), token("CreateIpam", "daily"), ipam.IPAM{Meta: ipam.Meta{Owner: labAccount}}))(t).ID
+			return must(s.CreateIPAM(t.Context(), token("CreateIpam", "daily"), ipam.IPAM{Meta: ipam.Meta{Owner: ownerAccount}}))(t).ID
 		}},
 		{"create a scope", func(t *testing.T, s *store.Store) string {
 			return must(s.CreateScope(t.Context(), token("CreateIpamScope", "daily"), ipam.Scope{IPAM: second}, func(*ipam.IPAM) error { return nil }))(t).ID

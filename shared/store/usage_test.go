@@ -15,7 +15,7 @@ import (
 )
 
 func TestUsageOfAPool(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	for _, want := range []struct {
 		pool, cidr string
 		usage      ipam.Usage
@@ -36,7 +36,7 @@ func TestUsageOfAPool(t *testing.T) {
 }
 
 // usageItem reads the numbers of the item as the stream's reader sees them.
-func (c *court) usageItem(t *testing.T) map[string]string {
+func (c *statusEnv) usageItem(t *testing.T) map[string]string {
 	k := table.Key{PK: items.PoolKey(c.pool).PK, SK: "USAGE"}
 	item, ok := must(c.table.BatchGet(t.Context(), []table.Key{k}))(t)[k]
 	if !ok {
@@ -50,7 +50,7 @@ func (c *court) usageItem(t *testing.T) map[string]string {
 }
 
 func TestSaveUsageWritesCrossings(t *testing.T) {
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	used := func(percent float64) ipam.Usage { return ipam.Usage{Allocated: 10, Assigned: percent - 10} }
 	for i, step := range []struct {
 		percent float64
@@ -94,7 +94,7 @@ func TestSaveUsageUnderFaults(t *testing.T) {
 	full := ipam.Usage{Allocated: 100}
 	for _, kind := range []tabletest.CallKind{tabletest.BatchGet, tabletest.Transact} {
 		for _, fault := range []tabletest.Fault{{Err: tabletest.ErrInjected}, {Err: tabletest.ErrInjected, Applied: true}, {Err: table.ErrConflict}} {
-			c := newCourt(t)
+			c := newStatusEnv(t)
 			table := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 				if call.Kind == kind && call.N == 0 {
 					return &fault
@@ -107,7 +107,7 @@ func TestSaveUsageUnderFaults(t *testing.T) {
 			}
 		}
 	}
-	c := newCourt(t)
+	c := newStatusEnv(t)
 	racing := &tabletest.Faulty{Table: c.table, Inject: func(call tabletest.Call) *tabletest.Fault {
 		if call.Kind == tabletest.Transact && call.N == 0 {
 			must(c.store.DeleteIPAM(t.Context(), must(c.store.Scopes(t.Context(), []string{c.scope}))(t)[0].IPAM, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil }))(t)

@@ -16,7 +16,7 @@ import (
 
 // brief does work as a function does whose invocations end after so many calls of
 // the table, until there is none, and returns how many invocations it took.
-func (l *landscape) brief(calls int) (invocations int) {
+func (l *env) brief(calls int) (invocations int) {
 	l.Helper()
 	for range 20 {
 		work, err := l.store.PendingWork(l.Context(), l.now.Add(time.Hour))
@@ -46,7 +46,7 @@ func (l *landscape) brief(calls int) (invocations int) {
 // part, whether the CIDR or the import is new.
 func TestCrowd(t *testing.T) {
 	const vpcs, calls = 1100, 9_000
-	l := newLandscape(t)
+	l := newEnv(t)
 	for i := range vpcs {
 		l.observe(vpc(fmt.Sprint("vpc-", i), fmt.Sprintf("10.%d.%d.0/24", i/250, i%250)))
 	}
@@ -72,9 +72,9 @@ func TestCrowd(t *testing.T) {
 // many does an account's.
 func TestPurgeOfMany(t *testing.T) {
 	const found, calls = 30, 400
-	l := newLandscape(t)
+	l := newEnv(t)
 	l.provision(l.pool("", false), "10.0.0.0/16")
-	d, association := l.further(watcher)
+	d, association := l.further(ownerAccount)
 	for a := range 9 {
 		account := fmt.Sprintf("77770000000%d", a)
 		l.must(l.store.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: d.ID, Region: "eu-west-1", Account: account, Attempted: 1}))
@@ -113,24 +113,24 @@ func TestPurgeOfMany(t *testing.T) {
 // An IPAM goes with all that it has, resources in a scope of one's own included;
 // nothing of what was found stays.
 func TestEndOfAnInhabitedIPAM(t *testing.T) {
-	l := newLandscape(t)
-	lab, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
+	l := newEnv(t)
+	second, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
 	l.must(err)
 	p := l.pool("", true)
 	l.provision(p, "10.0.0.0/16")
 	v, s, other := vpc("vpc-1", "10.0.0.0/20"), subnet("subnet-1", "vpc-1", "10.0.1.0/24"), vpc("vpc-2", "10.0.64.0/20")
-	iface := ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", VPC: v.ID, Subnet: s.ID, CIDR: netip.MustParsePrefix("10.0.1.7/32"), Owner: tenant, Region: "eu-west-1"}
+	iface := ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", VPC: v.ID, Subnet: s.ID, CIDR: netip.MustParsePrefix("10.0.1.7/32"), Owner: otherAccount, Region: "eu-west-1"}
 	for _, r := range []ipam.Resource{v, s, iface, other} {
 		l.observe(r)
 	}
-	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: lab.ID, May: func(_, _ *ipam.Scope) error { return nil }})
+	_, err = l.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{Scope: l.ipam.PrivateScope, ResourceID: v.ID, CIDR: v.CIDR, Region: v.Region, Monitored: true, Destination: second.ID, May: func(_, _ *ipam.Scope) error { return nil }})
 	l.must(err)
 	l.settled()
 	_, err = l.store.DeleteIPAM(t.Context(), l.ipam.ID, true, func(*ipam.IPAM, []*ipam.Pool) error { return nil })
 	l.must(err)
 	l.settled()
 	for k := range l.memory.All() {
-		if !strings.HasPrefix(k.PK, "ALLOC#") && !strings.HasPrefix(k.PK, "TOKEN#") && !strings.HasSuffix(k.PK, "#CIDR") && k.PK != "OWNER#"+watcher {
+		if !strings.HasPrefix(k.PK, "ALLOC#") && !strings.HasPrefix(k.PK, "TOKEN#") && !strings.HasSuffix(k.PK, "#CIDR") && k.PK != "OWNER#"+ownerAccount {
 			t.Errorf("%s is left", k)
 		}
 	}
@@ -138,7 +138,7 @@ func TestEndOfAnInhabitedIPAM(t *testing.T) {
 
 // The work of a note that whoever wrote it has done costs one read.
 func TestWorkThatIsDone(t *testing.T) {
-	l := newLandscape(t)
+	l := newEnv(t)
 	l.provision(l.pool("", true), "10.0.0.0/16")
 	l.observe(vpc("vpc-1", "10.0.0.0/20"))
 	before := len(l.faulty.Trace())
