@@ -92,7 +92,9 @@ func TestForwarder(t *testing.T) {
 		diff(t, same.Properties[name], function[name])
 	}
 	diff(t, fmt.Sprint(same.Properties["Timeout"]), fmt.Sprint(function["Timeout"]))
-	diff(t, any(object{"Variables": object{"CADASTRE_ENDPOINT": "${ApiEndpoint}", "CADASTRE_API_REGION": list{3.0, list{":", "${ApiArn}"}}}}), function["Environment"])
+	diff(t, any(object{"Variables": object{
+		"CADASTRE_ACCOUNT": "${AWS::AccountId}", "CADASTRE_ENDPOINT": "${ApiEndpoint}", "CADASTRE_API_REGION": list{3.0, list{":", "${ApiArn}"}},
+	}}), function["Environment"])
 	if !slices.Contains(stacks.Functions, "customresource") {
 		t.Error("the function of the template is not built")
 	}
