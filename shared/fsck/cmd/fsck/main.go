@@ -1,6 +1,7 @@
 // Fsck checks the invariants of a live table:
 //
 //	fsck -table NAME [-region REGION] [-endpoint URL] [-settled]
+//	fsck -table NAME -lost-since OLD [-json FILE] [-region REGION] [-endpoint URL]
 //
 // It reads the whole table, strongly consistent, with the credentials and the
 // Region of the environment, which it finds like the AWS CLI does. It needs
@@ -16,10 +17,22 @@
 //
 // History follows the table's other items with a delay. With -settled, for a
 // table that nothing has written to for a while, history must be complete.
+//
+// With -lost-since it checks nothing, and lists the losses of a restore. The table is the
+// restored one, and OLD is the one that was in use before. It lists the IPAMs, scopes,
+// pools, resource discoveries, associations, CIDRs of pools, allocations, grants and the
+// administrator that OLD has and the table has not ("missing"), or has otherwise
+// ("different"), and those that OLD has no more ("returned"). It prints a line for each,
+// and with -json it also writes a JSON object for each, one a line, into FILE, the input
+// of putback. Callers must be kept out of both tables meanwhile. Its exit status is 0
+// unless it could not read both tables.
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -61,6 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	region := flags.String("region", "", "the table's `Region`, if not that of the environment")
 	endpoint := flags.String("endpoint", "", "`URL` of DynamoDB, if not that of the Region")
 	settled := flags.Bool("settled", false, "history has caught up with the rest")
+	old := flags.String("lost-since", "", "list the differences from `OLD`, the table that was in use before the table was restored")
+	file := flags.String("json", "", "with -lost-since, `FILE` to write the list to as JSON lines")
 	switch err := flags.Parse(args); {
 	case err == flag.ErrHelp: //nolint:errorlint // Parse returns it as it is
 		return inOrder
@@ -68,6 +83,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return notChecked
 	case flags.NArg() > 0 || *table == "":
 		complain.Print("name the table with -table, and nothing else; see -h")
+		return notChecked
+	case *old == *table, *file != "" && *old == "", *settled && *old != "":
+		complain.Print("-lost-since names another table; it goes with -json, and not with -settled; see -h")
 		return notChecked
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(*region))
@@ -83,6 +101,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// The SDK computes other checksums than DynamoDB Local.
 		o.DisableValidateResponseChecksum = o.BaseEndpoint != nil
 	})
+	if *old != "" {
+		if err := listLost(ctx, tableScan(client, *old), tableScan(client, *table), *file, out); err != nil {
+			complain.Printf("%s since %s: %v", *table, *old, err)
+			return notChecked
+		}
+		return inOrder
+	}
 	look := fsck.Check
 	if *settled {
 		look = fsck.CheckSettled
@@ -106,6 +131,33 @@ type scan func(ctx context.Context) (items iter.Seq[map[string]types.AttributeVa
 
 // look returns the problems of a table.
 type look func(items iter.Seq[map[string]types.AttributeValue], now time.Time) []fsck.Problem
+
+// listLost prints the differences between the tables before and after a restore, and
+// writes them into the file as JSON lines, unless its name is empty.
+func listLost(ctx context.Context, before, restored scan, file string, out *log.Logger) error {
+	old, oldFailure := before(ctx)
+	now, nowFailure := restored(ctx)
+	lost := fsck.Lost(old, now)
+	if err := errors.Join(oldFailure(), nowFailure()); err != nil {
+		return fmt.Errorf("scan: %w", err)
+	}
+	counts := map[fsck.How]int{}
+	var lines bytes.Buffer
+	lineEncoder := json.NewEncoder(&lines)
+	lineEncoder.SetEscapeHTML(false)
+	for _, l := range lost {
+		out.Print(l)
+		counts[l.How]++
+		if err := lineEncoder.Encode(l); err != nil {
+			return err
+		}
+	}
+	out.Printf("%d missing, %d different, %d returned", counts[fsck.Missing], counts[fsck.Different], counts[fsck.Returned])
+	if file == "" {
+		return nil
+	}
+	return os.WriteFile(file, lines.Bytes(), 0o600)
+}
 
 const scans = 3
 

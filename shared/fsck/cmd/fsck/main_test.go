@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +72,42 @@ func TestCheckTrustsNoSingleScan(t *testing.T) {
 	}
 }
 
+// The list of a restore's losses is printed, and written as JSON lines. A scan that fails
+// leaves the file as it is.
+func TestListLost(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lost.jsonl")
+	old := []item{grants(`{"readers":["*"]}`), {
+		"PK": str("SPACE#ipam-pool-1#TAKEN"), "SK": str("0a000300#024"), "AllocationId": str("ipam-pool-alloc-1"), "Kind": str("custom"), "Owner": str("111122223333"),
+		"Tags": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"k": str("<v>")}},
+	}}
+	scanOf := func(items []item, err error) scan {
+		return func(context.Context) (iter.Seq[item], func() error) {
+			return slices.Values(items), func() error { return err }
+		}
+	}
+	var out bytes.Buffer
+	if err := listLost(t.Context(), scanOf(old, nil), scanOf(old[:1], nil), file, log.New(&out, "", 0)); err != nil {
+		t.Fatal(err)
+	}
+	const text = "missing: allocation ipam-pool-alloc-1, custom 10.0.3.0/24 of ipam-pool-1, account 111122223333, tag \"k\" \"<v>\"\n1 missing, 0 different, 0 returned\n"
+	const lines = `{"how":"missing","kind":"allocation","id":"ipam-pool-alloc-1","owner":"111122223333","pool":"ipam-pool-1","cidr":"10.0.3.0/24","type":"custom","tags":{"k":"<v>"}}` + "\n"
+	if out.String() != text {
+		t.Errorf("printed: %s", out.String())
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != lines {
+		t.Errorf("written: %s, %v", b, err)
+	}
+	broken := errors.New("no such table")
+	for _, scans := range [][2]error{{broken, nil}, {nil, broken}} {
+		if err := listLost(t.Context(), scanOf(nil, scans[0]), scanOf(nil, scans[1]), file, log.New(io.Discard, "", 0)); !errors.Is(err, broken) {
+			t.Errorf("a scan failed, and the error is %v", err)
+		}
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != lines {
+		t.Errorf("after a scan that failed: %s, %v", b, err)
+	}
+}
+
 func TestExitStatus(t *testing.T) {
 	url := os.Getenv("CADASTRE_DYNAMODB_LOCAL_URL")
 	if url == "" {
@@ -91,15 +129,18 @@ func TestExitStatus(t *testing.T) {
 	}
 	pk, hash := key("PK", types.KeyTypeHash)
 	sk, ranged := key("SK", types.KeyTypeRange)
-	if _, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &table, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{pk, sk}, KeySchema: []types.KeySchemaElement{hash, ranged},
-	}); err != nil {
-		t.Fatal(err)
+	other := table + "-old"
+	for _, name := range []string{table, other} {
+		if _, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+			TableName: &name, BillingMode: types.BillingModePayPerRequest,
+			AttributeDefinitions: []types.AttributeDefinition{pk, sk}, KeySchema: []types.KeySchemaElement{hash, ranged},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(name)})
+		})
 	}
-	t.Cleanup(func() {
-		client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(table)})
-	})
 	put := func(i item) {
 		t.Helper()
 		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: i}); err != nil {
@@ -126,6 +167,11 @@ func TestExitStatus(t *testing.T) {
 	put(grants("no JSON"))
 	expect(problems, ": 1 problems", "-table", table, "-endpoint", url)
 	expect(notChecked, "ResourceNotFoundException", "-table", table+"x", "-endpoint", url)
+	expect(inOrder, "0 missing, 0 different, 1 returned", "-table", table, "-lost-since", other, "-endpoint", url)
+	expect(notChecked, "ResourceNotFoundException", "-table", table, "-lost-since", table+"x", "-endpoint", url)
+	expect(notChecked, "names another table", "-table", table, "-lost-since", table, "-endpoint", url)
+	expect(notChecked, "names another table", "-table", table, "-json", "lost.jsonl", "-endpoint", url)
+	expect(notChecked, "names another table", "-table", table, "-lost-since", other, "-settled", "-endpoint", url)
 	expect(notChecked, "name the table", "-endpoint", url)
 	expect(notChecked, "name the table", "-table", table, "spare")
 	expect(notChecked, "not defined", "-tabel", table)
