@@ -124,7 +124,8 @@ func checkFree(ctx context.Context, r *request, o *types.IpamPool, cidr netip.Pr
 		return err
 	}
 	for _, t := range taken {
-		if t.cidr.Overlaps(cidr) && !(t.pool == *o.IpamPoolId && slices.Contains(remove, t.cidr)) {
+		leaves := t.pool == *o.IpamPoolId && slices.Contains(remove, t.cidr)
+		if t.cidr.Overlaps(cidr) && !leaves {
 			return ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s cannot be provisioned to %s: %s is taken by %s. Choose another CIDR.", cidr, *o.IpamPoolId, t.cidr, t.by)
 		}
 	}

@@ -80,8 +80,9 @@ func parsePhysicalID(text string) physicalID {
 	switch ipam.IDKindOf(text) {
 	case ipam.IDIPAM, ipam.IDScope, ipam.IDPool:
 		return physicalID{form: formObject, id: text}
+	default:
+		return physicalID{form: formForeign, id: text}
 	}
-	return physicalID{form: formForeign, id: text}
 }
 
 // String returns the text that CloudFormation gets.

@@ -23,10 +23,11 @@ func (g *Guard) Upgrade(ctx context.Context, scan table.Scanner) (done bool, err
 			return l.Number >= g.o.Layout, nil
 		}
 		if l.Active != 0 { // step 4
-			if next, err = g.rewritePage(ctx, scan, l); err != nil {
-				if ctx.Err() != nil {
-					return false, nil // the next call goes on at l.After
-				}
+			next, err = g.rewritePage(ctx, scan, l)
+			if ctx.Err() != nil {
+				return false, nil // the next call goes on at l.After
+			}
+			if err != nil {
 				return false, err
 			}
 		}

@@ -106,12 +106,12 @@ func NewAPI(scope constructs.Construct, id string, props *Props) *API {
 	api.Node().TryRemoveChild(jsii.String("Endpoint"))
 	addOwnAnswers(api)
 	explain(api, props.CreateLogRole)
-	return &API{api, unanswered(scope, access)}
+	return &API{api, unanswered(access)}
 }
 
 // unanswered makes the metric of the requests for which API Gateway answers
 // OutcomeUnknown, out of the access log.
-func unanswered(scope constructs.Construct, access awslogs.LogGroup) awscloudwatch.IMetric {
+func unanswered(access awslogs.LogGroup) awscloudwatch.IMetric {
 	var types []awslogs.JsonPattern
 	for _, a := range gateway.Answers {
 		if a.Code == ipam.CodeOutcomeUnknown {
