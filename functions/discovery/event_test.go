@@ -23,7 +23,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// found returns what is known of a CIDR of a resource.
+// found returns the stored record of a resource's CIDR, nil if there is none.
 func (w *env) found(account, id, cidr string) *ipam.Found {
 	w.Helper()
 	all, err := w.store().FoundOf(w.Context(), w.discovery.ID, home, account, discover.IDType(id), id)
@@ -40,8 +40,8 @@ func (w *env) found(account, id, cidr string) *ipam.Found {
 
 func vpc(id, cidr string) types.Vpc { return types.Vpc{VpcId: &id, CidrBlock: &cidr} }
 
-// Each call takes in what it touched, and what that is counted in, without the
-// rest of the account.
+// An event of each call stores the resources that the call touched and those that contain
+// them, and reads nothing else of the account.
 func TestEvents(t *testing.T) {
 	const none = `{}`
 	for _, c := range []struct {
@@ -133,7 +133,7 @@ func TestEvents(t *testing.T) {
 					w.Error("the instance's address is known")
 				}
 				if !strings.Contains(w.logs.String(), `"seen":5,`) { // of the subnet and its VPC
-					w.Errorf("more was looked at: %s", &w.logs)
+					w.Errorf("more was read: %s", &w.logs)
 				}
 			}},
 		{"DetachNetworkInterface", `{"attachmentId": "eni-attach-011"}`, none,
@@ -159,7 +159,7 @@ func TestEvents(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newEnv(t)
 			w.run(t.Context(), memberA)
-			if !strings.HasPrefix(c.name, "Delete") && c.name != "ReleaseAddress" { // these say themselves that something is gone
+			if !strings.HasPrefix(c.name, "Delete") && c.name != "ReleaseAddress" { // these calls name the resource that is gone
 				w.later()
 			}
 			c.change(w.cloud.Network(memberA, home))
@@ -168,9 +168,9 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(w.slept) > 0 {
-				t.Errorf("waited %v for what is there", w.slept)
+				t.Errorf("waited %v though EC2 shows the call's effect", w.slept)
 			}
-			if c.name != "DeleteSubnet" { // with it went an interface, which is an event of its own
+			if c.name != "DeleteSubnet" { // it removes an interface too, which has its own event
 				w.agrees(memberA)
 			}
 			if c.check != nil {
@@ -179,7 +179,7 @@ func TestEvents(t *testing.T) {
 			log := w.logs.String()
 			w.logs.Reset()
 			if err := w.event(memberA, c.name, c.request, c.response); err != nil || !strings.Contains(w.logs.String(), `"changed":0,"gone":0`) {
-				t.Errorf("the event that comes again changes something: %v: %s\nafter: %s", err, &w.logs, log)
+				t.Errorf("the repeated event changes something: %v: %s\nafter: %s", err, &w.logs, log)
 			}
 			w.finish()
 			w.agrees()
@@ -187,10 +187,10 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Instances come and go by the thousand in an account that has many. An event of
-// one reads what it names, and of the account's other interfaces none if the
-// instance is new, and a few answers of the table if it is gone, when EC2 does not
-// tell any more which were its own. The schedule finds those that this does not.
+// A large account starts and terminates thousands of instances. The event of a new
+// instance reads the resources that it names and no other interface. EC2 does not return
+// the interfaces of a terminated instance, so its event also reads at most a few of the
+// table's answers. The schedule's runs find the interfaces behind those.
 func TestInstancesInALargeAccount(t *testing.T) {
 	w := newEnv(t)
 	n := w.cloud.Network(memberA, home)
@@ -231,7 +231,7 @@ func TestInstancesInALargeAccount(t *testing.T) {
 	if terminate(398); address(398) != nil {
 		t.Error("the address of an instance that is gone is known")
 	}
-	w.table.PageBytes = 10 << 10 // for DynamoDB's MB
+	w.table.PageBytes = 10 << 10 // instead of DynamoDB's 1 MB
 	if c := terminate(0); address(0) != nil || c.Rows > 150 {
 		t.Errorf("an instance that is gone costs %+v", c)
 	}
@@ -239,20 +239,20 @@ func TestInstancesInALargeAccount(t *testing.T) {
 		t.Errorf("an instance whose interface is on the fourth page costs %+v", c)
 	}
 	if c := terminate(397); address(397) == nil || c.Rows > 150 {
-		t.Errorf("an instance whose interface stands far behind costs %+v", c)
+		t.Errorf("an instance whose interface is on a late page costs %+v", c)
 	}
 	w.run(t.Context(), memberA)
 	w.agrees(memberA)
 }
 
-// What an event frees can be allocated at once.
+// The space of a deleted VPC can be allocated as soon as the event is handled.
 func TestDeletedSpaceIsFree(t *testing.T) {
 	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	deleteVPC(w.cloud.Network(memberA, home))
 	allocate := store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix("10.1.128.0/17")}, May: func(*ipam.Pool) error { return nil }}
 	if _, err := w.store().Allocate(t.Context(), allocate); err == nil {
-		t.Fatal("live space was given out")
+		t.Fatal("live space was allocated")
 	}
 	if err := w.event(memberA, "DeleteVpc", `{"vpcId": "vpc-011"}`, `{"_return": true}`); err != nil {
 		t.Fatal(err)
@@ -262,15 +262,15 @@ func TestDeletedSpaceIsFree(t *testing.T) {
 	}
 }
 
-// A CIDR that a VPC was just seen with is free as soon as a call that came later
-// has taken it from the VPC; the VPC's other CIDRs stay. One that was seen since
-// the call may be with the VPC again.
+// A run sees a CIDR with a VPC, and a later call disassociates it. The CIDR is free at once.
+// The VPC's other CIDRs stay. If the run came after the call, the CIDR stays too: it may be
+// associated again.
 func TestDisassociatedSpaceIsFree(t *testing.T) {
 	const id, cidr = "vpc-011", "10.98.0.0/24"
 	for _, c := range []struct {
 		name  string
-		since time.Duration // the call, of when the VPC was seen
-		shown int           // how often EC2 shows the CIDR still
+		since time.Duration // from the run to the call
+		shown int           // how many reads after the call still show the CIDR
 		free  bool
 	}{
 		{"at once", time.Second, 0, true},
@@ -302,7 +302,7 @@ func TestDisassociatedSpaceIsFree(t *testing.T) {
 				}
 			}
 			w.mu.Lock()
-			w.now = w.now.Add(10 * time.Second) // until the event is there
+			w.now = w.now.Add(10 * time.Second) // until the event arrives
 			w.mu.Unlock()
 			err := w.eventAt(at, memberA, "DisassociateVpcCidrBlock", `{"DisassociateVpcCidrBlockRequest": {"AssociationId": "vpc-cidr-assoc-1"}}`,
 				`{"DisassociateVpcCidrBlockResponse": {"vpcId": "vpc-011", "cidrBlockAssociation": {"cidrBlock": "10.98.0.0/24", "cidrBlockState": {"state": "disassociating"}}}}`)
@@ -310,14 +310,14 @@ func TestDisassociatedSpaceIsFree(t *testing.T) {
 				t.Fatal(err)
 			}
 			if free := w.found(memberA, id, cidr) == nil; free != c.free {
-				t.Errorf("it is forgotten: %t", free)
+				t.Errorf("the CIDR is forgotten: %t", free)
 			}
 			if w.found(memberA, id, "10.1.0.0/16") == nil || w.found(memberA, id, "100.64.1.0/24") == nil {
 				t.Error("the VPC's other CIDRs are forgotten")
 			}
 			_, err = w.store().Allocate(t.Context(), store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }})
 			if (err == nil) != c.free {
-				t.Errorf("to allocate it: %v", err)
+				t.Errorf("an allocation of the CIDR: %v", err)
 			}
 		})
 	}
@@ -331,7 +331,7 @@ func TestDisassociatedSpaceIsFree(t *testing.T) {
 			t.Fatal(err)
 		}
 		if w.found(memberA, id, "100.64.1.0/24") == nil {
-			t.Error("a CIDR is forgotten that the call has not named")
+			t.Error("a CIDR is forgotten that the call does not name")
 		}
 	})
 }
@@ -359,7 +359,7 @@ func TestEventsOfAllRecordedCallsAreDone(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// EC2 shows a call's effect a moment later than CloudTrail tells of it.
+// EC2 may show a call's effect later than CloudTrail reports the call.
 func TestEventsWaitForEC2(t *testing.T) {
 	create := func(w *env) error {
 		return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`)
@@ -390,7 +390,7 @@ func TestEventsWaitForEC2(t *testing.T) {
 		w.run(t.Context(), memberA)
 		n.VPCs = n.VPCs[:len(n.VPCs)-1]
 		if err := create(w); err != nil || w.found(memberA, "vpc-new", "10.99.0.0/16") == nil {
-			t.Errorf("%v: what a call made was forgotten", err)
+			t.Errorf("%v: the created VPC was forgotten", err)
 		}
 	})
 	t.Run("associated, shown late", func(t *testing.T) {
@@ -437,10 +437,10 @@ func TestEventsWaitForEC2(t *testing.T) {
 	})
 }
 
-// EC2 may leave out of an answer what it told of a moment before. Neither a run
-// nor an event forgets that, and its space is not given out, until it is left out
-// longer than EC2 lags.
-func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
+// EC2 may leave a resource out of an answer a moment after it returned it. Neither a run
+// nor an event forgets such a resource, and no pool allocates its space, until it is
+// missing for longer than EC2 lags.
+func TestNewResourceIsNotForgotten(t *testing.T) {
 	const id, cidr = "vpc-new", "10.99.0.0/16"
 	for name, look := range map[string]func(*env) bool{
 		"a run": func(w *env) bool {
@@ -452,7 +452,7 @@ func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 		"its own event, again": func(w *env) bool {
 			return w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`) == nil
 		},
-		"the deletion of what was in it": func(w *env) bool {
+		"the deletion of its subnet": func(w *env) bool {
 			return w.event(memberA, "DeleteSubnet", `{"subnetId": "subnet-new"}`, `{}`) == nil && w.found(memberA, "subnet-new", "10.99.0.0/24") == nil
 		},
 	} {
@@ -463,7 +463,7 @@ func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 			n.VPCs = append(slices.Clone(n.VPCs), vpc(id, cidr))
 			n.Subnets = append(slices.Clone(n.Subnets), types.Subnet{SubnetId: ptr("subnet-new"), VpcId: ptr(id), CidrBlock: ptr("10.99.0.0/24")})
 			w.run(t.Context(), memberA)
-			*n = before // an answer from where the VPC is not known yet
+			*n = before // an answer that does not have the VPC yet
 			if !look(w) {
 				t.Fatal("not done")
 			}
@@ -472,7 +472,7 @@ func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 			}
 			allocate := store.Allocate{Token: token("AllocateIpamPoolCidr"), Pool: w.pool, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)}, May: func(*ipam.Pool) error { return nil }}
 			if _, err := w.store().Allocate(t.Context(), allocate); err == nil {
-				t.Error("the VPC's space was given out")
+				t.Error("the VPC's space was allocated")
 			}
 			w.agrees()
 			w.run(t.Context(), memberA)
@@ -481,8 +481,8 @@ func TestWhatWasJustMadeIsNotForgotten(t *testing.T) {
 	}
 }
 
-// The account is the envelope's, whatever the record says; the records of these
-// tests name another as theirs.
+// The account of an event is the envelope's, never the record's. The records of these
+// tests name another account.
 func TestEventsOfOthersAreIgnored(t *testing.T) {
 	w := newEnv(t)
 	s := w.store()
@@ -500,7 +500,7 @@ func TestEventsOfOthersAreIgnored(t *testing.T) {
 	}
 	for _, m := range w.cloud.Made {
 		if m.Service != "organizations" {
-			t.Errorf("%s was made", m)
+			t.Errorf("the call %s was made", m)
 		}
 	}
 	if len(w.known(memberB)) > 0 {
@@ -517,7 +517,7 @@ func TestEventsReachEveryDiscovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	if found, err := w.store().FoundOf(t.Context(), unseen.ID, home, memberA, ipam.ResourceVPC, ""); err != nil || len(found) > 0 {
-		t.Errorf("the discovery that no IPAM sees knows %d CIDRs, %v", len(found), err)
+		t.Errorf("the discovery that no IPAM is associated with knows %d CIDRs, %v", len(found), err)
 	}
 	for _, id := range []string{w.discovery.ID, own.Discovery} {
 		found, err := w.store().FoundOf(t.Context(), id, home, memberA, ipam.ResourceVPC, "vpc-011")
@@ -528,11 +528,11 @@ func TestEventsReachEveryDiscovery(t *testing.T) {
 	w.agrees()
 }
 
-func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
+func TestEventsOfUnreadableAccounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		service string
 		fault   *discovertest.Fault
-		again   bool // the event is to come again
+		again   bool // the event must come again
 	}{
 		"no role":                         {"", nil, false},
 		"refused":                         {"ec2", &discovertest.Fault{Status: 403, Code: "UnauthorizedOperation"}, false},
@@ -543,7 +543,7 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 	} {
 		w := newEnv(t)
 		w.run(t.Context(), memberA)
-		if c.service == "organizations" { // is asked about whom the table does not know, or knows to have left
+		if c.service == "organizations" { // the event lists the accounts only if the table has no row of the account, or a departed one
 			p := w.progress(memberA)
 			p.Departure = ipam.DepartedAccount
 			must(0, w.store().SaveDiscoveredAccount(t.Context(), p))(t)
@@ -572,8 +572,8 @@ func TestEventsOfAccountsThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// Functions begin with an event each, at once. Of an account that was looked at they
-// do not ask Organizations, which would throttle them, and whose list takes longer
+// Many functions may start at once, each with one event. For an account that was read
+// before, they do not ask Organizations: it would throttle them, and its list takes longer
 // than the event may.
 func TestEventsOfKnownAccountsAskTheTable(t *testing.T) {
 	w := newEnv(t)
@@ -587,7 +587,7 @@ func TestEventsOfKnownAccountsAskTheTable(t *testing.T) {
 	must(0, w.event(memberA, "CreateVpc", `{}`, `{"vpc": {"vpcId": "vpc-new"}}`))(t)
 	for _, m := range w.cloud.Made {
 		if m.Service == "organizations" {
-			t.Errorf("%s was made", m)
+			t.Errorf("the call %s was made", m)
 		}
 	}
 	if p := w.progress(memberA); p.OU != unit {
@@ -596,15 +596,15 @@ func TestEventsOfKnownAccountsAskTheTable(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// Networks change at random; events come late, twice, in any order or never, as
-// do messages of runs. In the end a run makes all agree.
+// A network changes at random. Its events, and the messages of runs, come late, twice, in
+// any order or never. A last run makes the stored resources equal to the network.
 func TestAnyOrder(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			w := newEnv(t)
 			var events []func()
-			tell := func(name, request, response string) {
+			report := func(name, request, response string) {
 				for range r.IntN(3) {
 					events = append(events, func() {
 						if err := w.event(memberA, name, request, response); err != nil {
@@ -619,17 +619,17 @@ func TestAnyOrder(t *testing.T) {
 				switch r.IntN(3) {
 				case 0:
 					n.VPCs = append(n.VPCs, vpc(id, fmt.Sprintf("10.1.%d.0/%d", 16*at, 20+r.IntN(2))))
-					tell("CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id))
+					report("CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id))
 				case 1:
 					if i := r.IntN(len(n.VPCs)); strings.HasPrefix(*n.VPCs[i].VpcId, "vpc-r") {
-						tell("DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, *n.VPCs[i].VpcId), `{}`)
+						report("DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, *n.VPCs[i].VpcId), `{}`)
 						n.VPCs = slices.Delete(n.VPCs, i, i+1)
 					}
 				default:
 					i := r.IntN(len(n.VPCs))
 					name := fmt.Sprint("step ", step)
 					n.VPCs[i].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}}
-					tell("CreateTags", fmt.Sprintf(`{"resourcesSet": {"items": [{"resourceId": %q}]}}`, *n.VPCs[i].VpcId), `{}`)
+					report("CreateTags", fmt.Sprintf(`{"resourcesSet": {"items": [{"resourceId": %q}]}}`, *n.VPCs[i].VpcId), `{}`)
 				}
 				for len(events) > 0 && r.IntN(3) > 0 {
 					i := r.IntN(len(events))
@@ -648,13 +648,13 @@ func TestAnyOrder(t *testing.T) {
 			w.agrees(memberA)
 			w.logs.Reset()
 			if w.run(t.Context(), memberA); !strings.Contains(w.logs.String(), `"changed":0,"gone":0`) {
-				t.Errorf("the run that comes again changes something: %s", &w.logs)
+				t.Errorf("the repeated run changes something: %s", &w.logs)
 			}
 		})
 	}
 }
 
-// An event that read before a run, and writes after it, undoes nothing either.
+// An event that reads before a run and writes after it does not undo the run's changes.
 func TestEventThatIsOvertakenByARun(t *testing.T) {
 	w := newEnv(t)
 	w.run(t.Context(), memberA)
@@ -678,7 +678,7 @@ func TestEventThatIsOvertakenByARun(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// A run that read before an event, and writes after it, undoes nothing of it.
+// A run that reads before an event and writes after it does not undo the event's changes.
 func TestRunThatIsOvertakenByAnEvent(t *testing.T) {
 	w := newEnv(t)
 	w.run(t.Context(), memberA)
@@ -686,7 +686,7 @@ func TestRunThatIsOvertakenByAnEvent(t *testing.T) {
 	tags := func(name string) { n.VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: &name}} }
 	tags("one")
 	w.cloud.Answer = func(c discovertest.Call) {
-		if c.Name != "DescribeNetworkInterfaces" { // the last that a run reads
+		if c.Name != "DescribeNetworkInterfaces" { // the last call of a run
 			return
 		}
 		w.cloud.Answer = nil

@@ -28,9 +28,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// Every call of AWS that a run makes: refused, throttled, broken, silent. Nothing
-// is forgotten, though much is gone; the account says why; the other account's run
-// is as ever; and the next run heals.
+// Each AWS call of a run is refused, throttled, broken or never answered. The run forgets
+// nothing, though many resources are gone. The account's row says why. The other account's
+// run is not affected, and the next run repairs all.
 func TestFaultsOfAWS(t *testing.T) {
 	trace := newEnv(t)
 	trace.cloud.PageSize = 2
@@ -66,12 +66,12 @@ func TestFaultsOfAWS(t *testing.T) {
 						}
 						struck = true
 						if c != fails {
-							t.Errorf("the call is %v, and was %v", c, fails)
+							t.Errorf("the call is %v, want %v", c, fails)
 						}
 						return &f
 					}
 					if !w.run(t.Context(), memberA) {
-						t.Error("the message comes again, though the account has the failure")
+						t.Error("the message comes again, though the account's row has the failure")
 					}
 					if !struck {
 						t.Error("the call was not made")
@@ -87,7 +87,7 @@ func TestFaultsOfAWS(t *testing.T) {
 					if after.FailureCode != code || after.Failure == "" || after.Succeeded != before.Succeeded || after.Attempted <= before.Attempted {
 						t.Errorf("the account is at %+v", after)
 					}
-					w.cloud.Lock() // of what is silent, something may still be under way
+					w.cloud.Lock() // an unanswered call may still run
 					w.cloud.Fault = nil
 					w.cloud.Unlock()
 					if !w.run(t.Context(), memberB) {
@@ -101,14 +101,15 @@ func TestFaultsOfAWS(t *testing.T) {
 					if p := w.progress(memberA); p.FailureCode != "" || p.Failure != "" || p.Succeeded != p.Attempted {
 						t.Errorf("the account is at %+v", p)
 					}
-					time.Sleep(time.Hour) // for what was given up, but waits by itself
+					time.Sleep(time.Hour) // until the abandoned calls end
 				})
 			})
 		}
 	}
 }
 
-// small is a network with one of everything that holds another.
+// small is a network with one resource of each type that contains another, and one
+// interface.
 func small() *discover.Seen {
 	return &discover.Seen{
 		VPCs:       []types.Vpc{vpc("vpc-1", "10.1.0.0/16"), vpc("vpc-2", "10.2.0.0/16")},
@@ -117,9 +118,9 @@ func small() *discover.Seen {
 	}
 }
 
-// Every call of the table, made in vain or with its answer lost, in a run that
-// takes in and forgets and in an event: nothing that lives is forgotten, the
-// message or the event comes again unless all is done, and then all agrees.
+// Each call of the table fails, or its answer is lost, in a run that stores and forgets
+// resources and in an event. No live resource is forgotten. The message or the event comes
+// again unless all is done. After that the stored resources equal the network.
 func TestFaultsOfTheTable(t *testing.T) {
 	for name, act := range map[string]func(*env) (done bool){
 		"run": func(w *env) bool { return w.run(w.Context(), memberA) },
@@ -134,7 +135,7 @@ func TestFaultsOfTheTable(t *testing.T) {
 			n := w.cloud.Network(memberA, home)
 			n.VPCs = []types.Vpc{n.VPCs[1], vpc("vpc-3", "10.1.0.0/17")}
 			n.Subnets, n.Interfaces = nil, nil
-			w.later() // the event names a VPC that is gone, and does not say so
+			w.later() // the event names a VPC that is gone, but is no deletion
 			return w
 		}
 		trace := prepare(t)
@@ -159,11 +160,11 @@ func TestFaultsOfTheTable(t *testing.T) {
 				where := fmt.Sprintf("%s, %s, applied %t", name, fails, applied)
 				done := act(w)
 				if !slices.Contains(w.known(memberA), "vpc-2 10.2.0.0/16") {
-					t.Errorf("%s: what lives was forgotten", where)
+					t.Errorf("%s: a live resource was forgotten", where)
 				}
 				w.on = w.table
 				if !done && !act(w) {
-					t.Errorf("%s: the next is not done", where)
+					t.Errorf("%s: the next try is not done", where)
 				}
 				w.finish()
 				if name == "run" {
@@ -179,7 +180,8 @@ func TestFaultsOfTheTable(t *testing.T) {
 	}
 }
 
-// Credentials of a role that was made anew are refused: the next run has others.
+// EC2 refuses the credentials of a role that was deleted and created again. The next run
+// gets new ones.
 func TestRefusedCredentialsAreNotUsedAgain(t *testing.T) {
 	w := newEnv(t)
 	h := w.handler()
@@ -208,9 +210,9 @@ func TestRefusedCredentialsAreNotUsedAgain(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// A run stops after 5 failures: at most 4 that run at once add to the last one, each
-// with 5 tries.
-func TestRunLeavesOff(t *testing.T) {
+// A run stops after 5 failures. Up to 4 groups run at once, so that 3 more may fail; each
+// failure is 5 tries.
+func TestRunStopsTryingAfterFailures(t *testing.T) {
 	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	n := w.cloud.Network(memberA, home)
@@ -227,7 +229,7 @@ func TestRunLeavesOff(t *testing.T) {
 		if transactions.Add(1) == 1 {
 			return nil // the account's row
 		}
-		return &tabletest.Fault{Err: errors.New("away")}
+		return &tabletest.Fault{Err: errors.New("down")}
 	}}
 	if w.run(t.Context(), memberA) {
 		t.Error("the message is done")
@@ -243,8 +245,8 @@ func TestRunLeavesOff(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// What the invocation's end leaves undone is the next message's, without a
-// failure of the account.
+// The next message continues the work that the end of the invocation cuts off. The
+// account's row has no failure.
 func TestDeadline(t *testing.T) {
 	for name, at := range map[string]string{"while EC2 is silent": "DescribeSubnets", "while STS is silent": "AssumeRole"} {
 		t.Run(name, func(t *testing.T) {
@@ -308,7 +310,7 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// lossy carries the cloud's calls out and loses the answers of some.
+// lossy makes the cloud's calls and loses the answers of some.
 type lossy struct {
 	*discovertest.Cloud
 	loses func(discovertest.Call) bool
@@ -325,9 +327,9 @@ func (l *lossy) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// dispatched is a world of which three accounts were looked at and one has left
-// since, whose units have to be asked for, and in which an account has an IPAM
-// of its own.
+// dispatched returns an env after runs over three accounts, of which one departed since.
+// The list of accounts does not have their units, so that a dispatch asks for each. One
+// account has an IPAM of its own.
 func dispatched(t testing.TB) *env {
 	w := newEnv(t)
 	w.cloud.PageSize = 2
@@ -344,8 +346,8 @@ func dispatched(t testing.TB) *env {
 
 const departed = "666677778888"
 
-// marks fails the test unless the departed account is marked, if it is to be,
-// and nobody else.
+// marks fails the test unless the departed account is marked, if departedToo is set, and
+// no other account is.
 func (w *env) marks(departedToo bool) {
 	w.Helper()
 	for _, account := range []string{memberA, memberB, departed} {
@@ -356,10 +358,10 @@ func (w *env) marks(departedToo bool) {
 	}
 }
 
-// Every call of Organizations that a dispatch makes: refused, throttled, broken,
-// silent, its answer lost. Then it is not known who has left, and nobody is
-// marked; what does not depend on it is sent, the dispatch fails, and the next
-// one makes up for it.
+// Each Organizations call of a dispatch is refused, throttled, broken or never answered, or
+// its answer is lost. Then the dispatch does not know the departed accounts and marks none.
+// It sends the messages that do not depend on the list, and fails. The next dispatch does
+// the rest.
 func TestFaultsOfOrganizations(t *testing.T) {
 	trace := dispatched(t)
 	if _, err := trace.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
@@ -396,7 +398,7 @@ func TestFaultsOfOrganizations(t *testing.T) {
 						t.Errorf("answered after %s", took)
 					}
 					if len(w.sent) != 1 || strings.Contains(w.sent[0], w.discovery.ID) {
-						t.Errorf("sent %q, want what is due in the IPAM of %s", w.sent, memberB)
+						t.Errorf("sent %q, want the message for the IPAM of %s", w.sent, memberB)
 					}
 					w.marks(false)
 					w.sent = nil
@@ -414,8 +416,8 @@ func TestFaultsOfOrganizations(t *testing.T) {
 	}
 }
 
-// The end of the invocation while Organizations is silent ends the dispatch in
-// time, and marks nobody.
+// If Organizations does not answer, a dispatch ends 10 s before the invocation and marks
+// no account.
 func TestDispatchDeadline(t *testing.T) {
 	for _, at := range []string{"ListAccounts", "ListParents"} {
 		t.Run(at, func(t *testing.T) {
@@ -445,13 +447,13 @@ func TestDispatchDeadline(t *testing.T) {
 	}
 }
 
-// sqsFake is SQS behind the functions' own queue: it takes messages, unless it
-// is told what else to do with a call.
+// sqsFake is SQS behind the function's own queue. It accepts messages, unless fault names
+// another answer to a call.
 type sqsFake struct {
 	calls int
 	taken []string
 	fault func(call int) string // "" is none
-	done  chan struct{}         // closed when nobody waits any more
+	done  chan struct{}         // closed at the end; ends the calls that get no answer
 }
 
 func (f *sqsFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -500,15 +502,14 @@ func (f *sqsFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Every call of SQS that a dispatch makes: refused in whole or part, throttled,
-// broken, silent, its answer lost. The dispatch fails, in time, and the other
-// messages are sent; with the next one all are, and those that come twice change
-// nothing.
+// Each SQS call of a dispatch is refused in whole or part, throttled, broken or never
+// answered, or its answer is lost. The dispatch fails in time and sends the other messages.
+// The next dispatch sends all. Messages that come twice change nothing.
 func TestFaultsOfTheQueue(t *testing.T) {
 	for kind, taken := range map[string][2]int{ // of 14, when the first call fails, or the second
 		"refused": {4, 10}, "throttled": {4, 10}, "broken": {4, 10},
-		"partly refused":  {12, 13}, // one of each call, again and again
-		"silent":          {0, 10},  // until the invocation's end
+		"partly refused":  {12, 13}, // one message of each call, and each retry
+		"silent":          {0, 10},  // until the end of the invocation
 		"its answer lost": {14, 14},
 	} {
 		for fails, want := range taken {
@@ -571,8 +572,8 @@ func TestFaultsOfTheQueue(t *testing.T) {
 	}
 }
 
-// Every call of the table that a dispatch makes, made in vain or with its answer
-// lost: nobody is marked who has not left, and the next one makes up for it.
+// Each table call of a dispatch fails, or its answer is lost. No account is marked that did
+// not depart, and the next dispatch does the rest.
 func TestFaultsOfTheTableAtDispatch(t *testing.T) {
 	trace := dispatched(t)
 	faulty := &tabletest.Faulty{Table: trace.table}
@@ -598,7 +599,7 @@ func TestFaultsOfTheTableAtDispatch(t *testing.T) {
 			w.marks(w.progress(departed).Departure != ipam.NotDeparted)
 			w.on, w.sent = w.table, nil
 			if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil || len(w.sent) != len(trace.sent) {
-				t.Errorf("%s: then sent %q, %v", where, w.sent, err)
+				t.Errorf("%s: the next dispatch sent %q, %v", where, w.sent, err)
 			}
 			w.marks(true)
 		}

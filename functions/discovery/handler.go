@@ -44,7 +44,7 @@ type Store interface {
 	Network
 }
 
-// Objects holds the discoveries and IPAMs, which say which accounts and Regions are watched.
+// Objects holds the discoveries and IPAMs. They name the watched accounts and Regions.
 type Objects interface {
 	Discoveries(ctx context.Context, ids []string) ([]*ipam.Discovery, error)
 	AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error)

@@ -36,21 +36,21 @@ const (
 	home, away              = "us-east-1", "eu-west-1"
 )
 
-// env is an IPAM of the owner's with a pool 10.0.0.0/8 that imports, two
-// member accounts, and a clock that moves on with every look at it.
+// env is an IPAM of the owner, a pool 10.0.0.0/8 with AutoImport, two member accounts,
+// and a clock that advances by 1 ms with each read.
 type env struct {
 	testing.TB
 	table     *tabletest.Memory
-	on        table.Table // what the store works on: the table, or around it
+	on        table.Table // the store's table: table, or a wrapper around it
 	cloud     *discovertest.Cloud
 	ipam      *ipam.IPAM
 	pool      string
 	discovery *ipam.Discovery
 	logs      bytes.Buffer
 	sent      []string
-	refuse    error          // what the queue answers
-	queue     Queue          // nil: the world itself
-	client    aws.HTTPClient // nil: the cloud itself
+	refuse    error          // the queue's answer
+	queue     Queue          // nil: the env itself
+	client    aws.HTTPClient // nil: the cloud
 	slept     []time.Duration
 	onSleep   func()
 
@@ -114,7 +114,7 @@ func (w *env) store() *store.Store {
 	})
 }
 
-// Send keeps messages: the world is its own queue.
+// Send keeps messages: the env is its own queue.
 func (w *env) Send(_ context.Context, bodies ...string) error {
 	w.sent = append(w.sent, bodies...)
 	return w.refuse
@@ -142,7 +142,7 @@ func (w *env) handler() *Handler {
 	})
 }
 
-// message is the batch that a task comes in.
+// message returns a batch with one message: a task for an account and a Region.
 func (w *env) message(account, region string) Event {
 	b, err := json.Marshal(task{Discovery: w.discovery.ID, Region: region, Account: account})
 	if err != nil {
@@ -151,15 +151,15 @@ func (w *env) message(account, region string) Event {
 	return Event{SQSEvent: events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m-" + account, Body: string(b)}}}}
 }
 
-// later has so much time go by that what is not seen then is gone.
+// later advances the clock by 2 minutes: then an unseen resource is gone.
 func (w *env) later() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(2 * time.Minute)
 }
 
-// run has an account of the home Region looked at, a while after all that was
-// before, and reports whether its message is done.
+// run reads an account in the home Region, 2 minutes after all work before it, and
+// reports whether its message is done.
 func (w *env) run(ctx context.Context, account string) bool {
 	w.Helper()
 	w.later()
@@ -175,13 +175,13 @@ func (w *env) runNow(ctx context.Context, account string) bool {
 	return len(answer.BatchItemFailures) == 0
 }
 
-// event has a call of an account in the home Region told.
+// event delivers a call of an account in the home Region.
 func (w *env) event(account, name, request, response string) error {
 	w.Helper()
 	return w.eventAt(time.UnixMilli(0), account, name, request, response)
 }
 
-// eventAt is event for a call at a time.
+// eventAt delivers a call that was made at a time.
 func (w *env) eventAt(at time.Time, account, name, request, response string) error {
 	w.Helper()
 	detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventTime": %q, "eventName": %q, "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": %s, "responseElements": %s}`, at.UTC().Format(time.RFC3339), name, request, response)
@@ -191,7 +191,7 @@ func (w *env) eventAt(at time.Time, account, name, request, response string) err
 	return err
 }
 
-// known are the labels of what is known of an account in the home Region.
+// known returns the ids and CIDRs of an account's stored resources in the home Region.
 func (w *env) known(account string) (all []string) {
 	w.Helper()
 	s := store.New(w.table, store.Options{Region: home, Owner: owner})
@@ -210,7 +210,7 @@ func (w *env) known(account string) (all []string) {
 	}
 }
 
-// live are the labels of what an account has in the home Region.
+// live returns the ids and CIDRs of the resources that an account has in the home Region.
 func (w *env) live(account string) (all []string) {
 	for _, r := range w.cloud.Network(account, home).Resources(account, home) {
 		all = append(all, r.ID+" "+r.CIDR.String())
@@ -219,8 +219,8 @@ func (w *env) live(account string) (all []string) {
 	return all
 }
 
-// agrees fails unless what is known of the accounts is what they have, with no
-// work left and the table in order.
+// agrees fails the test unless the stored resources of the accounts are those that they
+// have, no work is left, and the table is consistent.
 func (w *env) agrees(accounts ...string) {
 	w.Helper()
 	for _, a := range accounts {
@@ -231,7 +231,7 @@ func (w *env) agrees(accounts ...string) {
 	fscktest.Clean(w, w.table, w.now)
 }
 
-// finish has work that was left done, as the provisioning function does.
+// finish does the work that is left, as the provisioning function does.
 func (w *env) finish() {
 	w.Helper()
 	s := store.New(w.table, store.Options{Region: home, Owner: owner, Now: w.time, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
@@ -259,7 +259,7 @@ func (w *env) progress(account string) *ipam.DiscoveredAccount {
 	return nil
 }
 
-// deleteVPC takes the sample's vpc-n1 away, with all that is in it.
+// deleteVPC removes the sample's vpc-n1 with everything in it.
 func deleteVPC(n *discover.Seen) {
 	n.VPCs = n.VPCs[1:]
 	n.Subnets = n.Subnets[2:]
@@ -313,7 +313,7 @@ func TestDispatch(t *testing.T) {
 		}
 	})
 	t.Run("when the queue refuses", func(t *testing.T) {
-		w.refuse = errors.New("the queue is away")
+		w.refuse = errors.New("the queue is down")
 		if _, err := w.handler().Handle(ctx, e); !errors.Is(err, w.refuse) {
 			t.Errorf("no failure: %v", err)
 		}
@@ -323,7 +323,7 @@ func TestDispatch(t *testing.T) {
 	}
 }
 
-func TestDispatchSeesWhoHasJoined(t *testing.T) {
+func TestDispatchReadsNewAccounts(t *testing.T) {
 	w := newEnv(t)
 	h := w.handler()
 	const joined = "666677778888"
@@ -339,7 +339,7 @@ func TestDispatchSeesWhoHasJoined(t *testing.T) {
 	}
 }
 
-func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
+func TestRunFindsAllAndForgetsGoneResources(t *testing.T) {
 	w := newEnv(t)
 	for _, a := range []string{memberA, memberB} {
 		if !w.run(t.Context(), a) {
@@ -378,7 +378,7 @@ func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 	if log := w.logs.String(); !strings.Contains(log, `"seen":4,"changed":1,"gone":15`) {
 		t.Errorf("the record is %s", log)
 	}
-	// Its account left: what is known of it stays.
+	// An account leaves the organisation: its resources stay.
 	w.cloud.Members = w.cloud.Members[:2]
 	if _, err := w.handler().Handle(t.Context(), Event{Dispatch: true}); err != nil {
 		t.Fatal(err)
@@ -389,9 +389,9 @@ func TestRunFindsAllAndForgetsWhatIsGone(t *testing.T) {
 	w.agrees(memberB)
 }
 
-// What one VPC's deletion between two pages moves out of both is not gone, and its
-// space stays held; what is gone is forgotten.
-func TestRunMissesWhatMovesBetweenPages(t *testing.T) {
+// The deletion of one VPC between two pages moves another VPC out of both pages. The run
+// keeps that VPC and its space. The next run forgets the deleted one.
+func TestRunKeepsResourcesThatMoveBetweenPages(t *testing.T) {
 	w := newEnv(t)
 	n := w.cloud.Network(memberA, home)
 	n.VPCs = []types.Vpc{vpc("vpc-one", "10.96.0.0/16"), vpc("vpc-two", "10.97.0.0/16"), vpc("vpc-three", "10.98.0.0/16")}
@@ -409,20 +409,21 @@ func TestRunMissesWhatMovesBetweenPages(t *testing.T) {
 		t.Fatal("the message is not done")
 	}
 	if got, want := w.known(memberA), []string{"vpc-one 10.96.0.0/16", "vpc-three 10.98.0.0/16", "vpc-two 10.97.0.0/16"}; !slices.Equal(got, want) {
-		t.Errorf("known are %q, want %q", got, want)
+		t.Errorf("%q are known, want %q", got, want)
 	}
 	if !w.run(t.Context(), memberA) {
 		t.Fatal("the message is not done")
 	}
 	if got, want := w.known(memberA), []string{"vpc-three 10.98.0.0/16", "vpc-two 10.97.0.0/16"}; !slices.Equal(got, want) {
-		t.Errorf("then known are %q, want %q", got, want)
+		t.Errorf("after the next run %q are known, want %q", got, want)
 	}
 	w.agrees(memberA)
 }
 
-// Who has left is marked, for its reason, and who comes back is not any more,
-// from the first look at it on. If nobody does either, nothing is written.
-func TestDispatchMarksWhoLeft(t *testing.T) {
+// A dispatch marks the accounts that departed, with the reason. The first run over an
+// account that came back removes the mark. If no account departed or came back, a
+// dispatch writes nothing.
+func TestDispatchMarksDepartedAccounts(t *testing.T) {
 	const unit = "o-a1b2c3d4e5/r-f6g7/ou-f6g7-bbbbbbbb/"
 	exclude := func(paths ...string) func(*env) {
 		return func(w *env) {
@@ -445,13 +446,13 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 		leave, back func(*env)
 		a, b        ipam.Departure
 	}{
-		{"the organisation", func(w *env) { w.cloud.Members = w.cloud.Members[:2] },
+		{"out of the organisation", func(w *env) { w.cloud.Members = w.cloud.Members[:2] },
 			func(w *env) {
 				w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: memberB, Paths: []string{unit + memberB + "/"}})
 			}, ipam.NotDeparted, ipam.DepartedAccount},
-		{"by being closed", func(w *env) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *env) { w.cloud.Members[2].State = "ACTIVE" }, ipam.NotDeparted, ipam.DepartedAccount},
-		{"with a unit that is left out", exclude(unit), exclude(), ipam.NotDeparted, ipam.DepartedAccount},
-		{"with a Region", operate(away), operate(home, away), ipam.DepartedRegion, ipam.DepartedRegion},
+		{"closed", func(w *env) { w.cloud.Members[2].State = "PENDING_CLOSURE" }, func(w *env) { w.cloud.Members[2].State = "ACTIVE" }, ipam.NotDeparted, ipam.DepartedAccount},
+		{"in an excluded unit", exclude(unit), exclude(), ipam.NotDeparted, ipam.DepartedAccount},
+		{"in a Region that is not operated", operate(away), operate(home, away), ipam.DepartedRegion, ipam.DepartedRegion},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newEnv(t)
@@ -468,7 +469,7 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 				before := w.table.Hash()
 				w.logs.Reset()
 				if dispatch(w); before != w.table.Hash() || !strings.Contains(w.logs.String(), `"detached":0`) {
-					t.Errorf("nobody left or came back, and it is written or told: %s", &w.logs)
+					t.Errorf("no account departed or came back, but the dispatch writes or reports one: %s", &w.logs)
 				}
 			}
 			quiet()
@@ -487,8 +488,8 @@ func TestDispatchMarksWhoLeft(t *testing.T) {
 	}
 }
 
-// An event of who has come back is as good as a run.
-func TestEventOfWhoCameBack(t *testing.T) {
+// An event of a departed account removes the mark, as a run does.
+func TestEventOfDepartedAccountRemovesTheMark(t *testing.T) {
 	w := newEnv(t)
 	w.run(t.Context(), memberA)
 	p := w.progress(memberA)
@@ -520,13 +521,13 @@ func TestUnchangedNetworkCostsOneWrite(t *testing.T) {
 		t.Errorf("an unchanged network costs %+v", c)
 	}
 	if before == w.table.Dump() {
-		t.Error("the account's progress was not kept")
+		t.Error("the account's progress was not stored")
 	}
 	w.agrees(memberA)
 }
 
-// Where more falls due than can be looked at, the messages of several schedules
-// wait: the first of them is a look, and stands for all that were sent before it.
+// If runs take longer than a schedule's interval, messages of several schedules wait. The
+// first one reads the account. It serves all messages that were sent before its run.
 func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 	w := newEnv(t)
 	sent := func() Event {
@@ -534,8 +535,8 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 		e.Records[0].Attributes = map[string]string{"SentTimestamp": fmt.Sprint(w.time().UnixMilli())}
 		return e
 	}
-	// looks reports whether a message has EC2 looked at, and is done.
-	looks := func(e Event) bool {
+	// reads handles a message and reports whether that called EC2.
+	reads := func(e Event) bool {
 		t.Helper()
 		before := len(w.cloud.Made)
 		if a, err := w.handler().Handle(t.Context(), e); err != nil || len(a.BatchItemFailures) > 0 {
@@ -544,26 +545,26 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 		return len(w.cloud.Made) > before
 	}
 	first, second, third := sent(), sent(), sent()
-	if !looks(first) || looks(second) || looks(third) || looks(first) {
-		t.Errorf("the looks are at\n%v", w.cloud.Made)
+	if !reads(first) || reads(second) || reads(third) || reads(first) {
+		t.Errorf("not only the first message calls EC2:\n%v", w.cloud.Made)
 	}
 	w.agrees(memberA)
 	if !strings.Contains(w.logs.String(), "a run began after") {
 		t.Errorf("the records are\n%s", &w.logs)
 	}
-	if next := sent(); !looks(next) || looks(next) {
-		t.Error("the next schedule's message is not one look")
+	if next := sent(); !reads(next) || reads(next) {
+		t.Error("the next schedule's message does not read once")
 	}
 
-	// An account that cannot be looked at has its answer, too.
+	// A run that could not read the account serves them too.
 	refused, again := sent(), sent()
 	w.cloud.Roles = nil
-	if !looks(refused) || looks(again) || w.progress(memberA).FailureCode == "" {
+	if !reads(refused) || reads(again) || w.progress(memberA).FailureCode == "" {
 		t.Errorf("the account is at %+v", w.progress(memberA))
 	}
 	w.cloud.Roles = map[string]string{memberA: discover.ReaderRole}
 
-	// A run that did not come to its end has not.
+	// A run that was cut off does not.
 	broken, again := sent(), sent()
 	w.cloud.Network(memberA, home).VPCs[0].Tags = []types.Tag{{Key: ptr("Name"), Value: ptr("renamed")}}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -572,8 +573,8 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 		t.Fatalf("%v, %v", a, err)
 	}
 	w.table.OnCommit = nil
-	if !looks(again) || looks(broken) {
-		t.Error("a run that was broken off stands for others")
+	if !reads(again) || reads(broken) {
+		t.Error("a run that was cut off serves other messages")
 	}
 	w.agrees(memberA)
 
@@ -584,9 +585,9 @@ func TestMessagesThatWaitTogetherAreOneRun(t *testing.T) {
 	}
 }
 
-// What one transaction of the account's row may not stand before: a discovery's
-// end finds what was found by the account's row.
-func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
+// A run stores the account's row before the account's resources. The deletion of a
+// discovery finds the resources through the row.
+func TestRunStoresTheAccountBeforeItsResources(t *testing.T) {
 	w := newEnv(t)
 	first := ""
 	w.table.OnCommit = func(_ context.Context, writes []table.Write) {
@@ -601,7 +602,7 @@ func TestAccountIsKeptBeforeWhatIsInIt(t *testing.T) {
 	}
 }
 
-func TestMessagesOfWhatIsNotWatchedAnyMore(t *testing.T) {
+func TestMessagesOfUnwatchedRegionsAndDiscoveries(t *testing.T) {
 	w := newEnv(t)
 	for name, e := range map[string]Event{
 		"another Region": w.message(memberA, "ap-south-1"),
@@ -659,7 +660,7 @@ func TestRecordedEvents(t *testing.T) {
 	w.agrees(memberA)
 }
 
-// One record for each piece of work, and one for a run's metric.
+// Each piece of work has one log record. A run has a second one for its metric.
 func TestLogRecords(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -671,7 +672,7 @@ func TestLogRecords(t *testing.T) {
 			map[string]any{"level": "INFO", "Operation": "run", "Outcome": "ok", "seen": 19.0, "changed": 19.0, "gone": 0.0, "account": memberA, "region": home}, []any{0.0}},
 		{"an account without the role", func(w *env) { delete(w.cloud.Roles, memberA); w.run(context.Background(), memberA) },
 			map[string]any{"level": "WARN", "Operation": "run", "Outcome": "assume-role-failure", "seen": 0.0}, []any{0.0}}, // a new account, which may get the role later
-		{"a table that is away", func(w *env) {
+		{"a table that is down", func(w *env) {
 			w.on = &tabletest.Faulty{Table: w.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }}
 			w.run(context.Background(), memberA)
 		}, map[string]any{"level": "ERROR", "Operation": "run", "Outcome": "internal"}, []any{1.0}},

@@ -7,8 +7,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
 
-// An account with 100,000 interfaces takes more than the function has, unless the
-// collector knows how much that is.
+// The garbage collector must know the function's memory: otherwise the run over an account
+// with 100,000 interfaces takes more.
 func TestOpenLimitsTheMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)

@@ -34,8 +34,8 @@ import (
 
 const owner, other, region = "111122223333", "444455556666", "us-east-1"
 
-// streamed is a table whose changes make records of a stream, one for each item
-// that a transaction changes, as DynamoDB makes them.
+// streamed is a table with a stream. Each item that a transaction changes has one record in
+// the stream, as in DynamoDB.
 type streamed struct {
 	*tabletest.Memory
 	now func() time.Time
@@ -114,7 +114,7 @@ func attribute(v types.AttributeValue) lambdaevents.DynamoDBAttributeValue {
 	panic(fmt.Sprintf("no attribute of a test is a %T", v))
 }
 
-// fakeBus is EventBridge: it keeps what it accepts, as it delivers it.
+// fakeBus is EventBridge. It keeps the events that it accepts.
 type fakeBus struct {
 	t        testing.TB
 	calls    int
@@ -164,7 +164,8 @@ func (b *fakeBus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _
 	return out, nil
 }
 
-// accept checks an event, as it will be delivered, against its schema.
+// accept keeps an event. It checks the event against its schema in the form in which
+// EventBridge delivers it.
 func (b *fakeBus) accept(e bustypes.PutEventsRequestEntry) {
 	event, err := json.Marshal(map[string]any{
 		"version": "0", "id": "e", "detail-type": *e.DetailType, "source": *e.Source, "account": owner, "region": region,
@@ -187,20 +188,20 @@ func (b *fakeBus) accept(e bustypes.PutEventsRequestEntry) {
 	b.accepted = append(b.accepted, a)
 }
 
-// take returns what was accepted since it was last asked, as the name and what
-// the event is of.
-func (b *fakeBus) take() (told []string) {
+// take returns the events since the last call of take: each one's name, and the resource,
+// CIDR or pool that it is about.
+func (b *fakeBus) take() (sent []string) {
 	for _, a := range b.accepted {
-		what := a.detail["resourceId"]
+		subject := a.detail["resourceId"]
 		for _, member := range []string{"cidr", "ipamPoolId"} {
-			if what == nil || a.detail[member] != nil && member == "cidr" {
-				what = a.detail[member]
+			if subject == nil || a.detail[member] != nil && member == "cidr" {
+				subject = a.detail[member]
 			}
 		}
-		told = append(told, fmt.Sprintf("%s: %v", a.name, what))
+		sent = append(sent, fmt.Sprintf("%s: %v", a.name, subject))
 	}
 	b.accepted = nil
-	return told
+	return sent
 }
 
 type fakeScans struct {
@@ -221,7 +222,7 @@ func (s *fakeScans) Send(_ context.Context, bodies ...string) error {
 	return nil
 }
 
-// env is a deployment with an IPAM, whose stream the handler reads.
+// env is a table with an IPAM and a stream, and the handler that reads the stream.
 type env struct {
 	*testing.T
 	now      time.Time
@@ -276,7 +277,7 @@ func (w *env) token(operation string) store.Token {
 	return store.Token{Account: owner, Operation: operation, Value: fmt.Sprint(w.sequence)}
 }
 
-// pool makes a pool at the private scope's top level.
+// pool creates a top-level pool in the private scope and provisions a CIDR to it.
 func (w *env) pool(rules ipam.Rules, cidr string) string {
 	w.Helper()
 	p := must(w.store.CreatePool(w.Context(), w.token("CreateIpamPool"), ipam.Pool{Scope: w.private, Family: ipam.IPv4, Rules: rules},
@@ -295,8 +296,9 @@ func (w *env) allocate(pool, cidr string) *ipam.Allocation {
 	}))(w)
 }
 
-// ask allocates as a request does that came as an event.
-func (w *env) ask(id, pool, cidr string) *ipam.Allocation {
+// request allocates a CIDR as the allocation function does for a request that came as an
+// event.
+func (w *env) request(id, pool, cidr string) *ipam.Allocation {
 	w.Helper()
 	return must(w.store.Allocate(w.Context(), store.Allocate{
 		Token: store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id}, Pool: pool, Event: id,
@@ -304,7 +306,7 @@ func (w *env) ask(id, pool, cidr string) *ipam.Allocation {
 	}))(w)
 }
 
-// refuse records that such a request was refused.
+// refuse records the refusal of a request that came as an event.
 func (w *env) refuse(id, detail string) {
 	w.Helper()
 	err := w.store.Refuse(w.Context(), store.Token{Account: other, Operation: "AllocateIpamPoolCidr", Value: id},
@@ -321,45 +323,45 @@ func (w *env) release(a *ipam.Allocation) {
 	}
 }
 
-// sees has the IPAM's discovery see a resource's CIDR, which stands in the scope
-// then.
-func (w *env) sees(scope string, r ipam.Resource) {
+// observe stores a resource's CIDR for the IPAM's discovery. The test ends if the CIDR then
+// has no row in the scope.
+func (w *env) observe(scope string, r ipam.Resource) {
 	w.Helper()
 	ctx, at := w.Context(), w.now.UnixMilli()
 	d := must(w.store.Discoveries(ctx, []string{w.ipam.Discovery}))(w)[0]
 	must(0, w.store.SaveDiscoveredAccount(ctx, &ipam.DiscoveredAccount{Discovery: d.ID, Region: r.Region, Account: r.Owner, Attempted: at, Succeeded: at}))(w)
 	must(w.store.Observe(ctx, d, []*ipam.IPAM{w.ipam}, r, at))(w)
-	if !w.stands(scope, r) {
-		w.Fatalf("%s does not stand in %s", r.ID, scope)
+	if !w.hasRow(scope, r) {
+		w.Fatalf("%s has no row in %s", r.ID, scope)
 	}
 }
 
-// loses has the discovery see that a resource's CIDR, which stands in the scope,
-// is not there any more.
-func (w *env) loses(scope string, r ipam.Resource) {
+// forget removes a resource's CIDR from the IPAM's discovery. The test ends if the CIDR has
+// no row in the scope before, or has one after.
+func (w *env) forget(scope string, r ipam.Resource) {
 	w.Helper()
-	if !w.stands(scope, r) {
-		w.Fatalf("%s does not stand in %s", r.ID, scope)
+	if !w.hasRow(scope, r) {
+		w.Fatalf("%s has no row in %s", r.ID, scope)
 	}
 	for _, f := range must(w.store.FoundOf(w.Context(), w.ipam.Discovery, r.Region, r.Owner, r.Type, r.ID))(w) {
 		if f.CIDR == r.CIDR {
 			must(w.store.Forget(w.Context(), f, math.MaxInt64))(w)
 		}
 	}
-	if w.stands(scope, r) {
-		w.Fatalf("%s still stands in %s", r.ID, scope)
+	if w.hasRow(scope, r) {
+		w.Fatalf("%s still has a row in %s", r.ID, scope)
 	}
 }
 
-func (w *env) stands(scope string, r ipam.Resource) bool {
+func (w *env) hasRow(scope string, r ipam.Resource) bool {
 	w.Helper()
 	k := rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope})
 	return must(w.table.BatchGet(w.Context(), []table.Key{k}))(w)[k] != nil
 }
 
-// find puts the row of a resource's CIDR, in one record of the stream, and evaluates
-// it.
-func (w *env) find(scope string, r ipam.Resource) {
+// putRow writes the row of a resource's CIDR, in one record of the stream, and evaluates
+// the CIDR's status.
+func (w *env) putRow(scope string, r ipam.Resource) {
 	w.Helper()
 	row := &ipam.ResourceCIDR{Resource: r, Scope: scope, Sampled: w.now.UnixMilli(), Since: w.now.UnixMilli(), Rev: 1}
 	k := rowKey(row)
@@ -383,8 +385,9 @@ func (w *env) find(scope string, r ipam.Resource) {
 	}
 }
 
-// gone removes a row that find put, in one record, and evaluates what it overlapped.
-func (w *env) gone(scope string, r ipam.Resource) {
+// deleteRow deletes a row that putRow wrote, in one record, and evaluates the statuses of
+// the CIDRs that it overlapped.
+func (w *env) deleteRow(scope string, r ipam.Resource) {
 	w.Helper()
 	w.write(table.Write{Op: table.OpDelete, Key: rowKey(&ipam.ResourceCIDR{Resource: r, Scope: scope}), If: table.Cond{Present: true}})
 	if r.Type.TakesSpace() {
@@ -414,8 +417,8 @@ func rowKey(r *ipam.ResourceCIDR) table.Key {
 	return table.Key{PK: prefix + string(ipam.ScopeSpace(r.Scope, r.Family())), SK: items.ResourceAfter(r)}
 }
 
-// deliver hands the stream's new records to the handler, batch after batch, until
-// none is left, and from where an answer says on.
+// deliver gives the stream's new records to the handler in batches until none is left.
+// After a failed record it starts again there.
 func (w *env) deliver() {
 	w.Helper()
 	for range 1000 {
@@ -424,10 +427,10 @@ func (w *env) deliver() {
 		}
 		w.read += w.batch(w.table.records[w.read:min(w.read+25, len(w.table.records))])
 	}
-	w.Fatal("the stream does not end: what the function writes brings it back to work")
+	w.Fatal("the stream does not end: the function's writes make records that it works on again")
 }
 
-// batch hands records to the handler and returns how many it was done with.
+// batch gives records to the handler and returns how many of them are done.
 func (w *env) batch(records []lambdaevents.DynamoDBEventRecord) int {
 	w.Helper()
 	a, err := w.handler.Handle(w.Context(), lambdaevents.DynamoDBEvent{Records: records})
@@ -446,9 +449,9 @@ func (w *env) batch(records []lambdaevents.DynamoDBEventRecord) int {
 	return 0
 }
 
-// settled delivers what is left of the stream, and fails the test unless the
-// table is in order then, with history saying what the resources' rows say.
-func (w *env) settled() {
+// checkSettled delivers the rest of the stream. It fails the test unless the table is then
+// consistent, with a history that agrees with the resources' rows.
+func (w *env) checkSettled() {
 	w.Helper()
 	w.deliver()
 	for _, p := range fsck.CheckSettled(fscktest.Items(w.table.Memory), w.now) {
@@ -462,7 +465,7 @@ func (w *env) at(clock string) {
 	w.now = must(time.Parse("2006-01-02 15:04", "2026-01-02 "+clock))(w)
 }
 
-// history is the table's part of that name.
+// history returns the history records of a table as text.
 func history(m *tabletest.Memory) string {
 	var lines []string
 	for line := range strings.Lines(m.Dump()) {

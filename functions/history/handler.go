@@ -142,11 +142,10 @@ func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEve
 
 func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 	c := &change{eventID: r.EventID, at: r.Change.ApproximateCreationDateTime.Time}
-	pk, sk := r.Change.Keys[table.AttrPK], r.Change.Keys[table.AttrSK]
-	if pk.DataType() != lambdaevents.DataTypeString || sk.DataType() != lambdaevents.DataTypeString {
+	k, ok := table.KeyOf(lambdakit.Item(r.Change.Keys))
+	if !ok {
 		return nil, table.Key{}, fmt.Errorf("record %s has no key of the table", r.EventID)
 	}
-	k := table.Key{PK: pk.String(), SK: sk.String()}
 	for _, i := range []struct {
 		image map[string]lambdaevents.DynamoDBAttributeValue
 		to    *items.Image

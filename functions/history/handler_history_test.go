@@ -15,8 +15,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// recorded asks GetIpamAddressHistory, with the clock at now, and returns its
-// rows as text, sorted. No window means that no time is given.
+// recorded calls GetIpamAddressHistory, with the clock at now, and returns its records as
+// text, sorted. The window is a start and an end time; both may be left out.
 func (w *env) recorded(now, scope, cidr, vpc string, window ...string) []string {
 	w.Helper()
 	w.at(now)
@@ -76,21 +76,21 @@ func networkInterface(id, address, instance, instanceOwner string) ipam.Resource
 	}
 }
 
-// The User Guide's own example: a VPC that exists since 2:00 is found at 3:05,
-// deleted at 5:00, and seen to be gone at 5:05.
+// The example of the User Guide: a VPC exists since 2:00. Discovery finds it at 3:05. It is
+// deleted at 5:00, and discovery no longer finds it at 5:05.
 func TestHistoryOfAVPC(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:05")
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.deliver()
 	const active = "vpc vpc-a of 111122223333 in us-east-1, 03:05–now, unmanaged, nonoverlapping"
 	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", ""), active)
 	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-a"), active)
 	expect(t, w.recorded("04:00", w.private, "10.0.0.0/16", "vpc-b"))
 	w.at("05:05")
-	w.loses(w.private, a)
+	w.forget(w.private, a)
 	w.deliver()
 	const ended = "vpc vpc-a of 111122223333 in us-east-1, 03:05–05:05, unmanaged, nonoverlapping"
 	for _, c := range []struct {
@@ -104,7 +104,7 @@ func TestHistoryOfAVPC(t *testing.T) {
 		{"10.0.0.0/16", []string{"02:00", "03:05"}, []string{ended}},
 		{"10.0.0.0/16", []string{"04:00", "04:00"}, []string{ended}},
 		{"10.0.0.0/16", []string{"05:04", "06:00"}, []string{ended}},
-		{"10.0.0.0/16", []string{"05:05", "06:00"}, nil}, // seen to be gone
+		{"10.0.0.0/16", []string{"05:05", "06:00"}, nil}, // not found any more
 		{"10.0.0.0/17", []string{"02:00", "06:00"}, nil},
 		{"10.0.0.0/15", []string{"02:00", "06:00"}, nil},
 	} {
@@ -114,20 +114,21 @@ func TestHistoryOfAVPC(t *testing.T) {
 	}
 }
 
-// An address of an instance is that of its interface too; before it is attached,
-// and when the instance is gone, of the interface alone.
+// An address of an instance has records of the instance and of its interface. Before the
+// interface is attached, and after the instance is gone, it has records of the interface
+// only.
 func TestHistoryOfAnInstance(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	w.at("03:00")
-	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.observe(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.at("03:10")
-	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.observe(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
 	w.deliver()
 	expect(t, w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–now", "network-interface eni-1 of 111122223333 in us-east-1, 03:10–now")
 	w.at("04:00")
-	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
+	w.observe(w.private, networkInterface("eni-1", "10.0.0.5/32", "", ""))
 	w.deliver()
 	expect(t, w.recorded("05:00", w.private, "10.0.0.5/32", "", "02:00"),
 		"instance i-1 of 111122223333 in us-east-1, 03:10–04:00",
@@ -136,28 +137,28 @@ func TestHistoryOfAnInstance(t *testing.T) {
 		"network-interface eni-1 of 111122223333 in us-east-1, 04:00–now")
 }
 
-// What an AWS service runs is amazon-aws's and has no id; two of them on one
-// address, in VPCs that overlap, are two records.
+// The instance of an AWS service belongs to amazon-aws and has no id. Two of them with one
+// address, in overlapping VPCs, have two records.
 func TestHistoryOfAService(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	w.at("03:00")
-	w.sees(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
-	w.sees(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
+	w.observe(w.private, networkInterface("eni-1", "10.0.0.5/32", "", "amazon-elb"))
+	w.observe(w.private, networkInterface("eni-2", "10.0.0.5/32", "i-9", other))
 	w.deliver()
 	expect(t, w.recorded("03:30", w.private, "10.0.0.5/32", ""),
 		"instance  of amazon-aws in us-east-1, 03:00–now", "instance  of amazon-aws in us-east-1, 03:00–now",
 		"network-interface eni-1 of 111122223333 in us-east-1, 03:00–now", "network-interface eni-2 of 111122223333 in us-east-1, 03:00–now")
 }
 
-// A CIDR that is a VPC's and its subnet's has the records of both. A subnet's
-// shows no statuses.
+// If a subnet has the CIDR of its VPC, the CIDR has records of both. The subnet's record has
+// no statuses.
 func TestHistoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	w.at("03:00")
-	w.sees(w.private, vpc("vpc-a", "10.0.0.0/24", region))
-	w.sees(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
+	w.observe(w.private, vpc("vpc-a", "10.0.0.0/24", region))
+	w.observe(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24"))
 	w.deliver()
 	expect(t, w.recorded("03:30", w.private, "10.0.0.0/24", ""),
 		"subnet subnet-a of 111122223333 in us-east-1, 03:00–now", "vpc vpc-a of 111122223333 in us-east-1, 03:00–now, unmanaged, nonoverlapping")
@@ -165,14 +166,14 @@ func TestHistoryOfASubnetAsLargeAsItsVPC(t *testing.T) {
 
 func TestHistoryOfOverlappingVPCs(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	w.at("03:00")
-	w.sees(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.observe(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.at("03:20")
-	w.sees(w.private, vpc("vpc-b", "10.0.0.0/16", "eu-west-1"))
+	w.observe(w.private, vpc("vpc-b", "10.0.0.0/16", "eu-west-1"))
 	w.deliver()
 	w.at("04:00")
-	w.loses(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.forget(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	w.deliver()
 	expect(t, w.recorded("03:30", w.private, "10.0.0.0/16", "", "03:30", "03:30"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:20–04:00, unmanaged, overlapping", "vpc vpc-b of 111122223333 in eu-west-1, 03:20–04:00, unmanaged, overlapping")
@@ -183,61 +184,61 @@ func TestHistoryOfOverlappingVPCs(t *testing.T) {
 		"vpc vpc-b of 111122223333 in eu-west-1, 04:00–now, unmanaged, nonoverlapping")
 }
 
-// A VPC that is moved to another scope ends in the one and begins in the other.
+// A move to another scope ends a VPC's record in the old scope and begins one in the new.
 func TestHistoryOfAMove(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	further := must(w.store.CreateScope(t.Context(), w.token("CreateIpamScope"), ipam.Scope{IPAM: w.ipam.ID}, func(*ipam.IPAM) error { return nil }))(t).ID
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.at("04:00")
 	must(w.store.ModifyResourceCIDR(t.Context(), store.ModifyResourceCIDR{
 		Scope: w.private, ResourceID: a.ID, CIDR: a.CIDR, Region: region, Monitored: true, Destination: further, May: func(*ipam.Scope, *ipam.Scope) error { return nil },
 	}))(t)
-	w.sees(further, a) // where it stays
+	w.observe(further, a) // a later run leaves it in the new scope
 	w.deliver()
 	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping")
 	expect(t, w.recorded("05:00", further, "10.0.0.0/16", "", "02:00"), "vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping")
 }
 
-// Another name is another record; another tag is not.
+// A new name begins a new record. A new tag does not.
 func TestHistoryOfAName(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.deliver()
 	w.at("03:30")
 	a.Tags = ipam.Tags{"env": "prod"}
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.deliver()
 	w.at("04:00")
 	a.Name = "payments"
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.deliver()
 	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–04:00, unmanaged, nonoverlapping",
 		"vpc vpc-a of 111122223333 in us-east-1, 04:00–now, unmanaged, nonoverlapping, called payments")
 }
 
-// A VPC in a pool holds its space until its account allocates it, and claims the
-// allocation then; the record of how it stood before ends. Its own end leaves the
-// allocation.
+// A VPC in a pool's space holds it until the VPC's account allocates that CIDR. Then the VPC
+// claims the allocation, and its record as unmanaged ends. The allocation stays after the
+// VPC is deleted.
 func TestHistoryOfAClaim(t *testing.T) {
 	w := newEnv(t)
-	defer w.settled()
+	defer w.checkSettled()
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	a := vpc("vpc-a", "10.0.0.0/16", region)
 	w.at("03:00")
-	w.sees(w.private, a)
+	w.observe(w.private, a)
 	w.deliver()
 	w.at("03:30")
 	taken := w.allocate(pool, "10.0.0.0/16")
 	w.deliver()
 	w.at("04:00")
-	w.loses(w.private, a)
+	w.forget(w.private, a)
 	w.deliver()
 	expect(t, w.recorded("05:00", w.private, "10.0.0.0/16", "", "02:00"),
 		"vpc vpc-a of 111122223333 in us-east-1, 03:00–03:30, unmanaged, nonoverlapping",

@@ -45,7 +45,7 @@ func TestRecordedEvent(t *testing.T) {
 		t.Error("the record failed")
 	}
 	if got := w.bus.accepted; len(got) != 1 || got[0].name != "Overlap Detected" || got[0].id != "c4ca4238a0b923820dcc509a6f75849b.0" || got[0].detail["time"] != "2027-01-15T08:00:00Z" {
-		t.Errorf("told %+v", got)
+		t.Errorf("sent %+v", got)
 	}
 	records, _, err := w.store.History(t.Context(), "ipam-scope-0123456789abcdef0", netip.MustParsePrefix("10.0.0.0/16"), "", 0)
 	if err != nil || len(records) != 2 || records[0].Start != 1799999000000 || records[0].End != 1799999999500 || records[1].Start != 1799999999500 || records[1].End != 0 {
@@ -64,14 +64,14 @@ func TestRecordedEvent(t *testing.T) {
 	}
 }
 
-// What happens to pools, allocations and resources, and what is told of it.
-func TestWhatIsTold(t *testing.T) {
+// Each change of a pool, an allocation or a resource sends the events of its kind.
+func TestEventsOfChanges(t *testing.T) {
 	w := newEnv(t)
-	expect := func(what string, want ...string) {
+	expect := func(step string, want ...string) {
 		t.Helper()
 		w.deliver()
 		if diff := cmp.Diff(w.bus.take(), want); diff != "" {
-			t.Errorf("%s: -got +want:\n%s", what, diff)
+			t.Errorf("%s: -got +want:\n%s", step, diff)
 		}
 	}
 	expect("an IPAM")
@@ -84,20 +84,20 @@ func TestWhatIsTold(t *testing.T) {
 	expect("its description")
 
 	a := vpc("vpc-a", "10.0.0.0/16", region)
-	w.find(w.private, a)
+	w.putRow(w.private, a)
 	expect("a VPC over it", "Resource Discovered: vpc-a", "Overlap Detected: vpc-a")
-	w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
-	w.gone(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.putRow(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
+	w.deleteRow(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner))
 	expect("an interface")
 	a.Tags = ipam.Tags{"env": "prod"}
-	w.find(w.private, a)
+	w.putRow(w.private, a)
 	expect("a tag")
 	w.release(taken)
 	expect("a release", "CIDR Released: 10.0.16.0/20", "Overlap Cleared: vpc-a")
 
 	taken = w.allocate(pool, "10.1.0.0/20")
 	b := vpc("vpc-b", "10.1.0.0/20", "eu-west-1")
-	w.find(w.private, b)
+	w.putRow(w.private, b)
 	expect("a VPC that claims an allocation", "CIDR Allocated: 10.1.0.0/20", "Resource Discovered: vpc-b", "Resource Compliant: vpc-b")
 	longer := 24
 	rules := func(least *int) {
@@ -106,28 +106,28 @@ func TestWhatIsTold(t *testing.T) {
 	}
 	rules(&longer)
 	w.deliver()
-	w.evaluate(w.private, b.CIDR) // as the scan does that is asked for
+	w.evaluate(w.private, b.CIDR) // the requested scan does this
 	expect("another rule", "Resource Noncompliant: vpc-b")
 	rules(&length)
 	w.deliver()
 	w.evaluate(w.private, b.CIDR)
 	expect("the old rule", "Resource Compliant: vpc-b")
 	c := vpc("vpc-c", "10.1.8.0/21", region)
-	w.find(w.private, c)
+	w.putRow(w.private, c)
 	expect("a VPC inside", "Resource Discovered: vpc-c", "Overlap Detected: vpc-c", "Overlap Detected: vpc-b")
-	w.gone(w.private, b)
-	expect("the outer one goes", "Overlap Cleared: vpc-b", "Resource Gone: vpc-b")
+	w.deleteRow(w.private, b)
+	expect("the outer one is deleted", "Overlap Cleared: vpc-b", "Resource Gone: vpc-b")
 	w.release(taken)
-	expect("what is left", "CIDR Released: 10.1.0.0/20", "Overlap Cleared: vpc-c")
+	expect("the release of the outer one's allocation", "CIDR Released: 10.1.0.0/20", "Overlap Cleared: vpc-c")
 
 	for _, u := range []ipam.Usage{{Assigned: 10, Available: 90}, {Assigned: 85, Available: 15}, {Assigned: 78, Available: 22}, {Assigned: 20, Available: 80}} {
 		must(w.store.SaveUsage(t.Context(), pool, u))(t)
 	}
 	expect("usage up and down", "Pool Utilization Threshold Crossed: "+pool, "Pool Utilization Threshold Crossed: "+pool)
 
-	w.gone(w.private, a)
-	w.gone(w.private, c)
-	expect("all resources", "Resource Gone: vpc-a", "Resource Gone: vpc-c")
+	w.deleteRow(w.private, a)
+	w.deleteRow(w.private, c)
+	expect("all resources are deleted", "Resource Gone: vpc-a", "Resource Gone: vpc-c")
 	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
 	expect("no CIDR", "Pool CIDR Deprovisioned: 10.0.0.0/8")
 	w.provisionAgain(pool)
@@ -142,46 +142,46 @@ func (w *env) provisionAgain(pool string) {
 	}))(w)
 }
 
-// Requests that came as events are answered, each once: by the allocation, which
-// others have too but without an id, or by the refusal.
+// Each request that came as an event gets one answer: the event of its allocation or of its
+// refusal. The event of another allocation has no request id.
 func TestAnswersToRequests(t *testing.T) {
 	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.deliver()
 	w.bus.take()
-	answers := func() (told []string) {
+	answers := func() (sent []string) {
 		w.deliver()
 		for _, a := range w.bus.accepted {
-			told = append(told, fmt.Sprint(a.name, " ", a.detail["requestId"], " ", a.detail["cidr"], " ", a.detail["request"]))
+			sent = append(sent, fmt.Sprint(a.name, " ", a.detail["requestId"], " ", a.detail["cidr"], " ", a.detail["request"]))
 		}
 		w.bus.accepted = nil
-		return told
+		return sent
 	}
-	expect := func(what string, want ...string) {
+	expect := func(step string, want ...string) {
 		t.Helper()
 		if diff := cmp.Diff(answers(), want); diff != "" {
-			t.Errorf("%s: -got +want:\n%s", what, diff)
+			t.Errorf("%s: -got +want:\n%s", step, diff)
 		}
 	}
-	made := w.ask("r-1", pool, "10.0.0.0/24")
+	made := w.request("r-1", pool, "10.0.0.0/24")
 	expect("a request", "CIDR Allocated r-1 10.0.0.0/24 <nil>")
-	w.ask("r-1", pool, "10.0.0.0/24")
+	w.request("r-1", pool, "10.0.0.0/24")
 	w.refuse("r-1", "{}")
-	expect("its repetition, and its refusal elsewhere")
+	expect("its repetition, and a refusal of the same id")
 	w.refuse("r-2", `{"NetmaskLength":8}`)
 	expect("a refusal", "CIDR Request Failed r-2 <nil> map[NetmaskLength:8]")
 	w.refuse("r-2", `{"NetmaskLength":8}`)
 	expect("its repetition")
 	w.refuse("r-3", `{"Description":"`+strings.Repeat("x", 17<<10)+`"}`)
-	expect("the refusal of what is too long to tell", "CIDR Request Failed r-3 <nil> <nil>")
+	expect("the refusal of a request that is too long for an event", "CIDR Request Failed r-3 <nil> <nil>")
 	w.now = w.now.Add(25 * time.Hour)
 	w.refuse("r-2", `{"NetmaskLength":9}`)
 	expect("a request with the id of one that is forgotten", "CIDR Request Failed r-2 <nil> map[NetmaskLength:9]")
 	w.release(made)
-	expect("the end", "CIDR Released r-1 10.0.0.0/24 <nil>")
+	expect("the release", "CIDR Released r-1 10.0.0.0/24 <nil>")
 }
 
-// The parts of a change that no act of today makes, or makes in one record.
+// Changes that no operation makes, or makes in one record, also send the right events.
 func TestEntries(t *testing.T) {
 	allocation := func(id string, k ipam.Kind) items.Image {
 		return items.Image{Allocation: &ipam.Allocation{Pool: "p", Taken: ipam.Taken{AllocationID: id, Kind: k, CIDR: netip.MustParsePrefix("10.0.0.0/24")}}}
@@ -203,7 +203,7 @@ func TestEntries(t *testing.T) {
 	}
 	none := items.Image{}
 	for _, c := range []struct {
-		what          string
+		name          string
 		before, after items.Image
 		want          []events.Name
 	}{
@@ -212,20 +212,20 @@ func TestEntries(t *testing.T) {
 		{"an allocation takes another's place", allocation("a", ipam.KindCustom), allocation("b", ipam.KindVPC), []events.Name{events.CIDRReleased, events.CIDRAllocated}},
 		{"a split becomes an allocation", allocation("s", ipam.KindSplit), allocation("a", ipam.KindCustom), []events.Name{events.CIDRAllocated}},
 		{"an allocation's kind changes", allocation("a", ipam.KindCustom), allocation("a", ipam.KindVPC), nil},
-		{"space is taken for a VPC that is being made", none, pending("a", "", 1), []events.Name{events.CIDRAllocated}},
+		{"a pending VPC takes space", none, pending("a", "", 1), []events.Name{events.CIDRAllocated}},
 		{"it gets its id", pending("a", "", 1), pending("a", "vpc-1", 1), nil},
-		{"it is seen to live", pending("a", "vpc-1", 1), pending("a", "vpc-1", 0), nil},
-		{"it was never made", pending("a", "", 1), none, []events.Name{events.CIDRReleased}},
-		{"its block's deadline is taken away", within(allocation("a", ipam.KindVPC), 1), within(allocation("a", ipam.KindVPC), 0), nil},
-		{"a hold comes", none, allocation("h", ipam.KindHold), nil},
+		{"discovery finds it", pending("a", "vpc-1", 1), pending("a", "vpc-1", 0), nil},
+		{"it was never created", pending("a", "", 1), none, []events.Name{events.CIDRReleased}},
+		{"its block's deadline is removed", within(allocation("a", ipam.KindVPC), 1), within(allocation("a", ipam.KindVPC), 0), nil},
+		{"a hold begins", none, allocation("h", ipam.KindHold), nil},
 		{"a child pool's block", none, allocation("a", ipam.KindPool), nil},
 		{"a child pool's block becomes a hold", allocation("a", ipam.KindPool), allocation("h", ipam.KindHold), nil},
-		{"a CIDR on its way in", none, cidr(ipam.CIDRPendingProvision), nil},
-		{"it is in", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
-		{"it never was", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRFailedProvision), nil},
-		{"it does not get out", cidr(ipam.CIDRProvisioned), cidr(ipam.CIDRFailedDeprovision), nil},
-		{"it is out", cidr(ipam.CIDRFailedDeprovision), cidr(ipam.CIDRDeprovisioned), []events.Name{events.PoolCIDRDeprovisioned}},
-		{"it comes again before it is forgotten", cidr(ipam.CIDRDeprovisioned), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
+		{"a CIDR is about to be provisioned", none, cidr(ipam.CIDRPendingProvision), nil},
+		{"it is provisioned", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
+		{"its provisioning fails", cidr(ipam.CIDRPendingProvision), cidr(ipam.CIDRFailedProvision), nil},
+		{"its deprovisioning fails", cidr(ipam.CIDRProvisioned), cidr(ipam.CIDRFailedDeprovision), nil},
+		{"it is deprovisioned", cidr(ipam.CIDRFailedDeprovision), cidr(ipam.CIDRDeprovisioned), []events.Name{events.PoolCIDRDeprovisioned}},
+		{"it is provisioned again before its item expires", cidr(ipam.CIDRDeprovisioned), cidr(ipam.CIDRProvisioned), []events.Name{events.PoolCIDRProvisioned}},
 		{"an interface", none, row(ipam.ResourceInterface, ipam.Status{}), nil},
 		{"ignored while it overlaps and breaks rules", row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.Overlapping, Compliance: ipam.Noncompliant}),
 			row(ipam.ResourceVPC, ipam.Status{Overlap: ipam.OverlapIgnored, Compliance: ipam.ComplianceIgnored}), []events.Name{events.OverlapCleared}},
@@ -233,24 +233,23 @@ func TestEntries(t *testing.T) {
 	} {
 		entries, err := (&change{eventID: "e", before: c.before, after: c.after}).entries()
 		if err != nil {
-			t.Errorf("%s: %v", c.what, err)
+			t.Errorf("%s: %v", c.name, err)
 		}
 		var got []events.Name
 		for i, e := range entries {
 			got = append(got, events.Name(*e.DetailType))
 			if !strings.Contains(*e.Detail, fmt.Sprintf(`"id":"e.%d"`, i)) {
-				t.Errorf("%s: the id of event %d is not its own: %s", c.what, i, *e.Detail)
+				t.Errorf("%s: the id of event %d is not its own: %s", c.name, i, *e.Detail)
 			}
 		}
 		if !slices.Equal(got, c.want) {
-			t.Errorf("%s: told %q, want %q", c.what, got, c.want)
+			t.Errorf("%s: sent %q, want %q", c.name, got, c.want)
 		}
 	}
 }
 
-// A change of rules, and the end of a pool, have the pool's scope scanned;
-// nothing else does.
-func TestScansAreAskedFor(t *testing.T) {
+// Only a change of rules and the deletion of a pool request a scan of the pool's scope.
+func TestScansAreRequested(t *testing.T) {
 	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.deliver()
@@ -261,23 +260,23 @@ func TestScansAreAskedFor(t *testing.T) {
 	}
 	modify(func(p *ipam.Pool) { p.Description = "new" })
 	if w.scans.bodies != nil {
-		t.Errorf("asked for %q", w.scans.bodies)
+		t.Errorf("requested %q", w.scans.bodies)
 	}
 	want := []string{`{"scope":"` + w.private + `","family":"ipv4"}`}
 	modify(func(p *ipam.Pool) { p.Rules.ResourceTags = ipam.Tags{"env": "prod"} })
 	if !slices.Equal(w.scans.bodies, want) {
-		t.Errorf("for the rules, asked for %q, want %q", w.scans.bodies, want)
+		t.Errorf("for the rules, requested %q, want %q", w.scans.bodies, want)
 	}
 	w.scans.bodies = nil
 	must(w.store.Deprovision(t.Context(), store.Deprovision{Pool: pool, CIDR: netip.MustParsePrefix("10.0.0.0/8"), May: func(*ipam.Pool) error { return nil }}))(t)
 	must(w.store.DeletePool(t.Context(), pool, false, func(*ipam.Pool) error { return nil }))(t)
 	w.deliver()
 	if !slices.Equal(w.scans.bodies, want) {
-		t.Errorf("for the end of the pool, asked for %q, want %q", w.scans.bodies, want)
+		t.Errorf("for the deletion of the pool, requested %q, want %q", w.scans.bodies, want)
 	}
 }
 
-// The release of an allocation in a pool that is gone by then is no failure.
+// The record of an allocation's release does not fail if the pool is gone by then.
 func TestAllocationOfAPoolThatIsGone(t *testing.T) {
 	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
@@ -287,11 +286,11 @@ func TestAllocationOfAPoolThatIsGone(t *testing.T) {
 	w.handler.store = unevaluated{w.store, t}
 	w.deliver()
 	if len(w.scans.bodies) != 1 {
-		t.Errorf("asked for %q", w.scans.bodies)
+		t.Errorf("requested %q", w.scans.bodies)
 	}
 }
 
-// unevaluated is a store that has nothing to evaluate.
+// unevaluated is a store that fails the test if a status is evaluated.
 type unevaluated struct {
 	Store
 	t *testing.T
@@ -302,11 +301,11 @@ func (j unevaluated) EvaluateStatus(_ context.Context, scope string, cidr netip.
 	return nil
 }
 
-func TestRemovalsByTTLTellNothing(t *testing.T) {
+func TestRemovalsByTTLSendNoEvent(t *testing.T) {
 	w := newEnv(t)
 	a := vpc("vpc-a", "10.0.0.0/16", region)
-	w.find(w.private, a)
-	w.gone(w.private, a)
+	w.putRow(w.private, a)
+	w.deleteRow(w.private, a)
 	last := w.table.records[len(w.table.records)-1]
 	if last.EventName != "REMOVE" {
 		t.Fatalf("the last record is %+v", last)
@@ -314,12 +313,12 @@ func TestRemovalsByTTLTellNothing(t *testing.T) {
 	last.UserIdentity = &lambdaevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 	before := w.table.Dump()
 	if w.batch([]lambdaevents.DynamoDBEventRecord{last}) != 1 || w.table.Dump() != before || w.bus.accepted != nil {
-		t.Errorf("told %q and left\n%s", w.bus.take(), w.table.Dump())
+		t.Errorf("sent %q and left\n%s", w.bus.take(), w.table.Dump())
 	}
 }
 
-// scenario is a stream in which much happens, with what it should leave: the
-// table's history, and the events by item in order.
+// scenario is a stream of many kinds of changes, and its expected results: the history in
+// the table, and the events of each item in order.
 type scenario struct {
 	end     *tabletest.Memory // without history
 	records []lambdaevents.DynamoDBEventRecord
@@ -334,19 +333,19 @@ func newScenario(t *testing.T) *scenario {
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	a, b := vpc("vpc-a", "10.0.0.0/16", region), vpc("vpc-b", "10.0.0.0/16", "eu-west-1")
 	for _, step := range []func(){
-		func() { w.find(w.private, a) },
-		func() { w.find(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24")) },
-		func() { w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner)) },
-		func() { w.find(w.private, b) },
-		func() { w.find(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
+		func() { w.putRow(w.private, a) },
+		func() { w.putRow(w.private, subnet("subnet-a", "vpc-a", "10.0.0.0/24")) },
+		func() { w.putRow(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-1", owner)) },
+		func() { w.putRow(w.private, b) },
+		func() { w.putRow(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
 		func() { w.release(w.allocate(pool, "10.9.0.0/16")) },
-		func() { w.ask("r-1", pool, "10.8.0.0/16") },
+		func() { w.request("r-1", pool, "10.8.0.0/16") },
 		func() { w.refuse("r-2", "{}") },
-		func() { w.gone(w.private, a) },
-		func() { w.gone(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
+		func() { w.deleteRow(w.private, a) },
+		func() { w.deleteRow(w.private, networkInterface("eni-1", "10.0.0.5/32", "i-2", owner)) },
 		func() { w.allocate(pool, "10.0.128.0/17") },
 		func() { must(w.store.SaveUsage(t.Context(), pool, ipam.Usage{Assigned: 85, Available: 15}))(t) },
-		func() { b.Name = "new"; w.find(w.private, b) },
+		func() { b.Name = "new"; w.putRow(w.private, b) },
 	} {
 		w.now = w.now.Add(90 * time.Second)
 		step()
@@ -371,8 +370,8 @@ func newScenario(t *testing.T) *scenario {
 	return s
 }
 
-// ordered returns the ids of events by the item that they are of, each where it
-// was accepted first.
+// ordered returns the ids of each item's events in the order in which the bus first
+// accepted them.
 func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[string][]string {
 	item := map[string]string{}
 	for _, r := range records {
@@ -390,8 +389,8 @@ func ordered(all []accepted, records []lambdaevents.DynamoDBEventRecord) map[str
 	return by
 }
 
-// replay is a world in which the scenario's records are delivered again. Nothing
-// is to be evaluated any more, so what is written is history.
+// replay returns an env for another delivery of the scenario's records. All statuses are
+// evaluated already, so that only history is written.
 func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *env {
 	w := &env{T: t, now: s.now, bus: &fakeBus{t: t}, scans: &fakeScans{}, table: &streamed{Memory: s.end.Clone()}}
 	clock := func() time.Time { return w.now }
@@ -404,18 +403,18 @@ func (s *scenario) replay(t *testing.T, wrap func(table.Table) table.Table) *env
 	return w
 }
 
-func (s *scenario) check(t *testing.T, w *env, what string) {
+func (s *scenario) check(t *testing.T, w *env, step string) {
 	t.Helper()
 	if diff := cmp.Diff(history(w.table.Memory), s.history); diff != "" {
-		t.Errorf("%s: the history, -got +want:\n%s", what, diff)
+		t.Errorf("%s: the history, -got +want:\n%s", step, diff)
 	}
 	if diff := cmp.Diff(ordered(w.bus.accepted, s.records), s.events); diff != "" {
-		t.Errorf("%s: the events, -got +want:\n%s", what, diff)
+		t.Errorf("%s: the events, -got +want:\n%s", step, diff)
 	}
 }
 
-// Records that come again, in other batches, and before or after those of other
-// items, leave the same history and the same events.
+// Records that come again, in other batches, or in another order between items, lead to the
+// same history and the same events.
 func TestRedeliveredAndReordered(t *testing.T) {
 	s := newScenario(t)
 	byItem := map[string][]lambdaevents.DynamoDBEventRecord{}
@@ -443,17 +442,17 @@ func TestRedeliveredAndReordered(t *testing.T) {
 			if done := w.batch(order[at : at+n]); done != n {
 				t.Fatalf("seed %d: record %d failed", seed, at+done)
 			}
-			at = max(0, at+n-random.IntN(5)*random.IntN(2)) // perhaps a few again
+			at = max(0, at+n-random.IntN(5)*random.IntN(2)) // sometimes up to 4 come again
 			if random.IntN(10) == 0 {
-				w.batch(order[:at]) // or all
+				w.batch(order[:at]) // sometimes all
 			}
 		}
 		s.check(t, w, fmt.Sprint("seed ", seed))
 	}
 }
 
-// Whatever call fails once, in whole or in part, and whether it was carried out
-// or not: what comes again leaves the same history and the same events.
+// Each call fails once: before it is made, after it is made, or, on the bus, for one event.
+// The records come again and lead to the same history and the same events.
 func TestEveryCallFailsOnce(t *testing.T) {
 	s := newScenario(t)
 	run := func(w *env) (failures int) {
@@ -464,7 +463,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 				failures++
 			}
 			if failures > 1 {
-				t.Fatal("what failed once fails again")
+				t.Fatal("a batch fails twice")
 			}
 		}
 		return failures
@@ -476,13 +475,13 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 	s.check(t, good, "without faults")
 	failed := 0
-	try := func(what string, w *env) {
+	try := func(fault string, w *env) {
 		failed += run(w)
-		s.check(t, w, what)
+		s.check(t, w, fault)
 	}
 	for _, at := range traced.Trace() {
 		for _, applied := range []bool{false, true} {
-			try(fmt.Sprintf("%s fails, carried out: %t", at, applied), s.replay(t, func(table table.Table) table.Table {
+			try(fmt.Sprintf("%s fails, applied: %t", at, applied), s.replay(t, func(table table.Table) table.Table {
 				return &tabletest.Faulty{Table: table, Inject: func(c tabletest.Call) *tabletest.Fault {
 					if c.Kind == at.Kind && c.N == at.N {
 						return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied}
@@ -493,7 +492,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 		}
 	}
 	if failed == 0 {
-		t.Error("no failed call of the table has failed a batch")
+		t.Error("no failed call of the table failed a batch")
 	}
 	failed = 0
 	calls := good.bus.calls
@@ -502,11 +501,11 @@ func TestEveryCallFailsOnce(t *testing.T) {
 			w := s.replay(t, nil)
 			w.bus.fault = func(call int) (bool, error) {
 				if call == n {
-					return applied, errors.New("away")
+					return applied, errors.New("down")
 				}
 				return false, nil
 			}
-			try(fmt.Sprintf("call %d of the bus fails, carried out: %t", n, applied), w)
+			try(fmt.Sprintf("call %d of the bus fails, applied: %t", n, applied), w)
 		}
 	}
 	entries := len(good.bus.accepted)
@@ -516,17 +515,17 @@ func TestEveryCallFailsOnce(t *testing.T) {
 		try(fmt.Sprintf("event %d is refused", n), w)
 	}
 	if failed != 2*calls+entries {
-		t.Errorf("%d of %d failures of the bus have failed a batch", failed, 2*calls+entries)
+		t.Errorf("%d of %d failures of the bus failed a batch", failed, 2*calls+entries)
 	}
 }
 
-// A batch goes on from the first record that failed, be it for its history or for
-// its events, and no event is told of those from it on.
+// A batch starts again at the first record whose history or events failed. The bus gets no
+// event of a later record, except those in the same call.
 func TestPartialFailures(t *testing.T) {
 	w := newEnv(t)
 	w.deliver()
 	for i := range 12 {
-		w.find(w.private, vpc(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.%d.0.0/16", i), region))
+		w.putRow(w.private, vpc(fmt.Sprintf("vpc-%02d", i), fmt.Sprintf("10.%d.0.0/16", i), region))
 	}
 	records := slices.DeleteFunc(slices.Clone(w.table.records[w.read:]), func(r lambdaevents.DynamoDBEventRecord) bool { return r.EventName != "INSERT" })
 	if len(records) != 12 {
@@ -534,36 +533,36 @@ func TestPartialFailures(t *testing.T) {
 	}
 	w.bus.refuse = func(e bustypes.PutEventsRequestEntry) bool { return strings.Contains(*e.Detail, "vpc-04") }
 	if done := w.batch(records); done != 4 {
-		t.Errorf("event 4 is refused, and the batch is to go on from %d", done)
+		t.Errorf("event 4 is refused, but the batch starts again at record %d", done)
 	}
-	if told := w.bus.take(); len(told) != 9 { // the rest of the same call, and no other call
-		t.Errorf("told %q", told)
+	if sent := w.bus.take(); len(sent) != 9 { // the rest of the same call, and no other call
+		t.Errorf("sent %q", sent)
 	}
 	w.bus.refuse = nil
 	broken := slices.Clone(records)
 	broken[2].Change.NewImage = maps.Clone(broken[2].Change.NewImage)
 	broken[2].Change.NewImage["Object"] = lambdaevents.NewStringAttribute("{")
 	if done := w.batch(broken); done != 2 {
-		t.Errorf("record 2 is broken, and the batch is to go on from %d", done)
+		t.Errorf("record 2 is broken, but the batch starts again at record %d", done)
 	}
-	if told := w.bus.take(); len(told) != 2 {
-		t.Errorf("told %q", told)
+	if sent := w.bus.take(); len(sent) != 2 {
+		t.Errorf("sent %q", sent)
 	}
-	w.scans.fault = func() error { return errors.New("away") }
+	w.scans.fault = func() error { return errors.New("down") }
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
 	w.read = len(w.table.records)
 	length := 20
 	must(w.store.ModifyPool(t.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error { p.Rules.Min = &length; return nil }))(t)
 	if done := w.batch(w.table.records[w.read:]); done != 0 {
-		t.Error("a scan could not be asked for, and nothing failed")
+		t.Error("a scan could not be requested, but no record failed")
 	}
 	keyless := lambdaevents.DynamoDBEventRecord{EventID: "e", Change: lambdaevents.DynamoDBStreamRecord{SequenceNumber: "1"}}
 	if done := w.batch([]lambdaevents.DynamoDBEventRecord{keyless}); done != 0 {
-		t.Error("a record without a key has not failed")
+		t.Error("a record without a key did not fail")
 	}
 }
 
-// Calls end with ten events, with 256 KB, and before a second event of an item.
+// A call of the bus has at most ten events, 256 KiB, and one event of each item.
 func TestCallsOfTheBus(t *testing.T) {
 	entry := func(size int) bustypes.PutEventsRequestEntry {
 		e := entry(events.ResourceGone, events.Header{}, nil)
@@ -572,8 +571,8 @@ func TestCallsOfTheBus(t *testing.T) {
 		return e
 	}
 	for _, c := range []struct {
-		what  string
-		items string // one letter an event
+		name  string
+		items string // one letter for each event: its item
 		size  int
 		want  []int
 	}{
@@ -592,7 +591,7 @@ func TestCallsOfTheBus(t *testing.T) {
 		}
 		counter := &counting{}
 		if err := (&Bus{counter, "b"}).send(t.Context(), all); err != nil || !slices.Equal(counter.calls, c.want) {
-			t.Errorf("%s: calls of %v, %v, want %v", c.what, counter.calls, err, c.want)
+			t.Errorf("%s: calls of %v, %v, want %v", c.name, counter.calls, err, c.want)
 		}
 	}
 	short := &counting{short: true}
@@ -602,8 +601,8 @@ func TestCallsOfTheBus(t *testing.T) {
 	}
 }
 
-// An allocation with as many tags as can be, each as long as can be and of
-// characters that JSON escapes, has room in an event.
+// The event of an allocation with the most tags, of the greatest length and of characters
+// that JSON escapes, is small enough for the bus.
 func TestTheLargestEvent(t *testing.T) {
 	w := newEnv(t)
 	pool := w.pool(ipam.Rules{}, "10.0.0.0/8")
@@ -617,21 +616,21 @@ func TestTheLargestEvent(t *testing.T) {
 	}))(t)
 	w.release(made)
 	w.deliver()
-	told := w.bus.accepted[1:]
-	if len(told) != 2 || told[0].name != "CIDR Allocated" || told[1].name != "CIDR Released" {
-		t.Fatalf("told %q", w.bus.take())
+	sent := w.bus.accepted[1:]
+	if len(sent) != 2 || sent[0].name != "CIDR Allocated" || sent[1].name != "CIDR Released" {
+		t.Fatalf("sent %q", w.bus.take())
 	}
-	for _, e := range told {
+	for _, e := range sent {
 		if n := len(e.detail["tags"].(map[string]any)); n != ipam.MaxTags {
 			t.Errorf("%s has %d tags", e.name, n)
 		}
 	}
 }
 
-// counting is a bus that counts.
+// counting is a bus that records the number of events in each call.
 type counting struct {
 	calls []int
-	short bool // it answers for one less
+	short bool // the answer leaves the first event out
 }
 
 func (c *counting) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
@@ -651,11 +650,11 @@ func (stuck) PutHistory(ctx context.Context, _ string, _ ...ipam.HistoryRecord) 
 	return fmt.Errorf("record: %w", ctx.Err())
 }
 
-// A batch that does not end in time stops while there still is time to say so.
+// A batch that does not end in time stops early enough to answer before the function's end.
 func TestDeadline(t *testing.T) {
 	w := newEnv(t)
-	w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
-	w.gone(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.putRow(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+	w.deleteRow(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -679,12 +678,12 @@ func TestOneLogRecordForEachBatch(t *testing.T) {
 	}{
 		{"done", nil, map[string]any{"level": "INFO", "code": "", "Outcome": "ok", "failed": 0.0, "events": 1.0}},
 		{"remains", fmt.Errorf("put: %w", context.DeadlineExceeded), map[string]any{"level": "WARN", "code": "InternalError", "Outcome": "remains", "failed": 1.0, "events": 1.0}},
-		{"failure", errors.New("away"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "failed": 1.0, "events": 1.0}},
+		{"failure", errors.New("down"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "failed": 1.0, "events": 1.0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newEnv(t)
 			w.deliver()
-			w.find(w.private, vpc("vpc-a", "10.0.0.0/16", region))
+			w.putRow(w.private, vpc("vpc-a", "10.0.0.0/16", region))
 			w.bus.fault = func(int) (bool, error) { return false, c.err }
 			var log bytes.Buffer
 			clock := w.now

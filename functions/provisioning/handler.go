@@ -19,7 +19,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -88,12 +87,11 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 // record runs the work of a note that was put into the table. It ignores any other
 // record; the event source's filter should let none through.
 func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) error {
-	keys := r.Change.Keys
-	pk, sk := keys[table.AttrPK], keys[table.AttrSK]
-	if r.EventName == string(events.DynamoDBOperationTypeRemove) || pk.DataType() != events.DataTypeString || pk.String() != items.WorkPK {
+	k, _ := table.KeyOf(lambdakit.Item(r.Change.Keys))
+	if r.EventName == string(events.DynamoDBOperationTypeRemove) || k.PK != items.WorkPK {
 		return nil
 	}
-	return h.run(ctx, sk.String())
+	return h.run(ctx, k.SK)
 }
 
 func (h *Handler) sweep(ctx context.Context) error {
@@ -122,7 +120,7 @@ func (h *Handler) sweep(ctx context.Context) error {
 
 // run runs one piece of work and logs a record of it.
 func (h *Handler) run(ctx context.Context, sk string) error {
-	kind, _, _ := strings.Cut(sk, "#") // of the store's few kinds of work
+	kind, _ := items.ParseWork(sk)
 	return h.o.Unit(ctx, kind, func(ctx context.Context, r *telemetry.Record) error {
 		r.Add(slog.String("work", sk))
 		err := h.store.RunWork(ctx, sk)

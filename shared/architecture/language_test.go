@@ -68,8 +68,6 @@ var allowed = map[string]int{
 	"functions/api":            22,
 	"functions/compliance":     15,
 	"functions/customresource": 66,
-	"functions/discovery":      51,
-	"functions/history":        35,
 	"functions/provisioning":   1,
 	"infra":                    43,
 	"infra/stacks":             1,

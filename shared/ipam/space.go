@@ -3,6 +3,7 @@ package ipam
 import (
 	"errors"
 	"net/netip"
+	"strings"
 )
 
 // SpaceID names a space, a set of addresses that CIDRs are taken out of. It is
@@ -18,6 +19,9 @@ func ScopeSpace(scope string, f Family) SpaceID {
 	}
 	return SpaceID(scope + "#6")
 }
+
+// OfScope reports whether s is a space of a scope, and not of a pool.
+func (s SpaceID) OfScope() bool { return strings.Contains(string(s), "#") }
 
 // Root identifies a CIDR that is provisioned to a space. ID is new at each
 // provisioning, so a block of an earlier provisioning of the same CIDR is never

@@ -1,7 +1,6 @@
 package items
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -17,19 +16,22 @@ const spacePrefix, takenSuffix, cidrSuffix = "SPACE#", "#TAKEN", "#CIDR"
 // FreeKey returns the key of a free block. Keys sort by tightest fit and then
 // by lowest address, so one query finds a block for any length.
 func FreeKey(space ipam.SpaceID, p netip.Prefix) table.Key {
-	return table.Key{PK: FreePK(space), SK: freeSK(p)}
+	return table.Key{PK: freePK(space), SK: fitSK(p.Bits()) + "#" + addressSK(p.Addr())}
 }
 
-// FreePK returns the partition of a space's free blocks.
-func FreePK(space ipam.SpaceID) string { return spacePrefix + string(space) + "#FREE" }
+// FreeRows returns the query for the free blocks of a space, the smallest first.
+func FreeRows(space ipam.SpaceID) table.Query { return table.Query{PK: freePK(space)} }
 
-func freeSK(p netip.Prefix) string {
-	return FitSK(p.Bits()) + "#" + hex.EncodeToString(p.Addr().AsSlice())
+// FreeRowsFor returns the query for the free blocks that can contain a block of a
+// length, the smallest first and then the one with the lowest address.
+func FreeRowsFor(space ipam.SpaceID, length int) table.Query {
+	return table.Query{PK: freePK(space), From: fitSK(length)}
 }
 
-// FitSK returns the smallest sort key of the free blocks that can contain a
-// block of this length.
-func FitSK(length int) string { return fmt.Sprintf("%03d", 128-length) }
+func freePK(space ipam.SpaceID) string { return spacePrefix + string(space) + "#FREE" }
+
+// fitSK returns the text that the sort keys of free blocks of a length begin with.
+func fitSK(length int) string { return fmt.Sprintf("%03d", 128-length) }
 
 func parseFreeSK(sk string) (netip.Prefix, error) {
 	fit, address, ok := strings.Cut(sk, "#")
@@ -42,11 +44,28 @@ func parseFreeSK(sk string) (netip.Prefix, error) {
 
 // TakenKey returns the key of a taken block. Keys sort by address.
 func TakenKey(space ipam.SpaceID, p netip.Prefix) table.Key {
-	return table.Key{PK: TakenPK(space), SK: BlockSK(p)}
+	return table.Key{PK: takenPK(space), SK: blockSK(p)}
 }
 
-// TakenPK returns the partition of a space's taken blocks.
-func TakenPK(space ipam.SpaceID) string { return spacePrefix + string(space) + takenSuffix }
+// TakenRows returns the query for the taken blocks of a space, by address.
+func TakenRows(space ipam.SpaceID) table.Query { return table.Query{PK: takenPK(space)} }
+
+// TakenRowsIn returns the query for the taken blocks that begin in p, at from or
+// behind it.
+func TakenRowsIn(space ipam.SpaceID, p netip.Prefix, from netip.Addr) table.Query {
+	return table.Query{PK: takenPK(space), From: addressSK(from), To: blocksThrough(p)}
+}
+
+// TakenRowsThrough returns the query for the taken blocks that begin at or before
+// the last address of p.
+func TakenRowsThrough(space ipam.SpaceID, p netip.Prefix) table.Query {
+	return table.Query{PK: takenPK(space), To: blocksThrough(p)}
+}
+
+func takenPK(space ipam.SpaceID) string { return spacePrefix + string(space) + takenSuffix }
+
+// TakenAfter returns the text from which a list of taken blocks continues after p.
+func TakenAfter(p netip.Prefix) string { return blockSK(p) }
 
 // RootText returns the text of a root, <id>/<bits>.
 func RootText(r ipam.Root) string { return r.ID + "/" + strconv.Itoa(r.Bits) }

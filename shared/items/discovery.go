@@ -9,16 +9,18 @@ import (
 )
 
 // DiscoveryKey returns the key of a resource discovery.
-func DiscoveryKey(id string) table.Key { return table.Key{PK: "DISCO#" + id, SK: meta} }
+func DiscoveryKey(id string) table.Key { return Discoveries.key(id) }
 
 // AssociationKey returns the key of an association of a resource discovery.
-func AssociationKey(id string) table.Key { return table.Key{PK: "ASSOC#" + id, SK: meta} }
+func AssociationKey(id string) table.Key { return Associations.key(id) }
 
-// DiscoveriesPK is the partition of the list of all discoveries.
-const DiscoveriesPK = "DISCOVERIES"
+const discoveriesPK = "DISCOVERIES"
 
 // DiscoveryRowKey returns the key of a discovery's row in the list of all.
-func DiscoveryRowKey(id string) table.Key { return table.Key{PK: DiscoveriesPK, SK: id} }
+func DiscoveryRowKey(id string) table.Key { return table.Key{PK: discoveriesPK, SK: id} }
+
+// DiscoveryRows returns the query for the rows that list all discoveries, by id.
+func DiscoveryRows() table.Query { return table.Query{PK: discoveriesPK} }
 
 // EncodeDiscovery returns the attributes of a resource discovery.
 func EncodeDiscovery(o *ipam.Discovery) table.Item { return encodeObject(&o.Meta, o, nil) }
@@ -38,13 +40,22 @@ func DecodeAssociation(i table.Item) (*ipam.DiscoveryAssociation, error) {
 	return o, decodeObject(i, o, &o.Meta, nil)
 }
 
-// AccountPrefix begins the sort keys of a discovery's accounts.
-const AccountPrefix = "ACCOUNT#"
+const accountPrefix = "ACCOUNT#"
 
 // DiscoveredAccountKey returns the key of a discovery's progress in an account
 // and Region.
 func DiscoveredAccountKey(discovery, region, account string) table.Key {
-	return table.Key{PK: "DISCO#" + discovery, SK: AccountPrefix + region + "#" + account}
+	return table.Key{PK: DiscoveryKey(discovery).PK, SK: accountPrefix + region + "#" + account}
+}
+
+// DiscoveredAccountRows returns the query for a discovery's progress in the
+// accounts of a Region, or of all Regions (""), by Region and account.
+func DiscoveredAccountRows(discovery, region string) table.Query {
+	prefix := accountPrefix
+	if region != "" {
+		prefix += region + "#"
+	}
+	return rowsBeginning(DiscoveryKey(discovery).PK, prefix)
 }
 
 // EncodeDiscoveredAccount returns the attributes of a discovery's progress. The
@@ -68,7 +79,7 @@ func DecodeDiscoveredAccount(r table.Row) (*ipam.DiscoveredAccount, error) {
 		return nil, fmt.Errorf("%s: not the key of a discovered account", r.Key)
 	}
 	return &ipam.DiscoveredAccount{
-		Discovery:   strings.TrimPrefix(r.Key.PK, "DISCO#"),
+		Discovery:   strings.TrimPrefix(r.Key.PK, string(Discoveries)),
 		Region:      place[1],
 		Account:     place[2],
 		OU:          r.Item.Str(attrUnit),

@@ -100,9 +100,9 @@ func samples() []table.Row {
 		{Key: items.DiscoveryKey("ipam-res-disco-1"), Item: items.EncodeDiscovery(filled[ipam.Discovery]())},
 		{Key: items.AssociationKey("ipam-res-disco-assoc-1"), Item: items.EncodeAssociation(filled[ipam.DiscoveryAssociation]())},
 		{Key: items.DiscoveredAccountKey("ipam-res-disco-1", "eu-west-1", "111122223333"), Item: items.EncodeDiscoveredAccount(filled[ipam.DiscoveredAccount]())},
-		items.EncodeFound(filled[ipam.Found]()),
+		{Key: items.FoundKey("Discovery", &filled[ipam.Found]().Resource), Item: items.EncodeFound(filled[ipam.Found]()).Item},
 		items.EncodeResource(filled(func(r *ipam.ResourceCIDR) { r.Type = ipam.ResourceVPC })),
-		{Key: table.Key{PK: items.HistoryPK("ipam-scope-1", block), SK: items.HistorySK(history)}, Item: items.EncodeHistory(*history)},
+		{Key: items.HistoryKey("ipam-scope-1", history), Item: items.EncodeHistory(*history)},
 		{Key: items.LayoutKey(), Item: items.EncodeLayout(*filled[items.Layout]())},
 		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
@@ -119,8 +119,10 @@ func samples() []table.Row {
 		{Key: items.GrantsKey()},
 		{Key: items.OrganizationKey()},
 		{Key: items.UsageKey("ipam-pool-1")},
-		{Key: items.WorkKey(items.LiveWork, "ipam-scope-1#10.0.0.0/24")},
-		{Key: items.SplitWork(space, block)},
+		{Key: items.WorkKey(items.DeletePoolWork, "ipam-pool-1")},
+		{Key: items.LiveWorkKey("ipam-scope-1", block)},
+		{Key: items.SplitWorkKey(space, block)},
+		{Key: items.AccountPurgeWorkKey("ipam-res-disco-1", "eu-west-1", "111122223333")},
 	}
 }
 

@@ -13,13 +13,22 @@ import (
 // HistoryPrefix begins the partition of a CIDR's history. Stream filters name it.
 const HistoryPrefix = "HISTORY#"
 
-// HistoryPK returns the partition of a CIDR's history in a scope.
-func HistoryPK(scope string, p netip.Prefix) string {
-	return HistoryPrefix + scope + "#" + BlockSK(p)
+// HistoryKey returns the key of a history record of a scope.
+func HistoryKey(scope string, r *ipam.HistoryRecord) table.Key {
+	return table.Key{PK: historyPK(scope, r.CIDR), SK: historySK(r)}
 }
 
-// HistorySK returns the sort key of a history record.
-func HistorySK(r *ipam.HistoryRecord) string {
+// HistoryRows returns the query for the history of exactly this CIDR in a scope, by
+// type, resource and start.
+func HistoryRows(scope string, p netip.Prefix) table.Query {
+	return table.Query{PK: historyPK(scope, p)}
+}
+
+func historyPK(scope string, p netip.Prefix) string {
+	return HistoryPrefix + scope + "#" + blockSK(p)
+}
+
+func historySK(r *ipam.HistoryRecord) string {
 	id := r.ID
 	if r.Type == ipam.HistoryInstance {
 		id = r.Interface // an AWS service's instance has no id, and an instance may have two interfaces with one address, in VPCs that overlap
@@ -55,4 +64,4 @@ func DecodeHistory(r table.Row) (*ipam.HistoryRecord, error) {
 }
 
 // HistoryAfter returns the text from which a list continues after r.
-func HistoryAfter(r *ipam.HistoryRecord) string { return HistorySK(r) }
+func HistoryAfter(r *ipam.HistoryRecord) string { return historySK(r) }

@@ -23,20 +23,21 @@ type Image struct {
 func DecodeImage(k table.Key, i table.Item) (m Image, err error) {
 	space, isTaken := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), takenSuffix)
 	pool, isCIDR := strings.CutSuffix(strings.TrimPrefix(k.PK, spacePrefix), cidrSuffix)
+	id, isPool := strings.CutPrefix(k.PK, string(Pools))
 	switch {
 	case i == nil:
 	case strings.HasPrefix(k.PK, LivePrefix), strings.HasPrefix(k.PK, IfacePrefix):
 		m.Resource, err = DecodeResource(table.Row{Key: k, Item: i})
-	case isTaken && !strings.Contains(space, "#"): // a scope's blocks belong to child pools only
+	case isTaken && !ipam.SpaceID(space).OfScope(): // a scope's blocks belong to child pools only
 		var t ipam.Taken
 		t, err = DecodeTaken(table.Row{Key: k, Item: i})
 		m.Allocation = &ipam.Allocation{Taken: t, Pool: space}
 	case isCIDR:
 		m.PoolCIDR, err = DecodePoolCIDR(pool, table.Row{Key: k, Item: i})
-	case strings.HasPrefix(k.PK, PoolPrefix) && k.SK == meta:
+	case isPool && k.SK == meta:
 		m.Pool, err = DecodePool(i)
-	case strings.HasPrefix(k.PK, PoolPrefix) && k.SK == usageSK:
-		m.Usage, err = decodeUsage(strings.TrimPrefix(k.PK, PoolPrefix), i)
+	case isPool && k.SK == usageSK:
+		m.Usage, err = decodeUsage(id, i)
 	case strings.HasPrefix(k.PK, RequestPrefix):
 		m.Refusal, err = DecodeRefusal(table.Row{Key: k, Item: i})
 	}
@@ -67,6 +68,6 @@ func HistoryFilters() []map[string]any {
 		filter([]any{prefix(LivePrefix), prefix(IfacePrefix)}, nil),
 		filter([]any{suffix(takenSuffix)}, nil),
 		filter([]any{suffix(cidrSuffix), prefix(RequestPrefix)}, nil, "INSERT", "MODIFY"),
-		filter([]any{prefix(PoolPrefix)}, []any{meta, usageSK}),
+		filter([]any{prefix(string(Pools))}, []any{meta, usageSK}),
 	}
 }

@@ -40,29 +40,46 @@ func decodeObject(i table.Item, object any, m *ipam.Meta, counts map[string]*int
 	return nil
 }
 
-// OwnerPK returns the partition of an account's objects.
-func OwnerPK(account string) string { return "OWNER#" + account }
+func ownerPK(account string) string { return "OWNER#" + account }
 
 // AccountKey returns the key of an account's counts.
-func AccountKey(account string) table.Key { return table.Key{PK: OwnerPK(account), SK: meta} }
+func AccountKey(account string) table.Key { return table.Key{PK: ownerPK(account), SK: meta} }
 
 // OwnedKey returns the key of the row that lists the object with key k under
 // its owner.
 func OwnedKey(account string, k table.Key) table.Key {
-	return table.Key{PK: OwnerPK(account), SK: k.PK}
+	return table.Key{PK: ownerPK(account), SK: k.PK}
 }
 
-// PoolPrefix begins the partitions of pools.
-const PoolPrefix = "POOL#"
+// ObjectKind is a kind of object that belongs to an account. Its value begins the
+// partition keys of the objects, and the sort keys of the rows that list them.
+type ObjectKind string
+
+// The kinds of objects.
+const (
+	IPAMs        ObjectKind = "IPAM#"
+	Scopes       ObjectKind = "SCOPE#"
+	Pools        ObjectKind = "POOL#"
+	Discoveries  ObjectKind = "DISCO#"
+	Associations ObjectKind = "ASSOC#"
+)
+
+func (k ObjectKind) key(id string) table.Key { return table.Key{PK: string(k) + id, SK: meta} }
+
+// OwnedRows returns the query for the rows that list an account's objects of a kind,
+// by id. Behind its From, their sort keys are the ids.
+func OwnedRows(account string, k ObjectKind) table.Query {
+	return rowsBeginning(ownerPK(account), string(k))
+}
 
 // IPAMKey returns the key of an IPAM.
-func IPAMKey(id string) table.Key { return table.Key{PK: "IPAM#" + id, SK: meta} }
+func IPAMKey(id string) table.Key { return IPAMs.key(id) }
 
 // ScopeKey returns the key of a scope.
-func ScopeKey(id string) table.Key { return table.Key{PK: "SCOPE#" + id, SK: meta} }
+func ScopeKey(id string) table.Key { return Scopes.key(id) }
 
 // PoolKey returns the key of a pool.
-func PoolKey(id string) table.Key { return table.Key{PK: PoolPrefix + id, SK: meta} }
+func PoolKey(id string) table.Key { return Pools.key(id) }
 
 // EncodeIPAM returns the attributes of an IPAM.
 func EncodeIPAM(o *ipam.IPAM) table.Item {

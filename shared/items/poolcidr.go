@@ -10,11 +10,13 @@ import (
 
 // CIDRKey returns the key of a CIDR of a pool.
 func CIDRKey(pool string, p netip.Prefix) table.Key {
-	return table.Key{PK: CIDRsPK(pool), SK: BlockSK(p)}
+	return table.Key{PK: cidrsPK(pool), SK: blockSK(p)}
 }
 
-// CIDRsPK returns the partition of a pool's CIDRs.
-func CIDRsPK(pool string) string { return spacePrefix + pool + cidrSuffix }
+// CIDRRows returns the query for the CIDRs of a pool, by address.
+func CIDRRows(pool string) table.Query { return table.Query{PK: cidrsPK(pool)} }
+
+func cidrsPK(pool string) string { return spacePrefix + pool + cidrSuffix }
 
 // EncodePoolCIDR returns the attributes of a pool's CIDR.
 func EncodePoolCIDR(c *ipam.PoolCIDR) table.Item {

@@ -7,19 +7,30 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cadastre-ipam/cadastre/shared/table"
 	"go4.org/netipx"
 )
 
-// BlockSK returns the sort key of a block, <address, hex>#<length, 3 digits>.
-// Keys sort by address.
-func BlockSK(p netip.Prefix) string {
-	return fmt.Sprintf("%s#%03d", hex.EncodeToString(p.Addr().AsSlice()), p.Bits())
+// blockSK returns the sort key of a block, <address, hex>#<length, 3 digits>.
+// Keys sort by address, and blocks with one address larger first: the order of
+// [netip.Prefix.Compare].
+func blockSK(p netip.Prefix) string {
+	return addressSK(p.Addr()) + fmt.Sprintf("#%03d", p.Bits())
 }
 
-// BlocksThrough returns the largest sort key of the blocks that begin at or
-// before the last address of p.
-func BlocksThrough(p netip.Prefix) string {
-	return hex.EncodeToString(netipx.PrefixLastIP(p).AsSlice()) + "#~"
+// addressSK returns the text that the sort keys of blocks at an address begin with.
+func addressSK(a netip.Addr) string { return hex.EncodeToString(a.AsSlice()) }
+
+// blocksThrough returns a sort key behind all blocks that begin at or before the
+// last address of p.
+func blocksThrough(p netip.Prefix) string { return addressSK(netipx.PrefixLastIP(p)) + "#" + last }
+
+// last sorts behind each text that a key has behind a "#".
+const last = "~"
+
+// rowsBeginning returns the query for the rows whose sort keys begin with a prefix.
+func rowsBeginning(pk, prefix string) table.Query {
+	return table.Query{PK: pk, From: prefix, To: prefix + last}
 }
 
 func parseBlockSK(sk string) (netip.Prefix, error) {

@@ -3,6 +3,7 @@ package items
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -20,19 +21,71 @@ const (
 	IfacePrefix = "IFACE#"
 )
 
-// FoundPK returns the partition of a discovery's CIDRs in a Region and account.
-func FoundPK(discovery, region, account string) string {
-	return "FOUND#" + discovery + "#" + region + "#" + account
+const foundPrefix = "FOUND#"
+
+// FoundKey returns the key of a discovered CIDR.
+func FoundKey(discovery string, r *ipam.Resource) table.Key {
+	return table.Key{PK: foundPK(discovery, r.Region, r.Owner), SK: foundPrefixOf(r.Type, r.ID) + blockSK(r.CIDR)}
 }
 
-// FoundSK returns the sort key of a discovered CIDR.
-func FoundSK(r *ipam.Resource) string {
-	return string(r.Type) + "#" + r.ID + "#" + BlockSK(r.CIDR)
+// FoundRows returns the query for the CIDRs that a discovery found in an account
+// and Region, by type and id.
+func FoundRows(discovery, region, account string) table.Query {
+	return table.Query{PK: foundPK(discovery, region, account)}
 }
 
-// LivePK returns the partition of a scope's resources, or interfaces, of a
+// FoundRowsOf returns the query for those of [FoundRows] that are of a resource, or
+// for the id "" of all resources of a type.
+func FoundRowsOf(discovery, region, account string, t ipam.ResourceType, id string) table.Query {
+	return rowsBeginning(foundPK(discovery, region, account), foundPrefixOf(t, id))
+}
+
+func foundPK(discovery, region, account string) string {
+	return foundPrefix + discovery + "#" + region + "#" + account
+}
+
+// foundPrefixOf returns the text that the sort keys of a resource's CIDRs begin
+// with, or with the id "" those of a type.
+func foundPrefixOf(t ipam.ResourceType, id string) string {
+	if id == "" {
+		return string(t) + "#"
+	}
+	return string(t) + "#" + id + "#"
+}
+
+// ResourceRows returns the query for the CIDRs of a family in a scope, in the order of
+// [netip.Prefix.Compare] and then by id: those of resources, or those of interfaces
+// if t is their type.
+func ResourceRows(scope string, f ipam.Family, t ipam.ResourceType) table.Query {
+	return table.Query{PK: livePK(scope, f, t)}
+}
+
+// ResourceRowsIn returns the query for the resources' CIDRs inside p, p included.
+func ResourceRowsIn(scope string, p netip.Prefix) table.Query {
+	return table.Query{PK: resourcesPK(scope, p), From: blockSK(p), To: blocksThrough(p)}
+}
+
+// ResourceRowsBehind returns the query for those of [ResourceRowsIn] that follow
+// the CIDR after.
+func ResourceRowsBehind(scope string, p, after netip.Prefix) table.Query {
+	q := ResourceRowsIn(scope, p)
+	q.From = blockSK(after) + "#" + last
+	return q
+}
+
+// ResourceRowsThrough returns the query for the resources' CIDRs of p's family up to
+// p, p included.
+func ResourceRowsThrough(scope string, p netip.Prefix) table.Query {
+	return table.Query{PK: resourcesPK(scope, p), To: blockSK(p) + "#" + last}
+}
+
+func resourcesPK(scope string, p netip.Prefix) string {
+	return livePK(scope, ipam.FamilyOf(p), ipam.ResourceVPC)
+}
+
+// livePK returns the partition of a scope's resources, or interfaces, of a
 // family.
-func LivePK(scope string, f ipam.Family, t ipam.ResourceType) string {
+func livePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 	prefix := LivePrefix
 	if !t.TakesSpace() {
 		prefix = IfacePrefix
@@ -44,7 +97,7 @@ func LivePK(scope string, f ipam.Family, t ipam.ResourceType) string {
 // Region, because EC2's ids are unique within a Region only, and default VPCs
 // have the same CIDR everywhere.
 func LiveKey(scope string, r *ipam.Resource) table.Key {
-	return table.Key{PK: LivePK(scope, r.Family(), r.Type), SK: BlockSK(r.CIDR) + "#" + r.ID + "#" + r.Region}
+	return table.Key{PK: livePK(scope, r.Family(), r.Type), SK: blockSK(r.CIDR) + "#" + r.ID + "#" + r.Region}
 }
 
 // FoundItem returns the attributes that [DecodeFound] reads.
@@ -60,7 +113,7 @@ func FoundItem(f *ipam.Found) table.Item {
 // DecodeFound reads the item of a discovered CIDR.
 func DecodeFound(r table.Row) (*ipam.Found, error) {
 	f := &ipam.Found{Sampled: r.Item.Num(attrSampled), Rev: r.Item.Num(AttrRev)}
-	f.Discovery, _, _ = strings.Cut(strings.TrimPrefix(r.Key.PK, "FOUND#"), "#")
+	f.Discovery, _, _ = strings.Cut(strings.TrimPrefix(r.Key.PK, foundPrefix), "#")
 	if err := json.Unmarshal([]byte(r.Item.Str(AttrObject)), &f.Resource); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Key, err)
 	}
@@ -115,18 +168,12 @@ func EncodeResource(r *ipam.ResourceCIDR) table.Row {
 
 // EncodeFound returns the item that [DecodeFound] reads.
 func EncodeFound(f *ipam.Found) table.Row {
-	return table.Row{Key: table.Key{PK: FoundPK(f.Discovery, f.Region, f.Owner), SK: FoundSK(&f.Resource)}, Item: FoundItem(f)}
+	return table.Row{Key: FoundKey(f.Discovery, &f.Resource), Item: FoundItem(f)}
 }
 
 // FoundAfter returns the text from which a list continues after f.
-func FoundAfter(f *ipam.Found) string { return FoundSK(&f.Resource) }
+func FoundAfter(f *ipam.Found) string { return FoundKey(f.Discovery, &f.Resource).SK }
 
 // ResourceAfter returns the text from which a list of resources or interfaces
 // continues after r.
 func ResourceAfter(r *ipam.ResourceCIDR) string { return LiveKey(r.Scope, &r.Resource).SK }
-
-// VPCQuery returns the query for a VPC's CIDRs among a discovery's.
-func VPCQuery(discovery, region, account, vpc string) table.Query {
-	prefix := string(ipam.ResourceVPC) + "#" + vpc + "#"
-	return table.Query{PK: FoundPK(discovery, region, account), From: prefix, To: prefix + "~"}
-}

@@ -10,26 +10,45 @@ import (
 // SharedKey returns the key of the row that lists a pool under a principal that
 // it is shared with.
 func SharedKey(principal, pool string) table.Key {
-	return table.Key{PK: SharedPK(principal), SK: PoolPrefix + pool}
+	return table.Key{PK: sharedPK(principal), SK: PoolKey(pool).PK}
 }
 
-// SharedPK returns the partition of a principal's pools.
-func SharedPK(principal string) string { return "PRINCIPAL#" + principal }
+// SharedRows returns the query for the rows that list the pools shared with a
+// principal, by id. Behind its From, their sort keys are the ids.
+func SharedRows(principal string) table.Query {
+	return rowsBeginning(sharedPK(principal), string(Pools))
+}
+
+func sharedPK(principal string) string { return "PRINCIPAL#" + principal }
 
 // ForeignKey returns the key of the row that lists an account's allocation in a
 // pool of another account.
 func ForeignKey(account, pool string, p netip.Prefix) table.Key {
-	return table.Key{PK: ForeignPK(account, pool), SK: BlockSK(p)}
+	return table.Key{PK: foreignPK(account, pool), SK: blockSK(p)}
 }
 
-// ForeignPK returns the partition of an account's allocations in a pool of
-// another account.
-func ForeignPK(account, pool string) string { return "FOREIGN#" + account + "#" + pool }
+// ForeignRows returns the query for the rows that list an account's allocations in
+// a pool of another account, by address.
+func ForeignRows(account, pool string) table.Query { return table.Query{PK: foreignPK(account, pool)} }
+
+// ForeignTaken returns the key of the taken block that a row of [ForeignRows] lists.
+func ForeignTaken(pool string, r table.Row) table.Key {
+	return table.Key{PK: takenPK(ipam.SpaceID(pool)), SK: r.Key.SK}
+}
+
+func foreignPK(account, pool string) string { return "FOREIGN#" + account + "#" + pool }
 
 // PendingKey returns the key of the row that lists a pending block under its
 // account.
 func PendingKey(account string, p netip.Prefix, allocation string) table.Key {
-	return table.Key{PK: "PENDING#" + account, SK: BlockSK(p) + "#" + allocation}
+	return table.Key{PK: "PENDING#" + account, SK: blockSK(p) + "#" + allocation}
+}
+
+// PendingRows returns the query for the rows of an account's pending blocks with a
+// CIDR, in all pools.
+func PendingRows(account string, p netip.Prefix) table.Query {
+	k := PendingKey(account, p, "")
+	return rowsBeginning(k.PK, k.SK)
 }
 
 // StableKey returns the key of the row of a stable key, and false if tags have
@@ -48,6 +67,6 @@ func GrantsKey() table.Key { return table.Key{PK: "GRANTS", SK: meta} }
 func OrganizationKey() table.Key { return table.Key{PK: "ORGANIZATION", SK: meta} }
 
 // UsageKey returns the key of a pool's [PoolUsage].
-func UsageKey(pool string) table.Key { return table.Key{PK: PoolPrefix + pool, SK: usageSK} }
+func UsageKey(pool string) table.Key { return table.Key{PK: PoolKey(pool).PK, SK: usageSK} }
 
 const usageSK = "USAGE"

@@ -340,7 +340,7 @@ func (w *world) living() (found []*ipam.ResourceCIDR) {
 	if w.search.Scope == "" {
 		return nil
 	}
-	for _, r := range w.rows("LIVE#" + string(ipam.ScopeSpace(w.search.Scope, ipam.IPv4))) {
+	for _, r := range w.rows(items.ResourceRows(w.search.Scope, ipam.IPv4, ipam.ResourceVPC)) {
 		o, err := items.DecodeResource(r)
 		if err != nil {
 			panic(err)
@@ -358,16 +358,16 @@ func (w *world) lives(o *ipam.ResourceCIDR) bool {
 // noted reports whether a note says that a CIDR of the scope is still to be reconciled
 // against what lives there.
 func (w *world) noted(cidr netip.Prefix) bool {
-	return slices.ContainsFunc(w.rows(items.WorkPK), func(r table.Row) bool {
-		text, ok := strings.CutPrefix(r.Key.SK, "live#"+w.search.Scope+"#")
-		p, err := netip.ParsePrefix(text)
-		return ok && err == nil && p.Overlaps(cidr)
+	return slices.ContainsFunc(w.rows(items.WorkRows()), func(r table.Row) bool {
+		kind, id := items.ParseWork(r.Key.SK)
+		scope, p, ok := items.ParseLiveWork(id)
+		return kind == items.LiveWork && ok && scope == w.search.Scope && p.Overlaps(cidr)
 	})
 }
 
-// rows returns a partition.
-func (w *world) rows(pk string) []table.Row {
-	rows, _, err := w.table.Query(context.Background(), table.Query{PK: pk})
+// rows returns the rows of a query, which one answer of the table holds.
+func (w *world) rows(q table.Query) []table.Row {
+	rows, _, err := w.table.Query(context.Background(), q)
 	if err != nil {
 		panic(err) // the table in memory has none
 	}

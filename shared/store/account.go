@@ -13,8 +13,7 @@ import (
 // eachAccount calls f for every account and Region that a discovery has looked
 // at.
 func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.DiscoveredAccount) error) error {
-	q := table.Query{PK: items.DiscoveryKey(discovery).PK, From: items.AccountPrefix, To: items.AccountPrefix + "~"}
-	for a, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeDiscoveredAccount) {
+	for a, err := range decoded(table.Rows(ctx, s.table, items.DiscoveredAccountRows(discovery, "")), items.DecodeDiscoveredAccount) {
 		if err != nil {
 			return err
 		}
@@ -167,11 +166,7 @@ func (s *Store) operatingRegions(ctx context.Context, d *ipam.Discovery) ([]stri
 // DiscoveredAccounts returns how far a discovery is in the accounts that it has
 // looked at in a Region, or in all ("") by ascending Region, by ascending account, as Found does.
 func (s *Store) DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error) {
-	from := items.AccountPrefix
-	if region != "" {
-		from += region + "#"
-	}
-	return queryDecoded(ctx, s, table.Query{PK: items.DiscoveryKey(discovery).PK, From: from, To: from + "~", After: after, Limit: limit}, items.DecodeDiscoveredAccount)
+	return queryDecoded(ctx, s, items.DiscoveredAccountRows(discovery, region).Page(after, limit), items.DecodeDiscoveredAccount)
 }
 
 // DiscoveredAccount returns how far a discovery is in an account in a Region, nil

@@ -149,7 +149,7 @@ func (s *Store) releasePending(ctx context.Context, pool *ipam.Pool, t ipam.Take
 // first), as many as one answer of the table holds, at most limit, and the text
 // to go on from, "" at the end. A page may be empty.
 func (s *Store) Allocations(ctx context.Context, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
-	rows, next, err := s.table.Query(ctx, table.Query{PK: items.TakenPK(ipam.SpaceID(pool)), After: after, Limit: limit})
+	rows, next, err := s.table.Query(ctx, items.TakenRows(ipam.SpaceID(pool)).Page(after, limit))
 	if err != nil {
 		return nil, "", err
 	}
@@ -168,7 +168,7 @@ func (s *Store) Allocations(ctx context.Context, pool, after string, limit int) 
 
 // AllocationAfter returns the text to go on from behind an allocation that
 // Allocations returned.
-func AllocationAfter(a *ipam.Allocation) string { return items.BlockSK(a.CIDR) }
+func AllocationAfter(a *ipam.Allocation) string { return items.TakenAfter(a.CIDR) }
 
 // AllocationsByID returns the allocations with the given ids, by ascending
 // pool and address, leaving out those that do not exist.

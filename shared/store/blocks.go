@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"iter"
 	"net/netip"
@@ -17,7 +16,7 @@ import (
 // before from, an address in cidr, in address order.
 func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr) iter.Seq2[ipam.Taken, error] {
 	return func(yield func(ipam.Taken, error) bool) {
-		q := table.Query{PK: items.TakenPK(space), From: hex.EncodeToString(from.AsSlice()), To: items.BlocksThrough(cidr)}
+		q := items.TakenRowsIn(space, cidr, from)
 		if !from.IsUnspecified() { // one that begins before from may reach it
 			first, ok, err := s.blocker(ctx, space, netip.PrefixFrom(from, from.BitLen()))
 			if err != nil {
@@ -28,7 +27,11 @@ func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 				if !yield(first, nil) || ipam.Within(cidr, first.CIDR) {
 					return
 				}
-				q.From = items.BlocksThrough(first.CIDR)
+				next := netipx.PrefixLastIP(first.CIDR).Next()
+				if !next.IsValid() {
+					return
+				}
+				q = items.TakenRowsIn(space, cidr, next)
 			}
 		}
 		decoded(table.Rows(ctx, s.table, q), items.DecodeTaken)(yield)
@@ -39,7 +42,7 @@ func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 // overlap one another, so the one that begins last at or before cidr's last
 // address is the only one to look at.
 func (s *Store) blocker(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix) (ipam.Taken, bool, error) {
-	rows, _, err := s.table.Query(ctx, table.Query{PK: items.TakenPK(space), To: items.BlocksThrough(cidr), Descending: true, Limit: 1})
+	rows, _, err := s.table.Query(ctx, items.TakenRowsThrough(space, cidr).Last())
 	if err != nil || len(rows) == 0 {
 		return ipam.Taken{}, false, err
 	}

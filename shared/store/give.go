@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
@@ -164,12 +163,12 @@ func (s *Store) deadline() int64 { return s.now() + splitLife }
 // startSplit adds to a transaction that leaves rest behind the note that makes
 // the reconciler find it.
 func (s *Store) startSplit(space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) []table.Write {
-	return append(writes, table.Write{Op: table.OpPut, Key: items.SplitWork(space, rest.CIDR), Item: table.Item{items.AttrSince: table.Num(s.now())}})
+	return append(writes, table.Write{Op: table.OpPut, Key: items.SplitWorkKey(space, rest.CIDR), Item: table.Item{items.AttrSince: table.Num(s.now())}})
 }
 
 // endSplit adds to a transaction that consumes a split its note's removal.
 func endSplit(space ipam.SpaceID, split ipam.Taken, writes []table.Write) []table.Write {
-	return append(writes, table.Write{Op: table.OpDelete, Key: items.SplitWork(space, split.CIDR)})
+	return append(writes, table.Write{Op: table.OpDelete, Key: items.SplitWorkKey(space, split.CIDR)})
 }
 
 // merging gives a split back to the free space, in as many transactions as it
@@ -221,7 +220,7 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 // holdSplit returns the writes that make a split a hold, if resources live in it;
 // none if none do. The note that they leave has the hold shrunk.
 func (s *Store) holdSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]table.Write, error) {
-	if strings.Contains(string(space), "#") {
+	if space.OfScope() {
 		return nil, nil // a scope has no holds
 	}
 	pool, err := readOne(ctx, s.Pools, string(space))

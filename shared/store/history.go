@@ -14,7 +14,7 @@ import (
 // be written again, and in any order.
 func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error {
 	for _, r := range records { // each on its own: one that is there already must not hold up the others
-		w := table.Write{Op: table.OpPut, Key: table.Key{PK: items.HistoryPK(scope, r.CIDR), SK: items.HistorySK(&r)}, Item: items.EncodeHistory(r)}
+		w := table.Write{Op: table.OpPut, Key: items.HistoryKey(scope, &r), Item: items.EncodeHistory(r)}
 		if r.End == 0 {
 			w.If = table.Cond{Absent: true}
 		}
@@ -41,7 +41,7 @@ func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.Hi
 // Those past their retention are left out, so a page may be short, or empty, and
 // not be the last.
 func (s *Store) History(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.HistoryRecord, string, error) {
-	rows, next, err := s.table.Query(ctx, table.Query{PK: items.HistoryPK(scope, cidr), After: after, Limit: limit})
+	rows, next, err := s.table.Query(ctx, items.HistoryRows(scope, cidr).Page(after, limit))
 	if err != nil {
 		return nil, "", err
 	}

@@ -87,7 +87,7 @@ func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may fun
 		}
 		if cascade {
 			state = ipam.StateDeleteInProgress
-			return s.beginDelete(items.IPAMKey(id), &o.Meta, "delete-ipam")
+			return s.beginDelete(items.IPAMKey(id), &o.Meta, items.DeleteIPAMWork)
 		}
 		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It has %d scopes besides its default ones and %d pools; delete them first, or delete with Cascade.", id, len(scopes)-2, len(pools))
 	})
@@ -110,6 +110,6 @@ func (s *Store) endIPAM(ctx context.Context, o *ipam.IPAM, scopes []*ipam.Scope)
 	}
 	return append(writes,
 		table.Write{Op: table.OpUpdate, Key: items.AccountKey(o.Owner), Add: map[string]int64{items.AttrIPAMCount: -1}, If: table.Cond{Present: true}},
-		table.Write{Op: table.OpDelete, Key: items.WorkKey("delete-ipam", o.ID)},
+		table.Write{Op: table.OpDelete, Key: items.WorkKey(items.DeleteIPAMWork, o.ID)},
 	), nil
 }

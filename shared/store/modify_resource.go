@@ -162,8 +162,8 @@ func (s *Store) moveResource(ctx context.Context, d *ipam.Discovery, ipams []*ip
 func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource) error {
 	inside := []ipam.ResourceType{ipam.ResourceSubnet, ipam.ResourceInterface}
 	for _, t := range inside {
-		q := table.Query{PK: items.FoundPK(d.ID, r.Region, r.Owner), From: string(t) + "#", To: string(t) + "#~"}
-		for f, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeFound) {
+		rows := table.Rows(ctx, s.table, items.FoundRowsOf(d.ID, r.Region, r.Owner, t, ""))
+		for f, err := range decoded(rows, items.DecodeFound) {
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func (s *Store) moveContents(ctx context.Context, d *ipam.Discovery, ipams []*ip
 func (s *Store) emptyScope(ctx context.Context, scope *ipam.Scope, home string) error {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {
-			rows := table.Rows(ctx, s.table, table.Query{PK: items.LivePK(scope.ID, f, t)})
+			rows := table.Rows(ctx, s.table, items.ResourceRows(scope.ID, f, t))
 			for r, err := range decoded(rows, items.DecodeResource) { // address order: a VPC comes before its contents
 				if err != nil {
 					return err

@@ -13,8 +13,8 @@ import (
 
 // workNote is the write that notes work that may be noted once more while it is
 // done: the note is another one each time.
-func (s *Store) workNote(what, id string) table.Write {
-	return table.Write{Op: table.OpPut, Key: items.WorkKey(what, id), Item: table.Item{items.AttrSince: table.Num(s.now()), items.AttrToken: table.Str(s.o.NewID())}}
+func (s *Store) workNote(k table.Key) table.Write {
+	return table.Write{Op: table.OpPut, Key: k, Item: table.Item{items.AttrSince: table.Num(s.now()), items.AttrToken: table.Str(s.o.NewID())}}
 }
 
 // putNotes puts notes of work, as many as there are; some of them twice, if an
@@ -68,7 +68,7 @@ func (s *Store) deleteItem(ctx context.Context, k table.Key) error {
 // liveNote is the write that notes that the space at p in a scope is to be reconciled
 // against what lives there. It goes with every write that makes them disagree.
 func (s *Store) liveNote(scope string, p netip.Prefix) table.Write {
-	return s.workNote(items.LiveWork, scope+"#"+p.String())
+	return s.workNote(items.LiveWorkKey(scope, p))
 }
 
 // noteExcess is for gather: what is held too much is noted.
@@ -78,25 +78,25 @@ func (s *Store) noteExcess(scope string, p netip.Prefix) func(context.Context) (
 
 // importNote is the write that notes that a pool is to take in what lives in it.
 func (s *Store) importNote(pool string) table.Write {
-	return s.workNote(items.ImportWork, pool)
+	return s.workNote(items.WorkKey(items.ImportWork, pool))
 }
 
 // purgeNote is the write that notes that what a discovery found is to be reconciled
 // against the IPAMs that it has.
 func (s *Store) purgeNote(discovery string) table.Write {
-	return s.workNote(items.PurgeWork, discovery)
+	return s.workNote(items.WorkKey(items.PurgeWork, discovery))
 }
 
 // accountPurgeNote is purgeNote for what was found of one account in one Region.
 func (s *Store) accountPurgeNote(discovery, region, account string) table.Write {
-	return s.purgeNote(discovery + "#" + region + "#" + account)
+	return s.workNote(items.AccountPurgeWorkKey(discovery, region, account))
 }
 
 // PendingWork returns the sort keys, for RunWork, of work that was begun before
 // a time and not finished.
 func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {
 	var work []string
-	for r, err := range table.Rows(ctx, s.table, table.Query{PK: items.WorkPK}) {
+	for r, err := range table.Rows(ctx, s.table, items.WorkRows()) {
 		if err != nil {
 			return nil, err
 		}

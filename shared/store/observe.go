@@ -52,7 +52,7 @@ func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 // reports whether there is anything to write at all. move, if not nil, changes
 // the targets, and returns writes that go with it.
 func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]table.Write, error)) (changed bool, err error) {
-	k := table.Key{PK: items.FoundPK(discovery, r.Region, r.Owner), SK: items.FoundSK(&r)}
+	k := items.FoundKey(discovery, &r)
 	var scopes []string // in which the space is to follow
 	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
@@ -191,7 +191,7 @@ func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map
 	for _, r := range []*ipam.Found{f, around} {
 		for _, d := range all {
 			if r != nil && d.ID != f.Discovery {
-				keys = append(keys, table.Key{PK: items.FoundPK(d.ID, r.Region, r.Owner), SK: items.FoundSK(&r.Resource)})
+				keys = append(keys, items.FoundKey(d.ID, &r.Resource))
 			}
 		}
 	}
@@ -247,7 +247,7 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
 		return nil, nil
 	}
-	vpcs, _, err := queryDecoded(ctx, s, items.VPCQuery(f.Discovery, f.Region, f.Owner, f.VPC), items.DecodeFound)
+	vpcs, _, err := queryDecoded(ctx, s, items.FoundRowsOf(f.Discovery, f.Region, f.Owner, ipam.ResourceVPC, f.VPC), items.DecodeFound)
 	for _, v := range vpcs { // a VPC has few CIDRs
 		if ipam.Within(f.CIDR, v.CIDR) {
 			return v, err
@@ -327,7 +327,7 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 // if what is known is not f any more, or was observed at before, Unix
 // milliseconds, or later.
 func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
-	k := table.Key{PK: items.FoundPK(f.Discovery, f.Region, f.Owner), SK: items.FoundSK(&f.Resource)}
+	k := items.FoundKey(f.Discovery, &f.Resource)
 	gone := false
 	var scopes []string
 	err := s.commit(ctx, "forget "+f.ID, nil, func(a attempt) ([]table.Write, error) {
@@ -390,7 +390,7 @@ func (s *Store) followAssociations(ctx context.Context, discovery string, ipams 
 		return err
 	}
 	if len(now) == 0 {
-		k := table.Key{PK: items.FoundPK(discovery, r.Region, r.Owner), SK: items.FoundSK(&r)}
+		k := items.FoundKey(discovery, &r)
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil || read[k] == nil {
 			return err

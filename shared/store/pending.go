@@ -37,7 +37,7 @@ func (s *Store) beginPending(pool *ipam.Pool, t ipam.Taken) []table.Write {
 	row.Put(items.AttrResourceID, t.ResourceID)
 	return []table.Write{
 		{Op: table.OpPut, Key: items.PendingKey(t.Owner, t.CIDR, t.AllocationID), Item: row},
-		s.workNote(items.PendingWork, t.AllocationID),
+		s.workNote(items.WorkKey(items.PendingWork, t.AllocationID)),
 	}
 }
 
@@ -54,9 +54,8 @@ func endPending(t ipam.Taken) []table.Write {
 // resource pending in its Region, by IPAM. A CIDR may be pending in several scopes:
 // then what is bound to the resource tells, and what is bound to another does not.
 func (s *Store) pendingScopes(ctx context.Context, r *ipam.Resource) (map[string]string, error) {
-	prefix := items.PendingKey(r.Owner, r.CIDR, "")
 	scopes, bound := map[string]string{}, map[string]bool{}
-	for row, err := range table.Rows(ctx, s.table, table.Query{PK: prefix.PK, From: prefix.SK, To: prefix.SK + "~"}) {
+	for row, err := range table.Rows(ctx, s.table, items.PendingRows(r.Owner, r.CIDR)) {
 		if err != nil {
 			return nil, err
 		}

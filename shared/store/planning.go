@@ -53,7 +53,7 @@ func (s *Store) HasCIDRFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family,
 		if !slices.Contains(d.IPAMs, pool.IPAM) {
 			continue
 		}
-		found, _, err := queryDecoded(ctx, s, items.VPCQuery(d.ID, r.Region, r.Owner, r.ID), items.DecodeFound) // a VPC has few CIDRs
+		found, _, err := queryDecoded(ctx, s, items.FoundRowsOf(d.ID, r.Region, r.Owner, ipam.ResourceVPC, r.ID), items.DecodeFound) // a VPC has few CIDRs
 		if err != nil {
 			return false, err
 		}

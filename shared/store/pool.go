@@ -110,7 +110,7 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 		}
 		if cascade {
 			state = ipam.StateDeleteInProgress
-			return s.beginDelete(items.PoolKey(id), &o.Meta, "delete-pool")
+			return s.beginDelete(items.PoolKey(id), &o.Meta, items.DeletePoolWork)
 		}
 		if o.CIDRCount > 0 {
 			return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. There are one or more pool cidrs provisioned in the pool. Deprovision its %d CIDRs first, or delete with Cascade.", id, o.CIDRCount)
@@ -131,7 +131,7 @@ func (s *Store) endPool(o *ipam.Pool) []table.Write {
 	now[items.AttrRev] = table.Num(o.Rev) // else a share made meanwhile would outlive it
 	writes := append(deleteOwnedWrites(items.PoolKey(o.ID), &o.Meta, table.Cond{Equal: now}),
 		table.Write{Op: table.OpUpdate, Key: items.ScopeKey(o.Scope), Add: map[string]int64{items.AttrPoolCount: -1}, If: table.Cond{Present: true}},
-		table.Write{Op: table.OpDelete, Key: items.WorkKey("delete-pool", o.ID)},
+		table.Write{Op: table.OpDelete, Key: items.WorkKey(items.DeletePoolWork, o.ID)},
 		table.Write{Op: table.OpDelete, Key: items.UsageKey(o.ID)},
 	)
 	writes = append(writes, endShares(o)...)

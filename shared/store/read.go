@@ -11,10 +11,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// listOwned returns the ids of what an account owns of a kind, ascending.
-func (s *Store) listOwned(ctx context.Context, owner string, prefix string) ([]string, error) {
-	q := table.Query{PK: items.OwnerPK(owner), From: prefix + "#", To: prefix + "#~"}
-	return collect(decoded(table.Rows(ctx, s.table, q), listedID))
+// listOwned returns the ids of an account's objects of a kind, ascending.
+func (s *Store) listOwned(ctx context.Context, owner string, k items.ObjectKind) ([]string, error) {
+	return collect(decoded(table.Rows(ctx, s.table, items.OwnedRows(owner, k)), listedID))
 }
 
 // listedID returns the id of the object that a row lists.
@@ -93,20 +92,31 @@ func queryDecoded[T any](ctx context.Context, s *Store, q table.Query, decode fu
 	if err != nil {
 		return nil, "", err
 	}
-	all := make([]*T, len(rows))
-	for i, r := range rows {
-		if all[i], err = decode(r); err != nil {
-			return nil, "", err
-		}
+	all, err := decodeAll(rows, decode)
+	if err != nil {
+		return nil, "", err
 	}
 	return all, next, nil
 }
 
-// listAfter returns the objects that rows of a partition list.
-func listAfter[T any](ctx context.Context, s *Store, pk, prefix, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
-	q := table.Query{PK: pk, From: prefix, To: prefix + "~", Limit: limit}
+// decodeAll returns the values that decode returns for rows.
+func decodeAll[T any](rows []table.Row, decode func(table.Row) (T, error)) ([]T, error) {
+	all := make([]T, len(rows))
+	for i, r := range rows {
+		var err error
+		if all[i], err = decode(r); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// listAfter returns the objects that the rows of a query list, from behind the id
+// after. The sort keys of the rows are the ids behind q.From.
+func listAfter[T any](ctx context.Context, s *Store, q table.Query, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
+	q.Limit = limit
 	if after != "" {
-		q.After = prefix + after
+		q.After = q.From + after
 	}
 	rows, next, err := s.table.Query(ctx, q)
 	if err != nil {
@@ -117,7 +127,7 @@ func listAfter[T any](ctx context.Context, s *Store, pk, prefix, after string, l
 		ids[i] = r.Item.Str(items.AttrID)
 	}
 	objects, err := get(ctx, ids)
-	return objects, strings.TrimPrefix(next, prefix), err
+	return objects, strings.TrimPrefix(next, q.From), err
 }
 
 // IPAMs returns the IPAMs with the given ids, in their order, leaving out those
@@ -138,7 +148,7 @@ func (s *Store) Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error) {
 
 // OwnedScopes returns the scopes of an account, by ascending id.
 func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, error) {
-	ids, err := s.listOwned(ctx, owner, "SCOPE")
+	ids, err := s.listOwned(ctx, owner, items.Scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +157,7 @@ func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, e
 
 // OwnedPools is OwnedScopes for pools.
 func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error) {
-	ids, err := s.listOwned(ctx, owner, "POOL")
+	ids, err := s.listOwned(ctx, owner, items.Pools)
 	if err != nil {
 		return nil, err
 	}
@@ -158,24 +168,24 @@ func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, err
 // after ("" for the first), at most limit, and the id to go on from, "" at the
 // end. A page may be short, or empty, and not be the last.
 func (s *Store) IPAMsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.IPAM, string, error) {
-	return listAfter(ctx, s, items.OwnerPK(owner), "IPAM#", after, limit, s.IPAMs)
+	return listAfter(ctx, s, items.OwnedRows(owner, items.IPAMs), after, limit, s.IPAMs)
 }
 
 // ScopesAfter is IPAMsAfter for scopes.
 func (s *Store) ScopesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Scope, string, error) {
-	return listAfter(ctx, s, items.OwnerPK(owner), "SCOPE#", after, limit, s.Scopes)
+	return listAfter(ctx, s, items.OwnedRows(owner, items.Scopes), after, limit, s.Scopes)
 }
 
 // PoolsAfter is IPAMsAfter for pools.
 func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Pool, string, error) {
-	return listAfter(ctx, s, items.OwnerPK(owner), items.PoolPrefix, after, limit, s.Pools)
+	return listAfter(ctx, s, items.OwnedRows(owner, items.Pools), after, limit, s.Pools)
 }
 
 // PoolCIDRs returns the CIDRs of a pool by ascending address, those that were
 // deprovisioned in the last hour included.
 func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
 	var cidrs []*ipam.PoolCIDR
-	for r, err := range table.Rows(ctx, s.table, table.Query{PK: items.CIDRsPK(pool)}) {
+	for r, err := range table.Rows(ctx, s.table, items.CIDRRows(pool)) {
 		if err != nil {
 			return nil, err
 		}
@@ -208,13 +218,13 @@ func (s *Store) Discoveries(ctx context.Context, ids []string) ([]*ipam.Discover
 
 // DiscoveriesAfter is IPAMsAfter for resource discoveries.
 func (s *Store) DiscoveriesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Discovery, string, error) {
-	return listAfter(ctx, s, items.OwnerPK(owner), "DISCO#", after, limit, s.Discoveries)
+	return listAfter(ctx, s, items.OwnedRows(owner, items.Discoveries), after, limit, s.Discoveries)
 }
 
 // AllDiscoveries returns the resource discoveries of all accounts, by ascending
 // id.
 func (s *Store) AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error) {
-	ids, err := collect(decoded(table.Rows(ctx, s.table, table.Query{PK: items.DiscoveriesPK}), listedID))
+	ids, err := collect(decoded(table.Rows(ctx, s.table, items.DiscoveryRows()), listedID))
 	if err != nil {
 		return nil, err
 	}
@@ -229,12 +239,12 @@ func (s *Store) Associations(ctx context.Context, ids []string) ([]*ipam.Discove
 // AssociationsAfter is IPAMsAfter for associations of resource discoveries,
 // which are their IPAM's owner's.
 func (s *Store) AssociationsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.DiscoveryAssociation, string, error) {
-	return listAfter(ctx, s, items.OwnerPK(owner), "ASSOC#", after, limit, s.Associations)
+	return listAfter(ctx, s, items.OwnedRows(owner, items.Associations), after, limit, s.Associations)
 }
 
 // associations returns all associations of an account's IPAMs.
 func (s *Store) associations(ctx context.Context, owner string) ([]*ipam.DiscoveryAssociation, error) {
-	ids, err := s.listOwned(ctx, owner, "ASSOC")
+	ids, err := s.listOwned(ctx, owner, items.Associations)
 	if err != nil {
 		return nil, err
 	}

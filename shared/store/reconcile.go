@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -19,7 +18,7 @@ import (
 // times, at once too, and ends the note that it was called for, unless there is a
 // new one.
 func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
-	note := items.WorkKey(items.LiveWork, scope+"#"+p.String())
+	note := items.LiveWorkKey(scope, p)
 	read, err := s.table.BatchGet(ctx, []table.Key{note})
 	if err != nil {
 		return err
@@ -248,12 +247,12 @@ func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, e
 	if err != nil || read[k] == nil || read[k].Num(items.AttrIgnored) != 0 {
 		return false, err
 	}
-	prefix := items.LiveWork + "#" + r.Scope + "#"
-	for note, err := range table.Rows(ctx, s.table, table.Query{PK: items.WorkPK, From: prefix, To: prefix + "~"}) {
+	for note, err := range table.Rows(ctx, s.table, items.LiveWorkRows(r.Scope)) {
 		if err != nil {
 			return false, err
 		}
-		if p, err := netip.ParsePrefix(strings.TrimPrefix(note.Key.SK, prefix)); err == nil && p.Overlaps(r.CIDR) {
+		_, id := items.ParseWork(note.Key.SK)
+		if _, p, ok := items.ParseLiveWork(id); ok && p.Overlaps(r.CIDR) {
 			return false, nil
 		}
 	}

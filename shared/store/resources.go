@@ -18,36 +18,28 @@ import (
 // the first), as much as one answer of the table holds, at most limit (0: no
 // limit of its own), and the text to go on from, "" at the end.
 func (s *Store) Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error) {
-	return queryDecoded(ctx, s, table.Query{PK: items.FoundPK(discovery, region, account), After: after, Limit: limit}, items.DecodeFound)
+	return queryDecoded(ctx, s, items.FoundRows(discovery, region, account).Page(after, limit), items.DecodeFound)
 }
 
 // FoundOf returns what a discovery knows of a resource, all of its CIDRs, or of
 // all resources of the type for the id "".
 func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error) {
-	from := string(t) + "#"
-	if id != "" {
-		from += id + "#"
-	}
-	q := table.Query{PK: items.FoundPK(discovery, region, account), From: from, To: from + "~"}
-	return collect(decoded(table.Rows(ctx, s.table, q), items.DecodeFound))
+	return collect(decoded(table.Rows(ctx, s.table, items.FoundRowsOf(discovery, region, account, t, id)), items.DecodeFound))
 }
 
 // FirstFound returns the first of what a discovery knows of resources of a type,
 // as much as so many answers of the table hold.
 func (s *Store) FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error) {
-	q := table.Query{PK: items.FoundPK(discovery, region, account), From: string(t) + "#", To: string(t) + "#~"}
 	var all []*ipam.Found
-	for rows, err := range table.Pages(ctx, s.table, q) {
+	for rows, err := range table.Pages(ctx, s.table, items.FoundRowsOf(discovery, region, account, t, "")) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			f, err := items.DecodeFound(r)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, f)
+		some, err := decodeAll(rows, items.DecodeFound)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, some...)
 		if answers--; answers == 0 {
 			break
 		}
@@ -58,27 +50,25 @@ func (s *Store) FirstFound(ctx context.Context, discovery, region, account strin
 // Resources returns the resources' CIDRs of one family in a scope, interfaces
 // excepted, in the order of [netip.Prefix.Compare], as Found does.
 func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return queryDecoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceVPC), After: after, Limit: limit}, items.DecodeResource)
+	return queryDecoded(ctx, s, items.ResourceRows(scope, f, ipam.ResourceVPC).Page(after, limit), items.DecodeResource)
 }
 
 // ResourcesIn is Resources for what lies in a CIDR.
 func (s *Store) ResourcesIn(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return queryDecoded(ctx, s, table.Query{
-		PK: items.LivePK(scope, ipam.FamilyOf(cidr), ipam.ResourceVPC), From: items.BlockSK(cidr), To: items.BlocksThrough(cidr), After: after, Limit: limit,
-	}, items.DecodeResource)
+	return queryDecoded(ctx, s, items.ResourceRowsIn(scope, cidr).Page(after, limit), items.DecodeResource)
 }
 
 // Interfaces is Resources for interfaces' addresses.
 func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
-	return queryDecoded(ctx, s, table.Query{PK: items.LivePK(scope, f, ipam.ResourceInterface), After: after, Limit: limit}, items.DecodeResource)
+	return queryDecoded(ctx, s, items.ResourceRows(scope, f, ipam.ResourceInterface).Page(after, limit), items.DecodeResource)
 }
 
 // rowsIn yields the resources' CIDRs in region in their order, from behind
 // after on, if that is valid.
 func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[*ipam.ResourceCIDR, error] {
-	q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(region), ipam.ResourceVPC), From: items.BlockSK(region), To: items.BlocksThrough(region)}
+	q := items.ResourceRowsIn(scope, region)
 	if after.IsValid() {
-		q.From = items.BlockSK(after) + "#~"
+		q = items.ResourceRowsBehind(scope, region, after)
 	}
 	return decoded(table.Rows(ctx, s.table, q), items.DecodeResource)
 }
@@ -122,7 +112,7 @@ func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([
 		return nil, nil
 	}
 	var found []*ipam.ResourceCIDR
-	q := table.Query{PK: items.LivePK(scope, ipam.FamilyOf(p), ipam.ResourceVPC), To: items.BlockSK(ipam.Parent(p)) + "#~", Descending: true, Limit: 1}
+	q := items.ResourceRowsThrough(scope, ipam.Parent(p)).Last()
 	for {
 		rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
 		if err != nil || len(rows) == 0 {
@@ -138,7 +128,7 @@ func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([
 		for !ipam.Within(at.CIDR, common) {
 			common = ipam.Parent(common)
 		}
-		q.To, q.After = items.BlockSK(common)+"#~", ""
+		q = items.ResourceRowsThrough(scope, common).Last()
 	}
 }
 

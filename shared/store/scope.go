@@ -97,7 +97,7 @@ func scopeUnchanged(o *ipam.Scope) table.Item {
 func (s *Store) hasResources(ctx context.Context, scope string) (bool, error) {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {
-			rows, _, err := s.table.Query(ctx, table.Query{PK: items.LivePK(scope, f, t), Limit: 1})
+			rows, _, err := s.table.Query(ctx, items.ResourceRows(scope, f, t).Page("", 1))
 			if err != nil || len(rows) > 0 {
 				return len(rows) > 0, err
 			}

@@ -92,20 +92,20 @@ func endShares(p *ipam.Pool) []table.Write {
 // from behind the id after ("" for the first), at most limit, and the id to go
 // on from, "" at the end. A page may be short, or empty, and not be the last.
 func (s *Store) SharedAfter(ctx context.Context, principal, after string, limit int) ([]*ipam.Pool, string, error) {
-	return listAfter(ctx, s, items.SharedPK(principal), items.PoolPrefix, after, limit, s.Pools)
+	return listAfter(ctx, s, items.SharedRows(principal), after, limit, s.Pools)
 }
 
 // ForeignAllocations is Allocations for those that an account took out of a
 // pool of another account. Their rows cost the pool's owner nothing, and the
 // account need not look through the pool.
 func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
-	rows, next, err := s.table.Query(ctx, table.Query{PK: items.ForeignPK(account, pool), After: after, Limit: limit})
+	rows, next, err := s.table.Query(ctx, items.ForeignRows(account, pool).Page(after, limit))
 	if err != nil || len(rows) == 0 {
 		return nil, next, err
 	}
 	keys := make([]table.Key, len(rows))
 	for i, r := range rows {
-		keys[i] = table.Key{PK: items.TakenPK(ipam.SpaceID(pool)), SK: r.Key.SK}
+		keys[i] = items.ForeignTaken(pool, r)
 	}
 	read, err := s.table.BatchGet(ctx, keys)
 	if err != nil {

@@ -58,7 +58,7 @@ func (s *Store) windowOf(t takeRequest) int {
 
 // fitQuery is the query for the free blocks that a wish's length fits.
 func (s *Store) fitQuery(t takeRequest) table.Query {
-	q := table.Query{PK: items.FreePK(t.space), From: items.FitSK(t.want.Length), Limit: s.windowOf(t)}
+	q := items.FreeRowsFor(t.space, t.want.Length).Page("", s.windowOf(t))
 	if len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0 {
 		q.Limit = 0
 	}
@@ -76,63 +76,66 @@ func (s *Store) fitQuery(t takeRequest) table.Query {
 // a block that is split behind the first pass and merged again behind the second
 // escapes both. To rule that out would take reading all that is taken.
 func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, next string) (ipam.Free, netip.Prefix, error) {
-	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
 	window := s.windowOf(t)
-	try := func(rows []table.Row) (from ipam.Free, chosen netip.Prefix, ok bool, err error) {
-		candidates := make([]ipam.Free, len(rows))
-		for i, r := range rows {
-			if candidates[i], err = items.DecodeFree(r); err != nil {
-				return
-			}
-		}
-		if len(candidates) > 0 {
-			within := min(window, rootWindow(candidates[0].Root, t.want.Length))
-			from, chosen, ok = ipam.Choose(candidates, t.want.Length, t.want.Filter, within, s.o.Pick)
-		}
-		return
+	free, err := decodeAll(rows, items.DecodeFree)
+	if err != nil {
+		return ipam.Free{}, netip.Prefix{}, err
 	}
-	if from, chosen, ok, err := try(rows); err != nil || ok {
-		return from, chosen, err
+	if from, chosen, ok := s.chooseFrom(t, free, window); ok {
+		return from, chosen, nil
 	}
 	if next != "" {
-		further := s.fitQuery(t)
-		further.After, further.Limit = next, 0
-		for rows, err := range table.Pages(ctx, s.table, further) {
+		for rows, err := range table.Pages(ctx, s.table, s.fitQuery(t).Page(next, 0)) {
 			if err != nil {
 				return ipam.Free{}, netip.Prefix{}, err
 			}
-			if from, chosen, ok, err := try(rows); err != nil || ok {
-				return from, chosen, err
+			if free, err = decodeAll(rows, items.DecodeFree); err != nil {
+				return ipam.Free{}, netip.Prefix{}, err
+			}
+			if from, chosen, ok := s.chooseFrom(t, free, window); ok {
+				return from, chosen, nil
 			}
 		}
 	}
-	largest := -1
-	down := table.Query{PK: items.FreePK(t.space), Descending: true, Limit: 1}
+	return s.chooseDownwards(ctx, t)
+}
+
+// chooseDownwards is the second pass of [Store.choose], from the largest free block
+// down to the smallest that fits.
+func (s *Store) chooseDownwards(ctx context.Context, t takeRequest) (ipam.Free, netip.Prefix, error) {
+	q := items.FreeRows(t.space).Last()
+	narrow := len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0
 	if narrow {
-		down.Limit = 0
+		q.Limit = 0
 	}
-	window = 1
-	for rows, err := range table.Pages(ctx, s.table, down) {
+	largest := -1
+	for rows, err := range table.Pages(ctx, s.table, q) {
 		if err != nil {
 			return ipam.Free{}, netip.Prefix{}, err
 		}
-		if len(rows) > 0 && largest < 0 {
-			f, err := items.DecodeFree(rows[0])
-			if err != nil {
-				return ipam.Free{}, netip.Prefix{}, err
-			}
-			largest = f.CIDR.Bits()
+		free, err := decodeAll(rows, items.DecodeFree)
+		if err != nil {
+			return ipam.Free{}, netip.Prefix{}, err
 		}
-		from, chosen, ok, err := try(rows)
-		if err != nil || ok {
-			return from, chosen, err
+		if len(free) > 0 && largest < 0 {
+			largest = free[0].CIDR.Bits()
 		}
-		// The last rows of the pass are too small.
-		if n := len(rows); !narrow || n > 0 && rows[n-1].Key.SK < items.FitSK(t.want.Length) {
-			break
+		if from, chosen, ok := s.chooseFrom(t, free, 1); ok {
+			return from, chosen, nil
+		}
+		if n := len(free); !narrow || n > 0 && free[n-1].CIDR.Bits() > t.want.Length {
+			break // behind the last row, all blocks are too small
 		}
 	}
 	return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
+}
+
+// chooseFrom chooses a block for t out of free blocks, among a number of positions.
+func (s *Store) chooseFrom(t takeRequest, free []ipam.Free, window int) (from ipam.Free, chosen netip.Prefix, ok bool) {
+	if len(free) == 0 {
+		return ipam.Free{}, netip.Prefix{}, false
+	}
+	return ipam.Choose(free, t.want.Length, t.want.Filter, min(window, rootWindow(free[0].Root, t.want.Length)), s.o.Pick)
 }
 
 // readForLength reads keys and, side by side, the free blocks for t.

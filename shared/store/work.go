@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
@@ -18,39 +17,30 @@ import (
 // may be run any number of times, at once too; work that is done, or that is
 // not known, is no error.
 func (s *Store) RunWork(ctx context.Context, sk string) error {
-	what, id, _ := strings.Cut(sk, "#")
-	switch what {
-	case "delete-pool":
+	kind, id := items.ParseWork(sk)
+	switch kind {
+	case items.DeletePoolWork:
 		err := s.runDeletePool(ctx, id, s.pendingError)
 		if errors.Is(err, errPending) {
 			return nil // done as far as it may be now: its note stays, and nothing is to be tried again soon
 		}
 		return err
-	case "delete-ipam":
+	case items.DeleteIPAMWork:
 		return s.runDeleteIPAM(ctx, id)
 	case items.PurgeWork:
 		return s.runPurge(ctx, id)
 	case items.LiveWork:
-		scope, text, _ := strings.Cut(id, "#")
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil //nolint:nilerr // not a note that this version writes
+		if scope, p, ok := items.ParseLiveWork(id); ok { // else not a note that this version writes
+			return s.runLive(ctx, scope, p)
 		}
-		return s.runLive(ctx, scope, p)
 	case items.ImportWork:
 		return s.runImport(ctx, id)
 	case items.PendingWork:
 		return s.runPending(ctx, id)
-	case "split":
-		i := strings.LastIndexByte(id, '#')
-		if i < 0 {
-			return nil
+	case items.SplitWork:
+		if space, p, ok := items.ParseSplitWork(id); ok {
+			return s.runSplit(ctx, space, p)
 		}
-		p, err := netip.ParsePrefix(id[i+1:])
-		if err != nil {
-			return nil //nolint:nilerr // not a note that this version writes
-		}
-		return s.runSplit(ctx, ipam.SpaceID(id[:i]), p)
 	}
 	return nil
 }
@@ -59,7 +49,7 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 // as a rule. Where it is crowded, it leaves the work to notes of its halves, so
 // that each is done in the time that there is, and none again that was done.
 func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error {
-	note := items.WorkKey(items.LiveWork, scope+"#"+p.String())
+	note := items.LiveWorkKey(scope, p)
 	read, err := s.table.BatchGet(ctx, []table.Key{note})
 	if err != nil || read[note] == nil {
 		return err
@@ -77,7 +67,7 @@ func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error
 
 // runSplit gives an abandoned split back once its deadline has passed.
 func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix) error {
-	k, note := items.TakenKey(space, p), items.SplitWork(space, p)
+	k, note := items.TakenKey(space, p), items.SplitWorkKey(space, p)
 	var split *ipam.Taken
 	err := s.commit(ctx, "finish split of "+p.String(), nil, func(attempt) ([]table.Write, error) {
 		split = nil
@@ -206,7 +196,7 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) err
 func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayRelease) error {
 	var waits error
 	space := pool.Space()
-	for t, err := range decoded(table.Rows(ctx, s.table, table.Query{PK: items.TakenPK(space)}), items.DecodeTaken) {
+	for t, err := range decoded(table.Rows(ctx, s.table, items.TakenRows(space)), items.DecodeTaken) {
 		if err != nil {
 			return err
 		}
@@ -354,12 +344,11 @@ func (s *Store) runPending(ctx context.Context, allocation string) error {
 // notes of their own, as all may be more than there is time for; or one account in a
 // Region, of which all is removed if it is to be forgotten.
 func (s *Store) runPurge(ctx context.Context, of string) error {
-	id, place, single := strings.Cut(of, "#")
-	if !single {
+	id, region, account := items.ParsePurgeWork(of)
+	if account == "" {
 		return s.dividePurge(ctx, id)
 	}
 	note, k := items.WorkKey(items.PurgeWork, of), items.DiscoveryKey(id)
-	region, account, _ := strings.Cut(place, "#")
 	at := ipam.DiscoveredAccount{Discovery: id, Region: region, Account: account}
 	row := items.DiscoveredAccountKey(id, region, account)
 	keys := []table.Key{note, k, row}
@@ -457,7 +446,7 @@ func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, oth
 
 // eachFound calls f for everything that was found in an account and Region.
 func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func(*ipam.Found) error) error {
-	q := table.Query{PK: items.FoundPK(a.Discovery, a.Region, a.Account)}
+	q := items.FoundRows(a.Discovery, a.Region, a.Account)
 	for r, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeFound) {
 		if err != nil {
 			return err

@@ -269,11 +269,10 @@ func keyAttrs(k Key) map[string]types.AttributeValue {
 // row divides an item's attributes into the key and the others. It keeps the
 // map.
 func row(attrs map[string]types.AttributeValue) Row {
-	i := Item(attrs)
-	r := Row{Key: Key{i.Str(AttrPK), i.Str(AttrSK)}, Item: i}
-	delete(i, AttrPK)
-	delete(i, AttrSK)
-	return r
+	k, _ := KeyOf(attrs)
+	delete(attrs, AttrPK)
+	delete(attrs, AttrSK)
+	return Row{Key: k, Item: attrs}
 }
 
 func (d *Dynamo) compile(w Write) types.TransactWriteItem {

@@ -33,6 +33,13 @@ func (i Item) Num(name string) int64 {
 	return n
 }
 
+// KeyOf returns the key among the attributes of an item. ok is false if a part of it
+// is missing, or is no string.
+func KeyOf(attributes Item) (k Key, ok bool) {
+	k = Key{attributes.Str(AttrPK), attributes.Str(AttrSK)}
+	return k, k.PK != "" && k.SK != ""
+}
+
 // Put sets a string attribute, unless value is empty.
 func (i Item) Put(name, value string) {
 	if value != "" {

@@ -55,6 +55,19 @@ type Query struct {
 	Limit      int // largest number of rows; 0: as many as fit into one answer of 1 MB
 }
 
+// Page returns the query for the rows of q behind the sort key after ("" for the
+// first), at most limit in one answer (0: as many as an answer holds).
+func (q Query) Page(after string, limit int) Query {
+	q.After, q.Limit = after, limit
+	return q
+}
+
+// Last returns the query for the last row of q.
+func (q Query) Last() Query {
+	q.Descending, q.Limit = true, 1
+	return q
+}
+
 // Row is an item with its key.
 type Row struct {
 	Key  Key
