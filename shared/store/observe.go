@@ -14,15 +14,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Observe keeps what a discovery saw of a resource's CIDR at a time, Unix
-// milliseconds, in the discovery and in the scopes of the IPAMs that see it, and
-// has the space there follow. It reports whether anything differed: if not,
-// nothing was written. An observation older than the one that was kept is left
-// out.
+// Observe records an observation of a resource's CIDR by a discovery at a time, Unix
+// milliseconds: in the discovery, and in the scopes of the IPAMs that see it. Then the
+// space there follows. It reports whether anything differed; if not, it wrote nothing. It
+// ignores an observation that is older than the recorded one.
 //
-// A CIDR stays in the scope that it was moved to, and ignored if it is. What is
-// in a VPC is where the VPC's CIDR around it is. Where another discovery of the
-// same IPAM has found the CIDR, it stands as found by that.
+// A CIDR stays in the scope to which it was moved, and it stays ignored. A subnet or
+// interface is in the scope of the VPC's CIDR around it. If another discovery of the same
+// IPAM found the CIDR too, the row of that one stays.
 func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (bool, error) {
 	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
 		return r, at, have == nil || have.Sampled <= at
@@ -33,14 +32,14 @@ func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IP
 	return true, s.followAssociations(ctx, d.ID, ipams, r)
 }
 
-// observeAgain lays what was found against the IPAMs that its discovery has now, and
-// against the VPC that it is in.
+// observeAgain compares a found CIDR with the IPAMs that its discovery has now, and with
+// the VPC's CIDR around it.
 func (s *Store) observeAgain(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, f *ipam.Found) error {
 	_, err := s.observe(ctx, d.ID, ipams, f.Resource, asLastSeen, nil)
 	return err
 }
 
-// asLastSeen sees what was found as it was found.
+// asLastSeen observes a found CIDR as it is recorded.
 func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 	if have == nil {
 		return ipam.Resource{}, 0, false
@@ -48,12 +47,12 @@ func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 	return have.Resource, have.Sampled, true
 }
 
-// observe writes what see makes of what was found before, nil for nothing; see
-// reports whether there is anything to write at all. move, if not nil, changes
-// the targets, and returns writes that go with it.
+// observe writes the observation that see makes of the recorded one, which is nil if there
+// is none. see reports false if there is nothing to write. move, if not nil, changes the
+// targets and returns the writes that go with that.
 func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]table.Write, error)) (changed bool, err error) {
 	k := items.FoundKey(discovery, &r)
-	var scopes []string // in which the space is to follow
+	var scopes []string // whose space follows
 	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil {
@@ -94,8 +93,8 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		if err != nil {
 			return nil, err
 		}
-		// What was found as it is may yet lack its rows: while its discovery did not
-		// keep it, another may have taken them over, and forgotten them since.
+		// An unchanged CIDR may lack its rows. While its discovery was detached, another
+		// may have taken the rows over, and it may have forgotten them since.
 		if len(writes) == 0 && have != nil && items.JSON(have.Resource) == items.JSON(now.Resource) && slices.Equal(have.Targets, now.Targets) {
 			return nil, nil
 		}
@@ -109,8 +108,8 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 	return changed, s.followUp(ctx, scopes, r.CIDR)
 }
 
-// followUp has the space in scopes follow. What this leaves undone, the note has
-// done; so its failure is none of what was written, but for the caller's time.
+// followUp reconciles the space at p in scopes. The work notes do the rest if it fails, so
+// its failure says nothing about the writes before it, only that time ran out.
 func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) error {
 	for _, scope := range scopes {
 		if err := s.Reconcile(ctx, scope, p); err != nil {
@@ -120,16 +119,16 @@ func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) e
 	return nil
 }
 
-// scopeStays is the write that goes with what comes to a scope that is no default one:
-// none ends meanwhile.
+// scopeStays is the write that goes with a resource that moves to a scope other than a
+// default one: its condition is that the scope is not deleted meanwhile.
 func scopeStays(scope string) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: items.ScopeKey(scope), Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
 		Present: true, In: map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)},
 	}}
 }
 
-// targets returns where a CIDR stands in each of the IPAMs, and the scopes to which
-// it comes by a pending block.
+// targets returns the scope of a CIDR in each of the IPAMs, and the scopes that it has
+// because of a pending block.
 func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, err error) {
 	before := map[string]ipam.Target{}
 	for _, t := range f.Targets {
@@ -180,14 +179,15 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	return targets, led, nil
 }
 
-// targetsOfOthers returns where a CIDR stands as found by other discoveries, by IPAM:
-// where the VPC's CIDR around it does, if that is not nil and they found it.
+// targetsOfOthers returns, by IPAM, the targets of a CIDR that other discoveries found. If
+// around is not nil, it is the VPC's CIDR around it, and the targets of that one count
+// where others found it.
 func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map[string]ipam.Target, error) {
 	all, err := s.AllDiscoveries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var keys []table.Key // the VPC's behind its own
+	var keys []table.Key // those of the VPC after its own
 	for _, r := range []*ipam.Found{f, around} {
 		for _, d := range all {
 			if r != nil && d.ID != f.Discovery {
@@ -215,9 +215,9 @@ func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map
 	return at, nil
 }
 
-// dropClaimedTargets takes those targets off what was found in which it stands as found by
-// another discovery of the IPAM, and returns the rows that there are at the others.
-// A discovery that does not keep it any more has left it behind.
+// dropClaimedTargets removes the targets of a found CIDR whose row another discovery of
+// the IPAM wrote, and returns the existing rows of the other targets. A row does not count
+// if its discovery no longer sees the CIDR.
 func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
 	keys := make([]table.Key, len(f.Targets))
 	for i, t := range f.Targets {
@@ -241,8 +241,8 @@ func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map
 	return rows, nil
 }
 
-// enclosingVPC returns the VPC's CIDR that a subnet's or interface's is in, as the same
-// discovery found it; nil for anything else, and if it was not found yet.
+// enclosingVPC returns the VPC's CIDR around a subnet's or interface's, as the same
+// discovery found it; nil for another type, and if the VPC was not found yet.
 func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, error) {
 	if f.VPC == "" || f.Type != ipam.ResourceSubnet && f.Type != ipam.ResourceInterface {
 		return nil, nil
@@ -256,9 +256,9 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	return nil, err
 }
 
-// rowWrites returns the writes that have the rows in scopes say what was found,
-// before have and now now, either nil for nothing, and the scopes in which the
-// space is to follow. read is the rows that now has.
+// rowWrites returns the writes that bring the rows in scopes up to date, and the scopes
+// whose space follows. have is the found CIDR before, and now the one after; nil is none.
+// read has the rows of now's targets.
 func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, err error) {
 	old, next := map[string]table.Key{}, map[string]ipam.Target{} // by scope
 	if now != nil {
@@ -315,17 +315,16 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		}
 		w.Item = items.ResourceItem(row)
 		writes = append(writes, w)
-		if evaluated { // else nothing that matters to others has changed
+		if evaluated { // a change that no status or space depends on needs no note
 			note(scope, &now.Resource)
 		}
 	}
 	return writes, follow, nil
 }
 
-// Forget forgets a CIDR that a discovery found, as its resource is gone, and
-// frees its space. It reports false and does nothing if the CIDR was seen again:
-// if what is known is not f any more, or was observed at before, Unix
-// milliseconds, or later.
+// Forget deletes a CIDR that a discovery found, because its resource is gone, and frees
+// its space. It does nothing and reports false if the CIDR was seen again: if the recorded
+// one is not f, or was observed at before, Unix milliseconds, or later.
 func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
 	k := items.FoundKey(f.Discovery, &f.Resource)
 	gone := false
@@ -359,14 +358,14 @@ func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, 
 	return true, s.followUp(ctx, scopes, f.CIDR)
 }
 
-// forgetNow is Forget whenever the CIDR was seen.
+// forgetNow is Forget without a limit of time.
 func (s *Store) forgetNow(ctx context.Context, f *ipam.Found) error {
 	_, err := s.Forget(ctx, f, math.MaxInt64)
 	return err
 }
 
-// stillSees reports whether what a discovery found stands in an IPAM on its account:
-// it does not if they are not associated any more, or if it is being forgotten.
+// stillSees reports whether a discovery keeps the CIDRs that it found for an IPAM. It does
+// not if the two are not associated any more, or if the CIDRs are being forgotten.
 func (s *Store) stillSees(ctx context.Context, discovery string, r *ipam.Resource, id string) (bool, error) {
 	k, row := items.DiscoveryKey(discovery), items.DiscoveredAccountKey(discovery, r.Region, r.Owner)
 	read, err := s.table.BatchGet(ctx, []table.Key{k, row})
@@ -380,10 +379,10 @@ func (s *Store) stillSees(ctx context.Context, discovery string, r *ipam.Resourc
 	return slices.Contains(d.IPAMs, id), nil
 }
 
-// followAssociations lays what was just observed for IPAMs against those that the discovery
-// has now: what ended in between has cleared what was there, and not what is new.
-// A look before the write would miss that, and a condition on the discovery would
-// have all its observations conflict.
+// followAssociations compares a CIDR that was just observed for IPAMs with those that the
+// discovery has now. An association that ended in between deleted the old rows, but not
+// the new one. A read before the write would miss that, and a condition on the discovery
+// would make all its observations conflict.
 func (s *Store) followAssociations(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource) error {
 	now, err := s.Discoveries(ctx, []string{discovery})
 	if err != nil {

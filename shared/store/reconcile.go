@@ -12,11 +12,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Reconcile lays the space at p in a scope against what lives there: what is
-// pending is provisioned, resources' space is kept, pending blocks of what was seen end,
-// what nothing lives in is given back, resources are imported, and all is evaluated. It may be run any number of
-// times, at once too, and ends the note that it was called for, unless there is a
-// new one.
+// Reconcile brings the space at p in a scope up to date with its live resources: it
+// finishes pending provisions, reserves live CIDRs, ends the pending blocks of resources
+// that were seen, releases the space of resources that are gone, imports resources, and
+// evaluates statuses. It can run any number of times, also at once. It ends the work note
+// for p, unless there is a new one.
 func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) error {
 	note := items.LiveWorkKey(scope, p)
 	read, err := s.table.BatchGet(ctx, []table.Key{note})
@@ -34,12 +34,12 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	return s.endNote(ctx, note, read[note])
 }
 
-// maxReconciledCIDRs is in how many CIDRs inside one resources may live for all of it to be
-// reconciled at once: that takes some ten calls of the table for each.
+// maxReconciledCIDRs is the largest number of live CIDRs in a block that is reconciled at
+// once. Each takes some ten calls of the table.
 const maxReconciledCIDRs = 500
 
-// tooManyToReconcile reports whether it takes too long to reconcile a place at once. One that
-// is, has two halves.
+// tooManyToReconcile reports whether a block has too many live CIDRs to reconcile at once.
+// Such a block has two halves.
 func (s *Store) tooManyToReconcile(ctx context.Context, scope string, p netip.Prefix) (bool, error) {
 	last, n := p, 0
 	for r, err := range s.rowsIn(ctx, scope, p, netip.Prefix{}) {
@@ -57,16 +57,16 @@ func (s *Store) tooManyToReconcile(ctx context.Context, scope string, p netip.Pr
 	return false, nil
 }
 
-// reconcileNoted is Reconcile for who has left a note of it and answers somebody:
-// what is crowded, or fails, the note has done.
+// reconcileNoted runs [Store.Reconcile] for a caller that already wrote the work note. If
+// there are too many CIDRs, or it fails, the work of the note does it.
 func (s *Store) reconcileNoted(ctx context.Context, scope string, p netip.Prefix) {
 	if crowded, err := s.tooManyToReconcile(ctx, scope, p); err == nil && !crowded {
 		_ = s.Reconcile(ctx, scope, p)
 	}
 }
 
-// reserveAllLive covers what lives at p. When a resource goes meanwhile, it looks again
-// for what lives in that one's CIDR.
+// reserveAllLive reserves all live CIDRs at p. If a resource goes meanwhile, it reads the
+// live CIDRs again: others may be live in that one's CIDR.
 func (s *Store) reserveAllLive(ctx context.Context, scope string, p netip.Prefix) error {
 	for range s.o.Tries {
 		if still, err := s.reserveAllOnce(ctx, scope, p); still || err != nil {
@@ -76,8 +76,8 @@ func (s *Store) reserveAllLive(ctx context.Context, scope string, p netip.Prefix
 	return triesExhausted("cover "+p.String(), errStale)
 }
 
-// reserveAllOnce is one pass of reserveAllLive. It reports whether each resource was
-// still there.
+// reserveAllOnce is one pass of reserveAllLive. It reports whether each resource was still
+// there.
 func (s *Store) reserveAllOnce(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) reserveAllOnce(ctx context.Context, scope string, p netip.Prefix
 		if err != nil {
 			return false, err
 		}
-		if len(planned) == 0 { // what covers the outermost covers the others
+		if len(planned) == 0 { // the outermost CIDR's space is that of the others too
 			for i := range all {
 				all[i] = all[i][:1]
 			}
@@ -114,10 +114,10 @@ func (s *Store) reserveAllOnce(ctx context.Context, scope string, p netip.Prefix
 	return !gone.Load(), err
 }
 
-// shrinkHolds ends the pending block at p of what was seen, shrinks the holds to what lives
-// in them, and gives back allocations to resources that are gone, or ignored. It is done when it has come
-// on each hold as it was listed: one that somebody divided meanwhile has left
-// parts, of which nothing else may be lived in.
+// shrinkHolds ends the pending blocks at p of resources that were seen, shrinks the holds
+// to the live CIDRs in them, and releases the allocations of resources that are gone or
+// ignored. It ends when each hold was as listed. If another process divided a hold
+// meanwhile, the parts may hold space that is not live.
 func (s *Store) shrinkHolds(ctx context.Context, scope string, p netip.Prefix) error {
 	for range s.o.Tries {
 		if still, err := s.shrinkHoldsOnce(ctx, scope, p); still || err != nil {
@@ -127,8 +127,7 @@ func (s *Store) shrinkHolds(ctx context.Context, scope string, p netip.Prefix) e
 	return triesExhausted("settle "+p.String(), errStale)
 }
 
-// shrinkHoldsOnce is one pass of shrinkHolds. It reports whether each hold was
-// still there.
+// shrinkHoldsOnce is one pass of shrinkHolds. It reports whether each hold was still there.
 func (s *Store) shrinkHoldsOnce(ctx context.Context, scope string, p netip.Prefix) (still bool, err error) {
 	var pending, holds, allocated []poolBlock
 	err = s.visitBlocks(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
@@ -153,7 +152,7 @@ func (s *Store) shrinkHoldsOnce(ctx context.Context, scope string, p netip.Prefi
 	if err := s.releaseUnused(ctx, scope, allocated); err != nil {
 		return false, err
 	}
-	if len(holds) > 1 { // else it takes as many reads to find that it is filled as to shrink it
+	if len(holds) > 1 { // for one hold, this takes as many reads as shrinkHold does
 		if holds, err = s.holdsWithExcess(ctx, scope, p, holds); err != nil {
 			return false, err
 		}
@@ -169,9 +168,9 @@ func (s *Store) shrinkHoldsOnce(ctx context.Context, scope string, p netip.Prefi
 	return still, nil
 }
 
-// holdsWithExcess returns the holds at p without those that a resource fills: of these, shrink
-// would find nothing to give back. What lives there is read behind the holds, as
-// shrink reads it.
+// holdsWithExcess returns the holds at p without those that a resource fills: shrinkHold
+// finds nothing to free in these. It reads the live CIDRs after the holds, as shrinkHold
+// does.
 func (s *Store) holdsWithExcess(ctx context.Context, scope string, p netip.Prefix, holds []poolBlock) ([]poolBlock, error) {
 	live, err := s.liveIn(ctx, scope, sourceCIDR{}, p)
 	if err != nil {
@@ -186,8 +185,7 @@ func (s *Store) holdsWithExcess(ctx context.Context, scope string, p netip.Prefi
 	}), nil
 }
 
-// releaseUnused gives those of the allocations to resources back that do not live
-// there.
+// releaseUnused releases the allocations whose resource is not live at their CIDR.
 func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poolBlock) error {
 	rows := make([]table.Key, len(allocated))
 	for i, b := range allocated {
@@ -204,7 +202,7 @@ func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poo
 		if !gone(all, row) {
 			continue
 		}
-		now, err := s.table.BatchGet(ctx, []table.Key{row}) // those before it may have taken their time
+		now, err := s.table.BatchGet(ctx, []table.Key{row}) // the releases before it may have taken long
 		if err != nil {
 			return err
 		}
@@ -225,11 +223,11 @@ func (s *Store) releaseUnused(ctx context.Context, scope string, allocated []poo
 	return nil
 }
 
-// Exposed reports whether a part of a live CIDR is free in a pool, though nothing is
-// under way there. That is never so; if it is, Reconcile puts it right.
+// Exposed reports whether a part of a live CIDR is free in a pool, although no work is
+// under way there. That never happens; if it does, Reconcile corrects it.
 //
-// A look is no snapshot: what moves from one block to another may be seen in
-// neither. So it takes two that agree.
+// The reads are no snapshot: they may miss space that moves from one block to another. So
+// two of them must agree.
 func (s *Store) Exposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
 	for range 2 {
 		if exposed, err := s.seemsExposed(ctx, r); err != nil || !exposed {
@@ -239,8 +237,8 @@ func (s *Store) Exposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error)
 	return true, nil
 }
 
-// seemsExposed reads the row first, then whether there is a note, and the blocks
-// last: who writes a row notes it, and takes the space before the note ends.
+// seemsExposed reads the row first, then the note, and the blocks last. The writer of a
+// row writes a note with it, and takes the space before the note ends.
 func (s *Store) seemsExposed(ctx context.Context, r *ipam.ResourceCIDR) (bool, error) {
 	k := items.LiveKey(r.Scope, &r.Resource)
 	read, err := s.table.BatchGet(ctx, []table.Key{k})

@@ -15,29 +15,28 @@ import (
 	"go4.org/netipx"
 )
 
-// EvaluateStatus finds the statuses of the resources' CIDRs that a change at cidr may
-// have altered, a resource's that came, changed or went, or an allocation's, and
-// writes those that differ. These are all that overlap the outermost resource's
-// CIDR that holds cidr, or cidr itself if none does: which is closed under
-// overlap, as CIDRs nest or are apart.
+// EvaluateStatus evaluates the statuses that a change at cidr may have altered, and
+// writes those that differ. The change is of a resource or of an allocation: one came,
+// changed or went. The statuses are those of all CIDRs that overlap the outermost
+// resource's CIDR around cidr, or cidr itself if no resource's CIDR holds it. This set is
+// closed under overlap, because CIDRs nest or are apart.
 //
-// It is done when a whole look finds nothing to write. A look that began before
-// a change may write what the change has made untrue, however that compares
-// with what the change's own look finds; but behind each write follows another
-// look, and behind each change one that sees it.
+// It ends when one whole pass finds nothing to write. A pass that began before a change
+// may write a status that the change made untrue, even after the change's own pass. But a
+// pass follows each write, and each change is followed by a pass that sees it.
 func (s *Store) EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error {
 	_, err := s.evaluate(ctx, scope, cidr)
 	return err
 }
 
-// EvaluateAll evaluates the resources' CIDRs of one family in a scope from behind
-// after on, which is an earlier status's After, or the zero Prefix for all. Of
-// each it yields what is right, as ipam.EvaluateStatuses does, having called EvaluateStatuses if that
-// is not what the table said; and Exposed, which the blocks that it reads anyway
-// tell. So a scope in order costs reads alone.
+// EvaluateAll evaluates the resources' CIDRs of one family in a scope, after the CIDR
+// after, which is the After of an earlier status; the zero Prefix begins. For each it
+// yields the right status, as [ipam.EvaluateStatuses] does. If the table has another, it
+// calls [Store.EvaluateStatus] first. It also fills in Exposed from the blocks that it
+// reads anyway. So it only reads if the scope is in order.
 func (s *Store) EvaluateAll(ctx context.Context, scope string, f ipam.Family, after netip.Prefix) iter.Seq2[ipam.ResourceStatus, error] {
 	return func(yield func(ipam.ResourceStatus, error) bool) {
-		var evaluated netip.Prefix // what was put right in passing
+		var evaluated netip.Prefix // the CIDRs that are corrected already
 		m := new(overlapSet)
 		for v, err := range s.statuses(ctx, scope, f.All(), after, m) {
 			if err == nil {
@@ -53,11 +52,11 @@ func (s *Store) EvaluateAll(ctx context.Context, scope string, f ipam.Family, af
 	}
 }
 
-// maxStatusWrites is how many statuses one transaction writes. Each is right
-// without the others; few of them rarely meet another writer.
+// maxStatusWrites is the number of statuses that one transaction writes. Each is right
+// without the others, and a small transaction rarely conflicts with another writer.
 const maxStatusWrites = 20
 
-// evaluate returns what it has evaluated, too.
+// evaluate is EvaluateStatus and returns the CIDR that it evaluated.
 func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (region netip.Prefix, err error) {
 	act := fmt.Sprintf("evaluate %s in %s", cidr, scope)
 	for n := 0; ; n++ {
@@ -87,8 +86,8 @@ func (s *Store) evaluate(ctx context.Context, scope string, cidr netip.Prefix) (
 	}
 }
 
-// evaluateOnce makes one pass over a region and writes what differs. lost is why a
-// part may not have been written: lost races, and outcomes that are unknown.
+// evaluateOnce makes one pass over a region and writes the statuses that differ. lost is
+// the reason if a part may not be written: a lost race, or an unknown outcome.
 func (s *Store) evaluateOnce(ctx context.Context, scope string, region netip.Prefix) (wrote bool, lost, err error) {
 	var writes []table.Write
 	flush := func() bool {
@@ -114,8 +113,8 @@ func (s *Store) evaluateOnce(ctx context.Context, scope string, region netip.Pre
 	return wrote, lost, nil
 }
 
-// statusWrite gives a resource's CIDR the status of a status on it. What
-// history records of it begins anew if it is another than before.
+// statusWrite returns the write of a resource's new status. If the history shows the
+// difference, it begins a new record.
 func (s *Store) statusWrite(v ipam.ResourceStatus) table.Write {
 	now := *v.Resource
 	now.Status = v.Status
@@ -131,9 +130,8 @@ func (s *Store) statusWrite(v ipam.ResourceStatus) table.Write {
 	return w
 }
 
-// statuses evaluates what overlaps a region, which must be closed under overlap,
-// from behind after on, if that is valid. m, if not nil, is told of all rows and
-// of all that is free.
+// statuses evaluates the CIDRs that overlap a region, after the CIDR after if that is
+// valid. The region is closed under overlap. m, if not nil, gets all rows and all gaps.
 func (s *Store) statuses(ctx context.Context, scope string, region, after netip.Prefix, m *overlapSet) iter.Seq2[ipam.ResourceStatus, error] {
 	pools := map[string]*ipam.Pool{}
 	allocations := func(yield func(*ipam.Allocation, error) bool) {
@@ -167,9 +165,9 @@ func (s *Store) statuses(ctx context.Context, scope string, region, after netip.
 	return ipam.EvaluateStatuses(rows, allocations, func(id string) *ipam.Pool { return pools[id] })
 }
 
-// AllocationsIn yields the allocations that overlap cidr of all pools of a
-// scope, but those to child pools: in address order. They do not overlap one
-// another, but those of planning pools, which stand in their VPCs'. With the whole family for cidr, they are all.
+// AllocationsIn yields the allocations of all pools of a scope that overlap cidr, in
+// address order, without those to child pools. They do not overlap one another, except
+// that a VPC's holds those of its planning pool. The whole family as cidr yields all.
 func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Prefix) iter.Seq2[*ipam.Allocation, error] {
 	return func(yield func(*ipam.Allocation, error) bool) {
 		for a, err := range s.blocksIn(ctx, scope, cidr, cidr.Addr(), nil) {
@@ -180,8 +178,8 @@ func (s *Store) AllocationsIn(ctx context.Context, scope string, cidr netip.Pref
 	}
 }
 
-// blocksIn is AllocationsIn with what is held, and without what ends before from,
-// an address in cidr. m, if not nil, is told of what is free.
+// blocksIn is AllocationsIn with holds, and without the blocks that end before from, an
+// address in cidr. m, if not nil, gets the gaps between them.
 func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, m *overlapSet) iter.Seq2[*ipam.Allocation, error] {
 	return func(yield func(*ipam.Allocation, error) bool) {
 		w := visitor{visit: func(b poolBlock) bool { return yield(&ipam.Allocation{Taken: b.Taken, Pool: string(b.space)}, nil) }}
@@ -195,21 +193,22 @@ func (s *Store) blocksIn(ctx context.Context, scope string, cidr netip.Prefix, f
 	}
 }
 
-// What lives in a pool is taken there, held at least, by whoever writes its row.
-// That this is so costs the scan of a scope no read: in the taken blocks, which it
-// reads anyway, what is free is what is between them.
-
-// overlapSet lays what is free in pools against the rows of a scope, while both are
-// read in their order, the rows first. It keeps what may still meet: what is free
-// behind the last row, or in the outermost CIDR of a row of which nothing was asked
-// yet. These are few, as EvaluateStatuses asks a few rows later.
+// overlapSet compares the gaps in pools with the rows of a scope. The writer of a row
+// takes the resource's space in its pool, at least as a hold, so a gap that overlaps a
+// live row means exposed space. The scan of a scope finds this without a read of its own:
+// it reads the taken blocks anyway, and the gaps are between them.
+//
+// Both streams come in address order, the rows first. The set keeps the gaps that can
+// still overlap a row: those after the last row, and those in the outermost CIDR of a row
+// that was not asked about yet. These are few, as EvaluateStatuses yields a row soon after
+// it read it.
 type overlapSet struct {
 	outer   []netip.Prefix
-	lastRow netip.Addr // where the last row begins
+	lastRow netip.Addr // the first address of the last row
 	gaps    []gap
 }
 
-// addRow tells of the next row.
+// addRow adds the next row.
 func (m *overlapSet) addRow(r *ipam.ResourceCIDR) {
 	m.lastRow = r.CIDR.Addr()
 	if n := len(m.outer); r.Live() && (n == 0 || !ipam.Within(r.CIDR, m.outer[n-1])) {
@@ -217,7 +216,7 @@ func (m *overlapSet) addRow(r *ipam.ResourceCIDR) {
 	}
 }
 
-// addGap tells of what is free next.
+// addGap adds the next gap.
 func (m *overlapSet) addGap(g gap) {
 	if m.canOverlap(g) {
 		m.gaps = append(m.gaps, g)
@@ -228,8 +227,8 @@ func (m *overlapSet) canOverlap(g gap) bool {
 	return !m.lastRow.IsValid() || !g.last.Less(m.lastRow) || slices.ContainsFunc(m.outer, g.overlaps)
 }
 
-// exposed reports whether a part of a row's CIDR is free, once all in it was told.
-// It is asked of all rows, in the order of the last addresses of the outermost.
+// exposed reports whether a part of a row's CIDR is free, once all gaps in it were added.
+// It is called for all rows, in the order of the last addresses of the outermost CIDRs.
 func (m *overlapSet) exposed(r *ipam.ResourceCIDR) bool {
 	done := 0
 	for done < len(m.outer) && netipx.PrefixLastIP(m.outer[done]).Less(r.CIDR.Addr()) {
