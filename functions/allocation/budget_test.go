@@ -70,7 +70,7 @@ func TestBudgetsAreBounded(t *testing.T) {
 		b.take(fmt.Sprint("late ", i), now)
 	}
 	if n := len(b.of); n > 10_001 {
-		t.Errorf("%d accounts are held", n)
+		t.Errorf("%d accounts are stored", n)
 	}
 	if b.take("busy", now) {
 		t.Error("an account without a budget was forgotten")

@@ -93,13 +93,13 @@ func (w *env) invoke(payload string, answer any) {
 	}
 }
 
-// event is what EventBridge delivers.
+// event returns an event as EventBridge delivers it.
 func event(id, account, region, detailType, detail string) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"version": "0", "id": %q, "detail-type": %q, "source": "platform.team", "account": %q, "time": "2026-11-25T00:00:00Z", "region": %q, "resources": [], "detail": %s}`,
 		id, detailType, account, region, detail))
 }
 
-// answers are what the table says of requests: a CIDR, or "code: message".
+// answers returns the stored answers to each request: "owner CIDR", or "code: message".
 func (w *env) answers() map[string][]string {
 	w.Helper()
 	all := map[string][]string{}
@@ -174,8 +174,7 @@ func TestRequests(t *testing.T) {
 	w.expect("e-12", "InvalidIpamPoolId.NotFound")
 	w.clean()
 
-	// The same request again, before and after more space was given back, and
-	// another one with its id: the first answer stands.
+	// The same requests again, and other requests with their ids, keep the first answers.
 	before := w.memory.Dump()
 	w.deliver(event("e-1", owner, home, requested, detail(`"NetmaskLength": 24, "Description": "by an event"`)))
 	w.deliver(event("e-13", member, home, requested, detail(`"NetmaskLength": 24, "requestId": "stack/7"`)))
@@ -187,7 +186,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// Who writes an account into a detail or a payload is not that account.
+// An account in a detail or a payload does not make the sender that account.
 func TestForgedAccounts(t *testing.T) {
 	w := newEnv(t)
 	for id, detail := range map[string]string{
@@ -200,14 +199,14 @@ func TestForgedAccounts(t *testing.T) {
 	for _, payload := range []string{
 		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "account": %q}`, member),
 		fmt.Sprintf(`{"operation": "DescribeIpams", "input": {}, "requestContext": {"identity": {"accountId": %q}}}`, member),
-		string(event("f-3", member, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))), // the other door's
+		string(event("f-3", member, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 24}`, w.pool))), // for the other door
 	} {
 		if _, err := w.direct.Handle(t.Context(), json.RawMessage(payload)); code(err) != "MalformedRequest" {
 			t.Errorf("%s: %v", payload, err)
 		}
 	}
 	if _, err := w.events.Handle(t.Context(), json.RawMessage(`{"operation": "DescribeIpams"}`)); code(err) != "MalformedRequest" {
-		t.Errorf("the door events takes what is the other's: %v", err)
+		t.Errorf("the door events accepts a payload of the other door: %v", err)
 	}
 	w.expect("f-3")
 }
@@ -234,7 +233,7 @@ func TestDirect(t *testing.T) {
 			t.Errorf("%s: %v, want %q", payload, err, want)
 		}
 	}
-	// A failure of our own is told without its words.
+	// The answer to an internal failure does not have its text.
 	w.faulty.Inject = func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }
 	_, err := w.direct.Handle(t.Context(), json.RawMessage(`{"operation": "DescribeIpams"}`))
 	if code(err) != "InternalError" || strings.Contains(err.Error(), tabletest.ErrInjected.Error()) {
@@ -249,7 +248,7 @@ func TestEveryRequestTwice(t *testing.T) {
 	for n := range 400 {
 		g.Go(func() {
 			e := event(fmt.Sprintf("e-%d", n%200), member, home, requested, fmt.Sprintf(`{"IpamPoolId": %q, "NetmaskLength": 26}`, w.pool))
-			for range 100 { // as EventBridge and Lambda come again
+			for range 100 { // EventBridge and Lambda try again
 				if _, err := w.events.Handle(t.Context(), e); err == nil {
 					return
 				}
@@ -270,9 +269,8 @@ func TestEveryRequestTwice(t *testing.T) {
 	w.clean()
 }
 
-// Whatever call of the table fails, carried out or not, and whoever takes the
-// last space meanwhile: a request that is delivered until it is done has exactly
-// one answer, and what is not the answer takes no space.
+// Each call of the table fails once, applied or not. A request that is delivered until it is
+// done has exactly one answer. No other allocation takes space.
 func TestFaults(t *testing.T) {
 	for _, length := range []int{24, 8} {
 		for _, applied := range []bool{false, true} {
@@ -300,7 +298,7 @@ func TestFaults(t *testing.T) {
 					t.Fatalf("a request makes %d calls", calls)
 				}
 				w.faulty.Inject = nil
-				w.deliver(e) // once more than needed
+				w.deliver(e) // a repeated delivery
 				want := owner + " 10.0.0.0/24"
 				if length == 8 {
 					want = "InvalidParameterValue"
@@ -315,8 +313,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// refusing is a registry that answers all with an error, and keeps what is refused
-// for good.
+// refusing is a registry that answers each call with an error and keeps the recorded
+// refusals.
 type refusing struct {
 	err     error
 	refused []items.Refusal
@@ -330,18 +328,18 @@ func (r *refusing) Refuse(_ context.Context, _ store.Token, refusal items.Refusa
 	return nil
 }
 
-// A refusal for load, for others in the way, or for a failure of our own is none:
-// the event comes again. Every other is the request's answer.
-func TestWhatIsFinal(t *testing.T) {
+// An error for load, for a conflict, or for an internal failure is no answer: the event
+// comes again. Every other error is the request's answer.
+func TestFinalCodes(t *testing.T) {
 	again := map[ipam.Code]bool{ipam.CodeConcurrentMutationLimitExceeded: true, ipam.CodeRequestLimitExceeded: true, ipam.CodeInternalError: true, ipam.CodeUnavailable: true, ipam.CodeOutcomeUnknown: true}
 	for code := range ipam.Codes {
-		r := &refusing{err: ipam.Errorf(code, "told")}
+		r := &refusing{err: ipam.Errorf(code, "reason")}
 		_, err := NewEvents(r, r, home, quiet).Handle(t.Context(), event("e", owner, home, requested, `{"IpamPoolId": "ipam-pool-1", "NetmaskLength": 24}`))
 		if again[code] {
 			if err == nil || len(r.refused) > 0 {
 				t.Errorf("%s: %v, refused %v", code, err, r.refused)
 			}
-		} else if err != nil || len(r.refused) != 1 || r.refused[0].Code != string(code) || r.refused[0].Message != "told" {
+		} else if err != nil || len(r.refused) != 1 || r.refused[0].Code != string(code) || r.refused[0].Message != "reason" {
 			t.Errorf("%s: %v, refused %v", code, err, r.refused)
 		}
 	}
@@ -353,8 +351,8 @@ func TestWhatIsFinal(t *testing.T) {
 	}
 }
 
-// A request that is refused by one delivery while another one carries it out has
-// the one answer or the other.
+// One delivery of a request refuses it while another one allocates. The request has one of
+// the two answers.
 func TestRefusedAndCarriedOut(t *testing.T) {
 	for _, c := range []struct{ name, want string }{{"refused first", "InvalidParameterValue"}, {"carried out first", owner + " 10.0.0.0/24"}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -392,8 +390,8 @@ func TestRefusedAndCarriedOut(t *testing.T) {
 	}
 }
 
-// A refusal that is recorded between the reading and the writing of the delivery
-// that would carry the request out is the answer.
+// A refusal that is recorded between the read and the write of a delivery that would
+// allocate is the answer.
 func TestRefusedMeanwhile(t *testing.T) {
 	w := newEnv(t)
 	other := store.New(w.memory, store.Options{Region: home, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
@@ -414,9 +412,9 @@ func TestRefusedMeanwhile(t *testing.T) {
 	w.clean()
 }
 
-// The event of the catalogue's example is understood, and the schema of requests
-// has what the function takes: all that AllocateIpamPoolCidr does, but for what an
-// event has of itself.
+// The function reads the catalogue's example of a request. The schema of requests has the
+// members that the function reads: those of AllocateIpamPoolCidr but ClientToken, DryRun and
+// PreviewNextCidr, and those of the event itself.
 func TestTheCataloguesRequest(t *testing.T) {
 	w := newEnv(t)
 	example, err := os.ReadFile("../../events/" + events.CIDRRequested.Stem() + ".example.json")
@@ -465,7 +463,7 @@ func TestTheCataloguesRequest(t *testing.T) {
 	}
 	slices.Sort(taken)
 	if described := slices.Sorted(maps.Keys(schema.Properties.Detail.Properties)); !slices.Equal(described, taken) {
-		t.Errorf("the schema has %q, and a request takes %q", described, taken)
+		t.Errorf("the schema has %q, but the function reads %q", described, taken)
 	}
 }
 
@@ -473,8 +471,8 @@ func tagged(key, value string) types.TagSpecification {
 	return types.TagSpecification{ResourceType: types.ResourceTypeIpamPoolAllocation, Tags: []types.Tag{{Key: &key, Value: &value}}}
 }
 
-// An allocation by the API whose client token is an id of a request is another
-// one: the request has its own answer.
+// An allocation by the API whose client token equals the id of a request is not that
+// request's answer.
 func TestTokensOfTheAPI(t *testing.T) {
 	w := newEnv(t)
 	w.invoke(fmt.Sprintf(`{"operation": "AllocateIpamPoolCidr", "input": {"IpamPoolId": %q, "NetmaskLength": 24, "ClientToken": "r-1"}}`, w.pool), nil)
@@ -501,7 +499,7 @@ func TestStableKeyByEvent(t *testing.T) {
 	w.clean()
 }
 
-// hanging answers nothing until its context ends.
+// hanging does not answer a call before the call's context ends.
 type hanging struct{ Registry }
 
 func (h hanging) Call(ctx context.Context, _ string, _ any) (any, error) {
@@ -509,8 +507,8 @@ func (h hanging) Call(ctx context.Context, _ string, _ any) (any, error) {
 	return nil, ctx.Err()
 }
 
-// What hangs is given up while there is time to say so, and a request that hangs
-// is no refusal: it comes again.
+// The function gives a hanging call up early enough to answer before its own end. A request
+// that hangs is not refused: it comes again.
 func TestAnswersBeforeTheEnd(t *testing.T) {
 	w := newEnv(t)
 	for _, c := range []struct {
@@ -533,8 +531,8 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 	w.expect("hangs")
 }
 
-// An account without the class to allocate writes one short refusal a minute, whatever it
-// sends and however much.
+// An account without the class to allocate writes at most one short refusal a minute for
+// requests of any form and number.
 func TestAccountWithoutAClassWritesLittle(t *testing.T) {
 	w := newEnv(t)
 	now := time.Unix(1_800_000_000, 0)
@@ -608,8 +606,7 @@ func TestAccountBeyondItsBudget(t *testing.T) {
 	w.expect("b-500", owner+" 10.0.")
 }
 
-// A batch of the queue of requests is answered with those that failed, and these come
-// again soon.
+// The answer to a batch of requests names those that failed. They come again soon.
 func TestBatchOfRequests(t *testing.T) {
 	w := newEnv(t)
 	var retried []string
@@ -670,7 +667,7 @@ func TestOneRecordForEachInvocation(t *testing.T) {
 			delete(got, "_aws")
 			delete(got, "time")
 			if c.want["error"] == nil {
-				delete(got, "error") // the API's own words
+				delete(got, "error") // the API's own text
 			}
 			for name, value := range map[string]any{"msg": "unit of work", "duration_ms": 1.5, "Duration": 1.5, "Requests": 1.0} {
 				if c.want[name] == nil {

@@ -28,8 +28,8 @@ import (
 
 const account = "111122223333"
 
-// env is an IPAM with a pool 10.0.0.0/24 that wants VPCs to be tagged, and a
-// queue that keeps what is sent.
+// env is an IPAM with a pool 10.0.0.0/24, whose rules require a tag on each VPC, and a queue
+// that keeps the sent messages.
 type env struct {
 	*testing.T
 	table   *tabletest.Memory
@@ -113,8 +113,8 @@ func batch(bodies ...string) Event {
 	return e
 }
 
-// invoke hands an event to a handler on the store and returns the ids of the
-// messages that failed.
+// invoke gives an event to a handler on the store and returns the ids of the messages that
+// failed.
 func (w *env) invoke(ctx context.Context, s Store, e Event) (failed []string) {
 	w.Helper()
 	answer := must(New(s, w, w.options).Handle(ctx, e))(w.T)
@@ -124,8 +124,8 @@ func (w *env) invoke(ctx context.Context, s Store, e Event) (failed []string) {
 	return failed
 }
 
-// metrics returns what was logged as metrics, each as "<name> <dimensions>" to
-// its values in turn, but the metrics of work.
+// metrics returns the logged values of each metric by "<name> <dimensions>", in order. It
+// leaves out the metrics of units of work.
 func (w *env) metrics() map[string][]float64 {
 	w.Helper()
 	all := map[string][]float64{}
@@ -156,8 +156,8 @@ func (w *env) scanTask() string {
 	return fmt.Sprintf(`{"scope": %q, "family": "ipv4"}`, w.ipam.PrivateScope)
 }
 
-// usualNetwork is one of each: compliant by a claim, noncompliant by one, two
-// that overlap, and one that is unmanaged.
+// usualNetwork stores two VPCs that claim allocations, a compliant and a noncompliant one,
+// two VPCs that overlap, and an unmanaged VPC with two CIDRs.
 func (w *env) usualNetwork() {
 	w.allocate("10.0.0.0/28")
 	w.allocate("10.0.0.64/26")
@@ -197,12 +197,12 @@ func TestScan(t *testing.T) {
 		t.Errorf("%v pools of 1 are over the threshold", got)
 	}
 	if _, ok := must(w.table.BatchGet(t.Context(), []table.Key{{PK: items.PoolKey(w.pool).PK, SK: "USAGE"}}))(t)[table.Key{PK: items.PoolKey(w.pool).PK, SK: "USAGE"}]; !ok {
-		t.Error("the crossing is not kept")
+		t.Error("the usage over the threshold is not stored")
 	}
 }
 
-// What has neither resources nor pools, or is gone, costs no metric.
-func TestScanOfNothing(t *testing.T) {
+// A scope without resources and pools, or one that is gone, has no metrics of its own.
+func TestScanOfAnEmptyScope(t *testing.T) {
 	w := newEnv(t)
 	if failed := w.invoke(t.Context(), w.store, batch(fmt.Sprintf(`{"scope": %q, "family": "ipv6"}`, w.ipam.PublicScope))); failed != nil {
 		t.Errorf("failed: %q", failed)
@@ -215,9 +215,8 @@ func TestScanOfNothing(t *testing.T) {
 	}
 }
 
-// A scan that gets time for next to nothing in each invocation ends with the
-// same metrics, written once.
-func TestScanGoesOn(t *testing.T) {
+// A scan whose invocations are all very short ends with the same metrics, written once.
+func TestScanContinues(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
 	for range 3 {
@@ -246,7 +245,7 @@ func TestScanGoesOn(t *testing.T) {
 		w.sent = nil
 	}
 	if invocations < 5 {
-		t.Errorf("in %d invocations, which shows little", invocations)
+		t.Errorf("the scan took %d invocations, too few to test continuations", invocations)
 	}
 	if d := cmp.Diff(want, w.metrics()); d != "" {
 		t.Errorf("metrics (-at once +in parts):\n%s", d)
@@ -278,8 +277,8 @@ func TestContinuationsEnd(t *testing.T) {
 	}
 }
 
-// Whatever call fails, the message comes again and ends well; metrics are only
-// those of the scan that did.
+// After any failed call the message comes again and succeeds. Only the scan that succeeds
+// writes metrics.
 func TestScanUnderFaults(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
@@ -311,12 +310,13 @@ func TestScanUnderFaults(t *testing.T) {
 		}
 	}
 	if failures == 0 {
-		t.Error("nothing has failed")
+		t.Error("no scan failed")
 	}
 }
 
-// A pool that imports is asked to take what nothing else intersects; no other is.
-func TestImportsLeftUndone(t *testing.T) {
+// A scan reconciles an unmanaged CIDR in a pool with AutoImport, unless it overlaps another
+// one.
+func TestScanReconcilesMissingImports(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
 	importing := func(is bool) {
@@ -330,24 +330,23 @@ func TestImportsLeftUndone(t *testing.T) {
 		}
 	}
 	importing(true)
-	var asked []string
+	var reconciled []string
 	w.options.Reconcile = func(_ context.Context, scope string, cidr netip.Prefix) error {
-		asked = append(asked, strings.TrimPrefix(scope, w.ipam.PrivateScope)+cidr.String())
+		reconciled = append(reconciled, strings.TrimPrefix(scope, w.ipam.PrivateScope)+cidr.String())
 		return nil
 	}
-	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); failed != nil || !slices.Equal(asked, []string{"10.0.0.32/28"}) {
-		t.Errorf("asked for %q, failed %q", asked, failed)
+	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); failed != nil || !slices.Equal(reconciled, []string{"10.0.0.32/28"}) {
+		t.Errorf("reconciled %q, failed %q", reconciled, failed)
 	}
-	w.options.Reconcile = func(context.Context, string, netip.Prefix) error { return errors.New("away") }
+	w.options.Reconcile = func(context.Context, string, netip.Prefix) error { return errors.New("down") }
 	if failed := w.invoke(t.Context(), w.store, batch(w.scanTask())); !slices.Equal(failed, []string{"message 0"}) {
 		t.Errorf("failed: %q", failed)
 	}
 }
 
-// One CIDR whose space cannot be seen to keeps up no other, in the invocations that
-// follow either: all the rest is taken, the metrics are written, and then the scan
-// fails.
-func TestOneThatCannotBeSeenTo(t *testing.T) {
+// One CIDR that cannot be reconciled does not stop the others, even in later invocations.
+// The scan reconciles the others and writes the metrics. Then it fails.
+func TestOneFailedReconcileStopsNoOther(t *testing.T) {
 	for name, end := range map[string]time.Duration{"at once": 0, "in parts": time.Hour - 29*time.Second} {
 		t.Run(name, func(t *testing.T) {
 			w := newEnv(t)
@@ -356,7 +355,7 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 			must(w.store.ModifyPool(t.Context(), w.pool, ipam.ActModify, func(p *ipam.Pool) error { p.AutoImport = true; return nil }))(t)
 			w.options.Reconcile = func(ctx context.Context, scope string, cidr netip.Prefix) error {
 				if cidr.String() == "10.0.0.32/28" {
-					return errors.New("there is something about it")
+					return errors.New("this CIDR fails")
 				}
 				return w.store.Reconcile(ctx, scope, cidr)
 			}
@@ -374,7 +373,7 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 			if !slices.Equal(failed, []string{"message 0"}) {
 				t.Errorf("failed: %q", failed)
 			}
-			if log := w.logs.String(); !strings.Contains(log, "there is something about it") || !strings.Contains(log, "1 CIDRs could not be reconciled") {
+			if log := w.logs.String(); !strings.Contains(log, "this CIDR fails") || !strings.Contains(log, "1 CIDRs could not be reconciled") {
 				t.Errorf("the records are\n%s", log)
 			}
 			if got := w.metrics()["ExposedResourceCidrsTotal"]; !slices.Equal(got, []float64{2}) {
@@ -388,8 +387,8 @@ func TestOneThatCannotBeSeenTo(t *testing.T) {
 	}
 }
 
-// What lives in a pool and is not taken there is told of, counted and taken, all
-// of it and nothing else; what is being seen to is left to whoever sees to it.
+// A scan logs, counts and reconciles each exposed CIDR: a live one whose space is free in a
+// pool. It leaves out the CIDRs under a work note.
 func TestExposed(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
@@ -420,18 +419,18 @@ func TestExposed(t *testing.T) {
 	importing(false)
 	write(table.Write{Op: table.OpPut, Key: note, Item: table.Item{"Since": &types.AttributeValueMemberN{Value: "1"}}})
 	if got := count(); !slices.Equal(got, []float64{0}) {
-		t.Errorf("under way: %v", got)
+		t.Errorf("with a work note: %v", got)
 	}
 	write(table.Write{Op: table.OpDelete, Key: note})
 	importing(true)
 	w.options.Reconcile = nil
 	w.invoke(t.Context(), w.store, batch(w.scanTask()))
 	if n := strings.Count(w.logs.String(), "was free in a pool"); n != 3 {
-		t.Errorf("%d are told of, want 3:\n%s", n, &w.logs)
+		t.Errorf("%d are logged, want 3:\n%s", n, &w.logs)
 	}
 	w.metrics()
 	w.options.Reconcile = w.store.Reconcile
-	for i, want := range []float64{2, 0} { // seeing to the inner one of two that nest imports the outer one
+	for i, want := range []float64{2, 0} { // of two that nest, Reconcile of the inner one imports the outer one
 		if got := count(); !slices.Equal(got, []float64{want}) {
 			t.Errorf("scan %d: %v, want %v", i, got, want)
 		}
@@ -445,13 +444,13 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// What a scan sends on fits a message of SQS, 1 MiB, however much it has counted,
-// and keeps the most used.
-func TestWhatIsSentOnFits(t *testing.T) {
+// The message that continues a scan fits SQS's 1 MiB after any number of resources. It keeps
+// the most used ones.
+func TestContinuationFitsAMessage(t *testing.T) {
 	usage := 0.0
 	all := totals{Evaluated: true}
 	for i := range 20_000 {
-		usage = float64((i*7919)%20_000) / 20_000 // each once
+		usage = float64((i*7919)%20_000) / 20_000 // each value once
 		r := ipam.ResourceCIDR{Scope: fmt.Sprintf("ipam-scope-%017x", 0)}
 		r.Owner, r.Region, r.VPC, r.Usage = account, "ap-southeast-1", fmt.Sprintf("vpc-%017x", i), &usage
 		for kind, id := range map[ipam.ResourceType]string{ipam.ResourceVPC: "vpc-%017x", ipam.ResourceSubnet: "subnet-%017x", ipam.ResourcePublicIPv4Pool: "ipv4pool-ec2-%017x"} {
@@ -462,7 +461,7 @@ func TestWhatIsSentOnFits(t *testing.T) {
 			continue
 		}
 		if b := must(json.Marshal(task{Scope: r.Scope, Family: ipam.IPv4, Totals: &all}))(t); len(b) > 1<<20 {
-			t.Fatalf("%d bytes behind %d resources", len(b), i)
+			t.Fatalf("%d bytes after %d resources", len(b), i)
 		}
 	}
 	for _, u := range []usages{all.VPCs, all.Subnets, all.PublicPools} {
@@ -474,8 +473,8 @@ func TestWhatIsSentOnFits(t *testing.T) {
 	}
 }
 
-// Of resources the 50 most used have metrics, where they are asked for; all
-// CIDRs of a VPC count.
+// With ResourceMetrics, the 50 most used resources of each kind have metrics. The usage of a
+// VPC covers all its CIDRs.
 func TestResourceMetrics(t *testing.T) {
 	w := newEnv(t)
 	for i := range 1200 {
@@ -498,7 +497,7 @@ func TestResourceMetrics(t *testing.T) {
 		return found
 	}
 	if got := resources(); len(got) > 0 {
-		t.Errorf("without being asked for: %v", got)
+		t.Errorf("without ResourceMetrics: %v", got)
 	}
 	w.options.ResourceMetrics = true
 	at := account + " us-east-1 " + w.ipam.PrivateScope
@@ -514,7 +513,7 @@ func TestResourceMetrics(t *testing.T) {
 	three.add("vpc-a", &ipam.Resource{CIDR: netip.MustParsePrefix("10.0.0.0/24"), Usage: &quarter})
 	three.add("vpc-a", &ipam.Resource{CIDR: netip.MustParsePrefix("10.0.4.0/23"), Usage: &one})
 	if got := three["vpc-a"].share(); got != 0.75 {
-		t.Errorf("a quarter of a /24 and a whole /23 are %v of both", got)
+		t.Errorf("a quarter of a /24 and a whole /23 are a usage of %v", got)
 	}
 }
 
@@ -568,7 +567,7 @@ func TestDispatch(t *testing.T) {
 		want = append(want, fmt.Sprintf(`{"scope":%q,"family":"ipv4"}`, scope), fmt.Sprintf(`{"scope":%q,"family":"ipv6"}`, scope))
 	}
 	w.invoke(t.Context(), w.store, Event{Dispatch: true})
-	if !strings.Contains(w.logs.String(), `"Operation":"dispatch-scans"`) { // an alarm waits for it
+	if !strings.Contains(w.logs.String(), `"Operation":"dispatch-scans"`) { // an alarm needs this record
 		t.Errorf("the record is %s", &w.logs)
 	}
 	slices.Sort(want)
@@ -576,15 +575,15 @@ func TestDispatch(t *testing.T) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	if failed := w.invoke(t.Context(), w.store, batch(w.sent...)); failed != nil {
-		t.Errorf("of what was sent, %q fail", failed)
+		t.Errorf("of the sent messages, %q fail", failed)
 	}
 	down := &tabletest.Faulty{Table: w.table, Inject: func(tabletest.Call) *tabletest.Fault { return &tabletest.Fault{Err: tabletest.ErrInjected} }}
 	if _, err := New(w.open(down), w, w.options).Handle(t.Context(), Event{Dispatch: true}); !errors.Is(err, tabletest.ErrInjected) {
-		t.Errorf("with the table away: %v", err)
+		t.Errorf("with the table down: %v", err)
 	}
 }
 
-// Of a batch only what failed comes again.
+// Only the failed messages of a batch come again.
 func TestBatch(t *testing.T) {
 	w := newEnv(t)
 	w.usualNetwork()
@@ -602,7 +601,7 @@ func TestBatch(t *testing.T) {
 		t.Errorf("metrics (-want +got):\n%s", d)
 	}
 	if _, err := New(w.store, w, w.options).Handle(t.Context(), Event{}); err == nil {
-		t.Error("an event of nothing is no error")
+		t.Error("an event without content is no error")
 	}
 }
 
@@ -621,7 +620,7 @@ func TestRecordedEvent(t *testing.T) {
 	if err := errors.Join(json.Unmarshal(b, &want), json.Unmarshal(again, &got)); err != nil {
 		t.Fatal(err)
 	}
-	delete(got.(map[string]any)["Records"].([]any)[0].(map[string]any), "md5OfMessageAttributes") // SQS leaves it out where there are none
+	delete(got.(map[string]any)["Records"].([]any)[0].(map[string]any), "md5OfMessageAttributes") // SQS leaves it out if there are no attributes
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("the event does not survive a round trip (-want +got):\n%s", d)
 	}
@@ -649,7 +648,7 @@ func TestUnmanagedAddressesOfAccounts(t *testing.T) {
 		count(fmt.Sprint(1000+i), "10.4.0.0/28", ipam.Unmanaged, ipam.ResourceVPC)
 	}
 	if n := len(tally.Accounts); n >= 1000 {
-		t.Errorf("a scan keeps %d accounts; its message has room for few", n)
+		t.Errorf("a scan keeps %d accounts, too many for its message", n)
 	}
 	if got := tally.largestAccounts(2); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("the largest accounts are %q", got)

@@ -80,9 +80,9 @@ type Want struct {
 	Filter Filter
 }
 
-// CheckCombination returns an error if parameters exclude one another. It needs
+// checkCombination returns an error if parameters exclude one another. It needs
 // no pool.
-func (q AllocateRequest) CheckCombination() error {
+func (q AllocateRequest) checkCombination() error {
 	if q.CIDR.IsValid() && q.Length != nil {
 		return Errorf(CodeInvalidParameterCombination, "The parameter 'Cidr' may not be used in combination with 'NetmaskLength'. Exactly one of them should be provided.")
 	}
@@ -95,7 +95,7 @@ func (q AllocateRequest) CheckCombination() error {
 // DecideWant applies the pool's rules to a request, in this order: locale,
 // state, family, explicit size before default, minimum and maximum.
 func (p *Pool) DecideWant(q AllocateRequest) (Want, error) {
-	if err := q.CheckCombination(); err != nil {
+	if err := q.checkCombination(); err != nil {
 		return Want{}, err
 	}
 	if err := p.checkLocale(q.Region, q.HomeRegion); err != nil {

@@ -67,9 +67,6 @@ type Allocate struct {
 // block is answered with that block; and once more before a refusal, as the
 // first attempt may still be under way.
 func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, error) {
-	if err := q.Request.CheckCombination(); err != nil {
-		return nil, err
-	}
 	token, err := s.completeToken(ctx, q.Token)
 	if err != nil {
 		return nil, err
