@@ -12,8 +12,8 @@ import (
 	"go4.org/netipx"
 )
 
-// takenIn yields the taken blocks of one space that overlap cidr and do not end
-// before from, an address in cidr, in address order.
+// takenIn yields the taken blocks of one space that overlap cidr, without those that end
+// before from, an address in cidr. They come in address order.
 func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix, from netip.Addr) iter.Seq2[ipam.Taken, error] {
 	return func(yield func(ipam.Taken, error) bool) {
 		q := items.TakenRowsIn(space, cidr, from)
@@ -38,9 +38,9 @@ func (s *Store) takenIn(ctx context.Context, space ipam.SpaceID, cidr netip.Pref
 	}
 }
 
-// blocker returns a taken block that overlaps cidr. Taken blocks do not
-// overlap one another, so the one that begins last at or before cidr's last
-// address is the only one to look at.
+// blocker returns a taken block that overlaps cidr. Taken blocks do not overlap one
+// another, so only one can: the block with the greatest first address at or before the
+// last address of cidr.
 func (s *Store) blocker(ctx context.Context, space ipam.SpaceID, cidr netip.Prefix) (ipam.Taken, bool, error) {
 	rows, _, err := s.table.Query(ctx, items.TakenRowsThrough(space, cidr).Last())
 	if err != nil || len(rows) == 0 {
@@ -108,26 +108,26 @@ func (s *Store) freeBlocks(ctx context.Context, space ipam.SpaceID, cidrs []neti
 	return free, nil
 }
 
-// errStopVisit ends a descent that nobody wants more of.
+// errStopVisit ends a visit of blocks early.
 var errStopVisit = errors.New("enough")
 
-// visitor is what comes of a descent.
+// visitor gets the results of a visit.
 type visitor struct {
-	visit func(poolBlock) bool // a taken block; false ends the descent
-	free  func(gap)            // between taken blocks of a pool; nil: nobody asks
+	visit func(poolBlock) bool // gets a taken block; false ends the visit
+	free  func(gap)            // gets the gaps between taken blocks of a pool; may be nil
 }
 
-// position is what a descent is in.
+// position is the space that a visit is in.
 type position struct {
 	space  ipam.SpaceID
-	pool   bool // and not the scope
+	pool   bool // a pool's space, not the scope's
 	source sourceCIDR
 }
 
-// gap is what no block of a pool takes, from one address to another.
+// gap is a range of addresses that no block of a pool takes.
 type gap struct {
 	first, last netip.Addr
-	source      sourceCIDR // does not take it
+	source      sourceCIDR // the VPC's CIDR that the pool plans
 }
 
 func (g gap) overlaps(p netip.Prefix) bool {
@@ -141,16 +141,16 @@ type poolBlock struct {
 	source sourceCIDR
 }
 
-// visitBlocks calls visit for the taken blocks of a scope that overlap cidr and do
-// not end before from, in address order; for a child pool's block, for what is
-// taken in the child instead; behind a VPC's block, for what is taken in the
-// planning pool over it. A split of the scope itself is in no pool and left out.
+// visitBlocks calls visit for the taken blocks of a scope that overlap cidr, without those
+// that end before from, in address order. In place of a child pool's block it visits the
+// blocks in the child; after a VPC's block, the blocks of its planning pool. It leaves out
+// a split of the scope itself, which is in no pool.
 func (s *Store) visitBlocks(ctx context.Context, scope string, cidr netip.Prefix, from netip.Addr, visit func(poolBlock) bool) error {
 	return s.visitFrom(ctx, position{space: ipam.ScopeSpace(scope, ipam.FamilyOf(cidr))}, cidr, from, visitor{visit: visit})
 }
 
 func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, from netip.Addr, w visitor) error {
-	next := from // the first address of which nothing is known yet
+	next := from // the first address that is not visited yet
 	free := func(before netip.Addr) {
 		if at.pool && w.free != nil && next.IsValid() && next.Less(before) {
 			w.free(gap{next, before.Prev(), at.source})
@@ -185,9 +185,9 @@ func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, f
 	return nil
 }
 
-// sourceCIDR is the CIDR of a VPC that a planning pool plans, and that alone: where
-// EC2 has given the VPC another CIDR in its place, this is in the way like any
-// other. The zero value is none.
+// sourceCIDR is the CIDR of a VPC that a planning pool plans, and only that one: if EC2
+// gives the VPC another CIDR in its place, that one blocks space like any other. The zero
+// value is none.
 type sourceCIDR struct {
 	vpc, region string
 	cidr        netip.Prefix
@@ -196,7 +196,7 @@ type sourceCIDR struct {
 // matches reports whether a resource's CIDR is the one that the pool plans.
 func (l sourceCIDR) matches(r *ipam.Resource) bool { return l == sourceCIDR{r.ID, r.Region, r.CIDR} }
 
-// sourceOf returns what the pool below a block plans.
+// sourceOf returns the CIDR that the planning pool of a block plans.
 func sourceOf(t ipam.Taken) sourceCIDR {
 	if t.PlanningPool == "" {
 		return sourceCIDR{}
@@ -204,7 +204,7 @@ func sourceOf(t ipam.Taken) sourceCIDR {
 	return sourceCIDR{t.ResourceID, t.ResourceRegion, t.CIDR}
 }
 
-// sourceAt returns what a pool plans at p.
+// sourceAt returns the CIDR that a pool plans at p.
 func (s *Store) sourceAt(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (sourceCIDR, error) {
 	if pool == nil || pool.SourceResource == nil {
 		return sourceCIDR{}, nil
@@ -216,7 +216,7 @@ func (s *Store) sourceAt(ctx context.Context, pool *ipam.Pool, p netip.Prefix) (
 	return sourceOf(t), nil
 }
 
-// plannedVPCs returns the VPCs at p in a scope that planning pools plan.
+// plannedVPCs returns the VPCs at p in a scope that have a planning pool.
 func (s *Store) plannedVPCs(ctx context.Context, scope string, p netip.Prefix) (map[string]bool, error) {
 	vpcs := map[string]bool{}
 	err := s.visitBlocks(ctx, scope, p, p.Addr(), func(b poolBlock) bool {
@@ -228,8 +228,8 @@ func (s *Store) plannedVPCs(ctx context.Context, scope string, p netip.Prefix) (
 	return vpcs, err
 }
 
-// absentOrSame is the condition that a taken block is still absent, or still
-// the allocation that was read.
+// absentOrSame returns the condition that a taken block is still absent, or still the
+// allocation that was read.
 func absentOrSame(i table.Item) table.Cond {
 	if i == nil {
 		return table.Cond{Absent: true}

@@ -12,33 +12,33 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// attempt tells a decision about the tries before it.
+// attempt is the number of a try and the outcome of those before it.
 type attempt struct {
 	n              int  // 0 for the first
-	outcomeUnknown bool // an earlier transaction's outcome is unknown: what is found may be its doing
+	outcomeUnknown bool // the outcome of an earlier transaction is unknown: it may have written the items that are read
 }
 
-// errStale is what a decision returns when the snapshot it read cannot have
-// been true at one moment.
+// errStale is the error of a decision whose snapshot was torn: its items cannot all have
+// been there at one moment.
 var errStale = ipam.ErrStale
 
-// errUnknownOutcome is what a decision returns, wrapped, when the outcome of a
-// transaction that it made on the way could not be found out.
+// errUnknownOutcome is the error, wrapped, of a decision that made a transaction of its own
+// whose outcome could not be found out.
 var errUnknownOutcome = errors.New("outcome unknown")
 
-// commit runs decide and applies the writes it returns, until they are applied
-// or decide returns none. decide reads anew each time, first of all whether the
-// request was carried out already; what it refuses is refused.
+// commit runs decide and applies the writes that it returns, until they are applied or
+// decide returns none. decide reads a new snapshot each time, and first of all the record
+// of the request: if the request was carried out, decide returns no writes.
 //
-// Lost races, conflicts and throttles are tried again with full jitter,
-// Options.Tries times. An unknown outcome is resolved by deciding again: the
-// read of the record tells it. So from then on a read that fails is tried
-// again too, else an error would be the answer to what may have been done. If the
-// tries or the context end before that, the error has the code OutcomeUnknown.
-// lost, if not nil, is called for each lost race.
+// Lost races, conflicts and throttling are tried again with full jitter, Options.Tries
+// times. An unknown outcome is resolved by deciding again, because the record shows it.
+// From then on a read that fails is tried again too: otherwise its error would be the
+// answer to a request that may have been carried out. If the tries or the context end
+// before that, the error has the code OutcomeUnknown. commit calls lost, if not nil, for
+// each lost race.
 //
-// Retries are of the whole decision, never of a transaction: a transaction
-// whose answer was lost and that is sent again would fail on its own writes.
+// A retry repeats the whole decision, never a transaction: a transaction whose answer was
+// lost would fail on its own writes if it was sent again.
 func (s *Store) commit(ctx context.Context, act string, lost func(), decide func(attempt) ([]table.Write, error)) error {
 	var a attempt
 	var last error
@@ -92,10 +92,10 @@ func (a attempt) stopped(act string, err error) error {
 	return fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "The request may have been carried out: the table gave no answer, and then none that tells. Send it again with the same ClientToken: then nothing happens twice. If the call takes no ClientToken, or had none, look first whether it was carried out."), err)
 }
 
-// unlessRecorded returns err, the outcome of a decision that found the record
-// of its request absent. If err is an answer and the record is there now, what
-// stands in the way may be the doing of the same request, sent twice and
-// carried out between the two reads: then the decision is to be made again.
+// unlessRecorded returns err, the outcome of a decision that did not find the record of
+// its request. If err is an answer and the record is there now, the same request was sent
+// twice and carried out between the two reads: the refusal may be about its own result.
+// Then it returns errStale, and the decision is made again.
 func (s *Store) unlessRecorded(ctx context.Context, record table.Key, err error) error {
 	if !isAnswer(err) {
 		return err
@@ -145,7 +145,7 @@ func isNotFound(err error) bool {
 	return ok && strings.HasSuffix(string(e.Code), ".NotFound")
 }
 
-// deletedBefore is the outcome of a delete that does not find its object: done, if an
+// deletedBefore is the outcome of a delete that does not find its object: success, if an
 // earlier try of the same request may have deleted it.
 func deletedBefore(a attempt, seen bool, err error) ([]table.Write, error) {
 	if a.outcomeUnknown && seen && isNotFound(err) {
@@ -154,8 +154,8 @@ func deletedBefore(a attempt, seen bool, err error) ([]table.Write, error) {
 	return nil, err
 }
 
-// staleIfNotFound is the outcome of not finding what something else, read before,
-// says to be there.
+// staleIfNotFound is the outcome if an object is not found that an item read before refers
+// to.
 func staleIfNotFound(err error) error {
 	if isNotFound(err) {
 		return errStale

@@ -9,7 +9,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// addToCount is the write that changes an IPAM's number of associations.
+// addToCount returns the write that changes an IPAM's number of associations.
 func addToCount(o *ipam.IPAM, by int64) table.Write {
 	rev := o.Rev
 	o.Rev++
@@ -17,14 +17,14 @@ func addToCount(o *ipam.IPAM, by int64) table.Write {
 	return replaceDocument(items.IPAMKey(o.ID), items.EncodeIPAM(o), rev)
 }
 
-// beginDiscovery are the writes that make a resource discovery.
+// beginDiscovery returns the writes that create a resource discovery.
 func beginDiscovery(o *ipam.Discovery) []table.Write {
 	return append(ownedWrites(items.DiscoveryKey(o.ID), &o.Meta, items.EncodeDiscovery(o)),
 		table.Write{Op: table.OpPut, Key: items.DiscoveryRowKey(o.ID), Item: table.Item{items.AttrID: table.Str(o.ID)}, If: table.Cond{Absent: true}})
 }
 
-// beginDefaultDiscovery are the writes that make an IPAM's default discovery and
-// its association.
+// beginDefaultDiscovery returns the writes that create an IPAM's default discovery and its
+// association.
 func (s *Store) beginDefaultDiscovery(o *ipam.IPAM) []table.Write {
 	d := ipam.Discovery{Meta: s.newMeta(ipam.Meta{Owner: o.Owner}, o.Discovery), IPAM: o.ID, IPAMs: []string{o.ID}}
 	a := ipam.DiscoveryAssociation{Meta: s.newMeta(ipam.Meta{Owner: o.Owner}, o.DiscoveryAssociation), IPAM: o.ID, Discovery: d.ID, Default: true}
@@ -32,16 +32,16 @@ func (s *Store) beginDefaultDiscovery(o *ipam.IPAM) []table.Write {
 	return append(beginDiscovery(&d), ownedWrites(items.AssociationKey(a.ID), &a.Meta, items.EncodeAssociation(&a))...)
 }
 
-// endDiscovery are the writes that end a resource discovery as it was read, and
-// note that what it found is to go.
+// endDiscovery returns the writes that delete a resource discovery as it was read, with
+// the note that deletes the CIDRs that it found.
 func (s *Store) endDiscovery(o *ipam.Discovery) []table.Write {
 	return append(deleteOwnedWrites(items.DiscoveryKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrRev: table.Num(o.Rev)}}),
 		table.Write{Op: table.OpDelete, Key: items.DiscoveryRowKey(o.ID)}, s.purgeNote(o.ID))
 }
 
-// endAssociations are the writes that end all of an IPAM's associations, and its
-// default discovery, with the IPAM. The condition on the IPAM's revision, which
-// each association raises, is the caller's.
+// endAssociations returns the writes that delete all associations of an IPAM, and its
+// default discovery, with the IPAM. The caller adds the condition on the IPAM's revision,
+// which each new association raises.
 func (s *Store) endAssociations(ctx context.Context, o *ipam.IPAM) ([]table.Write, error) {
 	all, err := s.associations(ctx, o.Owner)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) endAssociations(ctx context.Context, o *ipam.IPAM) ([]table.Writ
 	return writes, nil
 }
 
-// attach are the writes that show an IPAM what a discovery finds.
+// attach returns the writes that give an IPAM the CIDRs that a discovery finds.
 func (s *Store) attach(d *ipam.Discovery, id string) []table.Write {
 	rev := d.Rev
 	d.Rev++
@@ -76,7 +76,7 @@ func (s *Store) attach(d *ipam.Discovery, id string) []table.Write {
 	return []table.Write{replaceDocument(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
 }
 
-// detach are the writes that end what join began.
+// detach returns the writes that undo attach.
 func (s *Store) detach(d *ipam.Discovery, id string) []table.Write {
 	rev := d.Rev
 	d.Rev++
@@ -84,7 +84,7 @@ func (s *Store) detach(d *ipam.Discovery, id string) []table.Write {
 	return []table.Write{replaceDocument(items.DiscoveryKey(d.ID), items.EncodeDiscovery(d), rev), s.purgeNote(d.ID)}
 }
 
-// CreateDiscovery makes a resource discovery that is no IPAM's default one.
+// CreateDiscovery creates a resource discovery that is not the default one of an IPAM.
 // o.Owner and o.OperatingRegions must be set.
 func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) (*ipam.Discovery, error) {
 	t, err := s.completeToken(ctx, t)
@@ -131,9 +131,9 @@ func (s *Store) ModifyAssociation(ctx context.Context, id string, act ipam.Act, 
 	return modify(ctx, s, associationEntity, modification[ipam.DiscoveryAssociation]{id: id, act: act, change: change})
 }
 
-// DeleteDiscovery ends a resource discovery that is no IPAM's default one. Its
-// associations stay, with NotFound set, until they are ended; what it found
-// leaves the IPAMs by RunWork.
+// DeleteDiscovery deletes a resource discovery that is not the default one of an IPAM. Its
+// associations stay, with NotFound set, until they are deleted. [Store.RunWork] removes
+// the CIDRs that it found from the IPAMs.
 func (s *Store) DeleteDiscovery(ctx context.Context, id string, may func(*ipam.Discovery) error) (*ipam.Discovery, error) {
 	var o *ipam.Discovery
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
@@ -197,8 +197,8 @@ func (s *Store) associationsOf(ctx context.Context, d *ipam.Discovery) ([]*ipam.
 	return of, nil
 }
 
-// Associate shows o.IPAM what o.Discovery finds. may says whether the caller may,
-// and is shown nil for a discovery that does not exist.
+// Associate gives o.IPAM the CIDRs that o.Discovery finds. may says whether the caller
+// may; it gets nil for a discovery that does not exist.
 func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociation, may func(*ipam.IPAM, *ipam.Discovery) error) (*ipam.DiscoveryAssociation, error) {
 	t, err := s.completeToken(ctx, t)
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociat
 		if limit := s.o.Quotas.AssociationsPerIPAM; above.DiscoveryAssociations >= limit {
 			return nil, ipam.LimitExceeded("resource discovery associations of "+above.ID, above.DiscoveryAssociations, limit)
 		}
-		// They end with the discovery, too, in one transaction.
+		// The associations are deleted with the discovery in one transaction.
 		if have := int64(len(d.IPAMs)); have >= ipam.MaxAssociationsPerIPAM {
 			return nil, ipam.LimitExceeded("associations of "+d.ID, have, ipam.MaxAssociationsPerIPAM)
 		}
@@ -250,8 +250,8 @@ func (s *Store) Associate(ctx context.Context, t Token, o ipam.DiscoveryAssociat
 	return &o, nil
 }
 
-// Disassociate ends an association that is no IPAM's default one. What the
-// discovery found leaves the IPAM by RunWork.
+// Disassociate deletes an association that is not the default one of an IPAM.
+// [Store.RunWork] removes the CIDRs that the discovery found from the IPAM.
 func (s *Store) Disassociate(ctx context.Context, id string, may func(*ipam.DiscoveryAssociation) error) (*ipam.DiscoveryAssociation, error) {
 	var o *ipam.DiscoveryAssociation
 	err := s.commit(ctx, "disassociate "+id, nil, func(a attempt) ([]table.Write, error) {

@@ -11,12 +11,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// shrinkHold makes a hold as small as what lives in it: gone, if nothing does. It
-// reports false and does nothing if the hold is no longer there: whoever else
-// shrank it, or divided it and left parts of it.
+// shrinkHold shrinks a hold to the live CIDRs in it; a hold without any goes. It reports
+// false and does nothing if the hold is not there any more: another process shrank it, or
+// divided it and left parts of it.
 func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID, around sourceCIDR, p netip.Prefix) (was bool, err error) {
-	var parts []netip.Prefix // holds that are to be shrunk in their turn
-	var notes []table.Write  // that tell of the parts, but those that others had put
+	var parts []netip.Prefix // holds to shrink next
+	var notes []table.Write  // of the parts, without the notes that others wrote
 	var rest *ipam.Taken     // of a merge
 	err = s.commit(ctx, "shrink "+p.String(), nil, func(a attempt) ([]table.Write, error) {
 		b := &buddies{s: s, space: space, path: ipam.MergePath(p)}
@@ -31,7 +31,7 @@ func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID
 		}
 		t, ok, err := items.TakenAt(k, b.read)
 		if was = ok && t.Kind == ipam.KindHold; err != nil || !was {
-			return nil, err // if by an earlier try of ours, parts and rest are what it left
+			return nil, err // after an earlier try of this process, parts and rest are from that
 		}
 		parts, notes, rest = nil, nil, nil
 		live, err := s.liveIn(ctx, scope, around, p)
@@ -59,7 +59,7 @@ func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID
 			changes = append(changes, ipam.Change{Op: ipam.AddFree, Free: ipam.Free{CIDR: f, Root: t.Root}})
 		}
 		writes := blockWrites(space, changes)
-		for _, part := range parts { // it is still larger than what lives in it
+		for _, part := range parts { // each part is still larger than its live CIDRs
 			note := s.liveNote(scope, part)
 			if b.read[note.Key] == nil {
 				note.If.Absent = true
@@ -79,7 +79,7 @@ func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID
 		}
 		was = was && whole
 	}
-	if was { // else others are at it, and have not told how far they are
+	if was { // else other processes work on the parts
 		for _, note := range notes {
 			if err := s.endNote(ctx, note.Key, note.Item); err != nil {
 				return was, err
@@ -101,20 +101,20 @@ func halves(p netip.Prefix) []netip.Prefix {
 	return []netip.Prefix{lower, upper}
 }
 
-// takenError says that a block is in the way of gathering holds.
+// takenError is the error of makeHold if a block is taken and no hold.
 type takenError struct{ by ipam.Taken }
 
 func (e *takenError) Error() string { return "taken by " + e.by.AllocationID }
 
-// errNoRoot says that nothing at a place is free or taken: by the time that it was
-// read, the root was given back, or what is free there was joined or divided. The
-// caller is to decide again whether it wants anything there.
+// errNoRoot is the error of makeHold if nothing at a CIDR is free or taken. By the time of
+// the read, the root was gone, or the free space there was joined or divided. The caller
+// decides again whether it needs the CIDR.
 var errNoRoot = errors.New("nothing is free or taken there")
 
-// makeHold makes p one hold: of what is free in it, and of the holds in it or
-// around it. It returns a *takenError if anything else is in p. p must lie in a
-// root of the space. with makes what goes with each transaction: a new note that
-// has what is held too much shrunk again, or the condition that p is lived in.
+// makeHold makes p one hold, out of the free space in it and the holds in it or around it.
+// It returns a *takenError if another block is in p. p is in a root of the space. with
+// returns the write that goes with each transaction: a work note, by which a hold with
+// excess is shrunk again, or the condition that p is live.
 func (s *Store) makeHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) error {
 	for {
 		divide := false // hold the halves first, and then join them
@@ -224,7 +224,7 @@ func blocksOf(taken []ipam.Taken) []netip.Prefix {
 	return blocks
 }
 
-// makeAndReadHold is gather and returns the hold; errStale if the root went meanwhile.
+// makeAndReadHold is makeHold and returns the hold; errStale if the root went meanwhile.
 func (s *Store) makeAndReadHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) (ipam.Taken, error) {
 	if err := s.makeHold(ctx, space, owner, p, with); err != nil {
 		if errors.Is(err, errNoRoot) {
@@ -244,8 +244,8 @@ func (s *Store) makeAndReadHold(ctx context.Context, space ipam.SpaceID, owner s
 	return t, err
 }
 
-// narrowHold makes the hold that is in the way of the CIDR one of exactly that, for a
-// caller whom t.may lets have the space of what lives there.
+// narrowHold shrinks the hold that blocks the wanted CIDR to exactly that CIDR, if
+// t.allowLive admits the live CIDRs in it.
 func (s *Store) narrowHold(ctx context.Context, t takeRequest) (*ipam.Taken, error) {
 	allowed := func() error {
 		live, err := s.liveInRequest(ctx, t)
@@ -261,14 +261,14 @@ func (s *Store) narrowHold(ctx context.Context, t takeRequest) (*ipam.Taken, err
 	if err != nil {
 		return nil, err
 	}
-	// Who came to live there since would be seen in the hold's token.
+	// A resource that is found there from here on changes the hold's token.
 	if err := allowed(); err != nil {
 		return nil, err
 	}
 	return &hold, nil
 }
 
-// liveInRequest returns what lives in the CIDR that is wanted.
+// liveInRequest returns the live CIDRs in the wanted CIDR.
 func (s *Store) liveInRequest(ctx context.Context, t takeRequest) ([]*ipam.ResourceCIDR, error) {
 	around, err := s.sourceAt(ctx, t.planning, t.want.CIDR)
 	if err != nil {
@@ -277,12 +277,11 @@ func (s *Store) liveInRequest(ctx context.Context, t takeRequest) ([]*ipam.Resou
 	return s.liveIn(ctx, t.scope, around, t.want.CIDR)
 }
 
-// errEmptyHold says that a hold is in the way of space in which nothing lives
-// any more.
+// errEmptyHold says that a hold blocks space in which no CIDR is live any more.
 var errEmptyHold = fmt.Errorf("%w: a hold of nothing", errStale)
 
-// onlyResourcesOf returns what lets an account take the space of its own resources: all
-// that lives at p is its, and lies within p.
+// onlyResourcesOf returns the function that admits an account's own resources: it refuses
+// a live CIDR of another account, or one that reaches beyond p.
 func onlyResourcesOf(account, name string, p netip.Prefix) func([]*ipam.ResourceCIDR) error {
 	return func(live []*ipam.ResourceCIDR) error {
 		for _, r := range live {

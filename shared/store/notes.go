@@ -11,14 +11,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// workNote is the write that notes work that may be noted once more while it is
-// done: the note is another one each time.
+// workNote returns the write of a work note. The note differs each time, so that a note
+// that is written while its work runs does not end with that work.
 func (s *Store) workNote(k table.Key) table.Write {
 	return table.Write{Op: table.OpPut, Key: k, Item: table.Item{items.AttrSince: table.Num(s.now()), items.AttrToken: table.Str(s.o.NewID())}}
 }
 
-// putNotes puts notes of work, as many as there are; some of them twice, if an
-// answer was lost.
+// putNotes writes any number of work notes. It may write some twice, if an answer is lost.
 func (s *Store) putNotes(ctx context.Context, act string, notes []table.Write) error {
 	for some := range slices.Chunk(notes, s.o.Room) {
 		keys := make([]table.Key, len(some))
@@ -41,8 +40,8 @@ func (s *Store) putNotes(ctx context.Context, act string, notes []table.Write) e
 	return nil
 }
 
-// endNote removes a note of work as it was read before the work was done, with what
-// is written in its place. One that was put since stays.
+// endNote deletes a work note as it was read before the work, with the writes that replace
+// it. A note that was written since stays.
 func (s *Store) endNote(ctx context.Context, note table.Key, was table.Item, instead ...table.Write) error {
 	return s.commit(ctx, "end the note "+note.SK, nil, func(attempt) ([]table.Write, error) {
 		now, err := s.table.BatchGet(ctx, []table.Key{note})
@@ -53,7 +52,7 @@ func (s *Store) endNote(ctx context.Context, note table.Key, was table.Item, ins
 	})
 }
 
-// deleteItem removes an item, whatever it is by then.
+// deleteItem deletes an item without a condition.
 func (s *Store) deleteItem(ctx context.Context, k table.Key) error {
 	return s.commit(ctx, "remove "+k.String(), nil, func(a attempt) ([]table.Write, error) {
 		if a.outcomeUnknown {
@@ -65,35 +64,36 @@ func (s *Store) deleteItem(ctx context.Context, k table.Key) error {
 	})
 }
 
-// liveNote is the write that notes that the space at p in a scope is to be reconciled
-// against what lives there. It goes with every write that makes them disagree.
+// liveNote returns the note that reconciles the space at p in a scope with the live CIDRs
+// there. It goes with every write that makes the two differ.
 func (s *Store) liveNote(scope string, p netip.Prefix) table.Write {
 	return s.workNote(items.LiveWorkKey(scope, p))
 }
 
-// noteExcess is for gather: what is held too much is noted.
+// noteExcess returns the work note that makeHold writes when a hold covers more than its
+// resources need.
 func (s *Store) noteExcess(scope string, p netip.Prefix) func(context.Context) (table.Write, error) {
 	return func(context.Context) (table.Write, error) { return s.liveNote(scope, p), nil }
 }
 
-// importNote is the write that notes that a pool is to take in what lives in it.
+// importNote returns the note by which a pool imports the resources in it.
 func (s *Store) importNote(pool string) table.Write {
 	return s.workNote(items.WorkKey(items.ImportWork, pool))
 }
 
-// purgeNote is the write that notes that what a discovery found is to be reconciled
-// against the IPAMs that it has.
+// purgeNote returns the note that compares the CIDRs that a discovery found with the IPAMs
+// that it has.
 func (s *Store) purgeNote(discovery string) table.Write {
 	return s.workNote(items.WorkKey(items.PurgeWork, discovery))
 }
 
-// accountPurgeNote is purgeNote for what was found of one account in one Region.
+// accountPurgeNote is purgeNote for the CIDRs of one account in one Region.
 func (s *Store) accountPurgeNote(discovery, region, account string) table.Write {
 	return s.workNote(items.AccountPurgeWorkKey(discovery, region, account))
 }
 
-// PendingWork returns the sort keys, for RunWork, of work that was begun before
-// a time and not finished.
+// PendingWork returns the sort keys, for [Store.RunWork], of work that began before a time
+// and is not finished.
 func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string, error) {
 	var work []string
 	for r, err := range table.Rows(ctx, s.table, items.WorkRows()) {
@@ -107,7 +107,6 @@ func (s *Store) PendingWork(ctx context.Context, olderThan time.Time) ([]string,
 	return work, nil
 }
 
-// ErrWorkRemains is returned by RunWork when the work could not be finished
-// yet, because requests that race with it hold something; it is to be run
-// again later.
+// ErrWorkRemains is the error of [Store.RunWork] if a request that races with the work
+// keeps it from finishing. It must run again later.
 var ErrWorkRemains = errors.New("work remains")

@@ -89,7 +89,7 @@ func (s *Store) reserveAllOnce(ctx context.Context, scope string, p netip.Prefix
 		if err != nil {
 			return false, err
 		}
-		if len(planned) == 0 { // the outermost CIDR's space is that of the others too
+		if len(planned) == 0 { // to reserve the outermost CIDR reserves the others
 			for i := range all {
 				all[i] = all[i][:1]
 			}

@@ -12,9 +12,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// reserveLive keeps p, in which the resource r of the scope lives, from being
-// given to another: in each pool, what is free of it becomes holds, and what is
-// taken is marked as seen. It returns errResourceGone if the resource goes meanwhile.
+// reserveLive keeps p, a CIDR of the live resource r of the scope, from other owners: in
+// each pool it turns free space into holds and marks taken blocks as seen. It returns
+// errResourceGone if the resource goes meanwhile.
 func (s *Store) reserveLive(ctx context.Context, scope string, p netip.Prefix, r *ipam.Resource) error {
 	marked := map[string]bool{} // by allocation id
 	for {
@@ -132,16 +132,15 @@ func (c *reservation) space(ctx context.Context, space ipam.SpaceID, p netip.Pre
 	return nil
 }
 
-// newHold returns a hold that needs no mark: who reads it reads the resource's row
-// behind it.
+// newHold returns a hold without a mark: its readers read the resource's row after it.
 func (c *reservation) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
 	hold := c.s.newHold(p, root, owner)
 	c.marking = append(c.marking, hold.AllocationID)
 	return hold
 }
 
-// add adds writes that belong together, or returns errStopVisit if they have to
-// wait for the next transaction.
+// add adds writes that belong together. It returns errStopVisit if they must wait for the
+// next transaction.
 func (c *reservation) add(writes ...table.Write) error {
 	if len(c.writes)+len(writes) > c.s.o.Room {
 		return errStopVisit

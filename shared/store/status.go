@@ -17,7 +17,7 @@ import (
 
 // EvaluateStatus evaluates the statuses that a change at cidr may have altered, and
 // writes those that differ. The change is of a resource or of an allocation: one came,
-// changed or went. The statuses are those of all CIDRs that overlap the outermost
+// changed or went. It concerns all CIDRs that overlap the outermost
 // resource's CIDR around cidr, or cidr itself if no resource's CIDR holds it. This set is
 // closed under overlap, because CIDRs nest or are apart.
 //

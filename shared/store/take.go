@@ -18,21 +18,21 @@ type takeRequest struct {
 	want         ipam.Want
 	allocationID string // the allocation id that the block will have
 	cidrs        int64  // CIDRs provisioned to the space, for the message of a refusal
-	preview      bool   // choose as a writer does that nobody contends with, and write nothing: a preview
+	preview      bool   // choose as a writer without contention does, and write nothing
 
-	// earlier is what an earlier try of the request chose for a length, if one did.
+	// earlier is the block that an earlier try of the request chose for a length, if any.
 	earlier netip.Prefix
 
-	// allowLive lets a certain CIDR be had although there is a hold in the way, for
-	// what lives in it, or says what is in the way; nil in a scope, which has no
-	// holds. scope and owner are the space's.
+	// allowLive says whether a wanted CIDR may be taken although a hold blocks it: it
+	// gets the live CIDRs there, and its error names the one in the way. nil in a scope,
+	// which has no holds. scope and owner are the space's.
 	allowLive func(live []*ipam.ResourceCIDR) error
 	scope     string
 	owner     string
 	planning  *ipam.Pool // the space's pool, if it is a resource planning pool
 }
 
-// snapshot is what was read to decide on a taking.
+// snapshot holds the items that a decision about a takeRequest reads.
 type snapshot struct {
 	items   map[table.Key]table.Item // by batch-get
 	rows    []table.Row              // free blocks, by the query for a length, if one was made
@@ -40,15 +40,15 @@ type snapshot struct {
 	queried bool
 }
 
-// takeSource is what a block is taken out of: a free block, a split that an
-// earlier try of the same request left, or a hold of just its size.
+// takeSource is the block from which another is taken: a free block, a split that an
+// earlier try of the same request left, or a hold of exactly the size.
 type takeSource struct {
 	free  ipam.Free
 	split *ipam.Taken
 	hold  *ipam.Taken
 }
 
-// windowOf returns among how many positions to choose.
+// windowOf returns the number of positions among which to choose.
 func (s *Store) windowOf(t takeRequest) int {
 	if t.preview {
 		return 1
@@ -56,7 +56,7 @@ func (s *Store) windowOf(t takeRequest) int {
 	return s.window.get(t.space, s.o.Now())
 }
 
-// fitQuery is the query for the free blocks that a wish's length fits.
+// fitQuery is the query for the free blocks that are large enough for a wish's length.
 func (s *Store) fitQuery(t takeRequest) table.Query {
 	q := items.FreeRowsFor(t.space, t.want.Length).Page("", s.windowOf(t))
 	if len(t.want.Filter.Allowed)+len(t.want.Filter.Disallowed) > 0 {
@@ -65,16 +65,16 @@ func (s *Store) fitQuery(t takeRequest) table.Query {
 	return q
 }
 
-// choose picks the block for a wish for a length, out of rows, the answer to
-// the query that fitting makes, and of what follows it from next on. It returns
-// an InvalidParameterValue error if there is no such block.
+// choose picks the block for a wish for a length, out of rows, the answer to fitQuery, and
+// of the rows that follow from next on. It returns an InvalidParameterValue error if there
+// is no such block.
 //
-// A query is no snapshot: a block may move past it while it runs. So "full"
-// needs a second pass in the other direction to be empty too. That pass begins
-// with the largest block, which the message names and which, if no filter
-// narrows the choice, alone decides. With a filter the refusal may yet be false:
-// a block that is split behind the first pass and merged again behind the second
-// escapes both. To rule that out would take reading all that is taken.
+// A query is no snapshot: a block may move to a place that it has passed. So the answer
+// "full" needs a second pass in the other direction that finds nothing either. That pass
+// begins with the largest block, which the message names. Without a filter this block
+// alone decides. With a filter the refusal may still be false: both passes miss a block
+// that is split after the first pass and merged again after the second. Only reading all
+// taken blocks would exclude that.
 func (s *Store) choose(ctx context.Context, t takeRequest, rows []table.Row, next string) (ipam.Free, netip.Prefix, error) {
 	window := s.windowOf(t)
 	free, err := decodeAll(rows, items.DecodeFree)
@@ -157,11 +157,11 @@ func (s *Store) readForLength(ctx context.Context, keys []table.Key, t takeReque
 }
 
 // startedSplit returns the split that an earlier try of the request left on its way to
-// t.before, nil if there is none to go on from: to choose again would leave the split
-// to the reconciler, and might give another CIDR.
+// t.earlier; nil if there is none to continue. Choosing again would leave the split to the
+// work of its note, and might give another CIDR.
 func (s *Store) startedSplit(ctx context.Context, t takeRequest) (*ipam.Taken, error) {
 	p := t.earlier
-	if !p.IsValid() || p.Bits() != t.want.Length || !t.want.Filter.Admits(p) || p.Bits()+2 <= s.o.Room { // the last: it takes no split
+	if !p.IsValid() || p.Bits() != t.want.Length || !t.want.Filter.Admits(p) || p.Bits()+2 <= s.o.Room { // the last: one transaction is enough, without a split
 		return nil, nil
 	}
 	by, ok, err := s.blocker(ctx, t.space, p)
@@ -171,16 +171,16 @@ func (s *Store) startedSplit(ctx context.Context, t takeRequest) (*ipam.Taken, e
 	return &by, nil
 }
 
-// continuesSplit reports whether a block is a split that the request of t left on its way to
-// p, and in which nobody was found to live since.
+// continuesSplit reports whether a block is a split that t's request left on its way to p,
+// and no resource was found in it since.
 func continuesSplit(t takeRequest, by ipam.Taken, p netip.Prefix) bool {
 	return by.Kind == ipam.KindSplit && by.AllocationID == t.allocationID && ipam.Within(p, by.CIDR) && by.Seen == ""
 }
 
-// takeWrites returns the writes of the transaction that takes want out of from.
-// If the block lies too deep for one transaction, it commits the earlier ones
-// itself: they only turn a free block into smaller ones and a split, which the
-// reconciler undoes if this request never gets to its last step.
+// takeWrites returns the writes of the transaction that takes want out of from. If the
+// block is too deep for one transaction, takeWrites commits the earlier ones itself. These
+// only turn a free block into smaller ones and a split, which the work of the split's note
+// undoes if this request never reaches its last step.
 func (s *Store) takeWrites(ctx context.Context, space ipam.SpaceID, from takeSource, want ipam.Taken) ([]table.Write, error) {
 	if from.hold != nil {
 		return blockWrites(space, replaceTaken(*from.hold, want)), nil
@@ -211,8 +211,8 @@ func (s *Store) takeWrites(ctx context.Context, space ipam.SpaceID, from takeSou
 	return writes, nil
 }
 
-// commitSplit applies the writes of a plan that leaves rest behind. Whether a
-// transaction whose answer was lost was applied, rest itself tells.
+// commitSplit applies the writes of changes that leave rest behind. If the answer is lost,
+// rest itself shows whether the transaction was applied.
 func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) error {
 	err := s.table.Transact(ctx, s.startSplit(space, rest, writes))
 	if err == nil {
@@ -231,9 +231,8 @@ func (s *Store) commitSplit(ctx context.Context, space ipam.SpaceID, rest *ipam.
 	return fmt.Errorf("%w: %w", errStale, err)
 }
 
-// recordAllocation is the write of a new allocation's by-id item. Where one is
-// there already that has not expired, another request with the token was
-// quicker.
+// recordAllocation returns the write of a new allocation's by-id item. If there is one
+// that has not expired, another request with the token came first.
 func (s *Store) recordAllocation(space ipam.SpaceID, t ipam.Taken, digest string) table.Write {
 	b := items.AllocationByID{Space: space, CIDR: t.CIDR, Kind: t.Kind, Owner: t.Owner, Digest: digest, State: items.AllocationActive}
 	return table.Write{Op: table.OpPut, Key: items.AllocationKey(t.AllocationID), Item: b.Encode(), If: table.Cond{Absent: true, ExpiredBefore: s.now()}}

@@ -13,16 +13,15 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// RunWork finishes the work that a sort key of the partition WorkPK names. It
-// may be run any number of times, at once too; work that is done, or that is
-// not known, is no error.
+// RunWork finishes the work that a sort key of the partition items.WorkPK names. It can
+// run any number of times, also at once. Work that is done or unknown is no error.
 func (s *Store) RunWork(ctx context.Context, sk string) error {
 	kind, id := items.ParseWork(sk)
 	switch kind {
 	case items.DeletePoolWork:
 		err := s.runDeletePool(ctx, id, s.pendingError)
 		if errors.Is(err, errPending) {
-			return nil // done as far as it may be now: its note stays, and nothing is to be tried again soon
+			return nil // done as far as possible now; its note stays for a later run
 		}
 		return err
 	case items.DeleteIPAMWork:
@@ -30,7 +29,7 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	case items.PurgeWork:
 		return s.runPurge(ctx, id)
 	case items.LiveWork:
-		if scope, p, ok := items.ParseLiveWork(id); ok { // else not a note that this version writes
+		if scope, p, ok := items.ParseLiveWork(id); ok { // another form is not of this version
 			return s.runLive(ctx, scope, p)
 		}
 	case items.ImportWork:
@@ -45,9 +44,9 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 	return nil
 }
 
-// runLive is Reconcile, if it is noted: whoever wrote the note will have run it,
-// as a rule. Where it is crowded, it leaves the work to notes of its halves, so
-// that each is done in the time that there is, and none again that was done.
+// runLive is [Store.Reconcile], if the note is still there: its writer runs Reconcile
+// itself, as a rule. If there are too many live CIDRs, it replaces the note by notes of
+// the two halves, so that each is done in the time of an invocation, and none twice.
 func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error {
 	note := items.LiveWorkKey(scope, p)
 	read, err := s.table.BatchGet(ctx, []table.Key{note})
@@ -65,7 +64,7 @@ func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error
 	return s.endNote(ctx, note, read[note], s.liveNote(scope, lower), s.liveNote(scope, upper))
 }
 
-// runSplit gives an abandoned split back once its deadline has passed.
+// runSplit releases an abandoned split after its deadline.
 func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix) error {
 	k, note := items.TakenKey(space, p), items.SplitWorkKey(space, p)
 	var split *ipam.Taken
@@ -81,7 +80,7 @@ func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 				return nil, err
 			}
 			if t.Kind == ipam.KindSplit {
-				if t.Deadline <= s.now() { // else its request may still be at work
+				if t.Deadline <= s.now() { // until then, its request may continue
 					split = &t
 				}
 				return nil, nil
@@ -103,15 +102,14 @@ func (s *Store) runSplit(ctx context.Context, space ipam.SpaceID, p netip.Prefix
 	return s.mergeSplit(ctx, space, *split)
 }
 
-// maxPasses bounds how often a cascading delete looks again for what appeared
-// meanwhile; new allocations are refused from the first round on, so only
-// requests already under way can add any.
+// maxPasses is how often a cascading delete looks for new allocations. From the first pass
+// on, new ones are refused, so only requests that began before can add any.
 const maxPasses = 3
 
-// mayRelease says of a block whether it may be given back with its pool; errPending is not yet.
+// mayRelease says whether a block may be released with its pool; errPending says not yet.
 type mayRelease func(context.Context, *ipam.Pool, ipam.Taken) error
 
-// runDeletePool returns errPending once nothing but pending blocks keeps the pool.
+// runDeletePool deletes a pool. It returns errPending if only pending blocks are left.
 func (s *Store) runDeletePool(ctx context.Context, id string, may mayRelease) error {
 	for range maxPasses {
 		o, err := readOne(ctx, s.Pools, id)
@@ -146,9 +144,9 @@ func (s *Store) runDeletePool(ctx context.Context, id string, may mayRelease) er
 	return fmt.Errorf("%w: pool %s is still in use", ErrWorkRemains, id)
 }
 
-// emptyPool deletes a pool's children, releases its allocations and
-// deprovisions its CIDRs, as far as nothing races with it. It returns errPending if
-// that left pending blocks, here or below.
+// emptyPool deletes a pool's children, releases its allocations and deprovisions its
+// CIDRs, as far as no other request interferes. It returns errPending if pending blocks
+// are left, here or in a child.
 func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) error {
 	var waits error
 	anyone := func(*ipam.Pool) error { return nil }
@@ -185,14 +183,14 @@ func (s *Store) emptyPool(ctx context.Context, o *ipam.Pool, may mayRelease) err
 			continue
 		}
 		if _, err := s.Deprovision(ctx, Deprovision{Pool: o.ID, CIDR: c.CIDR, May: anyone}); err != nil && ipam.CodeOf(err) != ipam.CodeIncorrectState && !isNotFound(err) {
-			return err // and not that another run of the work was quicker
+			return err // it says more than the other run's success
 		}
 	}
 	return waits
 }
 
-// releaseAll gives every taken block of a pool back but those of child pools, and
-// those that may not go yet: of these, errPending tells.
+// releaseAll releases every taken block of a pool, without those of child pools. It
+// returns errPending if a block may not be released yet.
 func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayRelease) error {
 	var waits error
 	space := pool.Space()
@@ -201,7 +199,7 @@ func (s *Store) releaseAll(ctx context.Context, pool *ipam.Pool, may mayRelease)
 			return err
 		}
 		switch t.Kind {
-		case ipam.KindPool, ipam.KindHold: // those go with the CIDR
+		case ipam.KindPool, ipam.KindHold: // deprovisioning the CIDR deletes these
 		case ipam.KindSplit:
 			err = s.mergeSplit(ctx, space, t)
 		default:
@@ -240,8 +238,8 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		// All pools have begun to go, so that none can give out what another gives
-		// back, be it pending.
+		// All pools are in delete-in-progress, so no pool can hand out the space that
+		// another one releases, even pending space.
 		all := func(context.Context, *ipam.Pool, ipam.Taken) error { return nil }
 		for _, p := range pools {
 			if err := s.runDeletePool(ctx, p.ID, all); err != nil {
@@ -269,7 +267,7 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 	return fmt.Errorf("%w: IPAM %s still has scopes or pools", ErrWorkRemains, id)
 }
 
-// runImport leaves a note for each CIDR of a pool, to take in what lives there.
+// runImport writes a note for each CIDR of a pool, to import the resources in it.
 func (s *Store) runImport(ctx context.Context, id string) error {
 	note := items.WorkKey(items.ImportWork, id)
 	read, err := s.table.BatchGet(ctx, []table.Key{note})
@@ -338,11 +336,11 @@ func (s *Store) runPending(ctx context.Context, allocation string) error {
 	return s.releasePending(ctx, pool, t)
 }
 
-// runPurge lays what a discovery found against the IPAMs that it has, and
-// removes all of it if the discovery is gone. It is begun again if it was noted
-// once more meanwhile. of is what the note is of: a discovery, whose accounts get
-// notes of their own, as all may be more than there is time for; or one account in a
-// Region, of which all is removed if it is to be forgotten.
+// runPurge compares the CIDRs that a discovery found with the IPAMs that it has, and
+// deletes them if the discovery is deleted. It starts again if a new note came meanwhile.
+// of is the subject of the note: a discovery, or one account in a Region. A discovery's
+// accounts get notes of their own, because all of them may take longer than an invocation.
+// An account that is to be forgotten loses all its CIDRs.
 func (s *Store) runPurge(ctx context.Context, of string) error {
 	id, region, account := items.ParsePurgeWork(of)
 	if account == "" {
@@ -392,8 +390,8 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 		if read[k] == nil || !forgotten {
 			return writes, nil
 		}
-		// What was observed anew meanwhile was not what forget was to forget. And one that
-		// is looked at again keeps its row, and what is found from then on.
+		// A CIDR that was observed again meanwhile stays. An account that is watched again
+		// keeps its row, and the CIDRs that are found from then on.
 		if rest, _, err := s.Found(ctx, id, at.Region, at.Account, "", 1); err != nil || len(rest) > 0 {
 			return nil, cmp.Or(err, errStale)
 		}
@@ -401,8 +399,7 @@ func (s *Store) runPurge(ctx context.Context, of string) error {
 	})
 }
 
-// dividePurge leaves notes of the accounts and Regions of a discovery in the place of
-// the one of all.
+// dividePurge replaces the note of a discovery by notes of its accounts and Regions.
 func (s *Store) dividePurge(ctx context.Context, discovery string) error {
 	note := items.WorkKey(items.PurgeWork, discovery)
 	return s.commit(ctx, "purge "+discovery, nil, func(attempt) ([]table.Write, error) {
@@ -424,8 +421,8 @@ func (s *Store) dividePurge(ctx context.Context, discovery string) error {
 	})
 }
 
-// reassign has other discoveries of the IPAMs that what was found leaves take it
-// over, if they found it too: then its space is held all the while.
+// reassign gives the rows of a found CIDR to other discoveries that found it too, in the
+// IPAMs that its own discovery leaves. So the CIDR's space stays held all the time.
 func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, others []*ipam.Discovery) error {
 	for _, o := range others {
 		if o.ID == f.Discovery || !slices.ContainsFunc(f.Targets, func(t ipam.Target) bool {
@@ -444,7 +441,7 @@ func (s *Store) reassign(ctx context.Context, f *ipam.Found, stays []string, oth
 	return nil
 }
 
-// eachFound calls f for everything that was found in an account and Region.
+// eachFound calls f for every CIDR that was found in an account and Region.
 func (s *Store) eachFound(ctx context.Context, a *ipam.DiscoveredAccount, f func(*ipam.Found) error) error {
 	q := items.FoundRows(a.Discovery, a.Region, a.Account)
 	for r, err := range decoded(table.Rows(ctx, s.table, q), items.DecodeFound) {
