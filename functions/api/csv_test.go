@@ -136,7 +136,7 @@ func TestHistoryAsCSV(t *testing.T) {
 	}
 	none := call("GetIpamAddressHistory", "text/csv", `{"IpamScopeId": "`+scope+`", "Cidr": "10.9.0.0/16"}`)
 	if rows := must(csv.NewReader(strings.NewReader(none.Body)).ReadAll())(t); none.StatusCode != http.StatusOK || len(rows) != 1 || rows[0][0] != "ResourceOwnerId" || none.Headers["X-Next-Token"] != "" {
-		t.Errorf("of what was never used: %+v", none)
+		t.Errorf("of an address that was never used: %+v", none)
 	}
 	refused := call("GetIpamAddressHistory", "text/csv", `{"IpamScopeId": "`+scope+`"}`)
 	if refused.StatusCode != http.StatusBadRequest || refused.Headers["Content-Type"] != "application/json" {

@@ -240,8 +240,8 @@ func (h *Handler) describe(record *telemetry.Record, r *apiRequest, status int) 
 	)
 }
 
-// caller returns the caller that API Gateway verified. The caller's own words never
-// say who it is; they only claim a Region.
+// caller returns the caller that API Gateway verified. The caller itself only claims a
+// Region.
 func caller(e *Event) (registry.Caller, error) {
 	id := e.RequestContext.Identity
 	if e.RequestContext.APIID == "" || id.AccountID == "" || id.UserArn == "" {

@@ -116,8 +116,8 @@ func (w *env) do(t *testing.T, change func(*events.APIGatewayProxyRequest)) even
 	return a
 }
 
-// What hangs is given up while there is time to say so: Lambda would end the
-// function, and API Gateway answer something that no SDK knows.
+// A call that hangs ends before the invocation does. Otherwise Lambda would end the
+// function, and API Gateway would give an answer that no SDK knows.
 func TestAnswersBeforeTheEnd(t *testing.T) {
 	w := newEnv()
 	w.hang = true
@@ -244,8 +244,7 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 	}
 }
 
-// The caller's organisation is what API Gateway says, in the one place where it
-// says so.
+// The caller's organisation is read from the one member in which API Gateway writes it.
 func TestOrganizationIsAPIGateways(t *testing.T) {
 	b, err := os.ReadFile("testdata/event.json")
 	if err != nil {
@@ -319,7 +318,7 @@ func TestCallersRegion(t *testing.T) {
 	}
 }
 
-// An answer that Lambda would refuse to send is an error that tells what to do.
+// An answer that Lambda would refuse to send becomes an error with the next step.
 func TestAnswersStayUnderLambdasLimit(t *testing.T) {
 	// Of 1,000 quotes, JSON makes 2,000 bytes and the envelope around it 4,000.
 	for _, c := range []struct {
@@ -460,8 +459,8 @@ func TestDescriptionOfTheAPI(t *testing.T) {
 	}
 }
 
-// What the events hold survives decoding and encoding: nothing that the
-// handler reads is in a field that the library does not know.
+// The events survive decoding and encoding, so the library has a field for each member
+// that the handler reads.
 func TestEventRoundTrip(t *testing.T) {
 	e := event(t, nil)
 	b, err := json.Marshal(e)
@@ -477,7 +476,7 @@ func TestEventRoundTrip(t *testing.T) {
 	}
 }
 
-// The 170 KB of the API model stay out of the function, and so does what only
+// The function does not contain the 170 KB of the API model, nor the packages that only
 // generators and tests use.
 func TestFunctionLinksNoGenerator(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()

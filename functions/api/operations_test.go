@@ -80,8 +80,8 @@ func adminEvent(method, resource, body string) events.APIGatewayProxyRequest {
 	}
 }
 
-// sdk returns the SDK's client of a handler behind HTTP, for the owner's
-// administrator. What the management account alone may call is called by it.
+// sdk returns the SDK's client of a handler behind HTTP, for the owner's administrator. It
+// calls the operations of the management account as that account.
 func sdk(t *testing.T, handler *Handler, options ...func(*middleware.Stack) error) *ec2.Client {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -271,7 +271,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.DescribeIpamPoolAllocationsOutput{IpamPoolAllocations: []types.IpamPoolAllocation{wantAllocation}},
 		must(c.DescribeIpamPoolAllocations(ctx, &ec2.DescribeIpamPoolAllocationsInput{IpamPoolAllocationIds: []string{*a.IpamPoolAllocationId}}))(t))
 
-	// What used an address.
+	// The history of an address.
 	history := ipam.HistoryRecord{Type: ipam.HistoryEIP, Owner: owner, Region: "eu-west-1", ID: "eipalloc-1", CIDR: netip.MustParsePrefix("192.0.2.1/32"), Name: "n", VPC: "vpc-1", Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Nonoverlapping, Start: now.UnixMilli() - 2500, End: now.UnixMilli() - 500}
 	if err := store.New(db, store.Options{Region: homeRegion}).PutHistory(ctx, *m.PublicDefaultScopeId, history); err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.DeleteTagsOutput{}, must(c.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{*m.IpamId, *q.IpamPoolId}, Tags: []types.Tag{{Key: str("Name"), Value: str("n")}}}))(t))
 	wantIPAM.Tags, wantIPAM.ScopeCount = []types.Tag{}, num(3)
 
-	// Resource discoveries, and what they find.
+	// Resource discoveries, and the resources that they find.
 	watcher := must(c.CreateIpamResourceDiscovery(ctx, &ec2.CreateIpamResourceDiscoveryInput{
 		Description: str("first"), OperatingRegions: []types.AddIpamOperatingRegion{{RegionName: str("ap-northeast-3")}}, TagSpecifications: specify("ipam-resource-discovery"),
 	}))(t)
@@ -476,7 +476,7 @@ func must[T any](out T, err error) func(*testing.T) T {
 	}
 }
 
-// same compares all exported members of answers, but for what the SDK adds.
+// same compares all exported members of answers without those that the SDK adds.
 func same[T any](t *testing.T, want, got T) {
 	t.Helper()
 	sdks := cmp.FilterPath(func(p cmp.Path) bool {
@@ -488,8 +488,7 @@ func same[T any](t *testing.T, want, got T) {
 	}
 }
 
-// Whatever a caller sends is answered without a failure of ours, and what is
-// refused has written nothing.
+// No request makes the function fail, and a refused request has written nothing.
 func FuzzRequests(f *testing.F) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	base := &tabletest.Memory{}
@@ -542,8 +541,8 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// furnish makes an object of each kind, and returns what puts their ids in the
-// place of their names.
+// furnish makes an object of each kind. It returns the replacer of their names by their
+// ids.
 func furnish(f *testing.F, h *Handler) *strings.Replacer {
 	call := func(operation string, body map[string]any) map[string]any {
 		f.Helper()

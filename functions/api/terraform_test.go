@@ -16,8 +16,8 @@ import (
 
 // Terraform's IPAM resources, as they call: each is made, read until it is in the one
 // state that its waiter takes, changed, tagged, and destroyed until it is found no
-// more. What they read must be what their configuration says, or a plan that
-// nothing was changed for would change something.
+// more. They must read the values of their configuration. Otherwise a plan without a
+// change in the configuration would change something.
 func TestAsTerraformCalls(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	table := &tabletest.Memory{}
@@ -112,7 +112,7 @@ func TestAsTerraformCalls(t *testing.T) {
 	is("advertisable", *p.PubliclyAdvertisable, false)
 	is("service and source", string(p.AwsService)+string(p.PublicIpSource), "")
 	is("rules", p.AllocationMinNetmaskLength == nil && p.AllocationMaxNetmaskLength == nil && p.AllocationDefaultNetmaskLength == nil && p.SourceResource == nil, true)
-	// All that is configured is sent with each change; of the tags, what is new or other.
+	// Each change sends the whole configuration, and of the tags the new and changed ones.
 	for _, value := range []string{"1", "2", "2"} {
 		must(c.ModifyIpamPool(ctx, &ec2.ModifyIpamPoolInput{
 			IpamPoolId: top.IpamPoolId, AutoImport: aws.Bool(true), Description: str("d"), AllocationDefaultNetmaskLength: num(32), AllocationMaxNetmaskLength: num(32), AllocationMinNetmaskLength: num(32),
@@ -246,7 +246,7 @@ func TestAsTerraformCalls(t *testing.T) {
 		_, err = c.DeleteIpamPool(ctx, &ec2.DeleteIpamPoolInput{IpamPoolId: pool})
 		refused(err, "InvalidIpamPoolId.NotFound", "")
 	}
-	// What was in a pool that is gone is gone.
+	// A deleted pool has no allocations.
 	_, err = c.GetIpamPoolCidrs(ctx, &ec2.GetIpamPoolCidrsInput{IpamPoolId: child.IpamPoolId, Filters: where("cidr", *byLength.Cidr)})
 	refused(err, "InvalidIpamPoolId.NotFound", "")
 	_, err = deprovision(child.IpamPoolId, byLength.Cidr)

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// cloud is EC2 in every account: it answers with all members that an answer has,
-// and keeps what it was asked and what it answered last.
+// cloud is EC2 in every account. It answers with all members that an answer has, and
+// keeps the last request and its answer.
 type cloud struct{ in, out any }
 
 func (c *cloud) EC2(context.Context, string, string, string) (*cloud, error) { return c, nil }
@@ -47,8 +47,8 @@ func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...
 	return answered[ec2.CreateSubnetOutput](c, in)
 }
 
-// fill sets a value of the SDK's types, with all that it holds, to what differs
-// from member to member.
+// fill sets a value of the SDK's types and all its members to values that differ from
+// member to member.
 func fill(v reflect.Value, name string) {
 	switch {
 	case name == "ResultMetadata" || name == "DryRun":

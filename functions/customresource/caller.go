@@ -22,7 +22,7 @@ import (
 // The environment of a forwarder.
 const (
 	EnvEndpoint  = "CADASTRE_ENDPOINT"   // the API's address, with the stage; makes the function a forwarder
-	EnvAPIRegion = "CADASTRE_API_REGION" // the API's Region; may be empty if the address tells it, as a custom domain's does not
+	EnvAPIRegion = "CADASTRE_API_REGION" // the API's Region; may be empty if the address contains it, as a custom domain's does not
 )
 
 // Caller calls operations of the API as one principal. in points to the operation's
@@ -61,9 +61,9 @@ func NewCaller(ctx context.Context) (Caller, error) {
 	return owner{ops.New(store, registry.OnlyTo(caller), ops.WithOrganization(organization)), caller}, nil
 }
 
-// owner calls the registry as the owner account, whatever an event says: any principal
-// that may invoke the function can write the event. IAM decides who may, on
-// lambda:InvokeFunction; the deployer's grants are for the API only.
+// owner calls the registry as the owner account, not as one that an event names: any principal
+// that may invoke the function can write the event. IAM's permission
+// lambda:InvokeFunction decides; the deployer's grants are for the API only.
 type owner struct {
 	registry *registry.Registry
 	caller   registry.Caller
@@ -101,5 +101,5 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 			"The API at %s does not let this function call it. The function's role must be allowed execute-api:Invoke on it, and the API's resource policy must admit the account or its organization.", r.endpoint)
 	}
 	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable,
-		"The API at %s gave no answer to %s. The forwarder's log tells why. See that the forwarder's parameter ApiEndpoint is the API's address, and that the function reaches it.", r.endpoint, operation), err)
+		"The API at %s gave no answer to %s. The forwarder's log says why. See that the forwarder's parameter ApiEndpoint is the API's address, and that the function reaches it.", r.endpoint, operation), err)
 }

@@ -107,7 +107,7 @@ func forwarder(endpoint string) Caller {
 	return remote{ec2.NewFromConfig(cfg, client.Options(endpoint, "us-east-1")), endpoint, account}
 }
 
-// A forwarder does what the function in the owner account does.
+// A forwarder has the same results as the function in the owner account.
 func TestForwarder(t *testing.T) {
 	w := newEnv(t)
 	before := w.content()
@@ -197,7 +197,7 @@ func TestForwarderWithOtherEndings(t *testing.T) {
 	}
 }
 
-// What the forwarder is told by others than the API.
+// Answers to the forwarder that are not the API's.
 func TestForwarderIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -319,7 +319,7 @@ func TestNewCaller(t *testing.T) {
 	if c, err = NewCaller(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The answer is lost; how the request was signed is what counts.
+	// The answer is lost; this test only looks at the request's signature.
 	if _, err := c.Call(t.Context(), "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{Cidr: aws.String("x"), IpamPoolId: aws.String("x"), IpamPoolAllocationId: aws.String("x")}); err == nil || requests.Load() == 0 {
 		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/backoff"
 )
 
-// trouble is what becomes of one call that the function makes.
+// trouble is the fault of one call that the function makes.
 type trouble struct {
 	name    string
 	applied bool // and only its answer is lost
@@ -58,7 +58,7 @@ func (c *calls) call(ctx context.Context, name string, do func() error) error {
 	}
 	switch {
 	case c.dies:
-		runtime.Goexit() // what is deferred runs, but sends nothing
+		runtime.Goexit() // deferred functions run, but send nothing
 	case c.hangs:
 		<-ctx.Done()
 		return ctx.Err()
@@ -98,15 +98,15 @@ func (t troubledTransport) RoundTrip(r *http.Request) (answer *http.Response, er
 	return answer, nil
 }
 
-// Whatever becomes of any call that the function makes while it serves the first
-// request of an act — of an operation or of its answer's — the request is
-// answered once, nothing is lost, and nothing is left when it is undone.
+// Each call that the function makes while it serves the first request of an act fails in
+// turn: calls of operations, and of the answer. The request is answered once, nothing is
+// lost, and nothing is left when the act is undone.
 func TestCalls(t *testing.T) {
 	for _, a := range acts() {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			// try does the act, and undoes it, with trouble at a call. It returns the
-			// reason of the failure, what the act leaves, and the calls.
+			// reason of the failure, the content after the act, and the calls.
 			try := func(at int, trouble trouble) (reason, left string, names []string) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newEnv(t)
@@ -154,7 +154,7 @@ func (w *env) answeredOnce(request string, resent bool) {
 	var sent []cfn.Response
 	for _, a := range w.bucket.answers {
 		if a.RequestID == request {
-			a.Reason = "" // which may tell of what happened in between
+			a.Reason = "" // which may contain the fault
 			sent = append(sent, a)
 		}
 	}

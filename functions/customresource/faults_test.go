@@ -25,7 +25,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// act is something that a stack does on the network, with what it needs first.
+// act is an act of a stack on the network, with its preparation.
 type act struct {
 	name    string
 	prepare func(*env, string, string)
@@ -145,8 +145,8 @@ func (w *env) tryRemove(logical string) (reason string) {
 	return a.Reason
 }
 
-// undo ends what an act has made, and fails the test unless there is what there
-// was at the start, or, if prepare has ended the network for good, nothing.
+// undo removes the objects of an act. It fails the test unless the content is then that
+// of the start, or empty if prepare has removed the network.
 func (w *env) undo(start string) {
 	w.Helper()
 	for _, logical := range []string{"X", "P"} {
@@ -160,9 +160,9 @@ func (w *env) undo(start string) {
 	w.same(start)
 }
 
-// faults is what goes wrong in a run: the calls of the table with these places,
-// counted over all kinds, and all others from outage on, if that is not negative,
-// for as long as the first request of the act is served.
+// faults holds the faults of a run, while the first request of the act is served: the
+// calls of the table at these positions, counted over all kinds, and all calls from outage
+// on, if that is not negative.
 type faults struct {
 	at      map[int]bool
 	outage  int
@@ -213,9 +213,9 @@ func run(t *testing.T, a act, f faults) int {
 	return calls
 }
 
-// Whatever call of the table fails while a request is served, carried out or
-// not, alone, with another one, or with all that follow: in the end nothing is
-// lost and nothing is left.
+// Each call of the table fails in turn while a request is served, applied or not, alone,
+// with another one, or with all that follow. In the end nothing is lost and nothing is
+// left.
 func TestFaults(t *testing.T) {
 	for _, a := range acts() {
 		t.Run(a.name, func(t *testing.T) {
@@ -349,7 +349,7 @@ func TestCancelledCreate(t *testing.T) {
 					t.Errorf("%+v", deleted)
 				}
 				if c.looks != (asleep >= 3) && late {
-					t.Errorf("it was looked %d times for what was made", asleep)
+					t.Errorf("the function looked %d times for the object", asleep)
 				}
 				w.same(before)
 			})
@@ -357,9 +357,9 @@ func TestCancelledCreate(t *testing.T) {
 	}
 }
 
-// What a create is cancelled at that goes on with its work is removed all the same.
+// A cancelled create that still works on its object does not keep it.
 func TestCancelledCreateGoesOn(t *testing.T) {
-	for _, step := range []int{1, 2} { // of what is done behind the pool's creation
+	for _, step := range []int{1, 2} { // after the creation of the pool
 		w := newEnv(t)
 		scope, top := w.network()
 		before := w.content()
@@ -397,9 +397,9 @@ func TestCancelledCreateGoesOn(t *testing.T) {
 	}
 }
 
-// What stayed when its resource left the stack has the tags of a resource of that
-// name that comes to the stack later.
-func TestCancelledCreateBesideWhatWasKept(t *testing.T) {
+// An object that was kept when its resource left the stack has the tags of a later
+// resource of the same name.
+func TestCancelledCreateBesideAKeptObject(t *testing.T) {
 	w := newEnv(t)
 	_, top := w.network()
 	p := properties{"IpamPoolId": top, "NetmaskLength": 24}
@@ -415,7 +415,7 @@ func TestCancelledCreateBesideWhatWasKept(t *testing.T) {
 	w.same(before)
 }
 
-// Whoever shares a pool gives it the tags that it likes.
+// An account that shares a pool chooses the pool's tags.
 func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
 	const stranger = "999988887777"
 	w := newEnv(t)
@@ -498,7 +498,7 @@ func (c slow) Call(ctx context.Context, operation string, in any) (any, error) {
 	return out, err
 }
 
-// What takes the API a while is waited for.
+// The function waits for a slow API.
 func TestWaits(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()
@@ -524,7 +524,7 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// What may succeed later is tried again.
+// A call that may succeed later is made again.
 func TestTriesAgain(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -570,7 +570,7 @@ func (c waiting) Call(ctx context.Context, operation string, in any) (any, error
 	return c.Caller.Call(ctx, operation, in)
 }
 
-// An answer comes before the invocation's end, and what was begun is undone.
+// The function answers before the invocation's end, and undoes its work.
 func TestDeadline(t *testing.T) { synctest.Test(t, testDeadline) }
 
 func testDeadline(t *testing.T) {
@@ -634,7 +634,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("after the answers that were not sent: %+v, want %+v", b, a)
 	}
 	if strings.Contains(w.log.String(), "secret") {
-		t.Errorf("the log tells the address: %s", w.log.String())
+		t.Errorf("the log has the address: %s", w.log.String())
 	}
 	// Reasons of any length and content fit.
 	for _, reason := range []string{strings.Repeat("x", 5000), strings.Repeat("\x00", 5000), strings.Repeat("<é", 3000), strings.Repeat("日本", 700)} {
@@ -657,7 +657,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Nothing in an event says who calls.
+// Nothing in an event names the caller.
 func TestForgedAccounts(t *testing.T) {
 	w := newEnv(t)
 	_, top := w.network()
@@ -666,7 +666,7 @@ func TestForgedAccounts(t *testing.T) {
 	mine := w.must("Custom::IpamAllocation", "Mine", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	before := w.content()
 
-	// Another account's function, told that it works for a stack of ours.
+	// Another account's function, with an event of a stack of ours.
 	w.use(other)
 	w.refused("InvalidIpamPoolId.NotFound", "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
 	w.refused("No pool meets", "Custom::IpamAllocation", "X", properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 24})
@@ -674,7 +674,7 @@ func TestForgedAccounts(t *testing.T) {
 	w.end("Custom::IpamPool", "Top", top, w.standing["Top"].properties)
 	w.same(before)
 
-	// Our function, told of another account's stack: it works for ours.
+	// Our function, with an event of another account's stack, works for our account.
 	w.use(w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}))
 	w.stack = strings.ReplaceAll(w.stack, account, stranger)
 	e := w.event(cfn.RequestCreate, "Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
@@ -683,7 +683,7 @@ func TestForgedAccounts(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	w.contains(`"ResourceOwner":"` + account + `"`)
-	if strings.Contains(strings.ReplaceAll(w.content(), w.stack, ""), stranger) { // the tag says what it was told
+	if strings.Contains(strings.ReplaceAll(w.content(), w.stack, ""), stranger) { // the tag has the event's stack
 		t.Error("the other account owns something")
 	}
 	w.refused("UnknownParameter: The property Account", "Custom::IpamAllocation", "Y", properties{"IpamPoolId": top, "NetmaskLength": 24, "Account": stranger})

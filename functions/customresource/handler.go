@@ -1,7 +1,7 @@
 // Command customresource is the Lambda function behind the custom resources of
 // CloudFormation: Custom::Ipam, Custom::IpamScope, Custom::IpamPool,
-// Custom::IpamPoolCidr and Custom::IpamAllocation. Their properties, attributes
-// and update behaviour are those of AWS::EC2::IPAM, IPAMScope, IPAMPool,
+// Custom::IpamPoolCidr and Custom::IpamAllocation. They have the properties,
+// attributes and update behaviour of AWS::EC2::IPAM, IPAMScope, IPAMPool,
 // IPAMPoolCidr and IPAMAllocation (CloudFormation Template Reference).
 //
 // In the owner account the function works on the table. As a forwarder, with
@@ -280,7 +280,7 @@ func call[Out any](ctx context.Context, r *request, operation string, in any) (*
 	}
 }
 
-var errTime = ipam.Errorf(ipam.CodeUnavailable, "The work could not be done in the time that the function has. What was begun is undone or will be. Try the stack operation again.")
+var errTime = ipam.Errorf(ipam.CodeUnavailable, "The work could not be done in the time that the function has. The work that was begun is undone or will be. Try the stack operation again.")
 
 // outOfTime returns errTime with the API's last message, if there is one.
 func outOfTime(operation string, err error) error {

@@ -136,7 +136,7 @@ func (w *env) contains(want string) {
 // Types have the properties and attributes of AWS's, and replace on the same
 // changes. testdata/aws-types.json is out of the CloudFormation schema that the
 // CDK CLI has.
-func TestTypesAreThoseOfAWS(t *testing.T) {
+func TestTypesAgreeWithAWS(t *testing.T) {
 	b, err := os.ReadFile("testdata/aws-types.json")
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestRepeatedRequests(t *testing.T) {
 	w.remove("Ipam") // which it could not be if a late create had made something
 }
 
-// What is refused leaves nothing behind and says why.
+// A refused create leaves nothing and has a reason.
 func TestRefusals(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()
@@ -291,6 +291,9 @@ func TestRefusals(t *testing.T) {
 		{"both", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24, "Cidr": "10.0.0.0/24"}, "InvalidParameterCombination: "},
 		{"a property that it has not", "Custom::IpamAllocation", properties{"IpamPoolId": top, "Size": 24}, "UnknownParameter: The property Size|Cidr, Description, IpamPoolId, IpamPoolSelector, NetmaskLength, StableKey"},
 		{"a stable key that is too long", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24, "StableKey": strings.Repeat("k", 257)}, "InvalidParameterValue: |256"},
+		{"a control character in a description", "Custom::IpamScope", properties{"IpamId": w.standing["Ipam"].id, "Description": "a\x1bb"}, "InvalidParameterValue: |Description|control characters"},
+		{"a control character in a tag", "Custom::IpamScope", properties{"IpamId": w.standing["Ipam"].id, "Tags": tagsOf("k", "a\x00")}, "InvalidParameterValue: |control characters"},
+		{"a control character in an allocation's tag", "Custom::IpamAllocation", properties{"IpamPoolId": top, "NetmaskLength": 24, "Description": "\x07"}, "InvalidParameterValue: |control characters"},
 		{"a type that there is not", "Custom::IpamVpc", properties{}, "InvalidParameterValue: Custom::IpamVpc|Custom::IpamPoolCidr"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -331,7 +334,7 @@ func TestRollback(t *testing.T) {
 		{"a pool that there is not", "B", properties{"IpamPoolId": "ipam-pool-0123456789abcdef0", "Cidr": "10.0.8.0/24", "Description": "b"}, "NotFound"},
 		{"properties that cannot be read", "B", properties{"IpamPoolId": top, "NetmaskLength": "large"}, "NetmaskLength"},
 		{"another description of the same CIDR", "B", properties{"IpamPoolId": top, "Cidr": "10.0.8.0/24", "Description": "c"}, "10.0.8.0/24"},
-		{"what had the pool's default length", "C", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 8}, "/8"},
+		{"an allocation with the pool's default length", "C", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 8}, "/8"},
 		{"a CIDR of a pool", "D", properties{"IpamPoolId": w.standing["P"].id, "NetmaskLength": 16}, "/16"},
 		{"another IPAM", "S", properties{"IpamId": "ipam-0123456789abcdef0"}, "NotFound"},
 		{"another authority", "S", properties{"IpamId": w.standing["Ipam"].id, "Description": "s", "ExternalAuthorityConfiguration": properties{"ExternalResourceIdentifier": "x", "IpamScopeExternalAuthorityType": "infoblox"}}, "UnsupportedOperation: "},
@@ -348,8 +351,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// What a template asks for and the object is already replaces nothing, whether
-// it comes from a rollback or not.
+// A property that the object already has replaces nothing, in a roll-back or not.
 func TestStays(t *testing.T) {
 	w := newEnv(t)
 	_, top := w.network()
@@ -370,8 +372,8 @@ func TestStays(t *testing.T) {
 	}
 }
 
-// The default resource discovery of an IPAM leaves out the organizational units
-// that the template names, and what else it was told to leave out.
+// The default resource discovery of an IPAM excludes the organizational units of the
+// template, and those that others excluded.
 func TestExclusions(t *testing.T) {
 	w := newEnv(t)
 	before := w.content()
@@ -489,8 +491,8 @@ func TestStableKey(t *testing.T) {
 	w.refused("/8", "Custom::IpamAllocation", "B", properties{"IpamPoolId": top, "NetmaskLength": 8, "StableKey": "b"})
 }
 
-// What is gone cannot be changed, but replaced.
-func TestUpdateOfWhatIsGone(t *testing.T) {
+// An object that does not exist any more cannot be changed, but replaced.
+func TestUpdateOfAMissingObject(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()
 	p := properties{"IpamScopeId": scope, "AddressFamily": "ipv4", "SourceIpamPoolId": top, "AllocationDefaultNetmaskLength": 26}
@@ -519,8 +521,7 @@ func TestUpdateOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// What is gone already is no failure of a delete, and what cannot be deleted
-// says why.
+// The delete of an object that does not exist succeeds, and a refused delete has a reason.
 func TestDelete(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()

@@ -57,13 +57,13 @@ func addCIDR(ctx context.Context, r *request, pool, cidr string) error {
 	return err
 }
 
-// cidrSteps returns the steps that make the inline CIDRs of a pool those of wish: those
-// that only add CIDRs, and those that remove some and then add CIDRs in their place. It
+// cidrSteps returns the steps that give a pool the inline CIDRs in wish. The steps in add
+// only add CIDRs; those in remove remove some and then add CIDRs in their place. cidrSteps
 // reads but changes nothing, so it refuses impossible wishes while all CIDRs are still in
 // the pool.
 //
 // A CIDR that is in the pool already is not added: in a roll-back, the refused change may
-// not have removed it. A CIDR that came to the pool in another way is not removed.
+// not have removed it. A CIDR that another request provisioned is not removed.
 func cidrSteps(ctx context.Context, r *request, o *types.IpamPool, old, wish []string) (add, remove []step, err error) {
 	wanted, err := parseCIDRs(wish)
 	if err != nil {

@@ -291,8 +291,8 @@ func (k kind[P, O]) satisfies(wish *P, o *O) bool {
 //
 // When an update is cancelled, CloudFormation ignores its answer and sends the old
 // properties as an update of the old object, while the function may still work on the
-// cancelled update. (AWS CDK, issue 31541.) An answer that failed is not told apart from
-// one that was ignored.
+// cancelled update. (AWS CDK, issue 31541.) The function cannot distinguish a failed
+// answer from an ignored one.
 func (k kind[P, O]) removeReplacements(ctx context.Context, r *request, old *P) error {
 	if k.settle != nil {
 		if err := k.settle(ctx, r, old); err != nil {

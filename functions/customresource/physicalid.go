@@ -51,8 +51,8 @@ const (
 // no object, so its Delete does nothing.
 var nothing = physicalID{form: formNothing}
 
-// parsePhysicalID returns the physical id that a text stands for. It never fails: a
-// text of no known form is a foreign id.
+// parsePhysicalID parses a physical id. It never fails: a text of no known form is a
+// foreign id.
 func parsePhysicalID(text string) physicalID {
 	if text == "" {
 		return physicalID{}
@@ -107,7 +107,7 @@ func (p physicalID) String() string {
 	return p.id
 }
 
-// is reports whether the id is that of an object of a kind.
+// is reports whether the id belongs to an object of a kind.
 func (p physicalID) is(kind ipam.IDKind) bool {
 	return p.form == formObject && ipam.IDKindOf(p.id) == kind
 }

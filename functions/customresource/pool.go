@@ -237,8 +237,8 @@ func removePool(ctx context.Context, r *request, id physicalID, p *poolPropertie
 	if !id.is(ipam.IDPool) {
 		return nil
 	}
-	// The properties may be those of another object of the resource, so the CIDRs that
-	// were provisioned for the resource count, too.
+	// The properties may belong to another object of the resource, so the CIDRs that were
+	// provisioned for the resource count, too.
 	inline := p.cidrs()
 	made, err := madeCIDRs(ctx, r, id.id, nil)
 	if err != nil {

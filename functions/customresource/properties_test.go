@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 		name, given string
 		want        shapes
 	}{
-		{"what CloudFormation sends", `{"ServiceToken": "arn", "ServiceTimeout": "60", "Text": "t", "Flag": "false", "Count": "-24", "Embedded": "e", "Object": {"Member": "m"}, "List": [{"Member": "1"}, {}], "Tags": [{"Key": "k", "Value": ""}, {"Key": "l"}]}`,
+		{"strings, as CloudFormation sends them", `{"ServiceToken": "arn", "ServiceTimeout": "60", "Text": "t", "Flag": "false", "Count": "-24", "Embedded": "e", "Object": {"Member": "m"}, "List": [{"Member": "1"}, {}], "Tags": [{"Key": "k", "Value": ""}, {"Key": "l"}]}`,
 			shapes{Text: "t", Flag: aws.Bool(false), Count: aws.Int32(-24), part: part{"e"}, Object: &struct{ Member string }{"m"}, List: []struct{ Member string }{{"1"}, {}}, Tags: map[string]string{"k": "", "l": ""}}},
 		{"JSON values", `{"Text": "t", "Flag": true, "Count": 24, "List": []}`, shapes{Text: "t", Flag: aws.Bool(true), Count: aws.Int32(24)}},
 		{"empty strings", `{"Text": "t", "Flag": "", "Count": "", "Embedded": "", "Object": "", "List": "", "Tags": ""}`, shapes{Text: "t"}},

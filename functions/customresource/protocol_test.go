@@ -24,8 +24,8 @@ import (
 
 // The tests of this file play the orders in which CloudFormation sends its requests, for
 // all five types, with a model of the objects that must exist after each request. The
-// orders are those of the AWS CloudFormation User Guide ("Custom resource request types"),
-// of AWS CDK's docs/CLOUDFORMATION.md, and of public reports:
+// sources of the orders are the AWS CloudFormation User Guide ("Custom resource request
+// types"), AWS CDK's docs/CLOUDFORMATION.md, and public reports:
 //
 //   - a Create that is cancelled, with a Delete of an id that CloudFormation made up:
 //     cloudformation-coverage-roadmap issue 1814;
@@ -134,7 +134,7 @@ func protocolEnv(t *testing.T, s subject) *env {
 	return w
 }
 
-// strangers has another account's forwarder, told of the same stack and resource, make
+// strangers has another account's forwarder, with events of the same stack and resource, make
 // objects of all types, some in pools that are shared between the accounts.
 func (w *env) strangers(kind string) {
 	w.Helper()

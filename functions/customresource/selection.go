@@ -65,8 +65,8 @@ func (s *selection) fact(id string) fact {
 	return fact{id, id}
 }
 
-// inherit keeps an object in its pool. A selector that is the same as before stands for
-// the pool that the object is in, even if other pools meet it by now.
+// inherit keeps an object in its pool. A selector that is the same as before means the
+// pool that the object is in, even if other pools meet it by now.
 func (s *selection) inherit(old *selection, pool, scope string) {
 	switch {
 	case s.IpamPoolSelector == nil:
@@ -109,7 +109,7 @@ func (s *selection) settle(ctx context.Context, r *request, property, id string)
 	}
 	switch len(pools) {
 	case 0:
-		return ipam.Errorf(ipam.CodeInvalidParameterValue, "No pool meets the IpamPoolSelector %s. Ask for less, or give a pool what is asked for.", s.IpamPoolSelector)
+		return ipam.Errorf(ipam.CodeInvalidParameterValue, "No pool meets the IpamPoolSelector %s. Ask for less, or give a pool these properties.", s.IpamPoolSelector)
 	case 1:
 		s.pool, s.scope = *pools[0].IpamPoolId, idOf(pools[0].IpamScopeArn)
 		r.pool, r.scope = s.pool, s.scope

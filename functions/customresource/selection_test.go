@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// A selector stands for a pool's id, if it selects exactly one pool.
+// A selector replaces a pool's id if it selects exactly one pool.
 func TestSelector(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()
@@ -61,7 +61,7 @@ func TestSelector(t *testing.T) {
 		{"many", properties{"IpamPoolSelector": properties{"Locale": "None"}}, "More than one pool|and more"},
 		{"nothing is asked for", properties{"IpamPoolSelector": properties{}}, "MissingParameter: The IpamPoolSelector asks for nothing"},
 		{"nothing but empty strings", properties{"IpamPoolSelector": properties{"Locale": "", "Tags": []any{}}}, "asks for nothing"},
-		{"what no pool has", properties{"IpamPoolSelector": properties{"Name": "dev"}}, "UnknownParameter: The property IpamPoolSelector.Name|AddressFamily, Description, IpamScopeId, Locale, Tags"},
+		{"a property that pools do not have", properties{"IpamPoolSelector": properties{"Name": "dev"}}, "UnknownParameter: The property IpamPoolSelector.Name|AddressFamily, Description, IpamScopeId, Locale, Tags"},
 		{"no pool", properties{}, "MissingParameter: |IpamPoolId and IpamPoolSelector"},
 		{"an id too", properties{"IpamPoolId": dev, "IpamPoolSelector": properties{"Description": "dev*"}}, "InvalidParameterCombination: "},
 	} {
@@ -90,8 +90,8 @@ func TestSelector(t *testing.T) {
 	w.refused("MissingParameter: The property IpamScopeId", "Custom::IpamPool", "New", properties{"AddressFamily": "ipv4"})
 }
 
-// What a selector selects may change; that moves nothing. A selector that
-// itself changes selects anew.
+// The pools that a selector selects may change; that moves nothing. A selector that itself
+// changes selects again.
 func TestSelectionChanges(t *testing.T) {
 	w := newEnv(t)
 	scope, top := w.network()
@@ -123,7 +123,7 @@ func TestSelectionChanges(t *testing.T) {
 		}
 	}
 	w.same(before)
-	second := pool("Second", "dev") // what the selector selects now
+	second := pool("Second", "dev") // which the selector selects now
 	e := w.event(cfn.RequestUpdate, "Custom::IpamAllocation", "A", selecting("dev", 26, ""))
 	if r := w.send(e); r.PhysicalResourceID != a.id {
 		t.Errorf("%s is replaced by %s", a.id, r.PhysicalResourceID)
@@ -140,8 +140,8 @@ func TestSelectionChanges(t *testing.T) {
 	pool("First", "dev")
 	w.refused("No pool meets", "Custom::IpamAllocation", "A", selecting("test", 27, "x")) // the rollback's selector is ambiguous
 
-	// A selector that the pool meets moves nothing, whoever meets it besides; one
-	// that it does not meet has to select one pool.
+	// A selector that the pool meets moves nothing, even if other pools meet it, too. One
+	// that the pool does not meet must select one pool.
 	was := w.standing["A"].id
 	if b := w.must("Custom::IpamAllocation", "A", properties{"IpamPoolSelector": properties{"Locale": "None"}, "NetmaskLength": 27, "Description": "x"}); b.id != was {
 		t.Errorf("%s is replaced by %s", was, b.id)
@@ -161,9 +161,9 @@ func TestSelectionChanges(t *testing.T) {
 	}
 }
 
-// A create whose outcome is not known is undone in the pool that it selected,
-// whatever the selector selects by then.
-func TestSelectionOfWhatIsUnfinished(t *testing.T) {
+// A create with an unknown outcome is undone in the pool that it selected, even if the
+// selector selects another pool by then.
+func TestSelectionOfAnUnfinishedCreate(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		then []string // environments of the first pool and of another

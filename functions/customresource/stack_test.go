@@ -41,7 +41,7 @@ type bucket struct {
 
 const bucketHost = "cloudformation-custom-resource-response-useast1.s3.amazonaws.com"
 
-// RoundTrip takes an answer. What goes elsewhere goes there.
+// RoundTrip takes an answer. Requests to other hosts go to these.
 func (b *bucket) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != bucketHost {
 		return http.DefaultTransport.RoundTrip(r)
@@ -85,7 +85,7 @@ type env struct {
 
 	requests int
 	stack    string                               // its id
-	standing map[string]*standing                 // what the stack has, by logical id
+	standing map[string]*standing                 // the stack's resources, by logical id
 	as       func(registry.Caller) Caller         // on the world's table
 	calls    []string                             // operations, in order
 	spy      func(operation string, in any) error // fails calls
@@ -286,8 +286,8 @@ func (w *env) refused(words string, kind, logical string, p properties) {
 	w.same(before)
 }
 
-// content is what the table holds of objects: the pools with their CIDRs and
-// allocations, IPAMs, resource discoveries and scopes, as the API shows them.
+// content returns the objects in the table as the API shows them: the pools with their
+// CIDRs and allocations, IPAMs, resource discoveries and scopes.
 func (w *env) content() string {
 	w.Helper()
 	fscktest.Clean(w, w.table, started)

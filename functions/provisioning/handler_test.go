@@ -579,7 +579,7 @@ func TestCascadingDeleteGoesOnAfterTheDeadline(t *testing.T) {
 	if invocations < 3 {
 		t.Errorf("it took %d invocations, which shows nothing", invocations)
 	}
-	w.deliver(t, w.memory) // what the delete noted
+	w.deliver(t, w.memory) // the notes of the delete
 	w.expectNothing(t)
 }
 

@@ -42,4 +42,13 @@
 //
 // An address in a key is its bytes in hexadecimal, so sort keys and addresses have the
 // same order. Only the store writes items; the readers of the stream decode them too.
+//
+// Read the files in this order. Each uses only those before it:
+//
+//	parts    attributes.go prefix.go
+//	space    block.go allocation.go poolcidr.go
+//	objects  object.go discovery.go share.go usage.go
+//	network  resource.go history.go
+//	others   request.go work.go layout.go restores.go
+//	stream   image.go
 package items

@@ -79,6 +79,11 @@ func ResourceRowsThrough(scope string, p netip.Prefix) table.Query {
 	return table.Query{PK: resourcesPK(scope, p), To: blockSK(p) + "#" + last}
 }
 
+// ResourceRowsOf returns the query for the resources' CIDRs that equal p.
+func ResourceRowsOf(scope string, p netip.Prefix) table.Query {
+	return table.Query{PK: resourcesPK(scope, p), From: blockSK(p) + "#", To: blockSK(p) + "#" + last}
+}
+
 func resourcesPK(scope string, p netip.Prefix) string {
 	return livePK(scope, ipam.FamilyOf(p), ipam.ResourceVPC)
 }

@@ -101,45 +101,101 @@ func (s *Store) Overlapping(ctx context.Context, scope string, p netip.Prefix) (
 	return rows, nil
 }
 
-// containers returns the resources' CIDRs that are larger than p and hold it,
-// the smallest first.
+// containers returns the resources' CIDRs that are larger than p and contain it, the
+// smallest first.
 //
-// What holds p stands before it in the order of keys. The row that stands last
-// before a place is either the next larger container, or no container holds p and
-// not that row too: then it holds the block that both have in common.
+// In the order of keys, a CIDR is before all CIDRs that it contains. So the row that is
+// last before a place is either the next larger container, or no container contains p
+// and not that row too: then it contains the block that both have in common.
+//
+// Many resources may have one CIDR, as default VPCs do. The second of them shows that
+// there are more, and one range query reads the rest.
 func (s *Store) containers(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	if p.Bits() == 0 {
 		return nil, nil
 	}
 	var found []*ipam.ResourceCIDR
-	q := items.ResourceRowsThrough(scope, ipam.Parent(p)).Last()
+	q := containersOf(scope, p)
 	for {
 		rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
 		if err != nil || len(rows) == 0 {
 			return found, err
 		}
 		at := rows[0]
-		if ipam.Within(p, at.CIDR) {
-			found = append(found, at)
-			q.After = items.ResourceAfter(at)
+		if !ipam.Within(p, at.CIDR) {
+			q = containersBehind(scope, p, at.CIDR)
 			continue
 		}
-		common := p
-		for !ipam.Within(at.CIDR, common) {
-			common = ipam.Parent(common)
+		again := len(found) > 0 && found[len(found)-1].CIDR == at.CIDR
+		found = append(found, at)
+		q.After = items.ResourceAfter(at)
+		if !again {
+			continue
 		}
-		q = items.ResourceRowsThrough(scope, common).Last()
+		rest, err := s.equalsBefore(ctx, scope, at.CIDR, q.After)
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, rest...); at.CIDR.Bits() == 0 {
+			return found, nil
+		}
+		q = containersOf(scope, at.CIDR)
 	}
 }
 
-// outermost returns the largest CIDR of a resource that holds cidr, or cidr if
-// none does.
-func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
-	holders, err := s.containers(ctx, scope, cidr)
-	if err != nil || len(holders) == 0 {
-		return cidr, err
+// containersBehind returns the query for the last row at or before the smallest block
+// that contains p and a row's CIDR, which does not contain p.
+func containersBehind(scope string, p, row netip.Prefix) table.Query {
+	common := p
+	for !ipam.Within(row, common) {
+		common = ipam.Parent(common)
 	}
-	return holders[len(holders)-1].CIDR, nil
+	return items.ResourceRowsThrough(scope, common).Last()
+}
+
+// containersOf returns the query for the last row that may contain p and is larger.
+func containersOf(scope string, p netip.Prefix) table.Query {
+	return items.ResourceRowsThrough(scope, ipam.Parent(p)).Last()
+}
+
+// equalsBefore returns the rows with a CIDR that are before a sort key, the last first.
+func (s *Store) equalsBefore(ctx context.Context, scope string, cidr netip.Prefix, before string) (all []*ipam.ResourceCIDR, err error) {
+	q := items.ResourceRowsOf(scope, cidr)
+	q.Descending, q.After = true, before
+	for {
+		rows, next, err := queryDecoded(ctx, s, q, items.DecodeResource)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		if q.After = next; next == "" {
+			return all, nil
+		}
+	}
+}
+
+// outermost returns the largest CIDR of a resource that contains cidr, or cidr if none
+// does. It reads one row of each CIDR on the way.
+func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
+	outer := cidr
+	if cidr.Bits() == 0 {
+		return outer, nil
+	}
+	for q := containersOf(scope, cidr); ; {
+		rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
+		if err != nil || len(rows) == 0 {
+			return outer, err
+		}
+		at := rows[0].CIDR
+		if !ipam.Within(cidr, at) {
+			q = containersBehind(scope, cidr, at)
+			continue
+		}
+		if outer = at; at.Bits() == 0 {
+			return outer, nil
+		}
+		q = containersOf(scope, at)
+	}
 }
 
 // liveIn returns the CIDRs in a scope that overlap p and must not be given to

@@ -1,9 +1,22 @@
-// Package store keeps Cadastre's state in one DynamoDB table: it reads
-// snapshots, has the core decide on them, and applies the plans, each in one
-// transaction whose conditions make the decision right or void.
+// Package store keeps Cadastre's state in one DynamoDB table. A method reads a
+// snapshot, has package ipam decide on it, and applies the decision in one
+// transaction. The transaction's conditions hold only if the decision is still right.
 //
-// Every method may be called by any number of goroutines, processes and
-// Regions at once.
+// All methods may be called by any number of goroutines, processes and Regions at
+// once.
+//
+// Read the files in this order. Each uses only those before it:
+//
+//	how it commits  store.go commit.go token.go notes.go
+//	how it reads    read.go blocks.go resources.go usage.go history.go
+//	space           give.go take.go hold.go pick.go pending.go foreign.go release.go
+//	pools           poolcidr.go planning.go
+//	live network    reserve.go import.go status.go reconcile.go
+//	decisions       allocate.go allocation.go provision.go deprovision.go putback.go
+//	discovery       observe.go modify_resource.go
+//	objects         objects.go discovery.go scope.go ipam.go share.go pool.go
+//	                account.go settings.go
+//	background      work.go
 package store
 
 import (

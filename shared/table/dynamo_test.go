@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fakeAPI answers as it is told.
+// fakeAPI is a DynamoDB client of which each call is a function.
 type fakeAPI struct {
 	table.DynamoAPI
 	batchGet func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)
@@ -258,7 +258,7 @@ func client(url string, optFns ...func(*dynamodb.Options)) *dynamodb.Client {
 	}, optFns...)
 }
 
-// A transaction is sent once, whatever becomes of it: the store decides again
+// A transaction is sent once, with success or without: the store decides again
 // instead. Reads are repeated.
 func TestWritesAreSentOnce(t *testing.T) {
 	url, count := server(t, http.StatusInternalServerError)

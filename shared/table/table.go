@@ -1,8 +1,12 @@
-// Package table defines a table in DynamoDB's form: keys, items, conditional
-// transactions, and queries of one partition. It knows nothing of addresses.
+// Package table defines the parts of a DynamoDB table that Cadastre uses: keys, items,
+// conditional transactions, and queries of one partition. It knows nothing of address
+// management.
 //
-// [Dynamo] is a [Table] on DynamoDB. Package tabletest has a stricter one in
-// memory, and the contract for both.
+// [Dynamo] is a [Table] on DynamoDB. Package tabletest has a stricter one in memory,
+// and the contract that both keep.
+//
+// Read the files in this order. Each uses only those before it: table.go, pages.go,
+// item.go, expression.go, dynamo.go, scan.go.
 package table
 
 import (
