@@ -10,8 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// eachAccount calls f for every account and Region that a discovery has looked
-// at.
+// eachAccount calls f for every account and Region that a discovery has watched.
 func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.DiscoveredAccount) error) error {
 	for a, err := range decoded(table.Rows(ctx, s.table, items.DiscoveredAccountRows(discovery, "")), items.DecodeDiscoveredAccount) {
 		if err != nil {
@@ -24,16 +23,16 @@ func (s *Store) eachAccount(ctx context.Context, discovery string, f func(*ipam.
 	return nil
 }
 
-// SaveDiscoveredAccount keeps how far the discovery of an account in a Region
-// is, in one small write. It never goes back in time: a run that began before
-// the one that was kept is left out, and so is a Succeeded that is older than
-// the one that was kept. Nothing is kept for a discovery that is gone.
+// SaveDiscoveredAccount saves the progress of the discovery of an account in a Region, in
+// one small write. It never goes back in time: it ignores a run that began before the saved
+// one, and a Succeeded that is older than the saved one. It saves nothing for a deleted
+// discovery.
 //
-// With a.Left, it keeps that the account is not looked at any more, unless that
-// is known, or a run has begun since. Any other look ends that.
+// With a.Departure, it saves that the account is not watched any more, unless that is
+// saved already, or a run began since. Any other run ends the departure.
 //
-// Save an account before observing what is in it: that it was looked at is how
-// what was found is found again when the discovery goes.
+// Save an account before you observe its resources: when the discovery is deleted, the
+// saved accounts lead to the CIDRs that it found.
 func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAccount) error {
 	k := items.DiscoveredAccountKey(a.Discovery, a.Region, a.Account)
 	err := s.commit(ctx, "save "+k.String(), nil, func(attempt) ([]table.Write, error) {
@@ -66,16 +65,15 @@ func (s *Store) SaveDiscoveredAccount(ctx context.Context, a *ipam.DiscoveredAcc
 	if err != nil {
 		return err
 	}
-	// Looking before the write would miss an end in between, and a condition on
-	// the discovery would have the runs of all accounts conflict.
+	// A read before the write would miss a deletion in between, and a condition on
+	// the discovery would make the runs of all accounts conflict.
 	if _, err = readOne(ctx, s.Discoveries, a.Discovery); !isNotFound(err) {
 		return err
 	}
 	return s.deleteItem(ctx, k)
 }
 
-// accountUnchanged is the condition that how far the discovery of an account is was not
-// saved since it was read.
+// accountUnchanged is the condition that the progress was not saved since it was read.
 func accountUnchanged(a *ipam.DiscoveredAccount) table.Cond {
 	c := table.Cond{Equal: table.Item{items.AttrAttempted: table.Num(a.Attempted), items.AttrSucceeded: table.Num(a.Succeeded)}}
 	if a.Departure == ipam.NotDeparted {
@@ -86,10 +84,10 @@ func accountUnchanged(a *ipam.DiscoveredAccount) table.Cond {
 	return c
 }
 
-// ForgetAccount has RunWork forget what a discovery found of an account in a
-// Region, or in every one (""), whose space is free then, and returns what is
-// known of the account there. may says whether the caller may. An account that
-// is still looked at is refused, as all would be found again; so is one that the
+// ForgetAccount deletes the CIDRs that a discovery found in an account, in a Region or in
+// every one (""); [Store.RunWork] does it, and their space is free then. It returns the
+// saved progress there. may says whether the caller may. It refuses an account that is
+// still watched, because the next run would find everything again, and one that the
 // discovery does not know.
 func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region string, may func(*ipam.Discovery) error) ([]*ipam.DiscoveredAccount, error) {
 	var known []*ipam.DiscoveredAccount
@@ -138,7 +136,7 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 	return known, nil
 }
 
-// accountRows returns how far a discovery is in an account, in a Region or in all
+// accountRows returns the progress of a discovery in an account, in a Region or in all
 // ("").
 func (s *Store) accountRows(ctx context.Context, discovery, account, region string) (known []*ipam.DiscoveredAccount, err error) {
 	err = s.eachAccount(ctx, discovery, func(a *ipam.DiscoveredAccount) error {
@@ -150,8 +148,8 @@ func (s *Store) accountRows(ctx context.Context, discovery, account, region stri
 	return known, err
 }
 
-// operatingRegions returns the Regions that a discovery watches, which are its IPAM's
-// if it is the default one.
+// operatingRegions returns the Regions that a discovery watches. A default discovery has
+// those of its IPAM.
 func (s *Store) operatingRegions(ctx context.Context, d *ipam.Discovery) ([]string, error) {
 	if !d.Default() {
 		return d.OperatingRegions, nil
@@ -163,14 +161,15 @@ func (s *Store) operatingRegions(ctx context.Context, d *ipam.Discovery) ([]stri
 	return o.OperatingRegions, nil
 }
 
-// DiscoveredAccounts returns how far a discovery is in the accounts that it has
-// looked at in a Region, or in all ("") by ascending Region, by ascending account, as Found does.
+// DiscoveredAccounts returns the progress of a discovery in the accounts that it watched in
+// a Region, by ascending account; or in all Regions (""), by ascending Region first. It
+// pages as [Store.Found] does.
 func (s *Store) DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error) {
 	return queryDecoded(ctx, s, items.DiscoveredAccountRows(discovery, region).Page(after, limit), items.DecodeDiscoveredAccount)
 }
 
-// DiscoveredAccount returns how far a discovery is in an account in a Region, nil
-// if it has not looked there.
+// DiscoveredAccount returns the progress of a discovery in an account in a Region, nil if
+// it has not watched it.
 func (s *Store) DiscoveredAccount(ctx context.Context, discovery, region, account string) (*ipam.DiscoveredAccount, error) {
 	k := items.DiscoveredAccountKey(discovery, region, account)
 	read, err := s.table.BatchGet(ctx, []table.Key{k})

@@ -11,8 +11,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// pickStable is pick, but for the CIDR of the request's stable key if that is
-// free and is what the request asks for.
+// pickStable is [Store.pickSource], but it picks the CIDR of the request's stable key if
+// that is free and fits the request.
 func (s *Store) pickStable(ctx context.Context, t takeRequest, snap snapshot, q Allocate) (takeSource, netip.Prefix, error) {
 	k, ok := items.StableKey(q.Token.Account, q.Pool, q.Tags)
 	if !ok || t.want.CIDR.IsValid() || snap.items[k] == nil {
@@ -46,10 +46,9 @@ type Allocate struct {
 	// carries it, unless Refuse was quicker: then that is the answer.
 	Event string
 
-	// For, if not nil, has the block taken for a resource that EC2 is about to be
-	// asked for: it is pending until that is seen.
-	// Of it, only Type, ID if it has one, Region, Tags and, of a subnet, VPC are
-	// looked at.
+	// For, if not nil, is the resource that EC2 is about to be asked for: the block is
+	// pending until the resource is seen. Allocate reads only its Type, its ID if it has
+	// one, Region, Tags and, of a subnet, VPC.
 	For *ipam.Resource
 
 	// May says whether the caller may allocate from the pool; its error is
@@ -122,9 +121,9 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	return &ipam.Allocation{Taken: want, Pool: q.Pool}, nil
 }
 
-// decideAllocate chooses the block, want.CIDR, of a request that was not
-// carried out yet, and returns the writes that take it; none for a preview. What it
-// finds in want.CIDR is the choice of an earlier try.
+// decideAllocate chooses the block, want.CIDR, of a request that was not carried out yet,
+// and returns the writes that take it; none for a preview. On entry, want.CIDR is the
+// choice of an earlier try, if any.
 func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]table.Write, error) {
 	item, ok := snap.items[items.PoolKey(q.Pool)]
 	if !ok {
@@ -257,8 +256,8 @@ func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
 	})
 }
 
-// What is kept of a refusal, in bytes: its event must have room on the bus,
-// whatever was asked. A message may repeat parts of that.
+// The limits of a recorded refusal, in bytes: its event must fit on the bus, whatever the
+// request was. A message may repeat parts of the request.
 const (
 	maxDetail  = 16 << 10
 	maxMessage = 1 << 10

@@ -6,8 +6,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// listForeign are the writes that list an allocation that another account than
-// the pool's owner takes, or, with OpDelete, that end this; none for the owner's.
+// listForeign returns the writes that list an allocation of another account than the pool's
+// owner, or, with OpDelete, that delete the row; none for the owner's.
 func listForeign(op table.WriteOp, pool *ipam.Pool, t ipam.Taken) []table.Write {
 	if t.Owner == pool.Owner {
 		return nil

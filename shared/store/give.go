@@ -10,8 +10,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// blockWrites turns a plan's changes to one space into writes, each with the
-// condition that its change demands.
+// blockWrites returns the writes of changes to one space, each with the condition of its
+// change.
 func blockWrites(space ipam.SpaceID, changes []ipam.Change) []table.Write {
 	writes := make([]table.Write, 0, len(changes)+4)
 	for _, c := range changes {
@@ -27,13 +27,13 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []table.Write {
 				items.AttrKind:         table.Str(string(c.Taken.Kind)),
 				items.AttrRoot:         items.RootAttr(c.Taken.Root), // a retried deep split has the id of the one before it
 			}}}
-			// Whoever finds a resource in the block since it was read says so.
+			// A process that finds a resource in the block changes this token.
 			if c.Taken.Seen == "" {
 				w.If.Missing = []string{items.AttrSeen}
 			} else {
 				w.If.Equal[items.AttrSeen] = table.Str(c.Taken.Seen)
 			}
-			// What is planned in it goes nowhere with it.
+			// A block with a planning pool is not dropped without it.
 			if c.Taken.PlanningPool == "" {
 				w.If.Missing = append(w.If.Missing, items.AttrPlanningPool)
 			} else {
@@ -51,9 +51,8 @@ func blockWrites(space ipam.SpaceID, changes []ipam.Change) []table.Write {
 	return merge(writes)
 }
 
-// merge joins the deletion and the putting of one taken block, which a plan
-// that goes through a split may hold, into one conditional put: a transaction
-// may touch an item only once.
+// merge joins the deletion and the put of one taken block, which changes through a split
+// can contain, into one conditional put: a transaction may touch an item only once.
 func merge(writes []table.Write) []table.Write {
 	at := make(map[table.Key]int, len(writes))
 	out := writes[:0]
@@ -70,23 +69,23 @@ func merge(writes []table.Write) []table.Write {
 	return out
 }
 
-// replaceTaken plans to put one taken block in the place of another.
+// replaceTaken returns the changes that replace one taken block by another.
 func replaceTaken(from, to ipam.Taken) []ipam.Change {
 	to.Root = from.Root
 	return []ipam.Change{{Op: ipam.DropTaken, Taken: from}, {Op: ipam.AddTaken, Taken: to}}
 }
 
-// buddies reads free blocks along a merge path, a few at a time: most merges
-// are short. It keeps what it read.
+// buddies reads the free blocks along a merge path, a few at a time, because most merges
+// are short. It keeps the blocks that it read.
 type buddies struct {
 	s     *Store
 	space ipam.SpaceID
-	path  []netip.Prefix // what has not been asked for yet
+	path  []netip.Prefix // the blocks that are not read yet
 	read  map[table.Key]table.Item
 }
 
-// firstBuddies is how many buddies are read along with the block itself, and
-// moreBuddies how many in each further read.
+// firstBuddies is the number of buddies that are read with the block itself, and
+// moreBuddies the number in each further read.
 const firstBuddies, moreBuddies = 8, 32
 
 func (b *buddies) keys(n int) []table.Key {
@@ -99,8 +98,8 @@ func (b *buddies) keys(n int) []table.Key {
 	return keys
 }
 
-// giveChanges plans to give t back, reading further along the path as far as it is
-// free.
+// giveChanges returns the changes that free t. It reads further along the path as long as
+// the buddies are free.
 func (b *buddies) giveChanges(ctx context.Context, t ipam.Taken) ([]ipam.Change, *ipam.Taken, error) {
 	unread := false
 	free := func(p netip.Prefix) (ipam.Free, bool) {
@@ -131,8 +130,7 @@ func (b *buddies) giveChanges(ctx context.Context, t ipam.Taken) ([]ipam.Change,
 	}
 }
 
-// giveWrites returns the writes that give t back, and the split that they leave
-// behind, if any.
+// giveWrites returns the writes that free t, and the split that they leave, if any.
 func (b *buddies) giveWrites(ctx context.Context, t ipam.Taken) ([]table.Write, *ipam.Taken, error) {
 	changes, rest, err := b.giveChanges(ctx, t)
 	if err != nil {
@@ -154,25 +152,24 @@ func (b *buddies) taken(allocation string, p netip.Prefix) (ipam.Taken, error) {
 	return t, err
 }
 
-// splitLife is how long a deep split or merge may take before the reconciler
-// gives its block back.
+// splitLife is the time that a deep split or merge has. After it, the work of the split's
+// note frees the block.
 const splitLife = 5 * 60 // seconds
 
 func (s *Store) deadline() int64 { return s.now() + splitLife }
 
-// startSplit adds to a transaction that leaves rest behind the note that makes
-// the reconciler find it.
+// startSplit adds the work note of a split to the transaction that leaves it.
 func (s *Store) startSplit(space ipam.SpaceID, rest *ipam.Taken, writes []table.Write) []table.Write {
 	return append(writes, table.Write{Op: table.OpPut, Key: items.SplitWorkKey(space, rest.CIDR), Item: table.Item{items.AttrSince: table.Num(s.now())}})
 }
 
-// endSplit adds to a transaction that consumes a split its note's removal.
+// endSplit adds the deletion of the note to the transaction that consumes a split.
 func endSplit(space ipam.SpaceID, split ipam.Taken, writes []table.Write) []table.Write {
 	return append(writes, table.Write{Op: table.OpDelete, Key: items.SplitWorkKey(space, split.CIDR)})
 }
 
-// merging gives a split back to the free space, in as many transactions as it
-// takes. It is done when the split is no longer there: whoever else finished it.
+// mergeSplit frees a split, in as many transactions as it needs. It ends when the split is
+// gone, even if another process finished it.
 func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) error {
 	for rest := &split; rest != nil; {
 		at := *rest
@@ -187,7 +184,7 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 			}
 			item, ok := b.read[k]
 			if !ok {
-				return nil, nil // if by an earlier try of ours, next is what it left
+				return nil, nil // after an earlier try of this process, next is the split that it left
 			}
 			now, err := items.DecodeTaken(table.Row{Key: k, Item: item})
 			if err != nil {
@@ -217,8 +214,8 @@ func (s *Store) mergeSplit(ctx context.Context, space ipam.SpaceID, split ipam.T
 	return nil
 }
 
-// holdSplit returns the writes that make a split a hold, if resources live in it;
-// none if none do. The note that they leave has the hold shrunk.
+// holdSplit returns the writes that turn a split with live resources into a hold; none if
+// there are none. The note in them shrinks the hold.
 func (s *Store) holdSplit(ctx context.Context, space ipam.SpaceID, split ipam.Taken) ([]table.Write, error) {
 	if space.OfScope() {
 		return nil, nil // a scope has no holds
@@ -235,14 +232,14 @@ func (s *Store) holdSplit(ctx context.Context, space ipam.SpaceID, split ipam.Ta
 	return append(writes, s.liveNote(pool.Scope, split.CIDR)), nil
 }
 
-// newHold returns a hold, with an id that no other has.
+// newHold returns a hold with an id of its own.
 func (s *Store) newHold(p netip.Prefix, root ipam.Root, owner string) ipam.Taken {
 	return ipam.Taken{CIDR: p, Root: root, AllocationID: ipam.DeriveID("hold", s.o.NewID()), Kind: ipam.KindHold, Owner: owner}
 }
 
-// freeWrites returns the writes that give a block of a pool back, read into b, or turn
-// it into a hold if resources live in it: then held is true, and Reconcile is to
-// follow. rest is the split that they leave behind, if any.
+// freeWrites returns the writes that free a block of a pool, read into b. If resources are
+// live in it, the writes turn it into a hold, held is true, and the caller reconciles. rest
+// is the split that they leave, if any.
 func (s *Store) freeWrites(ctx context.Context, pool *ipam.Pool, b *buddies, t ipam.Taken) (writes []table.Write, rest *ipam.Taken, held bool, err error) {
 	live, err := s.liveInPool(ctx, pool, t.CIDR)
 	if err != nil {
@@ -256,7 +253,7 @@ func (s *Store) freeWrites(ctx context.Context, pool *ipam.Pool, b *buddies, t i
 	return writes, rest, false, err
 }
 
-// tombstone is the write that turns a by-id item into the record of a release.
+// tombstone returns the write that turns a by-id item into the record of a release.
 func (s *Store) tombstone(allocation string) table.Write {
 	return table.Write{
 		Op:  table.OpUpdate,

@@ -9,9 +9,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// PutHistory writes records of history of a scope. The same record has the same
-// key whenever it is written, and one that has ended stays ended. So records may
-// be written again, and in any order.
+// PutHistory writes history records of a scope. A record always has the same key, and a
+// record with an end keeps it. So records can be written again, and in any order.
 func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error {
 	for _, r := range records { // each on its own: one that is there already must not hold up the others
 		w := table.Write{Op: table.OpPut, Key: items.HistoryKey(scope, &r), Item: items.EncodeHistory(r)}
@@ -34,12 +33,11 @@ func (s *Store) PutHistory(ctx context.Context, scope string, records ...ipam.Hi
 	return nil
 }
 
-// History returns the records of exactly this CIDR in a scope, by type, resource
-// and start, from behind the place that after names (an opaque text of an earlier
-// call; "" for the first), as much as one answer of the table holds, at most
-// limit (0: no limit of its own), and the text to go on from, "" at the end.
-// Those past their retention are left out, so a page may be short, or empty, and
-// not be the last.
+// History returns the records of exactly this CIDR in a scope, by type, resource and start,
+// after the place that after names (an opaque text of an earlier call; "" begins). It
+// returns as many as one answer of the table holds, at most limit (0: no limit of its own),
+// and the text to go on from, "" at the end. It leaves out records past their retention, so
+// a page that is short or empty may not be the last.
 func (s *Store) History(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.HistoryRecord, string, error) {
 	rows, next, err := s.table.Query(ctx, items.HistoryRows(scope, cidr).Page(after, limit))
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"go4.org/netipx"
 )
 
-// importLive makes allocations of what lives at p in pools with AutoImport: the
-// larger first, and of equal ones the one with the least id. What overlaps an
-// allocation is left out. A pool's rules decide whether the resource is compliant
-// and not whether it is imported (VPC IPAM User Guide, "Create a Regional pool":
-// automatic import). Subnets are of their VPCs, or of planning pools over these.
+// importLive imports the live resources at p into pools with AutoImport: larger CIDRs
+// first, and of equal ones the one with the least id. It leaves out a CIDR that overlaps an
+// allocation. A pool's rules decide whether a resource is compliant, not whether it is
+// imported (VPC IPAM User Guide, "Create a Regional pool": automatic import). Only a
+// planning pool for the VPC imports subnets.
 func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) error {
 	held, pools, err := s.importableHolds(ctx, scope, p)
 	if err != nil || len(held) == 0 {
@@ -63,9 +63,9 @@ func (s *Store) importLive(ctx context.Context, scope string, p netip.Prefix) er
 	})
 }
 
-// importableHolds returns what is held at p in pools that import what lives in them,
-// by ascending address, and these pools. What lives in no such hold, there is no pool
-// to import: it has its space already, or who noted it since has it taken in.
+// importableHolds returns the holds at p in pools with AutoImport, by ascending address,
+// and these pools. No pool imports a resource outside such a hold: its space is allocated,
+// or the work of a new note reserves it first.
 func (s *Store) importableHolds(ctx context.Context, scope string, p netip.Prefix) ([]netip.Prefix, map[ipam.SpaceID]*ipam.Pool, error) {
 	var holds []poolBlock
 	in := map[string]bool{}
@@ -98,9 +98,9 @@ func (s *Store) importableHolds(ctx context.Context, scope string, p netip.Prefi
 	return held, pools, nil
 }
 
-// deepestPool returns the deepest pool that could take a resource in: with a CIDR that
-// holds the resource's, for a subnet the planning pool over its VPC. It reports
-// whether the CIDR is free there but for holds; false if there is no such pool.
+// deepestPool returns the deepest pool that can import a resource: one whose CIDR contains
+// the resource's; for a subnet the planning pool of its VPC. free says whether the CIDR is
+// free there except for holds. It is false if there is no such pool.
 func (s *Store) deepestPool(ctx context.Context, scope string, r *ipam.ResourceCIDR) (space ipam.SpaceID, free bool, err error) {
 	p, around := r.CIDR, vpcOfSubnet(r)
 	for at := ipam.ScopeSpace(scope, ipam.FamilyOf(p)); ; {
@@ -126,8 +126,8 @@ func (s *Store) deepestPool(ctx context.Context, scope string, r *ipam.ResourceC
 	}
 }
 
-// vpcOfSubnet returns the VPC of a subnet, which a planning pool over that VPC takes
-// in; "" of any other resource.
+// vpcOfSubnet returns the VPC of a subnet, whose planning pool can import the subnet; "" for
+// another resource.
 func vpcOfSubnet(r *ipam.ResourceCIDR) string {
 	if r.Type == ipam.ResourceSubnet {
 		return r.VPC
@@ -135,7 +135,7 @@ func vpcOfSubnet(r *ipam.ResourceCIDR) string {
 	return ""
 }
 
-// importOne makes an allocation to a resource of what it holds.
+// importOne turns the hold of a resource's CIDR into its allocation.
 func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.ResourceCIDR) error {
 	space, row := pool.Space(), items.LiveKey(r.Scope, &r.Resource)
 	lives := func(ctx context.Context) (table.Write, error) { return s.stillLives(ctx, row) }
@@ -145,7 +145,7 @@ func (s *Store) importOne(ctx context.Context, pool *ipam.Pool, r *ipam.Resource
 			if taken.by.Kind == ipam.KindSplit {
 				return nil, fmt.Errorf("%w: a split is in the way", ErrWorkRemains)
 			}
-			return nil, nil // someone else's by now, or imported by another
+			return nil, nil // allocated by now, or imported by another process
 		}
 		if err != nil {
 			return nil, err

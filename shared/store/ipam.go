@@ -8,8 +8,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// CreateIPAM makes an IPAM with its two default scopes and its default resource
-// discovery. o.Owner must be set; ids, state and counts are filled in.
+// CreateIPAM creates an IPAM with its two default scopes and its default resource
+// discovery. o.Owner must be set. CreateIPAM sets ids, state and counts.
 func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPAM, error) {
 	t, err := s.completeToken(ctx, t)
 	if err != nil {
@@ -49,19 +49,18 @@ func (s *Store) CreateIPAM(ctx context.Context, t Token, o ipam.IPAM) (*ipam.IPA
 	return &o, nil
 }
 
-// ModifyIPAM applies change to an IPAM. change is called with what is there
-// now and may be called more than once; its error is the answer. Maps and slices
-// it must replace, not change. While it runs no pool is made in the IPAM, else
-// it is called again.
+// ModifyIPAM applies change to an IPAM. change gets the present IPAM and may be called more
+// than once; its error is the answer. It must replace maps and slices, not change them. If
+// a pool is created in the IPAM meanwhile, change is called again.
 func (s *Store) ModifyIPAM(ctx context.Context, id string, act ipam.Act, change func(*ipam.IPAM) error) (*ipam.IPAM, error) {
 	return modify(ctx, s, ipamEntity, modification[ipam.IPAM]{id: id, act: act, change: change})
 }
 
-// DeleteIPAM ends an IPAM, its default scopes, its default resource discovery and
-// its other associations; what was found leaves it by RunWork. One with further scopes or
-// with pools is refused, except with cascade: then it goes to
-// delete-in-progress and RunWork ends what it holds. may is also shown the
-// IPAM's pools, of which cascade refuses some.
+// DeleteIPAM deletes an IPAM, its default scopes, its default resource discovery and its
+// other associations; [Store.RunWork] removes the CIDRs that were found. It refuses an IPAM
+// with further scopes or with pools, except with cascade: then the IPAM goes to
+// delete-in-progress, and RunWork deletes its contents. may also gets the IPAM's pools,
+// because cascade refuses some.
 func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may func(*ipam.IPAM, []*ipam.Pool) error) (*ipam.IPAM, error) {
 	var o *ipam.IPAM
 	state := ipam.StateDeleteComplete
@@ -103,7 +102,8 @@ func (s *Store) endIPAM(ctx context.Context, o *ipam.IPAM, scopes []*ipam.Scope)
 	if err != nil {
 		return nil, err
 	}
-	// On its revision, else an association made meanwhile would outlive it.
+	// The condition is on the revision: an association that is made meanwhile must not
+	// outlive the IPAM.
 	writes = append(writes, deleteOwnedWrites(items.IPAMKey(o.ID), &o.Meta, table.Cond{Equal: table.Item{items.AttrScopeCount: table.Num(2), items.AttrRev: table.Num(o.Rev)}})...)
 	for _, scope := range scopes {
 		writes = append(writes, s.endScope(scope)...)

@@ -10,7 +10,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// pickSource returns the block to take for t and what holds it.
+// pickSource returns the block to take for t, and the block that contains it.
 func (s *Store) pickSource(ctx context.Context, t takeRequest, snap snapshot) (from takeSource, chosen netip.Prefix, err error) {
 	if t.want.CIDR.IsValid() {
 		from, err = s.sourceFor(ctx, t, snap.items)
@@ -28,10 +28,10 @@ func (s *Store) pickSource(ctx context.Context, t takeRequest, snap snapshot) (f
 	return from, chosen, err
 }
 
-// sourceFor returns the free block that holds t.want.CIDR among what was read at
-// holderKeys, or why there is none. "Taken" is answered only with the blocking
-// block read, "outside" only when no root holds the CIDR; else the snapshot
-// was torn.
+// sourceFor returns the free block that contains t.want.CIDR among the items at
+// holderKeys, or the error if there is none. It answers "taken" only after it read the
+// blocking block, and "outside" only if no root contains the CIDR; else the snapshot was
+// torn.
 func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key]table.Item) (takeSource, error) {
 	cidr := t.want.CIDR
 	if free, ok, err := s.holder(ctx, t.space, cidr, read); ok || err != nil {
@@ -68,8 +68,8 @@ func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key
 	return takeSource{}, ipam.OutsideOf(cidr, t.name)
 }
 
-// holdFor makes the hold that is in the way of a certain CIDR one of just that
-// CIDR, if what lives there admits it. For a preview it only finds out.
+// holdFor shrinks the hold that blocks a wanted CIDR to that CIDR, if t admits the live
+// CIDRs in it. For a preview it only checks that.
 func (s *Store) holdFor(ctx context.Context, t takeRequest) (takeSource, error) {
 	cidrs, err := s.PoolCIDRs(ctx, t.name)
 	if err != nil {

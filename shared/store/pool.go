@@ -8,10 +8,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// CreatePool makes a pool in o.Scope. build completes it from what it stands
-// under or says why it cannot be. source is nil at the top level, and if
-// o.SourcePool does not exist: build is asked first, so that a caller who may
-// not see the scope learns nothing.
+// CreatePool creates a pool in o.Scope. build completes it from its IPAM, scope and source,
+// or its error is the answer. source is nil at the top level, and if o.SourcePool does not
+// exist: build is called first, so that a caller who may not see the scope learns nothing.
 func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func(above *ipam.IPAM, scope *ipam.Scope, source *ipam.Pool, o *ipam.Pool) error) (*ipam.Pool, error) {
 	t, err := s.completeToken(ctx, t)
 	if err != nil {
@@ -53,8 +52,8 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 		usable := map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)}
 		writes := []table.Write{
 			{Op: table.OpUpdate, Key: items.ScopeKey(scope.ID), Add: map[string]int64{items.AttrPoolCount: 1}, If: table.Cond{In: usable, Below: map[string]int64{items.AttrPoolCount: s.o.Quotas.PoolsPerScope}}},
-			// An operating Region is removed, or a delete begun, only while no
-			// pool is being made.
+			// An operating Region is removed, or a delete begins, only while no pool is
+			// being created.
 			raiseRevision(items.IPAMKey(above.ID), above.Rev, ipam.ActUse),
 		}
 		if source != nil {
@@ -75,8 +74,8 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 	return &o, nil
 }
 
-// ModifyPool is ModifyIPAM for pools. One that begins to import takes in what
-// lives in it, by RunWork.
+// ModifyPool applies change to a pool, as [Store.ModifyIPAM] does to an IPAM. When a pool
+// begins to import, [Store.RunWork] imports the live resources in it.
 func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change func(*ipam.Pool) error) (*ipam.Pool, error) {
 	return modify(ctx, s, poolEntity, modification[ipam.Pool]{id: id, act: act, change: change, with: func(before, after *ipam.Pool) []table.Write {
 		if before.AutoImport || !after.AutoImport {
@@ -86,9 +85,9 @@ func (s *Store) ModifyPool(ctx context.Context, id string, act ipam.Act, change 
 	}})
 }
 
-// DeletePool ends a pool. One with CIDRs or child pools is refused, except
-// with cascade: then it goes to delete-in-progress, and RunWork releases what
-// it holds, from the bottom up. Space pending has it stay until discovery has looked.
+// DeletePool deletes a pool. It refuses one with CIDRs or child pools, except with cascade:
+// then the pool goes to delete-in-progress, and [Store.RunWork] releases its contents, from
+// the bottom up. A pool with pending space stays until discovery has looked.
 func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may func(*ipam.Pool) error) (*ipam.Pool, error) {
 	var o *ipam.Pool
 	state := ipam.StateDeleteComplete
@@ -124,8 +123,8 @@ func (s *Store) DeletePool(ctx context.Context, id string, cascade bool, may fun
 	return o, nil
 }
 
-// endPool are the writes that end a pool without CIDRs and children, its shares,
-// its usage and the note of work on it.
+// endPool returns the writes that delete a pool without CIDRs and children, with its
+// shares, its usage and its work note.
 func (s *Store) endPool(o *ipam.Pool) []table.Write {
 	now := zeroCounts(items.AttrCIDRCount, items.AttrChildCount)
 	now[items.AttrRev] = table.Num(o.Rev) // else a share made meanwhile would outlive it

@@ -19,8 +19,7 @@ func (s *Store) listOwned(ctx context.Context, owner string, k items.ObjectKind)
 // listedID returns the id of the object that a row lists.
 func listedID(r table.Row) (string, error) { return r.Item.Str(items.AttrID), nil }
 
-// decoded yields the values that decode returns for rows. An error is the last
-// thing that it yields.
+// decoded yields the values that decode returns for rows. After an error it ends.
 func decoded[T any](rows iter.Seq2[table.Row, error], decode func(table.Row) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for r, err := range rows {
@@ -47,8 +46,7 @@ func collect[T any](values iter.Seq2[T, error]) ([]T, error) {
 	return all, nil
 }
 
-// readAll reads objects by id, in the order of ids, leaving out those that do not
-// exist.
+// readAll reads objects by id, in the order of ids, without those that do not exist.
 func readAll[T any](ctx context.Context, s *Store, ids []string, key func(string) table.Key, decode func(table.Item) (*T, error)) ([]*T, error) {
 	keys := make([]table.Key, len(ids))
 	for i, id := range ids {
@@ -74,7 +72,7 @@ func readAll[T any](ctx context.Context, s *Store, ids []string, key func(string
 	return objects, nil
 }
 
-// readOne reads one object; NotFound if it is absent or may refuses it.
+// readOne reads one object. It returns a NotFound error if the object does not exist.
 func readOne[T any](ctx context.Context, get func(context.Context, []string) ([]*T, error), id string) (*T, error) {
 	found, err := get(ctx, []string{id})
 	if err != nil {
@@ -111,8 +109,8 @@ func decodeAll[T any](rows []table.Row, decode func(table.Row) (T, error)) ([]T,
 	return all, nil
 }
 
-// listAfter returns the objects that the rows of a query list, from behind the id
-// after. The sort keys of the rows are the ids behind q.From.
+// listAfter returns the objects that the rows of a query list, after the id after. The sort
+// keys of the rows are the ids with the prefix q.From.
 func listAfter[T any](ctx context.Context, s *Store, q table.Query, after string, limit int, get func(context.Context, []string) ([]*T, error)) ([]*T, string, error) {
 	q.Limit = limit
 	if after != "" {
@@ -130,18 +128,18 @@ func listAfter[T any](ctx context.Context, s *Store, q table.Query, after string
 	return objects, strings.TrimPrefix(next, q.From), err
 }
 
-// IPAMs returns the IPAMs with the given ids, in their order, leaving out those
-// that do not exist.
+// IPAMs returns the IPAMs with the given ids, in their order, without those that do not
+// exist.
 func (s *Store) IPAMs(ctx context.Context, ids []string) ([]*ipam.IPAM, error) {
 	return readAll(ctx, s, ids, items.IPAMKey, items.DecodeIPAM)
 }
 
-// Scopes is IPAMs for scopes.
+// Scopes returns scopes as [Store.IPAMs] returns IPAMs.
 func (s *Store) Scopes(ctx context.Context, ids []string) ([]*ipam.Scope, error) {
 	return readAll(ctx, s, ids, items.ScopeKey, items.DecodeScope)
 }
 
-// Pools is IPAMs for pools.
+// Pools returns pools as [Store.IPAMs] returns IPAMs.
 func (s *Store) Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error) {
 	return readAll(ctx, s, ids, items.PoolKey, items.DecodePool)
 }
@@ -155,7 +153,7 @@ func (s *Store) OwnedScopes(ctx context.Context, owner string) ([]*ipam.Scope, e
 	return s.Scopes(ctx, ids)
 }
 
-// OwnedPools is OwnedScopes for pools.
+// OwnedPools returns the pools of an account, by ascending id.
 func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, error) {
 	ids, err := s.listOwned(ctx, owner, items.Pools)
 	if err != nil {
@@ -164,25 +162,25 @@ func (s *Store) OwnedPools(ctx context.Context, owner string) ([]*ipam.Pool, err
 	return s.Pools(ctx, ids)
 }
 
-// IPAMsAfter returns IPAMs of an account by ascending id, from behind the id
-// after ("" for the first), at most limit, and the id to go on from, "" at the
-// end. A page may be short, or empty, and not be the last.
+// IPAMsAfter returns IPAMs of an account by ascending id, after the id after ("" begins),
+// at most limit, and the id to go on from, "" at the end. A page that is short or empty may
+// not be the last.
 func (s *Store) IPAMsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.IPAM, string, error) {
 	return listAfter(ctx, s, items.OwnedRows(owner, items.IPAMs), after, limit, s.IPAMs)
 }
 
-// ScopesAfter is IPAMsAfter for scopes.
+// ScopesAfter returns a page of scopes, as [Store.IPAMsAfter] does of IPAMs.
 func (s *Store) ScopesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Scope, string, error) {
 	return listAfter(ctx, s, items.OwnedRows(owner, items.Scopes), after, limit, s.Scopes)
 }
 
-// PoolsAfter is IPAMsAfter for pools.
+// PoolsAfter returns a page of pools, as [Store.IPAMsAfter] does of IPAMs.
 func (s *Store) PoolsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Pool, string, error) {
 	return listAfter(ctx, s, items.OwnedRows(owner, items.Pools), after, limit, s.Pools)
 }
 
-// PoolCIDRs returns the CIDRs of a pool by ascending address, those that were
-// deprovisioned in the last hour included.
+// PoolCIDRs returns the CIDRs of a pool by ascending address, with those that were
+// deprovisioned in the last hour.
 func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, error) {
 	var cidrs []*ipam.PoolCIDR
 	for r, err := range table.Rows(ctx, s.table, items.CIDRRows(pool)) {
@@ -201,22 +199,23 @@ func (s *Store) PoolCIDRs(ctx context.Context, pool string) ([]*ipam.PoolCIDR, e
 	return cidrs, nil
 }
 
-// A resource discovery and an IPAM that are associated know of each other: the
-// discovery has the IPAM's id, the IPAM counts. Both documents and the
-// association change in one transaction, on the revisions that were read, so
-// neither ends while the other is being associated with it.
+// An associated resource discovery and IPAM refer to each other: the discovery has the
+// IPAM's id, the IPAM has a count. One transaction changes both documents and the
+// association, on the revisions that were read, so neither is deleted while the other is
+// being associated with it.
 //
-// What a discovery found then follows: the same transaction notes the work, and
-// RunWork lays what was found against the IPAMs that the discovery has by then.
-// So it is one work for every change, may be left off and begun again anywhere,
-// and is done when nothing differs.
+// The CIDRs that the discovery found follow: the same transaction writes a work note, and
+// [Store.RunWork] compares them with the IPAMs that the discovery has by then. So every
+// change is the same work. It can stop and start again anywhere, and ends when nothing
+// differs.
 
-// Discoveries is IPAMs for resource discoveries.
+// Discoveries returns resource discoveries as [Store.IPAMs] returns IPAMs.
 func (s *Store) Discoveries(ctx context.Context, ids []string) ([]*ipam.Discovery, error) {
 	return readAll(ctx, s, ids, items.DiscoveryKey, items.DecodeDiscovery)
 }
 
-// DiscoveriesAfter is IPAMsAfter for resource discoveries.
+// DiscoveriesAfter returns a page of resource discoveries, as [Store.IPAMsAfter] does of
+// IPAMs.
 func (s *Store) DiscoveriesAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.Discovery, string, error) {
 	return listAfter(ctx, s, items.OwnedRows(owner, items.Discoveries), after, limit, s.Discoveries)
 }
@@ -231,13 +230,13 @@ func (s *Store) AllDiscoveries(ctx context.Context) ([]*ipam.Discovery, error) {
 	return s.Discoveries(ctx, ids)
 }
 
-// Associations is IPAMs for associations of resource discoveries.
+// Associations returns associations of resource discoveries as [Store.IPAMs] returns IPAMs.
 func (s *Store) Associations(ctx context.Context, ids []string) ([]*ipam.DiscoveryAssociation, error) {
 	return readAll(ctx, s, ids, items.AssociationKey, items.DecodeAssociation)
 }
 
-// AssociationsAfter is IPAMsAfter for associations of resource discoveries,
-// which are their IPAM's owner's.
+// AssociationsAfter returns a page of associations of resource discoveries, as
+// [Store.IPAMsAfter] does of IPAMs. An association belongs to its IPAM's owner.
 func (s *Store) AssociationsAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.DiscoveryAssociation, string, error) {
 	return listAfter(ctx, s, items.OwnedRows(owner, items.Associations), after, limit, s.Associations)
 }

@@ -13,22 +13,22 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Found returns what a discovery knows of one account in one Region, from
-// behind the place that after names (an opaque text of an earlier call; "" for
-// the first), as much as one answer of the table holds, at most limit (0: no
-// limit of its own), and the text to go on from, "" at the end.
+// Found returns the CIDRs that a discovery found in one account and Region, after the place
+// that after names (an opaque text of an earlier call; "" begins). It returns as many as one
+// answer of the table holds, at most limit (0: no limit of its own), and the text to go on
+// from, "" at the end.
 func (s *Store) Found(ctx context.Context, discovery, region, account, after string, limit int) ([]*ipam.Found, string, error) {
 	return queryDecoded(ctx, s, items.FoundRows(discovery, region, account).Page(after, limit), items.DecodeFound)
 }
 
-// FoundOf returns what a discovery knows of a resource, all of its CIDRs, or of
-// all resources of the type for the id "".
+// FoundOf returns the CIDRs of a resource that a discovery found; for the id "", those of
+// all resources of the type.
 func (s *Store) FoundOf(ctx context.Context, discovery, region, account string, t ipam.ResourceType, id string) ([]*ipam.Found, error) {
 	return collect(decoded(table.Rows(ctx, s.table, items.FoundRowsOf(discovery, region, account, t, id)), items.DecodeFound))
 }
 
-// FirstFound returns the first of what a discovery knows of resources of a type,
-// as much as so many answers of the table hold.
+// FirstFound returns the first CIDRs of resources of a type that a discovery found, as many
+// as the given number of answers of the table hold.
 func (s *Store) FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error) {
 	var all []*ipam.Found
 	for rows, err := range table.Pages(ctx, s.table, items.FoundRowsOf(discovery, region, account, t, "")) {
@@ -47,24 +47,24 @@ func (s *Store) FirstFound(ctx context.Context, discovery, region, account strin
 	return all, nil
 }
 
-// Resources returns the resources' CIDRs of one family in a scope, interfaces
-// excepted, in the order of [netip.Prefix.Compare], as Found does.
+// Resources returns the resources' CIDRs of one family in a scope, without interfaces, in
+// the order of [netip.Prefix.Compare]. It pages as [Store.Found] does.
 func (s *Store) Resources(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
 	return queryDecoded(ctx, s, items.ResourceRows(scope, f, ipam.ResourceVPC).Page(after, limit), items.DecodeResource)
 }
 
-// ResourcesIn is Resources for what lies in a CIDR.
+// ResourcesIn returns the resources' CIDRs in a CIDR, as [Store.Resources] does.
 func (s *Store) ResourcesIn(ctx context.Context, scope string, cidr netip.Prefix, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
 	return queryDecoded(ctx, s, items.ResourceRowsIn(scope, cidr).Page(after, limit), items.DecodeResource)
 }
 
-// Interfaces is Resources for interfaces' addresses.
+// Interfaces returns the addresses of interfaces, as [Store.Resources] does CIDRs.
 func (s *Store) Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error) {
 	return queryDecoded(ctx, s, items.ResourceRows(scope, f, ipam.ResourceInterface).Page(after, limit), items.DecodeResource)
 }
 
-// rowsIn yields the resources' CIDRs in region in their order, from behind
-// after on, if that is valid.
+// rowsIn yields the resources' CIDRs in region in their order, after the CIDR after if that
+// is valid.
 func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Prefix) iter.Seq2[*ipam.ResourceCIDR, error] {
 	q := items.ResourceRowsIn(scope, region)
 	if after.IsValid() {
@@ -73,19 +73,19 @@ func (s *Store) rowsIn(ctx context.Context, scope string, region, after netip.Pr
 	return decoded(table.Rows(ctx, s.table, q), items.DecodeResource)
 }
 
-// Space in which resources live is never given to another. What keeps it from
-// being given is a taken block: an allocation, or a hold. Whoever finds a
-// resource first writes its row, and then looks at the blocks: it takes what is
-// free as holds and marks each other block with a token, Seen. Whoever frees a
-// block reads the block, and then the rows, and writes on the condition that the
-// token is still the same. So of the two, whichever comes second sees the other.
+// The space of live resources is never given to another owner, because a taken block
+// covers it: an allocation, or a hold. A process that finds a resource writes the
+// resource's row first, and then reads the blocks: it turns free space into holds, and
+// marks each taken block with a token, Seen. A process that frees a block reads the block
+// first, and then the rows, and its writes have the condition that the token is the same.
+// So of the two, the one that comes second sees the other's write.
 //
-// A hold that covers too much is safe, one that covers too little is not. So
-// whatever is not simple goes through a hold of the whole: gather makes one, and
-// shrink makes holds as small as what lives in them.
+// A hold that covers too much is safe, and one that covers too little is not. So every
+// difficult case goes through a hold of the whole: makeHold makes it, and shrinkHold
+// shrinks it to the live CIDRs.
 
-// Overlapping returns the resources' CIDRs in a scope that overlap p, in the
-// order of [netip.Prefix.Compare]; what contains p comes first.
+// Overlapping returns the resources' CIDRs in a scope that overlap p, in the order of
+// [netip.Prefix.Compare]; those that contain p come first.
 func (s *Store) Overlapping(ctx context.Context, scope string, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.containers(ctx, scope, p)
 	if err != nil {
@@ -198,14 +198,14 @@ func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) 
 	}
 }
 
-// liveIn returns the CIDRs in a scope that overlap p and must not be given to
-// another out of a pool that plans what around says.
+// liveIn returns the live CIDRs in a scope that overlap p, without the one that the pool
+// plans, around.
 func (s *Store) liveIn(ctx context.Context, scope string, around sourceCIDR, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	rows, err := s.Overlapping(ctx, scope, p)
 	return slices.DeleteFunc(rows, func(r *ipam.ResourceCIDR) bool { return !r.Live() || around.matches(&r.Resource) }), err
 }
 
-// liveInPool is liveIn for a pool.
+// liveInPool is [Store.liveIn] for the space of a pool.
 func (s *Store) liveInPool(ctx context.Context, pool *ipam.Pool, p netip.Prefix) ([]*ipam.ResourceCIDR, error) {
 	around, err := s.sourceAt(ctx, pool, p)
 	if err != nil {
@@ -224,9 +224,9 @@ func cidrsOf(rows []*ipam.ResourceCIDR) []netip.Prefix {
 	return all
 }
 
-// stillLives returns the condition that goes with what is held for the resource with a
-// row, errResourceGone if it does not hold. Whoever ends the row has the space follow; what
-// came behind it would stay.
+// stillLives returns the condition that the resource of a row is live; errResourceGone if
+// it is not. It goes with each write that holds space for the resource: the deletion of the
+// row frees the space, and space that is held after that would stay held.
 func (s *Store) stillLives(ctx context.Context, row table.Key) (table.Write, error) {
 	read, err := s.table.BatchGet(ctx, []table.Key{row})
 	if err == nil && (read[row] == nil || read[row].Num(items.AttrIgnored) != 0) {
@@ -235,11 +235,10 @@ func (s *Store) stillLives(ctx context.Context, row table.Key) (table.Write, err
 	return table.Write{Op: table.OpCheck, Key: row, If: table.Cond{Present: true, Missing: []string{items.AttrIgnored}}}, err
 }
 
-// errResourceGone says that the resource for which space was to be held is gone, or
-// ignored.
+// errResourceGone says that a resource is gone or ignored, so that no space is held for it.
 var errResourceGone = errors.New("the resource is gone")
 
-// inParallel works on nests until one fails.
+// inParallel works on groups of overlapping resources, until one fails.
 func (s *Store) inParallel(ctx context.Context, all [][]*ipam.ResourceCIDR, work func(context.Context, []*ipam.ResourceCIDR) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.AtOnce)

@@ -8,7 +8,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// CreateScope makes a private scope in o.IPAM. may says whether the caller may.
+// CreateScope creates a private scope in o.IPAM. may says whether the caller may.
 func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func(*ipam.IPAM) error) (*ipam.Scope, error) {
 	t, err := s.completeToken(ctx, t)
 	if err != nil {
@@ -45,12 +45,12 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 	return &o, nil
 }
 
-// ModifyScope is ModifyIPAM for scopes.
+// ModifyScope applies change to a scope, as [Store.ModifyIPAM] does to an IPAM.
 func (s *Store) ModifyScope(ctx context.Context, id string, act ipam.Act, change func(*ipam.Scope) error) (*ipam.Scope, error) {
 	return modify(ctx, s, scopeEntity, modification[ipam.Scope]{id: id, act: act, change: change})
 }
 
-// DeleteScope ends a scope without pools.
+// DeleteScope deletes a scope without pools.
 func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope) error) (*ipam.Scope, error) {
 	var o *ipam.Scope
 	err := s.commit(ctx, "delete "+id, nil, func(a attempt) ([]table.Write, error) {
@@ -85,15 +85,15 @@ func (s *Store) DeleteScope(ctx context.Context, id string, may func(*ipam.Scope
 	return o, nil
 }
 
-// scopeUnchanged is a scope without pools, as it was read: what moves a resource
-// there raises its revision.
+// scopeUnchanged returns the attributes of a scope without pools, as it was read. A
+// resource that moves there raises the revision.
 func scopeUnchanged(o *ipam.Scope) table.Item {
 	i := zeroCounts(items.AttrPoolCount)
 	i[items.AttrRev] = table.Num(o.Rev)
 	return i
 }
 
-// hasResources reports whether resources or interfaces stand in a scope.
+// hasResources reports whether a scope has resources or interfaces.
 func (s *Store) hasResources(ctx context.Context, scope string) (bool, error) {
 	for _, f := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		for _, t := range []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceInterface} {

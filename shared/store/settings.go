@@ -11,8 +11,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Grants returns the principals that data in the table admits, in the form
-// that PutGrants was given; nil if there is none.
+// Grants returns the grants in the table, in the form that PutGrants got; nil if there are
+// none.
 func (s *Store) Grants(ctx context.Context) ([]byte, error) {
 	read, err := s.table.BatchGet(ctx, []table.Key{items.GrantsKey()})
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Store) Grants(ctx context.Context) ([]byte, error) {
 	return nil, nil
 }
 
-// PutGrants replaces the principals that data in the table admits.
+// PutGrants replaces the grants in the table.
 func (s *Store) PutGrants(ctx context.Context, doc []byte) error {
 	return s.commit(ctx, "put grants", nil, func(a attempt) ([]table.Write, error) {
 		if a.outcomeUnknown {
@@ -37,21 +37,21 @@ func (s *Store) PutGrants(ctx context.Context, doc []byte) error {
 	})
 }
 
-// Administrator is the account that an organisation's management account has
-// declared to be the one that administers its addresses.
+// Administrator is the account that administers an organisation's addresses. The
+// organisation's management account declares it.
 type Administrator struct {
 	Account      string
 	Organization string // o-…
 	Management   string // the account that declared it
 }
 
-// Administrator returns the administrator that is declared; nil if none is.
+// Administrator returns the declared administrator; nil if there is none.
 func (s *Store) Administrator(ctx context.Context) (*Administrator, error) {
 	a, _, err := s.administrator(ctx)
 	return a, err
 }
 
-// administrator returns the document that the administrator was read of, too.
+// administrator also returns the document that it read.
 func (s *Store) administrator(ctx context.Context) (*Administrator, string, error) {
 	read, err := s.table.BatchGet(ctx, []table.Key{items.OrganizationKey()})
 	if err != nil {
@@ -68,8 +68,8 @@ func (s *Store) administrator(ctx context.Context) (*Administrator, string, erro
 	return a, doc, nil
 }
 
-// PutAdministrator declares the administrator, in the place of what was declared
-// before; once more changes nothing.
+// PutAdministrator declares the administrator and replaces an earlier one. To declare the
+// same again changes nothing.
 func (s *Store) PutAdministrator(ctx context.Context, a Administrator) error {
 	document, err := json.Marshal(a)
 	if err != nil {
@@ -91,8 +91,7 @@ func (s *Store) PutAdministrator(ctx context.Context, a Administrator) error {
 	})
 }
 
-// DeleteAdministrator ends that an account is the administrator. It refuses one
-// that is not.
+// DeleteAdministrator ends the declaration of an account. It refuses another account.
 func (s *Store) DeleteAdministrator(ctx context.Context, account string) error {
 	tried := false
 	return s.commit(ctx, "end the administrator "+account, nil, func(a attempt) ([]table.Write, error) {

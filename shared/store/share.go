@@ -9,12 +9,11 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Shares are kept in the pool's own document, so that whoever reads the pool
-// knows them without a further read, and as a row under each principal, which
-// lists the pools shared with it.
+// Shares are in the pool's own document, so that a reader of the pool needs no further
+// read, and in a row under each principal, which lists the pools shared with it.
 
-// PutShare shares a pool with a principal; once more is no error. may says
-// whether the caller may.
+// PutShare shares a pool with a principal; a repetition succeeds. may says whether the
+// caller may.
 func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
 	return s.reshare(ctx, pool, may, func(_ attempt, p *ipam.Pool) ([]table.Write, error) {
 		at, shared := slices.BinarySearch(p.Shares, principal)
@@ -29,8 +28,7 @@ func (s *Store) PutShare(ctx context.Context, pool, principal string, may func(*
 	})
 }
 
-// DeleteShare ends a pool's share with a principal. What the principal has
-// allocated stays allocated.
+// DeleteShare ends a pool's share with a principal. The principal's allocations stay.
 func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may func(*ipam.Pool) error) error {
 	tried := false
 	return s.reshare(ctx, pool, may, func(a attempt, p *ipam.Pool) ([]table.Write, error) {
@@ -47,8 +45,8 @@ func (s *Store) DeleteShare(ctx context.Context, pool, principal string, may fun
 	})
 }
 
-// reshare applies change, which returns the writes that go with the pool's, none
-// if nothing is to change. A pool that is being deleted is refused.
+// reshare applies change, which returns the writes that go with the pool's; none if nothing
+// changes. It refuses a pool that is being deleted.
 func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) error, change func(attempt, *ipam.Pool) ([]table.Write, error)) error {
 	seen := false
 	return s.commit(ctx, "share "+pool, nil, func(a attempt) ([]table.Write, error) {
@@ -79,7 +77,7 @@ func (s *Store) reshare(ctx context.Context, pool string, may func(*ipam.Pool) e
 	})
 }
 
-// endShares are the writes that take a pool away from those it is shared with.
+// endShares returns the writes that delete the rows of a pool's shares.
 func endShares(p *ipam.Pool) []table.Write {
 	var writes []table.Write
 	for _, principal := range p.Shares {
@@ -88,16 +86,16 @@ func endShares(p *ipam.Pool) []table.Write {
 	return writes
 }
 
-// SharedAfter returns pools that are shared with a principal by ascending id,
-// from behind the id after ("" for the first), at most limit, and the id to go
-// on from, "" at the end. A page may be short, or empty, and not be the last.
+// SharedAfter returns pools that are shared with a principal by ascending id, after the id
+// after ("" begins), at most limit, and the id to go on from, "" at the end. A page that is
+// short or empty may not be the last.
 func (s *Store) SharedAfter(ctx context.Context, principal, after string, limit int) ([]*ipam.Pool, string, error) {
 	return listAfter(ctx, s, items.SharedRows(principal), after, limit, s.Pools)
 }
 
-// ForeignAllocations is Allocations for those that an account took out of a
-// pool of another account. Their rows cost the pool's owner nothing, and the
-// account need not look through the pool.
+// ForeignAllocations returns the allocations that an account took out of a pool of another
+// account, as [Store.Allocations] does. It reads rows of their own, so the account need not
+// read the whole pool.
 func (s *Store) ForeignAllocations(ctx context.Context, account, pool, after string, limit int) ([]*ipam.Allocation, string, error) {
 	rows, next, err := s.table.Query(ctx, items.ForeignRows(account, pool).Page(after, limit))
 	if err != nil || len(rows) == 0 {

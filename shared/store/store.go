@@ -33,15 +33,15 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Options configure a Store. The zero value of each field but Region is usable; without an Owner, nobody
-// says who may call.
+// Options configure a Store. The zero value of each field but Region is usable; without an
+// Owner, no account's administrators can grant.
 type Options struct {
 	Region string                                           // the Region that writes, part of every derived id
 	Owner  string                                           // the account that the deployment belongs to
 	Quotas *ipam.Quotas                                     // default: ipam.DefaultQuotas
 	Now    func() time.Time                                 // default: time.Now
 	Pick   func(n int) int                                  // a number in [0, n), for choosing among positions; default: random
-	NewID  func() string                                    // a token that nobody else has, for callers without one; default: 128 random bits
+	NewID  func() string                                    // a unique token, for callers without one; default: 128 random bits
 	Sleep  func(ctx context.Context, d time.Duration) error // default: sleeps, or returns the context's error
 	Tries  int                                              // transactions tried before giving up, default 16
 	Room   int                                              // block changes in one transaction, default 88, at least 5
@@ -107,11 +107,11 @@ func (s *Store) Now() time.Time { return s.o.Now() }
 
 func (s *Store) now() int64 { return s.o.Now().Unix() }
 
-// windows holds, for each space that this process met a conflict in, among how
-// many of the lowest positions it chooses. It widens on conflict and narrows
-// on success, so that many writers keep out of each other's way while space
-// stays summarised; and a conflict is forgotten after a while, so that a writer
-// that is left alone takes the lowest of the tightest block again.
+// windows has, for each space in which this process had a conflict, the number of lowest
+// positions among which it chooses. The number grows on a conflict and falls on a success,
+// so that many writers do not meet, while the space stays summarised. A process forgets a
+// conflict after a while, so that a single writer takes the lowest position in the tightest
+// block again.
 type windows struct {
 	mu sync.Mutex
 	of map[ipam.SpaceID]window
@@ -122,22 +122,22 @@ type window struct {
 	conflict time.Time // the last one
 }
 
-// maxWindow bounds the window. Writers meet on the free blocks that they split, not
-// on the positions that they take: 32 of them need some 500 positions to be
-// apart in four cases of five.
+// maxWindow is the largest window. Writers conflict on the free blocks that they split, not
+// on the positions that they take: 32 writers need some 500 positions for four of five
+// tries without a conflict.
 const maxWindow = 512
 
-// minRootWindow is how far the window may widen in a root however small it is.
+// minRootWindow is how far the window may grow in any root, however small it is.
 const minRootWindow = 64
 
-// rootWindow bounds the window in a root, for blocks of a length: a quarter of its
-// positions. Half of the root taken by writers with windows this wide leaves
-// another quarter in one piece.
+// rootWindow is the largest window in a root, for blocks of a length: a quarter of its
+// positions. If writers with this window take half of the root, another quarter stays in
+// one piece.
 func rootWindow(root ipam.Root, length int) int {
 	return max(minRootWindow, 1<<min(max(0, length-root.Bits-2), 30))
 }
 
-// conflictMemory is how long after a conflict others are taken to be at work.
+// conflictMemory is how long after a conflict a process assumes other writers.
 const conflictMemory = 3 * time.Second
 
 func (w *windows) get(space ipam.SpaceID, now time.Time) int {

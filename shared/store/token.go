@@ -102,13 +102,13 @@ func allocationKeys(ids []string) []table.Key {
 	return keys
 }
 
-// unusedRound returns the round of a token without a record whose ids are not in
-// use. made is the key of what the token's request makes, and read holds the
+// unusedRound returns the first round of a token without a record whose ids are not in use.
+// made returns the key of the object that the token's request creates, and read has the
 // item at made(t) if there is one.
 //
-// The record is kept for 24 hours, what was made may stand for years: the
-// token, used again, then is a new request, and the ids it derived the first
-// time are taken. Two copies of the new request derive the same ids.
+// The record exists for 24 hours, and the created object may exist for years. After that
+// time, the same token is a new request, and the ids that it derived the first time are
+// taken. Two copies of the new request derive the same ids.
 func (s *Store) unusedRound(ctx context.Context, t Token, made func(Token) table.Key, read map[table.Key]table.Item) (Token, error) {
 	for read[made(t)] != nil {
 		t.round++
@@ -120,16 +120,15 @@ func (s *Store) unusedRound(ctx context.Context, t Token, made func(Token) table
 	return t, nil
 }
 
-// tokenRetention is how long an answer to a token is kept, and a released
-// allocation's by-id item, so that a late retry does not act a second time.
+// tokenRetention is how long the answer to a token exists, and the by-id item of a released
+// allocation, so that a late retry does not act a second time.
 const tokenRetention = 24 * time.Hour
 
 func tokenMismatch(token string) error {
 	return ipam.Errorf(ipam.CodeIdempotentParameterMismatch, "The client token %q was used before with other parameters. Use a new token for a new request.", token)
 }
 
-// tokenRecord is the answer to a token, kept so that a retry of the request gets it
-// again.
+// tokenRecord is the recorded answer to a token: a retry of the request gets it again.
 type tokenRecord struct {
 	s     *Store
 	token Token

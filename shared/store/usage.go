@@ -11,9 +11,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Usage adds up what is taken of a pool's CIDRs, reading all its taken blocks.
-// It is no snapshot: what is taken or released meanwhile may count or not, and
-// blocks of CIDRs that were not there when it began do not.
+// Usage adds up the taken blocks of a pool's CIDRs. It reads all of them, which is no
+// snapshot: a block that is taken or released meanwhile may count or not. Blocks of CIDRs
+// that are provisioned meanwhile do not count.
 func (s *Store) Usage(ctx context.Context, pool string) (ipam.Usage, error) {
 	var tally ipam.Tally
 	cidrs, err := s.PoolCIDRs(ctx, pool)
@@ -37,9 +37,9 @@ func (s *Store) Usage(ctx context.Context, pool string) (ipam.Usage, error) {
 	return tally.Usage(), nil
 }
 
-// SaveUsage keeps whether a pool's usage stands above ipam.UsageThreshold, in
-// an item of its own, which is written when that changes and only then. It
-// reports how it stands. Of a pool that is gone it keeps nothing.
+// SaveUsage saves whether a pool's usage is above ipam.UsageThreshold, in an item of its
+// own that it writes only when this changes. It reports whether it is above. It saves
+// nothing for a deleted pool.
 func (s *Store) SaveUsage(ctx context.Context, pool string, u ipam.Usage) (crossed bool, err error) {
 	k := items.UsageKey(pool)
 	err = s.commit(ctx, "save the usage of "+pool, nil, func(attempt) ([]table.Write, error) {
