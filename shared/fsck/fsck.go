@@ -582,7 +582,7 @@ func (t *table) checkWork() {
 	}
 	for sk := range noted {
 		switch kind, id, _ := strings.Cut(sk, "#"); {
-		case (kind == "live" || kind == "import" || kind == "purge") && id != "": // such work may find nothing to do
+		case (kind == "live" || kind == "import" || kind == "purge" || kind == "resume") && id != "": // such work may find nothing to do
 		default:
 			t.problem(Work, workPK, sk, "no object or block needs this note")
 		}

@@ -81,7 +81,7 @@ type taken struct {
 	cidr                              netip.Prefix
 	id, kind, owner, resource, region string
 	request, plan                     string
-	deadline, pendingUntil            int64 // Unix seconds
+	deadline, pendingUntil, madeAt    int64 // Unix seconds
 }
 
 // hidden reports whether the block is no allocation, so that only its space
@@ -390,6 +390,7 @@ func init() { // each kind of object has a reader of its own
 		"IFACE":   named((*table).addLive),
 		"HISTORY": named((*table).addHistory),
 		"PENDING": named((*table).addPending),
+		"DELETED": named(func(t *table, r *row, _ string) { t.addDeleted(r) }),
 		"STABLE":  named((*table).addStable),
 		"REQUEST": ofMeta(named((*table).addRefusal)),
 		"ALLOC":   ofMeta(named((*table).addRecord)),
@@ -523,6 +524,9 @@ func (t *table) addTaken(r *row, space string) {
 		if b.pendingUntil = r.number("PendingUntil"); b.pendingUntil <= 0 || typeOf[b.kind] == "" {
 			r.fail("a block of kind %s is pending until %d", b.kind, b.pendingUntil)
 		}
+	}
+	if b.madeAt = r.madeAt(b.resource); b.madeAt != 0 && b.pendingUntil == 0 {
+		r.fail("EC2 has made the resource at %d, and the block is not pending", b.madeAt)
 	}
 	if r.has("PlanningPool") {
 		if b.plan = r.text("PlanningPool"); b.kind != "vpc" {

@@ -102,6 +102,11 @@ type Taken struct {
 	// has seen the resource.
 	PendingUntil int64
 
+	// MadeAt is when EC2 answered that it had made the resource, or had associated
+	// the CIDR with it: Unix seconds by EC2's own clock, of a pending block. It is 0
+	// as long as EC2 has not answered, and if its answer had no time.
+	MadeAt int64
+
 	// PlanningPool is the resource planning pool that has the VPC's CIDR, for kind vpc.
 	// The blocks of that pool are inside this block.
 	PlanningPool string

@@ -41,8 +41,10 @@ const (
 	attrEnd          = "End"
 	AttrToken        = "Token" // of a work note: changes with each reason for the work
 	attrRequest      = "Request"
-	AttrPendingUntil = "PendingUntil" // of a pending block: end of the time in which EC2 may be asked, Unix seconds
-	AttrPlanningPool = "PlanningPool" // of a VPC's block: its planning pool
+	AttrPendingUntil = "PendingUntil"  // of a pending block: end of the time in which EC2 may be asked, Unix seconds
+	AttrMadeAt       = "MadeAt"        // of a pending block and its row: when EC2 had made the resource, Unix seconds by EC2's clock
+	AttrAssociation  = "AssociationId" // of a pending block's row: EC2's id for the association of the CIDR with its resource
+	AttrPlanningPool = "PlanningPool"  // of a VPC's block: its planning pool
 	AttrScope        = "Scope"
 	AttrIPAM         = "Ipam"
 

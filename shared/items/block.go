@@ -120,6 +120,9 @@ func EncodeTaken(t ipam.Taken) table.Item {
 	if t.PendingUntil != 0 {
 		i[AttrPendingUntil] = table.Num(t.PendingUntil)
 	}
+	if t.MadeAt != 0 {
+		i[AttrMadeAt] = table.Num(t.MadeAt)
+	}
 	i.Put(AttrPlanningPool, t.PlanningPool)
 	return i
 }
@@ -148,6 +151,7 @@ func DecodeTaken(r table.Row) (ipam.Taken, error) {
 		Request:        r.Item.Str(attrRequest),
 		Deadline:       r.Item.Num(attrDeadline),
 		PendingUntil:   r.Item.Num(AttrPendingUntil),
+		MadeAt:         r.Item.Num(AttrMadeAt),
 		PlanningPool:   r.Item.Str(AttrPlanningPool),
 	}, nil
 }

@@ -1,7 +1,9 @@
 package items
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/table"
@@ -49,6 +51,27 @@ func PendingKey(account string, p netip.Prefix, allocation string) table.Key {
 func PendingRows(account string, p netip.Prefix) table.Query {
 	k := PendingKey(account, p, "")
 	return rowsBeginning(k.PK, k.SK)
+}
+
+// AccountPendingRows returns the query for the rows of all of an account's pending blocks.
+func AccountPendingRows(account string) table.Query {
+	return table.Query{PK: PendingKey(account, netip.Prefix{}, "").PK}
+}
+
+// ParsePendingSK returns the CIDR and the allocation in the sort key of a [PendingKey].
+func ParsePendingSK(sk string) (p netip.Prefix, allocation string, err error) {
+	i := strings.LastIndexByte(sk, '#')
+	if i < 0 {
+		return p, "", fmt.Errorf("sort key %q is not that of a pending block", sk)
+	}
+	p, err = parseBlockSK(sk[:i])
+	return p, sk[i+1:], err
+}
+
+// DeletedKey returns the key of the item that says for a while that EC2 has deleted a
+// resource of an account for which a block was pending.
+func DeletedKey(account, resource string) table.Key {
+	return table.Key{PK: "DELETED#" + account, SK: resource}
 }
 
 // StableKey returns the key of the row of a stable key, and false if tags have

@@ -17,6 +17,7 @@ const (
 	LiveWork       = "live"        // compares the space of a CIDR in a scope with the live resources there: <scope>#<CIDR>
 	ImportWork     = "import"      // imports resources to a pool: <pool>
 	PendingWork    = "pending"     // ends a pending block: <allocation>
+	ResumeWork     = "resume"      // goes on with the deletion of a pool, which a pending block delayed: <pool>
 	SplitWork      = "split"       // gives an abandoned split back: <space>#<CIDR>
 	PurgeWork      = "purge"       // has the CIDRs that a discovery found follow its associations, or forgets them: <discovery> or <discovery>#<Region>#<account>
 	DeletePoolWork = "delete-pool" // deletes a pool with its contents: <pool>

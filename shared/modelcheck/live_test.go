@@ -201,6 +201,25 @@ var liveScenarios = []scenario{
 		a := e.pending("10.0.0.0/31")
 		return [][]act{{endPending(a)}, {endPending(a), allocate("b", e.right, at("10.0.0.0/30"))}}
 	}},
+	{name: "a VPC is deleted while it is seen for the first time", begin: func(e *estate) [][]act {
+		v := own("vpc-1", "10.0.0.0/31")
+		p := e.made(v)
+		return [][]act{{observe(v)}, {endDeleted(p, store.DeletedResource), vanish(v)}}
+	}},
+	{name: "a VPC that is deleted unseen leaves its space to another", begin: func(e *estate) [][]act {
+		v := own("vpc-1", "10.0.0.0/31")
+		p := e.made(v)
+		return [][]act{{left(observe(v))}, {endDeleted(p, store.DeletedResource), vanish(v)}, {allocate("a", e.right, at("10.0.0.0/31"))}}
+	}},
+	{name: "a VPC's deletion is reported twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+		p := e.made(own("vpc-1", "10.0.0.0/31"))
+		return [][]act{{endDeleted(p, store.DeletedResource)}, {endDeleted(p, store.ReportedDeleted), allocate("a", e.right, at("10.0.0.0/30"))}}
+	}},
+	{name: "a CIDR is associated again while its end is reported", begin: func(e *estate) [][]act {
+		v := own("vpc-1", "10.0.0.0/31")
+		p := e.made(v)
+		return [][]act{{observe(v)}, {left(endDeleted(p, store.DeletedAssociation))}}
+	}},
 	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *estate) [][]act {
 		e.planned()
 		return [][]act{{observe(subnet("10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
@@ -253,6 +272,17 @@ func (e *estate) pending(c string) *ipam.Allocation {
 	}))(e.T)
 }
 
+// made is a pending block for a VPC that EC2 has made.
+func (e *estate) made(v ipam.Resource) *store.Pending {
+	e.Helper()
+	m := store.Made{ID: v.ID, At: e.now.Unix()}
+	a := e.pending(v.CIDR.String())
+	if err := e.store.Bind(e.Context(), a, m); err != nil {
+		e.Fatal(err)
+	}
+	return &store.Pending{Allocation: a.AllocationID, Resource: v, Made: m}
+}
+
 // planned is a VPC of the account of all requests, imported, and a planning pool for it.
 func (e *estate) planned() ipam.Resource {
 	e.Helper()
@@ -282,6 +312,10 @@ func (e *estate) goes(o ipam.Resource) {
 
 func endPending(a *ipam.Allocation) act {
 	return func(ctx context.Context, c *Client) { c.EndPending(ctx, a) }
+}
+
+func endDeleted(p *store.Pending, why store.Deleted) act {
+	return func(ctx context.Context, c *Client) { c.EndDeleted(ctx, p, why) }
 }
 
 func isLive(k table.Key) bool { return strings.HasPrefix(k.PK, "LIVE#") }
@@ -344,6 +378,28 @@ var liveRules = []rule{
 	{
 		name:     "a pending block goes only if nobody has found a resource in the block",
 		scenario: "a pending block ends where its resource appears",
+		finds:    "is free, and vpc vpc-1",
+		broken:   func() *broken { return unmarked("vpc") },
+	},
+	{
+		name:     "a VPC that was deleted unseen is not recorded",
+		scenario: "a VPC is deleted while it is seen for the first time",
+		finds:    "vpc-1 (10.0.0.0/31) was ended, and is there",
+		broken: func() *broken {
+			return without(func(w table.Write) bool { return strings.HasPrefix(w.Key.PK, "DELETED#") })
+		},
+	},
+	{
+		name:     "a pending resource is recorded only while its row is there",
+		scenario: "a VPC is deleted while it is seen for the first time",
+		finds:    "vpc-1 (10.0.0.0/31) was ended, and is there",
+		broken: func() *broken {
+			return without(func(w table.Write) bool { return w.Op == table.OpCheck && strings.HasPrefix(w.Key.PK, "PENDING#") })
+		},
+	},
+	{
+		name:     "a block that was made goes only if nobody has found a resource in it",
+		scenario: "a CIDR is associated again while its end is reported",
 		finds:    "is free, and vpc vpc-1",
 		broken:   func() *broken { return unmarked("vpc") },
 	},

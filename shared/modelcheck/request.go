@@ -317,6 +317,22 @@ func (c *Client) EndPending(ctx context.Context, a *ipam.Allocation) error {
 	})
 }
 
+// EndDeleted gives the pending block of a resource back that EC2 has ended. If why says
+// that EC2 has deleted the resource, that must not be there in the end.
+func (c *Client) EndDeleted(ctx context.Context, p *store.Pending, why store.Deleted) error {
+	r := &Request{Text: "end the pending block of " + p.Made.ID, partly: true}
+	if why == store.DeletedResource {
+		r.ended = p.Made.ID
+	}
+	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
+		ended, err := c.store.EndDeleted(ctx, p, why)
+		if err != nil || !ended {
+			return "", netip.Prefix{}, "", err
+		}
+		return r.ended, p.Resource.CIDR, "", nil
+	})
+}
+
 // DeletePool ends a pool that has no CIDRs.
 func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	r := &Request{Text: "delete " + pool, ended: pool, excuses: []excuse{

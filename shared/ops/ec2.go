@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -71,14 +73,42 @@ const (
 	recordTimeout = 25 * time.Second
 )
 
+// created is EC2's answer for the resource that it created, or associated CIDRs with.
+type created struct {
+	id           string                  // of the resource
+	associations map[netip.Prefix]string // EC2's ids for the associations of CIDRs with the resource
+	metadata     middleware.Metadata     // of the call
+}
+
+// associate adds EC2's id for the association of a CIDR.
+func (c *created) associate(cidr, id *string) {
+	p, err := netip.ParsePrefix(aws.ToString(cidr))
+	if err != nil {
+		return
+	}
+	if c.associations == nil {
+		c.associations = map[netip.Prefix]string{}
+	}
+	c.associations[p.Masked()] = aws.ToString(id)
+}
+
+// made returns the record of EC2's answer for a CIDR. Its time is EC2's own.
+func (c *created) made(cidr netip.Prefix) store.Made {
+	m := store.Made{ID: c.id, Association: c.associations[cidr]}
+	if at, ok := awsmiddleware.GetServerTime(c.metadata); ok {
+		m.At = at.Unix()
+	}
+	return m
+}
+
 // vend allocates the CIDRs of requests, calls EC2 with them, and returns EC2's answer. made
-// returns the id of the resource that EC2 created.
+// returns the resource that EC2 created.
 //
 // The order keeps each CIDR with one owner: no other request gets space that EC2 has been
 // asked for. If EC2 refuses, vend returns the space to the pool. If vend stops in between,
 // the space stays reserved until discovery has read the account: it then belongs to the
 // resource, or is free again.
-func vend[Out any](ctx context.Context, o service, requests []store.Allocate, call func(taken []netip.Prefix) (*Out, error), made func(*Out) string) (*Out, error) {
+func vend[Out any](ctx context.Context, o service, requests []store.Allocate, call func(taken []netip.Prefix) (*Out, error), made func(*Out) created) (*Out, error) {
 	// The space is returned, and the resource recorded, also for a caller that has gone.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
@@ -116,6 +146,9 @@ func (o service) reserve(ctx, after context.Context, requests []store.Allocate) 
 		a, err := o.store.Allocate(ctx, q)
 		if err != nil {
 			r.giveBack(after)
+			if ipam.CodeOf(err) == ipam.CodeOutcomeUnknown { // of the reservation, which ends by itself
+				err = fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable, "Cadastre could not reserve the space, so EC2 was not called. Nothing was created; try again."), err)
+			}
 			return r, err
 		}
 		r.allocations = append(r.allocations, a)
@@ -151,9 +184,9 @@ func (r reservation) giveBack(ctx context.Context) {
 }
 
 // bind records the resource that has the space. On an error discovery records it.
-func (r reservation) bind(ctx context.Context, id string) {
+func (r reservation) bind(ctx context.Context, c created) {
 	for _, a := range r.allocations {
-		if err := r.store.Bind(ctx, a, id); err != nil {
+		if err := r.store.Bind(ctx, a, c.made(a.CIDR)); err != nil {
 			slog.ErrorContext(ctx, "the resource of an allocation was not recorded; discovery will record it", "allocation", a.AllocationID, "error", err.Error())
 		}
 	}

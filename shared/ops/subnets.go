@@ -37,7 +37,13 @@ func (o service) createSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*
 		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.CreateSubnet(ctx, &given)
-	}, func(out *ec2.CreateSubnetOutput) string { return aws.ToString(out.Subnet.SubnetId) })
+	}, func(out *ec2.CreateSubnetOutput) created {
+		c := created{id: aws.ToString(out.Subnet.SubnetId), metadata: out.ResultMetadata}
+		for _, a := range out.Subnet.Ipv6CidrBlockAssociationSet {
+			c.associate(a.Ipv6CidrBlock, a.AssociationId)
+		}
+		return c
+	})
 }
 
 // checkSubnet returns an error for parameters that exclude or need each other, if one of

@@ -40,7 +40,16 @@ func (o service) createVPC(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.CreateVpc(ctx, &given)
-	}, func(out *ec2.CreateVpcOutput) string { return aws.ToString(out.Vpc.VpcId) })
+	}, func(out *ec2.CreateVpcOutput) created {
+		c := created{id: aws.ToString(out.Vpc.VpcId), metadata: out.ResultMetadata}
+		for _, a := range out.Vpc.CidrBlockAssociationSet {
+			c.associate(a.CidrBlock, a.AssociationId)
+		}
+		for _, a := range out.Vpc.Ipv6CidrBlockAssociationSet {
+			c.associate(a.Ipv6CidrBlock, a.AssociationId)
+		}
+		return c
+	})
 }
 
 func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
@@ -82,7 +91,16 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 		given.CidrBlock, given.Ipv6CidrBlock = space.with(taken)
 		given.Ipv4IpamPoolId, given.Ipv4NetmaskLength, given.Ipv6IpamPoolId, given.Ipv6NetmaskLength = nil, nil, nil, nil
 		return cloud.AssociateVpcCidrBlock(ctx, &given)
-	}, func(*ec2.AssociateVpcCidrBlockOutput) string { return r.ID })
+	}, func(out *ec2.AssociateVpcCidrBlockOutput) created {
+		c := created{id: r.ID, metadata: out.ResultMetadata}
+		if a := out.CidrBlockAssociation; a != nil {
+			c.associate(a.CidrBlock, a.AssociationId)
+		}
+		if a := out.Ipv6CidrBlockAssociation; a != nil {
+			c.associate(a.Ipv6CidrBlock, a.AssociationId)
+		}
+		return c
+	})
 }
 
 // disassociateVPC removes a CIDR from a VPC. Its space is free when discovery sees that, as

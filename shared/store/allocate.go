@@ -11,8 +11,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// pickStable is [Store.pickSource], but it picks the CIDR of the request's stable key if
-// that is free and fits the request.
+// pickStable is pickSource, but takes the CIDR of the request's stable key if that is free
+// and has the length that the request asks for.
 func (s *Store) pickStable(ctx context.Context, t takeRequest, snap snapshot, q Allocate) (takeSource, netip.Prefix, error) {
 	k, ok := items.StableKey(q.Token.Account, q.Pool, q.Tags)
 	if !ok || t.want.CIDR.IsValid() || snap.items[k] == nil {
@@ -26,7 +26,7 @@ func (s *Store) pickStable(ctx context.Context, t takeRequest, snap snapshot, q 
 		return takeSource{free: free}, last, err
 	}
 	at := t
-	at.earlier = last // by an earlier try, or by one of another time that the request was sent
+	at.earlier = last // an earlier try may have chosen it, or the same request, sent before
 	if split, err := s.startedSplit(ctx, at); split != nil || err != nil {
 		return takeSource{split: split}, last, err
 	}
@@ -40,19 +40,19 @@ type Allocate struct {
 	Request     ipam.AllocateRequest
 	Description string
 	Tags        ipam.Tags
-	Preview     bool // say what would be given; take and record nothing
+	Preview     bool // return the CIDR that would be given; take and record nothing
 
-	// Event, if it is not "", is the id of the request that came as an event. The block
-	// carries it, unless Refuse was quicker: then that is the answer.
+	// Event is the id of a request that came as an event, and "" for any other. The
+	// block has the id. If [Store.Refuse] recorded a refusal first, that is the answer.
 	Event string
 
-	// For, if not nil, is the resource that EC2 is about to be asked for: the block is
-	// pending until the resource is seen. Allocate reads only its Type, its ID if it has
-	// one, Region, Tags and, of a subnet, VPC.
+	// For is the resource that EC2 is about to be asked for, if the block is for one: the
+	// block is then pending until discovery sees the resource. Allocate uses its Type,
+	// Region, Tags, its ID if it has one, and the VPC of a subnet.
 	For *ipam.Resource
 
-	// May says whether the caller may allocate from the pool; its error is
-	// the answer. It is asked after the record of the token was read.
+	// May says whether the caller may allocate from the pool; its error is the answer.
+	// It is asked after the token's record was read.
 	May func(*ipam.Pool) error
 }
 
@@ -121,9 +121,9 @@ func (s *Store) Allocate(ctx context.Context, q Allocate) (*ipam.Allocation, err
 	return &ipam.Allocation{Taken: want, Pool: q.Pool}, nil
 }
 
-// decideAllocate chooses the block, want.CIDR, of a request that was not carried out yet,
-// and returns the writes that take it; none for a preview. On entry, want.CIDR is the
-// choice of an earlier try, if any.
+// decideAllocate chooses the block of a request that was not carried out yet, sets
+// want.CIDR, and returns the writes that take the block. It returns none for a preview.
+// want.CIDR is the choice of an earlier try, if there was one.
 func (s *Store) decideAllocate(ctx context.Context, q Allocate, want *ipam.Taken, snap snapshot) ([]table.Write, error) {
 	item, ok := snap.items[items.PoolKey(q.Pool)]
 	if !ok {
@@ -256,8 +256,8 @@ func (s *Store) Refuse(ctx context.Context, t Token, r items.Refusal) error {
 	})
 }
 
-// The limits of a recorded refusal, in bytes: its event must fit on the bus, whatever the
-// request was. A message may repeat parts of the request.
+// The size of a refusal's parts, in bytes. The event of a refusal must have room on the
+// bus for any request. A message may repeat parts of the request.
 const (
 	maxDetail  = 16 << 10
 	maxMessage = 1 << 10

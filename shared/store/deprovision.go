@@ -245,7 +245,11 @@ func failDeprovision(cidr *ipam.PoolCIDR, by ipam.Taken) []table.Write {
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is being taken or released by another request: deprovision again in a moment.", by.CIDR)
 	default: // a custom allocation
 	}
-	if by.PendingUntil != 0 {
+	switch {
+	case by.PendingUntil == 0:
+	case by.MadeAt != 0:
+		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s, which discovery has not seen yet: delete that in EC2. The CIDR is free once EC2's event says so, or discovery has looked there. Deprovision again then.", by.CIDR, usedBy(by))
+	default:
 		why = fmt.Sprintf("The CIDR has one or more allocations. %s is %s: unless EC2 refuses that, it is kept until it is seen, or else once discovery has looked at account %s in %s after %s (GetIpamDiscoveredAccounts) and found none. Deprovision again then.",
 			by.CIDR, usedBy(by), by.Owner, by.ResourceRegion, time.Unix(by.PendingUntil, 0).UTC().Format(time.RFC3339))
 	}

@@ -128,7 +128,48 @@ func TestLiveFaults(t *testing.T) {
 		}},
 		{"bind", func(l *env) func() error {
 			_, a := pending(l)
-			return func() error { return l.store.Bind(l.Context(), a, "vpc-1") }
+			return func() error { return l.store.Bind(l.Context(), a, store.Made{ID: "vpc-1"}) }
+		}},
+		{"bind with EC2's answer", func(l *env) func() error {
+			_, a := pending(l)
+			made := l.answered("vpc-1", "assoc-1")
+			return func() error { return l.store.Bind(l.Context(), a, made) }
+		}},
+		{"end a pending block of a deleted VPC", func(l *env) func() error {
+			_, a := pending(l)
+			l.must(l.store.Bind(l.Context(), a, l.answered("vpc-1", "")))
+			return func() error {
+				_, err := l.store.EndDeleted(l.Context(), &store.Pending{Allocation: a.AllocationID, Made: store.Made{ID: "vpc-1"}}, store.DeletedResource)
+				return err
+			}
+		}},
+		{"end a pending block of a deleted VPC beside a live one", func(l *env) func() error {
+			_, a := pending(l)
+			l.must(l.store.Bind(l.Context(), a, l.answered("vpc-1", "")))
+			l.observe(vpc("vpc-2", "10.0.0.0/19"))
+			return func() error {
+				_, err := l.store.EndDeleted(l.Context(), &store.Pending{Allocation: a.AllocationID, Made: store.Made{ID: "vpc-1"}}, store.DeletedAssociation)
+				return err
+			}
+		}},
+		{"end a pending block that a delete waits for", func(l *env) func() error {
+			p, a := pending(l)
+			l.must(l.store.Bind(l.Context(), a, l.answered("vpc-1", "")))
+			_, err := l.store.DeletePool(l.Context(), p.ID, true, anyone)
+			l.must(err)
+			l.settled()
+			return func() error {
+				_, err := l.store.EndDeleted(l.Context(), &store.Pending{Allocation: a.AllocationID, Made: store.Made{ID: "vpc-1"}}, store.ReportedDeleted)
+				return err
+			}
+		}},
+		{"go on with a delete", func(l *env) func() error {
+			p, a := pending(l)
+			_, err := l.store.DeletePool(l.Context(), p.ID, true, anyone)
+			l.must(err)
+			l.settled()
+			l.must(l.store.EndPending(l.Context(), a))
+			return func() error { return l.store.RunWork(l.Context(), "resume#"+p.ID) }
 		}},
 		{"end a pending block", func(l *env) func() error {
 			_, a := pending(l)

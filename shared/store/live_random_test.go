@@ -130,11 +130,21 @@ func TestLiveRandomly(t *testing.T) {
 				}
 				i := r.IntN(len(pending))
 				v := vpc(fmt.Sprintf("vpc-%d", step), pending[i].CIDR.String())
-				switch r.IntN(4) {
+				switch r.IntN(5) {
 				case 0:
 					l.must(l.store.EndPending(t.Context(), pending[i]))
+				case 4:
+					l.must(l.store.Bind(t.Context(), pending[i], l.answered(v.ID, "")))
+					ended, err := l.store.EndDeleted(t.Context(), &store.Pending{Allocation: pending[i].AllocationID, Made: store.Made{ID: v.ID}}, store.DeletedResource)
+					l.must(err)
+					if ended {
+						l.observe(v) // as it was read before
+					}
+					if l.found(v) != nil {
+						t.Fatalf("seed %d, step %d: %s is recorded behind its deletion", seed, step, v.ID)
+					}
 				case 1:
-					l.must(l.store.Bind(t.Context(), pending[i], v.ID))
+					l.must(l.store.Bind(t.Context(), pending[i], store.Made{ID: v.ID}))
 					fallthrough
 				case 2:
 					l.observe(v)

@@ -17,7 +17,8 @@ import (
 // Observe records an observation of a resource's CIDR by a discovery at a time, Unix
 // milliseconds: in the discovery, and in the scopes of the IPAMs that see it. Then the
 // space there follows. It reports whether anything differed; if not, it wrote nothing. It
-// ignores an observation that is older than the recorded one.
+// ignores an observation that is older than the recorded one, and one of a resource that
+// EC2 has deleted since; see [Store.EndDeleted].
 //
 // A CIDR stays in the scope to which it was moved, and it stays ignored. A subnet or
 // interface is in the scope of the VPC's CIDR around it. If another discovery of the same
@@ -73,20 +74,22 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		}
 		now.Resource, now.Sampled = seen, at
 		var led []string
-		if now.Targets, led, err = s.targets(ctx, now, ipams); err != nil {
+		var with []table.Write
+		if now.Targets, led, with, err = s.targets(ctx, now, ipams); err != nil {
 			return nil, err
 		}
-		var with []table.Write
 		if move != nil {
-			if with, err = move(now.Targets); err != nil {
+			moves, err := move(now.Targets)
+			if err != nil {
 				return nil, err
 			}
+			with = append(with, moves...)
 		}
 		for _, scope := range led {
 			with = append(with, scopeStays(scope))
 		}
 		rows, err := s.dropClaimedTargets(ctx, now)
-		if err != nil {
+		if err != nil || have == nil && s.isDeleted(&r, rows) {
 			return nil, err
 		}
 		writes, follow, err := s.rowWrites(ctx, have, now, rows)
@@ -127,16 +130,16 @@ func scopeStays(scope string) table.Write {
 	}}
 }
 
-// targets returns the scope of a CIDR in each of the IPAMs, and the scopes that it has
-// because of a pending block.
-func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, err error) {
+// targets returns the scope of a CIDR in each of the IPAMs, the scopes that it has because
+// of a pending block, and the conditions under which it may be recorded.
+func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) (targets []ipam.Target, led []string, conditions []table.Write, err error) {
 	before := map[string]ipam.Target{}
 	for _, t := range f.Targets {
 		before[t.IPAM] = t
 	}
 	around, err := s.enclosingVPC(ctx, f)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if around != nil {
 		for _, t := range around.Targets {
@@ -147,15 +150,16 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	if slices.ContainsFunc(ipams, func(o *ipam.IPAM) bool { return isNew(o) && o.DiscoveryAssociations > 1 }) {
 		others, err := s.targetsOfOthers(ctx, f, around)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		maps.DeleteFunc(others, func(id string, _ ipam.Target) bool { return before[id].Scope != "" })
 		maps.Copy(before, others)
 	}
-	pending := map[string]string{}
+	var pending map[string]string
+	var bound []table.Key
 	if slices.ContainsFunc(ipams, isNew) {
-		if pending, err = s.pendingScopes(ctx, &f.Resource); err != nil {
-			return nil, nil, err
+		if pending, bound, err = s.pendingFor(ctx, &f.Resource); err != nil {
+			return nil, nil, nil, err
 		}
 	}
 	targets = make([]ipam.Target, 0, len(ipams))
@@ -176,7 +180,7 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 		targets = append(targets, t)
 	}
 	slices.SortFunc(targets, func(a, b ipam.Target) int { return strings.Compare(a.IPAM, b.IPAM) })
-	return targets, led, nil
+	return targets, led, stillPending(bound), nil
 }
 
 // targetsOfOthers returns, by IPAM, the targets of a CIDR that other discoveries found. If
@@ -218,10 +222,17 @@ func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map
 // dropClaimedTargets removes the targets of a found CIDR whose row another discovery of
 // the IPAM wrote, and returns the existing rows of the other targets. A row does not count
 // if its discovery no longer sees the CIDR.
+//
+// The rows include the item that says that the resource is deleted. It is read after the
+// rows of pending blocks: a deletion in between removes such a row, and the writes demand
+// that the row exists.
 func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
 	keys := make([]table.Key, len(f.Targets))
 	for i, t := range f.Targets {
 		keys[i] = items.LiveKey(t.Scope, &f.Resource)
+	}
+	if len(keys) > 0 {
+		keys = append(keys, deletedKeys(&f.Resource)...)
 	}
 	if rows, err = s.table.BatchGet(ctx, keys); err != nil {
 		return nil, err

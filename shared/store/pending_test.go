@@ -58,8 +58,8 @@ func TestPendingBlocks(t *testing.T) {
 		scope, p := l.secondScope()
 		a := l.pendingBlock(p, 20)
 		if bound {
-			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
-			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+			l.must(l.store.Bind(t.Context(), a, store.Made{ID: "vpc-1"}))
+			l.must(l.store.Bind(t.Context(), a, store.Made{ID: "vpc-1"}))
 			fscktest.Clean(t, l.memory, l.now)
 		}
 		l.work()
@@ -118,7 +118,7 @@ func TestAbandonedPendingBlock(t *testing.T) {
 	_, p := l.secondScope()
 	l.pendingBlock(p, 20)
 	bound := l.pendingBlock(p, 20)
-	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.must(l.store.Bind(t.Context(), bound, store.Made{ID: "vpc-1"}))
 	stays := func(when string) {
 		t.Helper()
 		l.settled()
@@ -164,7 +164,7 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			a := l.pendingBlock(p, 20)
-			l.must(l.store.Bind(t.Context(), a, "vpc-1"))
+			l.must(l.store.Bind(t.Context(), a, store.Made{ID: "vpc-1"}))
 			v := vpc("vpc-1", "10.0.0.0/20")
 			c.change(&v)
 			l.observe(v)
@@ -242,7 +242,7 @@ func TestReleaseOfLease(t *testing.T) {
 		t.Errorf("work is left: %v, %v", work, err)
 	}
 	b := l.pendingBlock(p, 20)
-	l.must(l.store.Bind(t.Context(), b, "vpc-1"))
+	l.must(l.store.Bind(t.Context(), b, store.Made{ID: "vpc-1"}))
 	l.observe(vpc("vpc-1", b.CIDR.String()))
 	l.now = l.now.Add(16 * time.Minute)
 	a = b
@@ -311,7 +311,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 				l.provision(beside, "10.1.0.0/16")
 				l.pendingBlock(child, 20)
 				bound := l.pendingBlock(child, 20)
-				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+				l.must(l.store.Bind(t.Context(), bound, store.Made{ID: "vpc-1"}))
 				_, err := l.allocate(otherAccount, child, 20, "")
 				l.must(err)
 				ended := end(l, source, child)
@@ -352,7 +352,7 @@ func TestEndOfAPoolWithPendingBlocks(t *testing.T) {
 					}
 				}
 				l.must(l.store.EndPending(t.Context(), bound))
-				l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+				l.must(l.store.Bind(t.Context(), bound, store.Made{ID: "vpc-1"}))
 				l.settled()
 			})
 		}
@@ -368,7 +368,7 @@ func TestEndOfAnIPAMWithPendingBlocks(t *testing.T) {
 	l.provision(child, "10.0.0.0/16")
 	l.pendingBlock(child, 20)
 	bound := l.pendingBlock(child, 20)
-	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.must(l.store.Bind(t.Context(), bound, store.Made{ID: "vpc-1"}))
 	_, err := l.store.DeletePool(t.Context(), child.ID, true, anyone)
 	l.must(err)
 	l.settled()
@@ -382,7 +382,7 @@ func TestEndOfAnIPAMWithPendingBlocks(t *testing.T) {
 		t.Errorf("%+v is left", left[0])
 	}
 	l.must(l.store.EndPending(t.Context(), bound))
-	l.must(l.store.Bind(t.Context(), bound, "vpc-1"))
+	l.must(l.store.Bind(t.Context(), bound, store.Made{ID: "vpc-1"}))
 	l.settled()
 }
 
@@ -464,8 +464,8 @@ func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 		if a.CIDR != b.CIDR {
 			t.Fatal(a, b)
 		}
-		l.must(l.store.Bind(t.Context(), a, "vpc-1"))
-		l.must(l.store.Bind(t.Context(), b, "vpc-2"))
+		l.must(l.store.Bind(t.Context(), a, store.Made{ID: "vpc-1"}))
+		l.must(l.store.Bind(t.Context(), b, store.Made{ID: "vpc-2"}))
 		v1, v2 := vpc("vpc-1", a.CIDR.String()), vpc("vpc-2", a.CIDR.String())
 		if labFirst {
 			l.observe(v2)
@@ -520,7 +520,7 @@ func TestBindMeanwhile(t *testing.T) {
 	table := &overtaken{Table: l.memory}
 	table.by = func() { // row
 		table.by = func() { // mark
-			table.by = func() { l.must(l.on(l.memory).Bind(t.Context(), a, two.ID)) }
+			table.by = func() { l.must(l.on(l.memory).Bind(t.Context(), a, store.Made{ID: two.ID})) }
 		}
 	}
 	_, err := l.on(table).Observe(t.Context(), l.disco, []*ipam.IPAM{l.ipam}, one, l.now.UnixMilli())

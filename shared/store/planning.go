@@ -30,7 +30,7 @@ func (s *Store) writesFromPlanningPool(ctx context.Context, scope string, space 
 			Op: table.OpUpdate, Key: items.AllocationKey(t.AllocationID), Set: table.Item{items.AttrKind: table.Str(string(to.Kind)), items.AttrOwner: table.Str(to.Owner)},
 			If: table.Cond{Equal: table.Item{items.AttrState: table.Str(items.AllocationActive)}},
 		},
-		s.liveNote(scope, t.CIDR)) // what was held for it in the pool is too much now
+		s.liveNote(scope, t.CIDR)) // the hold for the VPC in the pool is now too large
 	return append(writes, listForeign(table.OpPut, &ipam.Pool{Meta: ipam.Meta{ID: string(space), Owner: owner}}, to)...), nil
 }
 
@@ -72,20 +72,20 @@ func (s *Store) HasCIDRFrom(ctx context.Context, pool *ipam.Pool, f ipam.Family,
 	return false, err
 }
 
-// A resource planning pool plans a VPC: its CIDRs are the VPC's own, and
-// are given to the VPC's subnets. The VPC's block stays where it is and names the
-// pool, its Plan, whose root has the block's CIDR and allocation id. So what
-// follows the blocks of child pools down follows this too; but the VPC itself
-// stands in no one's way there.
+// A resource planning pool gives the CIDRs of one VPC to the VPC's subnets. The VPC's
+// block stays in its pool and names the planning pool in PlanningPool. The planning pool's
+// root has the block's CIDR and allocation id, as the root of a child pool has. So the
+// code that follows the blocks of child pools follows these too. Only the VPC itself does
+// not hold space in its planning pool.
 //
-// When the VPC goes and the pool still has the CIDR, the block becomes the pool's,
-// as that of any child pool is: then deprovisioning gives it back, and whatever comes
-// to live there is in the way. When the very VPC comes back with the very CIDR, the
-// block is its again. So it is the block that says whether the pool plans the
-// VPC, and the pool only over which it may be.
+// If the VPC goes while the planning pool has the CIDR, the block becomes a block of that
+// pool, as for any child pool: deprovisioning gives it back, and any resource there is in
+// the way. If the same VPC returns with the same CIDR, the block is the VPC's again. So
+// the block says whether the pool plans the VPC. The pool only says for which VPC it may.
 
-// provisionPlanned returns the writes that provision a CIDR of its VPC to a planning pool,
-// pending until what lives there is held. c is the CIDR to be, and is filled in.
+// provisionPlanned returns the writes that provision a CIDR of its VPC to a planning pool.
+// The CIDR is pending until the resources in it are held. provisionPlanned fills in c, the
+// new CIDR.
 func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.Prefix, c *ipam.PoolCIDR, record tokenRecord) ([]table.Write, error) {
 	source := pool.SourceSpace()
 	taken, above := items.TakenKey(source, p), items.PoolKey(pool.SourcePool)
@@ -117,7 +117,7 @@ func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.P
 		return nil, ipam.Errorf(ipam.CodeInvalidParameterValue, "The CIDR %s of %s is provisioned to the pool %s. Use that one, or deprovision it there first.", p, vpc, t.PlanningPool)
 	}
 	c.CIDR, c.Owner, c.Source, c.AllocationID, c.State = p, pool.Owner, source, t.AllocationID, ipam.CIDRProvisioned
-	// The allocation is the VPC's: it does not tell that the token has made a root before.
+	// The allocation is the VPC's, so its id does not show that the token has made a root.
 	c.ID = ipam.DeriveID(ipam.IDPoolCIDR, s.o.NewID())
 	answer := *c
 	c.State = ipam.CIDRPendingProvision

@@ -151,7 +151,7 @@ func TestPlanningOfANewSubnet(t *testing.T) {
 	a, err := ask(plan, "vpc-1")
 	l.must(err)
 	fscktest.Clean(t, l.memory, l.now)
-	l.must(l.store.Bind(t.Context(), a, "subnet-7"))
+	l.must(l.store.Bind(t.Context(), a, store.Made{ID: "subnet-7"}))
 	l.settled()
 	s := subnet("subnet-7", "vpc-1", a.CIDR.String())
 	l.observe(s)

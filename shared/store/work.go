@@ -36,6 +36,8 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runImport(ctx, id)
 	case items.PendingWork:
 		return s.runPending(ctx, id)
+	case items.ResumeWork:
+		return s.runResume(ctx, id)
 	case items.SplitWork:
 		if space, p, ok := items.ParseSplitWork(id); ok {
 			return s.runSplit(ctx, space, p)
@@ -333,7 +335,38 @@ func (s *Store) runPending(ctx context.Context, allocation string) error {
 	if err != nil || !looked {
 		return err
 	}
-	return s.releasePending(ctx, pool, t)
+	_, err = s.releasePending(ctx, pool, t, pendingEnd{})
+	return err
+}
+
+// runResume goes on with the deletion of a pool, after a pending block of it has ended:
+// with the deletion of the highest pool above it that is being deleted too.
+func (s *Store) runResume(ctx context.Context, id string) error {
+	note := items.WorkKey(items.ResumeWork, id)
+	for range maxPasses { // another block may end meanwhile, which puts the note again
+		read, err := s.table.BatchGet(ctx, []table.Key{note})
+		if err != nil || read[note] == nil {
+			return err
+		}
+		highest := id
+		for at := id; at != ""; {
+			o, err := readOne(ctx, s.Pools, at)
+			if err != nil && !isNotFound(err) {
+				return err
+			}
+			if err != nil || o.State != ipam.StateDeleteInProgress {
+				break
+			}
+			highest, at = o.ID, o.SourcePool
+		}
+		if err := s.runDeletePool(ctx, highest, s.pendingError); err != nil && !errors.Is(err, errPending) {
+			return err
+		}
+		if err := s.endNote(ctx, note, read[note]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runPurge compares the CIDRs that a discovery found with the IPAMs that it has, and
