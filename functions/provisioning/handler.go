@@ -35,8 +35,8 @@ const (
 	// sweepAge is the least age of a note that the sweep runs. It is not below a
 	// split's deadline: until then the split belongs to its request.
 	sweepAge = 5 * time.Minute
-	// maxConcurrentWork is how many pieces of work a sweep runs at once, so that a
-	// long delete does not delay the others.
+	// maxConcurrentWork is how many pieces of work a sweep, or a batch of the stream,
+	// runs at once, so that a long delete does not delay the others.
 	maxConcurrentWork = 8
 	// margin is how long before the end of the invocation work stops, so that the
 	// function can still answer.
@@ -77,21 +77,45 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 	defer cancel()
 	switch {
 	case len(e.Records) > 0:
-		return lambdakit.Stream(ctx, e.DynamoDBEvent, h.record), nil
+		return h.batch(ctx, e.DynamoDBEvent), nil
 	case e.Sweep:
 		return events.DynamoDBEventResponse{}, h.sweep(ctx)
 	}
 	return events.DynamoDBEventResponse{}, errors.New(`the event is neither a batch of the table's stream nor {"sweep": true}`)
 }
 
-// record runs the work of a note that was put into the table. It ignores any other
-// record; the event source's filter should let none through.
-func (h *Handler) record(ctx context.Context, r events.DynamoDBEventRecord) error {
-	k, _ := table.KeyOf(lambdakit.Item(r.Change.Keys))
-	if r.EventName == string(events.DynamoDBOperationTypeRemove) || k.PK != items.WorkPK {
-		return nil
+// batch runs the work of the notes that a batch of the stream put into the table,
+// up to maxConcurrentWork pieces at once. Notes are independent of one another; a note
+// that was put several times is run once, and its failure is that of its first record.
+func (h *Handler) batch(ctx context.Context, e events.DynamoDBEvent) events.DynamoDBEventResponse {
+	failed := make([]error, len(e.Records))
+	begun := map[string]bool{}
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentWork)
+	for i, r := range e.Records {
+		sk, ok := noted(r)
+		if !ok || begun[sk] {
+			continue
+		}
+		begun[sk] = true
+		g.Go(func() error {
+			failed[i] = h.run(ctx, sk)
+			return nil // the others go on
+		})
 	}
-	return h.run(ctx, k.SK)
+	_ = g.Wait()
+	return lambdakit.FirstFailure(e, failed)
+}
+
+// noted returns the sort key of the note that a record says was put into the table. It
+// is false of any other record; the event source's filter should let none through.
+func noted(r events.DynamoDBEventRecord) (string, bool) {
+	keys := r.Change.Keys
+	pk, sk := keys[table.AttrPK], keys[table.AttrSK]
+	if r.EventName == string(events.DynamoDBOperationTypeRemove) || pk.DataType() != events.DataTypeString || pk.String() != items.WorkPK {
+		return "", false
+	}
+	return sk.String(), true
 }
 
 func (h *Handler) sweep(ctx context.Context) error {

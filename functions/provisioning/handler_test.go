@@ -150,9 +150,40 @@ func TestStream(t *testing.T) {
 	if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"101"}]}` {
 		t.Errorf("%v, %v", a, err)
 	}
+	slices.Sort(f.ran)
 	if want := []string{"a#1", "a#2", "a#3", "a#4"}; !slices.Equal(f.ran, want) {
 		t.Errorf("ran %q, want %q", f.ran, want)
 	}
+}
+
+// A batch runs 8 notes at once: 17 that take a second each take three. A note that
+// was put twice is run once, and its failure is that of its first record.
+func TestStreamRunsNotesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{run: func(_ context.Context, sk string) error {
+			time.Sleep(time.Second)
+			if sk == "a#03" {
+				return errors.New("the table is away")
+			}
+			return nil
+		}}
+		var notes []string
+		for i := range 17 {
+			notes = append(notes, fmt.Sprintf("a#%02d", i))
+		}
+		begin := time.Now()
+		a, err := New(f, upToDate, discard).Handle(t.Context(), inserted(append(notes, "a#03", "a#16")...))
+		if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"103"}]}` {
+			t.Errorf("%v, %v", a, err)
+		}
+		if took := time.Since(begin); took != 3*time.Second {
+			t.Errorf("it takes %s, want 3s", took)
+		}
+		slices.Sort(f.ran)
+		if !slices.Equal(f.ran, notes) {
+			t.Errorf("ran %q, want %q", f.ran, notes)
+		}
+	})
 }
 
 func TestSweep(t *testing.T) {

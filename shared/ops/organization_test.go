@@ -151,23 +151,23 @@ func TestSharesByDoorsThatKnowTheAccountOnly(t *testing.T) {
 	}
 	w.unshare(o.Pool, outer)
 	w.share(o.Pool, organization)
-	told, untold, outside := member(consumer), as(consumer, "admin", ""), as("123456789012", "admin", "")
-	reaches("nothing declared, by the API", told, true)
-	reaches("nothing declared", untold, false)
+	known, unknown, outside := member(consumer), as(consumer, "admin", ""), as("123456789012", "admin", "")
+	reaches("nothing declared, by the API", known, true)
+	reaches("nothing declared", unknown, false)
 	admin, master := aws.String(account), as(management, "anybody", "")
 	do[ec2.EnableIpamOrganizationAdminAccountOutput](w, master, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: admin})
-	reaches("declared", untold, true)
+	reaches("declared", unknown, true)
 	reaches("declared, of an account outside", outside, false)
 	// The declaration of an organisation that the account has left is not valid for the next.
 	tree.id = "o-z9y8x7w6v5"
 	w.share(o.Pool, tree.id)
-	reaches("declared for an organisation that the account has left", untold, false)
+	reaches("declared for an organisation that the account has left", unknown, false)
 	w.unshare(o.Pool, tree.id)
 	tree.id = organization
 	do[ec2.DisableIpamOrganizationAdminAccountOutput](w, master, &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: admin})
-	reaches("not declared any more", untold, false)
+	reaches("not declared any more", unknown, false)
 	tree.manager = account
-	reaches("managed by the deployment's account", untold, true)
+	reaches("managed by the deployment's account", unknown, true)
 	reaches("managed by it, of an account outside", outside, false)
 }
 
