@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
@@ -64,47 +66,94 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 	if call == nil {
 		return result{ignored: ignored}, err
 	}
+	return h.calls(ctx, t, []*discover.Call{call})
+}
+
+// calls stores the resources that calls in an account and Region touched. It reads the
+// resources of all calls together. It reads again, after a wait, the resources of those
+// calls whose effects EC2 does not show yet.
+func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (result, error) {
+	all := result{call: names(calls), events: len(calls)}
 	watches, err := h.watching(ctx, t)
 	if err != nil {
-		return result{call: call.Name}, err
+		return all, err
 	}
 	if len(watches) == 0 {
-		return result{call: call.Name, ignored: "no discovery watches the account in the Region"}, nil
+		all.ignored = "no discovery watches the account in the Region"
+		return all, nil
 	}
-	sel := call.Selected
-	for _, w := range watches {
-		if sel, err = h.known(ctx, w, t, call.Effect, sel); err != nil {
-			return result{call: call.Name}, err
-		}
+	e := effectsOf(calls)
+	sel, err := h.selected(ctx, watches, t, calls)
+	if err != nil {
+		return all, err
 	}
-	var at int64
-	var seen []ipam.Resource
-	var covered discover.Selection
 	for try := 0; ; try++ {
-		at = h.o.Time().UnixMilli()
-		if seen, covered, err = h.readSelected(ctx, t, sel); err != nil {
-			r := result{call: call.Name, failure: h.failure(t, err)}
-			if r.failure != nil && r.failure.Code != discover.ThrottlingFailure {
-				return r, nil // the schedule's run records the failure
-			}
-			return r, err
-		}
-		if try == len(settleWaits) || shows(call, seen) {
-			break
-		}
-		if err := h.o.Sleep(ctx, settleWaits[try]); err != nil {
-			return result{call: call.Name}, err
-		}
-	}
-	all := result{call: call.Name, seen: len(seen)}
-	for _, w := range watches {
-		r, err := h.applyCall(ctx, w, t, call, covered, seen, at)
-		all.changed, all.gone = all.changed+r.changed, all.gone+r.gone
+		at := h.o.Time().UnixMilli()
+		seen, covered, err := h.readSelected(ctx, t, sel)
 		if err != nil {
+			all.failure = h.failure(t, err)
+			if all.failure != nil && all.failure.Code != discover.ThrottlingFailure {
+				return all, nil // the schedule's run records the failure
+			}
 			return all, err
 		}
+		var awaited []*discover.Call
+		if try < len(settleWaits) {
+			awaited = slices.DeleteFunc(slices.Clone(calls), func(c *discover.Call) bool { return e.shown(c, seen) })
+		}
+		if len(awaited) < len(calls) {
+			all.seen += len(seen)
+			for _, w := range watches {
+				r, err := h.applyCalls(ctx, w, t, e, covered, seen, at)
+				all.changed, all.gone = all.changed+r.changed, all.gone+r.gone
+				if err != nil {
+					return all, err
+				}
+			}
+		}
+		if len(awaited) == 0 {
+			return all, nil
+		}
+		if err := h.o.Sleep(ctx, settleWaits[try]); err != nil {
+			return all, err
+		}
+		if len(awaited) < len(calls) {
+			calls = awaited
+			if sel, err = h.selected(ctx, watches, t, calls); err != nil {
+				return all, err
+			}
+		}
 	}
-	return all, nil
+}
+
+// names returns the names of calls, sorted, each once.
+func names(calls []*discover.Call) string {
+	var all []string
+	for _, c := range calls {
+		all = append(all, c.Name)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
+}
+
+// selected returns the resources that calls touched, with the stored resources that
+// belong to them.
+func (h *Handler) selected(ctx context.Context, watches []watch, t task, calls []*discover.Call) (discover.Selection, error) {
+	var sel discover.Selection
+	var terminated []string
+	for _, c := range calls {
+		sel.Merge(c.Selected)
+		if c.Effect == discover.Deletes {
+			terminated = append(terminated, c.Selected.Instances...)
+		}
+	}
+	for _, w := range watches {
+		var err error
+		if sel, err = h.known(ctx, w, t, terminated, sel); err != nil {
+			return sel, err
+		}
+	}
+	return sel, nil
 }
 
 func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selection) ([]ipam.Resource, discover.Selection, error) {
@@ -122,17 +171,67 @@ func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selecti
 // selectable are the types whose ids a selection may hold.
 var selectable = []ipam.ResourceType{ipam.ResourceVPC, ipam.ResourceSubnet, ipam.ResourcePublicIPv4Pool, ipam.ResourceEIP, ipam.ResourceInterface}
 
-// shows reports whether EC2 shows a call's effect: the created resource exists, the
+// effects are the effects of calls on the resources that they name. The calls may be in
+// any order, and a call may be there twice.
+type effects struct {
+	deleted map[string]bool                // by the id of a resource or an instance; EC2 gives no id twice
+	last    map[association]*discover.Call // the last call that associated or disassociated
+}
+
+// association is a CIDR of a resource.
+type association struct {
+	id   string
+	cidr netip.Prefix
+}
+
+// effectsOf returns the effects of calls. The times of calls have no fractions of a
+// second. Of an association and a disassociation in the same second, the disassociation
+// counts as the last.
+func effectsOf(calls []*discover.Call) effects {
+	e := effects{map[string]bool{}, map[association]*discover.Call{}}
+	for _, c := range calls {
+		if c.Effect == discover.Deletes {
+			for _, id := range c.Selected.Instances {
+				e.deleted[id] = true
+			}
+		}
+		for _, t := range selectable {
+			for _, id := range c.Selected.IDs(t) {
+				if c.Effect == discover.Deletes {
+					e.deleted[id] = true
+				}
+				for _, cidr := range c.CIDRs {
+					a := association{id, cidr}
+					if last := e.last[a]; last == nil || c.At.After(last.At) || c.At.Equal(last.At) && c.Effect == discover.Disassociates {
+						e.last[a] = c
+					}
+				}
+			}
+		}
+	}
+	return e
+}
+
+// shown reports whether EC2 shows a call's effect: the created resource exists, the
 // deleted one does not, the associated CIDR is with its resource, and the disassociated
-// one is not.
-func shows(call *discover.Call, seen []ipam.Resource) bool {
+// one is not. An effect that another of the calls ended counts as shown.
+func (e effects) shown(call *discover.Call, seen []ipam.Resource) bool {
+	if call.Effect == discover.Creates && slices.ContainsFunc(call.Selected.Instances, func(id string) bool { return e.deleted[id] }) {
+		return true
+	}
 	for _, t := range selectable {
 		for _, id := range call.Selected.IDs(t) {
+			if e.deleted[id] && call.Effect != discover.Deletes {
+				continue
+			}
 			exists := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id })
 			if call.Effect == discover.Creates && !exists || call.Effect == discover.Deletes && exists {
 				return false
 			}
 			for _, c := range call.CIDRs {
+				if e.last[association{id, c}].Effect != call.Effect {
+					continue
+				}
 				with := slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == id && r.CIDR == c })
 				if with == (call.Effect == discover.Disassociates) {
 					return false
@@ -143,15 +242,27 @@ func shows(call *discover.Call, seen []ipam.Resource) bool {
 	return true
 }
 
+// goneSince returns the time, Unix milliseconds, of a call that removed a resource which
+// EC2 did not show at a time. It returns 0 if no call did.
+func (e effects) goneSince(r *ipam.Resource, at int64) int64 {
+	if e.deleted[r.ID] {
+		return at
+	}
+	if last := e.last[association{r.ID, r.CIDR}]; last != nil && last.Effect == discover.Disassociates {
+		return min(last.At.UnixMilli(), at) // the CIDR may be associated again since
+	}
+	return 0
+}
+
 // maxInterfacePages is how many pages of the table, each of 1 MB with about two thousand
 // interfaces, are searched for the interfaces of a terminated instance. In a larger
 // account the schedule finds the rest.
 const maxInterfacePages = 4
 
 // known adds to a selection the stored resources that belong to it: the VPC and subnet
-// of a resource that may be deleted, the interfaces of a terminated instance, and all
+// of a resource that may be deleted, the interfaces of terminated instances, and all
 // Elastic IPs if all are selected. EC2 does not return these for a deleted resource.
-func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Effect, sel discover.Selection) (discover.Selection, error) {
+func (h *Handler) known(ctx context.Context, w watch, t task, terminated []string, sel discover.Selection) (discover.Selection, error) {
 	var known []*ipam.Found
 	find := func(kind ipam.ResourceType, id string) error {
 		found, err := h.store.FoundOf(ctx, w.discovery.ID, t.Region, t.Account, kind, id)
@@ -170,12 +281,12 @@ func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Ef
 			return sel, err
 		}
 	}
-	if len(sel.Instances) > 0 && effect == discover.Deletes {
+	if len(terminated) > 0 {
 		first, err := h.store.FirstFound(ctx, w.discovery.ID, t.Region, t.Account, ipam.ResourceInterface, maxInterfacePages)
 		if err != nil {
 			return sel, err
 		}
-		known = append(known, slices.DeleteFunc(first, func(f *ipam.Found) bool { return !slices.Contains(sel.Instances, f.Instance) })...)
+		known = append(known, slices.DeleteFunc(first, func(f *ipam.Found) bool { return !slices.Contains(terminated, f.Instance) })...)
 	}
 	for _, f := range known {
 		for _, id := range []string{f.ID, f.Subnet, f.VPC} {
@@ -189,10 +300,10 @@ func (h *Handler) known(ctx context.Context, w watch, t task, effect discover.Ef
 	return sel, nil
 }
 
-// applyCall stores the resources of a selection as they were seen at a time, after a
-// call that touched them. A deletion or disassociation counts for the resource that the
+// applyCalls stores the resources of a selection as they were seen at a time, after
+// calls that touched them. A deletion or disassociation counts for the resource that the
 // call names, not for the VPC or subnet that the resource was in.
-func (h *Handler) applyCall(ctx context.Context, w watch, t task, call *discover.Call, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
+func (h *Handler) applyCalls(ctx context.Context, w watch, t task, e effects, covered discover.Selection, seen []ipam.Resource, at int64) (result, error) {
 	var found []*ipam.Found
 	for _, kind := range selectable {
 		for _, id := range covered.IDs(kind) {
@@ -204,15 +315,7 @@ func (h *Handler) applyCall(ctx context.Context, w watch, t task, call *discover
 		}
 	}
 	changed, gone := discover.Diff(found, seen, ids(w.ipams))
-	goneSince := func(r *ipam.Resource) int64 {
-		switch {
-		case call.Effect == discover.Deletes && call.Selected.Covers(r):
-			return at
-		case call.Effect == discover.Disassociates && call.Selected.Covers(r) && slices.Contains(call.CIDRs, r.CIDR):
-			return min(call.At.UnixMilli(), at) // the CIDR may be associated again since
-		}
-		return 0
-	}
+	goneSince := func(r *ipam.Resource) int64 { return e.goneSince(r, at) }
 	// The account has no new attempt: only a run that reads everything is one.
 	account := ipam.DiscoveredAccount{Discovery: w.discovery.ID, Region: t.Region, Account: t.Account, OU: w.ou}
 	return h.apply(ctx, reading{w.discovery, w.ipams, account, changed, gone, at, goneSince})

@@ -8,9 +8,10 @@
 //     in the Region and stores the differences. If it cannot read the account, it keeps
 //     the known resources and records the reason. One run serves all messages that were
 //     sent before it began, so a backlog does not grow.
-//   - EventBridge sends EC2's calls, as CloudTrail records them. The function reads the
-//     resources that a call touched and stores them at once. The schedule finds the
-//     changes that no event reports.
+//   - EventBridge sends EC2's calls, as CloudTrail records them, through a queue that
+//     gathers them in batches. The function reads the resources that the calls touched
+//     and stores them at once. It reads once for all calls of an account and Region in
+//     a batch. The schedule finds the changes that no event reports.
 //
 // Messages and events may come twice, late and in any order.
 package main
@@ -122,13 +123,65 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	defer cancel()
 	switch {
 	case len(e.Records) > 0:
-		return lambdakit.Messages(ctx, e.SQSEvent, h.o.Retry, func(_ context.Context, m events.SQSMessage) error { return h.message(work, m) }), nil
+		joined := join(e.Records)
+		return lambdakit.Messages(ctx, e.SQSEvent, h.o.Retry, func(_ context.Context, m events.SQSMessage) error {
+			if j := joined[m.MessageId]; j != nil {
+				return h.joint(work, j)
+			}
+			return h.message(work, m)
+		}), nil
 	case e.DetailType == discover.CallDetailType:
 		return events.SQSEventResponse{}, h.event(work, e.EventBridgeEvent)
 	case e.Dispatch:
 		return events.SQSEventResponse{}, h.unit(work, telemetry.DispatchDiscovery, task{}, h.dispatch)
 	}
 	return events.SQSEventResponse{}, fmt.Errorf(`the event is neither a batch of the queue nor %q nor {"dispatch": true}`, discover.CallDetailType)
+}
+
+// joint is the work on all events of an account and Region in a batch.
+type joint struct {
+	task  task
+	calls []*discover.Call
+	done  bool
+	err   error // of the work, for each of the messages
+}
+
+// join returns the joint work on each message of a batch, by the message's id. It leaves
+// out the messages that have no call of EC2 to work on.
+func join(messages []events.SQSMessage) map[string]*joint {
+	of, joined := map[task]*joint{}, map[string]*joint{}
+	for _, m := range messages {
+		e, ok := eventOf(m)
+		if !ok {
+			continue
+		}
+		call, _, err := discover.ParseCall(e.Detail)
+		if call == nil || err != nil {
+			continue
+		}
+		t := task{Account: e.AccountID, Region: e.Region}
+		if of[t] == nil {
+			of[t] = &joint{task: t}
+		}
+		of[t].calls = append(of[t].calls, call)
+		joined[m.MessageId] = of[t]
+	}
+	return joined
+}
+
+// joint does joint work once and returns its error each time.
+func (h *Handler) joint(ctx context.Context, j *joint) error {
+	if !j.done {
+		j.done = true
+		j.err = h.unit(ctx, "event", j.task, func(ctx context.Context) (result, error) { return h.calls(ctx, j.task, j.calls) })
+	}
+	return j.err
+}
+
+// eventOf returns the event of EventBridge in a message, if the message has one.
+func eventOf(m events.SQSMessage) (e events.EventBridgeEvent, ok bool) {
+	err := json.Unmarshal([]byte(m.Body), &e)
+	return e, err == nil && e.DetailType == discover.CallDetailType
 }
 
 // event works on an event of EventBridge.
@@ -143,8 +196,7 @@ const sentAt = "SentTimestamp"
 
 // message works on a message: a task of the schedule, or an event of EventBridge.
 func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
-	var e events.EventBridgeEvent
-	if json.Unmarshal([]byte(m.Body), &e) == nil && e.DetailType == discover.CallDetailType {
+	if e, ok := eventOf(m); ok {
 		return h.event(ctx, e)
 	}
 	var t task
@@ -165,7 +217,8 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 
 // result is the result of a unit of work.
 type result struct {
-	call          string            // the call that an event reports
+	call          string            // the calls that events report
+	events        int               // with these calls
 	ignored       string            // why there was nothing to do
 	sent          int               // messages
 	detached      int               // accounts that are no longer read in a Region
@@ -210,6 +263,9 @@ func (r *result) describe(record *telemetry.Record, t task) {
 		if a.value != "" {
 			record.Add(slog.String(a.name, a.value))
 		}
+	}
+	if r.events > 1 {
+		record.Add(slog.Int("events", r.events))
 	}
 	if r.failure != nil {
 		record.Add(slog.String("failure", r.failure.Message))

@@ -233,6 +233,15 @@ func (s *Selection) Add(id string) {
 	}
 }
 
+// Merge adds all that another selection names.
+func (s *Selection) Merge(o Selection) {
+	for _, ids := range [][]string{o.VPCs, o.Subnets, o.Addresses, o.Pools, o.Interfaces, o.Instances, o.Attachments} {
+		s.addAll(ids)
+	}
+	s.AllAddresses = s.AllAddresses || o.AllAddresses
+	s.Contents = s.Contents || o.Contents
+}
+
 func (s *Selection) empty() bool {
 	return len(s.VPCs)+len(s.Subnets)+len(s.Addresses)+len(s.Pools)+len(s.Interfaces)+len(s.Instances)+len(s.Attachments) == 0 && !s.AllAddresses
 }

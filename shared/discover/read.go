@@ -108,10 +108,12 @@ func ReadSelected(ctx context.Context, c EC2, sel Selection) (*Seen, Selection, 
 			sel.Pools = add(sel.Pools, p)
 		}
 	}
-	if err := s.readInterfaces(ctx, c, slices.Concat(
+	for _, filters := range [][][]types.Filter{
 		byIDs("network-interface-id", sel.Interfaces), byIDs("attachment.instance-id", sel.Instances), byIDs("attachment.attachment-id", sel.Attachments),
-	)); err != nil {
-		return nil, sel, err
+	} {
+		if err := s.readInterfaces(ctx, c, filters); err != nil {
+			return nil, sel, err
+		}
 	}
 	for _, i := range s.Interfaces {
 		id := aws.ToString(i.NetworkInterfaceId)
@@ -183,7 +185,7 @@ func (s *Selection) IDs(t ipam.ResourceType) []string {
 	return nil
 }
 
-// byIDs returns filters that together name all ids. Each filter is for one
+// byIDs returns filters that together name all ids, never nil. Each filter is for one
 // call. An unknown id makes a call with a list of ids fail, but not a call with
 // a filter.
 func byIDs(name string, ids []string) [][]types.Filter {

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
+)
+
+// told is an event of a call in the home Region.
+type told struct{ account, name, request, response string }
+
+// batch is the batch of the event source in which events come. The messages' ids are
+// m-0, m-1 and so on.
+func batch(t testing.TB, at time.Time, all ...told) (e Event) {
+	t.Helper()
+	for i, c := range all {
+		detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventTime": %q, "eventName": %q, "requestParameters": %s, "responseElements": %s}`, at.UTC().Format(time.RFC3339), c.name, c.request, c.response)
+		b, err := json.Marshal(events.EventBridgeEvent{DetailType: discover.CallDetailType, Source: discover.CallSource, AccountID: c.account, Region: home, Detail: json.RawMessage(detail)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Records = append(e.Records, events.SQSMessage{MessageId: fmt.Sprint("m-", i), Body: string(b)})
+	}
+	return e
+}
+
+// handle works on a batch and returns the ids of the messages that failed.
+func (w *env) handle(e Event) (failed []string) {
+	w.Helper()
+	for _, f := range must(w.handler().Handle(w.Context(), e))(w).BatchItemFailures {
+		failed = append(failed, f.ItemIdentifier)
+	}
+	return failed
+}
+
+// describes returns the number of calls of EC2 that were made since it was last called.
+func (w *env) describes() (n int) {
+	for _, c := range w.cloud.Made {
+		if c.Service == "ec2" {
+			n++
+		}
+	}
+	w.cloud.Made = nil
+	return n
+}
+
+func createVPC(account, id string) told {
+	return told{account, "CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id)}
+}
+
+func dropVPC(account, id string) told {
+	return told{account, "DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, id), `{}`}
+}
+
+// A burst of 1,000 events for one account costs it at most as many Describe calls as 10
+// looks would. The events come in batches of 500, as the event source delivers them.
+func TestBurst(t *testing.T) {
+	each := func(n int, one func(i int) []told) (all []told) {
+		for i := range n {
+			all = append(all, one(i)...)
+		}
+		return all
+	}
+	run := func(i int) told {
+		return told{memberA, "RunInstances", `{}`, fmt.Sprintf(`{"instancesSet": {"items": [{"instanceId": "i-%04d", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-%04d"}]}}]}}`, i, i)}
+	}
+	interfaces := func(n *discover.Seen, count int) {
+		for i := range count {
+			n.Interfaces = append(n.Interfaces, types.NetworkInterface{
+				NetworkInterfaceId: ptr(fmt.Sprintf("eni-%04d", i)), SubnetId: ptr("subnet-011"), VpcId: ptr("vpc-011"), OwnerId: ptr(memberA),
+				Attachment:         &types.NetworkInterfaceAttachment{InstanceId: ptr(fmt.Sprintf("i-%04d", i)), AttachmentId: ptr(fmt.Sprintf("eni-attach-%04d", i)), Status: types.AttachmentStatusAttached},
+				PrivateIpAddresses: []types.NetworkInterfacePrivateIpAddress{{PrivateIpAddress: ptr(fmt.Sprintf("10.1.%d.%d", 100+i/200, i%200)), Primary: ptr(true)}},
+			})
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*discover.Seen)
+		events []told
+		want   int // Describe calls
+	}{
+		{"instances that run", func(n *discover.Seen) { interfaces(n, 1000) }, each(1000, func(i int) []told { return []told{run(i)} }), 18},
+		{"instances that are gone before their first event", nil, each(1000, func(i int) []told { return []told{run(i)} }), 48},
+		{"VPCs that exist for a second", nil, each(500, func(i int) []told {
+			return []told{createVPC(memberA, fmt.Sprint("vpc-", i)), dropVPC(memberA, fmt.Sprint("vpc-", i))}
+		}), 8},
+		{"VPCs whose deletions come in the next batch", nil, append(
+			each(500, func(i int) []told { return []told{createVPC(memberA, fmt.Sprint("vpc-", i))} }),
+			each(500, func(i int) []told { return []told{dropVPC(memberA, fmt.Sprint("vpc-", i))} })...), 30},
+		{"all kinds", func(n *discover.Seen) {
+			interfaces(n, 200)
+			for i := range 200 {
+				n.VPCs = append(n.VPCs, vpc(fmt.Sprint("vpc-new", i), fmt.Sprintf("10.99.%d.0/24", i)))
+				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr(fmt.Sprint("subnet-new", i)), VpcId: ptr(fmt.Sprint("vpc-new", i)), CidrBlock: ptr(fmt.Sprintf("10.99.%d.0/25", i))})
+			}
+		}, each(200, func(i int) []told {
+			return []told{
+				createVPC(memberA, fmt.Sprint("vpc-new", i)),
+				{memberA, "CreateSubnet", `{}`, fmt.Sprintf(`{"subnet": {"subnetId": "subnet-new%d"}}`, i)},
+				run(i),
+				{memberA, "CreateTags", `{"resourcesSet": {"items": [{"resourceId": "vpc-011"}, {"resourceId": "sg-1"}]}}`, `{}`},
+				{memberA, "DisassociateAddress", `{"associationId": "eipassoc-011"}`, `{}`},
+			}
+		}), 14},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newEnv(t)
+			w.run(t.Context(), memberA)
+			if c.change != nil {
+				c.change(w.cloud.Network(memberA, home))
+			}
+			w.later()
+			w.describes()
+			for some := range slices.Chunk(c.events, 500) {
+				if failed := w.handle(batch(t, w.time(), some...)); len(failed) > 0 {
+					t.Errorf("%d messages failed", len(failed))
+				}
+			}
+			got := w.describes()
+			w.agrees(memberA)
+			for range 10 {
+				w.run(t.Context(), memberA)
+			}
+			if looks := w.describes(); got != c.want || got > looks {
+				t.Errorf("%d events cost %d Describe calls, want %d; 10 looks cost %d", len(c.events), got, c.want, looks)
+			}
+		})
+	}
+}
+
+// An account that could not be read fails the messages of its own events and no others.
+// An event that cannot be read fails alone.
+func TestOneAccountOfABatchFails(t *testing.T) {
+	w := newEnv(t)
+	for _, account := range []string{memberA, memberB} {
+		n := w.cloud.Network(account, home)
+		n.VPCs = append(n.VPCs, vpc("vpc-new1", "10.99.0.0/16"), vpc("vpc-new2", "10.98.0.0/16"))
+	}
+	e := batch(t, w.time(), createVPC(memberB, "vpc-new1"), createVPC(memberA, "vpc-new1"), createVPC(memberB, "vpc-new2"), createVPC(memberA, "vpc-new2"), createVPC(memberA, "vpc-new2"))
+	e.Records[3].Body = fmt.Sprintf(`{"detail-type": %q, "account": %q, "region": %q, "detail": 7}`, discover.CallDetailType, memberA, home)
+	w.cloud.Fault = func(c discovertest.Call) *discovertest.Fault {
+		if c.Service == "ec2" && c.Account == memberB {
+			return &discovertest.Fault{Status: 503, Code: "RequestLimitExceeded"}
+		}
+		return nil
+	}
+	if failed := w.handle(e); !slices.Equal(failed, []string{"m-0", "m-2", "m-3"}) {
+		t.Errorf("%q failed", failed)
+	}
+	if got := w.describes(); got != 3 { // the VPCs and subnets of one account, and the throttled call of the other
+		t.Errorf("%d Describe calls", got)
+	}
+	if w.found(memberA, "vpc-new1", "10.99.0.0/16") == nil || w.found(memberA, "vpc-new2", "10.98.0.0/16") == nil {
+		t.Error("the VPCs of the other account are not known")
+	}
+	if !strings.Contains(w.logs.String(), `"events":2,`) && !strings.Contains(w.logs.String(), `"events":2}`) {
+		t.Errorf("the record does not give the number of events: %s", &w.logs)
+	}
+}
+
+// The events of a resource may come in any order in a batch, and twice. EC2's present
+// state decides, and discovery does not wait for a creation that a deletion ended.
+func TestOrderInABatch(t *testing.T) {
+	create, remove := createVPC(memberA, "vpc-new"), dropVPC(memberA, "vpc-new")
+	for name, all := range map[string][]told{
+		"in order":           {create, remove},
+		"reversed":           {remove, create},
+		"doubled":            {create, remove, create, remove},
+		"reversed, doubled":  {remove, remove, create, create},
+		"the deletion alone": {remove},
+	} {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, known %t", name, known), func(t *testing.T) {
+				w := newEnv(t)
+				n := w.cloud.Network(memberA, home)
+				before := slices.Clone(n.VPCs)
+				if known {
+					n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+				}
+				w.run(t.Context(), memberA)
+				n.VPCs = before
+				if failed := w.handle(batch(t, w.time(), all...)); len(failed) > 0 || len(w.slept) > 0 {
+					t.Errorf("%q failed, waited %v", failed, w.slept)
+				}
+				if w.found(memberA, "vpc-new", "10.99.0.0/16") != nil {
+					t.Error("the deleted VPC is known")
+				}
+				w.agrees(memberA)
+			})
+		}
+	}
+	t.Run("the instance is terminated", func(t *testing.T) {
+		w := newEnv(t)
+		w.run(t.Context(), memberA)
+		w.later()
+		n := w.cloud.Network(memberA, home)
+		n.Interfaces, n.Subnets[0].AvailableIpAddressCount = n.Interfaces[1:], ptr[int32](250)
+		failed := w.handle(batch(t, w.time(),
+			told{memberA, "TerminateInstances", `{"instancesSet": {"items": [{"instanceId": "i-011"}]}}`, `{}`},
+			told{memberA, "RunInstances", `{}`, `{"instancesSet": {"items": [{"instanceId": "i-011", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-011"}]}}]}}`}))
+		if len(failed) > 0 || len(w.slept) > 0 || w.found(memberA, "eni-011", "10.1.0.4/32") != nil {
+			t.Errorf("%q failed, waited %v, known: %v", failed, w.slept, w.found(memberA, "eni-011", "10.1.0.4/32"))
+		}
+		w.agrees(memberA)
+	})
+	t.Run("some are shown late", func(t *testing.T) {
+		w := newEnv(t)
+		n := w.cloud.Network(memberA, home)
+		n.VPCs = append(n.VPCs, vpc("vpc-new1", "10.99.0.0/16"))
+		w.onSleep = func() {
+			if w.found(memberA, "vpc-new1", "10.99.0.0/16") == nil {
+				t.Error("the VPC that EC2 shows is not known before the wait")
+			}
+			n.VPCs = append(n.VPCs, vpc("vpc-new2", "10.98.0.0/16"))
+		}
+		failed := w.handle(batch(t, w.time(), createVPC(memberA, "vpc-new2"), createVPC(memberA, "vpc-new1")))
+		if len(failed) > 0 || !slices.Equal(w.slept, []time.Duration{500 * time.Millisecond}) || w.found(memberA, "vpc-new2", "10.98.0.0/16") == nil {
+			t.Errorf("%q failed, waited %v", failed, w.slept)
+		}
+	})
+}
+
+// Of the associations and disassociations of a CIDR in a batch, the last call decides,
+// in any order of the events. In the same second the disassociation is the last.
+func TestOrderOfAssociationsInABatch(t *testing.T) {
+	const cidr = "10.98.0.0/24"
+	for _, c := range []struct {
+		name             string
+		associated, gone time.Duration // the times of the calls, since the VPC was seen
+		free             bool          // while EC2 does not show the CIDR
+		waits            int
+	}{
+		{"associated, then disassociated", 2 * time.Second, 5 * time.Second, true, 0},
+		{"in the same second", 5 * time.Second, 5 * time.Second, true, 0},
+		{"disassociated, then associated", 5 * time.Second, 2 * time.Second, false, 3},
+	} {
+		for _, reversed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, reversed %t", c.name, reversed), func(t *testing.T) {
+				w := newEnv(t)
+				v := &w.cloud.Network(memberA, home).VPCs[0]
+				without := slices.Clone(v.CidrBlockAssociationSet)
+				v.CidrBlockAssociationSet = append(slices.Clone(without), types.VpcCidrBlockAssociation{CidrBlock: ptr(cidr), CidrBlockState: &types.VpcCidrBlockState{State: types.VpcCidrBlockStateCodeAssociated}})
+				w.run(t.Context(), memberA)
+				v.CidrBlockAssociationSet = without
+				seen := w.time()
+				w.mu.Lock()
+				w.now = w.now.Add(10 * time.Second)
+				w.mu.Unlock()
+				answer := `{"vpcId": "vpc-011", "cidrBlockAssociation": {"cidrBlock": "` + cidr + `"}}`
+				e := batch(t, seen.Add(c.associated), told{memberA, "AssociateVpcCidrBlock", `{"vpcId": "vpc-011"}`, answer})
+				e.Records = append(e.Records, batch(t, seen.Add(c.gone), told{memberA, "DisassociateVpcCidrBlock", `{}`, answer}).Records...)
+				e.Records[1].MessageId = "m-1"
+				if reversed {
+					slices.Reverse(e.Records)
+				}
+				if failed := w.handle(e); len(failed) > 0 || len(w.slept) != c.waits {
+					t.Errorf("%q failed, waited %v", failed, w.slept)
+				}
+				if free := w.found(memberA, "vpc-011", netip.MustParsePrefix(cidr).String()) == nil; free != c.free {
+					t.Errorf("it is forgotten: %t", free)
+				}
+			})
+		}
+	}
+}
