@@ -86,7 +86,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 
 // batch runs the work of the notes that a batch of the stream put into the table,
 // up to maxConcurrentWork pieces at once. Notes are independent of one another; a note
-// that was put several times is run once, and its failure is that of its first record.
+// that was put several times is run once, and its first record fails if it fails.
 func (h *Handler) batch(ctx context.Context, e events.DynamoDBEvent) events.DynamoDBEventResponse {
 	failed := make([]error, len(e.Records))
 	begun := map[string]bool{}

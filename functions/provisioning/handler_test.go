@@ -157,7 +157,7 @@ func TestStream(t *testing.T) {
 }
 
 // A batch runs 8 notes at once: 17 that take a second each take three. A note that
-// was put twice is run once, and its failure is that of its first record.
+// was put twice is run once, and its first record fails if it fails.
 func TestStreamRunsNotesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{run: func(_ context.Context, sk string) error {

@@ -1,9 +1,9 @@
 package lambdakit
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -11,7 +11,7 @@ import (
 
 var errWork = errors.New("failed")
 
-func TestStreamAnswersWithTheCheckpoint(t *testing.T) {
+func TestFirstFailureIsTheCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fails string // sequence numbers' initials
@@ -27,19 +27,14 @@ func TestStreamAnswersWithTheCheckpoint(t *testing.T) {
 			for _, n := range []string{"1", "2", "3"} {
 				e.Records = append(e.Records, events.DynamoDBEventRecord{EventID: n + "-event", Change: events.DynamoDBStreamRecord{SequenceNumber: n + "-sequence"}})
 			}
-			did := ""
-			answer := Stream(t.Context(), e, func(_ context.Context, r events.DynamoDBEventRecord) error {
-				n := r.EventID[:1]
-				did += n
-				for i := range c.fails {
-					if c.fails[i:i+1] == n {
-						return errWork
-					}
+			failed := make([]error, 3)
+			for i, r := range e.Records {
+				if strings.Contains(c.fails, r.EventID[:1]) {
+					failed[i] = errWork
 				}
-				return nil
-			})
-			if got, _ := json.Marshal(answer); string(got) != c.want || did != "123" {
-				t.Errorf("worked on %s and answered %s, want 123 and %s", did, got, c.want)
+			}
+			if got, _ := json.Marshal(FirstFailure(e, failed)); string(got) != c.want {
+				t.Errorf("answered %s, want %s", got, c.want)
 			}
 		})
 	}
