@@ -119,7 +119,7 @@ func (s *Store) ForgetAccount(ctx context.Context, discovery, account, region st
 		var writes []table.Write
 		for _, k := range known {
 			if k.Departure == ipam.NotDeparted || k.Departure == ipam.DepartedRegion && slices.Contains(regions, k.Region) {
-				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The account %s is still looked at in %s by %s, and what is forgotten would be found again. GetIpamDiscoveredAccounts tells when it has left; exclude its organizational unit, or remove the Region, to have it leave at the next run of the schedule.", account, k.Region, discovery)
+				return nil, ipam.Errorf(ipam.CodeIncorrectState, "The account %s is still watched in %s by %s, so its resources would be found again. GetIpamDiscoveredAccounts shows when it has left; exclude its organizational unit, or remove the Region, to have it leave at the next run of the schedule.", account, k.Region, discovery)
 			}
 			if k.Departure == ipam.Forgotten {
 				continue
@@ -149,7 +149,7 @@ func (s *Store) accountRows(ctx context.Context, discovery, account, region stri
 }
 
 // operatingRegions returns the Regions that a discovery watches. A default discovery has
-// those of its IPAM.
+// the Regions of its IPAM.
 func (s *Store) operatingRegions(ctx context.Context, d *ipam.Discovery) ([]string, error) {
 	if !d.Default() {
 		return d.OperatingRegions, nil

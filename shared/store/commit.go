@@ -89,7 +89,7 @@ func (a attempt) stopped(act string, err error) error {
 	if !a.outcomeUnknown {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "The request may have been carried out: the table gave no answer, and then none that tells. Send it again with the same ClientToken: then nothing happens twice. If the call takes no ClientToken, or had none, look first whether it was carried out."), err)
+	return fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "The request may have been carried out: the table gave no answer, and later reads did not find it out. Send it again with the same ClientToken: then nothing happens twice. If the call takes no ClientToken, or had none, look first whether it was carried out."), err)
 }
 
 // unlessRecorded returns err, the outcome of a decision that did not find the record of

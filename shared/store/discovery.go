@@ -121,12 +121,14 @@ func (s *Store) CreateDiscovery(ctx context.Context, t Token, o ipam.Discovery) 
 	return &o, nil
 }
 
-// ModifyDiscovery is ModifyIPAM for resource discoveries.
+// ModifyDiscovery applies change to a resource discovery, as [Store.ModifyIPAM] does to an
+// IPAM.
 func (s *Store) ModifyDiscovery(ctx context.Context, id string, act ipam.Act, change func(*ipam.Discovery) error) (*ipam.Discovery, error) {
 	return modify(ctx, s, discoveryEntity, modification[ipam.Discovery]{id: id, act: act, change: change})
 }
 
-// ModifyAssociation is ModifyIPAM for associations of resource discoveries.
+// ModifyAssociation applies change to an association of a resource discovery, as
+// [Store.ModifyIPAM] does to an IPAM.
 func (s *Store) ModifyAssociation(ctx context.Context, id string, act ipam.Act, change func(*ipam.DiscoveryAssociation) error) (*ipam.DiscoveryAssociation, error) {
 	return modify(ctx, s, associationEntity, modification[ipam.DiscoveryAssociation]{id: id, act: act, change: change})
 }

@@ -9,7 +9,7 @@
 //
 //	how it commits  store.go commit.go token.go notes.go
 //	how it reads    read.go blocks.go resources.go usage.go history.go
-//	space           give.go take.go hold.go pick.go pending.go foreign.go release.go
+//	space           give.go take.go hold.go pick.go foreign.go release.go pending.go
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go
 //	decisions       allocate.go allocation.go provision.go deprovision.go putback.go
@@ -85,7 +85,7 @@ func New(t table.Table, o Options) *Store {
 		o.Tries = 16
 	}
 	if o.Room == 0 {
-		o.Room = 88 // leaves 12 of MaxWrites for what goes with the blocks
+		o.Room = 88 // leaves 12 of MaxWrites for the writes that go with the blocks
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = 8

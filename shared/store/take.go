@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// takeRequest is what a request needs to take a block out of a space.
+// takeRequest is a wish for a block of a space.
 type takeRequest struct {
 	space        ipam.SpaceID
 	name         string // how messages call the space: a pool's or a scope's id
