@@ -315,7 +315,7 @@ func (w *world) wrongAfter(after *world) string {
 			}
 			for _, r := range w.living() {
 				if r.CIDR.Overlaps(b.cidr) && !w.plannedBy(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.hasLive(r) || !w.noted(r.CIDR)) {
-					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
+					return fmt.Sprintf("%s of %s is allocated, but %s is live at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}
 		}
