@@ -43,7 +43,7 @@ const (
 	ResourceGone          Name = "Resource Gone"
 )
 
-// Header is part of every detail but that of CIDR Requested.
+// Header is part of every detail, except the detail of CIDR Requested.
 type Header struct {
 	Version string    `json:"version"`
 	ID      string    `json:"id"`   // the same in each delivery of the event
@@ -163,7 +163,7 @@ type Entry struct {
 var Catalogue = []Entry{
 	{Name: CIDRRequested, When: "An account requests a CIDR of a pool. Each request has one answer, `CIDR Allocated` or `CIDR Request Failed` with its `requestId`.", Detail: Request{}, In: true},
 	{Name: CIDRAllocated, When: "A CIDR was allocated from a pool, by a request or by the import of a resource.", Detail: Allocation{}},
-	{Name: CIDRRequestFailed, When: "A `CIDR Requested` was refused, and is not tried again. The `code` and `message` are those of the API.", Detail: RequestFailed{}},
+	{Name: CIDRRequestFailed, When: "A `CIDR Requested` was refused, and is not tried again. `code` and `message` have the API's values.", Detail: RequestFailed{}},
 	{Name: CIDRReleased, When: "An allocation ended.", Detail: Allocation{}},
 	{Name: PoolCIDRProvisioned, When: "A CIDR was provisioned to a pool and can be allocated from.", Detail: PoolCIDR{}},
 	{Name: PoolCIDRDeprovisioned, When: "A CIDR was deprovisioned from its pool.", Detail: PoolCIDR{}},

@@ -135,7 +135,7 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	if len(names) > 0 {
-		t.Errorf("files of no event: %q", names)
+		t.Errorf("files that belong to no event: %q", names)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestValidateRefuses(t *testing.T) {
 
 const begin, end = "<!-- catalogue -->\n", "<!-- /catalogue -->"
 
-// The catalogue in the README is that of the code.
+// The README has the catalogue of the code.
 func TestCatalogue(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| event | | reason | members of its detail (? is optional) | schema | example |")

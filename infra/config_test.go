@@ -156,8 +156,8 @@ func TestConfigErrors(t *testing.T) {
 	})
 }
 
-// Without administrators, every principal of the owner account administers, whatever the
-// other lists have. Patterns that a principal can match are accepted.
+// Without administrators, every principal of the owner account administers; the other lists
+// make no difference. Patterns that a principal can match are accepted.
 func TestAdministrators(t *testing.T) {
 	const owner = "111122223333"
 	c := Config{Allocators: []string{"arn:aws:iam::*:role/cadastre-forwarder-*"}, Readers: []string{"*"}}

@@ -88,8 +88,8 @@ func (c *Config) stackProps(name, description string) awscdk.StackProps {
 	return p
 }
 
-// serviceProps returns the properties of the service stack, which are those of the watch
-// stack, too, but for the stack's own.
+// serviceProps returns the properties of the service stack. The watch stack has the same
+// ones, except the stack's own.
 func (c *Config) serviceProps(table awsdynamodb.ITableV2, functions string, environment map[string]string, concurrency stacks.Concurrency) stacks.ServiceProps {
 	return stacks.ServiceProps{
 		StackProps:     c.stackProps("service", "Cadastre: the API and its functions"),

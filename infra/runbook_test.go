@@ -12,9 +12,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// fakeAWS stands for the AWS CLI: a table whose restore takes an hour, and whose changes
-// take a minute, of a clock that only sleep moves. It refuses what DynamoDB refuses, and
-// its waiter gives up after 500 seconds.
+// fakeAWS replaces the AWS CLI. It has a table: a restore takes an hour, and a change takes
+// a minute, of a clock that only sleep advances. It refuses the calls that DynamoDB refuses,
+// and its waiter gives up after 500 seconds.
 const fakeAWS = `#!/usr/bin/env bash
 cd "$FAKE"
 now=$(cat now)

@@ -86,7 +86,7 @@ func TestForwarder(t *testing.T) {
 	diff(t, any(list{"!If", "InVpc", list{"arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"}, "${AWS::NoValue}"}), role["ManagedPolicyArns"])
 	diff(t, any(list{"!If", "InVpc", object{"SubnetIds": list{",", "${SubnetIds}"}, "SecurityGroupIds": list{",", "${SecurityGroupIds}"}}, "${AWS::NoValue}"}), function["VpcConfig"])
 
-	// The function is that of the service stack, in another account or Region.
+	// The service stack has the same function, in another account or Region.
 	_, same := plain().service.one(t, "AWS::Lambda::Function", "CustomResourceFunction")
 	for _, name := range []string{"Runtime", "Handler"} {
 		diff(t, same.Properties[name], function[name])

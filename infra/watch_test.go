@@ -412,7 +412,7 @@ func TestMember(t *testing.T) {
 		"Description": "Forwards changes of VPCs, subnets and addresses to Cadastre", "EventPattern": changes.Properties["EventPattern"],
 		"Targets": list{object{"Id": "Cadastre", "Arn": "${BusArn}", "RoleArn": "${Forwarder.Arn}"}},
 	}, m.Resources["Changes"].Properties)
-	// The account and the name in the trust policies are those of the function's role.
+	// The trust policies have the account and the name of the function's role.
 	for _, c := range []struct {
 		role, name, trusted, condition string
 		action                         any

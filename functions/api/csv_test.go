@@ -30,8 +30,8 @@ func TestAcceptsCSV(t *testing.T) {
 	}
 }
 
-// The columns are the members of the record, in the order of the API's
-// documentation, and each holds its own member.
+// The columns are the members of the record, in the order of the API's documentation. Each
+// has its own member's value.
 func TestHistoryColumns(t *testing.T) {
 	record := types.IpamAddressHistoryRecord{}
 	v := reflect.ValueOf(&record).Elem()
@@ -66,8 +66,8 @@ func TestHistoryColumns(t *testing.T) {
 	}
 }
 
-// History through the JSON door as CSV, page after page, with names that are made
-// to be formulas.
+// The JSON door returns history as CSV, page by page. It guards names that a spreadsheet
+// would run as formulas.
 func TestHistoryAsCSV(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	table := &tabletest.Memory{}
@@ -79,7 +79,7 @@ func TestHistoryAsCSV(t *testing.T) {
 		e.Headers = map[string]string{"accept": accept}
 		return must(handler.Handle(t.Context(), Event{APIGatewayProxyRequest: e}))(t)
 	}
-	made := call("CreateIpam", "text/csv", `{}`) // which has no CSV
+	made := call("CreateIpam", "text/csv", `{}`) // this operation has no CSV
 	if made.StatusCode != http.StatusOK || made.Headers["Content-Type"] != "application/json" {
 		t.Fatalf("%+v", made)
 	}
@@ -120,7 +120,7 @@ func TestHistoryAsCSV(t *testing.T) {
 			break
 		}
 	}
-	// A line's end is CRLF in CSV, so a CR alone is left out, and a guard is not.
+	// A line ends with CRLF in CSV. The reader drops a single CR, but keeps the guard.
 	want := []string{"plain", "'=1+2", "'+1", "'-1", "'@sum", "'\tx", "'x", `a "quoted", one`, "two\nlines", ""}
 	for i, row := range rows {
 		if diff := cmp.Diff(row, []string{owner, homeRegion, "vpc", fmt.Sprintf("vpc-%02d", i), "10.0.0.0/16", want[i], "compliant", "nonoverlapping", "", "2026-01-02T03:04:04.000Z", ""}); diff != "" {
@@ -144,6 +144,6 @@ func TestHistoryAsCSV(t *testing.T) {
 	}
 	plain := call("GetIpamAddressHistory", "*/*", `{"IpamScopeId": "`+scope+`", "Cidr": "10.0.0.0/16", "MaxResults": 4}`)
 	if plain.Headers["Content-Type"] != "application/json" || plain.Headers["X-Next-Token"] != "" || !strings.Contains(plain.Body, `"NextToken"`) {
-		t.Errorf("without a wish: %+v", plain)
+		t.Errorf("with no preferred type: %+v", plain)
 	}
 }

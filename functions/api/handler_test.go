@@ -28,7 +28,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden answers")
 
-// env is a handler with operations that record who called them.
+// env is a handler with operations that record their callers.
 type env struct {
 	*Handler
 	callers []registry.Caller
@@ -55,7 +55,7 @@ func newEnv() *env {
 		})
 	registry.Define(r, "DescribeIpams", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists IPAMs"},
 		func(ctx context.Context, in *ec2.DescribeIpamsInput) (*ec2.DescribeIpamsOutput, error) {
-			if w.hang { // as a call of the table that is not answered
+			if w.hang { // like a call of the table without an answer
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -137,7 +137,7 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// The answers to good and bad requests of both protocols, whole.
+// The whole answers to good and bad requests of both protocols are golden files.
 func TestAnswers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -198,7 +198,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("-got +want:\n%s", diff)
 			}
 			if strings.Contains(got, "a secret") {
-				t.Error("words of a panic reached the caller")
+				t.Error("the text of a panic reached the caller")
 			}
 		})
 	}
@@ -228,13 +228,13 @@ func TestIdentityIsAPIGateways(t *testing.T) {
 				t.Errorf("got %d %s, want AuthFailure", a.StatusCode, a.Body)
 			}
 			if len(w.callers) != 0 {
-				t.Errorf("carried out for %v", w.callers)
+				t.Errorf("called for %v", w.callers)
 			}
 		})
 	}
 	w := newEnv()
 	a := w.do(t, func(e *events.APIGatewayProxyRequest) {
-		// All of these are the caller's to write.
+		// The caller can write all of these.
 		e.Headers["X-Amzn-Account-Id"], e.Headers["X-Forwarded-User"] = "444455556666", "admin"
 		e.QueryStringParameters = map[string]string{"X-Amz-Account": "444455556666"}
 	})
@@ -250,14 +250,14 @@ func TestOrganizationIsAPIGateways(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const says, none = `"principalOrgId": "o-a1b2c3d4e5"`, `"principalOrgId": null`
-	if strings.Count(string(b), says) != 1 {
-		t.Fatalf("the event does not say %s once", says)
+	const known, none = `"principalOrgId": "o-a1b2c3d4e5"`, `"principalOrgId": null`
+	if strings.Count(string(b), known) != 1 {
+		t.Fatalf("the event does not contain %s once", known)
 	}
-	forged := strings.NewReplacer(says, none,
+	forged := strings.NewReplacer(known, none,
 		`"headers": {`, `"principalOrgId": "o-forged0000", "headers": {"principalOrgId": "o-forged0000", "X-Amzn-Principal-Org-Id": "o-forged0000", `,
 		`"requestContext": {`, `"requestContext": {"principalOrgId": "o-forged0000", "authorizer": {"principalOrgId": "o-forged0000"}, `)
-	for document, want := range map[string]string{string(b): "o-a1b2c3d4e5", strings.Replace(string(b), says, none, 1): "", forged.Replace(string(b)): ""} {
+	for document, want := range map[string]string{string(b): "o-a1b2c3d4e5", strings.Replace(string(b), known, none, 1): "", forged.Replace(string(b)): ""} {
 		var e Event
 		if err := json.Unmarshal([]byte(document), &e); err != nil {
 			t.Fatal(err)
@@ -275,7 +275,7 @@ func TestOrganizationIsAPIGateways(t *testing.T) {
 	}
 	var e Event
 	if err := json.Unmarshal([]byte(`{"requestContext": {"identity": {"principalOrgId": 1}}}`), &e); err == nil {
-		t.Error("a number is taken for an organisation")
+		t.Error("a number is accepted as an organisation")
 	}
 }
 
@@ -320,7 +320,7 @@ func TestCallersRegion(t *testing.T) {
 
 // An answer that Lambda would refuse to send becomes an error with the next step.
 func TestAnswersStayUnderLambdasLimit(t *testing.T) {
-	// Of 1,000 quotes, JSON makes 2,000 bytes and the envelope around it 4,000.
+	// 1,000 quotes are 2,000 bytes in JSON and 4,000 in the envelope around it.
 	for _, c := range []struct {
 		many, status int
 	}{{1000, 200}, {1700, 400}, {6000, 400}} {
@@ -355,7 +355,7 @@ func TestForwardersCallForStacks(t *testing.T) {
 	}
 }
 
-func TestOneRecordARequest(t *testing.T) {
+func TestOneRecordForEachRequest(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		fail   error
@@ -364,8 +364,8 @@ func TestOneRecordARequest(t *testing.T) {
 	}{
 		{"success", nil, nil, map[string]any{"level": "INFO", "operation": "AllocateIpamPoolCidr", "status": 200.0, "code": ""}},
 		{"refusal", ipam.Errorf(ipam.CodeInvalidParameterValue, "x"), nil, map[string]any{"level": "INFO", "operation": "AllocateIpamPoolCidr", "status": 400.0, "code": "InvalidParameterValue"}},
-		{"failure", errors.New("the driver's words"), nil,
-			map[string]any{"level": "ERROR", "operation": "AllocateIpamPoolCidr", "status": 500.0, "code": "InternalError", "error": "the driver's words"}},
+		{"failure", errors.New("the driver's text"), nil,
+			map[string]any{"level": "ERROR", "operation": "AllocateIpamPoolCidr", "status": 500.0, "code": "InternalError", "error": "the driver's text"}},
 		{"a code of EC2's", &ipam.Error{Code: "VpcLimitExceeded"}, nil, map[string]any{"level": "INFO", "operation": "AllocateIpamPoolCidr", "status": 400.0, "code": "VpcLimitExceeded"}},
 		{"JSON", nil, toJSON("DescribeIpams", `{}`), map[string]any{"level": "INFO", "operation": "DescribeIpams", "status": 200.0, "code": ""}},
 	} {
@@ -373,7 +373,7 @@ func TestOneRecordARequest(t *testing.T) {
 			w := newEnv()
 			w.fail = c.fail
 			if a := w.do(t, c.change); strings.Contains(a.Body, "driver") {
-				t.Errorf("a driver's words reached the caller: %s", a.Body)
+				t.Errorf("a driver's text reached the caller: %s", a.Body)
 			}
 			for key, value := range map[string]any{
 				"msg": "unit of work", "duration_ms": 1.5, "account": "111122223333", "principal": "arn:aws:sts::111122223333:assumed-role/allocators/alice",
@@ -395,8 +395,7 @@ func TestOneRecordARequest(t *testing.T) {
 	}
 }
 
-// The record of a request is its metrics too. Nothing that a caller makes up
-// becomes a dimension.
+// The record of a request is also its metrics. No text of a caller becomes a dimension.
 func TestMetricsOfARequest(t *testing.T) {
 	for _, c := range []struct {
 		name               string

@@ -15,7 +15,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
-// The function decides by the deployer's grants and by those in the table.
+// The function uses the deployer's grants and those in the table.
 func TestOpen(t *testing.T) {
 	table := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
@@ -53,10 +53,9 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// VPCs are made by the role that the environment names, in the caller's account
-// and Region.
+// The role that the environment names creates VPCs, in the caller's account and Region.
 func TestOpenVending(t *testing.T) {
-	var asked []string
+	var requested []string
 	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		action, role := r.FormValue("Action"), r.FormValue("RoleArn")
 		switch {
@@ -75,7 +74,7 @@ func TestOpenVending(t *testing.T) {
 			role = r.FormValue("CidrBlock") + " by " + strings.Split(by, "/")[0] + " in " + strings.Split(by, "/")[2]
 			fmt.Fprint(w, `<CreateVpcResponse><vpc><vpcId>vpc-1</vpcId></vpc></CreateVpcResponse>`)
 		}
-		asked = append(asked, action+" "+role)
+		requested = append(requested, action+" "+role)
 	}))
 	defer cloud.Close()
 	environment := map[string]string{
@@ -85,7 +84,7 @@ func TestOpenVending(t *testing.T) {
 	for _, c := range []struct {
 		name, role, only, account string
 		code                      ipam.Code
-		asked                     []string
+		requested                 []string
 	}{
 		{"the caller's account and Region", "ipam-vending", "false", "111122223333", "",
 			[]string{"AssumeRole arn:aws:iam::111122223333:role/ipam-vending", "CreateVpc 10.0.0.0/24 by ASIAVENDING in eu-west-1"}},
@@ -94,7 +93,7 @@ func TestOpenVending(t *testing.T) {
 		{"no role", "", "false", "111122223333", ipam.CodeUnsupportedOperation, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			asked = nil
+			requested = nil
 			for name, value := range environment {
 				t.Setenv(name, value)
 			}
@@ -106,8 +105,8 @@ func TestOpenVending(t *testing.T) {
 			}
 			ctx := registry.WithCaller(t.Context(), registry.Caller{Account: c.account, ARN: "arn:aws:iam::" + c.account + ":user/a", Region: "eu-west-1"})
 			_, err = operations.Call(ctx, "CreateVpc", &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/24")})
-			if ipam.CodeOf(err) != c.code || !slices.Equal(asked, c.asked) {
-				t.Errorf("%v, asked %q; want the code %q and %q", err, asked, c.code, c.asked)
+			if ipam.CodeOf(err) != c.code || !slices.Equal(requested, c.requested) {
+				t.Errorf("%v, requested %q; want the code %q and %q", err, requested, c.code, c.requested)
 			}
 		})
 	}

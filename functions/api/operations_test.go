@@ -47,7 +47,7 @@ func realHandler(table *tabletest.Memory, now func() time.Time) *Handler {
 	return handlerWith(table, now, &cloud{})
 }
 
-// handlerWith returns one that makes VPCs in a cloud.
+// handlerWith returns a handler for the real operations that creates VPCs in a cloud.
 func handlerWith(table *tabletest.Memory, now func() time.Time, c *cloud) *Handler {
 	ids := 0
 	s := store.New(table, store.Options{Region: homeRegion, Owner: owner, Now: now, NewID: func() string { ids++; return fmt.Sprint(ids) }})
@@ -55,7 +55,7 @@ func handlerWith(table *tabletest.Memory, now func() time.Time, c *cloud) *Handl
 	return New(ops.New(s, auth, ops.WithOrganization(&organization{}), ops.WithVending(c, false)), telemetry.Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
-// organization is one that the account manager manages, and owner is in.
+// organization is an organisation with the management account manager and the member owner.
 type organization struct{}
 
 const manager = "999900001111"
@@ -68,8 +68,7 @@ func (*organization) Management(context.Context) (id, account string, err error)
 	return "o-a1b2c3d4e5", manager, nil
 }
 
-// adminEvent returns a request of the owner's administrator, as API Gateway hands
-// it on.
+// adminEvent returns API Gateway's event for a request of the owner's administrator.
 func adminEvent(method, resource, body string) events.APIGatewayProxyRequest {
 	return events.APIGatewayProxyRequest{
 		HTTPMethod: method, Resource: resource, Path: resource, Body: body,
@@ -112,7 +111,7 @@ func sdk(t *testing.T, handler *Handler, options ...func(*middleware.Stack) erro
 	}, func(o *ec2.Options) { o.BaseEndpoint = &server.URL })
 }
 
-// Every operation through the SDK's own client over HTTP, with every member of
+// The SDK's own client calls every operation over HTTP. The test compares every member of
 // every answer.
 func TestEveryOperationThroughTheSDK(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -437,10 +436,10 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.EnableIpamOrganizationAdminAccountOutput{Success: yes},
 		must(c.EnableIpamOrganizationAdminAccount(ctx, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
 
-	// VPCs that take nothing from pools.
+	// VPCs that take no space from pools.
 	passVPCs(t, vpcs, c)
 
-	// And all of it back.
+	// All objects are deleted again.
 	same(t, &ec2.DisableIpamOrganizationAdminAccountOutput{Success: yes},
 		must(c.DisableIpamOrganizationAdminAccount(ctx, &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
 	same(t, &ec2.ReleaseIpamPoolAllocationOutput{Success: yes},
@@ -479,11 +478,11 @@ func must[T any](out T, err error) func(*testing.T) T {
 // same compares all exported members of answers without those that the SDK adds.
 func same[T any](t *testing.T, want, got T) {
 	t.Helper()
-	sdks := cmp.FilterPath(func(p cmp.Path) bool {
+	sdkMembers := cmp.FilterPath(func(p cmp.Path) bool {
 		f, ok := p.Last().(cmp.StructField)
 		return ok && (f.Name() == "ResultMetadata" || f.Name() == "noSmithyDocumentSerde")
 	}, cmp.Ignore())
-	if diff := cmp.Diff(want, got, sdks); diff != "" {
+	if diff := cmp.Diff(want, got, sdkMembers); diff != "" {
 		t.Errorf("%T (-want +got):\n%s", got, diff)
 	}
 }
@@ -492,7 +491,7 @@ func same[T any](t *testing.T, want, got T) {
 func FuzzRequests(f *testing.F) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	base := &tabletest.Memory{}
-	names := furnish(f, realHandler(base, func() time.Time { return start }))
+	names := createObjects(f, realHandler(base, func() time.Time { return start }))
 	for _, body := range []string{
 		"Action=DescribeIpams", "Action=DescribeIpams&IpamId.1=IPAM&MaxResults=5", "Action=ModifyIpam&IpamId=IPAM&Description=x&AddOperatingRegion.1.RegionName=eu-west-1&Tier=free",
 		"Action=DeleteIpam&IpamId=IPAM&Cascade=true", "Action=CreateIpamScope&IpamId=IPAM&ClientToken=t", "Action=DeleteIpamScope&IpamScopeId=SCOPE",
@@ -535,15 +534,15 @@ func FuzzRequests(f *testing.F) {
 			t.Fatalf("%d, %v: %s", answer.StatusCode, err, answer.Body)
 		}
 		if answer.StatusCode != http.StatusOK && table.Hash() != before {
-			t.Errorf("%d %s, and the table has changed", answer.StatusCode, answer.Body)
+			t.Errorf("%d %s, but the table has changed", answer.StatusCode, answer.Body)
 		}
 		fscktest.Clean(t, table, start)
 	})
 }
 
-// furnish makes an object of each kind. It returns the replacer of their names by their
+// createObjects creates an object of each kind. It returns the replacer of their names by their
 // ids.
-func furnish(f *testing.F, h *Handler) *strings.Replacer {
+func createObjects(f *testing.F, h *Handler) *strings.Replacer {
 	call := func(operation string, body map[string]any) map[string]any {
 		f.Helper()
 		b, err := json.Marshal(body)

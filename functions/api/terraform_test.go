@@ -14,21 +14,21 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// Terraform's IPAM resources, as they call: each is made, read until it is in the one
-// state that its waiter takes, changed, tagged, and destroyed until it is found no
-// more. They must read the values of their configuration. Otherwise a plan without a
-// change in the configuration would change something.
-func TestAsTerraformCalls(t *testing.T) {
+// The test makes the calls of Terraform's IPAM resources. Terraform creates each resource,
+// reads it until it has the state that the waiter expects, changes it, tags it, and destroys
+// it until it is not found. The values read must equal the configuration. Otherwise a plan
+// without a change would change something.
+func TestTerraformsCalls(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	table := &tabletest.Memory{}
 	t.Cleanup(func() { fscktest.Clean(t, table, now) })
 	c := sdk(t, realHandler(table, func() time.Time { return now }))
 	ctx := t.Context()
 	str, num := aws.String, aws.Int32
-	is := func(what string, got, want any) {
+	is := func(name string, got, want any) {
 		t.Helper()
 		if got != want {
-			t.Errorf("%s: %v, want %v", what, got, want)
+			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
 	refused := func(err error, code, begin string) {
@@ -39,7 +39,7 @@ func TestAsTerraformCalls(t *testing.T) {
 		}
 	}
 	where := func(name, value string) []types.Filter { return []types.Filter{{Name: &name, Values: []string{value}}} }
-	// A changed tag is set, and one that is no more removed by key and value.
+	// Terraform sets a changed tag, and removes a deleted one by key and value.
 	retag := func(id *string) {
 		t.Helper()
 		must(c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{*id}, Tags: []types.Tag{{Key: str("Name"), Value: str("n")}}}))(t)
@@ -126,11 +126,11 @@ func TestAsTerraformCalls(t *testing.T) {
 	tagged(readPool(top.IpamPoolId, types.IpamPoolStateModifyComplete).Tags)
 	child := must(c.CreateIpamPool(ctx, &ec2.CreateIpamPoolInput{ClientToken: str("terraform-4"), IpamScopeId: scope.IpamScopeId, AddressFamily: "ipv4", SourceIpamPoolId: top.IpamPoolId, Locale: str(homeRegion)}))(t).IpamPool
 	is("source", *readPool(child.IpamPoolId, types.IpamPoolStateCreateComplete).SourceIpamPoolId, *top.IpamPoolId)
-	// For IPv6 in a public scope, and there only, PubliclyAdvertisable is sent, false too.
+	// For IPv6 in a public scope, and only there, PubliclyAdvertisable is sent, even if false.
 	six := must(c.CreateIpamPool(ctx, &ec2.CreateIpamPoolInput{ClientToken: str("terraform-5"), IpamScopeId: m.PublicDefaultScopeId, AddressFamily: "ipv6", Locale: str(homeRegion), PubliclyAdvertisable: aws.Bool(false)}))(t).IpamPool
-	is("source of addresses", readPool(six.IpamPoolId, types.IpamPoolStateCreateComplete).PublicIpSource, types.IpamPoolPublicIpSourceByoip) // which an absent one is the same as
+	is("source of addresses", readPool(six.IpamPoolId, types.IpamPoolStateCreateComplete).PublicIpSource, types.IpamPoolPublicIpSourceByoip) // Terraform treats an absent one as this
 
-	// aws_vpc_ipam_pool_cidr, which is known by its CIDR; one made by length, by its id before.
+	// aws_vpc_ipam_pool_cidr. Terraform finds it by its CIDR, or by its id if it was provisioned by length.
 	readCIDR := func(pool *string, filters []types.Filter, state types.IpamPoolCidrState) types.IpamPoolCidr {
 		t.Helper()
 		found := must(c.GetIpamPoolCidrs(ctx, &ec2.GetIpamPoolCidrsInput{IpamPoolId: pool, Filters: filters}))(t).IpamPoolCidrs
@@ -140,17 +140,17 @@ func TestAsTerraformCalls(t *testing.T) {
 		return found[0]
 	}
 	first := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: top.IpamPoolId, Cidr: str("172.2.0.0/16")}))(t).IpamPoolCidr
-	// With a length, a changed cidr would not be seen to have changed.
+	// If the answer had a length, Terraform would not notice a changed cidr.
 	is("length", readCIDR(top.IpamPoolId, where("cidr", "172.2.0.0/16"), types.IpamPoolCidrStateProvisioned).NetmaskLength == nil, true)
 	byLength := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: child.IpamPoolId, NetmaskLength: num(24)}))(t).IpamPoolCidr
 	is("length", *readCIDR(child.IpamPoolId, where("ipam-pool-cidr-id", *byLength.IpamPoolCidrId), types.IpamPoolCidrStateProvisioned).NetmaskLength, int32(24))
 	is("length", *readCIDR(child.IpamPoolId, where("cidr", *byLength.Cidr), types.IpamPoolCidrStateProvisioned).NetmaskLength, int32(24))
-	// Made again while the one before is still listed, it is one.
+	// A CIDR that is provisioned again while the old one is still listed is listed once.
 	deprovision := func(pool, cidr *string) (*ec2.DeprovisionIpamPoolCidrOutput, error) {
 		return c.DeprovisionIpamPoolCidr(ctx, &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: pool, Cidr: cidr})
 	}
 	must(deprovision(child.IpamPoolId, byLength.Cidr))(t)
-	readCIDR(child.IpamPoolId, where("cidr", *byLength.Cidr), types.IpamPoolCidrStateDeprovisioned) // no more, to Terraform
+	readCIDR(child.IpamPoolId, where("cidr", *byLength.Cidr), types.IpamPoolCidrStateDeprovisioned) // Terraform treats it as gone
 	_, err := deprovision(child.IpamPoolId, byLength.Cidr)
 	refused(err, "IncorrectState", "")
 	again := must(c.ProvisionIpamPoolCidr(ctx, &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: child.IpamPoolId, Cidr: byLength.Cidr}))(t).IpamPoolCidr
@@ -172,7 +172,7 @@ func TestAsTerraformCalls(t *testing.T) {
 	if found := must(readAllocation(child.IpamPoolId))(t); len(found) != 1 || *found[0].Cidr != *preview.Cidr || *found[0].Description != "d" || found[0].ResourceType != "custom" || *found[0].ResourceOwner != owner || found[0].ResourceId != nil {
 		t.Errorf("allocations %+v", found)
 	}
-	failed := must(deprovision(child.IpamPoolId, byLength.Cidr))(t).IpamPoolCidr // which a waiter ends at, with the reason
+	failed := must(deprovision(child.IpamPoolId, byLength.Cidr))(t).IpamPoolCidr // the waiter ends here, with the reason
 	is("state", failed.State, types.IpamPoolCidrStateFailedDeprovision)
 	release := func(pool *string) (*ec2.ReleaseIpamPoolAllocationOutput, error) {
 		return c.ReleaseIpamPoolAllocation(ctx, &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: pool, Cidr: a.Cidr, IpamPoolAllocationId: a.IpamPoolAllocationId})
@@ -223,12 +223,12 @@ func TestAsTerraformCalls(t *testing.T) {
 		tagged(found[0].Tags)
 	}
 
-	// The data sources: a list without a match is empty, and a filter may go with ids.
+	// Data sources: a list without a match is empty. A call may have ids and a filter.
 	is("pools", len(must(c.DescribeIpamPools(ctx, &ec2.DescribeIpamPoolsInput{Filters: where("tag:Name", "n")}))(t).IpamPools), 1)
 	is("no pools", len(must(c.DescribeIpamPools(ctx, &ec2.DescribeIpamPoolsInput{Filters: where("description", "*nothing*")}))(t).IpamPools), 0)
 	is("IPAMs", len(must(c.DescribeIpams(ctx, &ec2.DescribeIpamsInput{IpamIds: []string{*m.IpamId}, Filters: where("tier", "advanced")}))(t).Ipams), 1)
 
-	// Destroyed, each is found no more at once, and destroying it again is refused with the code that says so.
+	// A destroyed resource is not found at once. A second deletion fails with the code NotFound.
 	must(c.DisassociateIpamResourceDiscovery(ctx, &ec2.DisassociateIpamResourceDiscoveryInput{IpamResourceDiscoveryAssociationId: with.IpamResourceDiscoveryAssociationId}))(t)
 	_, err = readAssociation()
 	refused(err, "InvalidIpamResourceDiscoveryAssociationId.NotFound", "")

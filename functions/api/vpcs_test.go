@@ -32,7 +32,7 @@ func (c *cloud) CreateVpc(_ context.Context, in *ec2.CreateVpcInput, _ ...func(*
 }
 
 func (c *cloud) DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error) {
-	return nil, errors.New("not asked here")
+	return nil, errors.New("not called in this test")
 }
 
 func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.AssociateVpcCidrBlockOutput, error) {
@@ -79,9 +79,9 @@ func fill(v reflect.Value, name string) {
 	}
 }
 
-// passes sends a call that takes nothing from pools through the SDK's client, and
-// has the whole of it reach EC2 and the whole of EC2's answer come back. prepare
-// makes the input, all of whose members are set, one that EC2 would take.
+// passes makes a call without a pool through the SDK's client. The test fails unless all
+// members of the input reach EC2 and all members of EC2's answer return. prepare turns the
+// filled input into one that EC2 accepts.
 func passes[In, Out any](t *testing.T, c *cloud, call func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), prepare func(*In)) {
 	t.Helper()
 	in := new(In)

@@ -51,7 +51,7 @@ func (f *fake) RunWork(ctx context.Context, sk string) error {
 func (f *fake) PendingWork(_ context.Context, olderThan time.Time) ([]string, error) {
 	f.olderThan = olderThan
 	if f.pending == nil {
-		return nil, errors.New("the table is away")
+		return nil, errors.New("the table is down")
 	}
 	return slices.Clone(f.pending), nil
 }
@@ -64,14 +64,14 @@ var (
 // upToDate is the upgrade of a table that has this version's layout.
 func upToDate(context.Context) error { return nil }
 
-// The upgrade's failure is the sweep's, and its work is done all the same.
+// If the upgrade fails, the sweep fails too, but it still does its work.
 func TestSweepUpgradesFirst(t *testing.T) {
 	f := &fake{pending: []string{"split#x"}}
-	away := errors.New("the table is away")
+	down := errors.New("the table is down")
 	upgraded := 0
-	h := New(f, func(context.Context) error { upgraded++; return away }, discard)
-	if _, err := h.Handle(t.Context(), Event{Sweep: true}); !errors.Is(err, away) {
-		t.Errorf("the sweep returns %v, want %v", err, away)
+	h := New(f, func(context.Context) error { upgraded++; return down }, discard)
+	if _, err := h.Handle(t.Context(), Event{Sweep: true}); !errors.Is(err, down) {
+		t.Errorf("the sweep returns %v, want %v", err, down)
 	}
 	if upgraded != 1 || !slices.Equal(f.ran, f.pending) {
 		t.Errorf("%d upgrades, and the sweep ran %q", upgraded, f.ran)
@@ -137,7 +137,7 @@ func TestStream(t *testing.T) {
 		case "a#2":
 			return fmt.Errorf("%w: pool 2 is still in use", store.ErrWorkRemains)
 		case "a#3":
-			return errors.New("the table is away")
+			return errors.New("the table is down")
 		}
 		return nil
 	}}
@@ -191,7 +191,7 @@ func TestSweep(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"sweep": true}`), &e); err != nil {
 		t.Fatal(err)
 	}
-	away := errors.New("the table is away")
+	down := errors.New("the table is down")
 	var pending []string
 	for i := range 24 {
 		pending = append(pending, fmt.Sprintf("a#%02d", i))
@@ -204,7 +204,7 @@ func TestSweep(t *testing.T) {
 		"nothing to do":          {[]string{}, nil, nil},
 		"all done":               {pending, nil, nil},
 		"some remains":           {pending, map[string]error{"a#00": store.ErrWorkRemains, "a#01": context.DeadlineExceeded}, nil},
-		"one fails, one remains": {pending, map[string]error{"a#00": away, "a#01": store.ErrWorkRemains}, away},
+		"one fails, one remains": {pending, map[string]error{"a#00": down, "a#01": store.ErrWorkRemains}, down},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{pending: c.pending, run: func(_ context.Context, sk string) error { return c.fails[sk] }}
@@ -226,8 +226,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Each sweep runs 8 pieces of work at once. 8 that never end in time do not keep
-// the ninth from running for ever.
+// Each sweep runs 8 pieces of work at once. If 8 never end in time, the ninth still runs in
+// one of the sweeps.
 func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := map[string]bool{}
@@ -235,7 +235,7 @@ func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
 			if strings.HasPrefix(sk, "endless#") {
 				<-ctx.Done()
 			} else if ctx.Err() == nil {
-				done[sk] = true // only one at a time is not endless
+				done[sk] = true // no lock: only one is not endless
 			}
 			return ctx.Err()
 		}}
@@ -243,7 +243,7 @@ func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
 			f.pending = append(f.pending, fmt.Sprintf("endless#%d", i))
 		}
 		f.pending = append(f.pending, "last#1")
-		for range 100 { // each time it is too late for the last in one case of nine
+		for range 100 { // each time, the last one starts too late in one case of nine
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 			if _, err := New(f, upToDate, discard).Handle(ctx, Event{Sweep: true}); err != nil {
 				t.Error(err)
@@ -251,7 +251,7 @@ func TestSweepBesideWorkThatNeverEnds(t *testing.T) {
 			cancel()
 		}
 		if !done["last#1"] {
-			t.Error("the last was never begun in time")
+			t.Error("the last one never started in time")
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestOneLogRecordForEachPieceOfWork(t *testing.T) {
 		{"remains", fmt.Errorf("%w: in use", store.ErrWorkRemains), map[string]any{"level": "WARN", "code": "InternalError", "Outcome": "remains", "error": "work remains: in use"}},
 		{"conflict", ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "x"),
 			map[string]any{"level": "ERROR", "code": "ConcurrentMutationLimitExceeded", "Outcome": "conflict", "error": "ConcurrentMutationLimitExceeded: x"}},
-		{"failure", errors.New("away"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "error": "away"}},
+		{"failure", errors.New("down"), map[string]any{"level": "ERROR", "code": "InternalError", "Outcome": "internal", "error": "down"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -510,7 +510,7 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 	for _, how := range []struct {
 		name          string
 		applied, down bool
-	}{{"once", false, false}, {"answer lost", true, false}, {"away from then on", false, true}, {"answer lost, then away", true, true}} {
+	}{{"once", false, false}, {"answer lost", true, false}, {"down from then on", false, true}, {"answer lost, then down", true, true}} {
 		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
 			stopped := 0
@@ -537,7 +537,7 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 				w.expectNothing(t)
 			}
 			if how.down && stopped == 0 {
-				t.Error("no fault has stopped the work")
+				t.Error("no fault stopped the work")
 			}
 		})
 	}
@@ -585,7 +585,7 @@ func TestCascadingDeleteRacesWithAllocations(t *testing.T) {
 }
 
 // A delete that takes longer than an invocation continues in the next one.
-func TestCascadingDeleteGoesOnAfterTheDeadline(t *testing.T) {
+func TestCascadingDeleteContinuesAfterTheDeadline(t *testing.T) {
 	w := newEnv(t)
 	w.deleteIPAM(t)
 	invocations := 0
@@ -608,15 +608,14 @@ func TestCascadingDeleteGoesOnAfterTheDeadline(t *testing.T) {
 		fscktest.Clean(t, w.memory, w.now)
 	}
 	if invocations < 3 {
-		t.Errorf("it took %d invocations, which shows nothing", invocations)
+		t.Errorf("it took %d invocations, too few to test the continuation", invocations)
 	}
 	w.deliver(t, w.memory) // the notes of the delete
 	w.expectNothing(t)
 }
 
-// The note of a split arrives while its request still works: the function does
-// nothing, and that is no failure. Once the deadline has passed, the sweep gives the
-// space back.
+// If the note of a split arrives while its request still works, the function does nothing
+// and does not fail. After the deadline the sweep frees the space.
 func TestSplit(t *testing.T) {
 	w := newEnv(t)
 	note := w.notes("split#")
@@ -631,7 +630,7 @@ func TestSplit(t *testing.T) {
 			t.Error(err)
 		}
 		if w.memory.Dump() != before {
-			t.Fatalf("after %s the split of a request at work was touched", age)
+			t.Fatalf("after %s the split of a working request was changed", age)
 		}
 	}
 	w.now = start.Add(5*time.Minute + time.Second)

@@ -25,8 +25,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Functions are the names of the deployment's functions, which are those of their
-// folders.
+// Functions are the names of the deployment's functions. Each function has the name of its
+// folder.
 var Functions = []string{allocationFunctionName, apiFunctionName, complianceFunctionName, customResourceFunctionName, discoveryFunctionName, historyFunctionName, provisioningFunctionName}
 
 const (

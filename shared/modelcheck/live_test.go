@@ -13,37 +13,37 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// stranger is another account than that of all requests.
+// stranger is an account that makes no request.
 const stranger = "444455556666"
 
-// When things are observed, in Unix milliseconds.
+// The times of observations, in Unix milliseconds.
 const (
 	morning = 1_800_000_000_000 + iota*1000
 	noon
 	evening
 )
 
-// vpc is a VPC of another account than that of all requests.
+// vpc returns a VPC of stranger.
 func vpc(id, at string) ipam.Resource {
 	return ipam.Resource{Type: ipam.ResourceVPC, ID: id, VPC: id, CIDR: cidr(at), Owner: stranger, Region: region}
 }
 
-// own is a VPC of the account of all requests.
+// own returns a VPC of the account of all requests.
 func own(id, at string) ipam.Resource {
 	o := vpc(id, at)
 	o.Owner = Account
 	return o
 }
 
-// lives has a resource live from the start.
-func (e *estate) lives(o ipam.Resource) ipam.Resource {
+// live observes a resource before the start.
+func (e *env) live(o ipam.Resource) ipam.Resource {
 	e.Helper()
 	ok(e.store.Observe(e.Context(), e.discovery, []*ipam.IPAM{e.ipam}, o, morning))(e.T)
 	return o
 }
 
-// imports has a pool that has nothing yet take in what lives in it.
-func (e *estate) imports(pool string) {
+// imports turns on the AutoImport of a pool without CIDRs.
+func (e *env) imports(pool string) {
 	e.Helper()
 	ok(e.store.ModifyPool(e.Context(), pool, ipam.ActModify, func(p *ipam.Pool) error {
 		p.Locale, p.AutoImport = region, true
@@ -59,8 +59,8 @@ func vanish(o ipam.Resource) act {
 	return func(ctx context.Context, c *Client) { c.Forget(ctx, o, evening) }
 }
 
-// left does something whose process is cut down as soon as it has left a note of
-// work: what the note says is done once all have ended.
+// left does an act whose process stops as soon as it has written a work note. The work is
+// done after all processes have ended.
 func left(do act) act {
 	return func(ctx context.Context, c *Client) {
 		c.tape.brief = true
@@ -69,193 +69,193 @@ func left(do act) act {
 	}
 }
 
-func (e *estate) provisionTop(token, at string) act {
+func (e *env) provisionTop(token, at string) act {
 	return func(ctx context.Context, c *Client) { c.ProvisionTop(ctx, token, e.top, cidr(at)) }
 }
 
-// Where resources live that nobody asked space for.
+// The scenarios of live resources without an allocation.
 var liveScenarios = []scenario{
-	{name: "a resource appears where nothing is", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where nothing is", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {allocate("a", e.top, of(31))}}
 	}},
-	{name: "a resource appears where a block is released", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where a block is released", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/30")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(release(a))}}
 	}},
-	{name: "a resource appears where a block is released and taken again", begin: func(e *estate) [][]act {
+	{name: "a resource appears where a block is released and taken again", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/29")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/29"))}, {left(release(a))}, {allocate("b", e.top, of(29))}}
 	}},
-	{name: "a resource appears around a block that is released", begin: func(e *estate) [][]act {
+	{name: "a resource appears around a block that is released", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/31")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/29"))}, {left(release(a))}}
 	}},
-	{name: "a resource appears where another goes", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where another goes", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(vpc("vpc-1", "10.0.0.0/30"))
+		o := e.live(vpc("vpc-1", "10.0.0.0/30"))
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {left(vanish(o))}}
 	}},
-	{name: "a resource appears in the place of another that goes", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears in the place of another that goes", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{left(observe(vpc("vpc-2", "10.0.0.0/31")))}, {vanish(o)}}
 	}},
-	{name: "a resource goes while another appears in its place", begin: func(e *estate) [][]act {
+	{name: "a resource goes while another appears in its place", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(vpc("vpc-1", "10.0.0.0/29"))
+		o := e.live(vpc("vpc-1", "10.0.0.0/29"))
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/29"))}, {vanish(o)}}
 	}},
-	{name: "a resource goes while its space is taken", begin: func(e *estate) [][]act {
+	{name: "a resource goes while its space is taken", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := vpc("vpc-1", "10.0.0.0/31")
 		return [][]act{{observe(o)}, {vanish(o)}}
 	}},
-	{name: "two that live in one place go", begin: func(e *estate) [][]act {
+	{name: "two resources with one CIDR go", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		a, b := e.lives(vpc("vpc-1", "10.0.0.0/30")), e.lives(vpc("vpc-2", "10.0.0.0/30"))
+		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/30"))
 		return [][]act{{vanish(a)}, {vanish(b)}}
 	}},
-	{name: "a resource goes with one that is in it", begin: func(e *estate) [][]act {
+	{name: "a resource goes with one that is in it", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		a, b := e.lives(vpc("vpc-1", "10.0.0.0/30")), e.lives(vpc("vpc-2", "10.0.0.0/31"))
+		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/31"))
 		return [][]act{{vanish(a)}, {vanish(b)}}
 	}},
-	{name: "two appear in one place", faults: 1, begin: func(e *estate) [][]act {
+	{name: "two appear in one place", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/30"))}, {left(observe(vpc("vpc-2", "10.0.0.0/31")))}}
 	}},
-	{name: "a resource goes while it is imported", begin: func(e *estate) [][]act {
+	{name: "a resource goes while it is imported", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.imports(e.right)
 		e.has(e.right, "10.0.0.0/30")
 		o := vpc("vpc-1", "10.0.0.0/31")
 		return [][]act{{observe(o)}, {vanish(o)}}
 	}},
-	{name: "a resource appears where a pool gets its first CIDR", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where a pool gets its first CIDR", faults: 1, begin: func(e *env) [][]act {
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(e.provisionTop("a", "10.0.0.0/29"))}}
 	}},
-	{name: "a pool gets its first CIDR where a resource appears", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a pool gets its first CIDR where a resource appears", faults: 1, begin: func(e *env) [][]act {
 		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {e.provisionTop("a", "10.0.0.0/29")}}
 	}},
-	{name: "a pool gets its first CIDR where a resource lives", faults: 1, begin: func(e *estate) [][]act {
-		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+	{name: "a pool gets its first CIDR where a resource is live", faults: 1, begin: func(e *env) [][]act {
+		e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{e.provisionTop("a", "10.0.0.0/29")}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "a resource appears where a child gets its CIDR", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where a child gets its CIDR", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(e.provision("a", e.left, "10.0.0.0/30"))}}
 	}},
-	{name: "a child gets its CIDR where a resource goes", begin: func(e *estate) [][]act {
+	{name: "a child gets its CIDR where a resource goes", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{vanish(o)}, {e.provision("a", e.left, "10.0.0.0/30")}}
 	}},
-	{name: "a child's CIDR goes away over a resource", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a child's CIDR goes away over a resource", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		e.taken(e.top, "10.0.0.4/30")
-		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{deprovision(e.left, "10.0.0.0/30")}, {allocate("a", e.top, of(31))}}
 	}},
-	{name: "a resource appears where a child's CIDR goes away", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a resource appears where a child's CIDR goes away", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(deprovision(e.left, "10.0.0.0/30"))}}
 	}},
-	{name: "another account's resource appears where a CIDR is asked for", faults: 1, begin: func(e *estate) [][]act {
+	{name: "another account's resource appears where a CIDR is requested", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a CIDR is asked for where another account's resource lives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a CIDR is requested where another account's resource is live", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/30"))}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "a CIDR is asked for where a resource of the account lives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a CIDR is requested where a resource of the account is live", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(own("vpc-1", "10.0.0.0/31"))
+		o := e.live(own("vpc-1", "10.0.0.0/31"))
 		return [][]act{{vanish(o)}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a CIDR is asked for where two accounts' resources live", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a CIDR is requested where two accounts' resources are live", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		e.lives(own("vpc-1", "10.0.0.0/30"))
+		e.live(own("vpc-1", "10.0.0.0/30"))
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a pending block ends where its resource appears", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a pending block ends where its resource appears", faults: 1, begin: func(e *env) [][]act {
 		a := e.pending("10.0.0.0/31")
 		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {left(endPending(a))}}
 	}},
-	{name: "a pending block ends where another's resource appears", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a pending block ends where another's resource appears", faults: 1, begin: func(e *env) [][]act {
 		a := e.pending("10.0.0.0/31")
 		return [][]act{{left(observe(vpc("vpc-1", "10.0.0.0/31")))}, {endPending(a)}}
 	}},
-	{name: "a pending block is given up where its resource appears", past: "B", begin: func(e *estate) [][]act {
+	{name: "a pending block is given up where its resource appears", past: "B", begin: func(e *env) [][]act {
 		e.pending("10.0.0.0/31")
 		return [][]act{{observe(own("vpc-1", "10.0.0.0/31"))}, {reconcileAll()}}
 	}},
-	{name: "a pending block ends twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a pending block ends twice and its space is taken", faults: 1, begin: func(e *env) [][]act {
 		a := e.pending("10.0.0.0/31")
 		return [][]act{{endPending(a)}, {endPending(a), allocate("b", e.right, at("10.0.0.0/30"))}}
 	}},
-	{name: "a VPC is deleted while it is seen for the first time", begin: func(e *estate) [][]act {
+	{name: "a VPC is deleted while it is first observed", begin: func(e *env) [][]act {
 		v := own("vpc-1", "10.0.0.0/31")
 		p := e.made(v)
 		return [][]act{{observe(v)}, {endDeleted(p, store.DeletedResource), vanish(v)}}
 	}},
-	{name: "a VPC that is deleted unseen leaves its space to another", begin: func(e *estate) [][]act {
+	{name: "a VPC that is deleted unseen leaves its space to another", begin: func(e *env) [][]act {
 		v := own("vpc-1", "10.0.0.0/31")
 		p := e.made(v)
 		return [][]act{{left(observe(v))}, {endDeleted(p, store.DeletedResource), vanish(v)}, {allocate("a", e.right, at("10.0.0.0/31"))}}
 	}},
-	{name: "a VPC's deletion is reported twice and its space is taken", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a VPC's deletion is reported twice and its space is taken", faults: 1, begin: func(e *env) [][]act {
 		p := e.made(own("vpc-1", "10.0.0.0/31"))
 		return [][]act{{endDeleted(p, store.DeletedResource)}, {endDeleted(p, store.ReportedDeleted), allocate("a", e.right, at("10.0.0.0/30"))}}
 	}},
-	{name: "a CIDR is associated again while its end is reported", begin: func(e *estate) [][]act {
+	{name: "a CIDR is associated again while its end is reported", begin: func(e *env) [][]act {
 		v := own("vpc-1", "10.0.0.0/31")
 		p := e.made(v)
 		return [][]act{{observe(v)}, {left(endDeleted(p, store.DeletedAssociation))}}
 	}},
-	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a subnet appears where the pool over its VPC gives", faults: 1, begin: func(e *env) [][]act {
 		e.planned()
 		return [][]act{{observe(subnet("10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
 	}},
-	{name: "a VPC goes while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a VPC goes while the pool over it gives", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
 		return [][]act{{vanish(v)}, {allocate("a", e.plan, of(31))}}
 	}},
-	{name: "a VPC goes while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a VPC goes while the pool over it gives it back", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
 		return [][]act{{left(vanish(v))}, {deprovision(e.plan, "10.0.0.0/30")}, {allocate("a", e.top, of(30)), allocate("b", e.top, of(30))}}
 	}},
-	{name: "a VPC comes back while the pool over it gives it back", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a VPC comes back while the pool over it gives it back", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
 		e.goes(v)
 		return [][]act{{observe(v)}, {deprovision(e.plan, "10.0.0.0/30"), allocate("a", e.top, at("10.0.0.0/31"))}}
 	}},
-	{name: "a VPC comes back while the pool over it gives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a VPC comes back while the pool over it gives", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
 		e.goes(v)
 		return [][]act{{observe(v)}, {allocate("a", e.plan, of(31))}}
 	}},
-	{name: "another's resource appears where the pool over a VPC gives", faults: 1, begin: func(e *estate) [][]act {
+	{name: "another's resource appears where the pool over a VPC gives", faults: 1, begin: func(e *env) [][]act {
 		e.planned()
 		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {allocate("a", e.plan, of(31))}}
 	}},
-	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *estate) [][]act {
+	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
-		o := e.lives(vpc("vpc-1", "10.0.0.0/31"))
+		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
 		return [][]act{{vanish(o)}, {reconcileAll()}}
 	}},
 }
 
-// pending is a block for a VPC of the account of all requests that EC2 is being
-// asked for. Whoever looks, looked at the account just before the end of time.
-func (e *estate) pending(c string) *ipam.Allocation {
+// pending returns a pending block for a VPC of the account of all requests. Discovery of the
+// account succeeds later than every deadline.
+func (e *env) pending(c string) *ipam.Allocation {
 	e.Helper()
 	e.has(e.top, "10.0.0.0/29")
 	if err := e.store.SaveDiscoveredAccount(e.Context(), &ipam.DiscoveredAccount{Discovery: e.discovery.ID, Region: region, Account: Account, Attempted: 1 << 50, Succeeded: 1 << 50}); err != nil {
@@ -272,8 +272,8 @@ func (e *estate) pending(c string) *ipam.Allocation {
 	}))(e.T)
 }
 
-// made is a pending block for a VPC that EC2 has made.
-func (e *estate) made(v ipam.Resource) *store.Pending {
+// made returns a pending block for a VPC that EC2 has created.
+func (e *env) made(v ipam.Resource) *store.Pending {
 	e.Helper()
 	m := store.Made{ID: v.ID, At: e.now.Unix()}
 	a := e.pending(v.CIDR.String())
@@ -283,14 +283,15 @@ func (e *estate) made(v ipam.Resource) *store.Pending {
 	return &store.Pending{Allocation: a.AllocationID, Resource: v, Made: m}
 }
 
-// planned is a VPC of the account of all requests, imported, and a planning pool for it.
-func (e *estate) planned() ipam.Resource {
+// planned returns an imported VPC of the account of all requests, and creates a planning
+// pool for it.
+func (e *env) planned() ipam.Resource {
 	e.Helper()
 	for _, pool := range []string{e.left, e.right, e.top} { // of one locale
 		e.imports(pool)
 	}
 	e.has(e.top, "10.0.0.0/29")
-	v := e.lives(own("vpc-1", "10.0.0.0/30"))
+	v := e.live(own("vpc-1", "10.0.0.0/30"))
 	e.plan = ok(e.store.CreatePool(e.Context(), token("CreateIpamPool", "plan"), ipam.Pool{
 		Scope: e.ipam.PrivateScope, SourcePool: e.top, Family: ipam.IPv4, Locale: region,
 		SourceResource: &ipam.SourceResource{ID: v.ID, Owner: v.Owner, Region: v.Region},
@@ -299,13 +300,13 @@ func (e *estate) planned() ipam.Resource {
 	return v
 }
 
-// subnet is one of the VPC of planned.
+// subnet returns a subnet of the VPC of planned.
 func subnet(at string) ipam.Resource {
 	return ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-1", VPC: "vpc-1", Subnet: "subnet-1", CIDR: cidr(at), Owner: Account, Region: region}
 }
 
-// goes has a resource be gone before the start.
-func (e *estate) goes(o ipam.Resource) {
+// goes forgets a resource before the start.
+func (e *env) goes(o ipam.Resource) {
 	e.Helper()
 	ok(e.store.Forget(e.Context(), &ipam.Found{Resource: o, Discovery: e.discovery.ID, Rev: 1}, noon-1))(e.T)
 }
@@ -320,8 +321,8 @@ func endDeleted(p *store.Pending, why store.Deleted) act {
 
 func isLive(k table.Key) bool { return strings.HasPrefix(k.PK, "LIVE#") }
 
-// unmarked breaks the rule that a block of a kind is given up only if nobody has
-// found a resource in it since it was read.
+// unmarked breaks the rule that a block of a kind is freed only if no resource was found in
+// it since it was read.
 func unmarked(kind string) *broken {
 	return each(func(w *table.Write) {
 		if isTaken(w.Key) && text(w.If.Equal, "Kind") == kind {
@@ -330,10 +331,10 @@ func unmarked(kind string) *broken {
 	})
 }
 
-// late keeps the row of a resource back, and shows it to its process only, until
-// all is done about it.
+// late delays the write of a resource's row until the rest of the request is done. Before
+// that only its own process sees the row.
 func late() *broken {
-	back := map[table.Key]table.Item{} // the row, and what says that there is one
+	back := map[table.Key]table.Item{} // the row, and the item of discovery for it
 	b := &broken{}
 	b.write = func(writes []table.Write) []table.Write {
 		rest := slices.DeleteFunc(writes, func(w table.Write) bool {
@@ -383,7 +384,7 @@ var liveRules = []rule{
 	},
 	{
 		name:     "a VPC that was deleted unseen is not recorded",
-		scenario: "a VPC is deleted while it is seen for the first time",
+		scenario: "a VPC is deleted while it is first observed",
 		finds:    "vpc-1 (10.0.0.0/31) was ended, and is there",
 		broken: func() *broken {
 			return without(func(w table.Write) bool { return strings.HasPrefix(w.Key.PK, "DELETED#") })
@@ -391,7 +392,7 @@ var liveRules = []rule{
 	},
 	{
 		name:     "a pending resource is recorded only while its row is there",
-		scenario: "a VPC is deleted while it is seen for the first time",
+		scenario: "a VPC is deleted while it is first observed",
 		finds:    "vpc-1 (10.0.0.0/31) was ended, and is there",
 		broken: func() *broken {
 			return without(func(w table.Write) bool { return w.Op == table.OpCheck && strings.HasPrefix(w.Key.PK, "PENDING#") })
@@ -417,7 +418,7 @@ var liveRules = []rule{
 	},
 	{
 		name:     "a pool at the top gets its CIDR in two steps",
-		scenario: "a pool gets its first CIDR where a resource lives",
+		scenario: "a pool gets its first CIDR where a resource is live",
 		finds:    "is free, and vpc vpc-1",
 		broken: func() *broken {
 			return &broken{write: func(writes []table.Write) []table.Write {
@@ -438,9 +439,9 @@ var liveRules = []rule{
 		},
 	},
 	{
-		name:     "a deprovisioning leaves what lives there to the source",
+		name:     "a deprovisioning leaves the holds of live resources to the source",
 		scenario: "a child's CIDR goes away over a resource",
-		finds:    "is handed out, and vpc-1 lives at",
+		finds:    "is allocated, but vpc-1 is live at",
 		broken: func() *broken {
 			return &broken{write: func(writes []table.Write) []table.Write {
 				if !slices.ContainsFunc(writes, func(w table.Write) bool { return text(w.Item, "State") == "deprovisioned" }) {
@@ -457,9 +458,9 @@ var liveRules = []rule{
 		},
 	},
 	{
-		name:     "a CIDR is given only to the account whose resources live there",
-		scenario: "a CIDR is asked for where another account's resource lives",
-		finds:    "is handed out, and vpc-1 lives at",
+		name:     "a CIDR is given only to the account of its live resources",
+		scenario: "a CIDR is requested where another account's resource is live",
+		finds:    "is allocated, but vpc-1 is live at",
 		broken: func() *broken {
 			return &broken{rows: func(rows []table.Row) {
 				for i, r := range rows {

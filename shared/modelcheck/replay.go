@@ -15,17 +15,16 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Process is somebody who makes requests, one after the other. Run must be
-// deterministic: what it does may depend on the answers only. A request whose
-// process is cut down ends with an error, and Run goes on, as a client does
-// that has waited long enough.
+// Process makes requests, one after the other. Run must be deterministic: its requests may
+// depend on the answers only. If the process stops during a request, the request ends with
+// an error. Then Run continues, like a client after its time limit.
 type Process struct {
 	Name  string
 	Later time.Duration // how far its clock is ahead
 	Run   func(ctx context.Context, c *Client)
 }
 
-// kind is what a process may wait for.
+// kind is a kind of call that a process may wait in.
 type kind uint8
 
 const (
@@ -76,12 +75,11 @@ type reply struct {
 	next   string
 	picked int
 	err    error
-	cut    bool // the process is cut down before it learns the outcome
+	cut    bool // the process stops before it learns the outcome
 }
 
-// history is what a process was answered, by kind of call: calls of one kind
-// never run side by side in one process, so it says all about where the
-// process stands.
+// history has the answers to a process, by kind of call. Calls of one kind never run at the
+// same time in one process, so a history determines the position of the process.
 type history [kinds][]*reply
 
 func (h history) key() string {
@@ -100,10 +98,10 @@ func (h history) with(k kind, r *reply) history {
 	return h
 }
 
-// node is where a process stands after a history.
+// node is the position of a process after a history.
 type node struct {
 	history history
-	waits   []*call   // what it waits in: at most one of each kind, none if it has ended
+	waits   []*call   // the calls that it waits in: at most one of each kind, none if it has ended
 	request *Request  // the one in progress, nil if it has ended
 	ended   []Outcome // of the requests before
 	next    map[answered]*node
@@ -115,8 +113,8 @@ type answered struct {
 	reply *reply
 }
 
-// replay runs a process from its beginning on the answers of h, until it waits
-// for what h does not hold.
+// replay runs a process from its beginning on the answers of h, until it waits for an answer
+// that h does not have.
 func (s *Search) replay(p Process, h history) *node {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &tape{history: h}
@@ -152,16 +150,16 @@ func (s *Search) table(t table.Table) table.Table {
 	return s.Broken(t)
 }
 
-// tape is a store.Table that answers from a history. The call that goes beyond
-// it waits until its context ends, and whatever is called then fails.
+// tape is a [table.Table] that answers from a history. The first call without an answer
+// waits until its context ends. All calls after that fail.
 type tape struct {
 	mu      sync.Mutex
 	history history
 	made    [kinds]int
 	waits   []*call
-	cut     context.CancelFunc // cuts the request in progress down
+	cut     context.CancelFunc // stops the request in progress
 	faulted bool               // whether an answer to it was lost
-	brief   bool               // its process is cut down once it has left a note of work
+	brief   bool               // its process stops after it has written a work note
 }
 
 func (t *tape) next(ctx context.Context, c *call) (*reply, error) {

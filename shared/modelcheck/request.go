@@ -15,7 +15,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// Account and region are those of all requests.
+// Account and region are the account and the Region of all requests.
 const (
 	Account = "111122223333"
 	region  = "us-east-1"
@@ -24,11 +24,11 @@ const (
 // Request is a request that a process makes.
 type Request struct {
 	Text    string
-	made    string // id of what it makes, "" if it makes nothing
-	pool    string // of what it ends, if it is a deprovisioning
+	made    string // id of the object that it creates, "" if it creates none
+	pool    string // the pool of a deprovisioning
 	cidr    netip.Prefix
-	ended   string // id of what it ends, if that is known before the answer
-	partly  bool   // an error does not say that nothing was done
+	ended   string // id of the object that it deletes, if known before the answer
+	partly  bool   // the request may have written something although it failed
 	excuses []excuse
 }
 
@@ -39,14 +39,14 @@ type excuse struct {
 	holds func(*world) bool
 }
 
-// Outcome is what became of a request.
+// Outcome is the outcome of a request.
 type Outcome struct {
 	Request *Request
-	id      string       // of what was made or ended
-	cidr    netip.Prefix // where that is or was
+	id      string       // of the created or deleted object
+	cidr    netip.Prefix // of that object
 	refusal string       // the name of the excuse for a refusal, "" if it was not refused
 	err     error
-	lost    bool // nobody learnt the answer
+	lost    bool // the process stopped before the answer
 	faulted bool // the answer of one of its transactions was lost
 }
 
@@ -64,16 +64,15 @@ func (o Outcome) String() string {
 	return "done"
 }
 
-// unknown reports whether the caller cannot tell if the request was carried
-// out.
+// unknown reports whether the caller cannot know if the request was done.
 func (o Outcome) unknown() bool {
 	return o.lost || (o.faulted || o.Request.partly) && (o.refusal == unexplained || o.refusal == gaveUp)
 }
 
-// Refusals that are no excuses, as a rule: what they need is counted, not seen in
-// the table.
+// Refusals that usually are no excuses: their reason is a count, not a content of the
+// table.
 const (
-	gaveUp      = "gave up"     // after losing Options.Tries races, or where a note excuses it
+	gaveUp      = "gave up"     // after Options.Tries lost races, or if a work note excuses it
 	unexplained = "unexplained" // an error that is not for the caller: outcome unknown
 )
 
@@ -117,8 +116,8 @@ func unusablePool(pool string) excuse {
 	return excuse{"unusable pool", func(w *world) bool { return !w.usable(pool) }}
 }
 
-// taking are the excuses of a request for space of a pool, at cidr if that is
-// valid, else of a length and clear of what admits refuses.
+// taking returns the excuses of a request for space of a pool: for cidr, if it is valid,
+// else for a block of the length that filter admits.
 func taking(pool string, cidr netip.Prefix, length int, filter ipam.Filter) []excuse {
 	if !cidr.IsValid() {
 		return []excuse{absentPool(pool), unusablePool(pool), {"full", func(w *world) bool {
@@ -138,14 +137,14 @@ func taking(pool string, cidr netip.Prefix, length int, filter ipam.Filter) []ex
 	return []excuse{
 		absentPool(pool), unusablePool(pool),
 		{"outside", outside},
-		{"full", func(w *world) bool { return len(w.roots(pool)) == 0 }}, // says that there is no CIDR
+		{"full", func(w *world) bool { return len(w.roots(pool)) == 0 }}, // the message says that the pool has no CIDR
 		{"taken", func(w *world) bool {
 			return slices.ContainsFunc(w.taken(pool, cidr), func(b block) bool { return b.kind != "split" })
 		}},
 		{"busy", func(w *world) bool {
 			return slices.ContainsFunc(w.taken(pool, cidr), func(b block) bool { return b.kind == "split" })
 		}},
-		{gaveUp, func(w *world) bool { return w.noted(cidr) }}, // a hold of what is gone by now is in the way
+		{gaveUp, func(w *world) bool { return w.noted(cidr) }}, // the hold of a resource that is gone blocks it
 	}
 }
 
@@ -159,8 +158,8 @@ type Client struct {
 	ended   []Outcome
 }
 
-// do makes a request. answer returns what was made or ended and where, and the
-// name of the excuse that an answer without an error needs, if any.
+// do makes a request. answer returns the id and CIDR of the created or deleted object, and
+// the name of the excuse that an answer without an error needs, "" if it needs none.
 func (c *Client) do(ctx context.Context, r *Request, answer func(context.Context) (id string, cidr netip.Prefix, refused string, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -173,7 +172,7 @@ func (c *Client) do(ctx context.Context, r *Request, answer func(context.Context
 	o.id, o.cidr, o.refusal, o.err = answer(cut)
 	o.faulted = c.tape.faulted
 	if err := ctx.Err(); err != nil {
-		return err // the search has seen what it wanted to know
+		return err // the search ended this run
 	}
 	if o.lost = cut.Err() != nil; o.lost {
 		o.err = cut.Err()
@@ -289,7 +288,7 @@ func (c *Client) ProvisionTop(ctx context.Context, value, pool string, cidr neti
 	})
 }
 
-// Observe tells that a resource lives, as of a time in Unix milliseconds.
+// Observe reports a resource as live at a time, in Unix milliseconds.
 func (c *Client) Observe(ctx context.Context, o ipam.Resource, at int64) error {
 	r := &Request{Text: "observe " + o.ID, made: o.ID, partly: true}
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
@@ -298,7 +297,7 @@ func (c *Client) Observe(ctx context.Context, o ipam.Resource, at int64) error {
 	})
 }
 
-// Forget tells that a resource that was seen once, before a time, is gone.
+// Forget reports a resource as gone that was seen once, before a time.
 func (c *Client) Forget(ctx context.Context, o ipam.Resource, before int64) error {
 	r := &Request{Text: "vanish " + o.ID, ended: o.ID, partly: true}
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
@@ -317,8 +316,8 @@ func (c *Client) EndPending(ctx context.Context, a *ipam.Allocation) error {
 	})
 }
 
-// EndDeleted gives the pending block of a resource back that EC2 has ended. If why says
-// that EC2 has deleted the resource, that must not be there in the end.
+// EndDeleted frees the pending block of a resource that EC2 has ended. If why says that EC2
+// has deleted the resource, the resource must not exist at the end.
 func (c *Client) EndDeleted(ctx context.Context, p *store.Pending, why store.Deleted) error {
 	r := &Request{Text: "end the pending block of " + p.Made.ID, partly: true}
 	if why == store.DeletedResource {
@@ -333,7 +332,7 @@ func (c *Client) EndDeleted(ctx context.Context, p *store.Pending, why store.Del
 	})
 }
 
-// DeletePool ends a pool that has no CIDRs.
+// DeletePool deletes a pool that has no CIDRs.
 func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	r := &Request{Text: "delete " + pool, ended: pool, excuses: []excuse{
 		absentPool(pool), unusablePool(pool),
@@ -347,7 +346,7 @@ func (c *Client) DeletePool(ctx context.Context, pool string) error {
 	})
 }
 
-// BeginDelete ends a pool that has no CIDRs, and leaves one that has some to the
+// BeginDelete deletes a pool that has no CIDRs. It leaves a pool with CIDRs to the
 // reconciler.
 func (c *Client) BeginDelete(ctx context.Context, pool string) error {
 	r := &Request{Text: "begin to delete " + pool, ended: pool, excuses: []excuse{absentPool(pool)}}
@@ -360,20 +359,19 @@ func (c *Client) BeginDelete(ctx context.Context, pool string) error {
 	})
 }
 
-// Reconcile takes up all unfinished work whose deadline has passed by the
-// process's clock.
+// Reconcile continues all unfinished work whose deadline has passed by the process's clock.
 func (c *Client) Reconcile(ctx context.Context) error {
 	return c.do(ctx, &Request{Text: "reconcile"}, func(ctx context.Context) (string, netip.Prefix, string, error) {
 		return "", netip.Prefix{}, "", reconcile(ctx, c.store, c.search.Now.Add(c.clock))
 	})
 }
 
-// checkAnswer returns what is wrong about a request's answer, given what happened
-// while the request was in progress.
+// checkAnswer returns the fault of a request's answer, "" if it has none. It considers the
+// excuses and the disturbances while the request was in progress.
 func (s *Search) checkAnswer(p progress, o Outcome) string {
 	why := o.refusal
 	if why == unexplained && o.faulted {
-		why = gaveUp // on finding out what became of a transaction
+		why = gaveUp // while finding the outcome of a transaction
 	}
 	for i, e := range o.Request.excuses {
 		if e.name == why && p.seen>>i&1 == 1 {
@@ -399,21 +397,21 @@ func (s *Search) checkAnswer(p progress, o Outcome) string {
 	return fmt.Sprintf("%s was refused with no reason that it could have: %s", o.Request.Text, o.refusal)
 }
 
-// settled returns what is wrong once all processes have ended: with the table,
-// or with their answers, given the table.
+// settled returns a fault of the table, or of the processes' answers compared with the
+// table, after all processes have ended. It returns "" if there is none.
 func (s *Search) settled(st state) string {
 	if p := st.table.restless(); p != "" {
 		return p
 	}
 	before, now := s.first.things(), st.table.things()
-	made, ended := map[string]netip.Prefix{}, map[string]bool{}   // by what was answered
-	mayBeMade, mayBeEnded := map[string]bool{}, map[string]bool{} // by what nobody learnt
+	made, ended := map[string]netip.Prefix{}, map[string]bool{}   // by the answers
+	mayBeMade, mayBeEnded := map[string]bool{}, map[string]bool{} // by requests of unknown outcome
 	mayBeOut := map[string]map[netip.Prefix]bool{}                // deprovisioned, by pool
 	for id, cidr := range before {
 		made[id] = cidr
 	}
 	for p := range s.Processes {
-		retried := map[string]bool{} // by this process, which did not learn the outcome
+		retried := map[string]bool{} // by this process, after an unknown outcome
 		for _, o := range st.procs[p].at.ended {
 			r := o.Request
 			switch {
@@ -425,7 +423,7 @@ func (s *Search) settled(st state) string {
 			case o.unknown():
 				retried[r.made], mayBeEnded[r.ended] = true, true
 			case o.err != nil || o.refusal != "":
-				delete(retried, r.made) // now it has been told that it got nothing
+				delete(retried, r.made) // now the process knows that it got nothing
 			case r.made != "":
 				if cidr, again := made[o.id]; again && cidr != o.cidr {
 					return fmt.Sprintf("%s was answered with %s and with %s", r.Text, cidr, o.cidr)

@@ -74,12 +74,12 @@ func isPool(k table.Key) bool   { return strings.HasPrefix(k.PK, "POOL#") && k.S
 // spaceOf returns the pool of a block's key.
 func spaceOf(k table.Key) string { return strings.Split(k.PK, "#")[1] }
 
-// rule is a rule that keeps requests out of each other's way. Each is broken on
-// its own, and the search finds what it is there for.
+// rule is a rule that protects requests from each other. The test breaks each rule alone, and
+// the search must find the fault that the rule prevents.
 type rule struct {
 	name     string
-	scenario string // in which it is missed
-	finds    string // part of what is wrong then
+	scenario string // the scenario that needs the rule
+	finds    string // part of the fault that the search finds
 	broken   func() *broken
 }
 
@@ -146,7 +146,7 @@ var rules = []rule{
 	},
 	{
 		name:     "the record is read before anything is refused",
-		scenario: "the last block, asked for again",
+		scenario: "the last block, requested again",
 		finds:    "is there, and nobody was given it",
 		broken: func() *broken {
 			return &broken{get: func(items map[table.Key]table.Item) {
@@ -160,7 +160,7 @@ var rules = []rule{
 	},
 	{
 		name:     "a release leaves a tombstone",
-		scenario: "an allocation, asked for again after its release",
+		scenario: "an allocation, requested again after its release",
 		finds:    "was ended, and is there",
 		broken: func() *broken {
 			return each(func(w *table.Write) {
@@ -172,7 +172,7 @@ var rules = []rule{
 	},
 	{
 		name:     "an expired tombstone counts as absent in conditions",
-		scenario: "an allocation, asked for again long after its release",
+		scenario: "an allocation, requested again long after its release",
 		finds:    "gave up",
 		broken: func() *broken {
 			return each(func(w *table.Write) {
@@ -184,7 +184,7 @@ var rules = []rule{
 	},
 	{
 		name:     "an expired tombstone counts as absent in reads",
-		scenario: "an allocation, asked for again long after its release",
+		scenario: "an allocation, requested again long after its release",
 		finds:    "was answered, and is not there",
 		broken: func() *broken {
 			return &broken{get: func(items map[table.Key]table.Item) {
@@ -284,7 +284,7 @@ var rules = []rule{
 	},
 	{
 		name:     "provisioning demands that the pool is not being deleted",
-		scenario: "the pool is deleted with what it holds",
+		scenario: "the pool is deleted with its contents",
 		finds:    "which is being deleted",
 		broken: func() *broken {
 			return each(func(w *table.Write) {
@@ -303,7 +303,7 @@ var rules = []rule{
 		},
 	},
 	{
-		name:     "a failed deprovisioning marks only what it read",
+		name:     "a failed deprovisioning marks only the items that it read",
 		scenario: "one CIDR is deprovisioned by two while its allocation is released",
 		finds:    "is lost",
 		broken: func() *broken {

@@ -16,9 +16,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// estate is what processes work on: a pool of 8 addresses (or 16) and two pools
-// that take from it.
-type estate struct {
+// env is the table of the processes: a pool of 8 addresses (or 16), and two pools with this
+// pool as their source.
+type env struct {
 	*testing.T
 	table            *tabletest.Memory
 	store            *store.Store
@@ -30,8 +30,8 @@ type estate struct {
 	discovery        *ipam.Discovery // the IPAM's
 }
 
-func newEstate(t *testing.T, addresses string) *estate {
-	e := &estate{T: t, table: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), all: cidr(addresses)}
+func newEnv(t *testing.T, addresses string) *env {
+	e := &env{T: t, table: &tabletest.Memory{}, now: time.Unix(1_800_000_000, 0).UTC(), all: cidr(addresses)}
 	e.store = (&Search{Now: e.now}).store("the start", e.table, 0, func(int) int { return 0 })
 	ctx := t.Context()
 	e.ipam = ok(e.store.CreateIPAM(ctx, token("CreateIpam", "ipam"), ipam.IPAM{Meta: ipam.Meta{Owner: Account}}))(t)
@@ -69,7 +69,7 @@ func within(length int, allowed string) ipam.AllocateRequest {
 }
 
 // has provisions CIDRs to a pool.
-func (e *estate) has(pool string, cidrs ...string) {
+func (e *env) has(pool string, cidrs ...string) {
 	e.Helper()
 	for _, c := range cidrs {
 		ok(e.store.Provision(e.Context(), store.Provision{
@@ -81,7 +81,7 @@ func (e *estate) has(pool string, cidrs ...string) {
 }
 
 // taken allocates CIDRs of a pool, the CIDR as the token.
-func (e *estate) taken(pool, c string) *ipam.Allocation {
+func (e *env) taken(pool, c string) *ipam.Allocation {
 	e.Helper()
 	return ok(e.store.Allocate(e.Context(), store.Allocate{
 		Token: token("AllocateIpamPoolCidr", c), Pool: pool, Request: at(c), May: func(*ipam.Pool) error { return nil },
@@ -89,7 +89,7 @@ func (e *estate) taken(pool, c string) *ipam.Allocation {
 }
 
 // released releases an allocation.
-func (e *estate) released(a *ipam.Allocation) {
+func (e *env) released(a *ipam.Allocation) {
 	e.Helper()
 	err := e.store.Release(e.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 	if err != nil {
@@ -97,8 +97,7 @@ func (e *estate) released(a *ipam.Allocation) {
 	}
 }
 
-// What processes do, one request after the other.
-
+// act makes the requests of a process, one after the other.
 type act func(ctx context.Context, c *Client)
 
 func allocate(token, pool string, q ipam.AllocateRequest) act {
@@ -118,11 +117,11 @@ func passing(token, pool string, q ipam.AllocateRequest) act {
 	}
 }
 
-func (e *estate) provision(token, pool, at string) act {
+func (e *env) provision(token, pool, at string) act {
 	return func(ctx context.Context, c *Client) { c.Provision(ctx, token, pool, e.top, cidr(at), 0) }
 }
 
-func (e *estate) provisionAny(token, pool string, length int) act {
+func (e *env) provisionAny(token, pool string, length int) act {
 	return func(ctx context.Context, c *Client) { c.Provision(ctx, token, pool, e.top, netip.Prefix{}, length) }
 }
 
@@ -142,7 +141,7 @@ func reconcileAll() act {
 	return func(ctx context.Context, c *Client) { c.Reconcile(ctx) }
 }
 
-// scenario is a start and what processes do from there.
+// scenario is a start and the acts of the processes.
 type scenario struct {
 	name   string
 	all    string // the universe, 10.0.0.0/29 by default
@@ -150,7 +149,7 @@ type scenario struct {
 	room   int
 	quota  int64         // of CIDRs of a pool
 	later  time.Duration // how much later than the start the processes run
-	begin  func(*estate) [][]act
+	begin  func(*env) [][]act
 	// past names the process whose clock is past the deadline of splits that
 	// the others make, "" if none is.
 	past string
@@ -163,7 +162,7 @@ func (s scenario) search(t *testing.T) *Search {
 	if s.all == "" {
 		s.all = "10.0.0.0/29"
 	}
-	e := newEstate(t, s.all)
+	e := newEnv(t, s.all)
 	processes := s.begin(e)
 	search := &Search{
 		Start: e.table, Universe: e.all, Pools: []string{e.top, e.left, e.right},
@@ -188,69 +187,69 @@ func (s scenario) search(t *testing.T) *Search {
 }
 
 var scenarios = []scenario{
-	{name: "two take the same length", faults: 2, begin: func(e *estate) [][]act {
+	{name: "two take the same length", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, of(31))}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "three take the same length and two find room", faults: 2, begin: func(e *estate) [][]act {
+	{name: "three take the same length and two find room", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, of(30))}, {allocate("b", e.top, of(30))}, {allocate("c", e.top, of(30))}}
 	}},
-	{name: "two take the default length", faults: 2, begin: func(e *estate) [][]act {
+	{name: "two take the default length", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/30")
 		return [][]act{{allocate("a", e.top, ipam.AllocateRequest{})}, {allocate("b", e.top, ipam.AllocateRequest{})}}
 	}},
-	{name: "by CIDR and by length", faults: 2, begin: func(e *estate) [][]act {
+	{name: "by CIDR and by length", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/31"))}, {allocate("b", e.top, of(30))}, {allocate("c", e.top, of(31))}}
 	}},
-	{name: "overlapping CIDRs", faults: 2, begin: func(e *estate) [][]act {
+	{name: "overlapping CIDRs", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, at("10.0.0.4/30"))}, {allocate("b", e.top, at("10.0.0.6/31"))}, {allocate("c", e.top, at("10.0.0.7/32"))}}
 	}},
-	{name: "a block that others split and merge", faults: 1, begin: func(e *estate) [][]act {
+	{name: "a block that others split and merge", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{
 			{allocate("a", e.top, at("10.0.0.4/30"))},
 			{passing("b", e.top, at("10.0.0.0/31")), passing("c", e.top, at("10.0.0.0/31"))},
 		}
 	}},
-	{name: "a block that moves under a narrow request", faults: 2, begin: func(e *estate) [][]act {
+	{name: "a block that moves under a narrow request", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.taken(e.top, "10.0.0.6/31")
 		return [][]act{{allocate("a", e.top, within(31, "10.0.0.0/30"))}, {allocate("b", e.top, at("10.0.0.2/31"))}}
 	}},
-	{name: "the buddy is released", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the buddy is released", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/31")
 		e.taken(e.top, "10.0.0.4/30")
 		return [][]act{{release(a)}, {allocate("b", e.top, at("10.0.0.2/31"))}, {allocate("c", e.top, of(30))}}
 	}},
-	{name: "buddies are released", faults: 2, begin: func(e *estate) [][]act {
+	{name: "buddies are released", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{release(e.taken(e.top, "10.0.0.0/30"))}, {release(e.taken(e.top, "10.0.0.4/30"))}}
 	}},
-	{name: "three of four buddies are released", faults: 2, begin: func(e *estate) [][]act {
+	{name: "three of four buddies are released", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a, b, c := e.taken(e.top, "10.0.0.0/31"), e.taken(e.top, "10.0.0.2/31"), e.taken(e.top, "10.0.0.4/31")
 		return [][]act{{release(a)}, {release(b)}, {release(c)}}
 	}},
-	{name: "one allocation is released by two", faults: 2, begin: func(e *estate) [][]act {
+	{name: "one allocation is released by two", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/30")
 		return [][]act{{release(a), release(a)}, {release(a), allocate("b", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a whole root is released beside a free one", faults: 2, begin: func(e *estate) [][]act {
+	{name: "a whole root is released beside a free one", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/30", "10.0.0.4/30")
 		a := e.taken(e.top, "10.0.0.0/30")
 		return [][]act{{release(a)}, {passing("b", e.top, at("10.0.0.4/31"))}}
 	}},
-	{name: "the pool's CIDR goes away", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the pool's CIDR goes away", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{allocate("a", e.left, of(32))}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "the pool's CIDR goes away under three", begin: func(e *estate) [][]act {
+	{name: "the pool's CIDR goes away under three", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -259,36 +258,36 @@ var scenarios = []scenario{
 			{passing("c", e.left, of(31))},
 		}
 	}},
-	{name: "one CIDR is deprovisioned by two", faults: 2, begin: func(e *estate) [][]act {
+	{name: "one CIDR is deprovisioned by two", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{deprovision(e.left, "10.0.0.0/30")}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "one CIDR is deprovisioned by two while its allocation is released", faults: 1, begin: func(e *estate) [][]act {
+	{name: "one CIDR is deprovisioned by two while its allocation is released", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		a := e.taken(e.left, "10.0.0.0/31")
 		return [][]act{{release(a)}, {deprovision(e.left, "10.0.0.0/30")}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "buddies are deprovisioned", faults: 2, begin: func(e *estate) [][]act {
+	{name: "buddies are deprovisioned", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		e.has(e.right, "10.0.0.4/30")
 		return [][]act{{deprovision(e.left, "10.0.0.0/30")}, {deprovision(e.right, "10.0.0.4/30")}}
 	}},
-	{name: "overlapping CIDRs are provisioned", faults: 2, begin: func(e *estate) [][]act {
+	{name: "overlapping CIDRs are provisioned", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.right, "10.0.0.2/31")}}
 	}},
-	{name: "one CIDR is provisioned by three", faults: 2, begin: func(e *estate) [][]act {
+	{name: "one CIDR is provisioned by three", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.left, "10.0.0.0/30")}, {e.provision("a", e.left, "10.0.0.0/30")}}
 	}},
-	{name: "CIDRs of one length are provisioned", faults: 2, begin: func(e *estate) [][]act {
+	{name: "CIDRs of one length are provisioned", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provisionAny("a", e.left, 30)}, {e.provisionAny("b", e.right, 30)}, {allocate("c", e.top, of(30))}}
 	}},
-	{name: "a CIDR goes away and comes again", faults: 2, begin: func(e *estate) [][]act {
+	{name: "a CIDR goes away and comes again", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -296,7 +295,7 @@ var scenarios = []scenario{
 			{allocate("b", e.left, of(30))},
 		}
 	}},
-	{name: "a CIDR goes away and comes again, with an allocation released", begin: func(e *estate) [][]act {
+	{name: "a CIDR goes away and comes again, with an allocation released", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		c := e.taken(e.left, "10.0.0.0/31")
@@ -306,7 +305,7 @@ var scenarios = []scenario{
 			{allocate("b", e.left, of(31))},
 		}
 	}},
-	{name: "a CIDR goes away and comes again in another pool", faults: 2, begin: func(e *estate) [][]act {
+	{name: "a CIDR goes away and comes again in another pool", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -315,95 +314,95 @@ var scenarios = []scenario{
 			{allocate("c", e.left, of(31))},
 		}
 	}},
-	{name: "the last block, asked for again", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the last block, requested again", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{
 			{allocate("a", e.top, of(29)), allocate("a", e.top, of(29)), allocate("a", e.top, of(29))},
 			{allocate("b", e.top, of(29)), allocate("b", e.top, of(29))},
 		}
 	}},
-	{name: "the last CIDR, asked for again", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the last CIDR, requested again", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{
 			{allocate("a", e.top, at("10.0.0.0/29")), allocate("a", e.top, at("10.0.0.0/29"))},
 			{allocate("b", e.top, of(30))},
 		}
 	}},
-	{name: "one token at once", faults: 2, begin: func(e *estate) [][]act {
+	{name: "one token at once", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{allocate("a", e.top, of(31))}, {allocate("a", e.top, of(31))}, {allocate("c", e.top, of(31))}}
 	}},
-	{name: "a release, asked for again", faults: 2, begin: func(e *estate) [][]act {
+	{name: "a release, requested again", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.2/31")
 		return [][]act{{release(a), release(a), release(a)}, {allocate("b", e.top, of(31)), allocate("b", e.top, of(31))}}
 	}},
-	{name: "an allocation, asked for again after its release", faults: 2, begin: func(e *estate) [][]act {
+	{name: "an allocation, requested again after its release", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{passing("a", e.top, of(30)), allocate("a", e.top, of(30))}, {allocate("b", e.top, of(29))}}
 	}},
-	{name: "an allocation, asked for again long after its release", faults: 2, later: 25 * time.Hour, begin: func(e *estate) [][]act {
+	{name: "an allocation, requested again long after its release", faults: 2, later: 25 * time.Hour, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.released(e.taken(e.top, "10.0.0.0/30"))
 		return [][]act{{allocate("10.0.0.0/30", e.top, at("10.0.0.0/30"))}, {allocate("10.0.0.0/30", e.top, at("10.0.0.0/30"))}, {allocate("c", e.top, of(30))}}
 	}},
-	{name: "provisioning and deprovisioning, asked for again", faults: 2, begin: func(e *estate) [][]act {
+	{name: "provisioning and deprovisioning, requested again", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{
 			{e.provision("a", e.left, "10.0.0.0/29"), e.provision("a", e.left, "10.0.0.0/29"), deprovision(e.left, "10.0.0.0/29"), deprovision(e.left, "10.0.0.0/29")},
 			{allocate("b", e.left, of(32))},
 		}
 	}},
-	{name: "a deep allocation and one beside it", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
+	{name: "a deep allocation and one beside it", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/32")), allocate("a", e.top, at("10.0.0.0/32"))}, {allocate("b", e.top, of(31))}}
 	}},
-	{name: "deep allocations in each other's way", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
+	{name: "deep allocations in each other's way", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/32"))}, {allocate("b", e.top, at("10.0.0.1/32"))}, {allocate("c", e.top, of(28))}}
 	}},
-	{name: "a deep allocation and the reconciler past its deadline", faults: 1, room: 5, all: "10.0.0.0/28", past: "B", begin: func(e *estate) [][]act {
+	{name: "a deep allocation and the reconciler past its deadline", faults: 1, room: 5, all: "10.0.0.0/28", past: "B", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{allocate("a", e.top, at("10.0.0.0/32"))}, {reconcileAll()}, {allocate("c", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "a deep release and the reconciler past its deadline", faults: 1, room: 5, past: "B", begin: func(e *estate) [][]act {
+	{name: "a deep release and the reconciler past its deadline", faults: 1, room: 5, past: "B", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a := e.taken(e.top, "10.0.0.0/32")
 		return [][]act{{release(a), release(a)}, {reconcileAll()}, {allocate("c", e.top, at("10.0.0.0/30"))}}
 	}},
-	{name: "deep releases of buddies", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *estate) [][]act {
+	{name: "deep releases of buddies", faults: 2, room: 5, all: "10.0.0.0/28", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{release(e.taken(e.top, "10.0.0.0/32"))}, {release(e.taken(e.top, "10.0.0.1/32"))}}
 	}},
-	{name: "a deep provisioning and the reconciler past its deadline", faults: 1, room: 5, all: "10.0.0.0/28", past: "B", begin: func(e *estate) [][]act {
+	{name: "a deep provisioning and the reconciler past its deadline", faults: 1, room: 5, all: "10.0.0.0/28", past: "B", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/28")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/32"), e.provision("a", e.left, "10.0.0.0/32")}, {reconcileAll()}}
 	}},
-	{name: "a deep deprovisioning and the reconciler past its deadline", faults: 2, room: 5, past: "B", begin: func(e *estate) [][]act {
+	{name: "a deep deprovisioning and the reconciler past its deadline", faults: 2, room: 5, past: "B", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/32")
 		return [][]act{{deprovision(e.left, "10.0.0.0/32")}, {reconcileAll()}, {e.provision("c", e.right, "10.0.0.0/30")}}
 	}},
-	{name: "the pool is deleted", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the pool is deleted", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {deletePool(e.left)}, {allocate("c", e.left, of(31))}}
 	}},
-	{name: "the pool is deleted with what it holds", faults: 1, begin: func(e *estate) [][]act {
+	{name: "the pool is deleted with its contents", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/31")
 		return [][]act{{e.provision("a", e.left, "10.0.0.4/31")}, {beginDelete(e.left)}, {allocate("c", e.left, of(32))}}
 	}},
-	{name: "the pool is deleted after a release", faults: 2, begin: func(e *estate) [][]act {
+	{name: "the pool is deleted after a release", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		a := e.taken(e.left, "10.0.0.0/30")
 		return [][]act{{release(a), release(a)}, {deprovision(e.left, "10.0.0.0/30"), deletePool(e.left)}}
 	}},
-	{name: "two provision and the quota leaves one", faults: 2, quota: 1, begin: func(e *estate) [][]act {
+	{name: "two provision and the quota leaves one", faults: 2, quota: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{e.provision("a", e.left, "10.0.0.0/30")}, {e.provision("b", e.left, "10.0.0.4/30")}}
 	}},
-	{name: "the pool is emptied and deleted", faults: 1, begin: func(e *estate) [][]act {
+	{name: "the pool is emptied and deleted", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{
@@ -412,31 +411,30 @@ var scenarios = []scenario{
 			{e.provisionAny("c", e.left, 31)},
 		}
 	}},
-	{name: "allocate, release, deprovision", faults: 2, begin: func(e *estate) [][]act {
+	{name: "allocate, release, deprovision", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		a := e.taken(e.left, "10.0.0.0/31")
 		return [][]act{{allocate("a", e.left, of(31))}, {release(a)}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "allocate, provision, deprovision", faults: 2, begin: func(e *estate) [][]act {
+	{name: "allocate, provision, deprovision", faults: 2, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.has(e.left, "10.0.0.0/30")
 		return [][]act{{allocate("a", e.top, of(30))}, {e.provisionAny("b", e.right, 30)}, {deprovision(e.left, "10.0.0.0/30")}}
 	}},
-	{name: "three come and go", begin: func(e *estate) [][]act {
+	{name: "three come and go", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		return [][]act{{passing("a", e.top, of(31))}, {passing("b", e.top, of(30))}, {passing("c", e.top, of(29))}}
 	}},
 }
 
-// A request that a filter narrows reads many free blocks to be refused, and they
-// are read one after the other, up and then down. A block that is split behind
-// the first pass and merged again behind the second is missed by both: a
-// refusal that is false, and the price of refusing without reading all that is
-// taken. A request that nothing narrows is exact, as one read tells the largest
-// block.
+// A request with a filter reads many free blocks before it is refused. It reads them one
+// after the other, up and then down. If a block is split after the first pass and merged
+// again before the second pass reaches it, both passes miss it. Then the refusal is false.
+// That is the cost of a refusal without reading all taken blocks. A request without a filter
+// is exact, because one read returns the largest block.
 func TestNarrowRefusalMayBeFalse(t *testing.T) {
-	s := scenario{begin: func(e *estate) [][]act {
+	s := scenario{begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		e.taken(e.top, "10.0.0.6/31")
 		return [][]act{{allocate("a", e.top, within(31, "10.0.0.0/30"))}, {passing("b", e.top, at("10.0.0.2/31"))}}
@@ -447,11 +445,10 @@ func TestNarrowRefusalMayBeFalse(t *testing.T) {
 	}
 }
 
-// What the search takes for granted: items of one call are read at moments of
-// their own.
+// The search assumes that each item of one call is read at its own moment.
 func TestReadsAreTorn(t *testing.T) {
 	outcomes := func(read func(context.Context, *Client, string) string) []string {
-		s := scenario{begin: func(e *estate) [][]act {
+		s := scenario{begin: func(e *env) [][]act {
 			e.has(e.top, "10.0.0.0/29")
 			reader := func(ctx context.Context, c *Client) {
 				c.do(ctx, &Request{Text: "read"}, func(ctx context.Context) (string, netip.Prefix, string, error) {

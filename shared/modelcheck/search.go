@@ -1,30 +1,30 @@
-// Package modelcheck searches, exhaustively, the ways in which a few processes
-// that use the store at once can get into each other's way.
+// Package modelcheck searches all interleavings of a few processes that use the store at
+// the same time.
 //
-// The processes run the real store. They are functions of what the table
-// answers them, so where a process stands is its history of answers: the search
-// keeps histories, and finds what a process does next by running it again on
-// its history, once for each. A state of the search is a table, a history for
-// each process, and what it takes to evaluate the requests in progress. From each
-// state every process goes on in every way:
+// The processes run the real store. The answers of the table decide on each call of a
+// process, so the history of its answers is the process's position. The search keeps
+// histories. It finds the next call of a process by running it again on its history, once
+// for each history. A state of the search is a table, a history for each process, and the
+// data that the check of the requests in progress needs. From each state every process
+// continues in every way:
 //
-//   - Every item is read at a moment of its own. The items of a batch-get are
-//     read in any order and with any commits of others in between; as reads
-//     commute, only whether an item was read before or after a commit that
-//     changes it makes a difference, and both are tried. A query reads one row
+//   - Every item is read at its own moment. The items of a batch-get are
+//     read in any order, with any commits of others in between. As reads
+//     commute, it only matters whether an item was read before or after a
+//     commit that changes it. The search tries both. A query reads one row
 //     after the other.
-//   - A transaction is one step. If faults are left it may also be applied with
-//     the answer lost, not be applied with the answer lost, or be the last act
-//     of its process, which is cut down before the answer arrives.
-//   - A choice among positions falls on each of them.
+//   - A transaction is one step. If faults are left, it may also be applied with
+//     the answer lost, not be applied with the answer lost, or be the last call
+//     of its process, which stops before the answer arrives.
+//   - A choice among positions takes each of them.
 //
-// What no other process that is still running ever writes is read at once
-// (it commutes with all that they do). Which keys those are is found by searching
-// again until no process writes anything that it was not known to write.
+// A process reads a key at once if no other running process ever writes it, because the
+// read commutes with all their calls. The search learns these keys by repetition: it runs
+// again until no process writes a key that it was not known to write.
 //
-// After each commit the table must be in order, and each request's answer must
+// After each commit the table must be consistent, and each request's answer must
 // have been true at some moment while the request was in progress. At the end
-// the answers must agree with the table, and once the reconciler has run, no
+// the answers must agree with the table, and after a run of the reconciler no
 // space may be lost.
 package modelcheck
 
@@ -47,13 +47,13 @@ import (
 // most is how many processes a search may have.
 const most = 3
 
-// Search is a search's subject. Its fields must not change once it has run.
+// Search is the input of a search. Its fields must not change after it has run.
 type Search struct {
 	Start     *tabletest.Memory
-	Universe  netip.Prefix // where space is given and taken: few addresses
+	Universe  netip.Prefix // all space that the processes use: few addresses
 	Pools     []string     // the pools that may hold space in it, by id
 	Processes []Process    // at most 3
-	Faults    int          // how many answers are lost and processes cut down, at most, in one run
+	Faults    int          // the largest number of lost answers and stopped processes in one run
 	Now       time.Time
 	Tries     int // as in store.Options
 	Room      int // as in store.Options
@@ -64,7 +64,7 @@ type Search struct {
 	Discovery *ipam.Discovery
 	IPAMs     []*ipam.IPAM
 	Scope     string
-	// Limit ends each pass after that many states, the nearest first; 0: none.
+	// Limit ends each pass after that many states, the nearest first; 0 is no limit.
 	Limit int
 	// Broken, if set, wraps the table of every process and of the reconciler:
 	// it breaks a rule of the protocols.
@@ -79,17 +79,17 @@ type Search struct {
 	parts   map[string]*part
 	applied map[application]*applied
 	excuses map[excused]uint16
-	writes  [most]map[table.Key]bool // what a process was seen to write
+	writes  [most]map[table.Key]bool // the keys that a process is known to write
 }
 
-// Result is what a search found.
+// Result is the result of a search.
 type Result struct {
 	States int // different states
 	Tables int // different contents of the table
 	Ends   int // different states in which all processes have ended
-	Passes int // searches until it was known who writes what
-	// Violation says what is wrong and tells a shortest sequence of steps that
-	// leads there; "" if nothing is.
+	Passes int // searches until the keys that each process writes were known
+	// Violation names a fault and a shortest sequence of steps that leads to it; ""
+	// if there is none.
 	Violation string
 }
 
@@ -99,25 +99,24 @@ type state struct {
 	procs  [most]progress
 }
 
-// progress is where a process stands, and what checking its request in progress
-// takes.
+// progress is the position of a process, and the data that the check of its request in
+// progress needs.
 type progress struct {
 	at        *node
-	parts     [query + 1]*part // what was read of the batch-get and of the query that it waits in
+	parts     [query + 1]*part // the part that was read of the batch-get and of the query that it waits in
 	begun     bool             // whether the request has read anything that others may change
 	disturbed int8             // commits of others since it began, and faults; no more than Tries are counted
-	seen      uint16           // which of the request's excuses held at some moment since it began
+	seen      uint16           // the request's excuses that held at some moment since it began, one bit each
 }
 
-// part is what was read of a call that goes on. Equal ones are the same
-// pointer.
+// part is the part of a call in progress that was read. Equal parts are the same pointer.
 type part struct {
 	items map[table.Key]int // value numbers
 	rows  []table.Row
 	text  string // the keys and value numbers of rows
 }
 
-// step is how a state was reached.
+// step is the last step to a state.
 type step struct {
 	from int // index of the state before
 	proc int
@@ -125,8 +124,7 @@ type step struct {
 	note string
 }
 
-// Run searches, in a bubble of testing/synctest of its own: that is how it knows
-// that a process waits.
+// Run searches in its own bubble of testing/synctest. The bubble shows when a process waits.
 func (s *Search) Run(t *testing.T) (r Result) {
 	s.tables = map[[32]byte]*world{}
 	s.replies = map[string]*reply{}
@@ -139,7 +137,7 @@ func (s *Search) Run(t *testing.T) (r Result) {
 		s.writes[p] = map[table.Key]bool{}
 	}
 	synctest.Test(t, func(*testing.T) {
-		// What a pass finds counts only if it knew who writes what.
+		// The result of a pass counts only if all written keys were known.
 		for known := -1; known < s.known(); {
 			known = s.known()
 			passes := r.Passes + 1
@@ -150,7 +148,7 @@ func (s *Search) Run(t *testing.T) (r Result) {
 	return r
 }
 
-// known counts what processes are known to write.
+// known counts the keys that processes are known to write.
 func (s *Search) known() int {
 	n := 0
 	for _, w := range s.writes {
@@ -159,8 +157,8 @@ func (s *Search) known() int {
 	return n
 }
 
-// pass searches breadth first, taking it that processes write no more than what
-// they were seen to write in the passes before.
+// pass searches breadth first. It assumes that processes write only the keys that they wrote
+// in the passes before.
 func (s *Search) pass() Result {
 	writes := s.writes
 	for p := range writes {
@@ -222,7 +220,7 @@ func (s *Search) ended(st state) bool {
 	return true
 }
 
-// trace tells the steps to the last of steps.
+// trace describes a problem and the steps that lead to the last state.
 func (s *Search) trace(problem string, states []state, steps []step) string {
 	var lines []string
 	for i := len(steps) - 1; i > 0; i = steps[i].from {
@@ -240,8 +238,7 @@ func (s *Search) trace(problem string, states []state, steps []step) string {
 	return s.names().Replace(problem + "\n" + strings.Join(lines, "\n"))
 }
 
-// names replaces ids and keys by what a reader knows them by: pools by their
-// place in Pools.
+// names replaces ids and keys by readable names: a pool by its number in Pools.
 func (s *Search) names() *strings.Replacer {
 	var pairs []string
 	for i, pool := range s.Pools {
@@ -261,8 +258,8 @@ func (s *Search) names() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// expand visits what may follow a state, with what is wrong about the answer
-// that a step led to, if anything.
+// expand visits the states that may follow a state, each with the step and the fault of the
+// step's answer, "" if it has none.
 func (s *Search) expand(from state, writes [most]map[table.Key]bool, visit func(state, step, string)) {
 	for p := range s.Processes {
 		for _, c := range from.procs[p].at.waits {
@@ -279,7 +276,7 @@ func (s *Search) expand(from state, writes [most]map[table.Key]bool, visit func(
 	}
 }
 
-// local reports whether a call commutes with all that other processes do.
+// local reports whether a call commutes with all calls of other processes.
 func (s *Search) local(from state, p int, c *call, writes [most]map[table.Key]bool) bool {
 	for q := range s.Processes {
 		if q == p || from.procs[q].at.request == nil {

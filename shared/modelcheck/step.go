@@ -88,7 +88,7 @@ func (s *Search) row(w *world, q table.Query, rows []table.Row) (table.Row, int,
 	return table.Row{Key: next[0].Key, Item: s.values[n]}, n, true
 }
 
-// value returns the number of what stands at a key.
+// value returns the number of the item at a key.
 func (s *Search) value(w *world, k table.Key) int {
 	v, ok := w.values[k]
 	if !ok {
@@ -159,8 +159,8 @@ func (s *Search) after(p int, from *node, by answered) *node {
 	return next
 }
 
-// begin notes that the request of a process is in progress: it reads what
-// others may change.
+// begin records that the request of a process is in progress: it reads an item that others
+// may change.
 func (s *Search) begin(st *state, p int) {
 	if pr := &st.procs[p]; !pr.begun {
 		pr.begun = true
@@ -248,8 +248,8 @@ func (s *Search) disturb(pr *progress) {
 	}
 }
 
-// torn visits, for processes from p on, every way in which they may have read
-// before a commit what it changes.
+// torn visits, for the processes from p on, every combination of their reads before a commit
+// of the items that the commit changes.
 func (s *Search) torn(st state, by step, after *applied, p int, visit func(state, step)) {
 	if p == len(s.Processes) {
 		visit(st, by)
@@ -306,8 +306,7 @@ func (s *Search) itemsKey(keys []table.Key, items map[table.Key]int) string {
 	return b.String()
 }
 
-// application is a transaction on a table: the one that a process at a node
-// waits in.
+// application is a transaction on a table. The process at the node waits in it.
 type application struct {
 	on   *world
 	from *node
@@ -315,9 +314,9 @@ type application struct {
 
 type applied struct {
 	err     error  // nothing was written
-	wrong   string // what is wrong about it, "" if nothing is
+	wrong   string // its fault, "" if it has none
 	table   *world
-	changed map[table.Key]bool // keys at which something else stands now
+	changed map[table.Key]bool // the keys of changed items
 }
 
 func (s *Search) apply(w *world, from *node, c *call) *applied {
@@ -356,7 +355,7 @@ type excused struct {
 	in             *world
 }
 
-// excusesIn returns which excuses of a request hold in a table.
+// excusesIn returns the excuses of a request that hold in a table, one bit each.
 func (s *Search) excusesIn(r *Request, w *world) uint16 {
 	k := excused{r.Text, r.ended, w}
 	set, ok := s.excuses[k]

@@ -21,15 +21,14 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// world is a content of the table. It does not change. What it says of space is
-// found by asking for every block that there can be in the universe, with no
-// help from the store's queries.
+// world is a content of the table. It does not change. It finds the space by looking up
+// every possible block of the universe, and does not use the store's queries.
 type world struct {
 	search *Search
 	table  *tabletest.Memory
-	values map[table.Key]int // numbers of what was read of it
+	values map[table.Key]int // the number of each item that was read
 
-	spaces  map[string][]block // each of these once it was asked for
+	spaces  map[string][]block // this and the following fields are set at their first use
 	rooted  map[string][]root
 	found   map[string]netip.Prefix
 	checked bool
@@ -38,7 +37,7 @@ type world struct {
 	unrest  string
 }
 
-// block is a free or taken block, as its item says.
+// block is a free or taken block with the attributes of its item.
 type block struct {
 	cidr     netip.Prefix
 	root     string // "<id>/<bits>"
@@ -58,8 +57,8 @@ type root struct {
 func freeKey(pool string, p netip.Prefix) table.Key  { return items.FreeKey(ipam.SpaceID(pool), p) }
 func takenKey(pool string, p netip.Prefix) table.Key { return items.TakenKey(ipam.SpaceID(pool), p) }
 
-// blocks yields every block of a universe: itself, its halves, theirs, and so
-// on to single addresses.
+// blocks yields every block of a universe: the universe, its halves, their halves, and so
+// on down to single addresses.
 func blocks(universe netip.Prefix) iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		for bits := universe.Bits(); bits <= universe.Addr().BitLen(); bits++ {
@@ -96,7 +95,7 @@ func number(i table.Item, attr string) int64 {
 	return n
 }
 
-// item returns what stands at a key, nil if nothing does.
+// item returns the item at a key, nil if there is none.
 func (w *world) item(k table.Key) table.Item {
 	read, err := w.table.BatchGet(context.Background(), []table.Key{k})
 	if err != nil {
@@ -107,8 +106,7 @@ func (w *world) item(k table.Key) table.Item {
 
 func (w *world) pool(id string) table.Item { return w.item(items.PoolKey(id)) }
 
-// usable reports whether space may be taken out of a pool, as far as its state
-// goes.
+// usable reports whether the state of a pool permits allocations.
 func (w *world) usable(pool string) bool {
 	state := text(w.pool(pool), "State")
 	return state == "create-complete" || state == "modify-complete"
@@ -123,7 +121,7 @@ func (w *world) allocation(id string) table.Item {
 	return i
 }
 
-// space returns the blocks of a pool's space that lie in the universe.
+// space returns the blocks of a pool's space in the universe.
 func (w *world) space(pool string) []block {
 	if known, ok := w.spaces[pool]; ok {
 		return known
@@ -171,8 +169,8 @@ func (w *world) roots(pool string) []root {
 	return found
 }
 
-// things returns what exists that requests make and end, by id, with where it
-// is: allocations that callers asked for, CIDRs of pools, pools, resources.
+// things returns the CIDRs, by id, of the objects that requests create and delete: custom
+// allocations, CIDRs of pools, pools and resources.
 func (w *world) things() map[string]netip.Prefix {
 	if w.found != nil {
 		return w.found
@@ -198,7 +196,7 @@ func (w *world) things() map[string]netip.Prefix {
 	return found
 }
 
-// problem returns what is wrong with the table, whatever led to it.
+// problem returns a fault of the table's content, "" if there is none.
 func (w *world) problem() string {
 	if !w.checked {
 		w.checked = true
@@ -264,8 +262,8 @@ func (w *world) poolProblem(pool string) string {
 	return ""
 }
 
-// restless returns what is wrong once the reconciler has run, past the deadline
-// of all that is unfinished.
+// restless returns a fault of the table after the reconciler has run, later than the
+// deadlines of all unfinished work. It returns "" if there is none.
 func (w *world) restless() string {
 	if w.settles {
 		return w.unrest
@@ -290,7 +288,7 @@ func (w *world) restless() string {
 	}
 	before := maps.Clone(w.things())
 	for _, pool := range w.search.Pools {
-		if w.pool(pool) != nil && !w.usable(pool) { // it goes, with all that it holds
+		if w.pool(pool) != nil && !w.usable(pool) { // the reconciler deletes it with all its contents
 			maps.DeleteFunc(before, func(id string, _ netip.Prefix) bool {
 				return id == pool || slices.ContainsFunc(w.roots(pool), func(r root) bool { return r.id == id }) ||
 					slices.ContainsFunc(w.space(pool), func(b block) bool { return b.id == id })
@@ -303,9 +301,9 @@ func (w *world) restless() string {
 	return w.unrest
 }
 
-// wrongAfter returns what is wrong about a commit that turns w into after:
-// space comes only to a pool that may be used, and where a resource lives only to
-// its account. A resource that is new has its space once no note is left about it.
+// wrongAfter returns the fault of a commit that turns w into after, "" if it has none. Only
+// a usable pool may get space. Only the account of a live resource may get the resource's
+// space; for a new resource this holds when no work note is left for its CIDR.
 func (w *world) wrongAfter(after *world) string {
 	for _, pool := range w.search.Pools {
 		if n := len(after.roots(pool)); n > len(w.roots(pool)) && !w.usable(pool) {
@@ -316,8 +314,8 @@ func (w *world) wrongAfter(after *world) string {
 				continue
 			}
 			for _, r := range w.living() {
-				if r.CIDR.Overlaps(b.cidr) && !w.plannedBy(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.lives(r) || !w.noted(r.CIDR)) {
-					return fmt.Sprintf("%s of %s is handed out, and %s lives at %s", b.cidr, pool, r.ID, r.CIDR)
+				if r.CIDR.Overlaps(b.cidr) && !w.plannedBy(pool, r) && (r.Owner != Account || !ipam.Within(r.CIDR, b.cidr)) && (w.search.first.hasLive(r) || !w.noted(r.CIDR)) {
+					return fmt.Sprintf("%s of %s is allocated, but %s is live at %s", b.cidr, pool, r.ID, r.CIDR)
 				}
 			}
 		}
@@ -335,7 +333,7 @@ func (w *world) plannedBy(pool string, r *ipam.ResourceCIDR) bool {
 	return false
 }
 
-// living returns the CIDRs of resources that live in the scope.
+// living returns the CIDRs of the live resources of the scope.
 func (w *world) living() (found []*ipam.ResourceCIDR) {
 	if w.search.Scope == "" {
 		return nil
@@ -350,13 +348,13 @@ func (w *world) living() (found []*ipam.ResourceCIDR) {
 	return found
 }
 
-// lives reports whether a resource lives in the scope.
-func (w *world) lives(o *ipam.ResourceCIDR) bool {
+// hasLive reports whether the scope has a resource with this id and CIDR.
+func (w *world) hasLive(o *ipam.ResourceCIDR) bool {
 	return slices.ContainsFunc(w.living(), func(r *ipam.ResourceCIDR) bool { return r.ID == o.ID && r.CIDR == o.CIDR })
 }
 
-// noted reports whether a note says that a CIDR of the scope is still to be reconciled
-// against what lives there.
+// noted reports whether a work note asks for the reconciliation of a CIDR of the scope with
+// its live resources.
 func (w *world) noted(cidr netip.Prefix) bool {
 	return slices.ContainsFunc(w.rows(items.WorkRows()), func(r table.Row) bool {
 		kind, id := items.ParseWork(r.Key.SK)
@@ -365,7 +363,7 @@ func (w *world) noted(cidr netip.Prefix) bool {
 	})
 }
 
-// rows returns the rows of a query, which one answer of the table holds.
+// rows returns the rows of a query. They fit one answer of the table.
 func (w *world) rows(q table.Query) []table.Row {
 	rows, _, err := w.table.Query(context.Background(), q)
 	if err != nil {
@@ -374,8 +372,8 @@ func (w *world) rows(q table.Query) []table.Row {
 	return rows
 }
 
-// past is behind the deadline of a split or lease that a process with a clock in
-// time makes.
+// past is longer than the deadline of a split or pending block, measured on a correct
+// clock.
 const past = 20 * time.Minute
 
 func reconcile(ctx context.Context, s *store.Store, now time.Time) error {
@@ -399,8 +397,8 @@ func (s *Search) quotas() *ipam.Quotas {
 	return &q
 }
 
-// store returns a store whose every act is determined by what it is answered,
-// and whose tokens are its own.
+// store returns a store with deterministic choices and its own ids: only the answers of the
+// table decide on its calls.
 func (s *Search) store(name string, t table.Table, later time.Duration, choose func(int) int) *store.Store {
 	now, ids := s.Now.Add(later), 0
 	return store.New(t, store.Options{
@@ -412,6 +410,6 @@ func (s *Search) store(name string, t table.Table, later time.Duration, choose f
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  s.Tries,
 		Room:   s.Room,
-		AtOnce: 1, // calls of one kind never run side by side
+		AtOnce: 1, // calls of one kind never run at the same time
 	})
 }

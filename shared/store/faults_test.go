@@ -455,8 +455,9 @@ var operations = []operation{
 }
 
 // revisions are how often an object was modified, which a repeated request
-// that sets the same again counts.
-var revisions = regexp.MustCompile(`(\bRev=|\\?"Rev\\?":)\d+`)
+// that sets the same again counts, and the tokens of work notes, which are new with each
+// try.
+var revisions = regexp.MustCompile(`(\bRev=|\\?"Rev\\?":|\bToken="id )\d+`)
 
 func plain(text string) string { return revisions.ReplaceAllString(text, "${1}n") }
 

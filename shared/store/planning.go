@@ -121,14 +121,19 @@ func (s *Store) provisionPlanned(ctx context.Context, pool *ipam.Pool, p netip.P
 	c.ID = ipam.DeriveID(ipam.IDPoolCIDR, s.o.NewID())
 	answer := *c
 	c.State = ipam.CIDRPendingProvision
-	root := ipam.Root{ID: c.ID, Bits: p.Bits()}
+	return append(s.plannedWrites(pool, c, t), record.write(&answer)), nil
+}
+
+// plannedWrites returns the writes that make a CIDR of a VPC, whose block is t, a pending
+// CIDR of its planning pool.
+func (s *Store) plannedWrites(pool *ipam.Pool, c *ipam.PoolCIDR, t ipam.Taken) []table.Write {
+	root := ipam.Root{ID: c.ID, Bits: c.CIDR.Bits()}
 	return append(s.addCIDR(c),
-		table.Write{Op: table.OpUpdate, Key: taken, Set: table.Item{items.AttrPlanningPool: table.Str(pool.ID)}, If: table.Cond{
+		table.Write{Op: table.OpUpdate, Key: items.TakenKey(c.Source, c.CIDR), Set: table.Item{items.AttrPlanningPool: table.Str(pool.ID)}, If: table.Cond{
 			Equal:   table.Item{items.AttrAllocationID: table.Str(t.AllocationID), items.AttrKind: table.Str(string(t.Kind)), items.AttrResourceID: table.Str(t.ResourceID)},
 			Missing: []string{items.AttrPlanningPool, items.AttrPendingUntil},
 		}},
-		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), p), Item: items.EncodeTaken(s.newHold(p, root, pool.Owner)), If: table.Cond{Absent: true}},
-		s.liveNote(pool.Scope, p),
-		record.write(&answer),
-	), nil
+		table.Write{Op: table.OpPut, Key: items.TakenKey(pool.Space(), c.CIDR), Item: items.EncodeTaken(s.newHold(c.CIDR, root, pool.Owner)), If: table.Cond{Absent: true}},
+		s.liveNote(pool.Scope, c.CIDR),
+	)
 }

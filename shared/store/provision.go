@@ -115,7 +115,7 @@ func (s *Store) tryProvision(ctx context.Context, p *provisioning, item table.It
 		return nil, err
 	}
 	*p.cidr, p.pendingIn = c.cidr, c.pendingIn
-	return s.provisionWrites(taken, c, p.record), nil
+	return s.provisionWrites(taken, c, &p.record), nil
 }
 
 // check refuses a request by the pool's state, and returns the pool and the wish as
@@ -230,9 +230,9 @@ func decideProvision(snap provisionSnapshot, cidr ipam.PoolCIDR) provisionChange
 }
 
 // provisionWrites returns the writes of a provision; taken are those that take the
-// block out of the source. The recorded answer says provisioned: a caller who repeats
-// the request finds the CIDR so.
-func (s *Store) provisionWrites(taken []table.Write, c provisionChanges, record tokenRecord) []table.Write {
+// block out of the source. record is nil for a CIDR that no request provisions. The
+// recorded answer says provisioned: a caller who repeats the request finds the CIDR so.
+func (s *Store) provisionWrites(taken []table.Write, c provisionChanges, record *tokenRecord) []table.Write {
 	writes, space := taken, c.pool.Space()
 	if c.pendingIn != "" {
 		writes = append(writes, s.liveNote(c.pendingIn, c.cidr.CIDR),
@@ -240,9 +240,12 @@ func (s *Store) provisionWrites(taken []table.Write, c provisionChanges, record 
 	} else {
 		writes = append(writes, table.Write{Op: table.OpPut, Key: items.FreeKey(space, c.cidr.CIDR), Item: items.EncodeFree(ipam.Free{CIDR: c.cidr.CIDR, Root: c.root}), If: table.Cond{Absent: true}})
 	}
-	answer := c.cidr
-	answer.State = ipam.CIDRProvisioned
-	writes = append(writes, s.recordAllocation(c.cidr.Source, c.taken, ""), record.write(&answer))
+	writes = append(writes, s.recordAllocation(c.cidr.Source, c.taken, ""))
+	if record != nil {
+		answer := c.cidr
+		answer.State = ipam.CIDRProvisioned
+		writes = append(writes, record.write(&answer))
+	}
 	return append(writes, s.addCIDR(&c.cidr)...)
 }
 

@@ -127,7 +127,7 @@ func TestRestoresAscend(t *testing.T) {
 }
 
 // A request of an event that was answered before the restore is not refused after it.
-func TestNoRefusalOfWhatARestoredTableHas(t *testing.T) {
+func TestNoRefusalOfAnAnsweredRequestAfterTheRestore(t *testing.T) {
 	l := newPoolEnv(t)
 	q := allocation(l.top, "event", byLength(24))
 	q.Event = "event"

@@ -51,7 +51,7 @@ func canceled(codes ...string) error {
 
 func api(code string) error { return &smithy.GenericAPIError{Code: code} }
 
-// The reasons are those that the API reference of TransactWriteItems lists.
+// The test has the reasons that the API reference of TransactWriteItems lists.
 func TestTransactionErrors(t *testing.T) {
 	const unknown = "unknown"
 	for name, c := range map[string]struct {
@@ -76,7 +76,7 @@ func TestTransactionErrors(t *testing.T) {
 		"throttling exception":       {api("ThrottlingException"), "throttled", nil},
 		"request limit":              {&types.RequestLimitExceeded{}, "throttled", nil},
 		"throughput exception":       {&types.ProvisionedThroughputExceededException{}, "throttled", nil},
-		// The same request is being applied: it may yet be.
+		// DynamoDB is applying the same request: it may still succeed.
 		"in progress":      {&types.TransactionInProgressException{}, unknown, nil},
 		"another payload":  {&types.IdempotentParameterMismatchException{}, unknown, nil},
 		"server error":     {&types.InternalServerError{}, unknown, nil},
@@ -160,7 +160,7 @@ func partial(most int) (*fakeAPI, *atomic.Int32) {
 	}}, &calls
 }
 
-func TestBatchGetAsksAgainForUnprocessedKeys(t *testing.T) {
+func TestBatchGetRepeatsUnprocessedKeys(t *testing.T) {
 	for _, c := range []struct{ keys, most, calls int }{
 		{1, 1, 1}, {5, 2, 3}, {100, 40, 3}, {101, 100, 2}, {250, 60, 5},
 	} {
@@ -186,8 +186,8 @@ func TestBatchGetAsksAgainForUnprocessedKeys(t *testing.T) {
 	}
 }
 
-// Keys that stay unprocessed end in an error, never in an answer that lacks
-// them: an absent item would be a decision.
+// Keys that stay unprocessed lead to an error, never to an answer without them: the store
+// decides on the absence of an item.
 func TestBatchGetNeverLeavesKeysOut(t *testing.T) {
 	fake, calls := partial(0)
 	items, err := table.NewDynamo(fake, "t").BatchGet(t.Context(), []table.Key{{PK: "p", SK: "s"}})
@@ -207,8 +207,8 @@ func TestBatchGetNeverLeavesKeysOut(t *testing.T) {
 	}
 }
 
-// A chunk that fails fails the batch, with its own error and not with that of
-// the chunks that were called off for it.
+// If a chunk fails, the batch fails with the error of that chunk, and not with the error of
+// the chunks that were cancelled.
 func TestBatchGetOfChunksReportsTheCause(t *testing.T) {
 	fake, _ := partial(100)
 	good := fake.batchGet
@@ -277,7 +277,7 @@ func TestWritesAreSentOnce(t *testing.T) {
 	}
 }
 
-func TestEveryTransactionHasATokenOfItsOwn(t *testing.T) {
+func TestEachTransactionHasItsOwnToken(t *testing.T) {
 	seen := map[string]bool{}
 	db := table.NewDynamo(&fakeAPI{transact: func(in *dynamodb.TransactWriteItemsInput) error {
 		seen[aws.ToString(in.ClientRequestToken)] = true
@@ -293,15 +293,15 @@ func TestEveryTransactionHasATokenOfItsOwn(t *testing.T) {
 	}
 }
 
-// Checksums of answers are left unverified on an endpoint of one's own, whose
-// checksums are wrong, and nowhere else.
+// The client verifies the checksums of answers, except on a configured endpoint, because
+// DynamoDB Local's checksums are wrong.
 func TestChecksumsAreVerifiedOnAWS(t *testing.T) {
 	url := "http://127.0.0.1:8000"
 	for _, cfg := range []aws.Config{{Region: "us-east-1"}, {Region: "us-east-1", BaseEndpoint: &url}} {
 		var o dynamodb.Options
 		table.NewClient(cfg, func(have *dynamodb.Options) { o = *have })
 		if local := cfg.BaseEndpoint != nil; o.DisableValidateResponseChecksum != local {
-			t.Errorf("with an endpoint of one's own %t: checksums are left unverified: %t", local, o.DisableValidateResponseChecksum)
+			t.Errorf("configured endpoint %t: checksums are not verified: %t", local, o.DisableValidateResponseChecksum)
 		}
 	}
 }

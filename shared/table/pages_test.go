@@ -15,12 +15,12 @@ type pager struct {
 	table.Table
 	pages [][]string
 	err   error
-	asked []string // After of each query
+	after []string // After of each query
 }
 
 func (p *pager) Query(_ context.Context, q table.Query) ([]table.Row, string, error) {
-	p.asked = append(p.asked, q.After)
-	n := len(p.asked)
+	p.after = append(p.after, q.After)
+	n := len(p.after)
 	if n > len(p.pages) {
 		return nil, "", p.err
 	}
@@ -42,7 +42,7 @@ func TestRows(t *testing.T) {
 		err   error
 		stop  string // the row after which the caller stops, "" for none
 		rows  []string
-		asked []string
+		after []string
 	}{
 		{"an empty answer", [][]string{{}}, nil, "", nil, []string{""}},
 		{"one answer", [][]string{{"a", "b"}}, nil, "", []string{"a", "b"}, []string{""}},
@@ -59,7 +59,7 @@ func TestRows(t *testing.T) {
 			var failed error
 			for r, err := range table.Rows(t.Context(), p, table.Query{PK: "p"}) {
 				if failed != nil {
-					t.Error("there is more behind the error")
+					t.Error("there are more rows after the error")
 				}
 				if failed = err; err != nil {
 					continue
@@ -72,8 +72,8 @@ func TestRows(t *testing.T) {
 			if !slices.Equal(rows, c.rows) || !errors.Is(failed, c.err) {
 				t.Errorf("rows %v, error %v; want %v, %v", rows, failed, c.rows, c.err)
 			}
-			if !slices.Equal(p.asked, c.asked) {
-				t.Errorf("queries after %q, want %q", p.asked, c.asked)
+			if !slices.Equal(p.after, c.after) {
+				t.Errorf("queries after %q, want %q", p.after, c.after)
 			}
 		})
 	}
