@@ -59,13 +59,22 @@ func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 	return all, nil
 }
 
+// trust removes the ended ids from a call of a source other than EC2. PutEvents refuses
+// sources of AWS, so anybody else's event only starts a read.
+func trust(c *discover.Call, source string) {
+	if source != discover.CallSource {
+		c.Ended = nil
+	}
+}
+
 // call stores the resources that a call in an account and Region touched. detail is
 // the call's CloudTrail record.
-func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, error) {
+func (h *Handler) call(ctx context.Context, t task, source string, detail []byte) (result, error) {
 	call, ignored, err := discover.ParseCall(detail)
 	if call == nil {
 		return result{ignored: ignored}, err
 	}
+	trust(call, source)
 	return h.calls(ctx, t, []*discover.Call{call})
 }
 
@@ -74,6 +83,11 @@ func (h *Handler) call(ctx context.Context, t task, detail []byte) (result, erro
 // calls whose effects EC2 does not show yet.
 func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (result, error) {
 	all := result{call: names(calls), events: len(calls)}
+	for _, c := range calls {
+		if err := h.endDeleted(ctx, t, c); err != nil {
+			return all, err
+		}
+	}
 	watches, err := h.watching(ctx, t)
 	if err != nil {
 		return all, err

@@ -31,6 +31,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
 
@@ -43,6 +44,7 @@ type Store interface {
 	Objects
 	Accounts
 	Network
+	PendingBlocks
 }
 
 // Objects holds the discoveries and IPAMs. They name the watched accounts and Regions.
@@ -67,6 +69,13 @@ type Network interface {
 	FirstFound(ctx context.Context, discovery, region, account string, t ipam.ResourceType, answers int) ([]*ipam.Found, error)
 	Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (changed bool, err error)
 	Forget(ctx context.Context, f *ipam.Found, before int64) (gone bool, err error)
+}
+
+// PendingBlocks holds the space that is reserved for resources which discovery has not
+// seen yet.
+type PendingBlocks interface {
+	Pending(ctx context.Context, account, region string) ([]*store.Pending, error)
+	EndDeleted(ctx context.Context, p *store.Pending, why store.Deleted) (ended bool, err error)
 }
 
 // Queue is the function's own queue.
@@ -159,6 +168,7 @@ func join(messages []events.SQSMessage) map[string]*joint {
 		if call == nil || err != nil {
 			continue
 		}
+		trust(call, e.Source)
 		t := task{Account: e.AccountID, Region: e.Region}
 		if of[t] == nil {
 			of[t] = &joint{task: t}
@@ -187,7 +197,7 @@ func eventOf(m events.SQSMessage) (e events.EventBridgeEvent, ok bool) {
 // event works on an event of EventBridge.
 func (h *Handler) event(ctx context.Context, e events.EventBridgeEvent) error {
 	t := task{Account: e.AccountID, Region: e.Region}
-	return h.unit(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Detail) })
+	return h.unit(ctx, "event", t, func(ctx context.Context) (result, error) { return h.call(ctx, t, e.Source, e.Detail) })
 }
 
 // sentAt is the attribute of a message that says when it was sent, in Unix milliseconds

@@ -135,7 +135,7 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 		lasts := account.Fails(known, f.Code, f.Message)
 		return result{failure: f, lasts: lasts}, h.store.SaveDiscoveredAccount(ctx, &account)
 	}
-	resources, failure, err := h.read(ctx, t)
+	resources, at, failure, err := h.read(ctx, t)
 	if failure != nil {
 		return fail(failure)
 	}
@@ -156,6 +156,12 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	r, err := h.apply(ctx, reading{discovery: d, ipams: ipams, account: account, changed: changed, gone: gone, at: start})
 	r.seen = len(resources)
 	if err != nil {
+		return r, err
+	}
+	if err := h.endVanished(ctx, t, at); err != nil {
+		if failure := h.failure(t, err); failure != nil {
+			return fail(failure)
+		}
 		return r, err
 	}
 	account.Succeeded = start
@@ -200,16 +206,16 @@ func ids(ipams []*ipam.IPAM) []string {
 // read reads all resources of an account in a Region. failure says why the account
 // cannot be read. EC2's answers are freed when read returns: in a large account they
 // take most of the function's memory.
-func (h *Handler) read(ctx context.Context, t task) (all []ipam.Resource, failure *discover.Failure, err error) {
+func (h *Handler) read(ctx context.Context, t task) (all []ipam.Resource, at time.Time, failure *discover.Failure, err error) {
 	c, err := h.clients.EC2(ctx, t.Account, t.Region)
 	var seen *discover.Seen
 	if err == nil {
 		seen, err = discover.Read(ctx, c)
 	}
 	if err != nil {
-		return nil, h.failure(t, err), err
+		return nil, at, h.failure(t, err), err
 	}
-	return seen.Resources(t.Account, t.Region), nil, nil
+	return seen.Resources(t.Account, t.Region), seen.At, nil, nil
 }
 
 // missing returns the resources of gone that EC2 does not return by their ids either. A

@@ -31,6 +31,7 @@ type Call struct {
 	Effect   Effect
 	Selected Selection      // the resources that it changed
 	CIDRs    []netip.Prefix // the CIDRs that it associated or disassociated
+	Ended    []string       // the ids of the resources that it deleted, and of the associations that it ended
 }
 
 // calls lists the watched calls, with their effects and the places of the ids
@@ -150,6 +151,13 @@ func ParseCall(detail []byte) (c *Call, ignored string, err error) {
 				}
 			}
 		}
+	}
+	switch call.effect {
+	case Deletes:
+		c.Ended = slices.Concat(c.Selected.VPCs, c.Selected.Subnets)
+	case Disassociates:
+		c.Ended = find(unwrap(d.RequestParameters, d.EventName+"Request"), []string{"associationId"})
+	default: // ends nothing
 	}
 	if c.Selected.empty() {
 		return nil, "it names no watched resource", nil

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
@@ -54,6 +56,17 @@ type Seen struct {
 	Addresses  []types.Address
 	Pools      []types.PublicIpv4Pool
 	Interfaces []types.NetworkInterface
+
+	// At is the time of EC2's first answer about VPCs and subnets, by EC2's own clock;
+	// zero if the answers have no time.
+	At time.Time
+}
+
+// answered notes the time of an answer.
+func (s *Seen) answered(m middleware.Metadata) {
+	if at, ok := awsmiddleware.GetServerTime(m); ok && (s.At.IsZero() || at.Before(s.At)) {
+		s.At = at
+	}
 }
 
 // Read reads all resources. It fails with a [*CallError] at the first failed
@@ -231,6 +244,7 @@ func (s *Seen) readVPCs(ctx context.Context, c EC2, filters [][]types.Filter) er
 		if err != nil {
 			return nil, err
 		}
+		s.answered(out.ResultMetadata)
 		s.VPCs = append(s.VPCs, out.Vpcs...)
 		return out.NextToken, nil
 	})
@@ -248,6 +262,7 @@ func (s *Seen) readSubnets(ctx context.Context, c EC2, filters [][]types.Filter)
 		if err != nil {
 			return nil, err
 		}
+		s.answered(out.ResultMetadata)
 		for _, n := range out.Subnets {
 			if id := aws.ToString(n.SubnetId); !read[id] {
 				read[id] = true // a page may repeat subnets of another

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -69,6 +70,8 @@ type Cloud struct {
 	Made         []Call
 	Organization string // its id; default o-a1b2c3d4e5
 	Management   string // the management account; "": there is no organisation
+
+	Now func() time.Time // EC2's clock, for the time of its answers; if nil, they have none
 }
 
 // Config returns the configuration of the owner's clients. They call the cloud
@@ -149,6 +152,9 @@ func (c *Cloud) Do(r *http.Request) (*http.Response, error) {
 	case fault != nil:
 		fail(w, call, fault.Status, fault.Code, "injected")
 		return w.Result(), nil
+	}
+	if c.Now != nil {
+		w.Header().Set("Date", c.Now().UTC().Format(http.TimeFormat))
 	}
 	c.Lock()
 	switch call.Service {
