@@ -14,6 +14,10 @@ import (
 // shrinkHold shrinks a hold to the live CIDRs in it; a hold without any goes. It reports
 // false and does nothing if the hold is not there any more: another process shrank it, or
 // divided it and left parts of it.
+//
+//	hold    |-------------------------------|
+//	live        |---|           |-------|
+//	after   free|hold|   free   | hold  |free
 func (s *Store) shrinkHold(ctx context.Context, scope string, space ipam.SpaceID, around sourceCIDR, p netip.Prefix) (was bool, err error) {
 	var parts []netip.Prefix // holds to shrink next
 	var notes []table.Write  // of the parts, without the notes that others wrote
@@ -115,6 +119,13 @@ var errNoRoot = errors.New("nothing is free or taken there")
 // It returns a *takenError if another block is in p. p is in a root of the space. with
 // returns the write that goes with each transaction: a work note, by which a hold with
 // excess is shrunk again, or the condition that p is live.
+//
+// These are the cases, and the new holds:
+//
+//	p                    |-------|
+//	free     |-----------------------|      take p out of the free block
+//	hold     |-----------------------|      cut: one of p, one of each sibling
+//	holds                |-|   |-|          join: one in place of holds and gaps
 func (s *Store) makeHold(ctx context.Context, space ipam.SpaceID, owner string, p netip.Prefix, with func(context.Context) (table.Write, error)) error {
 	for {
 		divide := false // hold the halves first, and then join them
