@@ -49,8 +49,8 @@ func forgetting(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 	return s.ForgetAccount(ctx, l.discovery, otherAccount, "", func(*ipam.Discovery) error { return nil })
 }
 
-// leaves keeps that the tenant's account is not looked at any more in the
-// landscape's Region, and returns what is known of it.
+// leaves records that the discovery no longer looks at the tenant's account in
+// the landscape's Region, and returns the stored account.
 func (l *env) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.DiscoveredAccount {
 	l.Helper()
 	known, _, err := l.store.DiscoveredAccounts(l.Context(), d.ID, "eu-west-1", "", 0)
@@ -65,8 +65,9 @@ func (l *env) forgets(d *ipam.Discovery) error {
 	return err
 }
 
-// An account that left keeps what it holds until it is forgotten: a hold, an
-// import with what is in it, and a place in a scope. Then all is free.
+// An account that left keeps its space until the store forgets the account: a
+// hold, an import with the resources in it, and a place in a scope. Then all of
+// this space is free.
 func TestForgetAnAccountThatLeft(t *testing.T) {
 	l := newEnv(t)
 	held, importing := l.pool("", false), l.pool("", true)
@@ -90,7 +91,7 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 	l.leaves(l.disco, ipam.DepartedAccount)
 	fscktest.Clean(t, l.memory, l.now)
 	if !taken(held) || !taken(importing) {
-		t.Error("its space is given out, though it may live")
+		t.Error("its space is given out, though its resources may still exist")
 	}
 	for range 2 { // once more is no error
 		l.must(l.forgets(l.disco))
@@ -115,8 +116,8 @@ func TestForgetAnAccountThatLeft(t *testing.T) {
 	fscktest.Clean(t, l.memory, l.now)
 }
 
-// What another discovery of the IPAM finds, too, goes on to be held all the
-// while, until that forgets it as well.
+// The space of a resource that another discovery of the IPAM finds, too, is held
+// all the time, until that discovery forgets the resource as well.
 func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 	l := newEnv(t)
 	pool := l.pool("", false)
@@ -156,9 +157,9 @@ func TestForgetAnAccountThatAnotherDiscoveryWatches(t *testing.T) {
 	}
 }
 
-// Two discoveries are to forget an account; the first has handed over what it found
-// and gets no further, the second is done. Then the first looks at the account again:
-// its space is not free.
+// Two discoveries forget an account. The first hands over the resources that it
+// found and gets no further; the second completes. Then the first looks at the
+// account again: the account's space is not free.
 func TestForgottenByTwoAndFoundAgain(t *testing.T) {
 	l := newEnv(t)
 	pool := l.pool("", false)
@@ -181,12 +182,13 @@ func TestForgottenByTwoAndFoundAgain(t *testing.T) {
 	l.must(l.store.SaveDiscoveredAccount(t.Context(), &back))
 	l.settled()
 	if got, err := l.allocate(ownerAccount, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
-		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
+		t.Errorf("%+v, %v was given, where a VPC is", got, err)
 	}
 }
 
-// An account that is looked at again while it is being forgotten keeps what is
-// found from then on, whether a run or an event tells of it, and however late.
+// A discovery looks at an account again while the store forgets it. The account
+// keeps the resources found from then on, whether a run or an event reports
+// them, and however late the report is.
 func TestAccountThatComesBack(t *testing.T) {
 	for name, look := range map[string]ipam.DiscoveredAccount{
 		"a run":                   {Attempted: 200},
@@ -226,15 +228,16 @@ func TestAccountThatComesBack(t *testing.T) {
 				rows, _, err := l.store.Resources(t.Context(), l.ipam.PrivateScope, ipam.IPv4, "", 0)
 				l.must(err)
 				if !slices.ContainsFunc(rows, func(r *ipam.ResourceCIDR) bool { return r.ID == seen.ID }) {
-					t.Errorf("what was found is not among %+v", rows)
+					t.Errorf("the resource that was found is not among %+v", rows)
 				}
 			})
 		}
 	}
 }
 
-// What is observed anew while it is being forgotten is forgotten, too.
-func TestLaidWhileItIsForgotten(t *testing.T) {
+// A resource that a discovery observes anew while the store forgets it is
+// forgotten, too.
+func TestObservedWhileItIsForgotten(t *testing.T) {
 	l := newEnv(t)
 	l.provision(l.pool("", false), "10.0.0.0/24")
 	r := vpc("vpc-1", "10.0.0.0/26")

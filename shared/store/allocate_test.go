@@ -10,8 +10,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
-// Whatever was asked, its refusal has room on the bus: what was asked is kept
-// whole or not at all, and of a message the beginning.
+// The refusal of any request has room on the bus: it keeps the request's detail
+// whole or not at all, and the beginning of the message.
 func TestRefusalsAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		what, message, detail string
@@ -37,7 +37,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(got.Message) != c.kept || !utf8.ValidString(got.Message) || (got.Detail == c.detail) != c.whole || !c.whole && got.Detail != "" {
-				t.Errorf("%s: %d bytes of the message and %d of what was asked are kept", c.what, len(got.Message), len(got.Detail))
+				t.Errorf("%s: %d bytes of the message and %d of the request's detail are kept", c.what, len(got.Message), len(got.Detail))
 			}
 		}
 	}

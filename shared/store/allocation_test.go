@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Of two changes of one allocation, whichever is written first is not undone by the
-// other, which was decided on what was there before.
+// Two changes of one allocation run at once. The change written second was
+// decided on the earlier state, and does not undo the change written first.
 func TestAllocationModifiedAtOnce(t *testing.T) {
 	describe := func(text string) func(*ipam.Allocation) error {
 		return func(a *ipam.Allocation) error { a.Description = text; return nil }

@@ -77,7 +77,7 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 }
 
-// A wait between tries ends with the context, and its error tells both.
+// A wait between tries ends with the context, and its error wraps both causes.
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	l := newPoolEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -95,9 +95,9 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	}
 }
 
-// The answer of a request's transaction is lost, and before the request looks
-// what became of it, others act on what it wrote. It was carried out, so it
-// succeeds, and it is not carried out a second time.
+// The answer of a request's transaction is lost, and before the request reads
+// the outcome, others act on the items that it wrote. The transaction was
+// carried out, so the request succeeds, and does not run it a second time.
 func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 	reprovision := func(pool, cidr string) func(*poolEnv, *store.Store) error {
 		return func(l *poolEnv, s *store.Store) error {
@@ -155,7 +155,7 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 			},
 		},
 		{
-			name:      "deprovision of what is in use, and the pool is deleted",
+			name:      "deprovision of a CIDR in use, and the pool is deleted",
 			do:        deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") }),
 			meanwhile: deletePool,
 			check: func(l *poolEnv, _ *store.Store, answer any) {
@@ -302,7 +302,7 @@ func TestOthersActWhileAnAnswerIsLost(t *testing.T) {
 				t.Fatal("the operation made no transaction")
 			}
 			if err != nil {
-				t.Errorf("what was carried out is answered with %v", err)
+				t.Errorf("the transaction was carried out, and the answer is %v", err)
 			} else if c.check != nil {
 				c.check(l, others, answer)
 			}
@@ -416,7 +416,7 @@ func TestARequestIsSentTwiceAtOnce(t *testing.T) {
 				l.work()
 				l.fsck()
 				if diff := cmp.Diff(want.table, plain(l.table.Dump())); diff != "" {
-					t.Errorf("step %d: the table is not what it is if sent one after the other (-want +have):\n%s", at, diff)
+					t.Errorf("step %d: the table differs from the table after two requests in sequence (-want +have):\n%s", at, diff)
 				}
 			}
 		})

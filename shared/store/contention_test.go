@@ -107,7 +107,8 @@ func (c *writersEnv) drop(chosen func(number int) bool) {
 	})
 }
 
-// check demands that the table is in order and holds what the writers do.
+// check demands that the table is in order and has exactly the writers'
+// allocations.
 func (c *writersEnv) check(table *tabletest.Memory) {
 	c.Helper()
 	fscktest.Clean(c.T, table, time.Now())
@@ -148,7 +149,7 @@ func TestWritersFillAPool(t *testing.T) {
 	c.lowest(24, 17, 16)
 }
 
-// free returns the free blocks by what is held, the largest last.
+// free computes the free blocks from the held blocks, the largest last.
 func (c *writersEnv) free() []netip.Prefix {
 	return ipamtest.Free([]netip.Prefix{prefix("10.0.0.0/16")}, slices.Collect(maps.Keys(c.held)))
 }
@@ -198,8 +199,8 @@ func (c *writersEnv) halve() {
 	c.lowest(18, 24, 28, 25)
 }
 
-// Half of a /16 taken by 32 writers leaves a /18 free, whether they share what
-// they learn of each other, as goroutines of one process do, or not, as
+// 32 writers take half of a /16 and leave a /18 free. The writers may share
+// their knowledge of each other, as goroutines of one process do, or not, as
 // processes do.
 func TestWritersLeaveSpaceInOnePiece(t *testing.T) {
 	for _, stores := range []int{1, writers} {
@@ -283,9 +284,9 @@ func TestWindowIsAQuarter(t *testing.T) {
 	}
 }
 
-// A process that met conflicts keeps out of others' way for a moment; a preview
-// shows what a writer gets that is alone; and once it is alone, the process is
-// such a writer.
+// A process that had conflicts avoids other writers for a moment.
+// A preview shows the block that a lone writer gets. Once the process is alone,
+// it gets that block, too.
 func TestContentionIsForgotten(t *testing.T) {
 	l := newPoolEnv(t)
 	table := &contended{Table: l.table}

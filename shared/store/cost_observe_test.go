@@ -13,9 +13,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// What a provision over live resources costs is so much for each of them, however
-// many they are, with the work that it leaves where they are a crowd: nothing is done
-// again by who takes up the notes.
+// A provision over live resources costs a constant amount for each resource,
+// however many there are. This includes the work that it leaves for a large
+// number of resources: the runs of the work notes repeat nothing.
 func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 	for _, importing := range []bool{false, true} {
 		each := 7.4 // calls: its space is read and marked, and read once more
@@ -57,8 +57,8 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 	}
 }
 
-// What it costs to take in a CIDR that a discovery finds, with all that follows: its
-// row, its space in the pools, its import, its statuses.
+// The test counts the cost of recording a CIDR that a discovery finds, with all
+// its effects: its row, its space in the pools, its import, its statuses.
 func TestCostOfObserving(t *testing.T) {
 	l := newEnv(t)
 	top := l.pool("", false)

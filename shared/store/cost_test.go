@@ -41,7 +41,7 @@ func newCostEnv(t *testing.T, cidrs ...string) *costEnv {
 }
 
 // allocate takes blocks of the given lengths, each with the token, description
-// and tags of a usual request, and returns what the last one cost.
+// and tags of a usual request, and returns the cost of the last one.
 func (l *costEnv) allocate(lengths ...int) (last tabletest.Cost, taken []*ipam.Allocation) {
 	l.Helper()
 	for _, length := range lengths {
@@ -58,7 +58,7 @@ func (l *costEnv) allocate(lengths ...int) (last tabletest.Cost, taken []*ipam.A
 
 var oneAllocation = tabletest.Cost{BatchGets: 1, Keys: 2, Queries: 1, Rows: 1, Transactions: 1}
 
-// calls is a cost without what depends on the block that was split.
+// calls is a cost without the numbers that depend on the block that was split.
 func calls(c tabletest.Cost) tabletest.Cost {
 	c.Writes, c.WriteUnits = 0, 0
 	return c
@@ -180,7 +180,7 @@ func TestCostIsTheSameAtAnySize(t *testing.T) {
 	for name, cost := range map[string]struct{ have, want tabletest.Cost }{
 		"by length": {first.byLength, oneAllocation},
 		"by CIDR":   {first.byCIDR, tabletest.Cost{BatchGets: 1, Keys: 2 + 29, Transactions: 1}},
-		"release":   {first.release, tabletest.Cost{BatchGets: 1, Keys: 3 + 8, Queries: 2, Transactions: 1}}, // the queries look for what lives there
+		"release":   {first.release, tabletest.Cost{BatchGets: 1, Keys: 3 + 8, Queries: 2, Transactions: 1}}, // the queries look for resources there
 		"a page":    {first.page, tabletest.Cost{Queries: 1, Rows: 10}},
 	} {
 		if calls(cost.have) != cost.want {
@@ -212,7 +212,7 @@ func TestCostOfAllocatingFromAnothersPool(t *testing.T) {
 	}
 }
 
-// What a deep block costs more is items, not calls: a /28 out of an empty /8
+// A deep block costs more items, not more calls: a /28 out of an empty /8
 // splits twenty times, once.
 func TestCostOfTheFirstSplit(t *testing.T) {
 	l := newCostEnv(t, "10.0.0.0/8")
@@ -270,7 +270,7 @@ func TestReadsOfAnAllocationRunSideBySide(t *testing.T) {
 	}
 }
 
-// metered asks DynamoDB what its transactions consume.
+// metered asks DynamoDB for the capacity that its transactions consume.
 type metered struct {
 	table.DynamoAPI
 	units float64
@@ -287,8 +287,8 @@ func (m *metered) TransactWriteItems(ctx context.Context, in *dynamodb.TransactW
 	return out, err
 }
 
-// DynamoDB Local bills what Counter counts, of a transaction of one write: of
-// several it reports one write's units.
+// For a transaction of one write, DynamoDB Local bills the units that Counter
+// counts. For several writes it reports the units of one write.
 func TestCostAgreesWithDynamoDBLocal(t *testing.T) {
 	service := tabletest.NewService(t, tabletest.DynamoDBLocal)
 	meter := &metered{DynamoAPI: service.Client}

@@ -71,8 +71,8 @@ func saving(at int64) func(context.Context, *poolEnv, *store.Store) (any, error)
 	}
 }
 
-// What changes between the reading and the writing of another request leaves
-// the discovery, the IPAM and the association agreeing.
+// A request writes between the reads and the writes of another request. The
+// discovery, the IPAM and the association still agree.
 func TestAssociationsOvertaken(t *testing.T) {
 	type act = func(context.Context, *poolEnv, *store.Store) error
 	associate, end, remove, deleteIPAM, describe, describeIPAM := func(ctx context.Context, l *poolEnv, s *store.Store) error {
@@ -227,7 +227,7 @@ func TestSaveDiscoveredAccountNeverGoesBack(t *testing.T) {
 		{"a run that began before", 99, 99, "old", 100, 90, ""},
 		{"a run that fails", 200, 0, "new", 200, 90, "new"},
 		{"the same run, complete", 200, 200, "", 200, 200, ""},
-		{"the next one, with what it knows of before", 300, 90, "newer", 300, 200, "newer"},
+		{"the next one, with its knowledge of before", 300, 90, "newer", 300, 200, "newer"},
 	} {
 		a := want
 		a.Attempted, a.Succeeded, a.Failure = c.attempted, c.succeeded, c.failure
@@ -280,8 +280,8 @@ func TestAccountSavedWhileItsDiscoveryEnds(t *testing.T) {
 	}
 }
 
-// An association that is made while what is left of the one before is being
-// cleared is not forgotten.
+// An association that is made while the store clears the rest of the previous
+// one is not forgotten.
 func TestPurgeOvertaken(t *testing.T) {
 	l := newPoolEnv(t)
 	watched(l)
@@ -326,8 +326,8 @@ func (l *env) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssociation
 	return d, a
 }
 
-// What two discoveries of an IPAM found stands once, and its space is held as
-// long as one of them finds it.
+// A resource that two discoveries of an IPAM found has one row, and its space is
+// held as long as one of them finds it.
 func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 	l := newEnv(t)
 	pool := l.pool("", false)
@@ -390,7 +390,7 @@ func TestTwoDiscoveriesFindTheSame(t *testing.T) {
 }
 
 // An association ends and begins again, and meanwhile another discovery has taken
-// over what was found: it stands once, and goes on to when the other ends.
+// over the resource: it has one row, and keeps it when the other discovery ends.
 func TestAssociationThatBeginsAgain(t *testing.T) {
 	l := newEnv(t)
 	pool := l.pool("", false)
@@ -416,7 +416,7 @@ func TestAssociationThatBeginsAgain(t *testing.T) {
 	l.must(err)
 	l.settled()
 	if got, err := l.allocate(ownerAccount, pool, 24, ""); err != nil || got.CIDR == r.CIDR {
-		t.Errorf("%+v, %v was given, where a VPC lives", got, err)
+		t.Errorf("%+v, %v was given, where a VPC is", got, err)
 	}
 }
 
@@ -431,8 +431,8 @@ func (l *env) forgetAll(d *ipam.Discovery) error {
 	return err
 }
 
-// What is observed for an association, or a discovery, that ends meanwhile does
-// not outlive it.
+// A resource that is observed while its association or its discovery ends does
+// not remain after that end.
 func TestObservedWhileItEnds(t *testing.T) {
 	for name, end := range map[string]func(*env, *ipam.Discovery, *ipam.DiscoveryAssociation) error{
 		"the discovery": func(l *env, d *ipam.Discovery, _ *ipam.DiscoveryAssociation) error {

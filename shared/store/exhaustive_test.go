@@ -39,20 +39,21 @@ type member struct {
 
 const ofTheBlock = -1
 
-// What is complete: for each universe below, every state that allocate, release,
-// provision and deprovision can reach, where it says so up to mirror images, and
-// from it every request. These are, in every pool, to allocate every length from
-// one shorter than the universe to a single address, every CIDR in the universe
-// and one outside, and to release every allocation; and in every pool whose
-// CIDRs move, to provision the same lengths and CIDRs, down to its longest, and
-// to deprovision every CIDR. Each answer (the block, the state or the error
-// code) is that of the model, a refusal writes nothing, and after every step the
-// table is in order and lists what the model does.
+// universes lists the spaces that the test covers completely. In each universe
+// the test visits every state that allocate, release, provision and deprovision
+// can reach (up to mirror images where the name says so), and sends every
+// request from that state. In every pool it allocates every length from one
+// shorter than the universe to a single address, every CIDR in the universe and
+// one outside, and releases every allocation. In every pool whose CIDRs move, it
+// also provisions the same lengths and CIDRs, down to the pool's longest, and
+// deprovisions every CIDR. Each answer (the block, the state or the error code)
+// equals the model's answer, and a refusal writes nothing. After every step the
+// table is in order and has the same contents as the model.
 //
-// What mirror images do not have in common is the order of addresses: it decides
-// which block a length gets and where the block in the way of a CIDR is looked
-// for. The smaller universes leave no image out, and the core's own test makes
-// every choice in all 458,330 states of 16 addresses.
+// Mirror images differ in the order of addresses. This order selects the block
+// for a length, and the place of the search for a block that overlaps a CIDR.
+// The smaller universes leave no image out, and the core's own test makes every
+// choice in all 458,330 states of 16 addresses.
 //
 // The ways to divide a block of 2ⁿ addresses in one pool are f(0) = 2,
 // f(n) = f(n−1)² + 1: 2, 5, 26, 677, 458330; up to mirror images c(0) = 2,
@@ -156,7 +157,7 @@ func acts(pools []member, block netip.Prefix) (all []act) {
 			all = append(all, func(w *modelEnv, token string) {
 				w.allocate(m.id, named("AllocateIpamPoolCidr", token), "", ipam.AllocateRequest{CIDR: p}, false)
 			})
-			if p.Bits() <= m.longest && (i > 0 || m.source != "") { // what is outside, the scope has
+			if p.Bits() <= m.longest && (i > 0 || m.source != "") { // the scope has the CIDR outside
 				all = append(all, func(w *modelEnv, token string) {
 					w.provision(m.id, named("ProvisionIpamPoolCidr", token), "", p, 0, ipam.Filter{})
 				})

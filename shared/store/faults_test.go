@@ -189,8 +189,7 @@ func deprovisioning(q func(*poolEnv) store.Deprovision) func(context.Context, *p
 	return func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.Deprovision(ctx, q(l)) }
 }
 
-// shallow makes transactions small, so that what the operation does needs
-// several.
+// shallow makes transactions small, so that the operation needs several.
 func shallow(l *poolEnv) { l.room = 5 }
 
 // shared shares two pools.
@@ -235,7 +234,7 @@ var operations = []operation{
 	{name: "allocate by length that fits", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byLength(24)) })},
 	{name: "allocate by CIDR", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", byCIDR("10.0.64.0/26")) })},
 	{name: "allocate by the pool's default", do: allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "n", ipam.AllocateRequest{}) })},
-	{name: "allocate within what is allowed", do: allocating(func(l *poolEnv) store.Allocate {
+	{name: "allocate within the allowed CIDRs", do: allocating(func(l *poolEnv) store.Allocate {
 		r := byLength(28)
 		r.Filter = ipam.Filter{Allowed: []netip.Prefix{prefix("10.0.64.0/18")}, Disallowed: []netip.Prefix{prefix("10.0.64.0/24")}}
 		return allocation(l.top, "n", r)
@@ -251,7 +250,7 @@ var operations = []operation{
 		return q
 	})},
 	{
-		name:    "allocate with the token of what was released",
+		name:    "allocate with the token of a released allocation",
 		prepare: func(l *poolEnv) { must(0, l.store(l.table).Release(l.Context(), release(l.alloc)))(l.T) },
 		do:      allocating(func(l *poolEnv) store.Allocate { return allocation(l.top, "3", byCIDR("10.0.3.0/24")) }),
 	},
@@ -264,7 +263,7 @@ var operations = []operation{
 	{name: "provision by length", do: provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "", 22) })},
 	{name: "provision deep", prepare: shallow, do: provisioning(func(l *poolEnv) store.Provision { return provision(l.empty, "n", "10.0.192.0/28", 0) })},
 	{
-		name: "provision with the token of what was deprovisioned",
+		name: "provision with the token of a deprovisioned CIDR",
 		prepare: func(l *poolEnv) {
 			must(l.store(l.table).Deprovision(l.Context(), deprovision(l.child, "10.0.144.0/20")))(l.T)
 		},
@@ -272,7 +271,7 @@ var operations = []operation{
 	},
 	{name: "deprovision", again: ipam.CodeIncorrectState, do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.144.0/20") })},
 	{name: "deprovision deep", prepare: shallow, again: ipam.CodeIncorrectState, do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.full, "10.0.160.0/28") })},
-	{name: "deprovision of what is in use", do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.128.0/20") })},
+	{name: "deprovision of a CIDR in use", do: deprovisioning(func(l *poolEnv) store.Deprovision { return deprovision(l.child, "10.0.128.0/20") })},
 	{name: "create an IPAM", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.CreateIPAM(ctx, token("CreateIpam", "n"), ipam.IPAM{Meta: ipam.Meta{Owner: "444455556666"}})
 	}},
@@ -408,11 +407,11 @@ var operations = []operation{
 		return s.Associate(ctx, token("AssociateIpamResourceDiscovery", "n"), ipam.DiscoveryAssociation{IPAM: l.other, Discovery: l.discovery}, mayAssociate)
 	}},
 	{name: "disassociate", prepare: watched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
-	{name: "disassociate from what is gone", prepare: unwatched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
+	{name: "disassociate from a deleted discovery", prepare: unwatched, again: ipam.CodeInvalidAssociationIDNotFound, do: disassociating},
 	{name: "delete an IPAM with associations", prepare: watched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
 	}},
-	{name: "delete an IPAM with an association with what is gone", prepare: unwatched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+	{name: "delete an IPAM with an association with a deleted discovery", prepare: unwatched, again: ipam.CodeInvalidIpamIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.DeleteIPAM(ctx, l.other, false, mayIPAM)
 	}},
 	{name: "save an account", prepare: watched, do: saving(200)},
@@ -469,7 +468,7 @@ func answer(v any) string {
 	return plain(string(doc))
 }
 
-// outcome is what an operation came to: its answer, or the code of its error.
+// outcome is the result of an operation: its answer, or the code of its error.
 type outcome struct {
 	answer string
 	code   ipam.Code
@@ -646,7 +645,7 @@ func sized(full, short int) int {
 func (op operation) suffer(ctx context.Context, l *poolEnv, s scheme, want good) {
 	l.Helper()
 	first := op.run(ctx, l, &tabletest.Faulty{Table: l.table, Inject: s.inject})
-	// What lives in a CIDR may be looked for after the answer; the table tells in the end.
+	// The store may look for the resources in a CIDR after the answer; the table shows the result in the end.
 	first.answer = strings.ReplaceAll(first.answer, string(ipam.CIDRPendingProvision), string(ipam.CIDRProvisioned))
 	switch {
 	case first.err == nil && first.answer != want.first.answer && !op.free:
@@ -656,7 +655,7 @@ func (op operation) suffer(ctx context.Context, l *poolEnv, s scheme, want good)
 	case first.err != nil && s.unknown && !strings.HasPrefix(op.name, "finish ") && first.code != ipam.CodeOutcomeUnknown:
 		l.Errorf("the operation may have been carried out, and the code is %q: %v", first.code, first.err)
 	case first.err != nil && !errors.Is(first.err, tabletest.ErrInjected) && !errors.Is(first.err, context.Canceled) && !errors.Is(first.err, table.ErrThrottled) && first.code != ipam.CodeRequestLimitExceeded:
-		l.Errorf("the error hides what failed: %v", first.err)
+		l.Errorf("the error hides the failure: %v", first.err)
 	}
 	second := op.run(l.Context(), l, l.table)
 	switch {
@@ -679,6 +678,6 @@ func (op operation) suffer(ctx context.Context, l *poolEnv, s scheme, want good)
 		return
 	}
 	if diff := cmp.Diff(want.table, have); diff != "" {
-		l.Errorf("the table is not what it is without a fault (-want +have):\n%s", diff)
+		l.Errorf("the table differs from the table without a fault (-want +have):\n%s", diff)
 	}
 }

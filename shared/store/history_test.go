@@ -65,7 +65,7 @@ func tokenRecord(t ipam.HistoryType, id string, start, end int64) ipam.HistoryRe
 }
 
 // A record that began and ended is one item that has ended, however often and in
-// whatever order the two are written.
+// any order the two are written.
 func TestHistoryIsWrittenOnce(t *testing.T) {
 	var want string
 	for _, order := range []string{"be", "eb", "beb", "ebe", "bbee", "ebbe", "e"} {
@@ -93,8 +93,8 @@ func TestHistoryIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// Whatever call fails, and whether it was carried out or not, what is written in
-// the end is the same; a fault that is no conflict is not an answer.
+// Any call may fail, carried out or not: the table's items are the same in the
+// end. A fault that is no conflict is not an answer.
 func TestHistoryUnderFaults(t *testing.T) {
 	records := []ipam.HistoryRecord{
 		tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 0), tokenRecord(ipam.HistoryInstance, "eni-1", 1000, 0),
@@ -140,7 +140,7 @@ func TestHistoryIsOfOneCIDRAndOneScope(t *testing.T) {
 	past := tokenRecord(ipam.HistoryInterface, "eni-1", 1000, 2000)
 	want := []ipam.HistoryRecord{
 		tokenRecord(ipam.HistoryEIP, "eipalloc-1", 5, 0),
-		tokenRecord(ipam.HistoryInstance, "eni-1", 1_799_999_999_000, 0), // two of a service, told apart by the interface
+		tokenRecord(ipam.HistoryInstance, "eni-1", 1_799_999_999_000, 0), // two instances of a service, with different interfaces
 		tokenRecord(ipam.HistoryInstance, "eni-2", 1_799_999_999_000, 0),
 		tokenRecord(ipam.HistoryInterface, "eni-1", 3000, 1_799_999_999_000),
 		tokenRecord(ipam.HistoryInterface, "eni-1", 1_799_999_999_000, 0),

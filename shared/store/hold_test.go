@@ -66,7 +66,7 @@ func (c *nestedEnv) monitor(r ipam.Resource, monitored bool, destination string)
 	return err
 }
 
-// deed is what somebody does to a quarter; its error may be a refusal.
+// deed is an action on a quarter; its error may be a refusal.
 type deed struct {
 	name string
 	do   func(*nestedEnv) error
@@ -118,8 +118,8 @@ var deeds = []deed{
 	}},
 }
 
-// Whatever happens between two calls of whatever else, in the end no block is free
-// where something lives and none is held where nothing does.
+// Any deed may run between two calls of any other deed. In the end no block is
+// free where a resource exists, and none is held where no resource exists.
 func TestLiveBetweenTwoCalls(t *testing.T) {
 	base := newNestedEnv(t)
 	for i, one := range deeds {

@@ -34,7 +34,7 @@ func TestBrownfield(t *testing.T) {
 		l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
 	}
 	l.status(vpcs[4], ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
-	// Everything is given out, and nothing that lives.
+	// Allocations get everything except the space of the VPCs.
 	var given []*ipam.Allocation
 	for _, p := range []*ipam.Pool{low, middle, top} {
 		for {
@@ -44,7 +44,7 @@ func TestBrownfield(t *testing.T) {
 			}
 			for _, v := range vpcs {
 				if v.CIDR.Overlaps(a.CIDR) {
-					t.Errorf("%s was given, and %s lives at %s", a.CIDR, v.ID, v.CIDR)
+					t.Errorf("%s was given, and %s is at %s", a.CIDR, v.ID, v.CIDR)
 				}
 			}
 			given = append(given, a)

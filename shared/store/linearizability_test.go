@@ -25,9 +25,9 @@ import (
 
 // A parent pool with eight addresses, and a child pool that is provisioned out
 // of it, are changed by several clients at once while calls of the table fail.
-// The history of requests and answers must be that of some order in which the
-// requests take effect one at a time. Provisioning ties the two pools together,
-// so the history is checked whole.
+// The history of requests and answers must fit some order in which the requests
+// take effect one at a time. Provisioning connects the two pools, so the history
+// is checked whole.
 
 const (
 	addresses   = 8
@@ -98,7 +98,7 @@ const (
 	inUse                 // failed-deprovision
 	nothingWritten        // by the state: no space, taken, not there
 	dropped               // given up; nothing was done
-	unknown               // an error that says nothing of what was done
+	unknown               // an error that does not say whether the request was done
 )
 
 func (e ending) String() string {
@@ -117,7 +117,7 @@ func (r response) String() string {
 	return fmt.Sprintf("%s %s", r.ending, r.block)
 }
 
-// state is what the two pools hold. Its numbers are tokens plus 2.
+// state is the content of the two pools. Its numbers are tokens plus 2.
 type state struct {
 	parent [addresses]uint8 // who took each address; 0: free
 	child  [addresses]uint8 // 0: not the child's; 1: free in the child; else who took it there
@@ -191,12 +191,12 @@ func (s state) take(r request, b block) state {
 	return s
 }
 
-// step returns the states that a request with that response may lead to. What
-// failed in a way that tells nothing was done or was not.
+// step returns the states that a request with that response may produce. After
+// an error of unknown outcome, the request may be done or not.
 func (s state) step(r request, out response) (next []state) {
 	switch r.verb {
 	case allocate, provide:
-		if was := s.tokens[r.token]; was.size != 0 { // carried out before: answered alike, whatever became of it
+		if was := s.tokens[r.token]; was.size != 0 { // carried out before: the same answer, even if the block has changed since
 			if out.ending == unknown || out.ending == dropped || out.ending == done && out.block == was {
 				next = append(next, s)
 			}
@@ -231,7 +231,7 @@ func (s state) step(r request, out response) (next []state) {
 		}
 		switch out.ending {
 		case done:
-			if held { // releasing what was released succeeds too
+			if held { // releasing a released allocation succeeds too
 				next = append(next, after)
 			}
 		case nothingWritten:
@@ -252,7 +252,7 @@ func (s state) step(r request, out response) (next []state) {
 			fill(&after.parent, r.want, 0)
 		}
 		switch out.ending {
-		case done: // what a request that is unsure finds gone may be its own doing
+		case done: // an unsure request that finds the CIDR gone may have removed it itself
 			if empty || out.unsure && !root {
 				next = append(next, after)
 			}
@@ -304,7 +304,7 @@ type clients struct {
 	mu    sync.Mutex
 	ops   []porcupine.Operation
 	asked []request // for space, the number of a token is the index
-	held  []request // releases of what was allocated
+	held  []request // releases of the allocations
 	roots []block
 }
 
@@ -412,7 +412,7 @@ func (h *clients) classify(r request, err error) ending {
 	return unknown
 }
 
-// look reads what the pools hold, as a state.
+// look reads the content of the pools, as a state.
 func (h *clients) look() (s state) {
 	ctx := h.Context()
 	by := map[string]uint8{}
@@ -439,7 +439,7 @@ func (h *clients) look() (s state) {
 	return s
 }
 
-// next chooses what a client does next, out of what it and the others did.
+// next chooses a client's next request, from the requests of all clients so far.
 func (h *clients) next(random *rand.Rand) request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -457,7 +457,7 @@ func (h *clients) next(random *rand.Rand) request {
 			return ask(request{verb: allocate, child: random.IntN(2) == 0})
 		case n < 50:
 			return ask(request{verb: provide})
-		case n < 60 && len(h.asked) > 0: // again, whoever sent it, even if it is under way
+		case n < 60 && len(h.asked) > 0: // again, from any client, even if it is under way
 			return h.asked[random.IntN(len(h.asked))]
 		case n < 85 && len(h.held) > 0:
 			return h.held[random.IntN(len(h.held))]
@@ -488,8 +488,8 @@ func (h *clients) do(client int, s *store.Store, r request, unsure *bool) respon
 	return out
 }
 
-// run lets clients loose on the table, each with faults of its own at the given
-// rate of calls in a hundred, and returns what porcupine makes of it.
+// run starts clients on the table, each with faults of its own at the given
+// rate of calls in a hundred, and returns porcupine's result.
 func (h *clients) run(table table.Table, seed uint64, faults int) porcupine.CheckResult {
 	var g sync.WaitGroup
 	clients := 2 + int(seed%(mostClients-1))
@@ -557,8 +557,8 @@ func yielding() *tabletest.Memory {
 	}
 }
 
-// statistics say what histories were made of, so that one sees that they were
-// worth checking.
+// statistics counts the requests and answers of the histories, to show that the
+// histories were worth checking.
 func statistics(all []*clients) string {
 	endings := map[string]int{}
 	overlapping := 0
@@ -608,7 +608,7 @@ func TestLinearizableOnDynamoDBLocal(t *testing.T) {
 	t.Log(statistics(all))
 }
 
-// broken is a table that changes what is written to it or read from it.
+// broken is a table that changes the items written to it or read from it.
 type broken struct {
 	table.Table
 	write func(table.Write) table.Write
@@ -633,11 +633,11 @@ func (b *broken) Transact(ctx context.Context, writes []table.Write) error {
 	return b.Table.Transact(ctx, writes)
 }
 
-// The check finds what a store without its conditions does.
+// The check finds the faults of a store without its conditions.
 func TestLinearizabilityCheckFindsBrokenTables(t *testing.T) {
 	byID := func(k table.Key) bool { return strings.HasPrefix(k.PK, "ALLOC#") }
 	for name, b := range map[string]broken{
-		"blocks are taken whoever has them": {write: func(w table.Write) table.Write {
+		"blocks are taken from any owner": {write: func(w table.Write) table.Write {
 			if strings.HasSuffix(w.Key.PK, "#FREE") || strings.HasSuffix(w.Key.PK, "#TAKEN") {
 				if w.Op == table.OpCheck {
 					w.If = table.Cond{Absent: true, ExpiredBefore: 1 << 60}

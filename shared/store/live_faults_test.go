@@ -14,8 +14,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// Whatever call fails, carried out or not, alone or with all behind it: the same
-// act once more, and the work that was left, bring the table in order.
+// Any call may fail, carried out or not, alone or with all later calls. The same
+// act once more, and the remaining work, put the table in order.
 func TestLiveFaults(t *testing.T) {
 	type act struct {
 		name    string
@@ -48,14 +48,14 @@ func TestLiveFaults(t *testing.T) {
 			f := l.found(v)
 			return func() error { _, err := l.store.Forget(l.Context(), f, l.now.UnixMilli()); return err }
 		}},
-		{"provision over what lives", func(l *env) func() error {
+		{"provision over live VPCs", func(l *env) func() error {
 			l.observe(vpc("vpc-1", "10.0.0.0/20"))
 			l.observe(vpc("vpc-2", "10.0.64.0/24"))
 			p := l.pool("", true)
 			q := store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }}
 			return func() error { _, err := l.store.Provision(l.Context(), q); return err }
 		}},
-		{"deprovision what lives", func(l *env) func() error {
+		{"deprovision the CIDR of a live VPC", func(l *env) func() error {
 			top := l.pool("", false)
 			l.provision(top, "10.0.0.0/15")
 			child := l.pool(top.ID, false)
@@ -69,7 +69,7 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"release what lives", func(l *env) func() error {
+		{"release the block of a live VPC", func(l *env) func() error {
 			p := l.pool("", true)
 			l.provision(p, "10.0.0.0/16")
 			a, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/18")
@@ -175,7 +175,7 @@ func TestLiveFaults(t *testing.T) {
 			_, a := pending(l)
 			return func() error { return l.store.EndPending(l.Context(), a) }
 		}},
-		{"end the pending block of what lives after all", func(l *env) func() error {
+		{"end the pending block of a VPC that exists after all", func(l *env) func() error {
 			_, a := pending(l)
 			l.observe(vpc("vpc-1", "10.0.0.0/19"))
 			return func() error { return l.store.EndPending(l.Context(), a) }
@@ -192,7 +192,7 @@ func TestLiveFaults(t *testing.T) {
 				return l.store.Release(l.Context(), store.Release{Pool: p.ID, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }})
 			}
 		}},
-		{"observe what is pending", func(l *env) func() error {
+		{"observe the VPC of a pending block", func(l *env) func() error {
 			_, a := pending(l)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, vpc("vpc-1", a.CIDR.String()), l.now.UnixMilli())
@@ -288,7 +288,7 @@ func TestLiveFaults(t *testing.T) {
 						l.now = l.now.Add(10 * time.Minute)
 						l.settled()
 						if have := taken(l); have != want {
-							t.Fatalf("call %d %s: what is taken is\n%s\nwant\n%s", at, scheme, have, want)
+							t.Fatalf("call %d %s: the taken blocks are\n%s\nwant\n%s", at, scheme, have, want)
 						}
 					}
 				}
@@ -298,7 +298,7 @@ func TestLiveFaults(t *testing.T) {
 	}
 }
 
-// taken lists what is taken, whatever the ids.
+// taken lists the taken blocks, without their allocation IDs.
 func taken(l *env) string {
 	var lines []string
 	for k, i := range l.memory.All() {

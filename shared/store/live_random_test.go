@@ -37,7 +37,7 @@ func TestLiveRandomly(t *testing.T) {
 		inTheWay := func(of netip.Prefix) string { // the VPC that must not be given away
 			for id, v := range live {
 				if v.CIDR.Overlaps(of) && lives(v) {
-					return fmt.Sprintf("%s lives at %s", id, v.CIDR)
+					return fmt.Sprintf("%s is at %s", id, v.CIDR)
 				}
 			}
 			return ""
@@ -76,7 +76,7 @@ func TestLiveRandomly(t *testing.T) {
 					}
 					l.observe(v)
 				}
-			case 16: // in the other scope a VPC is made, or what it was made of is given back
+			case 16: // in the other scope a block is pending, until a VPC is created from it or it is freed
 				if a, err := l.store.Allocate(t.Context(), l.leasing(secondPool, 18+r.IntN(7), "")); err == nil {
 					pending = append(pending, a)
 				}
@@ -108,7 +108,7 @@ func TestLiveRandomly(t *testing.T) {
 						given = append(given, a)
 						for _, s := range subnets {
 							if s.CIDR.Overlaps(a.CIDR) && lives(s) {
-								t.Fatalf("seed %d, step %d: %s was given, and %s lives at %s", seed, step, a.CIDR, s.ID, s.CIDR)
+								t.Fatalf("seed %d, step %d: %s was given, and %s is at %s", seed, step, a.CIDR, s.ID, s.CIDR)
 							}
 						}
 					}
