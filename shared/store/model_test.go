@@ -18,15 +18,15 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// tester is what testing.T and rapid.T have in common.
+// tester has the methods that testing.T and rapid.T share.
 type tester interface {
 	Helper()
 	Fatalf(string, ...any)
 	Context() context.Context
 }
 
-// twin is one scope with its pools twice: in the store, and in the slow
-// reference model. Every request is made of both, and they must agree.
+// modelEnv is one scope with its pools twice: in the store, and in the slow
+// reference model. Both get every request, and their answers must agree.
 type modelEnv struct {
 	tester
 	model *ipamtest.Model
@@ -34,13 +34,13 @@ type modelEnv struct {
 	room  int
 	scope string
 	ids   map[string]string // the store's ids of the model's pools
-	later map[string]string // the store's ids of what tokens took that were used before
+	later map[string]string // the store's allocation ids of requests whose token was used before
 
 	commits int // of the table, after the last request
 }
 
-// copying is a table that leaves what it was made of alone: its first
-// transaction is applied to a copy.
+// copying is a table that does not change its original: it applies its first
+// transaction to a copy.
 type copying struct {
 	*tabletest.Memory
 	copied  bool
@@ -67,7 +67,7 @@ func newModelEnv(t tester, room int) *modelEnv {
 	return w
 }
 
-// fork returns a twin that goes on from here and leaves w alone.
+// fork returns a copy that goes on from here and does not change w.
 func (w *modelEnv) fork() *modelEnv {
 	c := *w
 	c.model, c.table, c.commits = w.model.Clone(), &copying{Memory: w.table.Memory}, 0
@@ -82,8 +82,8 @@ func (w *modelEnv) store() *store.Store {
 	return store.New(w.table, store.Options{Region: "us-east-1", Quotas: &quotas, Now: w.now, Room: w.room, Tries: 1})
 }
 
-// named names a request: its operation and its token. The model knows it, and
-// what it takes, by that.
+// named returns the name of a request: its operation and its token. The model
+// knows the request, and the CIDR that it takes, by this name.
 func named(operation, value string) string { return operation + "|" + value }
 
 func tokenOf(name, digest string) store.Token {
@@ -93,7 +93,7 @@ func tokenOf(name, digest string) store.Token {
 	return t
 }
 
-// allocationOf returns the id of what a request took.
+// allocationOf returns the id of the allocation that a request made.
 func (w *modelEnv) allocationOf(name string) string {
 	if id, ok := w.later[name]; ok {
 		return id
@@ -217,8 +217,8 @@ func (w *modelEnv) work() {
 	w.commits = w.table.commits
 }
 
-// check demands that what both hold is the same, and that the table is in
-// order.
+// check requires that the store and the model hold the same, and that the table
+// is in order.
 func (w *modelEnv) check() {
 	w.Helper()
 	if problems := fsck.Check(fscktest.Items(w.table.Memory), w.now()); len(problems) > 0 {

@@ -45,8 +45,8 @@ func TestMove(t *testing.T) {
 	l.settled()
 }
 
-// A change of monitoring is answered as it was written: whatever call fails, an
-// error says that nothing has changed.
+// The answer to a change of monitoring agrees with the table after any call fails:
+// an error says that nothing has changed.
 func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 	v := vpc("vpc-1", "10.0.0.0/20")
 	prepared := func() *env {
@@ -100,8 +100,9 @@ func TestMonitorIsAnsweredAsItIsWritten(t *testing.T) {
 	}
 }
 
-// What is in a VPC that is ignored or moved follows by the work of its account
-// and Region alone; and of a discovery that is gone nothing is ignored or moved.
+// When a VPC is ignored or moved, the resources in it follow by the work of its
+// account and Region alone. A resource of a deleted discovery cannot be ignored or
+// moved.
 func TestMonitorTouchesOneAccount(t *testing.T) {
 	l := newEnv(t)
 	other, err := l.store.CreateDiscovery(t.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: otherAccount}, OperatingRegions: []string{"eu-west-1"}})
@@ -126,6 +127,6 @@ func TestMonitorTouchesOneAccount(t *testing.T) {
 	l.must(err)
 	ignore.Monitored = true
 	if _, err := l.store.ModifyResourceCIDR(t.Context(), ignore); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue {
-		t.Errorf("what a discovery that is gone has left: %v", err)
+		t.Errorf("a resource of a deleted discovery: %v", err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 )
 
-// A VPC with the CIDR of its account's allocation claims it, whichever was first;
-// its end leaves the allocation.
+// A VPC with the CIDR of its account's allocation claims the allocation, in either
+// order of arrival. When the VPC goes, the allocation stays.
 func TestClaim(t *testing.T) {
 	for _, first := range []string{"allocation", "VPC"} {
 		t.Run(first+" first", func(t *testing.T) {
@@ -49,8 +49,8 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// What is seen again as it was costs no write, and what is seen late changes
-// nothing.
+// An observation of an unchanged resource costs no write. A late observation
+// changes nothing.
 func TestObserveUnchanged(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", true)
@@ -89,7 +89,7 @@ func TestLiveOfOneIDInTwoRegions(t *testing.T) {
 	l.vanish(there)
 	l.settled()
 	if a, err := l.allocate(otherAccount, p, 24, ""); err == nil {
-		t.Errorf("%s was given, and %s lives at %s", a.CIDR, here.ID, here.CIDR)
+		t.Errorf("%s was given, and %s is live at %s", a.CIDR, here.ID, here.CIDR)
 	}
 	l.vanish(here)
 	if _, err := l.allocate(otherAccount, p, 16, ""); err != nil {

@@ -39,7 +39,7 @@ func (l *env) looked() {
 	l.must(l.store.SaveDiscoveredAccount(l.Context(), &ipam.DiscoveredAccount{Discovery: l.disco.ID, Region: "eu-west-1", Account: otherAccount, Attempted: l.now.UnixMilli(), Succeeded: l.now.UnixMilli()}))
 }
 
-// lab is a pool in a scope besides the default ones.
+// secondScope returns a scope besides the default ones, and a pool in it.
 func (l *env) secondScope() (*ipam.Scope, *ipam.Pool) {
 	l.Helper()
 	scope, err := l.store.CreateScope(l.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
@@ -72,7 +72,7 @@ func TestPendingBlocks(t *testing.T) {
 		l.settled()
 		row := l.row(v, scope.ID)
 		if row == nil {
-			t.Fatal("the VPC does not stand in the scope of its pool")
+			t.Fatal("the VPC is not in the scope of its pool")
 		}
 		if got := row.Status; got.Management != ipam.Managed || got.Compliance != ipam.Compliant || got.Overlap != ipam.Nonoverlapping || got.Allocation != a.AllocationID {
 			t.Errorf("bound %t: %+v", bound, got)
@@ -111,8 +111,8 @@ func TestEndPending(t *testing.T) {
 	}
 }
 
-// Nobody says what became of a pending block. It stays as long as EC2 may be asked, and
-// until the account and Region were looked at as a whole behind that.
+// No caller reports the outcome of a pending block. The block stays as long as EC2 may be
+// asked, and after that until discovery has looked at the whole account and Region.
 func TestAbandonedPendingBlock(t *testing.T) {
 	l := newEnv(t)
 	_, p := l.secondScope()
@@ -188,9 +188,9 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 	}
 }
 
-// What lives somewhere is not given for a VPC, the account's own neither: EC2
-// would make a second one there.
-func TestPendingOfWhatLives(t *testing.T) {
+// A live VPC's space is not given for another VPC, not even to the account that owns
+// the live one: EC2 would make a second VPC there.
+func TestPendingOverALiveVPC(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
@@ -205,8 +205,8 @@ func TestPendingOfWhatLives(t *testing.T) {
 	l.settled()
 }
 
-// A pending block can be released by hand once EC2 cannot be asked any more, and whoever
-// looks where its resource would be has looked.
+// A pending block can be released by hand once EC2 cannot be asked any more, and every
+// discovery of its account and Region has looked there since.
 func TestReleaseOfLease(t *testing.T) {
 	l := newEnv(t)
 	_, p := l.secondScope()
@@ -247,11 +247,11 @@ func TestReleaseOfLease(t *testing.T) {
 	l.now = l.now.Add(16 * time.Minute)
 	a = b
 	if err := release(); ipam.CodeOf(err) != ipam.CodeInvalidParameterCombination {
-		t.Errorf("of a VPC that lives: %v", err)
+		t.Errorf("of a live VPC: %v", err)
 	}
 }
 
-// A pool's rules bind what is about to be made.
+// A pool's rules apply to a resource before EC2 makes it.
 func TestPendingUnderRules(t *testing.T) {
 	l := newEnv(t)
 	p, err := l.store.CreatePool(t.Context(), l.fresh("CreateIpamPool"), ipam.Pool{
@@ -423,9 +423,9 @@ func TestEndOfAPoolWithAPendingBlockWhereNobodyLooks(t *testing.T) {
 	}
 }
 
-// A taking is left behind its first split, and a VPC comes to live in that: sent anew,
-// the request does not get its space.
-func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
+// An allocation stops after its first split, and then a VPC appears in the split block.
+// The same request, sent again, does not get the VPC's space.
+func TestDeepAllocationWhereAVPCAppears(t *testing.T) {
 	for _, cidr := range []string{"10.0.0.7/32", ""} {
 		l := newEnv(t)
 		p := l.pool("", false)
@@ -446,14 +446,14 @@ func TestDeepTakingWhereAVPCCameToLive(t *testing.T) {
 		v := vpc("vpc-1", "10.0.0.0/28")
 		l.observe(v)
 		if a, err := l.store.Allocate(t.Context(), q); err == nil && v.CIDR.Overlaps(a.CIDR) {
-			t.Errorf("%q: %s was given, where a VPC lives", cidr, a.CIDR)
+			t.Errorf("%q: %s was given, where a VPC is live", cidr, a.CIDR)
 		}
 		l.now = l.now.Add(time.Hour)
 		l.settled()
 	}
 }
 
-// Two pending blocks of one CIDR in two scopes: each VPC stands in the scope of its own.
+// Two scopes have a pending block of one CIDR each: each VPC is in the scope of its own block.
 func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 	for _, labFirst := range []bool{true, false} {
 		l := newEnv(t)
@@ -474,7 +474,7 @@ func TestPendingOfOneCIDRInTwoScopes(t *testing.T) {
 		l.observe(v2)
 		l.settled()
 		if l.row(v1, l.ipam.PrivateScope) == nil || l.row(v2, scope.ID) == nil {
-			t.Error("they stand in the wrong scopes")
+			t.Error("they are in the wrong scopes")
 		}
 		l.now = l.now.Add(time.Hour)
 		l.looked()
@@ -506,11 +506,12 @@ func TestEndOfTheScopeOfAPendingBlock(t *testing.T) {
 	l.must(err)
 	l.settled()
 	if l.row(v, l.ipam.PrivateScope) == nil {
-		t.Error("the VPC stands nowhere")
+		t.Error("the VPC is in no scope")
 	}
 }
 
-// What EC2 says that it made is not taken for another that discovery saw first.
+// EC2's answer names the VPC of a pending block. The block does not go to another VPC that
+// discovery saw first.
 func TestBindMeanwhile(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)
@@ -535,8 +536,8 @@ func TestBindMeanwhile(t *testing.T) {
 	l.status(one, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
 }
 
-// Two discoveries find the VPC of a pending block: it stands once, in the scope of its pool,
-// whichever goes on to find it.
+// Two discoveries find the VPC of a pending block: the VPC is in the scope of its pool alone,
+// and stays there when one of the two finds it no longer.
 func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
 	l := newEnv(t)
 	scope, p := l.secondScope()
@@ -570,7 +571,7 @@ func TestPendingThatTwoDiscoveriesFind(t *testing.T) {
 	}
 }
 
-// The VPC is seen just before its pending block is given up: it keeps what is its.
+// Discovery sees the VPC just before its pending block is given up: the VPC keeps the block.
 func TestPendingGivenUpWhileItsVPCIsSeen(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)

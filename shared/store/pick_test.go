@@ -8,9 +8,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// A key stands for the CIDR that its account's last allocation with it in the pool
-// had, as far as that is what is asked for, and free. 10.0.1.0/24 is what the pool
-// gives to whoever has no key.
+// A request with a stable key gets the CIDR of its account's last allocation with
+// that key in the pool, if the CIDR is free and the request allows it. The pool
+// gives 10.0.1.0/24 to a request without a key.
 func TestStableKey(t *testing.T) {
 	keyed := func(pool string, r ipam.AllocateRequest) store.Allocate {
 		q := allocation(pool, "", r)

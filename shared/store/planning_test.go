@@ -44,8 +44,8 @@ func planned(l *env, importing bool) (source, plan *ipam.Pool, v ipam.Resource, 
 	return source, plan, v, subnets
 }
 
-// The subnets of a VPC are taken in by the planning pool over it, and what is
-// given out of it is none of theirs.
+// The planning pool over a VPC imports the VPC's subnets, and gives out none of
+// their space.
 func TestPlanning(t *testing.T) {
 	l := newEnv(t)
 	source, plan, v, subnets := planned(l, true)
@@ -64,7 +64,7 @@ func TestPlanning(t *testing.T) {
 		t.Errorf("given was %s", a.CIDR)
 	}
 	l.settled()
-	// What is reserved for the VPC overlaps neither it nor the subnet that it is for.
+	// An allocation in the VPC overlaps neither the VPC nor the subnet that it is for.
 	s := subnet("subnet-3", "vpc-1", "10.0.1.0/24")
 	l.observe(s)
 	l.settled()
@@ -87,7 +87,7 @@ func TestPlanning(t *testing.T) {
 	}
 }
 
-// A planning pool that imports nothing holds what lives there.
+// A planning pool that imports nothing holds the space of its live resources.
 func TestPlanningWithoutImport(t *testing.T) {
 	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
@@ -106,7 +106,7 @@ func TestPlanningWithoutImport(t *testing.T) {
 		}
 		for _, s := range subnets {
 			if s.CIDR.Overlaps(a.CIDR) {
-				t.Errorf("%s was given, where %s lives", a.CIDR, s.ID)
+				t.Errorf("%s was given, where %s is live", a.CIDR, s.ID)
 			}
 		}
 	}
@@ -414,8 +414,8 @@ func TestPlanningTwiceAtOnce(t *testing.T) {
 	l.settled()
 }
 
-// A VPC is gone, and its block has a planning pool laid over it before it is given
-// back: so it goes to that pool.
+// A VPC is gone, and a planning pool gets its CIDR before the VPC's block is
+// released: so the block goes to that pool.
 func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
@@ -481,12 +481,12 @@ func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
 	}
 }
 
-// What is held in a planning pool for subnets that are gone is given back, however
-// many they are: the VPC around them, which lives, does not fill it.
+// The holds of deleted subnets in a planning pool are released, however many they
+// are: the live VPC around them does not fill the pool.
 func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
-	for _, s := range subnets { // gone, and nobody came to follow
+	for _, s := range subnets { // gone, and no work followed
 		row, found := items.EncodeResource(l.row(s, l.ipam.PrivateScope)), items.EncodeFound(l.found(s))
 		l.must(l.memory.Transact(t.Context(), []table.Write{{Op: table.OpDelete, Key: row.Key}, {Op: table.OpDelete, Key: found.Key}}))
 	}
@@ -497,9 +497,9 @@ func TestHoldsOfAPlanningPoolAreGivenBackTogether(t *testing.T) {
 	}
 }
 
-// A VPC's CIDR can be replaced by one around it: discovery takes in what is new
-// before it forgets what is gone. The new one is no more the pool's to give away
-// than another VPC's.
+// A larger CIDR around a VPC's CIDR can replace it: discovery records the new CIDR
+// before it forgets the old one. The pool does not give away space of the new CIDR,
+// as it does not give away space of another VPC.
 func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
 	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
@@ -511,7 +511,7 @@ func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
 	l.observe(larger)
 	l.vanish(v)
 	if a, err := l.allocate(ownerAccount, plan, 24, ""); err == nil {
-		t.Errorf("%s was given, and %s lives at %s", a.CIDR, larger.ID, larger.CIDR)
+		t.Errorf("%s was given, and %s is live at %s", a.CIDR, larger.ID, larger.CIDR)
 	}
 	l.settled()
 	l.vanish(larger)

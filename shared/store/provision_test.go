@@ -9,9 +9,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// Deprovisioning once more what is in use writes nothing, and a reason that has
-// changed is told.
-func TestDeprovisionOfWhatIsInUse(t *testing.T) {
+// A second Deprovision of a CIDR in use writes nothing. If the reason of the refusal
+// has changed, the answer reports the new one.
+func TestDeprovisionOfACIDRInUse(t *testing.T) {
 	l := newPoolEnv(t)
 	s := l.store(l.table)
 	try := func(want string) {
@@ -38,9 +38,9 @@ func TestDeprovisionOfWhatIsInUse(t *testing.T) {
 	l.fsck()
 }
 
-// A deprovisioned CIDR is listed for an hour. Then it is one that the pool never had,
-// whenever its item is removed.
-func TestDeprovisionOfWhatIsForgotten(t *testing.T) {
+// A deprovisioned CIDR is listed for an hour. After that, it counts as a CIDR that the
+// pool never had, even while its item is not removed yet.
+func TestDeprovisionOfAForgottenCIDR(t *testing.T) {
 	l := newPoolEnv(t)
 	must(l.store(l.table).Deprovision(t.Context(), deprovision(l.child, "10.0.144.0/20")))(t)
 	for _, c := range []struct {
@@ -64,8 +64,8 @@ func TestDeprovisionOfWhatIsForgotten(t *testing.T) {
 	}
 }
 
-// What is begun to be deleted between the reading and the writing gets no CIDR and no
-// pool any more, and nothing stays behind.
+// The deletion of a pool begins between the read and the write of a request: the pool
+// gets no CIDR and no pool below it, and nothing stays behind.
 func TestProvisionOvertaken(t *testing.T) {
 	for name, first := range map[string]func(*poolEnv, *store.Store) error{
 		"provision by CIDR": func(l *poolEnv, s *store.Store) error {
@@ -112,7 +112,7 @@ func TestProvisionOutOfAPoolThatEnds(t *testing.T) {
 	}
 }
 
-// A pool without CIDRs is told from one that is full.
+// The refusal distinguishes a pool without CIDRs from a full pool.
 func TestProvisionOutOfAPoolWithoutCIDRs(t *testing.T) {
 	l := newPoolEnv(t)
 	s := l.store(l.table)
@@ -125,7 +125,7 @@ func TestProvisionOutOfAPoolWithoutCIDRs(t *testing.T) {
 	}
 }
 
-// Pools stand in each other as deep as the quota says, and no deeper.
+// Pools nest as deep as the quota allows, and no deeper.
 func TestPoolsAsDeepAsTheQuota(t *testing.T) {
 	l := newPoolEnv(t)
 	s := l.store(l.table)
@@ -147,8 +147,8 @@ func TestPoolsAsDeepAsTheQuota(t *testing.T) {
 	l.fsck()
 }
 
-// A CIDR that is pending is not deprovisioned: what lives in it is not held yet.
-func TestDeprovisionOfWhatIsPending(t *testing.T) {
+// A pending CIDR is not deprovisioned: the live resources in it are not held yet.
+func TestDeprovisionOfAPendingCIDR(t *testing.T) {
 	l := newPoolEnv(t)
 	table := &failing{Table: l.table, after: 1}
 	if c := must(l.store(table).Provision(t.Context(), provision(l.secondTop(), "", "172.16.0.0/16", 0)))(t); c.State != ipam.CIDRPendingProvision {
@@ -178,7 +178,7 @@ func TestProvisionOfTheLastCIDROvertaken(t *testing.T) {
 	l.fsck()
 }
 
-// Why a CIDR is kept is not written on one that was provisioned anew meanwhile.
+// The reason of a refusal is not written on a CIDR that was provisioned anew meanwhile.
 func TestFailureOfADeprovisionOvertaken(t *testing.T) {
 	l := newPoolEnv(t)
 	s := l.store(l.table)
@@ -196,7 +196,7 @@ func TestFailureOfADeprovisionOvertaken(t *testing.T) {
 	l.fsck()
 }
 
-// A preview says what is next, whatever its token was used for.
+// A preview returns the next free CIDR, even with a token that was used before.
 func TestPreviewWithATokenThatWasUsed(t *testing.T) {
 	l := newPoolEnv(t)
 	s := l.store(l.table)

@@ -19,13 +19,13 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// turns has the goroutines of a bubble of testing/synctest act one at a time:
-// each waits before whatever the table is asked, and dice decide who is next.
-// So a seed is an interleaving, and the same one each time. Short bursts mix
-// everybody's acts, long ones have much happen between two acts of one.
+// turns makes the goroutines of a bubble of testing/synctest act one at a time.
+// Each waits before every call of the table, and a seeded random generator picks
+// the next one. So a seed gives the same interleaving each time. Short bursts mix
+// the calls of all actors; with long bursts, much happens between two calls of one.
 type turns struct {
 	random *rand.Rand
-	burst  int // how many turns one has on end, on average
+	burst  int // how many turns an actor has in a row, on average
 
 	mu      sync.Mutex
 	waiting []*turn
@@ -99,7 +99,7 @@ type race struct {
 	discovery *ipam.Discovery
 	ipams     []*ipam.IPAM
 	pools     []string
-	random    *rand.Rand // of what they do
+	random    *rand.Rand // for the choices of the actors
 	each      int        // resources of each account
 
 	mu    sync.Mutex
@@ -230,8 +230,8 @@ func (r *race) count(n *int) {
 	*n++
 }
 
-// expectUnused demands that nothing lived where an allocation is, from before it
-// began until it was answered.
+// expectUnused requires that no resource was live in an allocation's CIDR for the
+// whole time from before the request began until it was answered.
 func (r *race) expectUnused(a *ipam.Allocation, began, ended int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -239,7 +239,7 @@ func (r *race) expectUnused(a *ipam.Allocation, began, ended int64) {
 	r.taken = append(r.taken[max(0, len(r.taken)-writers):], a.CIDR)
 	for _, o := range r.alive {
 		if o.from < began && (o.till == 0 || o.till > ended) && o.cidr.Overlaps(a.CIDR) {
-			r.Errorf("%s was handed out in %s from %d to %d, and a resource lives at %s since %d", a.CIDR, a.Pool, began, ended, o.cidr, o.from)
+			r.Errorf("%s was handed out in %s from %d to %d, and a resource is live at %s since %d", a.CIDR, a.Pool, began, ended, o.cidr, o.from)
 		}
 	}
 }
@@ -345,9 +345,9 @@ func (r *race) settle() {
 	fscktest.Clean(r.T, r.table, time.Now())
 }
 
-// While resources appear and go, and pools that cover them are allocated from
-// by many, what was seen to live before an allocation began is never handed out;
-// and when all of it is gone, so is every hold.
+// Resources appear and go while many writers allocate from pools that cover them.
+// The space of a resource that was seen before an allocation began is never handed
+// out; and when all resources are gone, all holds are gone.
 func TestLiveSpaceIsNeverHandedOut(t *testing.T) {
 	for seed, burst := range []int{1, 8, 64} {
 		t.Run(fmt.Sprintf("seed %d, bursts of %d", seed, burst), func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// story is a random sequence of requests of both twins, with what is needed
-// to refer to earlier ones.
+// randomRun is a random sequence of requests to the store and the model, with the
+// data to refer to earlier requests.
 type randomRun struct {
 	*rapid.T
 	*modelEnv
@@ -104,7 +104,7 @@ func (h *randomRun) allocateSome(*rapid.T) {
 		q.CIDR = h.near(pool)
 	}
 	if rapid.Bool().Draw(h.T, "preview first") {
-		h.allocate(pool, n, "d", q, true) // the same as what follows, as both are the model's
+		h.allocate(pool, n, "d", q, true) // the same CIDR as the request below, as the model gives both
 	}
 	h.remember(pool, n, func(digest string) { h.allocate(pool, n, digest, q, false) })
 }
@@ -147,7 +147,7 @@ func (h *randomRun) repeat(*rapid.T) {
 	m.again(rapid.SampledFrom([]string{m.digest, m.digest, "other"}).Draw(h.T, "digest"))
 }
 
-// releaseHeld releases what is held, pools' CIDRs too.
+// releaseHeld releases an allocation of a pool, which may be the CIDR of a pool below it.
 func (h *randomRun) releaseHeld(*rapid.T) {
 	pool := pickFrom(h, h.model.Pools(), "pool")
 	a := pickFrom(h, h.model.Allocations(pool), "allocation")
@@ -157,7 +157,8 @@ func (h *randomRun) releaseHeld(*rapid.T) {
 	h.release(pool, a.CIDR, a.Name)
 }
 
-// releaseMade releases what a request took, if it did, and if it still holds it.
+// releaseMade releases the CIDR of an earlier request, which may have failed or may
+// hold the CIDR no longer.
 func (h *randomRun) releaseMade(*rapid.T) {
 	m := pickFrom(h, h.made, "request")
 	if !m.cidr.IsValid() || h.rarely("wrong CIDR") {
@@ -198,8 +199,9 @@ func (h *randomRun) deleteSome(*rapid.T) {
 	}
 }
 
-// later moves the clock by less and by more than what is kept for an hour and
-// for a day; that a second more is past it is seen at exactly an hour or a day.
+// later moves the clock by less and by more than an hour and a day, the times for
+// which the store keeps records. A clock at exactly an hour or a day shows that a
+// record expires one second later.
 func (h *randomRun) later(*rapid.T) {
 	h.model.Now += rapid.SampledFrom([]int64{1, 1, 1, 59 * 60, 60*60 + 1, 23 * 60 * 60, 24 * 60 * 60, 24*60*60 + 1}).Draw(h.T, "seconds")
 }
@@ -209,8 +211,8 @@ func (h *randomRun) later(*rapid.T) {
 // requests that fit and that do not; repeated tokens; a clock that runs past
 // every expiry; CIDRs that move away and come back; pools that are deleted with
 // all they hold. In transactions of five block changes, so that nearly every
-// split and merge takes several, and in whole ones. After every step both
-// twins hold the same and the table is in order.
+// split and merge takes several, and in whole ones. After every step the store
+// and the model hold the same, and the table is in order.
 func TestRandomStories(t *testing.T) {
 	for _, family := range []ipam.Family{ipam.IPv4, ipam.IPv6} {
 		t.Run(family.String(), rapid.MakeCheck(func(t *rapid.T) {

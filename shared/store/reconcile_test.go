@@ -65,8 +65,9 @@ func (l *env) covers(pool string, in netip.Prefix, marked *[256]bool) {
 	}
 }
 
-// What the scan of a scope says to be free of live CIDRs is what a look at every
-// address says, from wherever it goes on, and what the second look says.
+// The scan of a scope reports the same live CIDRs as partly free as a check of every
+// address, from each point where the scan can go on. The second look, Exposed,
+// reports the same.
 func TestExposedAgainstEveryAddress(t *testing.T) {
 	free := 0
 	for seed := range uint64(40) {
@@ -196,8 +197,8 @@ func TestExposedIsCertain(t *testing.T) {
 	}
 }
 
-// In a planning pool a VPC's subnets are to be taken, and the VPC itself, over which
-// it is laid, is not.
+// In a planning pool a VPC's subnets must be taken. The VPC itself, whose space the
+// pool plans, need not be.
 func TestExposedInAPlanningPool(t *testing.T) {
 	l := newEnv(t)
 	_, plan, _, subnets := planned(l, false)

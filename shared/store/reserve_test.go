@@ -10,9 +10,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// Two VPCs on one CIDR, and an allocation around them, released: space is free
-// when nothing lives in it any more, and not before.
-func TestReleaseOfWhatIsLive(t *testing.T) {
+// Two VPCs have one CIDR, and an allocation around them is released: the VPCs' space
+// is free when both are gone, and not before.
+func TestReleaseAroundLiveVPCs(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
@@ -41,9 +41,9 @@ func TestReleaseOfWhatIsLive(t *testing.T) {
 	}
 }
 
-// A preview of a certain CIDR tells what the request would be answered, and
+// A preview of a certain CIDR returns the answer that the request would get, and
 // leaves the holds as they are.
-func TestPreviewOfWhatIsLive(t *testing.T) {
+func TestPreviewAroundLiveVPCs(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")
@@ -107,8 +107,9 @@ func TestLiveInASplitOfTheScope(t *testing.T) {
 	l.settled()
 }
 
-// Two deprovision a CIDR with holds at once: the second learns that it is done.
-func TestDeprovisionWhatLivesTwiceAtOnce(t *testing.T) {
+// Two requests deprovision a CIDR with holds at once: the second gets the error that
+// it is deprovisioned.
+func TestDeprovisionOverALiveVPCTwiceAtOnce(t *testing.T) {
 	l := newEnv(t)
 	p := l.pool("", false)
 	l.provision(p, "10.0.0.0/16")

@@ -52,8 +52,8 @@ func TestAdministrator(t *testing.T) {
 	l.fsck()
 }
 
-// Of two that declare, or end, at the same time, the later one decides on what
-// the earlier one wrote.
+// Two requests declare, or end, the administrator at the same time: the later one
+// decides on the state that the earlier one wrote.
 func TestAdministratorOvertaken(t *testing.T) {
 	put := func(a store.Administrator) func(*testing.T, *store.Store) error {
 		return func(t *testing.T, s *store.Store) error { return s.PutAdministrator(t.Context(), a) }

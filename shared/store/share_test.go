@@ -26,8 +26,8 @@ func (o *overtaken) Transact(ctx context.Context, writes []table.Write) error {
 	return o.Table.Transact(ctx, writes)
 }
 
-// What changes a pool's shares between the reading and the writing of another
-// request is not lost, and does not outlive the pool.
+// A change of a pool's shares between the read and the write of another request is
+// not lost, and does not outlive the pool.
 func TestSharesOvertaken(t *testing.T) {
 	const second = "777788889999"
 	put := func(principal string) func(context.Context, *poolEnv, *store.Store) error {
@@ -80,8 +80,8 @@ func TestSharesOvertaken(t *testing.T) {
 	}
 }
 
-// An allocation that is released while it is listed is left out, and so is what
-// took its place.
+// An allocation that is released while it is listed is left out, and so is the
+// allocation that took its place.
 func TestForeignAllocationReleasedWhileListed(t *testing.T) {
 	for name, next := range map[string]func(*poolEnv){
 		"free then": func(*poolEnv) {},

@@ -19,7 +19,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// court is a scope with a pool of 10.0.0.0/26 and 10.0.0.128/26, a child of it
+// statusEnv is a scope with a pool of 10.0.0.0/26 and 10.0.0.128/26, a child of it
 // that has 10.0.0.0/28 and 10.0.0.128/28, and rows that tests put by hand.
 type statusEnv struct {
 	table      *tabletest.Memory
@@ -92,7 +92,7 @@ func (c *statusEnv) drop(r *ipam.ResourceCIDR) {
 	}
 }
 
-// rows returns what is in the table.
+// rows returns all IPv4 resource rows of the scope.
 func (c *statusEnv) rows() (all []*ipam.ResourceCIDR) {
 	for after := ""; ; {
 		rows, next, err := c.store.Resources(context.Background(), c.scope, ipam.IPv4, after, 0)
@@ -163,7 +163,7 @@ func liveSubnet(id, vpc, cidr string) *ipam.ResourceCIDR {
 	return &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceSubnet, ID: id, VPC: vpc, CIDR: prefix(cidr), Owner: ownerAccount, Region: "us-east-1"}, Sampled: 10, Since: 10, Rev: 1}
 }
 
-// Of each range, the allocations in it are those of all that overlap it.
+// AllocationsIn returns exactly the allocations that overlap a range, for each range.
 func TestAllocationsIn(t *testing.T) {
 	c := newStatusEnv(t)
 	for _, a := range []struct{ pool, cidr string }{
@@ -219,7 +219,7 @@ func TestAllocationsIn(t *testing.T) {
 	}
 }
 
-func TestEvaluateStatusWritesWhatDiffers(t *testing.T) {
+func TestEvaluateStatusWritesOnlyChanges(t *testing.T) {
 	c := newStatusEnv(t)
 	a := must(c.store.Allocate(t.Context(), allocation(c.leaf, "", byCIDR("10.0.0.0/30"))))(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/29"), liveSubnet("subnet-a", "vpc-a", "10.0.0.0/30"), liveVPC("vpc-b", "10.0.0.8/29"))
@@ -325,8 +325,9 @@ func TestEvaluateStatusAfterEachChange(t *testing.T) {
 	})
 }
 
-// A look that has read an old state writes after the one of a newer change has
-// found everything right: what the first writes is wrong, and put right by it.
+// An evaluation reads an old state. It writes after the evaluation of a newer change
+// has found all statuses right. So the first one writes a wrong status, and corrects
+// it itself.
 func TestEvaluateStatusLooksAgainBehindItsWrites(t *testing.T) {
 	c := newStatusEnv(t)
 	c.put(liveVPC("vpc-a", "10.0.0.0/28"), liveVPC("vpc-b", "10.0.0.0/29"))
@@ -353,8 +354,8 @@ func TestEvaluateStatusLooksAgainBehindItsWrites(t *testing.T) {
 	c.expectRight(t)
 }
 
-// Every call fails once, carried out or not: the statuses are right or the error
-// is told, and the next one puts them right.
+// Every call fails once, carried out or not: the statuses are right or the caller
+// gets the error, and the next evaluation corrects them.
 func TestEvaluateStatusUnderFaults(t *testing.T) {
 	scene := func() *statusEnv {
 		c := newStatusEnv(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
 
-// A token used again after a day is a new request, also while what it made the
-// first times is still there. Then, for a day, it is the record of that one.
+// A token used again after a day is a new request, even while the objects that it
+// made before still exist. Then, for a day, it is the record of the new request.
 func TestTokenUsedAgainAfterADay(t *testing.T) {
 	l := newPoolEnv(t)
 	l.ipams = 9

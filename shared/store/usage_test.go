@@ -31,7 +31,7 @@ func TestUsageOfAPool(t *testing.T) {
 		}
 	}
 	if got := must(c.store.Usage(t.Context(), c.pool))(t); got.Allocated != 25 {
-		t.Errorf("what is taken in a child counts in its source: %+v", got)
+		t.Errorf("space taken in a child counts in its source: %+v", got)
 	}
 }
 
@@ -88,8 +88,9 @@ func TestSaveUsageWritesCrossings(t *testing.T) {
 	}
 }
 
-// Whatever call fails, carried out or not, the crossing is kept once the answer
-// is a success; and one that is saved while the pool is deleted does not outlive it.
+// Any call may fail, carried out or not: the crossing is kept once the answer is a
+// success. A crossing that is saved while the pool is deleted does not outlive the
+// pool.
 func TestSaveUsageUnderFaults(t *testing.T) {
 	full := ipam.Usage{Allocated: 100}
 	for _, kind := range []tabletest.CallKind{tabletest.BatchGet, tabletest.Transact} {

@@ -110,8 +110,8 @@ func TestPurgeOfMany(t *testing.T) {
 	}
 }
 
-// An IPAM goes with all that it has, resources in a scope of one's own included;
-// nothing of what was found stays.
+// An IPAM goes with all that it has, including resources in a scope besides the
+// default ones. Nothing that discovery found stays.
 func TestEndOfAnInhabitedIPAM(t *testing.T) {
 	l := newEnv(t)
 	second, err := l.store.CreateScope(t.Context(), l.fresh("CreateIpamScope"), ipam.Scope{IPAM: l.ipam.ID}, func(*ipam.IPAM) error { return nil })
@@ -136,7 +136,7 @@ func TestEndOfAnInhabitedIPAM(t *testing.T) {
 	}
 }
 
-// The work of a note that whoever wrote it has done costs one read.
+// If the writer of a note has done its work already, that work costs one read.
 func TestWorkThatIsDone(t *testing.T) {
 	l := newEnv(t)
 	l.provision(l.pool("", true), "10.0.0.0/16")
