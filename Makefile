@@ -150,7 +150,7 @@ fsck: ## Check the invariants of the table TABLE (FSCK=… for flags)
 	go run ./shared/fsck/cmd/fsck -table "$(TABLE)" $(FSCK)
 
 .PHONY: putback
-putback: ## Put what LOST lists (from `fsck -lost-since`) back into the restored table TABLE, from the table OLD
+putback: ## Put the items that LOST lists (from `fsck -lost-since`) back into the restored table TABLE, from the table OLD
 	@: $(if $(TABLE),,$(error TABLE=… names the restored table)) $(if $(OLD),,$(error OLD=… names the table that was in use before))
 	go run ./infra/cmd/putback -table "$(TABLE)" -from "$(OLD)" <"$(if $(LOST),$(LOST),lost.jsonl)"
 
