@@ -16,12 +16,12 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 )
 
-// told is an event of a call in the home Region.
-type told struct{ account, name, request, response string }
+// callEvent is an event of a call in the home Region.
+type callEvent struct{ account, name, request, response string }
 
-// batch is the batch of the event source in which events come. The messages' ids are
+// batch returns the batch in which the event source delivers events. The messages' ids are
 // m-0, m-1 and so on.
-func batch(t testing.TB, at time.Time, all ...told) (e Event) {
+func batch(t testing.TB, at time.Time, all ...callEvent) (e Event) {
 	t.Helper()
 	for i, c := range all {
 		detail := fmt.Sprintf(`{"eventSource": "ec2.amazonaws.com", "eventTime": %q, "eventName": %q, "requestParameters": %s, "responseElements": %s}`, at.UTC().Format(time.RFC3339), c.name, c.request, c.response)
@@ -54,25 +54,25 @@ func (w *env) describes() (n int) {
 	return n
 }
 
-func createVPC(account, id string) told {
-	return told{account, "CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id)}
+func createVPC(account, id string) callEvent {
+	return callEvent{account, "CreateVpc", `{}`, fmt.Sprintf(`{"vpc": {"vpcId": %q}}`, id)}
 }
 
-func dropVPC(account, id string) told {
-	return told{account, "DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, id), `{}`}
+func dropVPC(account, id string) callEvent {
+	return callEvent{account, "DeleteVpc", fmt.Sprintf(`{"vpcId": %q}`, id), `{}`}
 }
 
 // A burst of 1,000 events for one account costs it at most as many Describe calls as 10
 // looks would. The events come in batches of 500, as the event source delivers them.
 func TestBurst(t *testing.T) {
-	each := func(n int, one func(i int) []told) (all []told) {
+	each := func(n int, one func(i int) []callEvent) (all []callEvent) {
 		for i := range n {
 			all = append(all, one(i)...)
 		}
 		return all
 	}
-	run := func(i int) told {
-		return told{memberA, "RunInstances", `{}`, fmt.Sprintf(`{"instancesSet": {"items": [{"instanceId": "i-%04d", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-%04d"}]}}]}}`, i, i)}
+	run := func(i int) callEvent {
+		return callEvent{memberA, "RunInstances", `{}`, fmt.Sprintf(`{"instancesSet": {"items": [{"instanceId": "i-%04d", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-%04d"}]}}]}}`, i, i)}
 	}
 	interfaces := func(n *discover.Seen, count int) {
 		for i := range count {
@@ -86,25 +86,25 @@ func TestBurst(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*discover.Seen)
-		events []told
+		events []callEvent
 		want   int // Describe calls
 	}{
-		{"instances that run", func(n *discover.Seen) { interfaces(n, 1000) }, each(1000, func(i int) []told { return []told{run(i)} }), 18},
-		{"instances that are gone before their first event", nil, each(1000, func(i int) []told { return []told{run(i)} }), 48},
-		{"VPCs that exist for a second", nil, each(500, func(i int) []told {
-			return []told{createVPC(memberA, fmt.Sprint("vpc-", i)), dropVPC(memberA, fmt.Sprint("vpc-", i))}
+		{"instances that run", func(n *discover.Seen) { interfaces(n, 1000) }, each(1000, func(i int) []callEvent { return []callEvent{run(i)} }), 18},
+		{"instances that are gone before their first event", nil, each(1000, func(i int) []callEvent { return []callEvent{run(i)} }), 48},
+		{"VPCs that exist for a second", nil, each(500, func(i int) []callEvent {
+			return []callEvent{createVPC(memberA, fmt.Sprint("vpc-", i)), dropVPC(memberA, fmt.Sprint("vpc-", i))}
 		}), 8},
 		{"VPCs whose deletions come in the next batch", nil, append(
-			each(500, func(i int) []told { return []told{createVPC(memberA, fmt.Sprint("vpc-", i))} }),
-			each(500, func(i int) []told { return []told{dropVPC(memberA, fmt.Sprint("vpc-", i))} })...), 30},
+			each(500, func(i int) []callEvent { return []callEvent{createVPC(memberA, fmt.Sprint("vpc-", i))} }),
+			each(500, func(i int) []callEvent { return []callEvent{dropVPC(memberA, fmt.Sprint("vpc-", i))} })...), 30},
 		{"all kinds", func(n *discover.Seen) {
 			interfaces(n, 200)
 			for i := range 200 {
 				n.VPCs = append(n.VPCs, vpc(fmt.Sprint("vpc-new", i), fmt.Sprintf("10.99.%d.0/24", i)))
 				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr(fmt.Sprint("subnet-new", i)), VpcId: ptr(fmt.Sprint("vpc-new", i)), CidrBlock: ptr(fmt.Sprintf("10.99.%d.0/25", i))})
 			}
-		}, each(200, func(i int) []told {
-			return []told{
+		}, each(200, func(i int) []callEvent {
+			return []callEvent{
 				createVPC(memberA, fmt.Sprint("vpc-new", i)),
 				{memberA, "CreateSubnet", `{}`, fmt.Sprintf(`{"subnet": {"subnetId": "subnet-new%d"}}`, i)},
 				run(i),
@@ -172,7 +172,7 @@ func TestOneAccountOfABatchFails(t *testing.T) {
 // state decides, and discovery does not wait for a creation that a deletion ended.
 func TestOrderInABatch(t *testing.T) {
 	create, remove := createVPC(memberA, "vpc-new"), dropVPC(memberA, "vpc-new")
-	for name, all := range map[string][]told{
+	for name, all := range map[string][]callEvent{
 		"in order":           {create, remove},
 		"reversed":           {remove, create},
 		"doubled":            {create, remove, create, remove},
@@ -206,8 +206,8 @@ func TestOrderInABatch(t *testing.T) {
 		n := w.cloud.Network(memberA, home)
 		n.Interfaces, n.Subnets[0].AvailableIpAddressCount = n.Interfaces[1:], ptr[int32](250)
 		failed := w.handle(batch(t, w.time(),
-			told{memberA, "TerminateInstances", `{"instancesSet": {"items": [{"instanceId": "i-011"}]}}`, `{}`},
-			told{memberA, "RunInstances", `{}`, `{"instancesSet": {"items": [{"instanceId": "i-011", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-011"}]}}]}}`}))
+			callEvent{memberA, "TerminateInstances", `{"instancesSet": {"items": [{"instanceId": "i-011"}]}}`, `{}`},
+			callEvent{memberA, "RunInstances", `{}`, `{"instancesSet": {"items": [{"instanceId": "i-011", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-011"}]}}]}}`}))
 		if len(failed) > 0 || len(w.slept) > 0 || w.found(memberA, "eni-011", "10.1.0.4/32") != nil {
 			t.Errorf("%q failed, waited %v, known: %v", failed, w.slept, w.found(memberA, "eni-011", "10.1.0.4/32"))
 		}
@@ -257,8 +257,8 @@ func TestOrderOfAssociationsInABatch(t *testing.T) {
 				w.now = w.now.Add(10 * time.Second)
 				w.mu.Unlock()
 				answer := `{"vpcId": "vpc-011", "cidrBlockAssociation": {"cidrBlock": "` + cidr + `"}}`
-				e := batch(t, seen.Add(c.associated), told{memberA, "AssociateVpcCidrBlock", `{"vpcId": "vpc-011"}`, answer})
-				e.Records = append(e.Records, batch(t, seen.Add(c.gone), told{memberA, "DisassociateVpcCidrBlock", `{}`, answer}).Records...)
+				e := batch(t, seen.Add(c.associated), callEvent{memberA, "AssociateVpcCidrBlock", `{"vpcId": "vpc-011"}`, answer})
+				e.Records = append(e.Records, batch(t, seen.Add(c.gone), callEvent{memberA, "DisassociateVpcCidrBlock", `{}`, answer}).Records...)
 				e.Records[1].MessageId = "m-1"
 				if reversed {
 					slices.Reverse(e.Records)
