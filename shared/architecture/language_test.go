@@ -60,12 +60,6 @@ var findings = func() []*regexp.Regexp {
 	return all
 }()
 
-// allowed is the work that is left: the findings that a folder may still have.
-// A number may only fall. The list goes when all numbers are zero.
-var allowed = map[string]int{
-	"shared/store": 486,
-}
-
 // A passage is text for people: a comment, a paragraph, a test's name.
 type passage struct {
 	file string
@@ -74,34 +68,18 @@ type passage struct {
 }
 
 func TestLanguage(t *testing.T) {
-	count := map[string]int{}
 	for _, p := range passages(t) {
-		in := folderOf(p.file)
 		if *folder != "" && !under(p.file, strings.TrimSuffix(path.Clean(*folder), "/")) {
 			continue
 		}
 		for i, pattern := range findings {
 			for _, at := range pattern.FindAllStringIndex(p.text, -1) {
-				count[in]++
-				if *folder != "" || allowed[in] == 0 {
-					phrase := strings.Join(strings.Fields(p.text[at[0]:at[1]]), " ")
-					line := p.line + strings.Count(p.text[:at[0]], "\n")
-					t.Errorf("%s:%d: %q: %s", p.file, line, phrase, patterns[i].instead)
-				}
+				phrase := strings.Join(strings.Fields(p.text[at[0]:at[1]]), " ")
+				line := p.line + strings.Count(p.text[:at[0]], "\n")
+				t.Errorf("%s:%d: %q: %s", p.file, line, phrase, patterns[i].instead)
 			}
 		}
 	}
-	for in, n := range count {
-		if *folder == "" && allowed[in] > 0 && n > allowed[in] {
-			t.Errorf("%s has %d findings, more than the %d that it may still have", in, n, allowed[in])
-		}
-	}
-}
-
-// folderOf names the folder that a file counts for: the first two parts of its path.
-func folderOf(file string) string {
-	parts := strings.Split(path.Dir(file), "/")
-	return strings.Join(parts[:min(2, len(parts))], "/")
 }
 
 // passages reads all files that git knows or would add.
