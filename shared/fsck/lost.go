@@ -273,7 +273,8 @@ func differences(before, restored map[string]string) (all []Difference) {
 	maps.Copy(names, restored)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		a, b := cmp.Or(before[name], "null"), cmp.Or(restored[name], "null")
-		if a != b && !(emptyJSON(a) && emptyJSON(b)) {
+		bothEmpty := emptyJSON(a) && emptyJSON(b)
+		if a != b && !bothEmpty {
 			all = append(all, Difference{name, a, b})
 		}
 	}

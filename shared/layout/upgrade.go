@@ -23,18 +23,22 @@ func (g *Guard) Upgrade(ctx context.Context, scan table.Scanner) (done bool, err
 			return l.Number >= g.o.Layout, nil
 		}
 		if l.Active != 0 { // step 4
-			next, err = g.rewritePage(ctx, scan, l)
-			if ctx.Err() != nil {
-				return false, nil // the next call goes on at l.After
-			}
-			if err != nil {
-				return false, err
+			if next, err = g.rewritePage(ctx, scan, l); err != nil {
+				return false, unlessEnded(ctx, err) // the next call goes on at l.After
 			}
 		}
 		if err := g.save(ctx, l, next); err != nil {
 			return false, fmt.Errorf("upgrade the table from layout %d to %d: %w", l.Number, g.o.Layout, err)
 		}
 	}
+}
+
+// unlessEnded returns err, or nil if ctx has ended: then err is only a sign of that.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the caller asked for work until ctx ends
+	}
+	return err
 }
 
 // decide returns the layout after the step that is due at now, Unix seconds, for code

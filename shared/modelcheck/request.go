@@ -319,9 +319,9 @@ func (c *Client) EndPending(ctx context.Context, a *ipam.Allocation) error {
 // EndDeleted frees the pending block of a resource that EC2 has ended. If why says that EC2
 // has deleted the resource, the resource must not exist at the end.
 func (c *Client) EndDeleted(ctx context.Context, p *store.Pending, why store.Deleted) error {
-	r := &Request{Text: "end the pending block of " + p.Made.ID, partly: true}
+	r := &Request{Text: "end the pending block of " + p.ID, partly: true}
 	if why == store.DeletedResource {
-		r.ended = p.Made.ID
+		r.ended = p.ID
 	}
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
 		ended, err := c.store.EndDeleted(ctx, p, why)

@@ -69,8 +69,8 @@ func parentOf[T any](ctx context.Context, get func(context.Context, []string) ([
 	case err != nil:
 		return nil, PutBackResult{}, err
 	}
-	if err := meta(o).Require(ipam.ActUse); err != nil {
-		return nil, PutBackResult{IsImpossible, err.Error()}, nil
+	if unfit := meta(o).Require(ipam.ActUse); unfit != nil {
+		return nil, PutBackResult{IsImpossible, unfit.Error()}, nil //nolint:nilerr // the refusal is the result
 	}
 	return o, PutBackResult{}, nil
 }
@@ -128,7 +128,7 @@ func (s *Store) putBackScope(ctx context.Context, _ table.Table, o *ipam.Scope) 
 	if o.Default {
 		return notPutBack(IsImpossible, "%s has other default scopes", above.ID)
 	}
-	count := raiseRevision(items.IPAMKey(above.ID), above.Rev, ipam.ActUse)
+	count := raiseRevision(items.IPAMKey(above.ID), above.Rev)
 	count.Add[items.AttrScopeCount] = 1
 	writes := append(ownedWrites(items.ScopeKey(o.ID), &o.Meta, items.EncodeScope(o)), scopeRoots(o.ID, table.OpPut)...)
 	return wasPutBack(append(writes, count)...)
@@ -149,7 +149,7 @@ func (s *Store) putBackPool(ctx context.Context, _ table.Table, o *ipam.Pool) (P
 	usable := table.Cond{In: map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)}}
 	writes := append(ownedWrites(items.PoolKey(o.ID), &o.Meta, items.EncodePool(o)),
 		table.Write{Op: table.OpUpdate, Key: items.ScopeKey(scope.ID), Add: map[string]int64{items.AttrPoolCount: 1}, If: usable},
-		raiseRevision(items.IPAMKey(above.ID), above.Rev, ipam.ActUse))
+		raiseRevision(items.IPAMKey(above.ID), above.Rev))
 	if o.SourcePool != "" {
 		source, missing, err := parentOf(ctx, s.Pools, o.SourcePool, poolEntity.meta)
 		if source == nil || err != nil {

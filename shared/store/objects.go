@@ -42,11 +42,11 @@ func replaceDocument(k table.Key, i table.Item, rev int64) table.Write {
 }
 
 // raiseRevision returns the write that fails every concurrent decision on an object's
-// settings. Its condition is that the object's state admits act.
-func raiseRevision(k table.Key, rev int64, act ipam.Act) table.Write {
+// settings. Its condition is that the object is usable.
+func raiseRevision(k table.Key, rev int64) table.Write {
 	return table.Write{Op: table.OpUpdate, Key: k, Add: map[string]int64{items.AttrRev: 1}, If: table.Cond{
 		Equal: table.Item{items.AttrRev: table.Num(rev)},
-		In:    map[string][]string{items.AttrState: ipam.Admitting(act)},
+		In:    map[string][]string{items.AttrState: ipam.Admitting(ipam.ActUse)},
 	}}
 }
 

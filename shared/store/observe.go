@@ -227,9 +227,9 @@ func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map
 // rows of pending blocks: a deletion in between removes such a row, and the writes demand
 // that the row exists.
 func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
-	keys := make([]table.Key, len(f.Targets))
-	for i, t := range f.Targets {
-		keys[i] = items.LiveKey(t.Scope, &f.Resource)
+	var keys []table.Key
+	for _, t := range f.Targets {
+		keys = append(keys, items.LiveKey(t.Scope, &f.Resource))
 	}
 	if len(keys) > 0 {
 		keys = append(keys, deletedKeys(&f.Resource)...)

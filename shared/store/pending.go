@@ -177,7 +177,7 @@ func (s *Store) Pending(ctx context.Context, account, region string) ([]*Pending
 			return nil, err
 		}
 		p := &Pending{Allocation: allocation, Made: Made{ID: row.Item.Str(items.AttrResourceID), Association: row.Item.Str(items.AttrAssociation), At: row.Item.Num(items.AttrMadeAt)}}
-		p.Resource = ipam.Resource{Type: ipam.Kind(row.Item.Str(items.AttrKind)).ResourceType(), ID: p.Made.ID, CIDR: cidr, Owner: account, Region: region}
+		p.Resource = ipam.Resource{Type: ipam.Kind(row.Item.Str(items.AttrKind)).ResourceType(), ID: p.ID, CIDR: cidr, Owner: account, Region: region}
 		all = append(all, p)
 	}
 	return all, nil
@@ -214,7 +214,7 @@ const (
 //
 // A deletion goes on that waited for the block.
 func (s *Store) EndDeleted(ctx context.Context, p *Pending, why Deleted) (ended bool, err error) {
-	if p.Made.ID == "" {
+	if p.ID == "" {
 		return false, nil // nobody knows which resource it is
 	}
 	id := items.AllocationKey(p.Allocation)
@@ -234,7 +234,7 @@ func (s *Store) EndDeleted(ctx context.Context, p *Pending, why Deleted) (ended 
 		return false, err
 	}
 	t := ipam.Taken{CIDR: record.CIDR, AllocationID: p.Allocation, Kind: record.Kind}
-	return s.releasePending(ctx, pool, t, pendingEnd{resource: p.Made.ID, deleted: why == DeletedResource})
+	return s.releasePending(ctx, pool, t, pendingEnd{resource: p.ID, deleted: why == DeletedResource})
 }
 
 // EndPending gives back the block of an allocation whose resource EC2 refused to make. If

@@ -25,7 +25,7 @@ func (l *env) pendingOf(region string) (all []string) {
 	rows, err := l.store.Pending(l.Context(), otherAccount, region)
 	l.must(err)
 	for _, p := range rows {
-		all = append(all, fmt.Sprintf("%s %s %q %q %d", p.Resource.Type, p.Resource.CIDR, p.Made.ID, p.Association, p.At))
+		all = append(all, fmt.Sprintf("%s %s %q %q %d", p.Resource.Type, p.Resource.CIDR, p.ID, p.Association, p.At))
 	}
 	return all
 }
@@ -425,7 +425,7 @@ func TestCostOfDeleted(t *testing.T) {
 			cost(func() {
 				all, err := l.store.Pending(t.Context(), otherAccount, "eu-west-1")
 				l.must(err)
-				rows = slices.DeleteFunc(all, func(p *store.Pending) bool { return p.Made.ID == "" })
+				rows = slices.DeleteFunc(all, func(p *store.Pending) bool { return p.ID == "" })
 			}),
 			cost(func() {
 				ended, err := l.store.EndDeleted(t.Context(), rows[0], store.DeletedResource)

@@ -54,7 +54,7 @@ func (s *Store) CreatePool(ctx context.Context, t Token, o ipam.Pool, build func
 			{Op: table.OpUpdate, Key: items.ScopeKey(scope.ID), Add: map[string]int64{items.AttrPoolCount: 1}, If: table.Cond{In: usable, Below: map[string]int64{items.AttrPoolCount: s.o.Quotas.PoolsPerScope}}},
 			// An operating Region is removed, or a delete begins, only while no pool is
 			// being created.
-			raiseRevision(items.IPAMKey(above.ID), above.Rev, ipam.ActUse),
+			raiseRevision(items.IPAMKey(above.ID), above.Rev),
 		}
 		if source != nil {
 			if err := source.Require(ipam.ActUse); err != nil {

@@ -34,7 +34,7 @@ func (s *Store) CreateScope(ctx context.Context, t Token, o ipam.Scope, may func
 		o.Type = ipam.ScopePrivate
 		writes := append(ownedWrites(items.ScopeKey(o.ID), &o.Meta, items.EncodeScope(&o)), scopeRoots(o.ID, table.OpPut)...)
 		// The tier is changed only while no scope is being made.
-		count := raiseRevision(items.IPAMKey(o.IPAM), above.Rev, ipam.ActUse)
+		count := raiseRevision(items.IPAMKey(o.IPAM), above.Rev)
 		count.Add[items.AttrScopeCount] = 1
 		count.If.Below = map[string]int64{items.AttrScopeCount: s.o.Quotas.ScopesPerIPAM}
 		return append(writes, count), nil
