@@ -38,8 +38,8 @@ type allocation struct {
 }
 
 var allocationKind = kind[allocationProperties, allocation]{
-	settle: func(ctx context.Context, r *request, p *allocationProperties) error {
-		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolID)
+	resolve: func(ctx context.Context, r *request, p *allocationProperties) error {
+		return p.resolve(ctx, r, "IpamPoolId", p.IpamPoolID)
 	},
 	inherit: func(old, wish *allocationProperties, o *allocation) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *allocationProperties) (*allocation, error) {

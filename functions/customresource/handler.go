@@ -178,7 +178,7 @@ type request struct {
 	// a create.
 	replaced physicalID
 	// pool is the pool that the properties name, and scope its scope if a selector
-	// selected it; "" before settle.
+	// selected it; "" before resolve.
 	pool, scope string
 }
 

@@ -14,8 +14,8 @@ import (
 // kind is a type of custom resource. P holds the properties of a resource in a template,
 // and O is an object as the API shows it.
 type kind[P, O any] struct {
-	// settle resolves the selectors among the properties. It may be nil.
-	settle func(context.Context, *request, *P) error
+	// resolve resolves the selectors among the properties. It may be nil.
+	resolve func(context.Context, *request, *P) error
 	// inherit resolves the selectors that an update leaves as they are: they keep their
 	// meaning. It may be nil.
 	inherit func(old, wish *P, o *O)
@@ -30,7 +30,7 @@ type kind[P, O any] struct {
 	// modify changes the other properties of an object and returns the object. It may
 	// be nil.
 	modify func(ctx context.Context, r *request, o *O, old, wish *P) (*O, error)
-	// pool returns the pool that the properties name, after settle. It is nil if objects
+	// pool returns the pool that the properties name, after resolve. It is nil if objects
 	// are in no pool.
 	pool func(*P) string
 	// made lists the objects that were made for the request's resource; with a pool, those
@@ -70,8 +70,8 @@ func (k kind[P, O]) create(ctx context.Context, r *request) (physicalID, map[str
 func (k kind[P, O]) establish(ctx context.Context, r *request, p *P, none physicalID) (physicalID, map[string]any, error) {
 	work, cancel := r.before(ctx, 2)
 	defer cancel()
-	if k.settle != nil {
-		if err := k.settle(work, r, p); err != nil {
+	if k.resolve != nil {
+		if err := k.resolve(work, r, p); err != nil {
 			return none, nil, err
 		}
 	}
@@ -132,8 +132,8 @@ func (k kind[P, O]) update(ctx context.Context, r *request) (physicalID, map[str
 	if o != nil && k.inherit != nil {
 		k.inherit(old, wish, o)
 	}
-	if k.settle != nil {
-		if err := k.settle(work, r, wish); err != nil {
+	if k.resolve != nil {
+		if err := k.resolve(work, r, wish); err != nil {
 			return r.current, nil, err
 		}
 	}
@@ -294,12 +294,12 @@ func (k kind[P, O]) satisfies(wish *P, o *O) bool {
 // cancelled update. (AWS CDK, issue 31541.) The function cannot distinguish a failed
 // answer from an ignored one.
 func (k kind[P, O]) removeReplacements(ctx context.Context, r *request, old *P) error {
-	if k.settle != nil {
-		if err := k.settle(ctx, r, old); err != nil {
+	if k.resolve != nil {
+		if err := k.resolve(ctx, r, old); err != nil {
 			if maybeDone(err) {
 				return err
 			}
-			return nil // the replacement could not settle either
+			return nil // the replacement could not resolve either
 		}
 	}
 	return k.removeMade(ctx, r, k.poolOf(old), r.current, old)
@@ -374,8 +374,8 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 // properties are not those of the create any more, finish looks for the object.
 func (k kind[P, O]) finish(ctx context.Context, r *request, p *P, unread bool) error {
 	known := !unread
-	if known && k.settle != nil {
-		err := k.settle(ctx, r, p)
+	if known && k.resolve != nil {
+		err := k.resolve(ctx, r, p)
 		if maybeDone(err) {
 			return err
 		}
@@ -394,12 +394,12 @@ func (k kind[P, O]) finish(ctx context.Context, r *request, p *P, unread bool) e
 // CloudFormation ignores the create's answer and deletes by an id that it made up, while
 // the function may still work on the create, or not have begun.
 func (k kind[P, O]) cancel(ctx context.Context, r *request, p *P) error {
-	if k.settle != nil {
-		if err := k.settle(ctx, r, p); err != nil {
+	if k.resolve != nil {
+		if err := k.resolve(ctx, r, p); err != nil {
 			if maybeDone(err) {
 				return err
 			}
-			return nil // the create could not settle either
+			return nil // the create could not resolve either
 		}
 	}
 	return k.removeMade(ctx, r, k.poolOf(p), physicalID{}, p)

@@ -41,9 +41,9 @@ type poolProperties struct {
 }
 
 var poolKind = kind[poolProperties, types.IpamPool]{
-	settle: func(ctx context.Context, r *request, p *poolProperties) error {
+	resolve: func(ctx context.Context, r *request, p *poolProperties) error {
 		if p.SourceIpamPoolID != "" || p.IpamPoolSelector != nil {
-			if err := p.settle(ctx, r, "SourceIpamPoolId", p.SourceIpamPoolID); err != nil {
+			if err := p.resolve(ctx, r, "SourceIpamPoolId", p.SourceIpamPoolID); err != nil {
 				return err
 			}
 		}

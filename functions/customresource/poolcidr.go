@@ -29,8 +29,8 @@ type poolCIDR struct {
 }
 
 var poolCIDRKind = kind[poolCIDRProperties, poolCIDR]{
-	settle: func(ctx context.Context, r *request, p *poolCIDRProperties) error {
-		return p.settle(ctx, r, "IpamPoolId", p.IpamPoolID)
+	resolve: func(ctx context.Context, r *request, p *poolCIDRProperties) error {
+		return p.resolve(ctx, r, "IpamPoolId", p.IpamPoolID)
 	},
 	inherit: func(old, wish *poolCIDRProperties, o *poolCIDR) { wish.inherit(&old.selection, o.pool, "") },
 	make: func(ctx context.Context, r *request, p *poolCIDRProperties) (*poolCIDR, error) {

@@ -23,7 +23,7 @@ type selection struct {
 	IpamPoolSelector *selector
 
 	present string // the pool that the object is in, if the selector has changed
-	pool    string // the pool that is named or selected; "" before settle
+	pool    string // the pool that is named or selected; "" before resolve
 	scope   string // the pool's scope, if the pool was selected
 }
 
@@ -77,10 +77,10 @@ func (s *selection) inherit(old *selection, pool, scope string) {
 	}
 }
 
-// settle sets pool to the pool that the property names by its id or the selector
+// resolve sets pool to the pool that the property names by its id or the selector
 // selects. A selector selects the pool that the object is in, if that meets it, and
 // otherwise the only pool that meets it.
-func (s *selection) settle(ctx context.Context, r *request, property, id string) error {
+func (s *selection) resolve(ctx context.Context, r *request, property, id string) error {
 	switch {
 	case s.IpamPoolSelector == nil && id == "":
 		return ipam.Errorf(ipam.CodeMissingParameter, "%s needs one of the properties %s and IpamPoolSelector.", r.ResourceType, property)

@@ -23,7 +23,7 @@ func (h *Handler) endDeleted(ctx context.Context, t task, call *discover.Call) e
 	for _, p := range pending {
 		why := store.DeletedAssociation
 		switch {
-		case call.Effect == discover.Deletes && slices.Contains(call.Ended, p.Made.ID):
+		case call.Effect == discover.Deletes && slices.Contains(call.Ended, p.ID):
 			why = store.DeletedResource
 		case p.Association == "" || !slices.Contains(call.Ended, p.Association):
 			continue
@@ -62,7 +62,7 @@ func (h *Handler) endVanished(ctx context.Context, t task, at time.Time) error {
 		}
 		var sel discover.Selection
 		for _, p := range pending {
-			sel.Add(p.Made.ID)
+			sel.Add(p.ID)
 		}
 		seen, _, err := h.readSelected(ctx, t, sel)
 		if err != nil {
@@ -73,12 +73,12 @@ func (h *Handler) endVanished(ctx context.Context, t task, at time.Time) error {
 			shown[r.ID] = true
 		}
 		pending = slices.DeleteFunc(pending, func(p *store.Pending) bool {
-			return slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == p.Made.ID && r.CIDR == p.Resource.CIDR })
+			return slices.ContainsFunc(seen, func(r ipam.Resource) bool { return r.ID == p.ID && r.CIDR == p.Resource.CIDR })
 		})
 	}
 	for _, p := range pending {
 		why := store.DeletedResource
-		if shown[p.Made.ID] {
+		if shown[p.ID] {
 			why = store.DeletedAssociation
 		}
 		if _, err := h.store.EndDeleted(ctx, p, why); err != nil {

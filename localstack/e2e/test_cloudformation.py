@@ -51,11 +51,11 @@ class Stacks:
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
         if name not in self.names:
             self.names.append(name)
-        self.settle(name, wanted or f"{verb}_COMPLETE")
+        self.wait_until(name, wanted or f"{verb}_COMPLETE")
         self.backend.fsck()
         return {o["OutputKey"]: o["OutputValue"] for o in self.stack(name).get("Outputs", [])}
 
-    def settle(self, name, wanted):
+    def wait_until(self, name, wanted):
         until(lambda: self.stack(name)["StackStatus"] in SETTLED, f"{name} to be {wanted}", 180)
         assert self.stack(name)["StackStatus"] == wanted, self.reasons(name)
 

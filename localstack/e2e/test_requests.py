@@ -77,7 +77,7 @@ def wait(bus, ids, again=lambda ids: None):
     raise AssertionError(f"no answer to {left}")
 
 
-def settle(bus, ids, again=lambda ids: None):
+def wait_for_answers(bus, ids, again=lambda ids: None):
     """Waits for the answers, and then for further ones. Returns the answer of each
     request."""
     wait(bus, ids, again)
@@ -115,10 +115,10 @@ def test_every_request_twice(backend, api, ipam, bus):
     for id, detail in handed.items():
         deliver(detail, id)
         deliver(detail, id)
-    told = settle(bus, [*put, *handed], again)
-    assert {e["detail-type"] for e in told.values()} == {"CIDR Allocated"}
-    assert {e["detail"]["resourceOwner"] for e in told.values()} == {network.OWNER}
-    cidrs = sorted(e["detail"]["cidr"] for e in told.values())
+    found = wait_for_answers(bus, [*put, *handed], again)
+    assert {e["detail-type"] for e in found.values()} == {"CIDR Allocated"}
+    assert {e["detail"]["resourceOwner"] for e in found.values()} == {network.OWNER}
+    cidrs = sorted(e["detail"]["cidr"] for e in found.values())
     assert len(set(cidrs)) == 200
     assert taken(api, pool) == cidrs
     backend.fsck()
@@ -131,14 +131,14 @@ def test_refused(api, make_pool, bus):
     pool, id = make_pool("10.0.0.0/24"), uuid.uuid4().hex
     detail = {"requestId": id, "IpamPoolId": pool, "NetmaskLength": 20}
     ask(detail, detail)
-    settle(bus, [id])
+    wait_for_answers(bus, [id])
     ask(detail)
     deliver(detail, "e-1")
-    told = settle(bus, [id])[id]
-    assert told["detail-type"] == "CIDR Request Failed"
-    assert {k: told["detail"][k] for k in ("code", "account", "region", "request")} == {
+    found = wait_for_answers(bus, [id])[id]
+    assert found["detail-type"] == "CIDR Request Failed"
+    assert {k: found["detail"][k] for k in ("code", "account", "region", "request")} == {
         "code": "InvalidParameterValue", "account": network.OWNER, "region": network.HOME, "request": detail}
-    assert f"{pool} has no free /20; its largest free block is /24" in told["detail"]["message"]
+    assert f"{pool} has no free /20; its largest free block is /24" in found["detail"]["message"]
     assert taken(api, pool) == []
 
 
@@ -152,10 +152,10 @@ def test_forged(api, make_pool, bus):
         deliver(d, f"{id}-event", MEMBER)
     deliver({**detail, "requestId": f"{run}-plain"}, f"{run}-event", MEMBER)
     ask({**detail, "requestId": f"{run}-own"}, source="cadastre.ipam")
-    told = settle(bus, [*forged, f"{run}-plain"])
-    assert {e["detail"]["account"] for e in told.values()} == {MEMBER}
-    assert {told[id]["detail"]["code"] for id in forged} == {"UnknownParameter"}
-    assert told[f"{run}-plain"]["detail"]["code"] == "UnauthorizedOperation"
+    found = wait_for_answers(bus, [*forged, f"{run}-plain"])
+    assert {e["detail"]["account"] for e in found.values()} == {MEMBER}
+    assert {found[id]["detail"]["code"] for id in forged} == {"UnknownParameter"}
+    assert found[f"{run}-plain"]["detail"]["code"] == "UnauthorizedOperation"
     assert answers(bus, [f"{run}-own"]) == {f"{run}-own": {}}
     assert taken(api, pool) == []
 

@@ -13,6 +13,10 @@ import (
 // oldWords are words that only this project used, with the words of the field
 // that replaced them; see the glossary in shared/README.md.
 var oldWords = map[string]string{
+	"chronicle": "env",
+	"crowd":     "writers",
+	"crowded":   "too many to reconcile",
+	"estate":    "env",
 	"handBack":  "writesFromPlanningPool",
 	"handOn":    "writesToPlanningPool",
 	"handOver":  "reassign",
@@ -21,9 +25,16 @@ var oldWords = map[string]string{
 	"judgement": "status",
 	"judges":    "evaluates",
 	"judging":   "evaluating",
+	"laid":      "planned",
+	"landscape": "env",
+	"lease":     "pending",
+	"leased":    "pending",
+	"leases":    "pending blocks",
 	"meeting":   "overlapSet",
 	"storetest": "tabletest",
 	"unheld":    "exposed",
+	"unplan":    "detachPlanningPool",
+	"vanish":    "forget",
 	"verdict":   "status",
 	"verdicts":  "statuses",
 }

@@ -179,7 +179,7 @@ func TestNetworkMutations(t *testing.T) {
 		delete(m, w.hold)
 	}
 	target := func(m rows, o ipam.Target) { m.set(found, "Targets", doc([]ipam.Target{o})) }
-	vanish := func(m rows, r ipam.Resource) {
+	removeFound := func(m rows, r ipam.Resource) {
 		delete(m, w.foundKey(r))
 		delete(m, w.liveKey(r))
 	}
@@ -195,20 +195,20 @@ func TestNetworkMutations(t *testing.T) {
 		}},
 		{"free block around a live resource", fsck.Live, freed, func(m rows) {
 			free(m)
-			vanish(m, w.held)
+			removeFound(m, w.held)
 		}},
 		{"free block in a resource no longer ignored", fsck.Live, items.FreeKey(top, p("10.10.0.0/15")), func(m rows) {
 			delete(m[w.liveKey(w.ignored)], "Ignored")
 		}},
 		{"hold without a live resource", fsck.Hold, w.hold, func(m rows) {
-			vanish(m, w.held)
-			vanish(m, w.subnet)
+			removeFound(m, w.held)
+			removeFound(m, w.subnet)
 		}},
 		{"hold of an ignored resource", fsck.Hold, w.hold, func(m rows) {
 			m.set(live, "Ignored", num(1))
-			vanish(m, w.subnet)
+			removeFound(m, w.subnet)
 		}},
-		{"hold that is wider at its start", fsck.Hold, w.hold, func(m rows) { vanish(m, w.held) }},
+		{"hold that is wider at its start", fsck.Hold, w.hold, func(m rows) { removeFound(m, w.held) }},
 		{"hold that is wider at its end", fsck.Hold, w.hold, func(m rows) {
 			for _, k := range []table.Key{found, live} {
 				m.edit(k, "10.8.0.0/16", "10.8.0.0/17")
@@ -235,7 +235,7 @@ func TestNetworkMutations(t *testing.T) {
 			m.set(items.CIDRKey(w.tokyo.ID, p("10.1.0.0/16")), "State", str("pending-provision"))
 		}},
 
-		{"import of a resource that is gone", fsck.Import, w.importedAt, func(m rows) { vanish(m, w.imported) }},
+		{"import of a resource that is gone", fsck.Import, w.importedAt, func(m rows) { removeFound(m, w.imported) }},
 		{"import of an ignored resource", fsck.Import, w.importedAt, func(m rows) { m.set(w.liveKey(w.imported), "Ignored", num(1)) }},
 		{"import of another resource", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceId", str("vpc-9")) }},
 		{"import of another Region", fsck.Import, w.importedAt, func(m rows) { m.set(w.importedAt, "ResourceRegion", str("us-west-2")) }},

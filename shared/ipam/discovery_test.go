@@ -11,7 +11,7 @@ func TestCheckExclusions(t *testing.T) {
 	const root = "o-a1b2c3d4e5/r-f6g7/"
 	const a, b = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-bbbbbbbb/"
 	const in, deeper = a + "ou-f6g7-cccccccc/", a + "ou-f6g7-cccccccc/ou-f6g7-dddddddd/"
-	const twin = root + "ou-f6g7-aaaaaaaaa/" // begins like a
+	const similar = root + "ou-f6g7-aaaaaaaaa/" // begins like a
 	for _, c := range []struct {
 		name  string
 		paths []string
@@ -22,7 +22,7 @@ func TestCheckExclusions(t *testing.T) {
 		{"two units", []string{a, b}, ""},
 		{"a unit and one in it", []string{a, in}, ""},
 		{"a unit, and all below another", []string{b + "*", a}, ""},
-		{"all below units with similar names", []string{a + "*", twin + "*"}, ""},
+		{"all below units with similar names", []string{a + "*", similar + "*"}, ""},
 		{"a deep unit's example of the API reference", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/ou-jkl0-awsddddd/"}, ""},
 		{"all below, the example", []string{"o-a1b2c3d4e5/r-f6g7h8i9j0example/ou-ghi0-awsccccc/*"}, ""},
 		{"a unit twice", []string{a, a}, "same"},
@@ -50,7 +50,7 @@ func TestCheckExclusions(t *testing.T) {
 
 func TestExcludes(t *testing.T) {
 	const root = "o-a1b2c3d4e5/r-f6g7/"
-	const a, in, twin = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-aaaaaaaa/ou-f6g7-cccccccc/", root + "ou-f6g7-aaaaaaaaa/"
+	const a, in, similar = root + "ou-f6g7-aaaaaaaa/", root + "ou-f6g7-aaaaaaaa/ou-f6g7-cccccccc/", root + "ou-f6g7-aaaaaaaaa/"
 	for _, c := range []struct {
 		exclusions []string
 		path       string
@@ -59,12 +59,12 @@ func TestExcludes(t *testing.T) {
 		{nil, a, false},
 		{[]string{a}, a, true},
 		{[]string{a}, in, false},
-		{[]string{a}, twin, false},
+		{[]string{a}, similar, false},
 		{[]string{a + "*"}, a, true},
 		{[]string{a + "*"}, in, true},
-		{[]string{a + "*"}, twin, false},
+		{[]string{a + "*"}, similar, false},
 		{[]string{a + "*"}, root, false},
-		{[]string{twin, in}, in, true},
+		{[]string{similar, in}, in, true},
 		{[]string{a, in + "*"}, "", false}, // unknown path
 	} {
 		if got := (&ipam.Discovery{Exclusions: c.exclusions}).Excludes(c.path); got != c.want {

@@ -162,12 +162,12 @@ type Found struct {
 // another. all is in the order of [netip.Prefix.Compare], in which a block follows
 // all blocks that contain it. The first element of each group contains the others.
 // The groups do not overlap.
-func OverlapGroups[T any](all []T, cidr func(T) netip.Prefix) (nests [][]T) {
+func OverlapGroups[T any](all []T, cidr func(T) netip.Prefix) (groups [][]T) {
 	for i, begin := 1, 0; i <= len(all); i++ {
 		if i == len(all) || !Within(cidr(all[i]), cidr(all[begin])) {
-			nests = append(nests, all[begin:i:i])
+			groups = append(groups, all[begin:i:i])
 			begin = i
 		}
 	}
-	return nests
+	return groups
 }

@@ -55,7 +55,7 @@ func observe(o ipam.Resource) act {
 	return func(ctx context.Context, c *Client) { c.Observe(ctx, o, noon) }
 }
 
-func vanish(o ipam.Resource) act {
+func forgetFound(o ipam.Resource) act {
 	return func(ctx context.Context, c *Client) { c.Forget(ctx, o, evening) }
 }
 
@@ -97,32 +97,32 @@ var liveScenarios = []scenario{
 	{name: "a resource appears where another goes", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(vpc("vpc-1", "10.0.0.0/30"))
-		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {left(vanish(o))}}
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/31"))}, {left(forgetFound(o))}}
 	}},
 	{name: "a resource appears in the place of another that goes", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
-		return [][]act{{left(observe(vpc("vpc-2", "10.0.0.0/31")))}, {vanish(o)}}
+		return [][]act{{left(observe(vpc("vpc-2", "10.0.0.0/31")))}, {forgetFound(o)}}
 	}},
 	{name: "a resource goes while another appears in its place", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(vpc("vpc-1", "10.0.0.0/29"))
-		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/29"))}, {vanish(o)}}
+		return [][]act{{observe(vpc("vpc-2", "10.0.0.0/29"))}, {forgetFound(o)}}
 	}},
 	{name: "a resource goes while its space is taken", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := vpc("vpc-1", "10.0.0.0/31")
-		return [][]act{{observe(o)}, {vanish(o)}}
+		return [][]act{{observe(o)}, {forgetFound(o)}}
 	}},
 	{name: "two resources with one CIDR go", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/30"))
-		return [][]act{{vanish(a)}, {vanish(b)}}
+		return [][]act{{forgetFound(a)}, {forgetFound(b)}}
 	}},
 	{name: "a resource goes with one that is in it", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/31"))
-		return [][]act{{vanish(a)}, {vanish(b)}}
+		return [][]act{{forgetFound(a)}, {forgetFound(b)}}
 	}},
 	{name: "two appear in one place", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
@@ -133,7 +133,7 @@ var liveScenarios = []scenario{
 		e.imports(e.right)
 		e.has(e.right, "10.0.0.0/30")
 		o := vpc("vpc-1", "10.0.0.0/31")
-		return [][]act{{observe(o)}, {vanish(o)}}
+		return [][]act{{observe(o)}, {forgetFound(o)}}
 	}},
 	{name: "a resource appears where a pool gets its first CIDR", faults: 1, begin: func(e *env) [][]act {
 		return [][]act{{observe(vpc("vpc-1", "10.0.0.0/31"))}, {left(e.provisionTop("a", "10.0.0.0/29"))}}
@@ -152,7 +152,7 @@ var liveScenarios = []scenario{
 	{name: "a child gets its CIDR where a resource goes", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
-		return [][]act{{vanish(o)}, {e.provision("a", e.left, "10.0.0.0/30")}}
+		return [][]act{{forgetFound(o)}, {e.provision("a", e.left, "10.0.0.0/30")}}
 	}},
 	{name: "a child's CIDR goes away over a resource", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
@@ -178,7 +178,7 @@ var liveScenarios = []scenario{
 	{name: "a CIDR is requested where a resource of the account is live", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(own("vpc-1", "10.0.0.0/31"))
-		return [][]act{{vanish(o)}, {allocate("a", e.top, at("10.0.0.0/30"))}}
+		return [][]act{{forgetFound(o)}, {allocate("a", e.top, at("10.0.0.0/30"))}}
 	}},
 	{name: "a CIDR is requested where two accounts' resources are live", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
@@ -204,12 +204,12 @@ var liveScenarios = []scenario{
 	{name: "a VPC is deleted while it is first observed", begin: func(e *env) [][]act {
 		v := own("vpc-1", "10.0.0.0/31")
 		p := e.made(v)
-		return [][]act{{observe(v)}, {endDeleted(p, store.DeletedResource), vanish(v)}}
+		return [][]act{{observe(v)}, {endDeleted(p, store.DeletedResource), forgetFound(v)}}
 	}},
 	{name: "a VPC that is deleted unseen leaves its space to another", begin: func(e *env) [][]act {
 		v := own("vpc-1", "10.0.0.0/31")
 		p := e.made(v)
-		return [][]act{{left(observe(v))}, {endDeleted(p, store.DeletedResource), vanish(v)}, {allocate("a", e.right, at("10.0.0.0/31"))}}
+		return [][]act{{left(observe(v))}, {endDeleted(p, store.DeletedResource), forgetFound(v)}, {allocate("a", e.right, at("10.0.0.0/31"))}}
 	}},
 	{name: "a VPC's deletion is reported twice and its space is taken", faults: 1, begin: func(e *env) [][]act {
 		p := e.made(own("vpc-1", "10.0.0.0/31"))
@@ -226,11 +226,11 @@ var liveScenarios = []scenario{
 	}},
 	{name: "a VPC goes while the pool over it gives", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
-		return [][]act{{vanish(v)}, {allocate("a", e.plan, of(31))}}
+		return [][]act{{forgetFound(v)}, {allocate("a", e.plan, of(31))}}
 	}},
 	{name: "a VPC goes while the pool over it gives it back", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
-		return [][]act{{left(vanish(v))}, {deprovision(e.plan, "10.0.0.0/30")}, {allocate("a", e.top, of(30)), allocate("b", e.top, of(30))}}
+		return [][]act{{left(forgetFound(v))}, {deprovision(e.plan, "10.0.0.0/30")}, {allocate("a", e.top, of(30)), allocate("b", e.top, of(30))}}
 	}},
 	{name: "a VPC comes back while the pool over it gives it back", faults: 1, begin: func(e *env) [][]act {
 		v := e.planned()
@@ -249,7 +249,7 @@ var liveScenarios = []scenario{
 	{name: "work that was left is taken up while a resource goes", past: "B", faults: 1, begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		o := e.live(vpc("vpc-1", "10.0.0.0/31"))
-		return [][]act{{vanish(o)}, {reconcileAll()}}
+		return [][]act{{forgetFound(o)}, {reconcileAll()}}
 	}},
 }
 

@@ -299,7 +299,7 @@ func (c *Client) Observe(ctx context.Context, o ipam.Resource, at int64) error {
 
 // Forget reports a resource as gone that was seen once, before a time.
 func (c *Client) Forget(ctx context.Context, o ipam.Resource, before int64) error {
-	r := &Request{Text: "vanish " + o.ID, ended: o.ID, partly: true}
+	r := &Request{Text: "forget " + o.ID, ended: o.ID, partly: true}
 	return c.do(ctx, r, func(ctx context.Context) (string, netip.Prefix, string, error) {
 		gone, err := c.store.Forget(ctx, &ipam.Found{Resource: o, Discovery: c.search.Discovery.ID, Rev: 1}, before)
 		if err != nil || !gone {

@@ -50,7 +50,7 @@ func forgetting(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 }
 
 // leaves records that the discovery no longer looks at the tenant's account in
-// the landscape's Region, and returns the stored account.
+// the env's Region, and returns the stored account.
 func (l *env) leaves(d *ipam.Discovery, why ipam.Departure) *ipam.DiscoveredAccount {
 	l.Helper()
 	known, _, err := l.store.DiscoveredAccounts(l.Context(), d.ID, "eu-west-1", "", 0)

@@ -35,7 +35,7 @@ type writersEnv struct {
 	held map[netip.Prefix]*ipam.Allocation
 }
 
-// newCrowd makes the pool and as many stores, in turn used by the writers.
+// newWritersEnv makes the pool and as many stores, in turn used by the writers.
 // pick, if not nil, chooses among positions.
 func newWritersEnv(t *testing.T, table table.Table, stores int, pick func(int) int) *writersEnv {
 	c := &writersEnv{T: t, table: table, held: map[netip.Prefix]*ipam.Allocation{}}

@@ -38,7 +38,7 @@ func TestCostOfProvisioningOverLiveResources(t *testing.T) {
 			calls := &tabletest.Counter{Table: l.memory}
 			l.store = l.on(calls)
 			l.provision(pool, "10.0.0.0/8")
-			for left := true; left; { // a crowd is left to notes of its halves, and these perhaps to theirs
+			for left := true; left; { // a block with too many live CIDRs gets notes of its halves, and these may too
 				work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour))
 				l.must(err)
 				for _, sk := range work {

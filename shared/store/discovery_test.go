@@ -313,7 +313,7 @@ func (r *refusals) Transact(ctx context.Context, writes []table.Write) error {
 }
 
 // further makes a discovery of an account that is associated with the
-// landscape's IPAM and has looked at the tenant's account.
+// env's IPAM and has looked at the tenant's account.
 func (l *env) further(owner string) (*ipam.Discovery, *ipam.DiscoveryAssociation) {
 	l.Helper()
 	d, err := l.store.CreateDiscovery(l.Context(), l.fresh("CreateIpamResourceDiscovery"), ipam.Discovery{Meta: ipam.Meta{Owner: owner}, OperatingRegions: []string{"eu-west-1"}})

@@ -22,7 +22,7 @@ const (
 	otherAccount = "444455556666"
 )
 
-// landscape is a table with an IPAM whose default discovery finds things.
+// env is a table with an IPAM whose default discovery finds resources.
 type env struct {
 	*testing.T
 	memory *tabletest.Memory
@@ -155,13 +155,13 @@ func (l *env) found(r ipam.Resource) *ipam.Found {
 	return nil
 }
 
-func (l *env) vanish(r ipam.Resource) {
+func (l *env) forgetFound(r ipam.Resource) {
 	l.Helper()
 	l.now = l.now.Add(time.Second)
 	gone, err := l.store.Forget(l.Context(), l.found(r), l.now.UnixMilli())
 	l.must(err)
 	if !gone {
-		l.Errorf("%s did not vanish", r.ID)
+		l.Errorf("%s did not forgetFound", r.ID)
 	}
 }
 

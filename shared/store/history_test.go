@@ -22,7 +22,7 @@ import (
 
 const historyScope = "ipam-scope-0123456789abcdef0"
 
-// chronicle is a table for records of history.
+// historyEnv is a table for history records.
 type historyEnv struct {
 	table *tabletest.Memory
 	now   time.Time

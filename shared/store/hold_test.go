@@ -18,7 +18,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// rootWindow is a landscape in which much stands on one another: a pool with
+// nestedEnv is an env with nested CIDRs: a pool with
 // 10.0.0.0/16, a child of it with the second quarter; VPCs of one account that
 // nest, over the border of the child too, one with a subnet, one that is ignored;
 // an allocation with a VPC in it.
@@ -77,11 +77,11 @@ var deeds = []deed{
 		_, err := c.store.Observe(c.Context(), c.disco, []*ipam.IPAM{c.ipam}, c.arrives, c.now.UnixMilli())
 		return err
 	}},
-	{"vanish the outer", func(c *nestedEnv) error {
+	{"forget the outer", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.outer), c.now.UnixMilli()+1)
 		return err
 	}},
-	{"vanish the one in the child", func(c *nestedEnv) error {
+	{"forget the one in the child", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.low), c.now.UnixMilli()+1)
 		return err
 	}},
@@ -94,7 +94,7 @@ var deeds = []deed{
 	{"allocate the inner's", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.top, 0, "10.0.0.0/20"); return err }},
 	{"allocate around the one in the child", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.child, 0, "10.0.64.0/19"); return err }},
 	{"allocate around one's own", func(c *nestedEnv) error { _, err := c.allocate(otherAccount, c.top, 0, "10.0.160.0/19"); return err }},
-	{"vanish one's own", func(c *nestedEnv) error {
+	{"forget one's own", func(c *nestedEnv) error {
 		_, err := c.store.Forget(c.Context(), c.found(c.own), c.now.UnixMilli()+1)
 		return err
 	}},

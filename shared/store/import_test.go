@@ -68,7 +68,7 @@ func TestBrownfield(t *testing.T) {
 		t.Errorf("a CIDR with imported VPCs is %s: %s", blocked.State, blocked.Failure)
 	}
 	for _, v := range vpcs[1:3] {
-		l.vanish(v)
+		l.forgetFound(v)
 	}
 	l.settled()
 	for _, c := range []struct {

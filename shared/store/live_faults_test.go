@@ -39,7 +39,7 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"vanish", func(l *env) func() error {
+		{"forget", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.0.0/20")
 			l.observe(v)
@@ -120,7 +120,7 @@ func TestLiveFaults(t *testing.T) {
 		return p, l.pendingBlock(p, 20)
 	}
 	acts = append(acts, []act{
-		{"lease", func(l *env) func() error {
+		{"make a pending block", func(l *env) func() error {
 			p := l.pool("", false)
 			l.provision(p, "10.0.0.0/16")
 			q := l.leasing(p, 0, "10.0.0.0/20")
@@ -218,7 +218,7 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
-		{"vanish under a plan", func(l *env) func() error {
+		{"forget under a plan", func(l *env) func() error {
 			_, _, v, _ := planned(l, false)
 			l.now = l.now.Add(time.Second)
 			f := l.found(v)
@@ -226,7 +226,7 @@ func TestLiveFaults(t *testing.T) {
 		}},
 		{"come back under a plan", func(l *env) func() error {
 			_, _, v, _ := planned(l, false)
-			l.vanish(v)
+			l.forgetFound(v)
 			l.now = l.now.Add(time.Second)
 			return func() error {
 				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, v, l.now.UnixMilli())

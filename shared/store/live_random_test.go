@@ -69,7 +69,7 @@ func TestLiveRandomly(t *testing.T) {
 				}
 			case 15: // a VPC is not seen for a while
 				for _, v := range one(live) {
-					l.vanish(v)
+					l.forgetFound(v)
 					fscktest.Clean(t, l.memory, l.now)
 					if r.IntN(2) == 0 {
 						l.work()
@@ -83,7 +83,7 @@ func TestLiveRandomly(t *testing.T) {
 			case 10: // a subnet comes or goes
 				for _, s := range one(subnets) {
 					if r.IntN(3) == 0 {
-						l.vanish(s)
+						l.forgetFound(s)
 						delete(subnets, s.ID)
 					}
 				}
@@ -163,11 +163,11 @@ func TestLiveRandomly(t *testing.T) {
 				for _, v := range one(live) {
 					for _, sid := range slices.Sorted(maps.Keys(subnets)) {
 						if s := subnets[sid]; s.VPC == v.ID {
-							l.vanish(s)
+							l.forgetFound(s)
 							delete(subnets, sid)
 						}
 					}
-					l.vanish(v)
+					l.forgetFound(v)
 					delete(live, v.ID)
 				}
 			case 3:

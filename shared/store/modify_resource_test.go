@@ -38,8 +38,8 @@ func TestMove(t *testing.T) {
 	if _, err := l.store.DeleteScope(t.Context(), second.ID, func(*ipam.Scope) error { return nil }); ipam.CodeOf(err) != ipam.CodeDependencyViolation {
 		t.Errorf("the end of a scope with resources: %v", err)
 	}
-	l.vanish(s)
-	l.vanish(v)
+	l.forgetFound(s)
+	l.forgetFound(v)
 	_, err = l.store.DeleteScope(t.Context(), second.ID, func(*ipam.Scope) error { return nil })
 	l.must(err)
 	l.settled()

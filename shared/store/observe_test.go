@@ -26,7 +26,7 @@ func TestClaim(t *testing.T) {
 				l.status(v, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Overlapping)
 				all, _, err := l.store.Allocations(t.Context(), p.ID, "", 0)
 				l.must(err)
-				l.vanish(v)
+				l.forgetFound(v)
 				l.release(all[0])
 			}
 			a, err := l.allocate(otherAccount, p, 0, "10.0.16.0/20")
@@ -38,7 +38,7 @@ func TestClaim(t *testing.T) {
 			}
 			l.settled()
 			l.status(v, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
-			l.vanish(v)
+			l.forgetFound(v)
 			l.settled()
 			if got := l.allocations(p); got != "10.0.16.0/20 custom" {
 				t.Errorf("the allocations: %s", got)
@@ -86,12 +86,12 @@ func TestLiveOfOneIDInTwoRegions(t *testing.T) {
 	l.observe(here)
 	l.observe(there)
 	l.settled()
-	l.vanish(there)
+	l.forgetFound(there)
 	l.settled()
 	if a, err := l.allocate(otherAccount, p, 24, ""); err == nil {
 		t.Errorf("%s was given, and %s is live at %s", a.CIDR, here.ID, here.CIDR)
 	}
-	l.vanish(here)
+	l.forgetFound(here)
 	if _, err := l.allocate(otherAccount, p, 16, ""); err != nil {
 		t.Error(err)
 	}

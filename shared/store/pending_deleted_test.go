@@ -117,7 +117,7 @@ func TestDeletedBeforeItWasSeen(t *testing.T) {
 				t.Errorf("an earlier observation is recorded: %t", recorded)
 			}
 			if !c.stale {
-				l.vanish(late)
+				l.forgetFound(late)
 			}
 			l.settled()
 			again, err := l.store.Allocate(t.Context(), func() store.Allocate { q := l.leasing(p, 24, ""); q.For = &c.made.resource; return q }())
@@ -130,7 +130,7 @@ func TestDeletedBeforeItWasSeen(t *testing.T) {
 			other.ID += "-2"
 			l.must(l.store.EndPending(t.Context(), again))
 			l.observe(other)
-			l.vanish(other)
+			l.forgetFound(other)
 			l.now = l.now.Add(2 * time.Hour)
 			l.observe(late)
 			if l.found(late) == nil {
@@ -159,7 +159,7 @@ func TestDeletedAfterItWasSeen(t *testing.T) {
 	if got := l.allocations(p); got != "10.0.0.0/20 vpc" {
 		t.Errorf("the allocation: %q", got)
 	}
-	l.vanish(v)
+	l.forgetFound(v)
 	l.settled()
 	if got := l.allocations(p); got != "" {
 		t.Errorf("the allocation: %q", got)
@@ -353,7 +353,7 @@ func TestDeletedWhileItIsSeen(t *testing.T) {
 				t.Errorf("call %d: it was recorded %t, and that has changed", n, recorded)
 			}
 			if l.found(v) != nil {
-				l.vanish(v)
+				l.forgetFound(v)
 			}
 			l.settled()
 			if got := l.allocations(p); got != "" {
@@ -386,7 +386,7 @@ func TestDeletedWhileItIsSeen(t *testing.T) {
 				t.Errorf("call %d: %s was given while the VPC is recorded", n, a.CIDR)
 			}
 			if seen {
-				l.vanish(v)
+				l.forgetFound(v)
 			}
 			l.settled()
 			if got := l.allocations(p); seen && got != "" {

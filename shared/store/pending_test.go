@@ -89,8 +89,8 @@ func TestPendingBlocks(t *testing.T) {
 		if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
 			t.Errorf("work is left: %v, %v", work, err)
 		}
-		l.vanish(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
-		l.vanish(v)
+		l.forgetFound(subnet("subnet-1", "vpc-1", "10.0.1.0/24"))
+		l.forgetFound(v)
 		l.settled()
 		if got := l.allocations(p); got != "" {
 			t.Errorf("behind the VPC's end: %q", got)
@@ -179,7 +179,7 @@ func TestPendingAndAnotherVPC(t *testing.T) {
 			if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); err == nil {
 				t.Error("live space was given")
 			}
-			l.vanish(v)
+			l.forgetFound(v)
 			l.settled()
 			if a, err := l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 				t.Errorf("the pool is not in one piece: %v, %v", a, err)
@@ -207,7 +207,7 @@ func TestPendingOverALiveVPC(t *testing.T) {
 
 // A pending block can be released by hand once EC2 cannot be asked any more, and every
 // discovery of its account and Region has looked there since.
-func TestReleaseOfLease(t *testing.T) {
+func TestReleaseOfPending(t *testing.T) {
 	l := newEnv(t)
 	_, p := l.secondScope()
 	a := l.pendingBlock(p, 20)

@@ -77,7 +77,7 @@ func TestPlanning(t *testing.T) {
 	// A new subnet is imported, one that goes frees its space.
 	s4 := subnet("subnet-4", "vpc-1", "10.0.4.0/23")
 	l.observe(s4)
-	l.vanish(subnets[1])
+	l.forgetFound(subnets[1])
 	l.settled()
 	if got := l.allocations(plan); got != "10.0.0.0/24 subnet, 10.0.1.0/24 custom, 10.0.4.0/23 subnet" {
 		t.Errorf("of the plan: %s", got)
@@ -111,7 +111,7 @@ func TestPlanningWithoutImport(t *testing.T) {
 		}
 	}
 	l.settled()
-	l.vanish(subnets[0])
+	l.forgetFound(subnets[0])
 	l.settled()
 	if a, err := l.allocate(ownerAccount, plan, 24, ""); err != nil || a.CIDR.String() != "10.0.0.0/24" {
 		t.Errorf("behind the subnet's end: %v, %v", a, err)
@@ -157,7 +157,7 @@ func TestPlanningOfANewSubnet(t *testing.T) {
 	l.observe(s)
 	l.settled()
 	l.status(s, ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
-	l.vanish(s)
+	l.forgetFound(s)
 	l.settled()
 	if got := l.allocations(plan); got != "" {
 		t.Errorf("behind the subnet's end: %s", got)
@@ -199,7 +199,7 @@ func TestPlanningTakenBack(t *testing.T) {
 	if got := l.allocations(source); got != "10.0.0.0/20 vpc" {
 		t.Errorf("of the source: %s", got)
 	}
-	l.vanish(v)
+	l.forgetFound(v)
 	l.settled()
 	if got := l.allocations(source); got != "" {
 		t.Errorf("behind the VPC's end: %s", got)
@@ -214,7 +214,7 @@ func TestPlanningOutlivesTheVPC(t *testing.T) {
 	a, err := l.allocate(otherAccount, plan, 24, "")
 	l.must(err)
 	for _, r := range append(subnets, v) {
-		l.vanish(r)
+		l.forgetFound(r)
 	}
 	l.settled()
 	if got := l.allocations(source); got != "10.0.0.0/20 ipam-pool" {
@@ -241,7 +241,7 @@ func TestPlanningOutlivesTheVPC(t *testing.T) {
 	if got := l.allocations(source); got != "10.0.8.0/24 vpc" {
 		t.Errorf("of the source: %s", got)
 	}
-	l.vanish(other)
+	l.forgetFound(other)
 	l.settled()
 	if a, err := l.allocate(ownerAccount, source, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the source is not in one piece: %v, %v", a, err)
@@ -278,14 +278,14 @@ func (l *env) monitor(v ipam.Resource, watched bool, from, to string) {
 func TestPlanningOfAVPCThatComesBack(t *testing.T) {
 	for name, away := range map[string]func(l *env, v ipam.Resource, subnets []ipam.Resource) (back func()){
 		"gone": func(l *env, v ipam.Resource, _ []ipam.Resource) func() {
-			l.vanish(v)
+			l.forgetFound(v)
 			return func() { l.observe(v) }
 		},
 		"gone with its subnets": func(l *env, v ipam.Resource, subnets []ipam.Resource) func() {
 			for _, s := range subnets {
-				l.vanish(s)
+				l.forgetFound(s)
 			}
-			l.vanish(v)
+			l.forgetFound(v)
 			return func() {
 				l.observe(v)
 				for _, s := range subnets {
@@ -326,7 +326,7 @@ func TestPlanningOfAVPCThatComesBackLarger(t *testing.T) {
 	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
 	for _, r := range append(subnets, v) {
-		l.vanish(r)
+		l.forgetFound(r)
 	}
 	l.settled()
 	v.CIDR = netip.MustParsePrefix("10.0.0.0/19")
@@ -421,7 +421,7 @@ func TestPlanningOverABlockThatIsReleased(t *testing.T) {
 	source, plan, v, subnets := planned(l, false)
 	l.deprovision(plan, "10.0.0.0/20")
 	for _, s := range subnets {
-		l.vanish(s)
+		l.forgetFound(s)
 	}
 	l.now = l.now.Add(time.Second)
 	came := false
@@ -468,9 +468,9 @@ func TestPlanningTakenBackFromAVPCThatGoes(t *testing.T) {
 	l := newEnv(t)
 	source, plan, v, subnets := planned(l, false)
 	for _, s := range subnets {
-		l.vanish(s)
+		l.forgetFound(s)
 	}
-	table := &overtaken{Table: l.memory, by: func() { l.vanish(v) }}
+	table := &overtaken{Table: l.memory, by: func() { l.forgetFound(v) }}
 	c, err := l.on(table).Deprovision(t.Context(), store.Deprovision{Pool: plan.ID, CIDR: v.CIDR, May: anyone})
 	if err != nil || c.State != ipam.CIDRDeprovisioned {
 		t.Errorf("%+v, %v", c, err)
@@ -504,17 +504,17 @@ func TestPlanOverACIDRThatIsReplaced(t *testing.T) {
 	l := newEnv(t)
 	_, plan, v, subnets := planned(l, false)
 	for _, s := range subnets {
-		l.vanish(s)
+		l.forgetFound(s)
 	}
 	larger := v
 	larger.CIDR = netip.MustParsePrefix("10.0.0.0/19")
 	l.observe(larger)
-	l.vanish(v)
+	l.forgetFound(v)
 	if a, err := l.allocate(ownerAccount, plan, 24, ""); err == nil {
 		t.Errorf("%s was given, and %s is live at %s", a.CIDR, larger.ID, larger.CIDR)
 	}
 	l.settled()
-	l.vanish(larger)
+	l.forgetFound(larger)
 	if a, err := l.allocate(ownerAccount, plan, 20, ""); err != nil || a.CIDR != v.CIDR {
 		t.Errorf("given was %v, %v", a, err)
 	}

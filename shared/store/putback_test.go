@@ -276,7 +276,7 @@ func TestPutBackOutcomes(t *testing.T) {
 	l.settled()
 	expect("an allocation in which another account's VPC is live", allocation(a), store.PutBackResult{Outcome: store.IsTaken,
 		Detail: "InvalidParameterValue: The CIDR 10.0.4.0/24 is not available in " + top.ID + ": vpc vpc-1 of account 444455556666 in eu-west-1 is live at 10.0.4.0/22. Choose another CIDR, leave the choice to the pool with NetmaskLength, or have the resource imported."})
-	l.vanish(v)
+	l.forgetFound(v)
 	l.settled()
 	expect("an allocation", allocation(a), store.PutBackResult{Outcome: store.WasPutBack})
 	expect("an allocation again", allocation(a), store.PutBackResult{Outcome: store.WasThere})
@@ -504,7 +504,7 @@ func TestPutBackOverAHold(t *testing.T) {
 				k := items.LiveKey(l.ipam.PrivateScope, &imported)
 				if !went && slices.ContainsFunc(writes, func(w table.Write) bool { return w.Key == k }) {
 					went = true
-					l.vanish(imported)
+					l.forgetFound(imported)
 				}
 			}
 			want := map[string]int{"allocation custom: put back": 1, "allocation vpc: put back": 1}

@@ -283,7 +283,7 @@ func (r *race) live(ctx context.Context, account string, appearances int) {
 		r.mu.Lock()
 		gone.till = before
 		r.mu.Unlock()
-		r.insist(ctx, "vanish "+gone.id, func() error {
+		r.insist(ctx, "forget "+gone.id, func() error {
 			f := r.found(ctx, account, gone.id)
 			if f == nil {
 				return nil // by an earlier try

@@ -60,7 +60,7 @@ func (s *Store) tooManyToReconcile(ctx context.Context, scope string, p netip.Pr
 // reconcileNoted runs [Store.Reconcile] for a caller that already wrote the work note. If
 // there are too many CIDRs, or it fails, the work of the note does it.
 func (s *Store) reconcileNoted(ctx context.Context, scope string, p netip.Prefix) {
-	if crowded, err := s.tooManyToReconcile(ctx, scope, p); err == nil && !crowded {
+	if tooMany, err := s.tooManyToReconcile(ctx, scope, p); err == nil && !tooMany {
 		_ = s.Reconcile(ctx, scope, p)
 	}
 }

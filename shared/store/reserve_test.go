@@ -28,13 +28,13 @@ func TestReleaseAroundLiveVPCs(t *testing.T) {
 	if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); ipam.CodeOf(err) != ipam.CodeInvalidParameterValue || !strings.Contains(err.Error(), "vpc-1") {
 		t.Errorf("an allocation in a live VPC: %v", err)
 	}
-	l.vanish(one)
+	l.forgetFound(one)
 	l.settled()
 	l.status(two, ipam.Unmanaged, ipam.ComplianceUnmanaged, ipam.Nonoverlapping)
 	if _, err := l.allocate(ownerAccount, p, 0, "10.0.0.0/24"); err == nil {
 		t.Error("space of the second VPC was given")
 	}
-	l.vanish(two)
+	l.forgetFound(two)
 	l.settled()
 	if a, err = l.allocate(ownerAccount, p, 16, ""); err != nil || a.CIDR.String() != "10.0.0.0/16" {
 		t.Errorf("the pool is not in one piece: %v, %v", a, err)

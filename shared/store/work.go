@@ -55,11 +55,11 @@ func (s *Store) runLive(ctx context.Context, scope string, p netip.Prefix) error
 	if err != nil || read[note] == nil {
 		return err
 	}
-	crowded, err := s.tooManyToReconcile(ctx, scope, p)
+	tooMany, err := s.tooManyToReconcile(ctx, scope, p)
 	if err != nil {
 		return err
 	}
-	if !crowded {
+	if !tooMany {
 		return s.Reconcile(ctx, scope, p)
 	}
 	lower, upper := ipam.Halves(p)

@@ -44,7 +44,7 @@ func (l *env) brief(calls int) (invocations int) {
 
 // More VPCs live in a pool than one invocation can take in: each of many takes in a
 // part, whether the CIDR or the import is new.
-func TestCrowd(t *testing.T) {
+func TestManyLiveCIDRs(t *testing.T) {
 	const vpcs, calls = 1100, 9_000
 	l := newEnv(t)
 	for i := range vpcs {
