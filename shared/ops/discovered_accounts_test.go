@@ -44,7 +44,7 @@ func TestDeleteDiscoveredAccount(t *testing.T) {
 		}
 		return "not listed"
 	}
-	w.refused(t, w.admin, in(nil), "IncorrectState", stranger, home, id, "still looked at")
+	w.refused(t, w.admin, in(nil), "IncorrectState", stranger, home, id, "still watched")
 	w.recordDeparture(id, consumer, ipam.DepartedRegion)
 	w.recordDeparture(id, stranger, ipam.DepartedAccount)
 	for of, want := range map[string]string{account: "none", consumer: "no operating Region", stranger: "left the organization"} {
