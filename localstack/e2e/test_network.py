@@ -379,12 +379,12 @@ def test_overlap_is_reported_in_seconds(world, bus):
     print(f"from the event of EC2 to Overlap Detected: {took:.2f} s")
     assert took <= 5
     assert (event["source"], event["account"], event["region"]) == ("cadastre.ipam", network.OWNER, network.HOME)
-    assert world.status(first) == world.status(second) == ("unmanaged", "unmanaged", "overlapping")
+    until(lambda: world.status(first) == world.status(second) == ("unmanaged", "unmanaged", "overlapping"), "both statuses", 20)
 
     network.change(world.prod, TOKYO, "DeleteVpc", VpcId=second)
     bus.wait("Overlap Cleared", first)
     assert bus.wait("Resource Gone", second)
-    assert world.status(first) == ("unmanaged", "unmanaged", "nonoverlapping")
+    until(lambda: world.status(first) == ("unmanaged", "unmanaged", "nonoverlapping"), "the status after the end", 20)
 
 
 @pytest.mark.parametrize("imported", [True, False])
@@ -392,7 +392,7 @@ def test_deleted_space_is_free_in_seconds(world, bus, imported):
     pool = world.pool("10.0.0.0/16", Locale=OSAKA, AutoImport=imported)
     vpc = world.vpc("10.0.0.0/24", tell=True)
     until(lambda: world.resources(ResourceId=vpc), "the VPC to be found", 20)
-    assert world.imported(pool) == ({vpc: "10.0.0.0/24"} if imported else {})
+    until(lambda: world.imported(pool) == ({vpc: "10.0.0.0/24"} if imported else {}), "the import", 20)
     world.api.refused("InvalidParameterValue", "AllocateIpamPoolCidr", OSAKA, IpamPoolId=pool, Cidr="10.0.0.0/24")
 
     network.client("ec2", world.dev, OSAKA).delete_vpc(VpcId=vpc)
