@@ -210,9 +210,9 @@ const (
 //   - EC2 does not show the resource with the CIDR, when it is asked twice, some seconds
 //     apart, later by EC2's own clock than Made.At by the time that EC2 may take to show
 //     it.
-//   - The principal who has deleted it says so, and EC2 does not show it.
+//   - The principal that deleted the resource reports it, and EC2 does not show it.
 //
-// A deletion goes on that waited for the block.
+// A cascading deletion that waited for the block continues.
 func (s *Store) EndDeleted(ctx context.Context, p *Pending, why Deleted) (ended bool, err error) {
 	if p.ID == "" {
 		return false, nil // nobody knows which resource it is
