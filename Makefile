@@ -14,8 +14,8 @@ GOLANGCI_VERSION := v2.15.0
 # is the host's own.
 HOST_ARCH := $(shell go env GOARCH)
 ARCH ?= $(HOST_ARCH)
-FUNCTIONS := $(notdir $(wildcard functions/*))
-GO_FILES := $(shell find functions shared infra events -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+GO_FILES := $(shell find functions shared infra events -name node_modules -prune -o -name '*.go' -not -name '*_test.go' -print 2>/dev/null) go.mod go.sum
 FUNCTION_FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
 
 WITH := localstack/with.sh
@@ -77,11 +77,11 @@ generate: ## Write the generated files anew
 	go generate ./shared/...
 	go test ./shared/ops -run README -update
 	go test ./shared/telemetry -run Readme -update
-	gofmt -l -w functions infra localstack shared
+	git ls-files -z '*.go' | xargs -0 gofmt -l -w
 
 .PHONY: checkgenerate
 checkgenerate: ## Fail unless formatting, go.mod and generated files are up to date
-	@out=$$(gofmt -l functions infra localstack shared); [ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
+	@out=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); [ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
 	go mod tidy -diff
 	go generate ./shared/... && git diff --exit-code -- shared/wire/schema shared/client
 

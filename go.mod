@@ -2,6 +2,9 @@ module github.com/cadastre-ipam/cadastre
 
 go 1.26.0
 
+// npm packages may hold Go files.
+ignore ./functions/console/web/node_modules
+
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0
