@@ -47,7 +47,7 @@ func (l *lender) lend(ctx context.Context, key string) (own, caller aws.Credenti
 		}
 	}
 	return aws.Credentials{}, aws.Credentials{}, ipam.Errorf(ipam.CodeAuthFailure,
-		"The request is signed with an access key that is not the proxy's own. Start the proxy and the tool with the same AWS_PROFILE or access key. If each process gets session credentials of its own and you trust all programs on this machine, start the proxy with -any-key.")
+		"The request is signed with an access key that is not the proxy's own. Start the proxy and the tool with the same AWS_PROFILE or access key. If each process gets session credentials of its own and you trust all programs on this machine, start the proxy with --any-key.")
 }
 
 // retrieve returns the provider's credentials, and those with the access key, which

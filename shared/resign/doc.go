@@ -6,7 +6,7 @@
 // The proxy signs with its own credentials. These rules keep other programs from
 // using them:
 //
-//   - It listens on loopback only ([Listen]).
+//   - It listens on loopback only (package loopback).
 //   - It verifies each request's signature and time with its own secret key
 //     (package sigv4). So a caller needs the proxy's own credentials: tools with the
 //     same profile have them, unless each process gets session credentials of its

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/loopback"
 	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
@@ -70,7 +70,7 @@ func New(c Config) (*Proxy, error) {
 		c.Region = client.APIRegion(c.Endpoint)
 	}
 	if !ipam.IsRegion(c.Region) {
-		return nil, fmt.Errorf("give the API's Region with -region: the endpoint %s does not name it, and %q is no Region", c.Endpoint, c.Region)
+		return nil, fmt.Errorf("give the API's Region with --region: the endpoint %s does not name it, and %q is no Region", c.Endpoint, c.Region)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -89,18 +89,6 @@ func New(c Config) (*Proxy, error) {
 		resolver:  ec2.NewDefaultEndpointResolverV2(),
 		transport: transport,
 	}, nil
-}
-
-// Listen opens a TCP port on loopback. Any other address is an error.
-func Listen(address string) (net.Listener, error) {
-	a, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
-	}
-	if !a.IP.IsLoopback() {
-		return nil, fmt.Errorf("listen on %s: this is no loopback address, and the proxy signs with your credentials. Use an address such as 127.0.0.1:8181", address)
-	}
-	return net.ListenTCP("tcp", a)
 }
 
 // call is a request as far as the proxy has read it.
@@ -258,26 +246,13 @@ func guard(r *http.Request) error {
 	if _, ok := r.Header["Origin"]; ok {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "The proxy refuses requests from web pages.")
 	}
-	if !loopback(r.Host) {
+	if !loopback.IsHost(r.Host) {
 		return ipam.Errorf(ipam.CodeUnauthorizedOperation, "The request is for the host %s. Address the proxy by its loopback address.", schema.Excerpt(r.Host))
 	}
 	if r.Method != http.MethodPost && r.Method != http.MethodGet || r.URL.Path != "/" {
 		return ipam.Errorf(ipam.CodeInvalidAction, "There is no %s %s. The proxy takes EC2 Query requests: POST / and GET /.", schema.Excerpt(r.Method), schema.Excerpt(r.URL.Path))
 	}
 	return nil
-}
-
-// loopback reports whether a Host header, with or without a port, is a loopback name
-// or address.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
 }
 
 // readSignature reads an Authorization header and refuses signatures that are not

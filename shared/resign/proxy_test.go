@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -637,24 +636,6 @@ func TestNewRefuses(t *testing.T) {
 				t.Errorf("err = %v, want one with %q", err, c.word)
 			}
 		})
-	}
-}
-
-func TestListen(t *testing.T) {
-	for address, good := range map[string]bool{
-		"127.0.0.1:0": true, "127.1.2.3:0": true, "localhost:0": true,
-		":0": false, "0.0.0.0:0": false, "[::]:0": false, "192.0.2.1:0": false, "": false, "127.0.0.1": false,
-	} {
-		l, err := resign.Listen(address)
-		if (err == nil) != good {
-			t.Errorf("Listen(%q): %v", address, err)
-		}
-		if err == nil {
-			if !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
-				t.Errorf("Listen(%q) listens on %s", address, l.Addr())
-			}
-			l.Close()
-		}
 	}
 }
 
