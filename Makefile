@@ -87,7 +87,8 @@ checkgenerate: ## Fail unless formatting, go.mod and generated files are up to d
 
 .PHONY: climodel
 climodel: ## Write the service model by which the AWS CLI and boto3 call a deployment on AWS
-	go run ./shared/ops/cmd/climodel -o build/cadastre-service-2.json
+	@mkdir -p build
+	go run ./shared/cmd/cadastre model --file build/cadastre-service-2.json
 	@echo "aws configure add-model --service-name cadastre --service-model file://build/cadastre-service-2.json"
 
 # AWS runs arm64, unless ARCH is given on the command line or in the environment.
@@ -111,7 +112,7 @@ limits: ## Compare the account's Lambda concurrency with the limits of the deplo
 .PHONY: proxy
 proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, REGION=…; PROXY=… for flags)
 	@: $(if $(ENDPOINT),,$(error ENDPOINT=… names the API: the output ApiUrl of the service stack))
-	go run ./shared/resign/cmd/cadastre-proxy -endpoint "$(ENDPOINT)" $(if $(REGION),-region "$(REGION)") -listen 127.0.0.1:8181 $(PROXY)
+	go run ./shared/cmd/cadastre proxy --endpoint "$(ENDPOINT)" $(if $(REGION),--region "$(REGION)") --listen 127.0.0.1:8181 $(PROXY)
 
 ##--- checking
 
@@ -147,10 +148,10 @@ fuzz: ## Run each fuzz target for FUZZTIME
 .PHONY: fsck
 fsck: ## Check the invariants of the table TABLE (FSCK=… for flags)
 	@: $(if $(TABLE),,$(error TABLE=… names the table: the output TableName of the data stack))
-	go run ./shared/fsck/cmd/fsck -table "$(TABLE)" $(FSCK)
+	go run ./shared/cmd/cadastre fsck --table "$(TABLE)" $(FSCK)
 
 .PHONY: putback
-putback: ## Put the losses in LOST (of `fsck -lost-since`) back into the restored table TABLE, from the table OLD
+putback: ## Put the losses in LOST (of `cadastre fsck --lost-since`) back into the restored table TABLE, from the table OLD
 	@: $(if $(TABLE),,$(error TABLE=… names the restored table)) $(if $(OLD),,$(error OLD=… names the table that was in use before))
 	go run ./infra/cmd/putback -table "$(TABLE)" -from "$(OLD)" <"$(if $(LOST),$(LOST),lost.jsonl)"
 

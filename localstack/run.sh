@@ -69,7 +69,7 @@ For the examples of shared/client/README.md:
 
 Other tools by the proxy, and the check of the table, in the same environment:
 
-  make proxy PROXY="-ec2-endpoint \$AWS_ENDPOINT_URL"
+  make proxy PROXY="--ec2-endpoint \$AWS_ENDPOINT_URL"
   make fsck TABLE=$CADASTRE_TABLE
 
 The AWS CLI that this run used is .tools/clients/bin/aws.

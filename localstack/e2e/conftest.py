@@ -175,7 +175,7 @@ class Backend:
         """Checks the whole table's invariants."""
         table, endpoint = self.table()
         done = subprocess.run(
-            [str(build("fsck", "./shared/fsck/cmd/fsck")), "-table", table, "-endpoint", endpoint],
+            [str(build("cadastre", "./shared/cmd/cadastre")), "fsck", "--table", table, "--dynamodb-endpoint", endpoint],
             env={**os.environ, **self.table_env()}, capture_output=True, text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -251,7 +251,7 @@ class Front(Backend):
         models = home / ".aws" / "models" / "cadastre" / "2016-11-15"
         models.mkdir(parents=True)
         self.models = home / ".aws" / "models"
-        subprocess.run(["go", "run", "./shared/ops/cmd/climodel", "-o", str(models / "service-2.json")], cwd=ROOT, check=True)
+        subprocess.run(["go", "run", "./shared/cmd/cadastre", "model", "--file", str(models / "service-2.json")], cwd=ROOT, check=True)
 
     def boto(self, principal, region):
         session = botocore.session.get_session()

@@ -66,11 +66,11 @@ func TestGoClientOfOtherRegions(t *testing.T) {
 }
 
 var proxyProgram = sync.OnceValues(func() (string, error) {
-	path, err := filepath.Abs("../../build/e2e/go/cadastre-proxy")
+	path, err := filepath.Abs("../../build/e2e/go/cadastre")
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-o", path, "./shared/resign/cmd/cadastre-proxy")
+	cmd := exec.Command("go", "build", "-o", path, "./shared/cmd/cadastre")
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
@@ -91,12 +91,12 @@ func startProxy(t *testing.T, endpoint, ec2 string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := regexp.MustCompile(`(?m)^go run ./shared/resign/cmd/cadastre-proxy (.*) &$`).FindSubmatch(readme)
+	line := regexp.MustCompile(`(?m)^go run ./shared/cmd/cadastre (proxy .*) &$`).FindSubmatch(readme)
 	if line == nil {
 		t.Fatal("shared/client/README.md does not start the proxy")
 	}
 	args := strings.Fields(strings.NewReplacer("$ENDPOINT", endpoint, ":8181", ":0").Replace(string(line[1])))
-	cmd := exec.Command(program, append(args, "-region", home, "-ec2-endpoint", ec2)...)
+	cmd := exec.Command(program, append(args, "--region", home, "--ec2-endpoint", ec2)...)
 	cmd.Env = cliEnv(t, home, "http://127.0.0.1:1") // AWS_ENDPOINT_URL_EC2 is not for the proxy
 	var log strings.Builder
 	cmd.Stderr = &log

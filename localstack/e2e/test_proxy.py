@@ -22,8 +22,8 @@ class Proxy:
     def __init__(self, backend, log):
         self.backend, self.principal, self.log = backend, backend.principals["admin"], log
         self.process = subprocess.Popen(
-            [str(build("cadastre-proxy", "./shared/resign/cmd/cadastre-proxy")), "-endpoint", backend.endpoint, "-region", backend.region,
-             "-listen", "127.0.0.1:0", "-ec2-endpoint", backend.emulator],
+            [str(build("cadastre", "./shared/cmd/cadastre")), "proxy", "--endpoint", backend.endpoint, "--region", backend.region,
+             "--listen", "127.0.0.1:0", "--ec2-endpoint", backend.emulator],
             env=backend.base_env(self.principal, backend.region), stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
         name, _, self.address = self.process.stdout.readline().strip().partition("=")
         assert name == "export AWS_ENDPOINT_URL_EC2", log.read_text()

@@ -49,10 +49,16 @@ def test_a_restore_step_by_step(backend, api, ipam, make_pool, copy, dynamodb, t
 
     def tool(package, *arguments, stdin=None):
         binary = build(package.rsplit("/", 1)[1], package)
-        return subprocess.run([str(binary), *arguments, "-endpoint", endpoint], env=env, input=stdin, capture_output=True, text=True, cwd=ROOT)
+        return subprocess.run([str(binary), *arguments], env=env, input=stdin, capture_output=True, text=True, cwd=ROOT)
+
+    def fsck(*arguments):
+        return tool("./shared/cmd/cadastre", "fsck", "--table", restored, "--dynamodb-endpoint", endpoint, *arguments)
+
+    def putback(*arguments, stdin):
+        return tool("./infra/cmd/putback", *arguments, "-endpoint", endpoint, stdin=stdin)
 
     def in_order():
-        done = tool("./shared/fsck/cmd/fsck", "-table", restored)
+        done = fsck()
         assert done.returncode == 0, done.stdout + done.stderr
 
     pool = make_pool("10.0.0.0/16")
@@ -67,7 +73,7 @@ def test_a_restore_step_by_step(backend, api, ipam, make_pool, copy, dynamodb, t
 
     in_order()
     file = tmp_path / "lost.jsonl"
-    listed = tool("./shared/fsck/cmd/fsck", "-table", restored, "-lost-since", name, "-json", str(file))
+    listed = fsck("--lost-since", name, "--losses", str(file))
     assert listed.returncode == 0, listed.stdout + listed.stderr
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(l["how"], l["kind"]) for l in lines] == [
@@ -76,15 +82,15 @@ def test_a_restore_step_by_step(backend, api, ipam, make_pool, copy, dynamodb, t
     assert [l["id"] for l in lines if l["kind"] == "allocation"] == [a["IpamPoolAllocationId"] for a in lost]
 
     for outcome in ("put back", "there already"):
-        done = tool("./infra/cmd/putback", "-table", restored, "-from", name, stdin=file.read_text())
+        done = putback("-table", restored, "-from", name, stdin=file.read_text())
         assert done.returncode == 0, done.stdout + done.stderr
         assert [line.split(":")[0] for line in done.stdout.splitlines()] == [outcome] * 5 + ["5 back, 0 not"]
         in_order()
-    again = tool("./shared/fsck/cmd/fsck", "-table", restored, "-lost-since", name)
+    again = fsck("--lost-since", name)
     assert again.stdout == "0 missing, 0 different, 0 returned\n", again.stdout + again.stderr
 
     mark = dynamodb.get_item(TableName=restored, Key={"PK": {"S": "RESTORES"}, "SK": {"S": "META"}})["Item"]
     assert len(json.loads(mark["Restores"]["S"])) == 1
     assert kept["Cidr"] == "10.0.0.0/24"
-    swapped = tool("./infra/cmd/putback", "-table", name, "-from", restored, stdin="")
+    swapped = putback("-table", name, "-from", restored, stdin="")
     assert swapped.returncode == 2 and "is older than" in swapped.stderr, swapped.stdout + swapped.stderr

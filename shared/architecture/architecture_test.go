@@ -57,12 +57,13 @@ func packages(t *testing.T) []pkg {
 // floors and of its own tree only: none of its own floor, and none above. The longest
 // path that a package is under is its tree; with /*, each folder there is a tree.
 var floors = [][]string{
-	{"shared/backoff", "shared/architecture"},
+	{"shared/backoff", "shared/loopback", "shared/architecture"},
 	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard"},
 	{"shared/items", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
 	{"shared/store", "shared/layout", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
-	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/modelcheck"},
+	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/console", "shared/modelcheck"},
 	{"functions/*", "infra", "localstack"},
+	{"shared/cmd"},
 }
 
 // treeOf returns the tree of a package and the floor of it, and -1 if it has none.
@@ -116,7 +117,7 @@ func TestImportsPointDownwards(t *testing.T) {
 func TestTreeOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"shared/ipam": "shared/ipam 1", "shared/ipam/ipamtest": "shared/ipam 1", "shared/ipamx": " -1",
-		"shared/ops/listing": "shared/ops/listing 3", "shared/ops/cmd/climodel": "shared/ops 4",
+		"shared/ops/listing": "shared/ops/listing 3", "shared/cmd/cadastre": "shared/cmd 6",
 		"functions/api": "functions/api 5", "functions/api/x": "functions/api 5", "shared": " -1",
 	} {
 		if tree, floor := treeOf(path); fmt.Sprint(tree, " ", floor) != want {
@@ -234,10 +235,10 @@ func TestMake(t *testing.T) {
 			t.Errorf("`make help` does not list %s", target[1])
 		}
 	}
-	if fsck := run("-n", "fsck", "TABLE=cadastre-table"); !strings.Contains(fsck, `-table "cadastre-table"`) || strings.Contains(fsck, "api.example") {
+	if fsck := run("-n", "fsck", "TABLE=cadastre-table"); !strings.Contains(fsck, `--table "cadastre-table"`) || strings.Contains(fsck, "api.example") {
 		t.Errorf("the table is looked for at the API: %s", fsck)
 	}
-	if proxy := run("-n", "proxy"); !strings.Contains(proxy, `-endpoint "https://api.example" -region "eu-west-1"`) {
+	if proxy := run("-n", "proxy"); !strings.Contains(proxy, `--endpoint "https://api.example" --region "eu-west-1"`) {
 		t.Errorf("the proxy is started by %s", proxy)
 	}
 }

@@ -22,9 +22,9 @@ import (
 
 // Problem is one violation of an invariant.
 type Problem struct {
-	Invariant string // one of the constants below
-	Key       string // "<partition key> | <sort key>" of the item with the problem, or of a missing item
-	Text      string // the problem, with its numbers
+	Invariant string `json:"invariant"` // one of the constants below
+	Key       string `json:"key"`       // "<partition key> | <sort key>" of the item with the problem, or of a missing item
+	Text      string `json:"text"`      // the problem, with its numbers
 }
 
 func (p Problem) String() string { return p.Invariant + ": " + p.Key + ": " + p.Text }

@@ -27,3 +27,12 @@ const (
 	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the reader role in each account; default discover.ReaderRole
 	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: the function writes the optional metrics of single resources
 )
+
+// The environment of the hosted console.
+const (
+	EnvConsole       = "CADASTRE_CONSOLE"        // JSON, see hosted.ParseSettings
+	EnvConsoleKey    = "CADASTRE_CONSOLE_KEY"    // the name of the SSM parameter with the key of the cookies
+	EnvConsoleOrigin = "CADASTRE_CONSOLE_ORIGIN" // the console's own origin, such as https://console.example.com
+	EnvConsoleRoles  = "CADASTRE_CONSOLE_ROLES"  // the names of the classes' roles without the class at their ends
+	EnvEndpoint      = "CADASTRE_ENDPOINT"       // the URL of the API, with the stage
+)

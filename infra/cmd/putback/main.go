@@ -3,7 +3,7 @@
 //	putback -table RESTORED -from OLD [-region REGION] [-endpoint URL] <lost.jsonl
 //
 // RESTORED is the restored table. OLD is the table that was in use before, and stays as it
-// is. The standard input has the losses as JSON lines, as `fsck -lost-since` writes them,
+// is. The standard input has the losses as JSON lines, as `cadastre fsck --lost-since` writes them,
 // in their order; remove the lines of things that are not to be put back.
 //
 // It first marks the table as restored, so that no id is used twice, even if no line
@@ -131,7 +131,7 @@ func read(in io.Reader) (all []loss, err error) {
 		}
 		var l loss
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.How == "" || l.Kind == "" {
-			return nil, fmt.Errorf("line %d of the input is none of `fsck -lost-since`: %.200q", n, lines.Text())
+			return nil, fmt.Errorf("line %d of the input is none of `cadastre fsck --lost-since`: %.200q", n, lines.Text())
 		}
 		if _, err := netip.ParsePrefix(l.CIDR); l.CIDR != "" && err != nil {
 			return nil, fmt.Errorf("line %d of the input: %w", n, err)

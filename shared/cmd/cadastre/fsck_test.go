@@ -51,7 +51,8 @@ func TestCheckTrustsNoSingleScan(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := 0
 			var out bytes.Buffer
-			found, err := check(t.Context(), func(context.Context) (iter.Seq[item], func() error) {
+			f := tableCheck{format: formatTable, stdout: &out, progress: log.New(&out, "", 0)}
+			found, err := f.check(t.Context(), func(context.Context) (iter.Seq[item], func() error) {
 				n++
 				return slices.Values(c.scans[n-1]), func() error {
 					if n == c.fails {
@@ -59,12 +60,12 @@ func TestCheckTrustsNoSingleScan(t *testing.T) {
 					}
 					return nil
 				}
-			}, fsck.Check, 0, log.New(&out, "", 0))
+			}, fsck.Check, 0)
 			if len(found) != c.want || errors.Is(err, broken) != (c.fails > 0) || n != len(c.scans) {
 				t.Errorf("%d scans: %v, %v\n%s", n, found, err, out.Bytes())
 			}
 			for _, p := range found {
-				if !strings.Contains(out.String(), p.String()) {
+				if !strings.Contains(out.String(), p.Invariant) || !strings.Contains(out.String(), p.Key) || !strings.Contains(out.String(), p.Text) {
 					t.Errorf("%s is not printed", p)
 				}
 			}
@@ -86,10 +87,11 @@ func TestListLost(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := listLost(t.Context(), scanOf(old, nil), scanOf(old[:1], nil), file, log.New(&out, "", 0)); err != nil {
+	f := tableCheck{format: formatTable, file: file, stdout: &out, progress: log.New(&out, "", 0)}
+	if err := f.listLost(t.Context(), scanOf(old, nil), scanOf(old[:1], nil)); err != nil {
 		t.Fatal(err)
 	}
-	const text = "missing: allocation ipam-pool-alloc-1, custom 10.0.3.0/24 of ipam-pool-1, account 111122223333, tag \"k\" \"<v>\"\n1 missing, 0 different, 0 returned\n"
+	const text = "HOW      LOSS\nmissing  allocation ipam-pool-alloc-1, custom 10.0.3.0/24 of ipam-pool-1, account 111122223333, tag \"k\" \"<v>\"\n1 missing, 0 different, 0 returned\n"
 	const lines = `{"how":"missing","kind":"allocation","id":"ipam-pool-alloc-1","owner":"111122223333","pool":"ipam-pool-1","cidr":"10.0.3.0/24","type":"custom","tags":{"k":"<v>"}}` + "\n"
 	if out.String() != text {
 		t.Errorf("printed: %s", out.String())
@@ -97,9 +99,20 @@ func TestListLost(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || string(b) != lines {
 		t.Errorf("written: %s, %v", b, err)
 	}
+	out.Reset()
+	csv := tableCheck{format: formatCSV, stdout: &out, progress: log.New(io.Discard, "", 0)}
+	if err := csv.listLost(t.Context(), scanOf(old, nil), scanOf(old[:1], nil)); err != nil {
+		t.Fatal(err)
+	}
+	const rows = "how,kind,id,owner,pool,cidr,type,resource,description,tags,differences\r\n" +
+		`missing,allocation,ipam-pool-alloc-1,111122223333,ipam-pool-1,10.0.3.0/24,custom,,,"{""k"":""\u003cv\u003e""}",` + "\r\n"
+	if out.String() != rows {
+		t.Errorf("as CSV: %q", out.String())
+	}
 	broken := errors.New("no such table")
 	for _, scans := range [][2]error{{broken, nil}, {nil, broken}} {
-		if err := listLost(t.Context(), scanOf(nil, scans[0]), scanOf(nil, scans[1]), file, log.New(io.Discard, "", 0)); !errors.Is(err, broken) {
+		f := tableCheck{format: formatTable, file: file, stdout: io.Discard, progress: log.New(io.Discard, "", 0)}
+		if err := f.listLost(t.Context(), scanOf(nil, scans[0]), scanOf(nil, scans[1])); !errors.Is(err, broken) {
 			t.Errorf("a scan failed, and the error is %v", err)
 		}
 	}
@@ -108,7 +121,7 @@ func TestListLost(t *testing.T) {
 	}
 }
 
-func TestExitStatus(t *testing.T) {
+func TestFsckExitStatus(t *testing.T) {
 	url := os.Getenv("CADASTRE_DYNAMODB_LOCAL_URL")
 	if url == "" {
 		if os.Getenv("CADASTRE_SKIP_SERVICES") == "1" {
@@ -116,7 +129,8 @@ func TestExitStatus(t *testing.T) {
 		}
 		t.Fatal("CADASTRE_DYNAMODB_LOCAL_URL is not set; `make test` starts DynamoDB Local and sets it")
 	}
-	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "111122223333", "AWS_SECRET_ACCESS_KEY": "local", "CADASTRE_TABLE": ""} {
+	environment(t, "111122223333")
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "111122223333", "AWS_SECRET_ACCESS_KEY": "local"} {
 		t.Setenv(name, value)
 	}
 	client := dynamodb.New(dynamodb.Options{
@@ -150,29 +164,30 @@ func TestExitStatus(t *testing.T) {
 	expect := func(want int, prints string, args ...string) {
 		t.Helper()
 		var out, complaints bytes.Buffer
-		if status := run(t.Context(), args, &out, &complaints); status != want || !strings.Contains(out.String()+complaints.String(), prints) {
+		if status := run(t.Context(), append([]string{"fsck"}, args...), &out, &complaints); status != want || !strings.Contains(out.String()+complaints.String(), prints) {
 			t.Errorf("fsck %s: status %d, want %d and %q\n%s%s", strings.Join(args, " "), status, want, prints, out.Bytes(), complaints.Bytes())
 		}
 	}
 	for i := range 50 { // in every segment
 		put(item{"PK": str(fmt.Sprintf("OWNER#%012d", i)), "SK": str("META"), "IpamCount": &types.AttributeValueMemberN{Value: "0"}})
 	}
-	expect(inOrder, "50 items", "-table", table, "-endpoint", url)
+	expect(statusDone, "50 items", "--table", table, "--dynamodb-endpoint", url)
 	put(item{
 		"PK": str("HISTORY#ipam-scope-1#0a000000#008"), "SK": str("vpc#vpc-1#000000000000001"),
 		"Object": str(`{"Type":"vpc","ID":"vpc-1","CIDR":"10.0.0.0/8","Start":1}`),
 	})
-	expect(inOrder, "51 items", "-table", table, "-endpoint", url)
-	expect(problems, "history: ", "-table", table, "-endpoint", url, "-settled")
+	expect(statusDone, "51 items", "--table", table, "--dynamodb-endpoint", url)
+	expect(statusFound, "history ", "--table", table, "--dynamodb-endpoint", url, "--settled")
 	put(grants("no JSON"))
-	expect(problems, ": 1 problems", "-table", table, "-endpoint", url)
-	expect(notChecked, "ResourceNotFoundException", "-table", table+"x", "-endpoint", url)
-	expect(inOrder, "0 missing, 0 different, 1 returned", "-table", table, "-lost-since", other, "-endpoint", url)
-	expect(notChecked, "ResourceNotFoundException", "-table", table, "-lost-since", table+"x", "-endpoint", url)
-	expect(notChecked, "names another table", "-table", table, "-lost-since", table, "-endpoint", url)
-	expect(notChecked, "names another table", "-table", table, "-json", "lost.jsonl", "-endpoint", url)
-	expect(notChecked, "names another table", "-table", table, "-lost-since", other, "-settled", "-endpoint", url)
-	expect(notChecked, "name the table", "-endpoint", url)
-	expect(notChecked, "name the table", "-table", table, "spare")
-	expect(notChecked, "not defined", "-tabel", table)
+	expect(statusFound, ": 1 problems", "--table", table, "--dynamodb-endpoint", url)
+	expect(statusFound, `"invariant": "form"`, "--table", table, "--dynamodb-endpoint", url, "-o", "json")
+	expect(statusFailed, "ResourceNotFoundException", "--table", table+"x", "--dynamodb-endpoint", url)
+	expect(statusDone, "0 missing, 0 different, 1 returned", "--table", table, "--lost-since", other, "--dynamodb-endpoint", url)
+	expect(statusFailed, "ResourceNotFoundException", "--table", table, "--lost-since", table+"x", "--dynamodb-endpoint", url)
+	expect(statusMisused, "names another table", "--table", table, "--lost-since", table, "--dynamodb-endpoint", url)
+	expect(statusMisused, "names another table", "--table", table, "--losses", "lost.jsonl", "--dynamodb-endpoint", url)
+	expect(statusMisused, "names another table", "--table", table, "--lost-since", other, "--settled", "--dynamodb-endpoint", url)
+	expect(statusMisused, "name the table", "--dynamodb-endpoint", url)
+	expect(statusMisused, `"spare" is no flag`, "--table", table, "spare")
+	expect(statusMisused, "unknown flag", "--tabel", table)
 }
