@@ -165,7 +165,10 @@ func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 // resource's row.
 func (h *Handler) history(ctx context.Context, c *change) error {
 	before, after := c.before.Resource, c.after.Resource
-	records := ipam.Recorded(before, after, c.at.UnixMilli())
+	// The stream rounds its times down to a second (Amazon DynamoDB Streams API,
+	// StreamRecord), so the change is before the next second.
+	gone := c.at.Truncate(time.Second).Add(time.Second)
+	records := ipam.Recorded(before, after, gone.UnixMilli())
 	if len(records) == 0 {
 		return nil
 	}

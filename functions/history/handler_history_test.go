@@ -104,13 +104,37 @@ func TestHistoryOfAVPC(t *testing.T) {
 		{"10.0.0.0/16", []string{"02:00", "03:05"}, []string{ended}},
 		{"10.0.0.0/16", []string{"04:00", "04:00"}, []string{ended}},
 		{"10.0.0.0/16", []string{"05:04", "06:00"}, []string{ended}},
-		{"10.0.0.0/16", []string{"05:05", "06:00"}, nil}, // not found any more
+		{"10.0.0.0/16", []string{"05:05", "06:00"}, []string{ended}}, // it was there in a part of this second, as far as the stream tells
+		{"10.0.0.0/16", []string{"05:06", "06:00"}, nil},
 		{"10.0.0.0/17", []string{"02:00", "06:00"}, nil},
 		{"10.0.0.0/15", []string{"02:00", "06:00"}, nil},
 	} {
 		t.Run(fmt.Sprint(c.cidr, c.window), func(t *testing.T) {
 			expect(t, w.recorded("07:00", w.private, c.cidr, "", c.window...), c.want...)
 		})
+	}
+}
+
+// The stream has the second of a deletion only. A VPC that was there in a part of this
+// second has a record in every window that begins before the deletion.
+func TestHistoryInTheSecondOfADeletion(t *testing.T) {
+	w := newEnv(t)
+	defer w.checkSettled()
+	a := vpc("vpc-a", "10.0.0.0/16", region)
+	w.at("03:05")
+	w.observe(w.private, a)
+	w.at("05:05")
+	second := w.now
+	w.now = second.Add(700 * time.Millisecond)
+	w.forget(w.private, a)
+	w.deliver()
+	for after, want := range map[time.Duration]int{0: 1, 699 * time.Millisecond: 1, time.Second: 0} {
+		w.at("06:00")
+		in := &ec2.GetIpamAddressHistoryInput{IpamScopeId: &w.private, Cidr: aws.String("10.0.0.0/16"), StartTime: aws.Time(second.Add(after))}
+		out := must(w.registry.Call(w.admin, "GetIpamAddressHistory", in))(w).(*ec2.GetIpamAddressHistoryOutput)
+		if len(out.HistoryRecords) != want {
+			t.Errorf("from %s after the second's start: %+v, want %d records", after, out.HistoryRecords, want)
+		}
 	}
 }
 

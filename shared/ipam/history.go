@@ -85,9 +85,10 @@ func (r *ResourceCIDR) checked() bool { return r.Status != Status{} }
 
 // Recorded returns the history records to write when a resource's CIDR changes
 // from before to after: those that end, and those that begin. before is nil for
-// a new CIDR. after is nil for a CIDR that is gone since the time gone, in Unix
-// milliseconds. While before and after have the same Since, they have one
-// record.
+// a new CIDR. after is nil for a CIDR that is gone. gone is a time at which the
+// CIDR was gone already, in Unix milliseconds: an end before the real one would
+// hide a use from GetIpamAddressHistory. While before and after have the same
+// Since, they have one record.
 //
 // A record with statuses begins with the first check. If the CIDR goes before
 // any check, Recorded returns its record then, because the CIDR was in use.
@@ -99,7 +100,7 @@ func Recorded(before, after *ResourceCIDR, gone int64) []HistoryRecord {
 			end = after.Since
 		}
 		for _, r := range before.Records() {
-			r.End = max(end, r.Start) // the stream rounds its times down
+			r.End = max(end, r.Start) // the clocks of the writer and of the stream may differ
 			records = append(records, r)
 		}
 	}
