@@ -24,12 +24,13 @@ former=$("$cli" ec2 describe-ipams --filters "Name=tag:Name,Values=$name" --quer
 for id in $former; do
     echo "(deleting the one that an earlier run left)"
     run delete-ipam --ipam-id "$id" --cascade --query 'Ipam.State' --output text
-    for _ in $(seq 120); do
+    end=$((SECONDS + patience))
+    while :; do
         left=$("$cli" ec2 describe-ipams --filters "Name=ipam-id,Values=$id" --query 'Ipams[].State' --output text)
         [ -n "$left" ] || break
+        [ "$SECONDS" -lt "$end" ] || fail "$id is still $left after $patience s; is the provisioning function running?"
         sleep 0.5
     done
-    [ -z "$left" ] || fail "$id is still $left after a minute; is the provisioning function running?"
 done
 run create-ipam --description 'The demonstration' \
     --operating-regions RegionName=ap-northeast-1 RegionName=ap-northeast-3 \

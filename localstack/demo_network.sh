@@ -33,16 +33,17 @@ eventually() {
     local name=$1 want=$2
     shift 2
     show "$@"
-    for _ in $(seq 120); do
+    local end=$((SECONDS + patience))
+    while :; do
         out=$("$cli" ec2 "$@" 2>&1) || fail "$out"
         out=$(tr '\t' ' ' <<<"$out")
         if [ "$out" = "$want" ]; then
             printf '%s\n' "$out"
             return
         fi
+        [ "$SECONDS" -lt "$end" ] || fail "$name is '$out' after $patience s, expected '$want'"
         sleep 0.25
     done
-    fail "$name is '$out' after half a minute, expected '$want'"
 }
 
 read -r scope discovery <<<"$("$cli" ec2 describe-ipams --filters Name=tag:Name,Values=cadastre-demo \
@@ -112,12 +113,12 @@ create_vpc copy dev ap-northeast-1 10.6.8.0/24 copy
 echo "(the emulator sends no CloudTrail events: the next line hands this one to the rule's target)"
 network event CreateVpc "${accounts[dev]}" ap-northeast-1 "$copy"
 event=
-for _ in $(seq 10); do
+end=$((SECONDS + patience))
+until [[ $event == *"Overlap Detected"*"$copy"* ]]; do
+    [ "$SECONDS" -lt "$end" ] || fail "no event of the overlap came in $patience s"
     on sqs receive-message --queue-url "$queue" --wait-time-seconds 2 --query 'Messages[0].Body' --output text
     event=$out
-    case $event in *"$copy"*) break ;; esac
 done
-case $event in *"Overlap Detected"*"$copy"*) ;; *) fail "no event of the overlap came" ;; esac
 eventually "the overlapping pair" "$copy unmanaged
 $stock compliant" get-ipam-resource-cidrs --ipam-scope-id "$scope" --filters Name=overlap-status,Values=overlapping \
     --query 'sort_by(IpamResourceCidrs, &ComplianceStatus)[::-1].[ResourceId,ComplianceStatus]' --output text

@@ -15,6 +15,7 @@ if [ -t 1 ]; then
     plain=$(tput sgr0 2>/dev/null || true)
 fi
 refusals=0
+patience=180 # seconds to wait for asynchronous work, on a busy machine too
 
 title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 

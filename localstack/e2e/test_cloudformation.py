@@ -133,7 +133,7 @@ def test_a_stacks_vpc_is_compliant(api, stacks, bus):
 
     stacks.delete("vpc")
     network.tell(*where, "DeleteVpc", {"VpcId": vpc["VpcId"]}, {})
-    until(lambda: resources() == [], "the VPCs to be gone", 20)
+    until(lambda: resources() == [], "the VPCs to be gone")
     assert taken(api, pools["DevelopmentPoolId"]) == []
     stacks.backend.fsck()
     # All of the VPC's space is free.
@@ -152,7 +152,7 @@ def discover(api, discovery, account, region):
         found = api.call("GetIpamDiscoveredAccounts", IpamResourceDiscoveryId=discovery, DiscoveryRegion=region)["IpamDiscoveredAccounts"]
         return any(a["AccountId"] == account and a.get("LastSuccessfulDiscoveryTime", NEVER) > start for a in found)
 
-    until(seen, f"the discovery of {account} in {region}", 60)
+    until(seen, f"the discovery of {account} in {region}")
 
 
 def template(**resources):

@@ -30,12 +30,12 @@ class Proxy:
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(40) == 0, self.log.read_text()
+        assert self.process.wait(120) == 0, self.log.read_text()
 
     def cli(self, *arguments, region=OSAKA):
         """Returns the output of `aws ec2`: JSON, or the text of its failure."""
         env = {**self.backend.base_env(self.principal, region), "AWS_ENDPOINT_URL_EC2": self.address}
-        done = subprocess.run([self.backend.aws, "ec2", *arguments, "--output", "json"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        done = subprocess.run([self.backend.aws, "ec2", *arguments, "--output", "json"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
         return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
     def calls(self):

@@ -57,7 +57,7 @@ def run(backend, principal, command, region=None, **variables):
     with tempfile.TemporaryFile("w+") as out:  # a pipe would stay open as long as a process that is left behind
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            status = process.wait(180)
+            status = process.wait(600)
         finally:
             try:
                 os.killpg(process.pid, signal.SIGTERM)  # the command has a session of its own
@@ -182,7 +182,7 @@ def test_cloudformation(backend, api, make_pool):
     assert (outputs["IpamPoolId"], outputs["Cidr"]) == (pool, "10.1.0.0/24")
     assert list(allocations(api, pool)) == ["10.1.0.0/24"]
     cloudformation.delete_stack(StackName="payments")
-    until(lambda: allocations(api, pool) == {}, "the stack to be deleted", 60)
+    until(lambda: allocations(api, pool) == {}, "the stack to be deleted")
 
 
 @pytest.mark.emulator
@@ -190,7 +190,7 @@ def test_event(backend, api, make_pool):
     pool = make_pool("10.2.0.0/16")
     printed = example(backend, api, "An event", POOL=pool, BUS=network.bus(), REQUEST=uuid.uuid4().hex)
     assert json.loads(printed)["FailedEntryCount"] == 0
-    until(lambda: list(allocations(api, pool)) == ["10.2.0.0/24"], "the allocation", 20)
+    until(lambda: list(allocations(api, pool)) == ["10.2.0.0/24"], "the allocation")
 
 
 @pytest.mark.emulator
@@ -215,6 +215,6 @@ def test_vpc(backend, api, ipam, make_pool):
     assert (made["Cidr"], made["ResourceType"], made["ResourceId"]) == ("10.4.0.0/24", "vpc", vpc["VpcId"])
     where = (network.OWNER, network.HOME)
     network.tell(*where, "CreateVpc", {}, {"Vpc": network.client("ec2", *where).describe_vpcs(VpcIds=[vpc["VpcId"]])["Vpcs"][0]})
-    until(lambda: api.call("GetIpamResourceCidrs", IpamScopeId=ipam["PrivateDefaultScopeId"], ResourceId=vpc["VpcId"])["IpamResourceCidrs"], "the VPC to be seen", 20)
+    until(lambda: api.call("GetIpamResourceCidrs", IpamScopeId=ipam["PrivateDefaultScopeId"], ResourceId=vpc["VpcId"])["IpamResourceCidrs"], "the VPC to be seen")
     network.change(*where, "DeleteVpc", VpcId=vpc["VpcId"])
-    until(lambda: allocations(api, pool) == {}, "the VPC to be gone", 20)
+    until(lambda: allocations(api, pool) == {}, "the VPC to be gone")

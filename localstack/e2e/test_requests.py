@@ -215,7 +215,7 @@ class Machine:
         def state():
             return self.client.describe_execution(executionArn=execution)
 
-        until(lambda: state()["status"] != "RUNNING", "the execution to end", 60)
+        until(lambda: state()["status"] != "RUNNING", "the execution to end")
         return state()
 
 
@@ -228,7 +228,7 @@ def machine(backend):
     env = {**backend.base_env(backend.principals["admin"], backend.region), "AWS_ENDPOINT_URL": backend.emulator, "BUCKET": bucket,
            "DIRECT_FUNCTION_ARN": stacks.output("cadastre-service", "DirectFunctionArn")}
     env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
-    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     stacks.names.append("vend-vpc")
     yield Machine(stacks.output("vend-vpc", "StateMachineArn"))
@@ -250,7 +250,7 @@ def test_vend_vpc(backend, api, make_pool, machine):
         return {a["Description"]: a for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]}
 
     # EC2 has made it, and the answer is lost.
-    until(lambda: "lost" in allocations(), "the allocation", 10)
+    until(lambda: "lost" in allocations(), "the allocation")
     lost = allocations()["lost"]
     tags = {"Name": "lost", "cadastre:allocation": lost["IpamPoolAllocationId"]}
     late = ec2.create_vpc(CidrBlock=lost["Cidr"], TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}])

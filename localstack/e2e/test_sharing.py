@@ -171,7 +171,7 @@ def organization(backend, api):
     callers = [o.member, o.other, o.outsider]
     assert api.json("PutAccessGrants", {"Allocators": [c.arn for c in callers]})[0] == 200
     for c in callers:
-        until(lambda: c.call("DescribeIpams").get("Code") != "UnauthorizedOperation", "the grants to hold", 90)
+        until(lambda: c.call("DescribeIpams").get("Code") != "UnauthorizedOperation", "the grants to hold")
     yield o
     assert api.json("PutAccessGrants")[0] == 200
     network.client("organizations").close_account(AccountId=o.member.account)
@@ -242,7 +242,7 @@ def test_a_request_on_the_bus(api, make_pool, organization, to):
         return [a["ResourceOwner"] for a in api.call("GetIpamPoolAllocations", IpamPoolId=pool)["IpamPoolAllocations"]]
 
     # The grants are valid within a minute at this function too.
-    until(lambda: ask(organization.member.account) == [organization.member.account], "a member's request to be met", 90)
+    until(lambda: ask(organization.member.account) == [organization.member.account], "a member's request to be met")
     assert ask(organization.outsider.account) == [organization.member.account]
     assert ask(organization.other.account) == [organization.member.account] + ([organization.other.account] if to == "organization" else [])
 

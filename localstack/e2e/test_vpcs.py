@@ -116,7 +116,7 @@ def facts(allocation):
 def gone(world, account, region, vpc, pool):
     """Deletes a VPC, and waits until its space is free."""
     network.change(account, region, "DeleteVpc", VpcId=vpc)
-    until(lambda: world.allocations(pool) == {}, f"the space of {vpc} to be free", 20)
+    until(lambda: world.allocations(pool) == {}, f"the space of {vpc} to be free")
 
 
 def test_the_owner_makes_a_vpc(world):
@@ -260,7 +260,7 @@ def test_subnets_of_a_vpc(world):
     assert {world.status(id) for id in (vpc["VpcId"], *there)} == {FINE}
     for id in there:
         network.change(world.dev, OSAKA, "DeleteSubnet", SubnetId=id)
-    until(lambda: world.allocations(plan) == {}, "the space of the subnets to be free", 20)
+    until(lambda: world.allocations(plan) == {}, "the space of the subnets to be free")
     world.api.call("DeprovisionIpamPoolCidr", IpamPoolId=plan, Cidr=vpc["CidrBlock"])
     gone(world, world.dev, OSAKA, vpc["VpcId"], source)
 
