@@ -21,17 +21,27 @@ arch=x86_64
 context=(--context architecture="$arch" --context destroyable=true --context accounts=organization
     --context 'administrators=["arn:aws:*::000000000000:*"]' --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
 
-# cdk COMMAND ARGUMENTS… runs it quietly, and prints its output if it fails.
+# cdk FOLDER COMMAND ARGUMENTS… runs it quietly in the folder, and prints its output if
+# it fails.
 cdk() {
+    local folder=$1
+    shift
     echo "cdklocal $1" >&2
-    (cd "$root" && PATH="$root/.tools/node/node_modules/.bin:$PATH" cdklocal "$@" "${context[@]}" \
-        --output "$scratch/cdk.out" --ci) >"$scratch/log" 2>&1 || {
-        cat "$scratch/log" >&2
-        exit 1
+    (cd "$folder" && PATH="$root/.tools/node/node_modules/.bin:$PATH" exec cdklocal "$@" --ci) >"$scratch/$1.log" 2>&1 || {
+        cat "$scratch/$1.log" >&2
+        return 1
     }
 }
-cdk bootstrap
-cdk deploy --all --require-approval never --outputs-file "$scratch/outputs.json"
+# Both need most of a minute on a busy machine, and neither needs the other. Without
+# cdk.json, bootstrap does not synthesise the app too.
+mkdir "$scratch/empty"
+cdk "$root" synth --quiet "${context[@]}" --output "$scratch/cdk.out" &
+synth=$!
+bootstrapped=0
+cdk "$scratch/empty" bootstrap aws://000000000000/us-east-1 || bootstrapped=$?
+wait "$synth"
+[ "$bootstrapped" = 0 ] || exit "$bootstrapped"
+cdk "$scratch/empty" deploy --app "$scratch/cdk.out" --all --concurrency 3 --method direct --require-approval never --outputs-file "$scratch/outputs.json"
 
 python3 - "$scratch/outputs.json" "$url" >"$outputs" <<'PY'
 import json, sys
