@@ -130,7 +130,7 @@ race: .tools/dynamodb-local.done .tools/emulator.done .tools/clients.done ## Run
 
 .PHONY: e2e
 e2e: build tools ## Run the end-to-end suite on the emulator and behind the front that verifies signatures
-	PYTHON=$(CURDIR)/.tools/clients/bin/python CADASTRE_LOGS=build/logs $(WITH) dynamodb deployment -- localstack/e2e/run.sh both
+	PYTHON=$(CURDIR)/.tools/clients/bin/python CADASTRE_LOGS=build/logs localstack/e2e/both.sh
 
 .PHONY: bench
 bench: .tools/dynamodb-local.done ## Measure the core, the whole operation and the start of the api function

@@ -9,6 +9,7 @@
 # emulator    CADASTRE_MINISTACK_URL: the emulator, empty
 # deployment  AWS_ENDPOINT_URL: the emulator with the CDK app deployed and IAM
 #             enforced; CADASTRE_ENDPOINT, CADASTRE_TABLE and the other outputs
+# twin        CADASTRE_TWIN_URL: a second emulator with a copy of the deployment
 #
 # If a service does not start or the command fails, the services' logs are copied
 # to the folder CADASTRE_LOGS, if that is set.
@@ -53,7 +54,8 @@ PY
 start() {
     local name=$1 path=$2 script=$3
     shift 3
-    "$here/services/$script" "${url##*:}" "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
+    # Its session is its own: Ctrl-C ends the command first, which still needs the service.
+    setsid "$here/services/$script" "${url##*:}" "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
     started=$!
     pids+=("$started")
     "$here/services/wait.sh" "$name" "$url$path" "$started" "$scratch/$name.log"
@@ -85,11 +87,16 @@ while [ "${1:?"SERVICE… -- COMMAND…"}" != -- ]; do
             serve deployment /_ministack/health emulator.sh "$scratch/deployed" open
             "$here/deploy/deploy.sh" "$url" "$scratch/outputs.env"
             "$here/services/stop.sh" "$started"
+            cp -r "$scratch/deployed" "$scratch/fresh"
             start deployment /_ministack/health emulator.sh "$scratch/deployed" enforce
             set -a
             # shellcheck source=/dev/null
             . "$scratch/outputs.env"
             set +a
+            ;;
+        twin)
+            serve twin /_ministack/health twin.sh "$scratch/twin" "$scratch/fresh" "${AWS_ENDPOINT_URL##*:}"
+            export CADASTRE_TWIN_URL=$url
             ;;
         *)
             echo "no service is called $1" >&2

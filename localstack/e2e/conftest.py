@@ -10,10 +10,16 @@ front     the deployed binary behind the front that verifies signatures, on the
           execute-api, as against API Gateway on AWS: boto3 and the CLI through
           the generated service model.
 
+CADASTRE_E2E_HALF=first or second chooses a half of the modules, so that both halves
+can run at once, each on a deployment of its own. CADASTRE_E2E_CALLED then names a
+folder in which they leave the operations that they called, and "coverage" is the
+test that reads them.
+
 A test that only one backend can run has a mark with its name, and is deselected
 on the other. Nothing is skipped: a missing service makes the suite fail.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -36,9 +42,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import network
+import preloaded
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "e2e"
 GO_FLAGS = ["-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid="]
 
 # Operations that a test called with success. The last module compares them with
@@ -50,17 +56,36 @@ def backend_name():
     return os.environ.get("CADASTRE_E2E_BACKEND", "emulator")
 
 
+BUILD = ROOT / "build" / "e2e" / backend_name()  # both suites may run at once
+
+
+SECOND = {"test_demonstrations.py", "test_network.py", "test_vpcs.py"}  # the rest is in the first half
+
+
 def pytest_collection_modifyitems(config, items):
     other = {"emulator": "front", "front": "emulator"}[backend_name()]
     modules = {item.path.name for item in items}
     whole = {p.name for p in pathlib.Path(__file__).parent.glob("test_*.py")} == modules and not config.option.keyword
+    half = os.environ.get("CADASTRE_E2E_HALF")
+
+    def wanted(module):
+        if module == "test_z_coverage.py":
+            return whole and half in (None, "coverage")
+        return half is None or half == ("second" if module in SECOND else "first")
+
     keep, drop = [], []
     for item in items:
-        partial = item.path.name == "test_z_coverage.py" and not whole
-        (drop if item.get_closest_marker(other) or partial else keep).append(item)
+        (keep if wanted(item.path.name) and not item.get_closest_marker(other) else drop).append(item)
     if drop:
         config.hook.pytest_deselected(items=drop)
         items[:] = keep
+
+
+def pytest_sessionfinish():
+    if folder := os.environ.get("CADASTRE_E2E_CALLED"):
+        path = pathlib.Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / os.environ["CADASTRE_E2E_HALF"]).write_text("\n".join(CALLED))
 
 
 def need(variable):
@@ -122,7 +147,7 @@ class Api:
         done = subprocess.run(
             [self.backend.aws, self.backend.service, *arguments, "--output", "json"],
             env=self.backend.cli_env(self.principal, region or self.backend.region),
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300,
         )
         if done.returncode == 0:
             CALLED.add("".join(w.title() for w in arguments[0].split("-")))
@@ -157,9 +182,10 @@ class Api:
 
 
 class Backend:
-    def __init__(self, home):
+    def __init__(self, home, aws):
         self.home = home  # home directory of the CLI, so that it reads and writes none of the user's files
-        self.aws = os.environ.get("CADASTRE_AWS") or str(pathlib.Path(sys.executable).parent / "aws")
+        self.aws = aws  # the CLI
+        self.path = os.pathsep.join([str(pathlib.Path(aws).parent), str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
 
     def config(self):
         return botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False)
@@ -181,7 +207,9 @@ class Backend:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@functools.cache
 def build(name, package, *flags):
+    """Builds a program, once in a session, and returns its path."""
     BUILD.mkdir(parents=True, exist_ok=True)
     out = BUILD / name
     subprocess.run(["go", "build", *flags, "-o", str(out), package], cwd=ROOT, check=True, env={**os.environ, "CGO_ENABLED": "0"})
@@ -191,8 +219,8 @@ def build(name, package, *flags):
 class Emulator(Backend):
     kind, service = "emulator", "ec2"
 
-    def __init__(self, home):
-        super().__init__(home)
+    def __init__(self, home, aws):
+        super().__init__(home, aws)
         self.endpoint = need("CADASTRE_ENDPOINT")
         self.emulator = need("AWS_ENDPOINT_URL")
         self.table_name = need("CADASTRE_TABLE")
@@ -231,8 +259,8 @@ class Front(Backend):
     kind, service = "front", "cadastre"
     region = "us-east-1"
 
-    def __init__(self, home):
-        super().__init__(home)
+    def __init__(self, home, aws):
+        super().__init__(home, aws)
         self.dynamo = need("CADASTRE_DYNAMODB_LOCAL_URL")
         owner, other = "111122223333", "444455556666"
         self.principals = {p.name: p for p in [
@@ -284,13 +312,16 @@ class Front(Backend):
 
     def stop(self):
         self.process.stdin.close()
-        assert self.process.wait(30) == 0, f"the front failed; see {self.log.name}"
+        assert self.process.wait(120) == 0, f"the front failed; see {self.log.name}"
         self.log.close()
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
-    return {"emulator": Emulator, "front": Front}[backend_name()](tmp_path_factory.mktemp("home"))
+    home = tmp_path_factory.mktemp("home")
+    cli = preloaded.Cli(tmp_path_factory.mktemp("cli"), home)
+    yield {"emulator": Emulator, "front": Front}[backend_name()](home, cli.command)
+    cli.stop()
 
 
 @pytest.fixture(scope="module")

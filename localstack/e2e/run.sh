@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Runs the end-to-end suite against one backend, or both in turn:
+# Runs the end-to-end suite against one backend:
 #
-#   localstack/e2e/run.sh emulator|front|both [pytest's arguments, such as test_tags.py]
+#   localstack/e2e/run.sh emulator|front [pytest's arguments, such as test_tags.py]
 #
 # PYTHON names an interpreter with requirements.txt installed. conftest.py lists
-# the environment that each backend needs.
+# the environment that each backend needs. both.sh runs both, with their services.
 set -euo pipefail
-backends=${1:?"which backend: emulator, front or both"}
+backend=${1:?"which backend: emulator or front"}
 shift
-[ "$backends" != both ] || backends='emulator front'
 cd "$(dirname "$0")"
-for backend in $backends; do
-    echo "end-to-end suite, backend $backend"
-    CADASTRE_E2E_BACKEND=$backend PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" -m pytest -c pytest.ini "$@"
-done
+echo "end-to-end suite, backend $backend"
+CADASTRE_E2E_BACKEND=$backend PYTHONDONTWRITEBYTECODE=1 exec "${PYTHON:-python3}" -m pytest -c pytest.ini "$@"

@@ -8,7 +8,6 @@ import csv
 import datetime
 import io
 import json
-import pathlib
 import re
 import subprocess
 import time
@@ -578,8 +577,8 @@ def test_readme(world, bus):
     (commands,), (curl,) = snippets("Asking", "sh", readme), snippets("History", "sh", readme)
     commands = re.findall(r"^aws (?:.*\\\n)*.*$", commands, re.MULTILINE)
     env = {**world.api.backend.cli_env(world.api.principal, network.HOME), "ENDPOINT": world.api.backend.endpoint,
-           "SCOPE": world.private, "DISCOVERY": world.discovery, "VPC": vpc, "REGION": network.HOME, "AWS_SESSION_TOKEN": ""}
-    env["PATH"] = f"{pathlib.Path(world.api.backend.aws).parent}:{env['PATH']}"
+           "SCOPE": world.private, "DISCOVERY": world.discovery, "VPC": vpc, "REGION": network.HOME, "AWS_SESSION_TOKEN": "",
+           "PATH": world.api.backend.path}
 
     def run(command, **variables):
         return subprocess.run(["bash", "-c", command], env={**env, **variables}, capture_output=True, text=True, check=True, timeout=300).stdout

@@ -8,7 +8,6 @@ of infra/README.md.
 import functools
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -50,8 +49,7 @@ def run(backend, principal, command, region=None, **variables):
     """Runs a command and returns its status and its output. Processes that the
     command leaves behind end with it."""
     env = {**backend.base_env(principal, region or backend.region), **caches(), "PYTHONDONTWRITEBYTECODE": "1",
-           "ENDPOINT": backend.endpoint, "REGION": backend.region, **variables}
-    env["PATH"] = f"{pathlib.Path(backend.aws).parent}:{env['PATH']}"
+           "ENDPOINT": backend.endpoint, "REGION": backend.region, "PATH": backend.path, **variables}
     if backend.kind == "emulator":
         env["AWS_ENDPOINT_URL"] = backend.emulator
     with tempfile.TemporaryFile("w+") as out:  # a pipe would stay open as long as a process that is left behind
