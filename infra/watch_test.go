@@ -446,13 +446,13 @@ func TestMember(t *testing.T) {
 // those that all functions have.
 func TestWatchFunctions(t *testing.T) {
 	for _, c := range []struct {
-		name                                                 string
-		d                                                    deployment
-		accounts, excluded, role, metrics, architecture, bus string
+		name                                                          string
+		d                                                             deployment
+		accounts, excluded, role, readers, metrics, architecture, bus string
 	}{
-		{"plain", plain(), "", "", "cadastre-reader", "false", "arm64", "cadastre"},
-		{"closed", closed(), "organization", "777788889999", "ipam-reader", "true", "arm64", "ipam"},
-		{"passing", passing(), "111122223333,444455556666", "", "cadastre-reader", "false", "x86_64", "cadastre"},
+		{"plain", plain(), "", "", "cadastre-reader", "3", "false", "arm64", "cadastre"},
+		{"closed", closed(), "organization", "777788889999", "ipam-reader", "6", "true", "arm64", "ipam"},
+		{"passing", passing(), "111122223333,444455556666", "", "cadastre-reader", "6", "false", "x86_64", "cadastre"},
 	} {
 		id := func(kind, prefix string) string {
 			id, _ := c.d.watch.one(t, kind, prefix)
@@ -467,7 +467,7 @@ func TestWatchFunctions(t *testing.T) {
 			environment     object
 		}{
 			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
-			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_EXCLUDED_ACCOUNTS": c.excluded, "CADASTRE_READER_ROLE": c.role}},
+			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_EXCLUDED_ACCOUNTS": c.excluded, "CADASTRE_READER_ROLE": c.role, "CADASTRE_READERS": c.readers}},
 			{"History", "Writes history, and events of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
 			{"Requests", "Answers requests on the event bus", 60, withOrganization(c.name, object{"CADASTRE_DOOR": "events"})},
 		} {

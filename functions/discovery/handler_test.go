@@ -130,7 +130,7 @@ func (w *env) handler() *Handler {
 		queue = w.queue
 	}
 	accounts := must(discover.NewDirectory(discover.EveryAccount, owner, organizations.NewFromConfig(cfg), w.time))(w)
-	return New(w.store(), queue, accounts, discover.NewClients(cfg, discover.ReaderRole), Options{
+	return New(w.store(), queue, accounts, discover.NewClients(cfg, discover.ReaderRole, 1), Options{
 		Options: telemetry.Options{Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)), Now: w.time},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			w.slept = append(w.slept, d)

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -42,6 +44,22 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err := accounts.Exclude(os.Getenv(lambdakit.EnvExcludedAccounts)); err != nil {
 		return nil, err
 	}
-	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole))
+	readers, err := parseReaders(os.Getenv(lambdakit.EnvReaders))
+	if err != nil {
+		return nil, err
+	}
+	clients := discover.NewClients(cfg, cmp.Or(os.Getenv(lambdakit.EnvReaderRole), discover.ReaderRole), readers)
 	return lambda.NewHandler(New(store, queue, accounts, clients, Options{Retry: retries.Soon}).Handle), nil
+}
+
+// parseReaders reads the value of lambdakit.EnvReaders.
+func parseReaders(s string) (int, error) {
+	if s == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is %q; it must be a number from 1", lambdakit.EnvReaders, s)
+	}
+	return n, nil
 }

@@ -25,3 +25,11 @@ func TestOpenLimitsTheMemory(t *testing.T) {
 		t.Errorf("the limit is %d", got)
 	}
 }
+
+func TestParseReaders(t *testing.T) {
+	for text, want := range map[string]int{"": 1, "1": 1, "6": 6, "0": 0, "-1": 0, "six": 0, "2.5": 0} {
+		if n, err := parseReaders(text); n != want || (err != nil) != (want == 0) {
+			t.Errorf("%q is %d, %v", text, n, err)
+		}
+	}
+}

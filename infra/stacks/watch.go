@@ -134,6 +134,8 @@ func (w *watch) addDiscovery() {
 		Description: "Starts discovery of every account and Region",
 		Environment: map[string]string{
 			lambdakit.EnvAccounts: w.props.Accounts, lambdakit.EnvExcludedAccounts: strings.Join(w.props.ExcludedAccounts, ","), lambdakit.EnvReaderRole: w.props.ReaderRole,
+			// The batches of events, and the run of the schedule, may read the same account.
+			lambdakit.EnvReaders: strconv.Itoa(w.props.Concurrency.Changes + 1),
 		},
 		Statements:  statements,
 		Wildcard:    "The function may assume the reader role of any account; the role's trust policy decides.",

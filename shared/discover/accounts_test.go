@@ -219,7 +219,7 @@ func TestRegions(t *testing.T) {
 
 func TestClientsAssumeOncePerAccount(t *testing.T) {
 	c := cloud()
-	clients := discover.NewClients(c.Config(), "cadastre-reader")
+	clients := discover.NewClients(c.Config(), "cadastre-reader", 1)
 	assumed := func(want int) {
 		t.Helper()
 		n := 0
@@ -269,7 +269,7 @@ func TestFailureOfAssuming(t *testing.T) {
 	} {
 		c := cloud()
 		c.Fault = func(discovertest.Call) *discovertest.Fault { return f.fault }
-		_, err := discover.NewClients(c.Config(), "cadastre-reader").EC2(t.Context(), "999900001111", region)
+		_, err := discover.NewClients(c.Config(), "cadastre-reader", 1).EC2(t.Context(), "999900001111", region)
 		got := discover.FailureOf(err)
 		if got == nil || got.Code != f.code || !strings.Contains(got.Message, f.says) {
 			t.Errorf("%s: %+v of %v", f.name, got, err)
@@ -285,7 +285,7 @@ func TestFailureOfAssuming(t *testing.T) {
 
 func TestRoleIsInTheRegionsPartition(t *testing.T) {
 	for region, want := range map[string]string{"us-gov-west-1": "arn:aws-us-gov:", "cn-north-1": "arn:aws-cn:", "eusc-de-east-1": "arn:aws-eusc:", "us-west-2": "arn:aws:"} {
-		_, err := discover.NewClients((&discovertest.Cloud{}).Config(), "r").EC2(t.Context(), account, region)
+		_, err := discover.NewClients((&discovertest.Cloud{}).Config(), "r", 1).EC2(t.Context(), account, region)
 		if err == nil || !strings.Contains(err.Error(), want+"iam::"+account+":role/r") {
 			t.Errorf("%s: %v", region, err)
 		}

@@ -13,15 +13,21 @@ import (
 // account.
 const ReaderRole = "cadastre-reader"
 
-// Clients makes EC2 clients for the accounts with the reader role. It is safe
-// for concurrent use.
-type Clients struct{ role *assume.Role }
+// Clients makes EC2 clients for the accounts with the reader role. Together the
+// clients take at most a part of half of EC2's limits for each account and Region, and
+// less after EC2 throttled a call: a call that is too early waits. Clients is safe for
+// concurrent use.
+type Clients struct {
+	role  *assume.Role
+	pacer *pacer
+}
 
 // NewClients returns clients that assume the role with that name in each
 // account, the caller's own too. cfg is the caller's configuration, with the
-// home Region.
-func NewClients(cfg aws.Config, role string) *Clients {
-	return &Clients{assume.NewRole(cfg, role, callTimeout)}
+// home Region. readers is the number of processes that may read the same account and
+// Region at once, at least 1: each takes its part of the limits.
+func NewClients(cfg aws.Config, role string, readers int) *Clients {
+	return &Clients{assume.NewRole(cfg, role, callTimeout), newPacer(readers)}
 }
 
 // EC2 returns a client for an account's Region. It assumes the account's role,
@@ -32,7 +38,7 @@ func (c *Clients) EC2(ctx context.Context, account, region string) (EC2, error) 
 	if err != nil {
 		return nil, err
 	}
-	return ec2.NewFromConfig(cfg), nil
+	return ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.Retryer = c.pacer.paced(o.Retryer, account, region) }), nil
 }
 
 // Forget drops an account's credentials. The account's owner may have replaced

@@ -25,6 +25,7 @@ const (
 	EnvDiscoveryQueue   = "CADASTRE_DISCOVERY_QUEUE"   // the URL of the discovery function's queue
 	EnvExcludedAccounts = "CADASTRE_EXCLUDED_ACCOUNTS" // ids that NewDirectory leaves out, with commas between them; "" for none
 	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the reader role in each account; default discover.ReaderRole
+	EnvReaders          = "CADASTRE_READERS"           // see discover.NewClients; a number from 1, default 1
 	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: the function writes the optional metrics of single resources
 )
 
