@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -78,9 +79,21 @@ func (h *Handler) call(ctx context.Context, t task, source string, detail []byte
 	return h.calls(ctx, t, []*discover.Call{call})
 }
 
+// maxSelected is how many ids of resources discovery reads by their ids after events, 200
+// with a call. An event of RunInstances names hundreds. Of more, a look at the whole
+// account costs less.
+const maxSelected = 1000
+
+// maxDescribes is how many calls the events of a batch may cost the account before
+// discovery stops reading again. Five looks at a small account cost as much, so that
+// the two batches of a burst of 1,000 events cost at most ten. A first read may cost more
+// in an account with thousands of resources, where a look does too.
+const maxDescribes = 25
+
 // calls stores the resources that calls in an account and Region touched. It reads the
 // resources of all calls together. It reads again, after a wait, the resources of those
-// calls whose effects EC2 does not show yet.
+// calls whose effects EC2 does not show yet. If it could not store some of the resources,
+// the error is a [*partial].
 func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (result, error) {
 	all := result{call: names(calls), events: len(calls)}
 	for _, c := range calls {
@@ -97,17 +110,22 @@ func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (re
 		return all, nil
 	}
 	e := effectsOf(calls)
+	if size(calls) > maxSelected {
+		return h.lookForCalls(ctx, t, watches, e, all)
+	}
 	sel, err := h.selected(ctx, watches, t, calls)
 	if err != nil {
 		return all, err
 	}
-	for try := 0; ; try++ {
+	failing := &partial{calls: map[*discover.Call]error{}}
+	for try, spent := 0, 0; ; try++ {
 		at := h.o.Time().UnixMilli()
-		seen, covered, err := h.readSelected(ctx, t, sel)
+		seen, covered, cost, err := h.readSelected(ctx, t, sel)
+		spent += cost
 		if err != nil {
 			all.failure = h.failure(t, err)
 			if all.failure != nil && all.failure.Code != discover.ThrottlingFailure {
-				return all, nil // the schedule's run records the failure
+				return all, failing.orNil() // the schedule's run records the failure
 			}
 			return all, err
 		}
@@ -115,22 +133,27 @@ func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (re
 		if try < len(settleWaits) {
 			awaited = slices.DeleteFunc(slices.Clone(calls), func(c *discover.Call) bool { return e.shown(c, seen) })
 		}
+		if again := max(4, cost*len(awaited)/len(calls)); spent+again > maxDescribes {
+			awaited = nil // the schedule finds the effects that EC2 does not show yet
+		}
 		if len(awaited) < len(calls) {
 			all.seen += len(seen)
 			for _, w := range watches {
 				r, err := h.applyCalls(ctx, w, t, e, covered, seen, at)
 				all.changed, all.gone = all.changed+r.changed, all.gone+r.gone
-				if err != nil {
+				if err := failing.add(err, calls, seen); err != nil {
 					return all, err
 				}
 			}
 		}
+		all.failed = len(failing.calls)
 		if len(awaited) == 0 {
-			return all, nil
+			return all, failing.orNil()
 		}
 		if err := h.o.Sleep(ctx, settleWaits[try]); err != nil {
 			return all, err
 		}
+		failing.forget(awaited)
 		if len(awaited) < len(calls) {
 			calls = awaited
 			if sel, err = h.selected(ctx, watches, t, calls); err != nil {
@@ -138,6 +161,32 @@ func (h *Handler) calls(ctx context.Context, t task, calls []*discover.Call) (re
 			}
 		}
 	}
+}
+
+// size returns the number of ids that calls name.
+func size(calls []*discover.Call) (n int) {
+	for _, c := range calls {
+		n += c.Selected.Size()
+	}
+	return n
+}
+
+// lookForCalls reads the whole account in the Region, once for each discovery that
+// watches it, in place of the resources that calls with effects touched. It does not wait
+// for effects that EC2 does not show yet.
+func (h *Handler) lookForCalls(ctx context.Context, t task, watches []watch, e effects, all result) (result, error) {
+	for _, w := range watches {
+		t := task{Discovery: w.discovery.ID, Region: t.Region, Account: t.Account, OU: w.ou}
+		r, err := h.look(ctx, t, w.discovery, w.ipams, e.goneSince)
+		all.seen, all.changed, all.gone, all.failure = all.seen+r.seen, all.changed+r.changed, all.gone+r.gone, r.failure
+		if err != nil {
+			return all, err
+		}
+		if f := r.failure; f != nil && f.Code == discover.ThrottlingFailure {
+			return all, errors.New(f.Message) // the messages come again
+		}
+	}
+	return all, nil
 }
 
 // names returns the names of calls, sorted, each once.
@@ -170,16 +219,19 @@ func (h *Handler) selected(ctx context.Context, watches []watch, t task, calls [
 	return sel, nil
 }
 
-func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selection) ([]ipam.Resource, discover.Selection, error) {
+// readSelected returns the resources of a selection, the selection with the resources that
+// were read besides, and the number of calls of EC2.
+func (h *Handler) readSelected(ctx context.Context, t task, sel discover.Selection) ([]ipam.Resource, discover.Selection, int, error) {
 	c, err := h.clients.EC2(ctx, t.Account, t.Region)
 	if err != nil {
-		return nil, sel, err
+		return nil, sel, 0, err
 	}
-	seen, covered, err := discover.ReadSelected(ctx, c, sel)
+	counted := &discover.Counted{EC2: c}
+	seen, covered, err := discover.ReadSelected(ctx, counted, sel)
 	if err != nil {
-		return nil, sel, err
+		return nil, sel, counted.Calls, err
 	}
-	return slices.DeleteFunc(seen.Resources(t.Account, t.Region), func(r ipam.Resource) bool { return !covered.Covers(&r) }), covered, nil
+	return slices.DeleteFunc(seen.Resources(t.Account, t.Region), func(r ipam.Resource) bool { return !covered.Covers(&r) }), covered, counted.Calls, nil
 }
 
 // selectable are the types whose ids a selection may hold.

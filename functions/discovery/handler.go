@@ -134,8 +134,8 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.SQSEventResponse,
 	case len(e.Records) > 0:
 		joined := join(e.Records)
 		return lambdakit.Messages(ctx, e.SQSEvent, h.o.Retry, func(_ context.Context, m events.SQSMessage) error {
-			if j := joined[m.MessageId]; j != nil {
-				return h.joint(work, j)
+			if p, ok := joined[m.MessageId]; ok {
+				return h.joint(work, p)
 			}
 			return h.message(work, m)
 		}), nil
@@ -152,13 +152,19 @@ type joint struct {
 	task  task
 	calls []*discover.Call
 	done  bool
-	err   error // of the work, for each of the messages
+	err   error
 }
 
-// join returns the joint work on each message of a batch, by the message's id. It leaves
-// out the messages that have no call of EC2 to work on.
-func join(messages []events.SQSMessage) map[string]*joint {
-	of, joined := map[task]*joint{}, map[string]*joint{}
+// part is the part of one message in joint work.
+type part struct {
+	*joint
+	call *discover.Call
+}
+
+// join returns the part of each message of a batch in joint work, by the message's id. It
+// leaves out the messages that have no call of EC2 to work on.
+func join(messages []events.SQSMessage) map[string]part {
+	of, joined := map[task]*joint{}, map[string]part{}
 	for _, m := range messages {
 		e, ok := eventOf(m)
 		if !ok {
@@ -174,18 +180,22 @@ func join(messages []events.SQSMessage) map[string]*joint {
 			of[t] = &joint{task: t}
 		}
 		of[t].calls = append(of[t].calls, call)
-		joined[m.MessageId] = of[t]
+		joined[m.MessageId] = part{of[t], call}
 	}
 	return joined
 }
 
-// joint does joint work once and returns its error each time.
-func (h *Handler) joint(ctx context.Context, j *joint) error {
-	if !j.done {
-		j.done = true
-		j.err = h.unit(ctx, "event", j.task, func(ctx context.Context) (result, error) { return h.calls(ctx, j.task, j.calls) })
+// joint does joint work once, and returns the error of one message's part. If some events
+// could not be stored, the messages of the others are done.
+func (h *Handler) joint(ctx context.Context, p part) error {
+	if !p.done {
+		p.done = true
+		p.err = h.unit(ctx, "event", p.task, func(ctx context.Context) (result, error) { return h.calls(ctx, p.task, p.calls) })
 	}
-	return j.err
+	if some, ok := errors.AsType[*partial](p.err); ok {
+		return some.calls[p.call]
+	}
+	return p.err
 }
 
 // eventOf returns the event of EventBridge in a message, if the message has one.
@@ -229,6 +239,7 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 type result struct {
 	call          string            // the calls that events report
 	events        int               // with these calls
+	failed        int               // of these events, because a resource could not be stored
 	ignored       string            // why there was nothing to do
 	sent          int               // messages
 	detached      int               // accounts that are no longer read in a Region
@@ -276,6 +287,9 @@ func (r *result) describe(record *telemetry.Record, t task) {
 	}
 	if r.events > 1 {
 		record.Add(slog.Int("events", r.events))
+	}
+	if r.failed > 0 {
+		record.Add(slog.Int("failed_events", r.failed))
 	}
 	if r.failure != nil {
 		record.Add(slog.String("failure", r.failure.Message))

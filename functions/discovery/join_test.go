@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
+	"github.com/cadastre-ipam/cadastre/shared/table"
+	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
 // callEvent is an event of a call in the home Region.
@@ -74,6 +77,13 @@ func TestBurst(t *testing.T) {
 	run := func(i int) callEvent {
 		return callEvent{memberA, "RunInstances", `{}`, fmt.Sprintf(`{"instancesSet": {"items": [{"instanceId": "i-%04d", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-%04d"}]}}]}}`, i, i)}
 	}
+	runThree := func(i int) callEvent {
+		var items []string
+		for j := range 3 {
+			items = append(items, fmt.Sprintf(`{"instanceId": "i-%04d", "networkInterfaceSet": {"items": [{"networkInterfaceId": "eni-%04d"}]}}`, i*3+j, i*3+j))
+		}
+		return callEvent{memberA, "RunInstances", `{}`, `{"instancesSet": {"items": [` + strings.Join(items, ", ") + `]}}`}
+	}
 	interfaces := func(n *discover.Seen, count int) {
 		for i := range count {
 			n.Interfaces = append(n.Interfaces, types.NetworkInterface{
@@ -97,6 +107,20 @@ func TestBurst(t *testing.T) {
 		{"VPCs whose deletions come in the next batch", nil, append(
 			each(500, func(i int) []callEvent { return []callEvent{createVPC(memberA, fmt.Sprint("vpc-", i))} }),
 			each(500, func(i int) []callEvent { return []callEvent{dropVPC(memberA, fmt.Sprint("vpc-", i))} })...), 30},
+		{"calls that run three instances each", func(n *discover.Seen) { interfaces(n, 3000) }, each(1000, func(i int) []callEvent { return []callEvent{runThree(i)} }), 16},
+		{"calls that ran three instances each, which are gone", nil, each(1000, func(i int) []callEvent { return []callEvent{runThree(i)} }), 10},
+		{"interfaces that EC2 still shows in many subnets", func(n *discover.Seen) {
+			for i := range 500 {
+				n.VPCs = append(n.VPCs, vpc(fmt.Sprint("vpc-new", i), fmt.Sprintf("10.%d.%d.0/24", 90+i/250, i%250)))
+				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr(fmt.Sprint("subnet-new", i)), VpcId: ptr(fmt.Sprint("vpc-new", i)), CidrBlock: ptr(fmt.Sprintf("10.%d.%d.0/25", 90+i/250, i%250))})
+				n.Interfaces = append(n.Interfaces, types.NetworkInterface{
+					NetworkInterfaceId: ptr(fmt.Sprint("eni-new", i)), SubnetId: ptr(fmt.Sprint("subnet-new", i)), VpcId: ptr(fmt.Sprint("vpc-new", i)), OwnerId: ptr(memberA),
+					PrivateIpAddresses: []types.NetworkInterfacePrivateIpAddress{{PrivateIpAddress: ptr(fmt.Sprintf("10.%d.%d.9", 90+i/250, i%250)), Primary: ptr(true)}},
+				})
+			}
+		}, each(1000, func(i int) []callEvent {
+			return []callEvent{{memberA, "DeleteNetworkInterface", fmt.Sprintf(`{"networkInterfaceId": "eni-new%d"}`, i%500), `{}`}}
+		}), 48},
 		{"all kinds", func(n *discover.Seen) {
 			interfaces(n, 200)
 			for i := range 200 {
@@ -165,6 +189,101 @@ func TestOneAccountOfABatchFails(t *testing.T) {
 	}
 	if !strings.Contains(w.logs.String(), `"events":2,`) && !strings.Contains(w.logs.String(), `"events":2}`) {
 		t.Errorf("the record does not give the number of events: %s", &w.logs)
+	}
+}
+
+// An event whose resource cannot be stored fails its own message. The others of the
+// account and Region are stored, and the resources that they deleted are removed, except
+// those whose CIDR overlaps one that cannot be stored.
+func TestOneEventOfABatchCannotBeStored(t *testing.T) {
+	for _, kind := range []string{"VPC", "subnet", "interface"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newEnv(t)
+			n := w.cloud.Network(memberA, home)
+			n.VPCs = append(n.VPCs, vpc("vpc-old1", "10.97.0.0/24"), vpc("vpc-old2", "10.96.0.0/24"))
+			w.run(t.Context(), memberA)
+			w.later()
+			n.VPCs = n.VPCs[:len(n.VPCs)-2]
+			n.VPCs = append(n.VPCs, vpc("vpc-new1", "10.99.0.0/16"), vpc("vpc-new2", "10.98.0.0/16"), vpc("vpc-new3", "10.96.0.0/16"))
+			for v, cidr := range map[string]string{"1": "10.99.0.0/24", "3": "10.96.0.0/24"} {
+				n.Subnets = append(n.Subnets, types.Subnet{SubnetId: ptr("subnet-new" + v), VpcId: ptr("vpc-new" + v), CidrBlock: ptr(cidr)})
+			}
+			n.Interfaces = append(n.Interfaces, types.NetworkInterface{
+				NetworkInterfaceId: ptr("eni-new3"), SubnetId: ptr("subnet-new3"), VpcId: ptr("vpc-new3"), OwnerId: ptr(memberA),
+				Attachment:         &types.NetworkInterfaceAttachment{InstanceId: ptr("i-new3"), Status: types.AttachmentStatusAttached},
+				PrivateIpAddresses: []types.NetworkInterfacePrivateIpAddress{{PrivateIpAddress: ptr("10.96.0.9"), Primary: ptr(true)}},
+			})
+			poison := map[string]string{"VPC": "vpc-new3", "subnet": "subnet-new3", "interface": "eni-new3"}[kind]
+			w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+				if c.Kind == tabletest.Transact && slices.ContainsFunc(c.Writes, func(write table.Write) bool { return strings.Contains(write.Key.SK, poison) }) {
+					return &tabletest.Fault{Err: tabletest.ErrInjected}
+				}
+				return nil
+			}}
+			e := batch(t, w.time(), createVPC(memberA, "vpc-new1"), createVPC(memberA, "vpc-new3"), createVPC(memberA, "vpc-new2"), dropVPC(memberA, "vpc-old1"), dropVPC(memberA, "vpc-old2"),
+				callEvent{memberA, "CreateSubnet", `{}`, `{"subnet": {"subnetId": "subnet-new3"}}`},
+				callEvent{memberA, "CreateSubnet", `{}`, `{"subnet": {"subnetId": "subnet-new1"}}`},
+				callEvent{memberA, "RunInstances", `{}`, `{"instancesSet": {"items": [{"instanceId": "i-new3"}]}}`})
+			// A failed container fails the events of the resources in it. It overlaps the old VPC.
+			want := map[string][]string{"VPC": {"m-1", "m-4", "m-5", "m-7"}, "subnet": {"m-4", "m-5", "m-7"}, "interface": {"m-7"}}[kind]
+			if failed := w.handle(e); !slices.Equal(failed, want) {
+				t.Errorf("%q failed, want %q: %s", failed, want, &w.logs)
+			}
+			if !strings.Contains(w.logs.String(), poison) || !strings.Contains(w.logs.String(), `"failed_events":`) {
+				t.Errorf("the log does not name %s: %s", poison, &w.logs)
+			}
+			for id, cidr := range map[string]string{"vpc-new1": "10.99.0.0/16", "vpc-new2": "10.98.0.0/16", "subnet-new1": "10.99.0.0/24"} {
+				if w.found(memberA, id, cidr) == nil {
+					t.Errorf("%s is not known", id)
+				}
+			}
+			if w.found(memberA, "vpc-old1", "10.97.0.0/24") != nil {
+				t.Error("the deleted VPC is known")
+			}
+			if known := w.found(memberA, "vpc-old2", "10.96.0.0/24") != nil; known != (kind != "interface") {
+				t.Errorf("the deleted VPC inside the one that cannot be stored is known: %t", known)
+			}
+			w.on = w.table
+			if failed := w.handle(e); len(failed) > 0 {
+				t.Errorf("then %q failed", failed)
+			}
+			w.agrees(memberA)
+		})
+	}
+}
+
+// A table that is down fails all messages of the account and Region, after a few tries.
+func TestNoEventOfABatchCanBeStored(t *testing.T) {
+	w := newEnv(t)
+	n := w.cloud.Network(memberA, home)
+	n.VPCs = append(n.VPCs, vpc("vpc-old", "10.97.0.0/24"))
+	w.run(t.Context(), memberA)
+	w.later()
+	n.VPCs = n.VPCs[:len(n.VPCs)-1]
+	all := []callEvent{dropVPC(memberA, "vpc-old")}
+	var want []string
+	for i := range 20 {
+		n.VPCs = append(n.VPCs, vpc(fmt.Sprint("vpc-", i), fmt.Sprintf("10.99.%d.0/24", i)))
+		all = append(all, createVPC(memberA, fmt.Sprint("vpc-", i)))
+	}
+	for i := range all {
+		want = append(want, fmt.Sprint("m-", i))
+	}
+	var tried atomic.Int32
+	w.on = &tabletest.Faulty{Table: w.table, Inject: func(c tabletest.Call) *tabletest.Fault {
+		if c.Kind == tabletest.Transact && tried.Add(1) > 1 { // after the account's row
+			return &tabletest.Fault{Err: tabletest.ErrInjected}
+		}
+		return nil
+	}}
+	if failed := w.handle(batch(t, w.time(), all...)); !slices.Equal(failed, want) {
+		t.Errorf("%q failed", failed)
+	}
+	if n := tried.Load(); n > 41 {
+		t.Errorf("%d transactions", n)
+	}
+	if w.found(memberA, "vpc-old", "10.97.0.0/24") == nil {
+		t.Error("the deleted VPC was removed beside so many failures")
 	}
 }
 

@@ -64,7 +64,7 @@ func (h *Handler) endVanished(ctx context.Context, t task, at time.Time) error {
 		for _, p := range pending {
 			sel.Add(p.ID)
 		}
-		seen, _, err := h.readSelected(ctx, t, sel)
+		seen, _, _, err := h.readSelected(ctx, t, sel)
 		if err != nil {
 			return err
 		}

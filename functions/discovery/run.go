@@ -125,6 +125,12 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 		return result{ignored: "a run began after the message was sent"}, err
 	}
 
+	return h.look(ctx, t, d, ipams, nil)
+}
+
+// look reads an account in a Region for a discovery of some IPAMs and stores the
+// differences. goneSince is as in [reading], with the time of the read; it may be nil.
+func (h *Handler) look(ctx context.Context, t task, d *ipam.Discovery, ipams []*ipam.IPAM, goneSince func(*ipam.Resource, int64) int64) (result, error) {
 	start := h.o.Time().UnixMilli()
 	account := ipam.DiscoveredAccount{Discovery: d.ID, Region: t.Region, Account: t.Account, OU: t.OU, Attempted: start}
 	fail := func(f *discover.Failure) (result, error) {
@@ -153,7 +159,11 @@ func (h *Handler) run(ctx context.Context, t task) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	r, err := h.apply(ctx, reading{discovery: d, ipams: ipams, account: account, changed: changed, gone: gone, at: start})
+	reading := reading{discovery: d, ipams: ipams, account: account, changed: changed, gone: gone, at: start}
+	if goneSince != nil {
+		reading.goneSince = func(r *ipam.Resource) int64 { return goneSince(r, start) }
+	}
+	r, err := h.apply(ctx, reading)
 	r.seen = len(resources)
 	if err != nil {
 		return r, err
@@ -234,7 +244,7 @@ func (h *Handler) missing(ctx context.Context, t task, gone []*ipam.Found) ([]*i
 		slices.Sort(ids)
 		of[kind] = slices.Compact(ids)
 	}
-	present, _, err := h.readSelected(ctx, t, discover.Selection{
+	present, _, _, err := h.readSelected(ctx, t, discover.Selection{
 		VPCs: of[ipam.ResourceVPC], Subnets: of[ipam.ResourceSubnet], Addresses: of[ipam.ResourceEIP],
 		Pools: of[ipam.ResourcePublicIPv4Pool], Interfaces: of[ipam.ResourceInterface],
 	})
@@ -322,7 +332,10 @@ func (r *reading) before(gone *ipam.Resource) int64 {
 
 // apply stores the changed resources of a reading and then removes those that are gone.
 // If there is anything to do, it first saves the account; see
-// store.SaveDiscoveredAccount. After a failure it removes nothing.
+// store.SaveDiscoveredAccount. After maxFailures failures it stops. If it could not store
+// or remove some of the resources, the error is an [*unstored] with these, and it did not
+// remove any resource whose CIDR overlaps one that it could not store: the space would be
+// free, though a resource that EC2 has uses it.
 func (h *Handler) apply(ctx context.Context, r reading) (result, error) {
 	if len(r.changed)+len(r.gone) == 0 {
 		return result{}, nil
@@ -332,36 +345,52 @@ func (h *Handler) apply(ctx context.Context, r reading) (result, error) {
 	}
 	changed, failed := h.observe(ctx, r)
 	done := result{changed: changed}
+	unstorable := slices.DeleteFunc(slices.Clone(failed), func(u unstoredResource) bool { return !u.Type.TakesSpace() })
 	for _, f := range r.gone {
-		if ctx.Err() != nil || len(failed) > 0 {
+		if ctx.Err() != nil {
 			break
 		}
-		removed, err := h.store.Forget(ctx, f, r.before(&f.Resource))
+		err := errNotTried
+		if len(failed) < maxFailures && !slices.ContainsFunc(unstorable, func(u unstoredResource) bool { return u.CIDR.Overlaps(f.CIDR) }) {
+			var removed bool
+			if removed, err = h.store.Forget(ctx, f, r.before(&f.Resource)); removed {
+				done.gone++
+			}
+		}
 		if err != nil {
-			failed = append(failed, fmt.Errorf("remove %s %s: %w", f.ID, f.CIDR, err))
-		} else if removed {
-			done.gone++
+			failed = append(failed, unstoredResource{f.Resource, fmt.Errorf("remove %s %s: %w", f.ID, f.CIDR, err)})
 		}
 	}
-	return done, errors.Join(ctx.Err(), errors.Join(failed...))
+	switch {
+	case ctx.Err() != nil:
+		return done, ctx.Err()
+	case len(failed) > 0:
+		return done, &unstored{failed}
+	}
+	return done, nil
 }
 
-// observe stores the changed resources of a reading and returns how many differed from
-// the stored ones. It stops at the context's end and after some failures.
-func (h *Handler) observe(ctx context.Context, r reading) (changed int, failed []error) {
+// errNotTried is the error of a resource that was left for later, because of the failures
+// of others.
+var errNotTried = errors.New("left for later, after the failures of other resources")
+
+// observe stores the changed resources of a reading. It returns how many differed from
+// the stored ones, and those that were not stored. It stops at the context's end and after
+// maxFailures failures.
+func (h *Handler) observe(ctx context.Context, r reading) (changed int, failed []unstoredResource) {
 	var mu sync.Mutex // guards changed and failed
 	one := func(c ipam.Resource) {
 		mu.Lock()
 		stop := ctx.Err() != nil || len(failed) >= maxFailures
 		mu.Unlock()
-		if stop {
-			return
+		differed, err := false, errNotTried
+		if !stop {
+			differed, err = h.store.Observe(ctx, r.discovery, r.ipams, c, r.at)
 		}
-		differed, err := h.store.Observe(ctx, r.discovery, r.ipams, c, r.at)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			failed = append(failed, fmt.Errorf("store %s %s: %w", c.ID, c.CIDR, err))
+			failed = append(failed, unstoredResource{c, fmt.Errorf("store %s %s: %w", c.ID, c.CIDR, err)})
 		} else if differed {
 			changed++
 		}

@@ -250,6 +250,9 @@ func (s *Selection) Merge(o Selection) {
 	s.Contents = s.Contents || o.Contents
 }
 
-func (s *Selection) empty() bool {
-	return len(s.VPCs)+len(s.Subnets)+len(s.Addresses)+len(s.Pools)+len(s.Interfaces)+len(s.Instances)+len(s.Attachments) == 0 && !s.AllAddresses
+// Size returns the number of ids.
+func (s *Selection) Size() int {
+	return len(s.VPCs) + len(s.Subnets) + len(s.Addresses) + len(s.Pools) + len(s.Interfaces) + len(s.Instances) + len(s.Attachments)
 }
+
+func (s *Selection) empty() bool { return s.Size() == 0 && !s.AllAddresses }
