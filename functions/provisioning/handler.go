@@ -6,7 +6,8 @@
 //
 //   - The table's stream sends the notes that were inserted, and the work begins
 //     at once. Work that is not finished is a partial-batch failure: Lambda sends
-//     its record again.
+//     its record again. A note of items.LiveWork waits some seconds first: its writer
+//     does the work too, as a rule, and then deletes the note.
 //   - A schedule sends the event {"sweep": true}. The function then runs all work
 //     whose note is older than some minutes. So no work is lost when the stream
 //     gives up a record. A split belongs to its request until its deadline; the
@@ -24,6 +25,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/store"
@@ -38,6 +40,10 @@ const (
 	// maxConcurrentWork is how many pieces of work a sweep, or a batch of the stream,
 	// runs at once, so that a long delete does not delay the others.
 	maxConcurrentWork = 8
+	// writersTime is the age at which the work of a note begins whose writer does the work
+	// too. Nobody waits for this work: the writer has done it when it answers. Without the
+	// wait both would do all of it, and conflict.
+	writersTime = 3 * time.Second
 	// margin is how long before the end of the invocation work stops, so that the
 	// function can still answer.
 	margin = 5 * time.Second
@@ -86,25 +92,58 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 
 // batch runs the work of the notes that a batch of the stream put into the table,
 // up to maxConcurrentWork pieces at once. Notes are independent of one another; a note
-// that was put several times is run once, and its first record fails if it fails.
+// that was put several times is run once, and its first record fails if it fails. Notes
+// that their writers work on wait without holding up the others of the batch.
 func (h *Handler) batch(ctx context.Context, e events.DynamoDBEvent) events.DynamoDBEventResponse {
 	failed := make([]error, len(e.Records))
 	begun := map[string]bool{}
+	var waiting []int // records
+	var longest time.Duration
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentWork)
+	start := func(i int, sk string) {
+		g.Go(func() error {
+			failed[i] = h.run(ctx, sk)
+			return nil // the others go on
+		})
+	}
 	for i, r := range e.Records {
 		sk, ok := noted(r)
 		if !ok || begun[sk] {
 			continue
 		}
 		begun[sk] = true
-		g.Go(func() error {
-			failed[i] = h.run(ctx, sk)
-			return nil // the others go on
-		})
+		if wait := h.wait(sk, r); wait > 0 {
+			waiting = append(waiting, i)
+			longest = max(longest, wait)
+			continue
+		}
+		start(i, sk)
+	}
+	if len(waiting) > 0 && backoff.Sleep(ctx, longest) == nil {
+		for _, i := range waiting {
+			sk, _ := noted(e.Records[i])
+			start(i, sk)
+		}
+		waiting = nil
+	}
+	for _, i := range waiting {
+		failed[i] = ctx.Err()
 	}
 	_ = g.Wait()
 	return lambdakit.FirstFailure(e, failed)
+}
+
+// wait returns the time that is left to the writer of a note. DynamoDB's clock gives the
+// age of the note, and this function's the time. If these clocks differ, the wait is too
+// short or too long, writersTime at most, and nothing else changes: both may do the work
+// at once.
+func (h *Handler) wait(sk string, r events.DynamoDBEventRecord) time.Duration {
+	if kind, _ := items.ParseWork(sk); kind != items.LiveWork {
+		return 0
+	}
+	age := h.o.Time().Sub(r.Change.ApproximateCreationDateTime.Time)
+	return min(max(writersTime-age, 0), writersTime)
 }
 
 // noted returns the sort key of the note that a record says was put into the table. It

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
@@ -184,6 +185,112 @@ func TestStreamRunsNotesAtOnce(t *testing.T) {
 			t.Errorf("ran %q, want %q", f.ran, notes)
 		}
 	})
+}
+
+// A note that its writer works on, too, is left until it is 3 seconds old. Other notes of
+// the batch, such as a user's deletion, begin at once. A clock that differs from DynamoDB's
+// makes the wait 3 seconds at most.
+func TestNotesThatTheirWritersWorkOnWait(t *testing.T) {
+	const live = "live#ipam-scope-1#10.0.0.0/24"
+	for name, c := range map[string]struct {
+		age, want time.Duration
+	}{
+		"just written":         {0, 3 * time.Second},
+		"a second ago":         {time.Second, 2 * time.Second},
+		"in a backlog":         {time.Minute, 0},
+		"by a clock in future": {-time.Hour, 3 * time.Second},
+		"without a time":       {-1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				var mu sync.Mutex
+				began := map[string]time.Duration{}
+				f := &fake{run: func(_ context.Context, sk string) error {
+					mu.Lock()
+					defer mu.Unlock()
+					began[sk] = time.Since(begin)
+					if sk == live {
+						return errors.New("down")
+					}
+					return nil
+				}}
+				e := inserted("delete-pool#1", live, "purge#1", live, "split#x#10.0.0.0/24", "delete-ipam#1", "import#1", "pending#1", "resume#1")
+				for i := range e.Records {
+					if c.age != -1 {
+						e.Records[i].Change.ApproximateCreationDateTime = events.SecondsEpochTime{Time: begin.Add(-c.age)}
+					}
+				}
+				a, err := New(f, upToDate, discard).Handle(t.Context(), e)
+				if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"101"}]}` {
+					t.Errorf("%v, %v", a, err)
+				}
+				if len(began) != 8 {
+					t.Errorf("%d pieces of work began", len(began))
+				}
+				for sk, after := range began {
+					if sk == live && after != c.want || sk != live && after != 0 {
+						t.Errorf("%s began after %s", sk, after)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The invocation may end before the wait does. Then the note comes again.
+func TestInvocationEndsBeforeTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), margin+time.Second)
+		defer cancel()
+		f := &fake{}
+		e := inserted("delete-pool#1", "live#ipam-scope-1#10.0.0.0/24")
+		e.Records[1].Change.ApproximateCreationDateTime = events.SecondsEpochTime{Time: time.Now()}
+		a, err := New(f, upToDate, discard).Handle(ctx, e)
+		if err != nil || failures(t, a) != `{"batchItemFailures":[{"itemIdentifier":"101"}]}` || !slices.Equal(f.ran, []string{"delete-pool#1"}) {
+			t.Errorf("%v, %v, ran %q", a, err, f.ran)
+		}
+	})
+}
+
+// While the observer works on its note, the function that has the note does not touch the
+// table. If the observer fails, the space is taken after the wait.
+func TestNoteOfAnObservation(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the observer fails %t", fails), func(t *testing.T) {
+			w := newEnv(t)
+			s := w.store(w.memory, 0)
+			d := must(s.AllDiscoveries(t.Context()))(t)[0]
+			ipams := must(s.IPAMs(t.Context(), d.IPAMs))(t)
+			must(0, s.SaveDiscoveredAccount(t.Context(), &ipam.DiscoveredAccount{Discovery: d.ID, Region: "us-east-1", Account: owner}))(t)
+			broken := &tabletest.Faulty{Table: w.memory, Inject: func(c tabletest.Call) *tabletest.Fault {
+				if fails && c.Kind == tabletest.Transact && c.N > 0 {
+					return &tabletest.Fault{Err: tabletest.ErrInjected}
+				}
+				return nil
+			}}
+			v := ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", VPC: "vpc-1", CIDR: netip.MustParsePrefix("10.0.128.0/24"), Owner: owner, Region: "us-east-1"}
+			_, err := w.store(broken, 0).Observe(t.Context(), d, ipams, v, w.now.UnixMilli())
+			notes := w.notes("live#")
+			if (len(notes) > 0) != fails {
+				t.Fatalf("notes %q, %v", notes, err)
+			}
+			if !fails {
+				notes = []string{"live#" + ipams[0].PrivateScope + "#10.0.128.0/24"}
+			}
+			traced := &tabletest.Faulty{Table: w.memory}
+			if _, err := w.handler(traced).Handle(t.Context(), inserted(notes...)); err != nil {
+				t.Error(err)
+			}
+			if calls := traced.Trace(); !fails && len(calls) != 1 {
+				t.Errorf("the function made %d calls after the observer's work: %v", len(calls), calls)
+			}
+			if left := w.notes("live#"); len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+			fscktest.Clean(t, w.memory, w.now)
+		})
+	}
 }
 
 func TestSweep(t *testing.T) {
@@ -540,6 +647,39 @@ func TestCascadingDeleteUnderFaults(t *testing.T) {
 				t.Error("no fault stopped the work")
 			}
 		})
+	}
+}
+
+// Lambda keeps the order of the records of one item, and works on those of other items at
+// once. The notes of a delete may come in any order, twice, and several at once: in the end
+// nothing is left.
+func TestNotesInAnyOrder(t *testing.T) {
+	origin := newEnv(t)
+	for _, pool := range origin.pools {
+		must(origin.store(origin.memory, 0).DeletePool(t.Context(), pool, true, anyone))(t)
+	}
+	origin.deleteIPAM(t)
+	for seed := range uint64(60) {
+		w := origin.clone()
+		random := rand.New(rand.NewPCG(seed, 1))
+		s := w.store(w.memory, 0)
+		run := func(sk string) error { return s.RunWork(t.Context(), sk) }
+		for rounds := 0; len(w.notes("delete-"))+len(w.notes("purge#")) > 0; rounds++ {
+			if rounds == 20 {
+				t.Fatalf("seed %d: %q are left", seed, w.notes(""))
+			}
+			notes := append(w.notes("delete-"), w.notes("purge#")...)
+			notes = append(notes, notes...)
+			random.Shuffle(len(notes), func(i, j int) { notes[i], notes[j] = notes[j], notes[i] })
+			for some := range slices.Chunk(notes, 1+random.IntN(3)) {
+				h := New(&fake{run: func(_ context.Context, sk string) error { return run(sk) }}, upToDate, discard)
+				if _, err := h.Handle(t.Context(), inserted(some...)); err != nil {
+					t.Fatal(err)
+				}
+				fscktest.Clean(t, w.memory, w.now)
+			}
+		}
+		w.expectNothing(t)
 	}
 }
 
