@@ -125,13 +125,13 @@ func (w *modelEnv) addPool(id, source string, f ipam.Family) {
 
 // agree demands that both answered alike, and that a request which is refused
 // has written nothing.
-func agree[T comparable](w *modelEnv, want T, code ipam.Code, got T, err error, what string, args ...any) {
+func agree[T comparable](w *modelEnv, want T, code ipam.Code, got T, err error, step string, args ...any) {
 	w.Helper()
 	if ipam.CodeOf(err) != code || err == nil && got != want {
-		w.Fatalf("%s: got %v, %v; the model says %v, %q", fmt.Sprintf(what, args...), got, err, want, code)
+		w.Fatalf("%s: got %v, %v; the model says %v, %q", fmt.Sprintf(step, args...), got, err, want, code)
 	}
 	if code != "" && w.table.commits != w.commits {
-		w.Fatalf("%s is refused, but wrote", fmt.Sprintf(what, args...))
+		w.Fatalf("%s is refused, but wrote", fmt.Sprintf(step, args...))
 	}
 	w.commits = w.table.commits
 }

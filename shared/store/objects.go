@@ -187,8 +187,8 @@ func scopeRoots(scope string, op table.WriteOp) []table.Write {
 }
 
 // beginDelete returns the writes that put an object into delete-in-progress, with its
-// work note; none if it is in that state.
-func (s *Store) beginDelete(k table.Key, m *ipam.Meta, what string) ([]table.Write, error) {
+// work note of that kind; none if it is in that state.
+func (s *Store) beginDelete(k table.Key, m *ipam.Meta, work string) ([]table.Write, error) {
 	if err := m.Require(ipam.ActBeginDelete); err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (s *Store) beginDelete(k table.Key, m *ipam.Meta, what string) ([]table.Wri
 			Add: map[string]int64{items.AttrRev: 1},
 			If:  table.Cond{Equal: table.Item{items.AttrState: table.Str(string(m.State))}},
 		},
-		{Op: table.OpPut, Key: items.WorkKey(what, m.ID), Item: table.Item{items.AttrSince: table.Num(s.now())}},
+		{Op: table.OpPut, Key: items.WorkKey(work, m.ID), Item: table.Item{items.AttrSince: table.Num(s.now())}},
 	}, nil
 }
 

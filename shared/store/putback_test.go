@@ -237,14 +237,14 @@ func TestPutBackOutcomes(t *testing.T) {
 	cidr := func(c *ipam.PoolCIDR) store.PutBack {
 		return store.PutBack{Kind: store.PutBackCIDR, ID: c.ID, Pool: c.Pool, CIDR: c.CIDR}
 	}
-	expect := func(what string, q store.PutBack, want store.PutBackResult) {
+	expect := func(step string, q store.PutBack, want store.PutBackResult) {
 		t.Helper()
 		before := l.memory.Dump()
 		if have := put(q); have != want {
-			t.Errorf("%s: %+v, want %+v", what, have, want)
+			t.Errorf("%s: %+v, want %+v", step, have, want)
 		}
 		if changed := l.memory.Dump() != before; changed != (want.Outcome == store.WasPutBack) {
-			t.Errorf("%s: the table changed: %t", what, changed)
+			t.Errorf("%s: the table changed: %t", step, changed)
 		}
 	}
 	backup()

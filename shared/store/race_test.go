@@ -35,7 +35,7 @@ type turns struct {
 
 type turn struct {
 	actor int
-	what  string
+	call  string
 	come  chan struct{}
 }
 
@@ -50,12 +50,12 @@ func (r *race) start(n int, work func(context.Context)) {
 	}()
 }
 
-func (t *turns) wait(ctx context.Context, what string) {
+func (t *turns) wait(ctx context.Context, call string) {
 	n, ok := ctx.Value(actor{}).(int)
 	if !ok {
 		return // before the race, or after it
 	}
-	mine := &turn{n, what, make(chan struct{})}
+	mine := &turn{n, call, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, mine)
 	t.mu.Unlock()
@@ -72,7 +72,7 @@ func (t *turns) run() {
 			return
 		}
 		slices.SortFunc(t.waiting, func(a, b *turn) int {
-			return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what))
+			return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.call, b.call))
 		})
 		i := slices.IndexFunc(t.waiting, func(w *turn) bool { return w.actor == t.last })
 		if i < 0 || t.random.IntN(t.burst) == 0 {
@@ -296,19 +296,19 @@ func (r *race) live(ctx context.Context, account string, appearances int) {
 }
 
 // insist asks until it is answered, as the next run of a discovery does.
-func (r *race) insist(ctx context.Context, what string, ask func() error) {
+func (r *race) insist(ctx context.Context, act string, ask func() error) {
 	for range 100 {
 		err := ask()
 		if err == nil {
 			return
 		}
 		if ipam.CodeOf(err) != ipam.CodeConcurrentMutationLimitExceeded {
-			r.Errorf("%s: %v", what, err)
+			r.Errorf("%s: %v", act, err)
 			return
 		}
 		r.wait(ctx, "again")
 	}
-	r.Errorf("%s: no answer", what)
+	r.Errorf("%s: no answer", act)
 }
 
 func (r *race) found(ctx context.Context, account, id string) *ipam.Found {

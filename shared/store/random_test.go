@@ -36,16 +36,16 @@ type made struct {
 	again  func(digest string)
 }
 
-func pickFrom[T any](h *randomRun, all []T, what string) T {
+func pickFrom[T any](h *randomRun, all []T, label string) T {
 	if len(all) == 0 {
-		h.Skip("no " + what)
+		h.Skip("no " + label)
 	}
-	return rapid.SampledFrom(all).Draw(h.T, what)
+	return rapid.SampledFrom(all).Draw(h.T, label)
 }
 
 // rarely is true one time in ten.
-func (h *randomRun) rarely(what string) bool {
-	return rapid.SampledFrom([]bool{9: true}).Draw(h.T, what)
+func (h *randomRun) rarely(label string) bool {
+	return rapid.SampledFrom([]bool{9: true}).Draw(h.T, label)
 }
 
 // anyone is one of the pools, or rarely one that does not exist.
