@@ -35,9 +35,10 @@ const (
 	// maxReaders limits the parts that the readers' share is divided into, so that the
 	// rate of each stays useful.
 	maxReaders = 20
-	// recovery is the part of the highest rate that a second without a throttled call
-	// gives back: the rate is the highest again after 20 seconds.
-	recovery = 1.0 / 20
+	// recovery is the part of the highest rate that each second gives back. The rate is the
+	// highest again 100 seconds after a throttled call. A neighbour of a reader that
+	// recovers faster has more of its calls throttled.
+	recovery = 1.0 / 100
 	// maxBuckets limits the buckets in memory, those of 1,000 accounts and Regions.
 	maxBuckets = 5000
 )

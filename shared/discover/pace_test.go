@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
 
+	"github.com/cadastre-ipam/cadastre/shared/backoff"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 )
@@ -36,19 +38,17 @@ func config(c *discovertest.Cloud) aws.Config {
 	return cfg
 }
 
-// neighbour calls DescribeVpcs in the account at a rate, without retries, until the
-// context ends. It returns the calls that EC2 answered and those that it throttled.
+// neighbour calls DescribeVpcs in the account at a rate, in random intervals and without
+// retries, until the context ends. It returns the calls that EC2 answered and those that it throttled.
 func neighbour(ctx context.Context, t *testing.T, c *discovertest.Cloud, rate int) (answered, throttled int) {
 	cfg := c.Config()
 	cfg.Region, cfg.Credentials = region, credentials.NewStaticCredentialsProvider("ASIA"+account, "s", "")
 	e := ec2.NewFromConfig(cfg)
-	tick := time.NewTicker(time.Second / time.Duration(rate))
-	defer tick.Stop()
+	random := rand.New(rand.NewPCG(1, uint64(rate)))
 	for {
-		select {
-		case <-ctx.Done():
+		wait := time.Duration(random.Int64N(int64(2 * time.Second / time.Duration(rate))))
+		if backoff.Sleep(ctx, wait) != nil {
 			return answered, throttled
-		case <-tick.C:
 		}
 		switch _, err := e.DescribeVpcs(context.WithoutCancel(ctx), &ec2.DescribeVpcsInput{MaxResults: aws.Int32(5)}); {
 		case err == nil:
@@ -106,7 +106,7 @@ func TestReadersLeaveHalfOfTheLimits(t *testing.T) {
 				beside.Go(func() { answered, throttled = neighbour(ctx, t, c, refill/2) })
 				times, failed := busy(ctx, t, c, n)
 				beside.Wait()
-				if failed > 0 || throttled > 0 || answered < 60*refill/2-1 {
+				if failed > 0 || throttled > 0 || answered < 60*refill/2*9/10 {
 					t.Errorf("%d reads failed; the neighbour made %d calls, and %d were throttled", failed, answered, throttled)
 				}
 				for i := range times {
@@ -171,7 +171,7 @@ func TestReadersGiveWay(t *testing.T) {
 		var answered, throttled int
 		var beside sync.WaitGroup
 		beside.Go(func() { answered, throttled = neighbour(ctx, t, c, 2) })
-		clients := discover.NewClients(config(c), "cadastre-reader", 1)
+		clients := discover.NewClients(c.Config(), "cadastre-reader", 1) // without the waits of the SDK's own retries
 		e, err := clients.EC2(t.Context(), account, region)
 		if err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func TestReadersGiveWay(t *testing.T) {
 		c.Lock()
 		c.Fault = nil
 		c.Unlock()
-		time.Sleep(30 * time.Second)
+		time.Sleep(100 * time.Second)
 		start := time.Now()
 		for range bucket/2 + 10*refill/2 {
 			if _, err := e.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{MaxResults: aws.Int32(1000)}); err != nil {
