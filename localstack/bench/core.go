@@ -122,7 +122,7 @@ func decideAllocate(pool *ipam.Pool, c *cover, length *int) (ipam.Taken, []ipam.
 	}
 	candidate, ok := c.fit(want.Length)
 	if !ok {
-		return ipam.Taken{}, nil, ipam.NoRoom(pool.ID, want, -1, 1)
+		return ipam.Taken{}, nil, ipam.NoRoom(pool.ID, want, -1, 1, ipam.Occupants{})
 	}
 	from, chosen, _ := ipam.Choose([]ipam.Free{candidate}, want.Length, want.Filter, 1, func(int) int { return 0 })
 	t := ipam.Taken{CIDR: chosen, Root: c.root, AllocationID: "ipam-pool-alloc-0123456789abcdef0123456789abcdef", Kind: ipam.KindCustom, Owner: "111122223333"}

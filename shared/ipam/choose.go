@@ -52,6 +52,19 @@ func (f Filter) fit(b netip.Prefix) fit {
 // Admits reports whether a block passes the filter as a whole.
 func (f Filter) Admits(b netip.Prefix) bool { return f.fit(b) == every }
 
+// Blocks reports whether a taken block is in the way of a wish for a length: a position
+// that passes the filter overlaps it.
+func (w Want) Blocks(taken netip.Prefix) bool {
+	around := taken
+	if taken.Bits() > w.Length {
+		around = netip.PrefixFrom(taken.Addr(), w.Length).Masked()
+	}
+	for range w.Filter.Positions(around, w.Length) {
+		return true
+	}
+	return false
+}
+
 // Positions yields the aligned blocks of the given length inside b that pass
 // the filter, lowest first. The cost of each block is at most the number of the
 // filter's CIDRs times the difference of the lengths, for any size of b.

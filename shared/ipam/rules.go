@@ -187,23 +187,112 @@ func (p *Pool) checkLocale(region, home string) error {
 	return Errorf(CodeInvalidParameterValue, "The pool %s is not in the current region %s. Call from %s.", p.ID, region, where)
 }
 
+// Occupants says what takes the space of a pool or scope. A refusal names the next step
+// after it. It may describe a part of the space only.
+type Occupants struct {
+	Live      []*Resource // live resources whose space no allocation owns, the largest first
+	More      int         // further blocks that live resources hold so
+	AtLeast   bool        // there may be more than More
+	Custom    bool        // a custom allocation takes space
+	Resources bool        // an allocation of a resource takes space
+	Pools     bool        // a CIDR of another pool takes space
+}
+
+// MaxNamedResources is the number of live resources that a refusal names.
+const MaxNamedResources = 3
+
 // NoRoom returns the error of a pool or scope without a free block for want.
 // largest is the length of the largest free block, negative if none is free.
-// cidrs is the number of provisioned CIDRs.
-func NoRoom(space string, w Want, largest int, cidrs int64) error {
+// cidrs is the number of provisioned CIDRs. in says what takes the space.
+func NoRoom(space string, w Want, largest int, cidrs int64, in Occupants) error {
 	var b strings.Builder
 	b.WriteString("The allocation size is too big for the pool. ")
+	var steps []string
 	switch {
 	case cidrs == 0:
 		fmt.Fprintf(&b, "%s has no CIDR provisioned; provision one first.", space)
+		return &Error{Code: CodeInvalidParameterValue, Message: b.String()}
 	case largest < 0:
-		fmt.Fprintf(&b, "%s has no free address left; provision another CIDR or release an allocation.", space)
+		fmt.Fprintf(&b, "%s has no free address left.", space)
 	case largest <= w.Length:
-		fmt.Fprintf(&b, "%s has no free /%d that AllowedCidr and DisallowedCidr admit; its largest free block is /%d. Widen the CIDRs that the request allows.", space, w.Length, largest)
+		fmt.Fprintf(&b, "%s has no free /%d that AllowedCidr and DisallowedCidr admit; its largest free block is /%d.", space, w.Length, largest)
+		steps = append(steps, "widen the CIDRs that the request allows")
 	default:
-		fmt.Fprintf(&b, "%s has no free /%d; its largest free block is /%d. Ask for a smaller block, provision another CIDR or release an allocation.", space, w.Length, largest)
+		fmt.Fprintf(&b, "%s has no free /%d; its largest free block is /%d.", space, w.Length, largest)
+		steps = append(steps, "ask for a smaller block")
 	}
+	if len(in.Live) > 0 {
+		b.WriteString(" Live resources hold space without an allocation: " + in.liveText() + ".")
+		steps = append(steps, freeLive(len(in.Live)+in.More))
+	}
+	b.WriteString(" " + sentence(append(steps, in.steps()...)))
 	return &Error{Code: CodeInvalidParameterValue, Message: b.String()}
+}
+
+// steps returns what else makes room: first a new CIDR, then the removal of what takes
+// the space.
+func (in Occupants) steps() []string {
+	steps := []string{"provision another CIDR"}
+	for _, c := range []struct {
+		is   bool
+		step string
+	}{
+		{in.Custom, "release an allocation"},
+		{in.Resources, "delete a resource that has an allocation"},
+		{in.Pools, "deprovision a CIDR of another pool"},
+	} {
+		if c.is {
+			steps = append(steps, c.step)
+		}
+	}
+	return steps
+}
+
+// liveText lists the live resources.
+func (in Occupants) liveText() string {
+	var named []string
+	for _, r := range in.Live {
+		named = append(named, r.place())
+	}
+	switch {
+	case in.More == 0 && in.AtLeast:
+		named = append(named, "perhaps others")
+	case in.AtLeast:
+		named = append(named, fmt.Sprintf("at least %d more", in.More))
+	case in.More > 0:
+		named = append(named, fmt.Sprintf("%d more", in.More))
+	}
+	return enumerate(named, "and")
+}
+
+// place names a resource and its CIDR. A refusal shows this much of a resource of another
+// account.
+func (r *Resource) place() string {
+	return fmt.Sprintf("%s %s of account %s in %s is live at %s", r.Type, r.ID, r.Owner, r.Region, r.CIDR)
+}
+
+// freeLive is the step that ends the hold of one of n live resources.
+func freeLive(n int) string {
+	what := "the resource"
+	if n > 1 {
+		what = "such a resource"
+	}
+	return "have " + what + " imported, ignored or moved to another scope with ModifyIpamResourceCidr"
+}
+
+// sentence makes one sentence of the steps that a caller can choose from.
+func sentence(steps []string) string {
+	text := enumerate(steps, "or")
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// enumerate joins parts with commas, and the last one with a word.
+func enumerate(parts []string, word string) string {
+	n := len(parts)
+	if n < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:n-1], ", ") + " " + word + " " + parts[n-1]
 }
 
 // NotFree returns the error of a CIDR that overlaps the taken block by.
@@ -220,9 +309,15 @@ func NotFree(cidr netip.Prefix, space string, by Taken) error {
 	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: it overlaps %s, which is %s. %s", cidr, space, by.CIDR, holder, hint)
 }
 
-// NotFreeLive returns the error of a CIDR that a live resource uses.
-func NotFreeLive(cidr netip.Prefix, space string, r *Resource) error {
-	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: %s %s of account %s in %s is live at %s. Choose another CIDR, leave the choice to the pool with NetmaskLength, or have the resource imported.", cidr, space, r.Type, r.ID, r.Owner, r.Region, r.CIDR)
+// NotFreeLive returns the error of a CIDR that live resources use. It names the first
+// [MaxNamedResources] of them and counts the others.
+func NotFreeLive(cidr netip.Prefix, space string, live []*Resource) error {
+	in := Occupants{Live: live}
+	if n := len(live) - MaxNamedResources; n > 0 {
+		in.Live, in.More = live[:MaxNamedResources], n
+	}
+	steps := []string{"choose another CIDR", "leave the choice to the pool with NetmaskLength", freeLive(len(live))}
+	return Errorf(CodeInvalidParameterValue, "The CIDR %s is not available in %s: %s. %s", cidr, space, in.liveText(), sentence(steps))
 }
 
 // OutsideOf returns the error of a CIDR that is in none of the CIDRs of a

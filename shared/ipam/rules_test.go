@@ -1,6 +1,8 @@
 package ipam_test
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -148,16 +150,29 @@ func TestRefusalsNameTheNumbers(t *testing.T) {
 	by := func(k ipam.Kind) ipam.Taken {
 		return ipam.Taken{CIDR: prefix("10.0.0.0/25"), AllocationID: "ipam-pool-alloc-1", Kind: k, ResourceID: "ipam-pool-2"}
 	}
+	live := func(n int) (all []*ipam.Resource) {
+		for i := range n {
+			all = append(all, &ipam.Resource{Type: ipam.ResourceVPC, ID: fmt.Sprint("vpc-", i+1), Owner: "444455556666", Region: "eu-west-1", CIDR: prefix(fmt.Sprintf("10.0.%d.0/24", i+1))})
+		}
+		return all
+	}
 	for _, c := range []struct {
 		name string
 		err  error
 		code ipam.Code
 		says string
 	}{
-		{"no CIDR", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 0), ipam.CodeInvalidParameterValue, "p has no CIDR provisioned; provision one first."},
-		{"full", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1), ipam.CodeInvalidParameterValue, "p has no free address left"},
-		{"fragmented", ipam.NoRoom("p", ipam.Want{Length: 24}, 26, 1), ipam.CodeInvalidParameterValue, "p has no free /24; its largest free block is /26."},
-		{"filtered", ipam.NoRoom("p", ipam.Want{Length: 24}, 24, 1), ipam.CodeInvalidParameterValue, "p has no free /24 that AllowedCidr and DisallowedCidr admit; its largest free block is /24."},
+		{"no CIDR", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 0, ipam.Occupants{}), ipam.CodeInvalidParameterValue, "p has no CIDR provisioned; provision one first."},
+		{"full", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1, ipam.Occupants{Custom: true}), ipam.CodeInvalidParameterValue, "p has no free address left. Provision another CIDR or release an allocation."},
+		{"fragmented", ipam.NoRoom("p", ipam.Want{Length: 24}, 26, 1, ipam.Occupants{Pools: true, Resources: true}), ipam.CodeInvalidParameterValue, "p has no free /24; its largest free block is /26. Ask for a smaller block, provision another CIDR, delete a resource that has an allocation or deprovision a CIDR of another pool."},
+		{"filtered", ipam.NoRoom("p", ipam.Want{Length: 24}, 24, 1, ipam.Occupants{}), ipam.CodeInvalidParameterValue, "p has no free /24 that AllowedCidr and DisallowedCidr admit; its largest free block is /24. Widen the CIDRs that the request allows or provision another CIDR."},
+		{"a live resource holds the space", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1, ipam.Occupants{Live: live(1)}), ipam.CodeInvalidParameterValue, "p has no free address left. Live resources hold space without an allocation: vpc vpc-1 of account 444455556666 in eu-west-1 is live at 10.0.1.0/24. Have the resource imported, ignored or moved to another scope with ModifyIpamResourceCidr or provision another CIDR."},
+		{"more than it names", ipam.NoRoom("p", ipam.Want{Length: 24}, 25, 1, ipam.Occupants{Live: live(3), More: 4, Custom: true}), ipam.CodeInvalidParameterValue, "vpc vpc-3 of account 444455556666 in eu-west-1 is live at 10.0.3.0/24 and 4 more. Ask for a smaller block, have such a resource imported, ignored or moved to another scope with ModifyIpamResourceCidr, provision another CIDR or release an allocation."},
+		{"more than it read", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1, ipam.Occupants{Live: live(3), More: 4, AtLeast: true}), ipam.CodeInvalidParameterValue, "10.0.3.0/24 and at least 4 more."},
+		{"perhaps more", ipam.NoRoom("p", ipam.Want{Length: 24}, -1, 1, ipam.Occupants{Live: live(1), AtLeast: true}), ipam.CodeInvalidParameterValue, "10.0.1.0/24 and perhaps others."},
+		{"a live resource in the way", ipam.NotFreeLive(prefix("10.0.0.0/22"), "p", live(1)), ipam.CodeInvalidParameterValue, "The CIDR 10.0.0.0/22 is not available in p: vpc vpc-1 of account 444455556666 in eu-west-1 is live at 10.0.1.0/24. Choose another CIDR, leave the choice to the pool with NetmaskLength or have the resource imported, ignored or moved to another scope with ModifyIpamResourceCidr."},
+		{"three live resources in the way", ipam.NotFreeLive(prefix("10.0.0.0/22"), "p", live(3)), ipam.CodeInvalidParameterValue, "10.0.2.0/24 and vpc vpc-3 of account 444455556666 in eu-west-1 is live at 10.0.3.0/24. Choose"},
+		{"five live resources in the way", ipam.NotFreeLive(prefix("10.0.0.0/21"), "p", live(5)), ipam.CodeInvalidParameterValue, "10.0.3.0/24 and 2 more. Choose another CIDR, leave the choice to the pool with NetmaskLength or have such a resource"},
 		{"an allocation in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindCustom)), ipam.CodeInvalidParameterValue, "10.0.0.0/24 is not available in p: it overlaps 10.0.0.0/25, which is allocation ipam-pool-alloc-1."},
 		{"a pool in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindPool)), ipam.CodeInvalidParameterValue, "which is the CIDR of pool ipam-pool-2."},
 		{"a request in the way", ipam.NotFree(prefix("10.0.0.0/24"), "p", by(ipam.KindSplit)), ipam.CodeConcurrentMutationLimitExceeded, "10.0.0.0/24 is being taken or released by another request"},
@@ -168,5 +183,30 @@ func TestRefusalsNameTheNumbers(t *testing.T) {
 	}
 	if q := ipam.DefaultQuotas(); q != (ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, SharesPerPool: 50, Tags: 50, Discoveries: 1, AssociationsPerIPAM: 5}) {
 		t.Errorf("the quotas are %+v, not those documented", q)
+	}
+}
+
+// A taken block is in the way of a wish if a position that the filter admits overlaps it.
+func TestBlocks(t *testing.T) {
+	only := ipam.Filter{Allowed: []netip.Prefix{prefix("10.0.0.0/25")}, Disallowed: []netip.Prefix{prefix("10.0.0.0/27")}}
+	for _, c := range []struct {
+		length int
+		filter ipam.Filter
+		taken  string
+		want   bool
+	}{
+		{24, ipam.Filter{}, "10.0.0.0/16", true},
+		{24, ipam.Filter{}, "10.0.0.7/32", true},
+		{26, only, "10.0.0.64/28", true},
+		{26, only, "10.0.0.32/28", false}, // its /26 is disallowed in part
+		{27, only, "10.0.0.32/28", true},
+		{27, only, "10.0.0.0/28", false},
+		{26, only, "10.0.0.128/26", false},
+		{26, only, "10.0.0.0/16", true},
+		{24, only, "10.0.0.0/16", false}, // the allowed CIDR is too small
+	} {
+		if w := (ipam.Want{Length: c.length, Filter: c.filter}); w.Blocks(prefix(c.taken)) != c.want {
+			t.Errorf("%s blocks a /%d with %v: %t", c.taken, c.length, c.filter, !c.want)
+		}
 	}
 }

@@ -295,12 +295,16 @@ var errEmptyHold = fmt.Errorf("%w: a hold of nothing", errStale)
 // a live CIDR of another account, or one that reaches beyond p.
 func onlyResourcesOf(account, name string, p netip.Prefix) func([]*ipam.ResourceCIDR) error {
 	return func(live []*ipam.ResourceCIDR) error {
+		var others []*ipam.Resource
 		for _, r := range live {
 			if r.Owner != account || !ipam.Within(r.CIDR, p) {
-				return ipam.NotFreeLive(p, name, &r.Resource)
+				others = append(others, &r.Resource)
 			}
 		}
-		if len(live) == 0 {
+		switch {
+		case len(others) > 0:
+			return ipam.NotFreeLive(p, name, others)
+		case len(live) == 0:
 			return errEmptyHold
 		}
 		return nil

@@ -58,7 +58,7 @@ func (s *Store) sourceFor(ctx context.Context, t takeRequest, read map[table.Key
 		return takeSource{}, err
 	}
 	if len(cidrs) == 0 {
-		return takeSource{}, ipam.NoRoom(t.name, t.want, -1, 0)
+		return takeSource{}, ipam.NoRoom(t.name, t.want, -1, 0, ipam.Occupants{})
 	}
 	for _, c := range cidrs {
 		if c.State.Holds() && ipam.Within(cidr, c.CIDR) {

@@ -275,7 +275,7 @@ func TestPutBackOutcomes(t *testing.T) {
 	l.observe(v)
 	l.settled()
 	expect("an allocation in which another account's VPC is live", allocation(a), store.PutBackResult{Outcome: store.IsTaken,
-		Detail: "InvalidParameterValue: The CIDR 10.0.4.0/24 is not available in " + top.ID + ": vpc vpc-1 of account 444455556666 in eu-west-1 is live at 10.0.4.0/22. Choose another CIDR, leave the choice to the pool with NetmaskLength, or have the resource imported."})
+		Detail: "InvalidParameterValue: The CIDR 10.0.4.0/24 is not available in " + top.ID + ": vpc vpc-1 of account 444455556666 in eu-west-1 is live at 10.0.4.0/22. Choose another CIDR, leave the choice to the pool with NetmaskLength or have the resource imported, ignored or moved to another scope with ModifyIpamResourceCidr."})
 	l.forgetFound(v)
 	l.settled()
 	expect("an allocation", allocation(a), store.PutBackResult{Outcome: store.WasPutBack})

@@ -178,23 +178,39 @@ func (s *Store) equalsBefore(ctx context.Context, scope string, cidr netip.Prefi
 // does. It reads one row of each CIDR on the way.
 func (s *Store) outermost(ctx context.Context, scope string, cidr netip.Prefix) (netip.Prefix, error) {
 	outer := cidr
-	if cidr.Bits() == 0 {
-		return outer, nil
-	}
-	for q := containersOf(scope, cidr); ; {
-		rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
-		if err != nil || len(rows) == 0 {
+	for at, err := range s.containingCIDRs(ctx, scope, cidr) {
+		if err != nil {
 			return outer, err
 		}
-		at := rows[0].CIDR
-		if !ipam.Within(cidr, at) {
-			q = containersBehind(scope, cidr, at)
-			continue
+		outer = at
+	}
+	return outer, nil
+}
+
+// containingCIDRs yields the CIDRs of resources that are larger than cidr and contain it,
+// the smallest first, each once. It reads one row of each CIDR on the way.
+func (s *Store) containingCIDRs(ctx context.Context, scope string, cidr netip.Prefix) iter.Seq2[netip.Prefix, error] {
+	return func(yield func(netip.Prefix, error) bool) {
+		for inner := cidr; inner.Bits() > 0; {
+			q := containersOf(scope, inner)
+			for {
+				rows, _, err := queryDecoded(ctx, s, q, items.DecodeResource)
+				if err != nil {
+					yield(netip.Prefix{}, err)
+					return
+				}
+				if len(rows) == 0 {
+					return
+				}
+				if at := rows[0].CIDR; !ipam.Within(cidr, at) {
+					q = containersBehind(scope, cidr, at)
+					continue
+				} else if inner = at; !yield(at, nil) {
+					return
+				}
+				break
+			}
 		}
-		if outer = at; at.Bits() == 0 {
-			return outer, nil
-		}
-		q = containersOf(scope, at)
 	}
 }
 

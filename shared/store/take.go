@@ -127,7 +127,11 @@ func (s *Store) chooseDownwards(ctx context.Context, t takeRequest) (ipam.Free, 
 			break // behind the last row, all blocks are too small
 		}
 	}
-	return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs)
+	in, err := s.occupants(ctx, t)
+	if err != nil {
+		return ipam.Free{}, netip.Prefix{}, err
+	}
+	return ipam.Free{}, netip.Prefix{}, ipam.NoRoom(t.name, t.want, largest, t.cidrs, in)
 }
 
 // chooseFrom chooses a block for t out of free blocks, among a number of positions.
