@@ -1,7 +1,8 @@
 // Command compliance is the Lambda function that checks whole scopes. A scan
 // evaluates the statuses of every resource's CIDR, corrects wrong ones, finishes
 // imports that were not done, reserves the space of live resources that is still
-// free in a pool, and writes metrics. The history function evaluates each change at
+// free in a pool, and writes metrics. Once an hour it makes the map of a large scope, from
+// which the api function answers. The history function evaluates each change at
 // once; the scan finds the rest. Two sources invoke the function:
 //
 //   - A schedule sends the event {"dispatch": true}. The function then sends tasks to
@@ -46,6 +47,9 @@ type Store interface {
 	Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Usage(ctx context.Context, pool string) (ipam.Usage, error)
 	SaveUsage(ctx context.Context, pool string, u ipam.Usage) (bool, error)
+	SpaceMapDue(ctx context.Context, scope string, f ipam.Family, entries int64) (bool, error)
+	SumSpace(ctx context.Context, scope string, f ipam.Family, stop func() bool) (sum *ipam.SpaceSum, done bool, err error)
+	SaveSpaceMap(ctx context.Context, scope string, f ipam.Family, asOf time.Time, sum *ipam.SpaceSum) error
 }
 
 // Queue is the function's own queue.
@@ -92,6 +96,7 @@ type task struct {
 	Totals        *totals `json:"totals,omitempty"`        // of a scope
 	Public        public  `json:"public,omitempty"`        // of an IPAM
 	Continuations int     `json:"continuations,omitempty"` // how many invocations worked on the task before
+	MapOnly       bool    `json:"map_only,omitempty"`      // only the map of the scope remains, for which an earlier invocation had too little time
 }
 
 // maxContinuations bounds the invocations of one task. Lambda's own detection of

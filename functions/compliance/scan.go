@@ -184,6 +184,9 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	if t.Totals == nil {
 		t.Totals = &totals{}
 	}
+	if t.MapOnly {
+		return h.drawMap(ctx, t)
+	}
 	for _, step := range []func(context.Context, *task, []*ipam.Pool) (bool, error){h.evaluate, h.addUsage} {
 		if done, err := step(ctx, &t, pools); err != nil {
 			return err
@@ -191,11 +194,51 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 			return h.sendRest(ctx, t)
 		}
 	}
+	if err := h.drawMap(ctx, t); err != nil {
+		return err
+	}
 	h.report(ctx, t, pools)
 	if n := t.Totals.Failed; n > 0 {
 		return fmt.Errorf("%d CIDRs could not be reconciled; each has a log record of its own", n)
 	}
 	return nil
+}
+
+// entries returns the number of blocks and resources that a scan counted, with at most one
+// free block for each taken one.
+func (t *totals) entries() int64 {
+	n := int64(t.Resources)
+	for _, p := range t.Pools {
+		if p.Usage != nil {
+			n += 2 * p.Usage.Blocks
+		}
+	}
+	return n
+}
+
+// drawMap saves the map of the scope from which GetIpamSpaceMap answers if the space is
+// large: once an hour, as it reads all of the space. It reads the space at once, since a part of it would be no map: if the time of
+// this invocation ends before, another one begins again and does nothing else. A space that
+// is too large for that has no map.
+func (h *Handler) drawMap(ctx context.Context, t task) error {
+	if !t.MapOnly {
+		if due, err := h.store.SpaceMapDue(ctx, t.Scope, t.Family, t.Totals.entries()); err != nil || !due {
+			return err
+		}
+	}
+	asOf := h.o.Time()
+	sum, done, err := h.store.SumSpace(ctx, t.Scope, t.Family, func() bool { return h.late(ctx) })
+	if err != nil {
+		return err
+	}
+	if done {
+		return h.store.SaveSpaceMap(ctx, t.Scope, t.Family, asOf, sum)
+	}
+	if t.MapOnly {
+		h.o.Log().LogAttrs(ctx, slog.LevelError, "the space has too many blocks and resources for a map: they cannot be read in one invocation", slog.String("scope", t.Scope), slog.String("family", t.Family.String()))
+		return nil
+	}
+	return h.sendRest(ctx, task{Scope: t.Scope, Family: t.Family, MapOnly: true})
 }
 
 // evaluate evaluates the CIDRs of resources after t.After, finishes imports, and

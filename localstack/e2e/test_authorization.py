@@ -11,6 +11,8 @@ READ = {
     "GetIpamDiscoveredPublicAddresses": {"IpamResourceDiscoveryId": "DISCOVERY", "AddressRegion": "us-east-1"},
     "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
+# Their answers name the caller or a time, so those of two calls differ.
+CONSOLE = {"GetCallerAccess": {}, "GetIpamSpaceMap": {"IpamScopeId": "SCOPE"}}
 # These act in the caller's account, with a role that does not exist here.
 VPCS = {
     "CreateVpc": {"Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28}, "CreateSubnet": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
@@ -68,10 +70,10 @@ def everything(api, ids):
 def test_the_lists_above_are_complete(api):
     _, _, document = api.json("openapi.json", method="GET")
     have = {p.removeprefix("/v1/") for p in document["paths"] if p.startswith("/v1/") and p != "/v1/openapi.json"}
-    assert have == {*READ, *ALLOCATE, *ADMINISTER}
+    assert have == {*READ, *CONSOLE, *ALLOCATE, *ADMINISTER}
 
 
-@pytest.mark.parametrize("who, operations", [("reader", {**ALLOCATE, **ADMINISTER}), ("allocator", ADMINISTER), ("nobody", {**READ, **ALLOCATE, **ADMINISTER})],
+@pytest.mark.parametrize("who, operations", [("reader", {**ALLOCATE, **ADMINISTER}), ("allocator", ADMINISTER), ("nobody", {**READ, **CONSOLE, **ALLOCATE, **ADMINISTER})],
                          ids=["reader", "allocator", "nobody"])
 def test_refused_by_both_protocols_with_and_without_dry_run(api, as_principal, ids, who, operations):
     before = everything(api, ids)
@@ -86,7 +88,10 @@ def test_refused_by_both_protocols_with_and_without_dry_run(api, as_principal, i
 
 
 def test_reader_reads(api, as_principal, ids):
-    assert everything(as_principal("reader"), ids) == everything(api, ids)
+    reader = as_principal("reader")
+    assert everything(reader, ids) == everything(api, ids)
+    for operation, parameters in CONSOLE.items():
+        reader.call(operation, **filled(parameters, ids))
 
 
 def test_allocator_allocates(as_principal, ids):

@@ -50,6 +50,7 @@ const (
 	Hold      = "hold"      // every hold is in a pool, and live resources of its scope cover it completely
 	Import    = "import"    // the allocations to resources are CIDRs of live resources in the scope
 	Pending   = "pending"   // the blocks that wait for EC2's answer have their rows, and no others do
+	Map       = "map"       // the rows that the head of a scan's map names are there
 	Answer    = "answer"    // a request that arrived as an event has one answer
 	History   = "history"   // history records end and expire in order; in a settled table, the open records equal the resources' rows
 )
@@ -92,6 +93,7 @@ func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settl
 	t.checkImports()
 	t.checkPending()
 	t.checkUsage()
+	t.checkMaps()
 	t.checkAnswers()
 	if settled {
 		t.checkHistory()

@@ -35,6 +35,8 @@ type table struct {
 	live       []liveRow
 	usages     []string // pools
 	history    []record
+	mapHeads   []mapHead
+	mapRows    map[string]bool // keys of the rows of scans' maps
 
 	index   map[ref]*object
 	cidrAt  map[place]*poolCIDR // CIDRs that are roots
@@ -386,15 +388,16 @@ func init() { // each kind of object has a reader of its own
 		"FOUND": func(t *table, r *row, id string) bool {
 			return strings.Count(id, "#") == 2 && named((*table).addFound)(t, r, id)
 		},
-		"LIVE":    named((*table).addLive),
-		"IFACE":   named((*table).addLive),
-		"HISTORY": named((*table).addHistory),
-		"PENDING": named((*table).addPending),
-		"DELETED": named(func(t *table, r *row, _ string) { t.addDeleted(r) }),
-		"STABLE":  named((*table).addStable),
-		"REQUEST": ofMeta(named((*table).addRefusal)),
-		"ALLOC":   ofMeta(named((*table).addRecord)),
-		"TOKEN":   ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
+		"LIVE":     named((*table).addLive),
+		"IFACE":    named((*table).addLive),
+		"HISTORY":  named((*table).addHistory),
+		"PENDING":  named((*table).addPending),
+		"DELETED":  named(func(t *table, r *row, _ string) { t.addDeleted(r) }),
+		"STABLE":   named((*table).addStable),
+		"REQUEST":  ofMeta(named((*table).addRefusal)),
+		"ALLOC":    ofMeta(named((*table).addRecord)),
+		"SPACEMAP": named((*table).addSpaceMap),
+		"TOKEN":    ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
 	}
 	for what, kind := range objectKinds {
 		readers[what] = func(t *table, r *row, id string) bool {

@@ -12,6 +12,7 @@ type Usage struct {
 	Allocated float64 // to child pools
 	Assigned  float64 // to resources and custom allocations, or held for resources
 	Available float64
+	Blocks    int64 // the number of taken blocks, with those of child pools' CIDRs
 }
 
 // Taken returns the share that is not available.
@@ -21,6 +22,7 @@ func (u Usage) Taken() float64 { return u.Allocated + u.Assigned }
 // counts blocks by length, so sums of more than 2^64 addresses are exact.
 type Tally struct {
 	bits                           int
+	blocks                         int64
 	provisioned, allocated, others [129]int64
 }
 
@@ -32,6 +34,7 @@ func (t *Tally) Provision(p netip.Prefix) {
 
 // Take counts a taken block in one of the CIDRs.
 func (t *Tally) Take(b Taken) {
+	t.blocks++
 	if b.Kind == KindPool {
 		t.allocated[b.CIDR.Bits()]++
 	} else {
@@ -59,7 +62,7 @@ func (t *Tally) Usage() Usage {
 		return f
 	}
 	allocated, assigned := addresses(&t.allocated), addresses(&t.others)
-	u := Usage{Allocated: percent(allocated), Assigned: percent(assigned)}
+	u := Usage{Allocated: percent(allocated), Assigned: percent(assigned), Blocks: t.blocks}
 	if all.Cmp(new(big.Int).Add(allocated, assigned)) > 0 { // otherwise rounding could leave a little space that does not exist
 		u.Available = max(0, 100-u.Allocated-u.Assigned)
 	}

@@ -29,6 +29,10 @@
 //	                                           the same
 //	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
 //	                                           <type>#<resource, of an instance its interface>#<start, Unix ms, 15 digits>
+//	map of a scope       SPACEMAP#<scope>#<4 or 6>
+//	                                           META
+//	tiles of the map     SPACEMAP#<scope>#<4 or 6>
+//	                                           <time of the map, Unix ms, 15 digits>#<first address, hex>
 //	answer to a token    TOKEN#<id>            META
 //	refused request      REQUEST#<account>#<request>
 //	                                           META
@@ -48,7 +52,7 @@
 //	parts    attributes.go prefix.go
 //	space    block.go allocation.go poolcidr.go
 //	objects  object.go discovery.go share.go usage.go
-//	network  resource.go history.go
+//	network  resource.go history.go spacemap.go
 //	others   request.go work.go layout.go restores.go
 //	stream   image.go
 package items

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -104,6 +105,11 @@ func samples() []table.Row {
 		items.EncodeResource(filled(func(r *ipam.ResourceCIDR) { r.Type = ipam.ResourceVPC })),
 		{Key: items.HistoryKey("ipam-scope-1", history), Item: items.EncodeHistory(*history)},
 		{Key: items.LayoutKey(), Item: items.EncodeLayout(*filled[items.Layout]())},
+		{Key: items.SpaceMapKey("ipam-scope-1", ipam.IPv4), Item: items.EncodeSpaceMapHead(items.SpaceMapHead{AsOf: 1_800_000_000_000, Entries: 2, Starts: []netip.Addr{block.Addr()}})},
+		{Key: items.SpaceMapRowKey("ipam-scope-1", ipam.IPv4, 1_800_000_000_000, block.Addr()), Item: items.EncodeSpaceMapRow(1_800_000_000_000, []ipam.SpaceTile{{CIDR: block, Pool: "ipam-pool-1", Entries: 1, SpaceTotals: ipam.SpaceTotals{
+			Allocations: 2, FreeBlocks: 3, Resources: 4, Provisioned: ipam.Addresses{High: 0x5a, Low: 0x5b}, Allocated: ipam.Addresses{Low: 0x6a}, Held: ipam.Addresses{Low: 7}, Free: ipam.Addresses{Low: 8},
+			Overlapping: ipam.Addresses{Low: 9}, Noncompliant: ipam.Addresses{Low: 10}, Unmanaged: ipam.Addresses{Low: 11},
+		}}})},
 		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
 		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},
@@ -157,6 +163,26 @@ func TestEncodingsOfTheLayout(t *testing.T) {
 	}
 	if got != string(want) {
 		t.Errorf("an encoding of layout %d has changed. Raise layout.Current, add a step to layout.Steps, and run this test with -update.\n got: %s\nwant: %s", layout.Current, got, want)
+	}
+}
+
+// A row of a scan's map keeps its tiles.
+func TestSpaceMapRowsKeepTheirTiles(t *testing.T) {
+	const all = math.MaxUint64
+	want := []ipam.SpaceTile{
+		{CIDR: block},
+		{CIDR: v6, Pool: "ipam-pool-1", Entries: math.MaxInt64, SpaceTotals: ipam.SpaceTotals{Provisioned: ipam.Addresses{High: all, Low: all}, Free: ipam.Addresses{High: 1}}},
+		{CIDR: netip.MustParsePrefix("2001:db9::/128"), Pool: "ipam-pool-2", SpaceTotals: ipam.SpaceTotals{Allocations: 1, FreeBlocks: 2, Resources: 3, Unmanaged: ipam.Addresses{Low: 1}}},
+		{CIDR: netip.MustParsePrefix("2001:dba::/128"), Pool: "ipam-pool-1", SpaceTotals: ipam.SpaceTotals{Held: ipam.Addresses{Low: all}}},
+	}
+	got, err := items.DecodeSpaceMapRow(table.Row{Item: items.EncodeSpaceMapRow(1, want)})
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	for _, bad := range []string{"10.0.0.0/24 0 1 2 3 4 5 6 7 8 9 a", "x 0 1 2 3 4 5 6 7 8 9 a b", "10.0.0.0/24 1 1 2 3 4 5 6 7 8 9 a b", "10.0.0.0/24 0 1 2 3 4 5 6 7 8 9 a g", "10.0.0.0/24 0 x 2 3 4 5 6 7 8 9 a b"} {
+		if tiles, err := items.DecodeSpaceMapRow(table.Row{Item: table.Item{"Pools": table.Str("[]"), "Tiles": table.Str(bad)}}); err == nil {
+			t.Errorf("%q is %+v", bad, tiles)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@
 package ops
 
 import (
+	"context"
+
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/store"
 )
@@ -36,6 +38,7 @@ func New(s *store.Store, auth registry.Authorizer, options ...Option) *registry.
 	o.defineAllocations(r)
 	o.defineDiscoveries(r)
 	o.defineTags(r)
+	o.defineConsole(r)
 	return r
 }
 
@@ -113,4 +116,14 @@ func (o service) defineTags(r *registry.Registry) {
 
 	registry.Define(r, "GetAccessGrants", registry.Meta{Class: registry.Administer, Home: true, Summary: "Shows the grants in the table, which add to the deployer's. An extension, for the owner account."}, o.getAccessGrants)
 	registry.Define(r, "PutAccessGrants", registry.Meta{Class: registry.Administer, Home: true, Mutates: true, Summary: "Replaces the grants in the table, which add to the deployer's. An extension, for the owner account."}, o.putAccessGrants)
+}
+
+// defineConsole defines the operations that the console needs besides the lists. Programs
+// of its kind may use them too. All are extensions.
+func (o service) defineConsole(r *registry.Registry) {
+	registry.Define(r, "GetCallerAccess", registry.Meta{Class: registry.Read, Summary: "Shows the caller's account, principal and class, the operations that it may call, and the quotas. An extension."},
+		func(ctx context.Context, _ *GetCallerAccessInput) (*GetCallerAccessOutput, error) {
+			return o.getCallerAccess(ctx, r)
+		})
+	registry.Define(r, "GetIpamSpaceMap", registry.Meta{Class: registry.Read, Summary: "Shows the map of a scope or pool: all blocks and live resources, or tiles that add them up where there are too many. An extension."}, o.getSpaceMap)
 }

@@ -125,6 +125,8 @@ func requests(o objects) []any {
 		&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: &o.Discovery, AddressRegion: aws.String(home)},
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope},
 		&ec2.GetIpamResourceCidrsInput{IpamScopeId: &o.Scope, IpamPoolId: &o.Pool},
+		&ops.GetIpamSpaceMapInput{IpamScopeId: &o.Scope},
+		&ops.GetIpamSpaceMapInput{IpamPoolId: &o.Pool},
 		&ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), ResourceCidr: aws.String("10.0.0.0/16"), ResourceRegion: aws.String(home), Monitored: aws.Bool(false)},
 		&ec2.CreateTagsInput{Resources: []string{o.Discovery}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Association}, Tags: tags("a", "b")},
@@ -155,6 +157,7 @@ func TestClassesAreNeeded(t *testing.T) {
 	byName := map[string]any{
 		"DisassociateVpcCidrBlock": &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
 		"CreateIpam":               &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
+		"GetCallerAccess": &ops.GetCallerAccessInput{},
 		"GetAccessGrants": &ops.GetAccessGrantsInput{}, "PutAccessGrants": &ops.PutAccessGrantsInput{Readers: []string{"*"}},
 		"EnableIpamOrganizationAdminAccount":  &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
 		"DisableIpamOrganizationAdminAccount": &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
@@ -200,7 +203,7 @@ func TestObjectsOfOthersDoNotExist(t *testing.T) {
 	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
-	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true} // they name no object
+	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true, "GetCallerAccess": true} // they name no object
 	unknown := requests(none)
 	for i, in := range requests(have) {
 		tried[operation(in)] = true

@@ -115,6 +115,7 @@ var errStopVisit = errors.New("enough")
 type visitor struct {
 	visit func(poolBlock) bool // gets a taken block; false ends the visit
 	free  func(gap)            // gets the gaps between taken blocks of a pool; may be nil
+	pool  func(poolBlock) bool // gets the CIDR of a pool before the blocks in it; false ends the visit; may be nil
 }
 
 // position is the space that a visit is in.
@@ -163,6 +164,9 @@ func (s *Store) visitFrom(ctx context.Context, at position, cidr netip.Prefix, f
 		free(t.CIDR.Addr())
 		next = netipx.PrefixLastIP(t.CIDR).Next()
 		if at.pool && t.Kind != ipam.KindPool && !w.visit(poolBlock{t, at.space, at.source}) {
+			return errStopVisit
+		}
+		if t.Kind == ipam.KindPool && w.pool != nil && !w.pool(poolBlock{t, at.space, at.source}) {
 			return errStopVisit
 		}
 		if t.ChildPool() == "" {

@@ -8,7 +8,7 @@
 // Read the files in this order. Each uses only those before it:
 //
 //	how it commits  store.go commit.go token.go notes.go
-//	how it reads    read.go blocks.go resources.go usage.go history.go
+//	how it reads    read.go blocks.go resources.go usage.go history.go spacemap.go
 //	space           give.go take.go hold.go pick.go foreign.go release.go pending.go
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go
@@ -47,6 +47,12 @@ type Options struct {
 	Tries  int                                              // transactions tried before giving up, default 16
 	Room   int                                              // block changes in one transaction, default 88, at least 5
 	AtOnce int                                              // resources whose space is followed at once, default 8: more would write more than a partition of the table bears
+
+	// MapLive is the number of blocks and resources that the map of a space adds up itself
+	// at most, if no scan has added them up; default 50,000, about 15 answers of the table.
+	// MapSummed is the number up to which a map does not use a scan's; default 20,000. Below
+	// it the tiles of the scan are too few for a picture.
+	MapLive, MapSummed int
 
 	// Restores returns the restores of the table; default: none. The store calls it once
 	// for each request that has a token, so it should cache them.
@@ -90,6 +96,12 @@ func New(t table.Table, o Options) *Store {
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = 8
+	}
+	if o.MapLive == 0 {
+		o.MapLive = 50_000
+	}
+	if o.MapSummed == 0 {
+		o.MapSummed = 20_000
 	}
 	return &Store{table: t, o: o}
 }

@@ -265,6 +265,33 @@ func (r *Registry) Authorize(ctx context.Context, name string) error {
 	return r.authorize(ctx, o)
 }
 
+// Access returns the class of the context's caller, and the names of the operations that
+// [Registry.Call] does not refuse it, sorted. A caller without a class has the zero Class
+// and, unless it calls from the management account, no operations. It returns an error if
+// the class cannot be decided.
+func (r *Registry) Access(ctx context.Context) (class Class, names []string, err error) {
+	c := CallerFrom(ctx)
+	for class = Administer; class > 0; class-- {
+		if err = r.auth.Authorize(ctx, c, class); err == nil {
+			break
+		}
+		if ipam.CodeOf(err) != ipam.CodeUnauthorizedOperation {
+			return 0, nil, fmt.Errorf("find the class of %s: %w", c.ARN, err)
+		}
+	}
+	for _, o := range r.Operations() {
+		if o.Management {
+			if r.checkManagement == nil || r.checkManagement(ctx, o.Name) != nil {
+				continue
+			}
+		} else if class < o.Class || o.Home && (r.owner == "" || c.Account != r.owner) {
+			continue
+		}
+		names = append(names, o.Name)
+	}
+	return class, names, nil
+}
+
 func (r *Registry) authorize(ctx context.Context, o *Operation) error {
 	c := CallerFrom(ctx)
 	if c.Account == "" || c.ARN == "" {

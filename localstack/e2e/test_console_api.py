@@ -1,0 +1,46 @@
+"""The operations that the console has of its own, through both protocols."""
+
+import pytest
+
+pytestmark = pytest.mark.front
+
+
+def test_caller_access(api, as_principal):
+    _, _, document = api.json("openapi.json", method="GET")
+    needs = {path.removeprefix("/v1/"): described["post"]["x-cadastre-class"] for path, described in document["paths"].items() if "post" in described}
+    order = ["read", "allocate", "administer"]
+    for name, held in {"reader": "read", "allocator": "allocate", "admin": "administer"}.items():
+        who = as_principal(name)
+        access = who.call("GetCallerAccess")["CallerAccess"]
+        assert (access["AccountId"], access["PrincipalArn"], access["Class"]) == (who.principal.account, who.principal.arn, held)
+        assert access["IsOwner"] is True and access["OwnerAccountId"] == who.principal.account and access["Quotas"]["PoolDepth"] == 10
+        management = {"EnableIpamOrganizationAdminAccount", "DisableIpamOrganizationAdminAccount"}
+        assert set(access["Operations"]) == {o for o, c in needs.items() if order.index(c) <= order.index(held)} - management
+        status, _, answer = who.json("GetCallerAccess")
+        assert status == 200 and answer["CallerAccess"] == access
+    stranger = as_principal("stranger").call("GetCallerAccess")["CallerAccess"]
+    assert stranger["IsOwner"] is False and "PutAccessGrants" not in stranger["Operations"]
+
+
+def test_space_map(api, as_principal, ipam, make_pool):
+    scope = ipam["PrivateDefaultScopeId"]
+    top = make_pool("10.0.0.0/22")
+    child = make_pool("10.0.0.0/24", SourceIpamPoolId=top)
+    taken = api.call("AllocateIpamPoolCidr", IpamPoolId=child, NetmaskLength=26, Description="lab")["IpamPoolAllocation"]
+    space = api.call("GetIpamSpaceMap", IpamScopeId=scope)["IpamSpaceMap"]
+    assert (space["Detail"], space["Source"], space["AddressFamily"], space["IpamScopeId"]) == ("exact", "live", "ipv4", scope)
+    blocks = [(b["Cidr"], b["State"], b.get("IpamPoolId"), b.get("ChildIpamPoolId")) for b in space["Blocks"]]
+    assert blocks == [
+        ("10.0.0.0/22", "pool", None, top), ("10.0.0.0/24", "pool", top, child), ("10.0.0.0/26", "allocated", child, None),
+        ("10.0.0.64/26", "free", child, None), ("10.0.0.128/25", "free", child, None), ("10.0.1.0/24", "free", top, None), ("10.0.2.0/23", "free", top, None)]
+    assert (space["Blocks"][2]["IpamPoolAllocationId"], space["Blocks"][2]["Description"]) == (taken["IpamPoolAllocationId"], "lab")
+    assert (space["Totals"]["ProvisionedAddresses"], space["Totals"]["FreeAddresses"], space["Totals"]["Allocations"]) == (1024, 960, 1)
+    part = api.call("GetIpamSpaceMap", IpamPoolId=top, Cidr="10.0.3.0/24")["IpamSpaceMap"]
+    assert [b["Cidr"] for b in part["Blocks"]] == ["10.0.0.0/22", "10.0.2.0/23"]
+    tiles = api.call("GetIpamSpaceMap", IpamScopeId=scope, MaxBlocks=1)["IpamSpaceMap"]
+    assert tiles["Detail"] == "tiles" and not tiles.get("Blocks") and tiles["Totals"] == space["Totals"]
+    assert sum(t.get("FreeAddresses", 0) for t in tiles["Tiles"]) == 960
+    status, _, answer = api.json("GetIpamSpaceMap", {"IpamPoolId": child})
+    assert status == 200 and [b["Cidr"] for b in answer["IpamSpaceMap"]["Blocks"]] == ["10.0.0.0/24", "10.0.0.0/26", "10.0.0.64/26", "10.0.0.128/25"]
+    as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamSpaceMap", IpamPoolId=top)
+    api.refused("MissingParameter", "GetIpamSpaceMap")
