@@ -18,6 +18,12 @@ FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 GO_FILES := $(shell find functions shared infra events -name node_modules -prune -o -name '*.go' -not -name '*_test.go' -print 2>/dev/null) go.mod go.sum
 FUNCTION_FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
 
+# The console's pages. npm's packages are installed once for each lock file, outside of
+# the tree that Go's tools walk; the pages' folder has a link to them.
+WEB := functions/console/web
+WEB_TOOLS := .tools/web-$(shell sha256sum $(WEB)/package-lock.json | cut -c 1-12)
+WEB_FILES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/vite.config.ts $(WEB)/package-lock.json -type f -not -path '*/schema.ts' -not -name '*.test.*' 2>/dev/null)
+
 WITH := localstack/with.sh
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
@@ -48,6 +54,8 @@ test: ## Install the tools and run all checks
 	@$(MAKE) checkgenerate
 	$(call say,lint)
 	@$(MAKE) lint
+	$(call say,tests of the pages)
+	@$(MAKE) webtest browser
 	$(call say,tests of the packages)
 	@$(MAKE) unit
 	$(call say,end-to-end suite)
@@ -57,7 +65,7 @@ test: ## Install the tools and run all checks
 ##--- building
 
 .PHONY: build
-build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra ## Build the functions and the CDK program
+build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra web ## Build the functions, the CDK program and the console's pages
 
 # One rule for all: go knows the stale files, and equal sources make equal files.
 build/functions/%/bootstrap: $(GO_FILES) build/arch
@@ -65,6 +73,38 @@ build/functions/%/bootstrap: $(GO_FILES) build/arch
 
 build/infra: $(GO_FILES)
 	go build -o $@ ./infra
+
+# The functions of the console hold its pages.
+build/functions/console/bootstrap: $(WEB)/dist/index.html
+
+.PHONY: web
+web: $(WEB)/dist/index.html ## Build the console's pages
+
+$(WEB)/dist/index.html: $(WEB_FILES) $(WEB)/src/api/schema.ts | webtools
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
+# The types of the pages are those of the API's description.
+$(WEB)/src/api/schema.ts: build/openapi.json | webtools
+	cd $(WEB) && npm run --silent types
+
+# The program leaves the file alone if it is the same: then nothing is built anew.
+build/openapi.json: build/openapi.stamp
+	@:
+build/openapi.stamp: $(GO_FILES)
+	@mkdir -p build
+	go run ./shared/ops/cmd/openapi -o build/openapi.json
+	@touch $@
+
+.PHONY: webtools
+webtools: $(WEB_TOOLS)/done
+	@ln -sfn ../../../$(WEB_TOOLS)/node_modules $(WEB)/node_modules
+
+$(WEB_TOOLS)/done:
+	@echo "installing the packages of the pages"
+	mkdir -p $(@D) && cp $(WEB)/package.json $(WEB)/package-lock.json $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # Changes when ARCH does, so that the functions are built anew.
 build/arch: FORCE
@@ -127,6 +167,18 @@ unit: .tools/dynamodb-local.done .tools/emulator.done .tools/clients.done ## Run
 .PHONY: race
 race: .tools/dynamodb-local.done .tools/emulator.done .tools/clients.done ## Run the Go tests of the library and functions under the race detector
 	PATH=$(CURDIR)/.tools/clients/bin:$$PATH $(WITH) dynamodb emulator -- go test -race -timeout 30m ./shared/... ./functions/... ./localstack/...
+
+.PHONY: webtest
+webtest: web ## Check the types of the pages, lint them and run their unit tests
+	cd $(WEB) && npm run --silent check && npm run --silent test && npm run --silent size
+
+.PHONY: browser
+browser: web ## Test the pages in a real browser
+	cd $(WEB) && npm run --silent browser
+
+.PHONY: pictures
+pictures: web ## Take pictures of all pages in both languages and themes, into build/pictures
+	cd $(WEB) && npm run --silent pictures
 
 .PHONY: e2e
 e2e: build tools ## Run the end-to-end suite on the emulator and behind the front that verifies signatures

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -23,13 +22,13 @@ import (
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/sigv4"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 	"github.com/cadastre-ipam/cadastre/shared/wire"
 	"github.com/cadastre-ipam/cadastre/shared/wire/awsjson"
 	"github.com/cadastre-ipam/cadastre/shared/wire/ec2query"
-	"github.com/cadastre-ipam/cadastre/shared/wire/openapi"
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
@@ -202,13 +201,6 @@ func (h *Handler) call(ctx context.Context, operation string, decode func(in any
 }
 
 func (h *Handler) openapi(r *apiRequest) ([]byte, error) {
-	var described []openapi.Operation
-	for _, o := range h.registry.Operations() {
-		described = append(described, openapi.Operation{
-			Name: o.Name, Summary: o.Summary, Class: o.Class.String(), Mutates: o.Mutates, Paginated: o.Paginated, Idempotent: o.Idempotent,
-			CSV: o.OutType == reflect.TypeFor[ec2.GetIpamAddressHistoryOutput](),
-		})
-	}
 	// The base is the path that the caller used, with the stage, without the resource.
 	scheme := "https"
 	if header(&r.event.APIGatewayProxyRequest, "X-Forwarded-Proto") == "http" {
@@ -219,7 +211,7 @@ func (h *Handler) openapi(r *apiRequest) ([]byte, error) {
 	if host == "" {
 		host = header(&r.event.APIGatewayProxyRequest, "Host")
 	}
-	return openapi.Document((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), described)
+	return ops.Describe((&url.URL{Scheme: scheme, Host: host, Path: base}).String(), h.registry)
 }
 
 // describe adds the request's attributes to its log record. Only names of operations
