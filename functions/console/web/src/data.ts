@@ -74,16 +74,23 @@ export function useDiscoveries() {
   })
 }
 
+// useUtilizations reads the newest utilisation of pools, and their forecasts.
 export function useUtilizations(pools: readonly (string | undefined)[]) {
-  // The API answers for 100 pools at a time.
-  const ids = pools.filter(id => id !== undefined).slice(0, 100)
+  const ids = pools.filter(id => id !== undefined)
   return useQuery({
     queryKey: ['GetIpamPoolUtilization', ids],
     queryFn: async ({ signal }) => {
-      return (await call('GetIpamPoolUtilization', { IpamPoolIds: ids }, { signal })).IpamPoolUtilizations ?? []
+      const found = []
+      // The API answers for 100 pools at a time.
+      for (let i = 0; i < ids.length; i += 100) {
+        const answer = await call('GetIpamPoolUtilization', { IpamPoolIds: ids.slice(i, i + 100) }, { signal })
+        found.push(...(answer.IpamPoolUtilizations ?? []))
+      }
+      return found
     },
     enabled: ids.length > 0,
     staleTime: 60_000,
+    placeholderData: old => old,
   })
 }
 

@@ -10,11 +10,17 @@ function page<N extends string>(path: string, name: N, load: () => Promise<Recor
 }
 
 export const routes: RouteObject[] = [
-
   page('/', 'Home', () => import('./pages/home')),
+  page('/pools', 'Pools', () => import('./pages/pools')),
+  page('/pools/:id', 'Pool', () => import('./pages/pool')),
   page('/resources', 'Resources', () => import('./pages/resources')),
-
+  page('/overlaps', 'Overlaps', () => import('./pages/overlaps')),
+  page('/history', 'History', () => import('./pages/history')),
+  page('/public', 'Public', () => import('./pages/public')),
+  page('/discovery', 'Discovery', () => import('./pages/discovery')),
   page('/allocations', 'Allocations', () => import('./pages/allocations')),
-
+  page('/requests', 'Requests', () => import('./pages/requests')),
+  page('/settings', 'Settings', () => import('./pages/settings')),
+  page('/search', 'Search', () => import('./pages/search')),
   { path: '*', element: <Missing /> },
 ]

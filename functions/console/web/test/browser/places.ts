@@ -1,0 +1,20 @@
+// All pages, for the tests of all pages and for the pictures.
+import { pools } from '../../mock/data'
+
+export const places: { name: string; path: string }[] = [
+  { name: 'home', path: '/' },
+  { name: 'pools', path: '/pools' },
+  { name: 'pool', path: `/pools/${pools.osakaProd}` },
+  { name: 'pool-utilisation', path: `/pools/${pools.tokyoProd}?tab=utilisation` },
+  { name: 'pool-resources', path: `/pools/${pools.osakaProd}?tab=resources` },
+  { name: 'pool-rules', path: `/pools/${pools.osakaProd}?tab=rules` },
+  { name: 'resources', path: '/resources' },
+  { name: 'overlaps', path: '/overlaps' },
+  { name: 'history', path: '/history?cidr=10.1.0.0/24' },
+  { name: 'public', path: '/public' },
+  { name: 'discovery', path: '/discovery' },
+  { name: 'allocations', path: '/allocations' },
+  { name: 'requests', path: '/requests' },
+  { name: 'settings', path: '/settings' },
+  { name: 'search', path: '/search?q=10.1.0.5' },
+]
