@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -24,29 +25,30 @@ import (
 // are in cdk.json, or on the command line as --context name=value, where all
 // values but strings are JSON. infra/README.md describes each member.
 type Config struct {
-	Name             string   // prefix of the stacks' names
-	OrganizationID   string   // the organisation whose principals may call; "" for the owner account only
-	VPCEndpointIDs   []string // interface endpoints; with any of them the API is private
-	Administrators   []string // patterns of principal ARNs
-	Allocators       []string
-	Readers          []string
-	Quotas           json.RawMessage // members of ipam.Quotas; nil for the defaults
-	Concurrency      json.RawMessage // members of stacks.Concurrency; nil for the defaults
-	Architecture     string          // "arm64" or "x86_64"
-	LogRetentionDays int
-	AlarmEmail       string
-	AlarmTopicARN    string
-	CreateAPILogRole bool     // the stack makes and sets the account's role for the logs of API Gateway
-	Destroyable      bool     // the stacks' deletion deletes everything
-	TableStreamARN   string   // the stream of a table that replaces the data stack's; "" for none
-	Accounts         string   // "organization", or ids with commas between them; "" for the owner account
-	ExcludedAccounts []string // ids that discovery leaves out of the organisation's
-	ReaderRole       string
-	DiscoveryMinutes int
-	ResourceMetrics  bool
-	NotifyEmail      string
-	VendingRole      string // "" for no VPCs from pools
-	FromPoolsOnly    bool
+	Name              string   // prefix of the stacks' names
+	OrganizationID    string   // the organisation whose principals may call; "" for the owner account only
+	VPCEndpointIDs    []string // interface endpoints; with any of them the API is private
+	Administrators    []string // patterns of principal ARNs
+	Allocators        []string
+	Readers           []string
+	Quotas            json.RawMessage // members of ipam.Quotas; nil for the defaults
+	Concurrency       json.RawMessage // members of stacks.Concurrency; nil for the defaults
+	Architecture      string          // "arm64" or "x86_64"
+	LogRetentionDays  int
+	AlarmEmail        string
+	AlarmTopicARN     string
+	CreateAPILogRole  bool     // the stack makes and sets the account's role for the logs of API Gateway
+	Destroyable       bool     // the stacks' deletion deletes everything
+	TableStreamARN    string   // the stream of a table that replaces the data stack's; "" for none
+	Accounts          string   // "organization", or ids with commas between them; "" for the owner account
+	ExcludedAccounts  []string // ids that discovery leaves out of the organisation's
+	ReaderRole        string
+	DiscoveryMinutes  int
+	IgnoreDefaultVPCs bool // default VPCs are ignored when they are seen for the first time
+	ResourceMetrics   bool
+	NotifyEmail       string
+	VendingRole       string // "" for no VPCs from pools
+	FromPoolsOnly     bool
 }
 
 var (
@@ -73,27 +75,28 @@ var retentions = map[int]awslogs.RetentionDays{
 // fields maps the members of the context to the fields of c.
 func (c *Config) fields() map[string]any {
 	return map[string]any{
-		"name":             &c.Name,
-		"organizationId":   &c.OrganizationID,
-		"vpcEndpointIds":   &c.VPCEndpointIDs,
-		"administrators":   &c.Administrators,
-		"allocators":       &c.Allocators,
-		"readers":          &c.Readers,
-		"quotas":           &c.Quotas,
-		"concurrency":      &c.Concurrency,
-		"architecture":     &c.Architecture,
-		"logRetentionDays": &c.LogRetentionDays,
-		"alarmEmail":       &c.AlarmEmail,
-		"alarmTopicArn":    &c.AlarmTopicARN,
-		"createApiLogRole": &c.CreateAPILogRole,
-		"destroyable":      &c.Destroyable,
-		"tableStreamArn":   &c.TableStreamARN,
-		"accounts":         &c.Accounts,
-		"excludedAccounts": &c.ExcludedAccounts,
-		"readerRole":       &c.ReaderRole,
-		"discoveryMinutes": &c.DiscoveryMinutes,
-		"resourceMetrics":  &c.ResourceMetrics,
-		"notifyEmail":      &c.NotifyEmail,
+		"name":              &c.Name,
+		"organizationId":    &c.OrganizationID,
+		"vpcEndpointIds":    &c.VPCEndpointIDs,
+		"administrators":    &c.Administrators,
+		"allocators":        &c.Allocators,
+		"readers":           &c.Readers,
+		"quotas":            &c.Quotas,
+		"concurrency":       &c.Concurrency,
+		"architecture":      &c.Architecture,
+		"logRetentionDays":  &c.LogRetentionDays,
+		"alarmEmail":        &c.AlarmEmail,
+		"alarmTopicArn":     &c.AlarmTopicARN,
+		"createApiLogRole":  &c.CreateAPILogRole,
+		"destroyable":       &c.Destroyable,
+		"tableStreamArn":    &c.TableStreamARN,
+		"accounts":          &c.Accounts,
+		"excludedAccounts":  &c.ExcludedAccounts,
+		"readerRole":        &c.ReaderRole,
+		"discoveryMinutes":  &c.DiscoveryMinutes,
+		"ignoreDefaultVpcs": &c.IgnoreDefaultVPCs,
+		"resourceMetrics":   &c.ResourceMetrics,
+		"notifyEmail":       &c.NotifyEmail,
 
 		"vendingRole":       &c.VendingRole,
 		"vpcsFromPoolsOnly": &c.FromPoolsOnly,
@@ -105,7 +108,7 @@ func (c *Config) fields() map[string]any {
 // open to callers. ParseConfig ignores CDK's own members, which have a colon, a
 // slash or a dash in their names.
 func ParseConfig(context map[string]any) (Config, error) {
-	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, VendingRole: vending.DefaultRole}
+	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, VendingRole: vending.DefaultRole}
 	var errs []error
 	fields := c.fields()
 	for _, name := range slices.Sorted(maps.Keys(context)) {
@@ -315,8 +318,8 @@ func (c *Config) concurrency() (stacks.Concurrency, error) {
 // for all environment variables of a function.
 const maxEnvironment = 3 << 10
 
-// Environment returns the environment variables by which the functions get grants
-// and quotas.
+// Environment returns the environment variables by which the functions get grants,
+// quotas and the setting for default VPCs.
 func (c *Config) Environment() (map[string]string, error) {
 	grants, err := json.Marshal(struct {
 		Administrators []string `json:"administrators,omitempty"`
@@ -326,7 +329,7 @@ func (c *Config) Environment() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	environment := map[string]string{lambdakit.EnvGrants: string(grants)}
+	environment := map[string]string{lambdakit.EnvGrants: string(grants), lambdakit.EnvIgnoreDefaultVPCs: strconv.FormatBool(c.IgnoreDefaultVPCs)}
 	if c.Quotas != nil {
 		environment[lambdakit.EnvQuotas] = string(c.Quotas)
 	}

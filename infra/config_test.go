@@ -18,7 +18,7 @@ import (
 const restoredStream = "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-11-28T12:00:00.000"
 
 func TestConfig(t *testing.T) {
-	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, VendingRole: "CadastreVending"}
+	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, VendingRole: "CadastreVending"}
 	with := func(change func(*Config)) Config {
 		c := defaults
 		change(&c)
@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"arn:aws:iam::*:role/a,b"}, "readers": []any{"*"},
 			"quotas": map[string]any{"pools_per_scope": 500.0}, "concurrency": map[string]any{"discovery": 50.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
-			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "resourceMetrics": true, "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "ignoreDefaultVpcs": false, "resourceMetrics": true, "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": true,
 		}, all},
 		{"all, from the command line", map[string]any{
@@ -53,7 +53,7 @@ func TestConfig(t *testing.T) {
 			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["arn:aws:iam::*:role/a,b"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "concurrency": `{"discovery":50}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
-			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "readerRole": "ipam-reader", "discoveryMinutes": "10", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "readerRole": "ipam-reader", "discoveryMinutes": "10", "ignoreDefaultVpcs": "false", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		}, all},
 		{"CDK's own members", map[string]any{
@@ -124,6 +124,7 @@ func TestConfigErrors(t *testing.T) {
 		{"readerRole", "a role", "readerRole: \"a role\" is invalid; use a value such as cadastre-reader"},
 		{"vendingRole", "a role", "vendingRole: \"a role\" is invalid; use a value such as CadastreVending"},
 		{"vendingRole", "cadastre-reader", "vendingRole: readerRole is \"cadastre-reader\", too"},
+		{"ignoreDefaultVpcs", "always", "ignoreDefaultVpcs: always is not true or false"},
 		{"vpcsFromPoolsOnly", "always", "vpcsFromPoolsOnly: always is not true or false"},
 		{"discoveryMinutes", 0.0, "discoveryMinutes: 0 is not from 1 to 1440"},
 		{"notifyEmail", "network", "notifyEmail: \"network\" is not a mail address"},
@@ -239,6 +240,16 @@ func TestEnvironment(t *testing.T) {
 	environment, err = (&Config{}).Environment()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := environment[lambdakit.EnvIgnoreDefaultVPCs]; got != "false" {
+		t.Errorf("default VPCs are ignored: %q", got)
+	}
+	standard, err := ParseConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := standard.Environment(); err != nil || e[lambdakit.EnvIgnoreDefaultVPCs] != "true" {
+		t.Errorf("by default, default VPCs are ignored: %q, %v", e[lambdakit.EnvIgnoreDefaultVPCs], err)
 	}
 	if _, ok := environment[lambdakit.EnvQuotas]; ok {
 		t.Error("there are quotas, and the configuration has none")

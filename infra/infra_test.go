@@ -188,6 +188,7 @@ func TestFunctions(t *testing.T) {
 				logs, group := c.d.service.one(t, "AWS::Logs::LogGroup", f.id)
 				environment := object{
 					"CADASTRE_TABLE": "${" + table + "}", "CADASTRE_ACCOUNT": c.account, "CADASTRE_HOME_REGION": c.region, "CADASTRE_GRANTS": c.grants,
+					"CADASTRE_IGNORE_DEFAULT_VPCS": fmt.Sprint(c.name != "closed"),
 				}
 				if c.quotas != "" {
 					environment["CADASTRE_QUOTAS"] = c.quotas

@@ -75,7 +75,7 @@ var (
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0", "vpce-11111111"]`,
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": `["*"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "logRetentionDays": "30", "alarmEmail": "network@example.com", "createApiLogRole": "false",
-			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "concurrency": `{"discovery":50}`, "readerRole": "ipam-reader", "discoveryMinutes": "40", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "concurrency": `{"discovery":50}`, "readerRole": "ipam-reader", "discoveryMinutes": "40", "ignoreDefaultVpcs": "false", "resourceMetrics": "true", "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		})
 	})

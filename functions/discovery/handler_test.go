@@ -52,7 +52,10 @@ type env struct {
 	queue     Queue          // nil: the env itself
 	client    aws.HTTPClient // nil: the cloud
 	slept     []time.Duration
-	onSleep   func()
+
+	ignoreDefaultVPCs bool
+
+	onSleep func()
 
 	mu  sync.Mutex
 	now time.Time
@@ -107,7 +110,7 @@ func (w *env) store() *store.Store {
 	quotas := ipam.DefaultQuotas()
 	quotas.IPAMs = 3
 	return store.New(w.on, store.Options{
-		Region: home, Owner: owner, Quotas: &quotas, Now: w.time, Tries: 4,
+		Region: home, Owner: owner, Quotas: &quotas, Now: w.time, Tries: 4, IgnoreDefaultVPCs: w.ignoreDefaultVPCs,
 		Pick:  func(int) int { return 0 },
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint(w.ids) },
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },

@@ -44,6 +44,17 @@ func TestDiff(t *testing.T) {
 	vpc, second := resource(ipam.ResourceVPC, "vpc-1", "10.0.0.0/16"), resource(ipam.ResourceVPC, "vpc-1", "10.1.0.0/24")
 	wide := resource(ipam.ResourceVPC, "vpc-2", "10.0.0.0/8")
 	subnet, eni := resource(ipam.ResourceSubnet, "subnet-1", "10.0.0.0/24"), resource(ipam.ResourceInterface, "eni-1", "10.0.0.4/32")
+	in := func(f *ipam.Found, targets ...ipam.Target) *ipam.Found {
+		f.Targets = targets
+		if f.Type != ipam.ResourceVPC {
+			f.VPC = "vpc-1"
+		}
+		return f
+	}
+	inVPC, eniInVPC := subnet, eni
+	inVPC.VPC, eniInVPC.VPC = "vpc-1", "vpc-1"
+	ignored, moved := ipam.Target{IPAM: "a", Scope: "s", Ignored: true}, ipam.Target{IPAM: "a", Scope: "t"}
+	watched := ipam.Target{IPAM: "a", Scope: "s"}
 	named := vpc
 	named.Name = "shop"
 	for _, c := range []struct {
@@ -62,6 +73,13 @@ func TestDiff(t *testing.T) {
 		{"another name", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{named}, []string{"a"}, []string{"vpc-1 10.0.0.0/16"}, nil},
 		{"one CIDR more and one less", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{second}, []string{"a"}, []string{"vpc-1 10.1.0.0/24"}, []string{"vpc-1 10.0.0.0/16"}},
 		{"one IPAM more", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{vpc}, []string{"a", "b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
+		{"ignored as its VPC", []*ipam.Found{in(found(vpc), ignored), in(found(inVPC), ignored), in(found(eniInVPC), ignored)}, []ipam.Resource{vpc, inVPC, eniInVPC}, []string{"a"}, nil, nil},
+		{"stored before its VPC, which is ignored", []*ipam.Found{in(found(vpc), ignored), in(found(inVPC), watched), in(found(eniInVPC), watched)}, []ipam.Resource{vpc, inVPC, eniInVPC}, []string{"a"},
+			[]string{"subnet-1 10.0.0.0/24", "eni-1 10.0.0.4/32"}, nil},
+		{"stored before its VPC, which is in another scope", []*ipam.Found{in(found(vpc), moved), in(found(inVPC), watched)}, []ipam.Resource{vpc, inVPC}, []string{"a"}, []string{"subnet-1 10.0.0.0/24"}, nil},
+		{"in another CIDR of its VPC than the ignored one", []*ipam.Found{in(found(vpc), ignored), in(found(second), watched), in(found(ipam.Resource{Type: ipam.ResourceSubnet, ID: "subnet-2", CIDR: second.CIDR}), watched)},
+			[]ipam.Resource{vpc, second, {Type: ipam.ResourceSubnet, ID: "subnet-2", CIDR: second.CIDR, VPC: "vpc-1"}}, []string{"a"}, nil, nil},
+		{"of an IPAM that its VPC is not in", []*ipam.Found{in(found(vpc), ignored), in(found(inVPC), ipam.Target{IPAM: "b", Scope: "u"})}, []ipam.Resource{inVPC}, []string{"b"}, nil, []string{"vpc-1 10.0.0.0/16"}},
 		{"one IPAM less", []*ipam.Found{found(vpc, "a", "b")}, []ipam.Resource{vpc}, []string{"b"}, []string{"vpc-1 10.0.0.0/16"}, nil},
 		{"no IPAM any more", []*ipam.Found{found(vpc, "a")}, []ipam.Resource{vpc}, nil, []string{"vpc-1 10.0.0.0/16"}, nil},
 	} {

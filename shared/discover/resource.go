@@ -93,8 +93,37 @@ func (s *Seen) Resources(account, region string) []ipam.Resource {
 			add(c, i.OwnerId, i.TagSet)
 		}
 	}
+	s.markDefault(all)
 	slices.SortFunc(all, func(a, b ipam.Resource) int { return Compare(&a, &b) })
 	return slices.CompactFunc(all, func(a, b ipam.Resource) bool { return Compare(&a, &b) == 0 })
+}
+
+// markDefault marks the CIDR of each default VPC, and the CIDRs inside it. EC2 makes all
+// default VPCs with the same CIDR, 172.31.0.0/16 (Amazon VPC User Guide, "Default VPCs").
+// Another CIDR that somebody associates with a default VPC is not marked, nor are its
+// subnets. If EC2 shows a default subnet without its VPC, which it has made just now, the
+// subnet is marked by itself.
+func (s *Seen) markDefault(all []ipam.Resource) {
+	first := map[string]netip.Prefix{} // of each VPC; the zero Prefix if it is no default VPC
+	for i := range s.VPCs {
+		var p netip.Prefix
+		if v := &s.VPCs[i]; aws.ToBool(v.IsDefault) {
+			p, _ = cidr(v.CidrBlock)
+		}
+		first[aws.ToString(s.VPCs[i].VpcId)] = p
+	}
+	forZone := map[string]bool{}
+	for i := range s.Subnets {
+		forZone[aws.ToString(s.Subnets[i].SubnetId)] = aws.ToBool(s.Subnets[i].DefaultForAz)
+	}
+	for i := range all {
+		r := &all[i]
+		if p, ok := first[r.VPC]; ok {
+			r.DefaultVPC = p.IsValid() && ipam.Within(r.CIDR, p)
+		} else {
+			r.DefaultVPC = r.Type == ipam.ResourceSubnet && forZone[r.ID] && r.Family() == ipam.IPv4
+		}
+	}
 }
 
 // Compare orders CIDRs of resources by type, containers first, then by block

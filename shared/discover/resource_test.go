@@ -71,6 +71,55 @@ func one(t *testing.T, s discover.Seen) ipam.Resource {
 	return all[0]
 }
 
+// Only the first CIDR of a default VPC counts as default, with the subnets and interfaces
+// in it: a second CIDR, an IPv6 CIDR and the resources in them count as in other VPCs.
+func TestDefaultVPCs(t *testing.T) {
+	associated := func(cidr string) types.VpcCidrBlockAssociation {
+		return types.VpcCidrBlockAssociation{CidrBlock: &cidr, CidrBlockState: &types.VpcCidrBlockState{State: types.VpcCidrBlockStateCodeAssociated}}
+	}
+	vpc := func(id string, isDefault *bool) types.Vpc {
+		return types.Vpc{
+			VpcId: &id, CidrBlock: ptr("172.31.0.0/16"), IsDefault: isDefault,
+			CidrBlockAssociationSet:     []types.VpcCidrBlockAssociation{associated("10.9.0.0/16"), associated("172.31.0.0/16")},
+			Ipv6CidrBlockAssociationSet: []types.VpcIpv6CidrBlockAssociation{{Ipv6CidrBlock: ptr("2001:db8::/56"), Ipv6CidrBlockState: &types.VpcCidrBlockState{State: types.VpcCidrBlockStateCodeAssociated}}},
+		}
+	}
+	subnet := func(id, of, cidr string, forAZ bool) types.Subnet {
+		return types.Subnet{
+			SubnetId: &id, VpcId: &of, CidrBlock: &cidr, DefaultForAz: &forAZ,
+			Ipv6CidrBlockAssociationSet: []types.SubnetIpv6CidrBlockAssociation{{Ipv6CidrBlock: ptr("2001:db8::/64"), Ipv6CidrBlockState: &types.SubnetCidrBlockState{State: types.SubnetCidrBlockStateCodeAssociated}}},
+		}
+	}
+	eni := func(id, of, in, address string) types.NetworkInterface {
+		return types.NetworkInterface{NetworkInterfaceId: &id, VpcId: &of, SubnetId: &in, PrivateIpAddress: &address}
+	}
+	s := discover.Seen{
+		VPCs: []types.Vpc{vpc("vpc-default", ptr(true)), vpc("vpc-same", ptr(false)), vpc("vpc-unsaid", nil)},
+		Subnets: []types.Subnet{
+			subnet("subnet-1", "vpc-default", "172.31.0.0/20", true), subnet("subnet-2", "vpc-default", "172.31.64.0/24", false),
+			subnet("subnet-3", "vpc-default", "10.9.0.0/24", false), subnet("subnet-4", "vpc-same", "172.31.0.0/20", false),
+			subnet("subnet-5", "vpc-unread", "172.31.0.0/20", true), subnet("subnet-6", "vpc-unread", "172.31.16.0/20", false),
+		},
+		Interfaces: []types.NetworkInterface{
+			eni("eni-1", "vpc-default", "subnet-1", "172.31.0.4"), eni("eni-2", "vpc-default", "subnet-3", "10.9.0.4"),
+			eni("eni-3", "vpc-same", "subnet-4", "172.31.0.4"), eni("eni-4", "vpc-unread", "subnet-5", "172.31.0.4"),
+		},
+		Addresses: []types.Address{{AllocationId: ptr("eipalloc-1"), PublicIp: ptr("192.0.2.1"), NetworkInterfaceId: ptr("eni-1")}},
+	}
+	var got []string
+	for _, r := range s.Resources(account, region) {
+		if r.DefaultVPC {
+			got = append(got, r.ID+" "+r.CIDR.String())
+		}
+	}
+	want := []string{
+		"vpc-default 172.31.0.0/16", "subnet-1 172.31.0.0/20", "subnet-5 172.31.0.0/20", "subnet-2 172.31.64.0/24", "eni-1 172.31.0.4/32",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	subnet := func(cidr string, available int32) types.Subnet {
 		return types.Subnet{SubnetId: ptr("subnet-" + cidr), VpcId: ptr("vpc-1"), CidrBlock: &cidr, AvailableIpAddressCount: &available}

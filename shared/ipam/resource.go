@@ -42,6 +42,7 @@ type Resource struct {
 	Name             string         `json:",omitempty"` // the value of its tag Name
 	Tags             Tags           `json:",omitempty"`
 	VPC              string         `json:",omitempty"` // for a VPC its own id
+	DefaultVPC       bool           `json:",omitempty"` // the CIDR with which EC2 makes every default VPC, or one inside it
 	Subnet           string         `json:",omitempty"` // for an interface; for a subnet its own id
 	AvailabilityZone string         `json:",omitempty"` // an id, such as apne1-az1
 	Source           string         `json:",omitempty"` // origin of a public CIDR: amazon, byoip or none
@@ -132,7 +133,7 @@ type ResourceCIDR struct {
 	Resource
 	Scope     string
 	Discovery string // the discovery that found it
-	Ignored   bool   // its owner asked to ignore it: no statuses, no holds
+	Ignored   bool   // an administrator or the setting for default VPCs ignores it: no statuses, no holds
 	Status    Status
 	Sampled   int64 // time of the last change seen
 	Since     int64 // start of its present Records
@@ -147,6 +148,26 @@ type Target struct {
 	IPAM    string
 	Scope   string
 	Ignored bool `json:",omitempty"`
+}
+
+// FirstTarget returns the target of a CIDR that an IPAM did not have so far, and that is
+// in no VPC that the IPAM has. pending is the scope of the pool from which the CIDR was
+// taken for the resource, "" if it was not.
+//
+// With ignoreDefaultVPCs it is ignored if it is a default VPC's own CIDR, or inside one:
+// EC2 gives all default VPCs the same CIDR, so they would all overlap. A CIDR from a pool
+// is never ignored, because its pool would give the CIDR to another.
+func FirstTarget(o *IPAM, r *Resource, pending string, ignoreDefaultVPCs bool) Target {
+	t := Target{IPAM: o.ID, Scope: o.PrivateScope}
+	switch {
+	case pending != "":
+		t.Scope = pending
+	case r.InPublicScope(o.EnablePrivateGUA):
+		t.Scope = o.PublicScope
+	default:
+		t.Ignored = ignoreDefaultVPCs && r.DefaultVPC
+	}
+	return t
 }
 
 // Found is a [Resource] as a resource discovery keeps it.

@@ -7,6 +7,11 @@ const (
 	EnvAccount    = "CADASTRE_ACCOUNT"     // the owner account, 12 digits
 	EnvGrants     = "CADASTRE_GRANTS"      // JSON, see registry.ParseGrants; may be empty
 	EnvQuotas     = "CADASTRE_QUOTAS"      // JSON, see ParseQuotas; may be empty
+
+	// EnvIgnoreDefaultVPCs is true or false: the option IgnoreDefaultVPCs of the store;
+	// "" is true. All functions get it, because more than one may be the first to show an
+	// IPAM a VPC: discovery does, and the work on a new association of an IPAM.
+	EnvIgnoreDefaultVPCs = "CADASTRE_IGNORE_DEFAULT_VPCS"
 )
 
 // The environment of the functions that carry out operations.

@@ -4,12 +4,14 @@
 package lambdakit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -41,6 +43,10 @@ func OpenStoreAndUpgrade(ctx context.Context) (*store.Store, func(context.Contex
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the store: %w", err)
 	}
+	ignoreDefaultVPCs, err := strconv.ParseBool(cmp.Or(os.Getenv(EnvIgnoreDefaultVPCs), "true"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the store: %s: %w", EnvIgnoreDefaultVPCs, err)
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the store: %w", err)
@@ -51,7 +57,7 @@ func OpenStoreAndUpgrade(ctx context.Context) (*store.Store, func(context.Contex
 		_, err := guard.Upgrade(ctx, table.NewDynamoScanner(client, name))
 		return err
 	}
-	return store.New(guard, store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas, Restores: guard.Restores}), upgrade, nil
+	return store.New(guard, store.Options{Region: region, Owner: os.Getenv(EnvAccount), Quotas: &quotas, IgnoreDefaultVPCs: ignoreDefaultVPCs, Restores: guard.Restores}), upgrade, nil
 }
 
 // ParseQuotas reads the deployer's quotas: a JSON object with any of the

@@ -136,9 +136,15 @@ func TestOpenStore(t *testing.T) {
 		t.Errorf("%d calls, %v", len(calls), err)
 	}
 
-	for _, name := range []string{EnvTable, EnvHomeRegion, EnvQuotas} {
+	for value, want := range map[string]bool{"": true, "true": true, "false": false} {
+		t.Setenv(EnvIgnoreDefaultVPCs, value)
+		if s, err := OpenStore(t.Context()); err != nil || s.IgnoresDefaultVPCs() != want {
+			t.Errorf("%s=%s: %v, %v", EnvIgnoreDefaultVPCs, value, s, err)
+		}
+	}
+	for name, bad := range map[string]string{EnvTable: "", EnvHomeRegion: "", EnvQuotas: "{", EnvIgnoreDefaultVPCs: "perhaps"} {
 		t.Run("without "+name, func(t *testing.T) {
-			t.Setenv(name, map[bool]string{true: "{", false: ""}[name == EnvQuotas])
+			t.Setenv(name, bad)
 			if _, err := OpenStore(t.Context()); err == nil {
 				t.Error("no error")
 			}

@@ -33,6 +33,8 @@ type env struct {
 	now    time.Time
 	room   int
 	token  int
+
+	ignoreDefaultVPCs bool
 }
 
 func newEnv(t *testing.T) *env {
@@ -51,7 +53,7 @@ func newEnv(t *testing.T) *env {
 
 func (l *env) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
-		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room,
+		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room, IgnoreDefaultVPCs: l.ignoreDefaultVPCs,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 }
@@ -126,6 +128,19 @@ func (l *env) allocate(account string, pool *ipam.Pool, length int, cidr string)
 func (l *env) release(a *ipam.Allocation) {
 	l.Helper()
 	l.must(l.store.Release(l.Context(), store.Release{Pool: a.Pool, CIDR: a.CIDR, Allocation: a.AllocationID, May: func(*ipam.Pool, string) error { return nil }}))
+}
+
+// ignoreDefaults sets whether the store ignores default VPCs that it sees for the first
+// time.
+func (l *env) ignoreDefaults(ignore bool) {
+	l.ignoreDefaultVPCs = ignore
+	l.store = l.on(l.faulty)
+}
+
+// byDefault marks a resource as the CIDR of a default VPC, or as inside one.
+func byDefault(r ipam.Resource) ipam.Resource {
+	r.DefaultVPC = true
+	return r
 }
 
 func vpc(id, cidr string) ipam.Resource {

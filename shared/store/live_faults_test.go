@@ -39,6 +39,15 @@ func TestLiveFaults(t *testing.T) {
 				return err
 			}
 		}},
+		{"observe a default VPC after its subnet", func(l *env) func() error {
+			l.ignoreDefaults(true)
+			l.provision(l.pool("", true), "172.31.0.0/16")
+			l.observe(byDefault(subnet("subnet-1", "vpc-1", "172.31.0.0/20")))
+			return func() error {
+				_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, byDefault(vpc("vpc-1", "172.31.0.0/16")), l.now.UnixMilli())
+				return err
+			}
+		}},
 		{"forget", func(l *env) func() error {
 			l.provision(l.pool("", true), "10.0.0.0/16")
 			v := vpc("vpc-1", "10.0.0.0/20")

@@ -20,9 +20,10 @@ import (
 // ignores an observation that is older than the recorded one, and one of a resource that
 // EC2 has deleted since; see [Store.EndDeleted].
 //
-// A CIDR stays in the scope to which it was moved, and it stays ignored. A subnet or
-// interface is in the scope of the VPC's CIDR around it. If another discovery of the same
-// IPAM found the CIDR too, the row of that one stays.
+// A CIDR stays in the scope to which it was moved, and it stays ignored or monitored.
+// [ipam.FirstTarget] decides for a CIDR that an IPAM sees for the first time. A subnet or
+// interface follows the VPC's CIDR around it. If another discovery of the same IPAM found
+// the CIDR too, the row of that one stays.
 func (s *Store) Observe(ctx context.Context, d *ipam.Discovery, ipams []*ipam.IPAM, r ipam.Resource, at int64) (bool, error) {
 	changed, err := s.observe(ctx, d.ID, ipams, r, func(have *ipam.Found) (ipam.Resource, int64, bool) {
 		return r, at, have == nil || have.Sampled <= at
@@ -166,15 +167,9 @@ func (s *Store) targets(ctx context.Context, f *ipam.Found, ipams []*ipam.IPAM) 
 	for _, o := range ipams {
 		t, ok := before[o.ID]
 		if !ok {
-			t = ipam.Target{IPAM: o.ID, Scope: o.PrivateScope}
-			if f.InPublicScope(o.EnablePrivateGUA) {
-				t.Scope = o.PublicScope
-			}
-			if scope, ok := pending[o.ID]; ok {
-				t.Scope = scope // that of the pool it is from
-				if scope != o.PrivateScope && scope != o.PublicScope {
-					led = append(led, scope)
-				}
+			t = ipam.FirstTarget(o, &f.Resource, pending[o.ID], s.o.IgnoreDefaultVPCs)
+			if t.Scope != o.PrivateScope && t.Scope != o.PublicScope {
+				led = append(led, t.Scope)
 			}
 		}
 		targets = append(targets, t)

@@ -54,6 +54,11 @@ type Options struct {
 	// it the tiles of the scan are too few for a picture.
 	MapLive, MapSummed int
 
+	// IgnoreDefaultVPCs ignores the CIDR of a default VPC, with its subnets and
+	// interfaces, from the first time that an IPAM sees it; see ipam.FirstTarget. It
+	// changes nothing for CIDRs that an IPAM has seen before.
+	IgnoreDefaultVPCs bool
+
 	// Restores returns the restores of the table; default: none. The store calls it once
 	// for each request that has a token, so it should cache them.
 	Restores func(context.Context) (items.Restores, error)
@@ -114,6 +119,10 @@ func (s *Store) Owner() string { return s.o.Owner }
 
 // Quotas returns the limits in force.
 func (s *Store) Quotas() ipam.Quotas { return *s.o.Quotas }
+
+// IgnoresDefaultVPCs reports whether the store ignores default VPCs that an IPAM sees for
+// the first time.
+func (s *Store) IgnoresDefaultVPCs() bool { return s.o.IgnoreDefaultVPCs }
 
 // Now returns the time by the store's clock.
 func (s *Store) Now() time.Time { return s.o.Now() }
