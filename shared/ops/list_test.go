@@ -167,6 +167,8 @@ func TestPagesMakeUpTheList(t *testing.T) {
 		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: discovery, AddressRegion: region}, 5, 3 * 4},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId}, 5, 3 * 5},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("management-state", "unmanaged")}}, 5, 3 * 4},
+		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("is-default", "false")}}, 5, 3 * 5},
+		{&ops.ModifyIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("is-default", "*")}, Monitored: aws.Bool(false), PreviewOnly: aws.Bool(true)}, 5, 3 * 4},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PublicDefaultScopeId}, 5, 3 * 3},
 		{&ec2.DescribeTagsInput{}, 5, 7*3 + 11 + 3*2},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("key", "a", "c d")}}, 5, 7*2 + 11 + 3},
@@ -296,6 +298,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 		"GetIpamDiscoveredResourceCidrs":            {&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: discovery, ResourceRegion: aws.String(home)}, 5},
 		"GetIpamDiscoveredPublicAddresses":          {&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: discovery, AddressRegion: aws.String(home)}, 5},
 		"GetIpamResourceCidrs":                      {&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId}, 5},
+		"ModifyIpamResourceCidrs":                   {&ops.ModifyIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("resource-type", "vpc")}, Monitored: aws.Bool(false), PreviewOnly: aws.Bool(true)}, 5},
 		"DescribeIpamPoolAllocations":               {&ec2.DescribeIpamPoolAllocationsInput{}, 1000}, "DescribeTags": {&ec2.DescribeTagsInput{}, 5},
 	}
 	for name, l := range lists {
@@ -343,6 +346,7 @@ func TestListsRefuseInOneOrder(t *testing.T) {
 		{&ec2.GetIpamDiscoveredResourceCidrsInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), ResourceRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
 		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), AddressRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0")}, "InvalidIpamScopeId.Malformed"},
+		{&ops.ModifyIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0"), ResourceId: aws.String("vpc-1"), Monitored: aws.Bool(false)}, "InvalidIpamScopeId.Malformed"},
 		{&ec2.DescribeTagsInput{MaxResults: aws.Int32(4)}, "InvalidMaxResults"},
 	} {
 		tried[operation(c.in)] = true

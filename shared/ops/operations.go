@@ -105,6 +105,7 @@ func (o service) defineDiscoveries(r *registry.Registry) {
 
 	registry.Define(r, "GetIpamResourceCidrs", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the CIDRs of live resources in a scope, with their statuses."}, o.getResources)
 	registry.Define(r, "ModifyIpamResourceCidr", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Ignores a VPC's CIDR, monitors it again, or moves it to another scope."}, o.modifyResource)
+	registry.Define(r, "ModifyIpamResourceCidrs", registry.Meta{Class: registry.Administer, Mutates: true, Paginated: true, Summary: "Ignores the CIDRs of many VPCs, or monitors them again: those that filters select. An extension."}, o.modifyResources)
 	registry.Define(r, "GetIpamAddressHistory", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the resources that had a CIDR in a range of time, with their statuses."}, o.getHistory)
 }
 

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"net/netip"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -15,52 +16,91 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/wire/schema"
 )
 
+// resourceView is an output of GetIpamResourceCidrs, with the row that it shows.
+type resourceView struct {
+	types.IpamResourceCidr
+	row *ipam.ResourceCIDR
+}
+
+// resourceFilters are the filters besides those on the members of the output. is-default
+// is an extension with the name of DescribeVpcs' filter: true for the CIDR with which EC2
+// makes every default VPC, and for the subnets in it.
+var resourceFilters = listing.Filters[resourceView]{
+	"is-default": func(v *resourceView) (string, bool) { return strconv.FormatBool(v.row.DefaultVPC), true },
+}
+
 // getResources lists the CIDRs of live resources in a scope, IPv4 before IPv6, by ascending
 // address and larger before smaller. It leaves out network interfaces, which
 // GetIpamDiscoveredResourceCidrs lists. A CIDR that was not checked yet shows no status,
 // nor does a CIDR that the status does not apply to.
 func (o service) getResources(ctx context.Context, in *ec2.GetIpamResourceCidrsInput) (*ec2.GetIpamResourceCidrsOutput, error) {
-	var scope *ipam.Scope // set before show is called
 	q := listRequest{"GetIpamResourceCidrs", in, in.MaxResults, in.NextToken, in.Filters}
-	show := func(r *ipam.ResourceCIDR) types.IpamResourceCidr { return showResource(scope.IPAM, r) }
-	found, next, err := answer(ctx, q, nil, show, func(p listing.Page) (listing.List[ipam.ResourceCIDR], error) {
-		if err := checkSelectors(in); err != nil {
-			return nil, err
+	p, err := newPage(ctx, q, listing.MaxOutputs)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := o.findResources(ctx, p, in, func(*ipam.ResourceCIDR) bool { return true })
+	out := &ec2.GetIpamResourceCidrsOutput{NextToken: next}
+	for _, v := range found {
+		out.IpamResourceCidrs = append(out.IpamResourceCidrs, v.IpamResourceCidr)
+	}
+	return out, err
+}
+
+// findResources returns a page of the resources that the scope, the filters and the
+// selectors of a request select, and that keep keeps. It does not read the page of the
+// request.
+func (o service) findResources(ctx context.Context, p listing.Page, in *ec2.GetIpamResourceCidrsInput, keep func(*ipam.ResourceCIDR) bool) ([]resourceView, *string, error) {
+	match, err := resourceFilters.Match(in.Filters)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkSelectors(in); err != nil {
+		return nil, nil, err
+	}
+	scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
+	if err != nil {
+		return nil, nil, err
+	}
+	ranges, err := o.resourceRanges(ctx, in.IpamPoolId, scopes[0].ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := afterResource(p, scopes[0].ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := o.resources(ctx, scopes[0].ID, ranges, after, p.ReadAhead(in.Filters))
+	all = listing.Filter(all, func(r *ipam.ResourceCIDR) bool { return selects(in, r) && keep(r) })
+	show := func(r *ipam.ResourceCIDR) resourceView { return resourceView{showResource(scopes[0].IPAM, r), r} }
+	return listing.Collect(ctx, p, all, show, match)
+}
+
+// resourceRanges returns the CIDRs in which a scope's resources are, disjoint and
+// ascending: all, or those of a pool of the scope.
+func (o service) resourceRanges(ctx context.Context, pool *string, scope string) ([]netip.Prefix, error) {
+	if pool == nil {
+		return []netip.Prefix{ipam.IPv4.All(), ipam.IPv6.All()}, nil
+	}
+	pools, err := o.pools().find(ctx, "IpamPoolId", []string{*pool})
+	if err != nil {
+		return nil, err
+	}
+	if pools[0].Scope != scope {
+		return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope)
+	}
+	// A resource of the pool is inside one of its CIDRs.
+	cidrs, err := o.store.PoolCIDRs(ctx, pools[0].ID)
+	if err != nil {
+		return nil, err
+	}
+	var ranges []netip.Prefix
+	for _, c := range cidrs {
+		if c.State.Holds() {
+			ranges = append(ranges, c.CIDR)
 		}
-		scopes, err := o.scopes().find(ctx, "IpamScopeId", []string{aws.ToString(in.IpamScopeId)})
-		if err != nil {
-			return nil, err
-		}
-		scope = scopes[0]
-		ranges := []netip.Prefix{ipam.IPv4.All(), ipam.IPv6.All()}
-		if in.IpamPoolId != nil {
-			pools, err := o.pools().find(ctx, "IpamPoolId", []string{*in.IpamPoolId})
-			if err != nil {
-				return nil, err
-			}
-			if pools[0].Scope != scope.ID {
-				return nil, schema.Invalid("IpamPoolId", pools[0].ID, "It is in the scope %s and not in %s.", pools[0].Scope, scope.ID)
-			}
-			// A resource of the pool is inside one of its CIDRs.
-			cidrs, err := o.store.PoolCIDRs(ctx, pools[0].ID)
-			if err != nil {
-				return nil, err
-			}
-			ranges = nil
-			for _, c := range cidrs {
-				if c.State.Holds() {
-					ranges = append(ranges, c.CIDR)
-				}
-			}
-		}
-		after, err := afterResource(p, scope.ID)
-		if err != nil {
-			return nil, err
-		}
-		all := o.resources(ctx, scope.ID, ranges, after, p.ReadAhead(in.Filters))
-		return listing.Filter(all, func(r *ipam.ResourceCIDR) bool { return selects(in, r) }), nil
-	})
-	return &ec2.GetIpamResourceCidrsOutput{IpamResourceCidrs: found, NextToken: next}, err
+	}
+	return ranges, nil
 }
 
 // checkSelectors returns an error for a selector that no resource can match.
@@ -109,6 +149,11 @@ func afterResource(p listing.Page, scope string) (*ipam.ResourceCIDR, error) {
 	return nil, p.InvalidToken()
 }
 
+// resourcePosition returns the position of a resource in a list of a scope.
+func resourcePosition(r *ipam.ResourceCIDR) []string {
+	return []string{r.CIDR.String(), r.ID, r.Region}
+}
+
 // resources lists the CIDRs of live resources in ranges of a scope, which are disjoint and
 // ascending, behind the resource after. The first call to the store for a range reads
 // about ahead of them. Further calls read as many as the table returns: the request then
@@ -133,7 +178,7 @@ func (o service) resources(ctx context.Context, scope string, ranges []netip.Pre
 					limit = 0
 					return o.store.ResourcesIn(ctx, scope, block, after, first)
 				},
-				Position: func(r *ipam.ResourceCIDR) []string { return []string{r.CIDR.String(), r.ID, r.Region} },
+				Position: resourcePosition,
 			}, nil) {
 				return
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
 )
 
 // Each parameter of GetIpamResourceCidrs, and each of its filters.
@@ -148,6 +149,10 @@ func TestModifyResource(t *testing.T) {
 	w.refused(t, w.admin, &ec2.DeleteIpamScopeInput{IpamScopeId: second}, "DependencyViolation", *second)
 }
 
+func modifyResources(scope *string, filter string) any {
+	return &ops.ModifyIpamResourceCidrsInput{IpamScopeId: scope, Filters: []types.Filter{where(filter, "true")}, Monitored: aws.Bool(false)}
+}
+
 func TestResourcesRefused(t *testing.T) {
 	f := newRefusalEnv(t)
 	f.refuse([]refusal{
@@ -160,6 +165,17 @@ func TestResourcesRefused(t *testing.T) {
 		{"resources by a tag key that is too long", &ec2.GetIpamResourceCidrsInput{IpamScopeId: f.private, ResourceTag: &types.RequestIpamResourceTag{Key: aws.String(strings.Repeat("x", 513))}}, "InvalidParameterValue", []string{"ResourceTag.Key", "513"}},
 		{"resources by a tag value that is too long", &ec2.GetIpamResourceCidrsInput{IpamScopeId: f.private, ResourceTag: &types.RequestIpamResourceTag{Key: shortText, Value: aws.String(strings.Repeat("x", 513))}}, "InvalidParameterValue", []string{"ResourceTag.Value", "513"}},
 		{"resources by a tag without a key", &ec2.GetIpamResourceCidrsInput{IpamScopeId: f.private, ResourceTag: &types.RequestIpamResourceTag{Value: shortText}}, "MissingParameter", []string{"Key", "ResourceTag"}},
+		{"resources by a value that is-default does not have", &ec2.GetIpamResourceCidrsInput{IpamScopeId: f.private, Filters: []types.Filter{where("default", "true")}}, "InvalidParameterValue", []string{"'default'", "is-default", "vpc-id"}},
+		// ModifyIpamResourceCidrs
+		{"scope unknown: modify the resources in it", modifyResources(noScope, "is-default"), "InvalidIpamScopeId.NotFound", []string{*noScope}},
+		{"scope of another account: modify the resources in it", modifyResources(f.foreign, "is-default"), "InvalidIpamScopeId.NotFound", []string{*f.foreign}},
+		{"resources of a public scope ignored", modifyResources(f.public, "is-default"), "OperationNotPermitted", []string{*f.public, "public"}},
+		{"resources ignored without a filter", &ops.ModifyIpamResourceCidrsInput{IpamScopeId: f.private, Monitored: aws.Bool(false)}, "MissingParameter", []string{"Filter", "ResourceTag", "resource-type", "vpc"}},
+		{"resources ignored by an unknown filter", modifyResources(f.private, "default"), "InvalidParameterValue", []string{"'default'", "is-default"}},
+		{"resources ignored by a tag without a key", &ops.ModifyIpamResourceCidrsInput{IpamScopeId: f.private, ResourceTag: &types.RequestIpamResourceTag{Value: shortText}, Monitored: aws.Bool(false)}, "MissingParameter", []string{"Key", "ResourceTag"}},
+		{"the resources of a pool of another scope ignored", &ops.ModifyIpamResourceCidrsInput{IpamScopeId: f.private, IpamPoolId: f.empty, Monitored: aws.Bool(false)}, "InvalidParameterValue", []string{*f.empty, *f.second}},
+		{"resources ignored with MaxResults 4", &ops.ModifyIpamResourceCidrsInput{IpamScopeId: f.private, ResourceId: shortText, Monitored: aws.Bool(false), MaxResults: aws.Int32(4)}, "InvalidMaxResults", []string{"4"}},
+		{"resources neither ignored nor monitored", &ops.ModifyIpamResourceCidrsInput{IpamScopeId: f.private, ResourceId: shortText}, "MissingParameter", []string{"Monitored"}},
 		// ModifyIpamResourceCidr
 		{"scope unknown: modify a resource in it", modifyResource(noScope, nil, "vpc-1"), "InvalidIpamScopeId.NotFound", []string{*noScope}},
 		{"scope unknown: move a resource to it", modifyResource(f.private, noScope, "vpc-1"), "InvalidIpamScopeId.NotFound", []string{*noScope}},

@@ -60,11 +60,22 @@ func escapedSize(text string) int {
 	return n
 }
 
-// fields yields the exported fields of a struct type.
+// fields yields the exported fields of a struct type, with those of embedded structs
+// instead of the structs. The index of a field is for [reflect.Value.FieldByIndex].
 func fields(t reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
 		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && !yield(f) {
+			f := t.Field(i)
+			if f.Anonymous && f.Type.Kind() == reflect.Struct {
+				for inner := range fields(f.Type) {
+					inner.Index = append([]int{i}, inner.Index...)
+					if !yield(inner) {
+						return
+					}
+				}
+				continue
+			}
+			if f.IsExported() && !yield(f) {
 				return
 			}
 		}
