@@ -41,6 +41,7 @@ ADMINISTER = {
     "DisassociateIpamResourceDiscovery": {"IpamResourceDiscoveryAssociationId": "ASSOCIATION"},
     "ModifyIpamResourceCidr": {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/28", "ResourceRegion": "us-east-1",
                                "CurrentIpamScopeId": "SCOPE", "Monitored": False},
+    "ModifyIpamResourceCidrs": {"IpamScopeId": "SCOPE", "ResourceId": "vpc-0123456789abcdef0", "Monitored": False},
     "GetAccessGrants": {}, "PutAccessGrants": {"Readers": ["*"]},
     "EnableIpamOrganizationAdminAccount": {"DelegatedAdminAccountId": "111122223333"}, "DisableIpamOrganizationAdminAccount": {"DelegatedAdminAccountId": "111122223333"},
 }

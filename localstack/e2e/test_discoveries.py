@@ -71,6 +71,16 @@ def test_lists_of_resources(api, ipam):
     api.refused("InvalidParameterValue", "GetIpamResourceCidrs", IpamScopeId=scope, Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
+def test_modify_none(api, ipam):
+    of = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "Monitored": True}
+    default = [{"Name": "is-default", "Values": ["true"]}]
+    assert api.call("ModifyIpamResourceCidrs", Filters=default, **of) == {"IpamResourceCidrs": []}
+    status, _, answer = api.json("ModifyIpamResourceCidrs", {"Filters": default, **of})
+    assert status == 200 and not answer.get("IpamResourceCidrs"), answer
+    assert "resource-type" in api.refused("MissingParameter", "ModifyIpamResourceCidrs", **of)
+    api.refused("OperationNotPermitted", "ModifyIpamResourceCidrs", Filters=default, **{**of, "IpamScopeId": ipam["PublicDefaultScopeId"]})
+
+
 def test_unknown_account(api, ipam):
     for account, words in (("777788889999", "knows nothing of the account 777788889999"), ("dev", "12 digits")):
         status, _, answer = api.json("DeleteIpamDiscoveredAccount", {"IpamResourceDiscoveryId": ipam["DefaultResourceDiscoveryId"], "AccountId": account})

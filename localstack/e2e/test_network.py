@@ -230,6 +230,50 @@ def test_schedule(world):
     until(lambda: [r["ResourceId"] for r in world.resources()] == [vpc], "the VPC to be found")
 
 
+def test_default_vpcs(world, bus):
+    """Each account has a default VPC with the same CIDR. They are ignored from the
+    first scan. Monitored again, they overlap; ignored again, they do not."""
+    vpcs, subnets = [], []
+    for account in (world.dev, world.prod):
+        ec2 = network.client("ec2", account, OSAKA)
+        vpcs.append(ec2.create_default_vpc()["Vpc"]["VpcId"])
+        subnets.append(ec2.create_subnet(VpcId=vpcs[-1], CidrBlock="172.31.0.0/20")["Subnet"]["SubnetId"])
+    others = [world.vpc("10.7.0.0/16", account) for account in (world.dev, world.prod)]
+    world.discover()
+    for id in vpcs + subnets:
+        world.becomes(id, "ignored", "ignored", "ignored")
+    for id in others:
+        world.becomes(id, "unmanaged", "unmanaged", "overlapping")
+        bus.wait("Overlap Detected", id)  # its row follows those of the default VPCs
+    assert not any(bus.find("Overlap Detected", id) for id in vpcs + subnets)
+    is_default = [{"Name": "is-default", "Values": ["true"]}]
+    assert {r["ResourceId"] for r in world.resources(Filters=is_default)} == {*vpcs, *subnets}
+
+    def modify(monitored, **parameters):
+        items, _ = world.api.pages("ModifyIpamResourceCidrs", "IpamResourceCidrs", IpamScopeId=world.private, Filters=is_default, Monitored=monitored, **parameters)
+        return {r["ResourceId"] for r in items}
+
+    assert modify(True, PreviewOnly=True) == {*vpcs}
+    assert world.status(vpcs[0]) == ("ignored", "ignored", "ignored")
+    assert modify(True) == {*vpcs}
+    assert modify(True) == set()
+    for id in vpcs:
+        world.becomes(id, "unmanaged", "unmanaged", "overlapping")
+        bus.wait("Overlap Detected", id)
+    for id in subnets:
+        world.becomes(id, None, None, "overlapping")
+    world.discover()  # the decision stays
+    assert world.status(vpcs[0]) == ("unmanaged", "unmanaged", "overlapping")
+
+    answer = world.api.cli("modify-ipam-resource-cidrs", "--ipam-scope-id", world.private, "--filters", "Name=is-default,Values=true", "--no-monitored")
+    assert {r["ResourceId"] for r in answer["IpamResourceCidrs"]} == {*vpcs}
+    for id in vpcs + subnets:
+        world.becomes(id, "ignored", "ignored", "ignored")
+    for id in vpcs:
+        bus.wait("Overlap Cleared", id)
+    assert network.client("ec2", world.prod, OSAKA).describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"] == vpcs[1]
+
+
 def test_statuses_of_the_deck(world, bus):
     """The resources of the deck's monitoring page, with its pools and rules. They
     exist before the pools."""
