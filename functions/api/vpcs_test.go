@@ -35,6 +35,10 @@ func (c *cloud) DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*e
 	return nil, errors.New("not called in this test")
 }
 
+func (c *cloud) DescribeSubnets(context.Context, *ec2.DescribeSubnetsInput, ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error) {
+	return nil, errors.New("not called in this test")
+}
+
 func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.AssociateVpcCidrBlockOutput, error) {
 	return answered[ec2.AssociateVpcCidrBlockOutput](c, in)
 }

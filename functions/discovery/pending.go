@@ -35,9 +35,6 @@ func (h *Handler) endDeleted(ctx context.Context, t task, call *discover.Call) e
 	return nil
 }
 
-// confirmWait is the time between the two reads of a resource that EC2 does not show.
-const confirmWait = 5 * time.Second
-
 // endVanished frees the space that is pending for resources which EC2 created, and does
 // not show any more. at is the time of the run's first answer of EC2, by EC2's clock. A
 // resource counts if EC2 created it visibilityLag before that, by the same clock, and if
@@ -56,7 +53,7 @@ func (h *Handler) endVanished(ctx context.Context, t task, at time.Time) error {
 			return nil
 		}
 		if read > 0 {
-			if err := h.o.Sleep(ctx, confirmWait); err != nil {
+			if err := h.o.Sleep(ctx, discover.ConfirmWait); err != nil {
 				return err
 			}
 		}

@@ -25,6 +25,7 @@ ALLOCATE = {
     "AllocateIpamPoolCidr": {"IpamPoolId": "POOL", "NetmaskLength": 28},
     "ReleaseIpamPoolAllocation": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/28", "IpamPoolAllocationId": "ALLOCATION"},
     "ModifyIpamPoolAllocation": {"IpamPoolAllocationId": "ALLOCATION", "Description": "x"},
+    "ReportIpamResourceDeletion": {"ResourceId": "vpc-0123456789abcdef0", "ResourceRegion": "us-east-1"},
 }
 ADMINISTER = {
     "CreateIpam": {}, "ModifyIpam": {"IpamId": "IPAM", "Description": "x"}, "DeleteIpam": {"IpamId": "IPAM", "Cascade": True},

@@ -93,6 +93,14 @@ def test_history_as_csv(api, ipam):
     assert text.decode().splitlines()[0].split(",")[:2] == ["ResourceOwnerId", "ResourceRegion"]
 
 
+def test_report_of_an_unknown_resource(api):
+    """Cadastre knows no such VPC, so it asks nobody and frees nothing."""
+    status, _, answer = api.json("ReportIpamResourceDeletion", {"ResourceId": "vpc-0123456789abcdef0", "ResourceRegion": "ap-northeast-1"})
+    assert (status, answer["ResourceCidrs"]) == (200, []), answer
+    status, _, answer = api.json("ReportIpamResourceDeletion", {"ResourceId": "eni-0123456789abcdef0", "ResourceRegion": "ap-northeast-1"})
+    assert (status, answer["Code"]) == (400, "InvalidParameterValue") and "ResourceId" in answer["Message"], answer
+
+
 def test_unknown_resource(api, ipam):
     named = {"ResourceId": "vpc-0123456789abcdef0", "ResourceCidr": "10.0.0.0/24", "ResourceRegion": "ap-northeast-1"}
     message = api.refused("InvalidParameterValue", "ModifyIpamResourceCidr", CurrentIpamScopeId=ipam["PrivateDefaultScopeId"], Monitored=False, **named)

@@ -265,6 +265,21 @@ def test_subnets_of_a_vpc(world):
     gone(world, world.dev, OSAKA, vpc["VpcId"], source)
 
 
+def test_a_deletion_without_an_event(world):
+    """A report frees the space, once EC2 does not show the VPC."""
+    pool = world.pool("10.15.0.0/16", Locale=OSAKA)
+    vpc = world.api.cli("create-vpc", "--ipv4-ipam-pool-id", pool, "--ipv4-netmask-length", "24", region=OSAKA)["Vpc"]["VpcId"]
+    report = {"ResourceId": vpc, "ResourceRegion": OSAKA}
+    status, _, answer = world.api.json("ReportIpamResourceDeletion", report)
+    assert (status, answer["Code"]) == (400, "IncorrectState") and vpc in answer["Message"], answer
+    assert list(world.allocations(pool)) == ["10.15.0.0/24"]
+    network.client("ec2", network.OWNER, OSAKA).delete_vpc(VpcId=vpc)
+    for freed in (["10.15.0.0/24"], []):
+        status, _, answer = world.api.json("ReportIpamResourceDeletion", report)
+        assert (status, answer["ResourceCidrs"]) == (200, freed), answer
+    assert world.allocations(pool) == {}
+
+
 def test_many_at_once(world):
     """Callers of one pool never get the same CIDR."""
     pool = shared(world, "10.6.0.0/24", OSAKA)

@@ -49,6 +49,10 @@ const (
 	filterSize  = 200         // values of a filter, the largest number that EC2 allows
 )
 
+// ConfirmWait is the time between the two reads of a resource that EC2 does not show,
+// before it counts as deleted: EC2's answers are eventually consistent.
+const ConfirmWait = 5 * time.Second
+
 // Seen contains EC2's resources of an account and Region, or a part of them.
 type Seen struct {
 	VPCs       []types.Vpc

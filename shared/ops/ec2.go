@@ -23,12 +23,15 @@ import (
 )
 
 // ec2 returns a client of EC2 in the caller's account and Region.
-func (o service) ec2(ctx context.Context) (VPCs, error) {
+func (o service) ec2(ctx context.Context) (VPCs, error) { return o.ec2In(ctx, o.region(ctx)) }
+
+// ec2In returns a client of EC2 in the caller's account and a Region.
+func (o service) ec2In(ctx context.Context, region string) (VPCs, error) {
 	if o.vending.ec2 == nil {
 		return nil, ipam.Errorf(ipam.CodeUnsupportedOperation, "This deployment makes no VPCs: it has no vending role. Have its configuration member vendingRole set, or allocate a CIDR with AllocateIpamPoolCidr and make the VPC with it.")
 	}
 	c := registry.CallerFrom(ctx)
-	cloud, err := o.vending.ec2(ctx, c.Account, o.region(ctx), c.ARN)
+	cloud, err := o.vending.ec2(ctx, c.Account, region, c.ARN)
 	if err == nil {
 		return cloud, nil
 	}

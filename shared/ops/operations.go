@@ -86,6 +86,7 @@ func (o service) defineAllocations(r *registry.Registry) {
 	registry.Define(r, "AssociateVpcCidrBlock", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Associates a further CIDR from a pool with a VPC of the caller's account."}, o.associateVPC)
 	registry.Define(r, "DisassociateVpcCidrBlock", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Removes a CIDR from a VPC of the caller's account, which frees its space."}, o.disassociateVPC)
 	registry.Define(r, "CreateSubnet", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Creates a subnet in the caller's account, with CIDRs from a VPC's resource planning pools."}, o.createSubnet)
+	registry.Define(r, "ReportIpamResourceDeletion", registry.Meta{Class: registry.Allocate, Mutates: true, Summary: "Frees the space of a VPC or subnet that the caller has deleted in EC2, or of a CIDR that it has disassociated, once EC2 does not show it any more. An extension."}, o.reportDeletion)
 }
 
 // defineDiscoveries defines the operations on resource discoveries and the resources that they found.

@@ -103,14 +103,18 @@ func (o service) associateVPC(ctx context.Context, in *ec2.AssociateVpcCidrBlock
 	})
 }
 
-// disassociateVPC removes a CIDR from a VPC. Its space is free when discovery sees that, as
-// for a deleted VPC.
+// disassociateVPC removes a CIDR from a VPC, and then gives its space back.
 func (o service) disassociateVPC(ctx context.Context, in *ec2.DisassociateVpcCidrBlockInput) (*ec2.DisassociateVpcCidrBlockOutput, error) {
 	cloud, err := o.ec2(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return forwarded(cloud.DisassociateVpcCidrBlock(ctx, in))
+	out, err := forwarded(cloud.DisassociateVpcCidrBlock(ctx, in))
+	if err != nil {
+		return nil, err
+	}
+	o.endDisassociated(ctx, out)
+	return out, nil
 }
 
 // vpcIPv6 are the parameters of a VPC's IPv6 CIDR that do not name a pool of Cadastre.

@@ -8,11 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
 
@@ -31,6 +34,11 @@ type cloud struct {
 	fails   error  // of every call
 	applied bool   // a call that fails is carried out
 	before  func() // each call, if not nil
+
+	shown        []types.Vpc    // by id
+	shownSubnets []types.Subnet // by id
+	association  string         // of the CIDR that is associated or disassociated
+	ended        string         // the CIDR that DisassociateVpcCidrBlock ends
 }
 
 func (c *cloud) called() {
@@ -76,8 +84,33 @@ func (c *cloud) CreateVpc(_ context.Context, in *ec2.CreateVpcInput, _ ...func(*
 	return &ec2.CreateVpcOutput{Vpc: &types.Vpc{VpcId: &id, CidrBlock: in.CidrBlock}}, err
 }
 
-func (c *cloud) DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error) {
-	return &ec2.DescribeVpcsOutput{Vpcs: []types.Vpc{{Tags: c.tags}}}, c.fails
+// DescribeVpcs returns the VPC of an id, or for a filter, the VPCs that the test lets EC2
+// show.
+func (c *cloud) DescribeVpcs(_ context.Context, in *ec2.DescribeVpcsInput, _ ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error) {
+	if in.Filters == nil {
+		return &ec2.DescribeVpcsOutput{Vpcs: []types.Vpc{{Tags: c.tags}}}, c.fails
+	}
+	c.called()
+	c.calls = append(c.calls, "DescribeVpcs "+in.Filters[0].Values[0])
+	out := &ec2.DescribeVpcsOutput{}
+	for _, v := range c.shown {
+		if *v.VpcId == in.Filters[0].Values[0] {
+			out.Vpcs = append(out.Vpcs, v)
+		}
+	}
+	return out, c.fails
+}
+
+func (c *cloud) DescribeSubnets(_ context.Context, in *ec2.DescribeSubnetsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error) {
+	c.called()
+	c.calls = append(c.calls, "DescribeSubnets "+in.Filters[0].Values[0])
+	out := &ec2.DescribeSubnetsOutput{}
+	for _, n := range c.shownSubnets {
+		if *n.SubnetId == in.Filters[0].Values[0] {
+			out.Subnets = append(out.Subnets, n)
+		}
+	}
+	return out, c.fails
 }
 
 func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.AssociateVpcCidrBlockOutput, error) {
@@ -85,12 +118,22 @@ func (c *cloud) AssociateVpcCidrBlock(_ context.Context, in *ec2.AssociateVpcCid
 		return nil, err
 	}
 	_, err := c.make("AssociateVpcCidrBlock", in.CidrBlock, in.Ipv6CidrBlock)
-	return &ec2.AssociateVpcCidrBlockOutput{VpcId: in.VpcId}, err
+	out := &ec2.AssociateVpcCidrBlockOutput{VpcId: in.VpcId, ResultMetadata: servedAt(time.Unix(1_800_000, 0))}
+	if in.CidrBlock != nil && c.association != "" {
+		out.CidrBlockAssociation = &types.VpcCidrBlockAssociation{CidrBlock: in.CidrBlock, AssociationId: &c.association}
+	}
+	return out, err
 }
 
 func (c *cloud) DisassociateVpcCidrBlock(_ context.Context, in *ec2.DisassociateVpcCidrBlockInput, _ ...func(*ec2.Options)) (*ec2.DisassociateVpcCidrBlockOutput, error) {
 	c.calls = append(c.calls, "DisassociateVpcCidrBlock "+*in.AssociationId)
-	return &ec2.DisassociateVpcCidrBlockOutput{VpcId: aws.String("vpc-1")}, c.fails
+	out := &ec2.DisassociateVpcCidrBlockOutput{VpcId: aws.String("vpc-1")}
+	if strings.Contains(c.ended, ":") {
+		out.Ipv6CidrBlockAssociation = &types.VpcIpv6CidrBlockAssociation{Ipv6CidrBlock: &c.ended, AssociationId: in.AssociationId}
+	} else if c.ended != "" {
+		out.CidrBlockAssociation = &types.VpcCidrBlockAssociation{CidrBlock: &c.ended, AssociationId: in.AssociationId}
+	}
+	return out, c.fails
 }
 
 func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...func(*ec2.Options)) (*ec2.CreateSubnetOutput, error) {
@@ -99,6 +142,22 @@ func (c *cloud) CreateSubnet(_ context.Context, in *ec2.CreateSubnetInput, _ ...
 	}
 	_, err := c.make("CreateSubnet", in.CidrBlock, in.Ipv6CidrBlock)
 	return &ec2.CreateSubnetOutput{Subnet: &types.Subnet{SubnetId: aws.String("subnet-1"), CidrBlock: in.CidrBlock}}, err
+}
+
+// servedAt is the metadata of an answer that EC2 gave at a time by its own clock.
+func servedAt(at time.Time) middleware.Metadata {
+	stack := middleware.NewStack("answer", smithyhttp.NewStackRequest)
+	if err := awsmiddleware.AddRecordResponseTiming(stack); err != nil {
+		panic(err)
+	}
+	answer := middleware.HandlerFunc(func(context.Context, any) (any, middleware.Metadata, error) {
+		return &smithyhttp.Response{Response: &http.Response{Header: http.Header{"Date": {at.UTC().Format(http.TimeFormat)}}}}, middleware.Metadata{}, nil
+	})
+	_, metadata, err := middleware.DecorateHandler(answer, stack).Handle(context.Background(), struct{}{})
+	if err != nil {
+		panic(err)
+	}
+	return metadata
 }
 
 // answered is an error that EC2 returns.

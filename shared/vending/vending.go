@@ -28,7 +28,8 @@ var Actions = []string{
 	"ec2:AssociateVpcCidrBlock",
 	"ec2:CreateSubnet",
 	"ec2:CreateVpc",
-	"ec2:DescribeVpcs", // reads the tags of a VPC
+	"ec2:DescribeSubnets", // sees that a subnet is gone
+	"ec2:DescribeVpcs",    // reads the tags of a VPC, and sees that it is gone
 	"ec2:DisassociateVpcCidrBlock",
 }
 

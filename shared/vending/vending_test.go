@@ -123,6 +123,10 @@ var calls = map[string]func(context.Context, *ec2.Client) error{
 		_, err := c.DisassociateVpcCidrBlock(ctx, &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("a")})
 		return err
 	},
+	"DescribeSubnets": func(ctx context.Context, c *ec2.Client) error {
+		_, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{})
+		return err
+	},
 	"CreateSubnet": func(ctx context.Context, c *ec2.Client) error {
 		_, err := c.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: aws.String("vpc-1")})
 		return err

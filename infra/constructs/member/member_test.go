@@ -48,7 +48,7 @@ func TestMemberAccount(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::IAM::Role"), object{
 		"RoleName": "CadastreVending", "AssumeRolePolicyDocument": trusts(api, "api", "sts:AssumeRole", "sts:SetSourceIdentity"),
 		"Policies": list{object{"PolicyName": "Vend", "PolicyDocument": object{"Statement": list{
-			object{"Effect": "Allow", "Action": list{"ec2:AssociateVpcCidrBlock", "ec2:CreateSubnet", "ec2:CreateVpc", "ec2:DescribeVpcs", "ec2:DisassociateVpcCidrBlock"}, "Resource": "*"},
+			object{"Effect": "Allow", "Action": list{"ec2:AssociateVpcCidrBlock", "ec2:CreateSubnet", "ec2:CreateVpc", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:DisassociateVpcCidrBlock"}, "Resource": "*"},
 			object{"Effect": "Allow", "Action": "ec2:CreateTags",
 				"Resource":  list{join("arn:", partition, ":ec2:*:444455556666:subnet/*"), join("arn:", partition, ":ec2:*:444455556666:vpc/*")},
 				"Condition": object{"StringEquals": object{"ec2:CreateAction": list{"CreateSubnet", "CreateVpc"}}}},
