@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import network
-from conftest import build
+from conftest import build, until
 from test_network import OSAKA, members  # noqa: F401: a fixture
 from test_vpcs import PROD, gone, vpcs, world  # noqa: F401: a fixture
 
@@ -36,7 +36,7 @@ class Proxy:
         """Returns the output of `aws ec2`: JSON, or the text of its failure."""
         env = {**self.backend.base_env(self.principal, region), "AWS_ENDPOINT_URL_EC2": self.address}
         done = subprocess.run([self.backend.aws, "ec2", *arguments, "--output", "json"], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
-        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+        return json.loads(done.stdout or "null") if done.returncode == 0 else done.stderr
 
     def calls(self):
         """Returns the calls so far, each with its destination."""
@@ -67,3 +67,18 @@ def test_vpcs_by_the_plain_cli(world, proxy):  # noqa: F811
     assert {c: (a["ResourceType"], a["ResourceId"]) for c, a in world.allocations(pool).items()} == {"10.13.0.0/24": ("vpc", made["VpcId"])}
     world.discover()
     gone(world, network.OWNER, OSAKA, made["VpcId"], pool)
+
+
+def test_deletions_are_reported(world, proxy):  # noqa: F811
+    """The deletions have no event, and discovery does not run: the proxy's report
+    frees the space of a VPC that discovery has seen, and of one that it has not."""
+    pool = world.pool("10.14.0.0/16", Locale=OSAKA)
+    for seen in (False, True):
+        made = proxy.cli("create-vpc", "--ipv4-ipam-pool-id", pool, "--ipv4-netmask-length", "24")["Vpc"]
+        assert made["CidrBlock"] == "10.14.0.0/24"
+        if seen:
+            world.discover()
+        assert list(world.allocations(pool)) == ["10.14.0.0/24"]
+        assert not isinstance(proxy.cli("delete-vpc", "--vpc-id", made["VpcId"]), str)
+        until(lambda: world.allocations(pool) == {}, "the space to be free by the report", 20)
+    assert "deletion not reported" not in proxy.log.read_text()

@@ -53,6 +53,7 @@ type Proxy struct {
 	signer    *v4.Signer
 	resolver  ec2.EndpointResolverV2
 	transport http.RoundTripper
+	reports   *reporter
 }
 
 // New returns a proxy, or an error for a configuration that cannot work.
@@ -82,25 +83,33 @@ func New(c Config) (*Proxy, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.MaxIdleConnsPerHost = 32 // Terraform calls ten at a time
-	return &Proxy{
+	p := &Proxy{
 		config:    c,
 		lender:    lender{provider: c.Credentials, anyKey: c.AnyKey, logger: c.Logger},
 		signer:    v4.NewSigner(),
 		resolver:  ec2.NewDefaultEndpointResolverV2(),
 		transport: transport,
-	}, nil
+	}
+	p.reports = newReporter(p.report, c.Logger)
+	return p, nil
 }
+
+// Close waits until all deletions are reported to Cadastre. When ctx ends, it gives up
+// those that are left. Call it once, behind the last call of ServeHTTP.
+func (p *Proxy) Close(ctx context.Context) { p.reports.close(ctx) }
 
 // call is a request as far as the proxy has read it.
 type call struct {
 	action    string
+	form      url.Values
 	region    string // the caller's
 	target    Target
 	mayRepeat bool // see [client.MayRepeat]
 }
 
 // ServeHTTP sends a call to its target and passes the answer back unchanged. Its own
-// refusals have the form of EC2's.
+// refusals have the form of EC2's. It reports the deletion of a VPC, a subnet or the CIDR of
+// one to Cadastre, after EC2 has answered, in the background.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
@@ -122,8 +131,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Header.Del(name)
 	}
 	maps.Copy(w.Header(), answer.Header)
+	body, ended := p.watch(&c, answer)
+	defer ended()
 	w.WriteHeader(status)
-	if _, failure = io.Copy(w, answer.Body); failure != nil {
+	if _, failure = io.Copy(w, body); failure != nil {
 		panic(http.ErrAbortHandler) // the client must not take half an answer for the whole
 	}
 }
@@ -160,7 +171,7 @@ func (p *Proxy) send(ctx context.Context, c *call, w http.ResponseWriter, r *htt
 			return nil, unverified(err)
 		}
 	}
-	c.action = form.Get("Action")
+	c.action, c.form = form.Get("Action"), form
 	c.mayRepeat = client.MayRepeat(c.action, form.Get("ClientToken"))
 	if c.target, err = Route(form); err != nil {
 		return nil, err

@@ -105,6 +105,7 @@ type env struct {
 	cadastre *target
 	ec2      *target
 	log      *bytes.Buffer // read it when no call is under way
+	calls    sync.WaitGroup
 }
 
 func newEnv(t *testing.T, change func(*resign.Config)) *env {
@@ -126,7 +127,11 @@ func newEnv(t *testing.T, change func(*resign.Config)) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(p)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.calls.Add(1)
+		defer r.calls.Done()
+		p.ServeHTTP(w, q)
+	}))
 	t.Cleanup(s.Close)
 	r.proxy, r.url = p, s.URL
 	return r

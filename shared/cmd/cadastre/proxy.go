@@ -79,12 +79,16 @@ func serveProxy(ctx context.Context, s *settings, listen string, c resign.Config
 		return err
 	}
 	c.Logger.Info("listening", "address", listener.Addr().String(), "endpoint", c.Endpoint)
-	return serve(ctx, listener, &http.Server{
+	err = serve(ctx, listener, &http.Server{
 		Handler:           proxy,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 	}, c.Logger)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
+	defer cancel()
+	proxy.Close(ctx)
+	return err
 }
 
 // gracePeriod is the time for calls under way after a server got a signal.
