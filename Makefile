@@ -84,7 +84,7 @@ $(WEB)/dist/index.html: $(WEB_FILES) $(WEB)/src/api/schema.ts | webtools
 	cd $(WEB) && npm run --silent build
 	@touch $@
 
-# The types of the pages are those of the API's description.
+# The pages' types follow the API's description.
 $(WEB)/src/api/schema.ts: build/openapi.json | webtools
 	cd $(WEB) && npm run --silent types
 

@@ -6,7 +6,7 @@ import (
 )
 
 // A checkout without a build of the pages compiles, and says so.
-func TestPagesTellsIfThePagesWereBuilt(t *testing.T) {
+func TestPagesReportsABuild(t *testing.T) {
 	pages, built := Pages()
 	_, err := fs.Stat(pages, "index.html")
 	if built != (err == nil) {
