@@ -177,3 +177,97 @@ func TestRunFreesPendingSpace(t *testing.T) {
 		})
 	}
 }
+
+// vendedSubnet reserves space for a subnet of account A, out of the planning pool of a VPC,
+// and records EC2's answer for it. It returns the pool.
+func (w *env) vendedSubnet(id, cidr string) (pool string) {
+	w.Helper()
+	ctx := context.Background()
+	n := w.cloud.Network(memberA, home)
+	n.VPCs = append(n.VPCs, vpc("vpc-plan", "10.201.0.0/16"))
+	w.run(ctx, memberA)
+	w.finish()
+	plan := must(w.store().CreatePool(ctx, store.Token{Account: owner, Operation: "CreateIpamPool", Value: "plan"}, ipam.Pool{
+		Scope: w.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: w.pool, Locale: home, SourceResource: &ipam.SourceResource{ID: "vpc-plan", Owner: memberA, Region: home},
+	}, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil }))(w)
+	must(w.store().Provision(ctx, store.Provision{Token: token("ProvisionIpamPoolCidr"), Pool: plan.ID, CIDR: netip.MustParsePrefix("10.201.0.0/16"),
+		May: func(*ipam.Pool) error { return nil }, Check: func(*ipam.Pool, *store.Provision) error { return nil }}))(w)
+	a := must(w.store().Allocate(ctx, store.Allocate{
+		Token: store.Token{Account: memberA, Operation: "CreateSubnet"}, Pool: plan.ID, Request: ipam.AllocateRequest{CIDR: netip.MustParsePrefix(cidr)},
+		For: &ipam.Resource{Type: ipam.ResourceSubnet, VPC: "vpc-plan", Region: home}, May: func(*ipam.Pool) error { return nil },
+	}))(w)
+	must(0, w.store().Bind(ctx, a, store.Made{ID: id, At: w.now.Unix()}))(w)
+	return plan.ID
+}
+
+// allocatedIn returns the number of a pool's allocations.
+func (w *env) allocatedIn(pool string) int {
+	w.Helper()
+	all, _, err := w.store().Allocations(context.Background(), pool, "", 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(all)
+}
+
+// An event frees the space of its VPC, subnet or association before the function waits or
+// asks EC2. So the space is free within the 3 s in which the queue gathers a batch, and
+// far within 10 s.
+func TestEventFreesPendingSpaceAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare                 func(*env) (pool string)
+		call, request, response string
+	}{
+		"VPC": {func(w *env) string { w.run(t.Context(), memberA); w.vended("", "vpc-new", ""); return w.pool }, "DeleteVpc", `{"vpcId": "vpc-new"}`, `{}`},
+		"association": {func(w *env) string {
+			w.run(t.Context(), memberA)
+			w.vended("vpc-012", "vpc-012", "vpc-cidr-assoc-1")
+			return w.pool
+		}, "DisassociateVpcCidrBlock", `{"DisassociateVpcCidrBlockRequest": {"AssociationId": "vpc-cidr-assoc-1"}}`, disassociated},
+		"subnet": {func(w *env) string { return w.vendedSubnet("subnet-new", "10.201.7.0/24") }, "DeleteSubnet", `{"subnetId": "subnet-new"}`, `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newEnv(t)
+			pool := c.prepare(w)
+			before, asked := w.allocatedIn(pool), 0
+			free := func() {
+				if got := w.allocatedIn(pool); got != before-1 {
+					t.Errorf("%d allocations when the function waits or asks EC2, %d before", got, before)
+				}
+			}
+			w.onSleep = free
+			w.cloud.Answer = func(discovertest.Call) { asked++; free() }
+			if err := w.event(memberA, c.call, c.request, c.response); err != nil {
+				t.Fatal(err)
+			}
+			if asked == 0 {
+				t.Error("EC2 was not asked, so nothing was shown")
+			}
+			fscktest.Clean(t, w.table, w.now)
+		})
+	}
+}
+
+// Without an event, a run after EC2's lag frees the space of a subnet, and of a CIDR that
+// its VPC does not have any more.
+func TestRunFreesSubnetsAndAssociations(t *testing.T) {
+	for name, prepare := range map[string]func(*env) (pool string){
+		"subnet":      func(w *env) string { return w.vendedSubnet("subnet-new", "10.201.7.0/24") },
+		"association": func(w *env) string { w.vended("vpc-012", "vpc-012", "vpc-cidr-assoc-1"); return w.pool },
+	} {
+		for age, free := range map[time.Duration]bool{2*time.Minute - 2*time.Second: false, 2*time.Minute + time.Second: true} {
+			w := newEnv(t)
+			w.run(t.Context(), memberA)
+			pool := prepare(w)
+			made, before := w.now, w.allocatedIn(pool)
+			w.cloud.Now = func() time.Time { return made.Add(age) }
+			if !w.runNow(t.Context(), memberA) {
+				t.Error("the run is not done")
+			}
+			if got := w.allocatedIn(pool) == before-1; got != free {
+				t.Errorf("%s, %s after it was made: free %t", name, age, got)
+			}
+			fscktest.Clean(t, w.table, w.now)
+		}
+	}
+}
