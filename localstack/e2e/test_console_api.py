@@ -44,3 +44,24 @@ def test_space_map(api, as_principal, ipam, make_pool):
     assert status == 200 and [b["Cidr"] for b in answer["IpamSpaceMap"]["Blocks"]] == ["10.0.0.0/24", "10.0.0.0/26", "10.0.0.64/26", "10.0.0.128/25"]
     as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamSpaceMap", IpamPoolId=top)
     api.refused("MissingParameter", "GetIpamSpaceMap")
+
+
+def test_search(api, as_principal, ipam, make_pool):
+    pool = make_pool("10.8.0.0/22", Description="Osaka lab")
+    taken = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=26, Description="printers")["IpamPoolAllocation"]
+
+    def search(text, caller=api):
+        answer = caller.call("SearchIpam", Text=text)
+        return answer["SearchedAs"], [(m["MatchKind"], m["MatchedBy"], m.get("Id")) for m in answer["IpamSearchMatches"]]
+
+    place = [("ipam-pool-cidr", "address", pool), ("ipam-pool-allocation", "address", taken["IpamPoolAllocationId"])]
+    assert search("10.8.0.5") == ("address", place)
+    assert search("10.8.0.0/26") == ("cidr", [(kind, "cidr", id) for kind, _, id in place])
+    assert search(pool) == ("id", [("ipam-pool", "id", pool)])
+    assert search("osaka") == ("text", [("ipam-pool", "description", pool)])
+    assert search("prin") == ("text", [("ipam-pool-allocation", "description", taken["IpamPoolAllocationId"])])
+    assert search("a=b") == ("tag", [])
+    assert search("10.8.0.5", as_principal("stranger")) == ("address", [])
+    status, _, answer = api.json("SearchIpam", {"Text": "10.8.0.5"})
+    assert status == 200 and [m["Id"] for m in answer["IpamSearchMatches"]] == [id for _, _, id in place] and answer["NotSearched"]
+    api.refused("InvalidParameterValue", "SearchIpam", Text="10.8.0.5/24")

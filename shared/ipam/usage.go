@@ -12,7 +12,8 @@ type Usage struct {
 	Allocated float64 // to child pools
 	Assigned  float64 // to resources and custom allocations, or held for resources
 	Available float64
-	Blocks    int64 // the number of taken blocks, with those of child pools' CIDRs
+	Blocks    int64   // the number of taken blocks, with the CIDRs of child pools
+	Addresses float64 // of the pool's CIDRs, rounded if there are more than 2^53
 }
 
 // Taken returns the share that is not available.
@@ -63,6 +64,7 @@ func (t *Tally) Usage() Usage {
 	}
 	allocated, assigned := addresses(&t.allocated), addresses(&t.others)
 	u := Usage{Allocated: percent(allocated), Assigned: percent(assigned), Blocks: t.blocks}
+	u.Addresses, _ = new(big.Float).SetInt(all).Float64()
 	if all.Cmp(new(big.Int).Add(allocated, assigned)) > 0 { // otherwise rounding could leave a little space that does not exist
 		u.Available = max(0, 100-u.Allocated-u.Assigned)
 	}

@@ -37,6 +37,9 @@ func TestUsage(t *testing.T) {
 			}
 			if c.want.Available+c.want.Taken() > 0 {
 				c.want.Blocks = int64(len(c.allocated) + len(c.others))
+				for _, p := range prefixes(c.cidrs...) {
+					c.want.Addresses += math.Exp2(float64(p.Addr().BitLen() - p.Bits()))
+				}
 			}
 			if got := tally.Usage(); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)

@@ -73,6 +73,11 @@ func ResourceRowsBehind(scope string, p, after netip.Prefix) table.Query {
 	return q
 }
 
+// InterfaceRowsOf returns the query for the interfaces' addresses that equal p.
+func InterfaceRowsOf(scope string, p netip.Prefix) table.Query {
+	return rowsBeginning(livePK(scope, ipam.FamilyOf(p), ipam.ResourceInterface), blockSK(p)+"#")
+}
+
 // ResourceRowsThrough returns the query for the resources' CIDRs of p's family up to
 // p, p included.
 func ResourceRowsThrough(scope string, p netip.Prefix) table.Query {

@@ -159,7 +159,7 @@ func TestClassesAreNeeded(t *testing.T) {
 		"DisassociateVpcCidrBlock":   &ec2.DisassociateVpcCidrBlockInput{AssociationId: aws.String("vpc-cidr-assoc-1")},
 		"ReportIpamResourceDeletion": reportOf("vpc-1"),
 		"CreateIpam":                 &ec2.CreateIpamInput{}, "CreateIpamResourceDiscovery": &ec2.CreateIpamResourceDiscoveryInput{}, "DescribeTags": &ec2.DescribeTagsInput{},
-		"GetCallerAccess": &ops.GetCallerAccessInput{},
+		"GetCallerAccess": &ops.GetCallerAccessInput{}, "SearchIpam": &ops.SearchIpamInput{Text: aws.String("text")},
 		"GetAccessGrants": &ops.GetAccessGrantsInput{}, "PutAccessGrants": &ops.PutAccessGrantsInput{Readers: []string{"*"}},
 		"EnableIpamOrganizationAdminAccount":  &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
 		"DisableIpamOrganizationAdminAccount": &ec2.DisableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: aws.String(account)},
@@ -205,7 +205,7 @@ func TestObjectsOfOthersDoNotExist(t *testing.T) {
 	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
-	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true, "ReportIpamResourceDeletion": true, "GetCallerAccess": true} // they name no object
+	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true, "ReportIpamResourceDeletion": true, "GetCallerAccess": true, "SearchIpam": true} // they name no object
 	unknown := requests(none)
 	for i, in := range requests(have) {
 		tried[operation(in)] = true

@@ -160,6 +160,35 @@ func (s *Store) liveMap(ctx context.Context, v SpaceView, regions []netip.Prefix
 	return m.coarser(), nil
 }
 
+// SpaceAround returns the blocks and resources around v.CIDR or equal to it, and those
+// inside it if there are at most v.Most in all; complete is false if there are more. For a
+// single address the resources include the interfaces that have it.
+func (s *Store) SpaceAround(ctx context.Context, v SpaceView) (m *SpaceMap, complete bool, err error) {
+	m, err = s.liveMap(ctx, v, []netip.Prefix{v.CIDR}, nil, v.Most)
+	if complete = !errors.Is(err, errLargeSpace); !complete {
+		at := v
+		at.CIDR, at.Most = netip.PrefixFrom(v.CIDR.Addr(), v.CIDR.Addr().BitLen()), s.o.MapLive
+		if m, err = s.liveMap(ctx, at, []netip.Prefix{at.CIDR}, nil, at.Most); errors.Is(err, errLargeSpace) {
+			return &SpaceMap{AsOf: s.o.Now()}, false, nil
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if !complete {
+		m.Blocks = slices.DeleteFunc(m.Blocks, func(b ipam.SpaceBlock) bool { return !ipam.Within(v.CIDR, b.CIDR) })
+		m.Resources = slices.DeleteFunc(m.Resources, func(r *ipam.ResourceCIDR) bool { return !ipam.Within(v.CIDR, r.CIDR) })
+	}
+	if v.CIDR.IsSingleIP() {
+		interfaces, err := collect(decoded(table.Rows(ctx, s.table, items.InterfaceRowsOf(v.Scope, v.CIDR)), items.DecodeResource))
+		if err != nil {
+			return nil, false, err
+		}
+		m.Resources = append(m.Resources, interfaces...)
+	}
+	return m, complete, nil
+}
+
 // spaceReader reads the blocks and resources of a view.
 type spaceReader struct {
 	s    *Store

@@ -20,10 +20,10 @@ func TestUsageOfAPool(t *testing.T) {
 		pool, cidr string
 		usage      ipam.Usage
 	}{
-		{c.pool, "10.0.0.16/28", ipam.Usage{Allocated: 25, Assigned: 12.5, Available: 62.5, Blocks: 3}},
-		{c.pool, "10.0.0.160/27", ipam.Usage{Allocated: 25, Assigned: 37.5, Available: 37.5, Blocks: 4}},
-		{c.leaf, "10.0.0.0/28", ipam.Usage{Assigned: 50, Available: 50, Blocks: 1}},
-		{c.leaf, "10.0.0.128/28", ipam.Usage{Assigned: 100, Blocks: 2}},
+		{c.pool, "10.0.0.16/28", ipam.Usage{Allocated: 25, Assigned: 12.5, Available: 62.5, Blocks: 3, Addresses: 128}},
+		{c.pool, "10.0.0.160/27", ipam.Usage{Allocated: 25, Assigned: 37.5, Available: 37.5, Blocks: 4, Addresses: 128}},
+		{c.leaf, "10.0.0.0/28", ipam.Usage{Assigned: 50, Available: 50, Blocks: 1, Addresses: 32}},
+		{c.leaf, "10.0.0.128/28", ipam.Usage{Assigned: 100, Blocks: 2, Addresses: 32}},
 	} {
 		must(c.store.Allocate(t.Context(), allocation(want.pool, "", byCIDR(want.cidr))))(t)
 		if got := must(c.store.Usage(t.Context(), want.pool))(t); got != want.usage {
