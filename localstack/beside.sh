@@ -4,8 +4,8 @@
 beside=$(mktemp -d)
 declare -A running=()
 
-# Interrupts the commands that are left, and waits until they have stopped what they
-# started.
+# Interrupts the commands that are left, and waits until they have stopped all processes
+# of theirs.
 interrupt() {
     local pid
     for pid in "${running[@]}"; do

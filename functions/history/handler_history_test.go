@@ -104,7 +104,7 @@ func TestHistoryOfAVPC(t *testing.T) {
 		{"10.0.0.0/16", []string{"02:00", "03:05"}, []string{ended}},
 		{"10.0.0.0/16", []string{"04:00", "04:00"}, []string{ended}},
 		{"10.0.0.0/16", []string{"05:04", "06:00"}, []string{ended}},
-		{"10.0.0.0/16", []string{"05:05", "06:00"}, []string{ended}}, // it was there in a part of this second, as far as the stream tells
+		{"10.0.0.0/16", []string{"05:05", "06:00"}, []string{ended}}, // the stream has whole seconds only
 		{"10.0.0.0/16", []string{"05:06", "06:00"}, nil},
 		{"10.0.0.0/17", []string{"02:00", "06:00"}, nil},
 		{"10.0.0.0/15", []string{"02:00", "06:00"}, nil},

@@ -7,8 +7,8 @@ its caller, and runs the CLI's own main function.
 
     preloaded.py FOLDER     serves until its standard input ends
 
-FOLDER/aws is the command. The CLI reads HOME when it is loaded, so HOME has to be that
-of the callers."""
+FOLDER/aws is the command. The CLI reads HOME when it is loaded, so HOME has to have
+the callers' value."""
 
 import functools
 import gc

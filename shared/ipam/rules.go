@@ -187,8 +187,8 @@ func (p *Pool) checkLocale(region, home string) error {
 	return Errorf(CodeInvalidParameterValue, "The pool %s is not in the current region %s. Call from %s.", p.ID, region, where)
 }
 
-// Occupants says what takes the space of a pool or scope. A refusal names the next step
-// after it. It may describe a part of the space only.
+// Occupants describes the users of a pool's or scope's space. A refusal names the next step
+// after them. It may describe a part of the space only.
 type Occupants struct {
 	Live      []*Resource // live resources whose space no allocation owns, the largest first
 	More      int         // further blocks that live resources hold so
@@ -203,7 +203,7 @@ const MaxNamedResources = 3
 
 // NoRoom returns the error of a pool or scope without a free block for want.
 // largest is the length of the largest free block, negative if none is free.
-// cidrs is the number of provisioned CIDRs. in says what takes the space.
+// cidrs is the number of provisioned CIDRs. in describes the users of the space.
 func NoRoom(space string, w Want, largest int, cidrs int64, in Occupants) error {
 	var b strings.Builder
 	b.WriteString("The allocation size is too big for the pool. ")
@@ -229,8 +229,8 @@ func NoRoom(space string, w Want, largest int, cidrs int64, in Occupants) error 
 	return &Error{Code: CodeInvalidParameterValue, Message: b.String()}
 }
 
-// steps returns what else makes room: first a new CIDR, then the removal of what takes
-// the space.
+// steps returns the other steps that make room: first a new CIDR, then the removal of the
+// users of the space.
 func (in Occupants) steps() []string {
 	steps := []string{"provision another CIDR"}
 	for _, c := range []struct {

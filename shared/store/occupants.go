@@ -20,10 +20,18 @@ const (
 	maxEqualRows      = 20
 )
 
-// occupants returns what takes the space in which t found no room. Its reads are no
-// snapshot: it describes the space for a message, and decides nothing.
-func (s *Store) occupants(ctx context.Context, t takeRequest) (ipam.Occupants, error) {
-	taken, all, err := s.someTaken(ctx, t)
+// fullSpace is a space without room for a wish.
+type fullSpace struct {
+	space    ipam.SpaceID
+	scope    string     // of the pool; empty in a scope's space
+	planning *ipam.Pool // the space's pool, if it is a resource planning pool
+	want     ipam.Want
+}
+
+// occupants returns the users of the space of f that are in the way of its wish. Its reads
+// are no snapshot: they serve a message, and no decision.
+func (s *Store) occupants(ctx context.Context, f fullSpace) (ipam.Occupants, error) {
+	taken, all, err := s.someTaken(ctx, f)
 	if err != nil {
 		return ipam.Occupants{}, err
 	}
@@ -43,7 +51,7 @@ func (s *Store) occupants(ctx context.Context, t takeRequest) (ipam.Occupants, e
 	}
 	slices.SortFunc(holds, func(a, b netip.Prefix) int { return cmp.Or(a.Bits()-b.Bits(), a.Compare(b)) })
 	for reads := 0; len(holds) > 0 && reads < ipam.MaxNamedResources; reads++ {
-		r, err := s.liveResourceOf(ctx, t, holds[0])
+		r, err := s.liveResourceOf(ctx, f, holds[0])
 		if err != nil {
 			return in, err
 		}
@@ -57,20 +65,20 @@ func (s *Store) occupants(ctx context.Context, t takeRequest) (ipam.Occupants, e
 	return in, nil
 }
 
-// someTaken returns taken blocks in the way of t, and whether these are all.
-func (s *Store) someTaken(ctx context.Context, t takeRequest) (taken []ipam.Taken, all bool, err error) {
-	queries := []table.Query{items.TakenRows(t.space)}
-	if allowed := t.want.Filter.Allowed; 0 < len(allowed) && len(allowed) <= maxOccupiedRanges {
+// someTaken returns taken blocks in the way of the wish of f, and whether these are all.
+func (s *Store) someTaken(ctx context.Context, f fullSpace) (taken []ipam.Taken, all bool, err error) {
+	queries := []table.Query{items.TakenRows(f.space)}
+	if allowed := f.want.Filter.Allowed; 0 < len(allowed) && len(allowed) <= maxOccupiedRanges {
 		queries = nil
 		for _, p := range allowed {
-			around, ok, err := s.blocker(ctx, t.space, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+			around, ok, err := s.blocker(ctx, f.space, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
 			if err != nil {
 				return nil, false, err
 			}
 			if ok {
 				taken = append(taken, around)
 			}
-			queries = append(queries, items.TakenRowsIn(t.space, p, p.Addr()))
+			queries = append(queries, items.TakenRowsIn(f.space, p, p.Addr()))
 		}
 	}
 	all = true
@@ -87,7 +95,7 @@ func (s *Store) someTaken(ctx context.Context, t takeRequest) (taken []ipam.Take
 	}
 	seen := map[netip.Prefix]bool{}
 	taken = slices.DeleteFunc(taken, func(b ipam.Taken) bool {
-		if seen[b.CIDR] || !t.want.Blocks(b.CIDR) {
+		if seen[b.CIDR] || !f.want.Blocks(b.CIDR) {
 			return true
 		}
 		seen[b.CIDR] = true
@@ -96,15 +104,15 @@ func (s *Store) someTaken(ctx context.Context, t takeRequest) (taken []ipam.Take
 	return taken, all, nil
 }
 
-// liveResourceOf returns the largest live resource that needs a hold of t's space, and
+// liveResourceOf returns the largest live resource that needs a hold in the space of f, and
 // nil if none does. Of resources with one CIDR it prefers a VPC.
-func (s *Store) liveResourceOf(ctx context.Context, t takeRequest, hold netip.Prefix) (*ipam.Resource, error) {
-	around, err := s.sourceAt(ctx, t.planning, hold)
+func (s *Store) liveResourceOf(ctx context.Context, f fullSpace, hold netip.Prefix) (*ipam.Resource, error) {
+	around, err := s.sourceAt(ctx, f.planning, hold)
 	if err != nil {
 		return nil, err
 	}
 	var levels []netip.Prefix
-	for at, err := range s.containingCIDRs(ctx, t.scope, hold) {
+	for at, err := range s.containingCIDRs(ctx, f.scope, hold) {
 		if err != nil {
 			return nil, err
 		}
@@ -113,9 +121,9 @@ func (s *Store) liveResourceOf(ctx context.Context, t takeRequest, hold netip.Pr
 	slices.Reverse(levels)
 	queries := make([]table.Query, 0, len(levels)+1)
 	for _, at := range levels {
-		queries = append(queries, items.ResourceRowsOf(t.scope, at))
+		queries = append(queries, items.ResourceRowsOf(f.scope, at))
 	}
-	for _, q := range append(queries, items.ResourceRowsIn(t.scope, hold)) {
+	for _, q := range append(queries, items.ResourceRowsIn(f.scope, hold)) {
 		rows, _, err := queryDecoded(ctx, s, q.Page("", maxEqualRows), items.DecodeResource)
 		if err != nil {
 			return nil, err

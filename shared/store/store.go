@@ -9,7 +9,7 @@
 //
 //	how it commits  store.go commit.go token.go notes.go
 //	how it reads    read.go blocks.go resources.go usage.go history.go spacemap.go
-//	space           give.go take.go hold.go pick.go foreign.go release.go pending.go
+//	space           give.go occupants.go take.go hold.go pick.go foreign.go release.go pending.go
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go
 //	decisions       allocate.go allocation.go provision.go deprovision.go

@@ -127,7 +127,7 @@ func (s *Store) chooseDownwards(ctx context.Context, t takeRequest) (ipam.Free, 
 			break // behind the last row, all blocks are too small
 		}
 	}
-	in, err := s.occupants(ctx, t)
+	in, err := s.occupants(ctx, fullSpace{t.space, t.scope, t.planning, t.want})
 	if err != nil {
 		return ipam.Free{}, netip.Prefix{}, err
 	}
