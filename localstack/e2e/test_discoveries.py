@@ -71,14 +71,18 @@ def test_lists_of_resources(api, ipam):
     api.refused("InvalidParameterValue", "GetIpamResourceCidrs", IpamScopeId=scope, Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
-def test_modify_none(api, ipam):
+def test_modify_none(api, ipam, backend):
     of = {"IpamScopeId": ipam["PrivateDefaultScopeId"], "Monitored": True}
     default = [{"Name": "is-default", "Values": ["true"]}]
-    assert api.call("ModifyIpamResourceCidrs", Filters=default, **of) == {"IpamResourceCidrs": []}
     status, _, answer = api.json("ModifyIpamResourceCidrs", {"Filters": default, **of})
-    assert status == 200 and not answer.get("IpamResourceCidrs"), answer
-    assert "resource-type" in api.refused("MissingParameter", "ModifyIpamResourceCidrs", **of)
-    api.refused("OperationNotPermitted", "ModifyIpamResourceCidrs", Filters=default, **{**of, "IpamScopeId": ipam["PublicDefaultScopeId"]})
+    assert status == 200 and not answer.get("IpamResourceCidrs") and "NextToken" not in answer, answer
+    status, _, answer = api.json("ModifyIpamResourceCidrs", of)
+    assert (status, answer["Code"]) == (400, "MissingParameter") and "resource-type" in answer["Message"], answer
+    status, _, answer = api.json("ModifyIpamResourceCidrs", {"Filters": default, **of, "IpamScopeId": ipam["PublicDefaultScopeId"]})
+    assert (status, answer["Code"]) == (400, "OperationNotPermitted"), answer
+    if backend.kind == "front":  # its CLI has the generated model
+        assert not api.cli("modify-ipam-resource-cidrs", "--ipam-scope-id", of["IpamScopeId"], "--filters", "Name=is-default,Values=true",
+                           "--monitored", "--preview-only")["IpamResourceCidrs"]
 
 
 def test_unknown_account(api, ipam):

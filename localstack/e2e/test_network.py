@@ -237,7 +237,8 @@ def test_default_vpcs(world, bus):
     for account in (world.dev, world.prod):
         ec2 = network.client("ec2", account, OSAKA)
         vpcs.append(ec2.create_default_vpc()["Vpc"]["VpcId"])
-        subnets.append(ec2.create_subnet(VpcId=vpcs[-1], CidrBlock="172.31.0.0/20")["Subnet"]["SubnetId"])
+        subnets += [s["SubnetId"] for s in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpcs[-1]]}])["Subnets"]]
+    assert len(subnets) == 6
     others = [world.vpc("10.7.0.0/16", account) for account in (world.dev, world.prod)]
     world.discover()
     for id in vpcs + subnets:
@@ -250,8 +251,15 @@ def test_default_vpcs(world, bus):
     assert {r["ResourceId"] for r in world.resources(Filters=is_default)} == {*vpcs, *subnets}
 
     def modify(monitored, **parameters):
-        items, _ = world.api.pages("ModifyIpamResourceCidrs", "IpamResourceCidrs", IpamScopeId=world.private, Filters=is_default, Monitored=monitored, **parameters)
-        return {r["ResourceId"] for r in items}
+        request = {"IpamScopeId": world.private, "Filters": is_default, "Monitored": monitored, **parameters}
+        changed = set()
+        while True:
+            status, _, answer = world.api.json("ModifyIpamResourceCidrs", request)
+            assert status == 200, answer
+            changed |= {r["ResourceId"] for r in answer.get("IpamResourceCidrs", [])}
+            if not answer.get("NextToken"):
+                return changed
+            request["NextToken"] = answer["NextToken"]
 
     assert modify(True, PreviewOnly=True) == {*vpcs}
     assert world.status(vpcs[0]) == ("ignored", "ignored", "ignored")
@@ -265,13 +273,11 @@ def test_default_vpcs(world, bus):
     world.discover()  # the decision stays
     assert world.status(vpcs[0]) == ("unmanaged", "unmanaged", "overlapping")
 
-    answer = world.api.cli("modify-ipam-resource-cidrs", "--ipam-scope-id", world.private, "--filters", "Name=is-default,Values=true", "--no-monitored")
-    assert {r["ResourceId"] for r in answer["IpamResourceCidrs"]} == {*vpcs}
+    assert modify(False, MaxResults=5) == {*vpcs}
     for id in vpcs + subnets:
         world.becomes(id, "ignored", "ignored", "ignored")
     for id in vpcs:
         bus.wait("Overlap Cleared", id)
-    assert network.client("ec2", world.prod, OSAKA).describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"] == vpcs[1]
 
 
 def test_statuses_of_the_deck(world, bus):
