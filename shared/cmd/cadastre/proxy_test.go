@@ -34,14 +34,20 @@ func environment(t *testing.T, key string) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", key)
 }
 
+// After a signal, the proxy finishes the call under way, and the report to Cadastre that
+// follows the call.
 func TestProxyServesUntilStopped(t *testing.T) {
 	environment(t, "AKIDOWN")
 	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1") // as in the shell of the tools, where it has the proxy's own address
 	entered, leave := make(chan string, 1), make(chan struct{})
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entered <- r.Header.Get("Authorization")
+		scope := r.Header.Get("Authorization")
+		if strings.Contains(scope, "/us-east-1/execute-api/") {
+			time.Sleep(100 * time.Millisecond)
+		}
+		entered <- scope
 		<-leave
-		io.WriteString(w, "<DescribeVpcsResponse><vpcSet/></DescribeVpcsResponse>")
+		io.WriteString(w, "<DeleteVpcResponse><return>true</return></DeleteVpcResponse>")
 	}))
 	t.Cleanup(upstream.Close)
 	answer := sync.OnceFunc(func() { close(leave) })
@@ -70,7 +76,7 @@ func TestProxyServesUntilStopped(t *testing.T) {
 		func(o *ec2.Options) { o.BaseEndpoint = &url })
 	answered := make(chan error, 1)
 	go func() {
-		_, err := c.DescribeVpcs(t.Context(), nil)
+		_, err := c.DeleteVpc(t.Context(), &ec2.DeleteVpcInput{VpcId: aws.String("vpc-1")})
 		answered <- err
 	}()
 	if scope := <-entered; !strings.Contains(scope, "/eu-west-1/ec2/") {
@@ -93,6 +99,14 @@ func TestProxyServesUntilStopped(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("it does not stop")
+	}
+	select {
+	case scope := <-entered:
+		if !strings.Contains(scope, "/us-east-1/execute-api/") {
+			t.Errorf("signed %s", scope)
+		}
+	default:
+		t.Error("the deletion is not reported")
 	}
 }
 
