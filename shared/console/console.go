@@ -84,7 +84,12 @@ func New(c Config) (*Handler, error) {
 	if c.Region == "" {
 		c.Region = client.APIRegion(c.Endpoint)
 	}
-	u, err := newUpstream(c.Endpoint, c.Region, c.Now)
+	// The person can renew the credentials of a console on the person's own machine.
+	noCredentials := ipam.Errorf(ipam.CodeAuthFailure, "The console has no AWS credentials to sign with; its log has the reason. They may have expired: renew them, for example with `aws sso login`.")
+	if c.Hosted {
+		noCredentials = ipam.Errorf(ipam.CodeUnavailable, "The console cannot assume the role of your class; its log has the reason. The call was not carried out. Ask the console's administrator.")
+	}
+	u, err := newUpstream(c.Endpoint, c.Region, noCredentials, c.Now)
 	if err != nil {
 		return nil, err
 	}

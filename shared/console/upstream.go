@@ -29,14 +29,15 @@ const callTimeout = time.Minute
 
 // upstream is Cadastre's JSON API.
 type upstream struct {
-	endpoint  string // without a slash at its end
-	region    string
-	signer    *v4.Signer
-	transport http.RoundTripper
-	now       func() time.Time
+	endpoint      string // without a slash at its end
+	region        string
+	noCredentials *ipam.Error // answers a call for which there are none
+	signer        *v4.Signer
+	transport     http.RoundTripper
+	now           func() time.Time
 }
 
-func newUpstream(endpoint, region string, now func() time.Time) (*upstream, error) {
+func newUpstream(endpoint, region string, noCredentials *ipam.Error, now func() time.Time) (*upstream, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is no URL of an endpoint, such as https://ID.execute-api.us-east-1.amazonaws.com/prod", endpoint)
@@ -47,7 +48,7 @@ func newUpstream(endpoint, region string, now func() time.Time) (*upstream, erro
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 32
 	transport.ResponseHeaderTimeout = callTimeout
-	return &upstream{endpoint: strings.TrimRight(endpoint, "/"), region: region, signer: v4.NewSigner(), transport: transport, now: now}, nil
+	return &upstream{endpoint: strings.TrimRight(endpoint, "/"), region: region, noCredentials: noCredentials, signer: v4.NewSigner(), transport: transport, now: now}, nil
 }
 
 // call signs and sends a call, once, and returns the API's answer. Of the page's headers
@@ -56,7 +57,7 @@ func newUpstream(endpoint, region string, now func() time.Time) (*upstream, erro
 func (u *upstream) call(ctx context.Context, credentials aws.CredentialsProvider, operation string, body []byte, from http.Header) (*http.Response, error) {
 	signWith, err := credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeAuthFailure, "The console has no AWS credentials to sign with; its log has the reason. They may have expired: renew them, for example with `aws sso login`."), err)
+		return nil, fmt.Errorf("%w: %w", u.noCredentials, err)
 	}
 	out, err := http.NewRequestWithContext(ctx, http.MethodPost, u.endpoint+"/v1/"+operation, bytes.NewReader(body))
 	if err != nil {

@@ -517,6 +517,30 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// A role that cannot be assumed is no reason to sign in again.
+func TestNoRole(t *testing.T) {
+	e := newEnv(t, "", func(c *hosted.Config) {
+		c.Credentials = func(registry.Class, string) aws.CredentialsProvider {
+			return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{}, errors.New("AccessDenied: arn:aws:iam::111122223333:role/x")
+			})
+		}
+	})
+	e.signIn()
+	session, err := http.NewRequest("GET", e.console.URL+"/session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*http.Request{e.call("DescribeIpams"), session} {
+		if a := e.do(r); a.status != 503 || strings.Contains(a.body, "arn:") {
+			t.Errorf("%s: %d %s", r.URL, a.status, a.body)
+		}
+	}
+	if !strings.Contains(e.log.String(), "AccessDenied") {
+		t.Errorf("the log is %s", &e.log)
+	}
+}
+
 // After a sign-in the browser stays at the console.
 func TestDestinations(t *testing.T) {
 	for to, want := range map[string]string{
@@ -572,6 +596,7 @@ func TestSettings(t *testing.T) {
 		{"an issuer without TLS", `{"issuer":"http://login.example.com","clientId":"c","readers":["r"]}`, "issuer"},
 		{"an issuer with a query", `{"issuer":"https://login.example.com?x","clientId":"c","readers":["r"]}`, "issuer"},
 		{"no client", `{"issuer":"https://login.example.com","readers":["r"]}`, "clientId"},
+		{"a parameter with a wildcard", `{"issuer":"https://login.example.com","clientId":"c","readers":["r"],"clientSecretParameter":"/*"}`, "clientSecretParameter"},
 		{"no groups", `{"issuer":"https://login.example.com","clientId":"c"}`, "without a group"},
 		{"a group without a name", `{"issuer":"https://login.example.com","clientId":"c","readers":[" "]}`, "no name"},
 		{"a short session", `{"issuer":"https://login.example.com","clientId":"c","readers":["r"],"sessionMinutes":4}`, "sessionMinutes"},

@@ -5,12 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/loopback"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
+
+// SecretsManagerPrefix begins the names of the SSM parameters that are secrets of Secrets
+// Manager (Systems Manager User Guide, "Referencing AWS Secrets Manager secrets from
+// Parameter Store parameters").
+const SecretsManagerPrefix = "/aws/reference/secretsmanager/"
 
 // Settings are the deployer's settings of the console: the member console of the CDK
 // context.
@@ -35,6 +41,10 @@ type Settings struct {
 	CertificateARN string `json:"certificateArn,omitempty"`
 }
 
+// parameterName is the form of a parameter's name (AWS Systems Manager API Reference,
+// "PutParameter"). It admits no wildcard, since a policy names the parameter.
+var parameterName = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,1000}$`)
+
 // ParseSettings reads settings, checks them and sets the defaults. The error names all
 // faults.
 func ParseSettings(document []byte) (Settings, error) {
@@ -48,6 +58,9 @@ func ParseSettings(document []byte) (Settings, error) {
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if u, err := url.Parse(s.Issuer); err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback.IsHost(u.Host)) {
 		fault("issuer: %q is no URL such as https://login.example.com", s.Issuer)
+	}
+	if s.ClientSecretParameter != "" && !parameterName.MatchString(s.ClientSecretParameter) {
+		fault("clientSecretParameter: %q is no name of a parameter, such as /cadastre/console/secret", s.ClientSecretParameter)
 	}
 	if s.ClientID == "" {
 		fault("clientId: name the client that the provider knows the console by")
