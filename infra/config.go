@@ -15,7 +15,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
 	"github.com/cadastre-ipam/cadastre/infra/stacks"
+	"github.com/cadastre-ipam/cadastre/shared/console/hosted"
 	"github.com/cadastre-ipam/cadastre/shared/discover"
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 	"github.com/cadastre-ipam/cadastre/shared/vending"
@@ -49,6 +51,7 @@ type Config struct {
 	NotifyEmail       string
 	VendingRole       string // "" for no VPCs from pools
 	FromPoolsOnly     bool
+	Console           json.RawMessage // members of hosted.Settings; nil for no console
 }
 
 var (
@@ -100,6 +103,7 @@ func (c *Config) fields() map[string]any {
 
 		"vendingRole":       &c.VendingRole,
 		"vpcsFromPoolsOnly": &c.FromPoolsOnly,
+		"console":           &c.Console,
 	}
 }
 
@@ -144,7 +148,7 @@ func decode(value any, field any) error {
 	document := []byte(text)
 	if !isText {
 		var err error
-		if document, err = json.Marshal(value); err != nil {
+		if document, err = json.Marshal(unwrapped(value)); err != nil {
 			return err
 		}
 	}
@@ -158,6 +162,29 @@ func decode(value any, field any) error {
 		return fmt.Errorf("%s is not %s: %w", document, kind(field), err)
 	}
 	return nil
+}
+
+// unwrapped returns a value of the context without the objects that jsii puts around
+// objects inside of it: {"$jsii.map": {…}}.
+func unwrapped(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		if inner, ok := v["$jsii.map"]; ok && len(v) == 1 {
+			return unwrapped(inner)
+		}
+		plain := make(map[string]any, len(v))
+		for name, member := range v {
+			plain[name] = unwrapped(member)
+		}
+		return plain
+	case []any:
+		plain := make([]any, len(v))
+		for i, element := range v {
+			plain[i] = unwrapped(element)
+		}
+		return plain
+	}
+	return value
 }
 
 // kind describes a field's type for an error message.
@@ -175,7 +202,7 @@ func kind(field any) string {
 
 // check returns the faults of the values.
 func (c *Config) check() []error {
-	return slices.Concat(c.checkNames(), c.checkCallers(), c.checkWatching(), c.checkNotifications(), c.checkFunctions())
+	return slices.Concat(c.checkNames(), c.checkCallers(), c.checkWatching(), c.checkNotifications(), c.checkFunctions(), c.checkConsole())
 }
 
 // matching returns an error unless the value of a member has the form of want.
@@ -299,6 +326,67 @@ func (c *Config) checkFunctions() (errs []error) {
 	return errs
 }
 
+// maxConsoleName is the longest name of a deployment with a console, in characters: its
+// roles have the name, the Region and the class in theirs, and IAM takes 64.
+const maxConsoleName = 64 - len("-ap-southeast-1-console-administer")
+
+// certificateARN is the form of the ARN of a certificate.
+var certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+$`)
+
+// checkConsole returns the faults of the hosted console's settings, and of other members
+// that a console needs or excludes.
+func (c *Config) checkConsole() (errs []error) {
+	if c.Console == nil {
+		return nil
+	}
+	s, err := hosted.ParseSettings(c.Console)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("console: %w", err))
+	}
+	if s.CertificateARN != "" {
+		errs = append(errs, found(matching("console: certificateArn", s.CertificateARN, certificateARN, "arn:aws:acm:eu-west-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"))...)
+	}
+	if len(c.Administrators) == 0 {
+		errs = append(errs, errors.New("console: name the administrators. Without them every principal of the owner account administers, so each role of the console would, too"))
+	}
+	for _, l := range []struct {
+		name     string
+		patterns []string
+	}{{"administrators", c.Administrators}, {"allocators", c.Allocators}} {
+		for _, p := range l.patterns {
+			if covers(p, c.Name) {
+				errs = append(errs, fmt.Errorf("console: the pattern %q of %s matches the console's roles, and would give each of them that class; use patterns that do not match role/%s-REGION-console-read", p, l.name, c.Name))
+			}
+		}
+	}
+	if len(c.VPCEndpointIDs) > 0 {
+		errs = append(errs, errors.New("console: with vpcEndpointIds the API is private, and the console cannot reach it; use `cadastre console` inside the VPC instead"))
+	}
+	if len(c.Name) > maxConsoleName {
+		errs = append(errs, fmt.Errorf("console: the name %q has %d characters; with a console it may have %d, since its roles have the name, the Region and the class in theirs", c.Name, len(c.Name), maxConsoleName))
+	}
+	return errs
+}
+
+// covers reports whether a pattern of principals matches the console's role for readers, in
+// the account and the Region that the pattern itself names.
+func covers(pattern, name string) bool {
+	parsed, err := registry.ParseARNPattern(pattern)
+	if err != nil {
+		return false // another check reports it
+	}
+	account := "111122223333"
+	if parts := strings.SplitN(pattern, ":", 6); len(parts) == 6 && accountID.MatchString(parts[4]) {
+		account = parts[4]
+	}
+	partitions := ipam.Partitions()
+	return slices.ContainsFunc(partitions, func(partition string) bool {
+		return slices.ContainsFunc([]string{"us-east-1", "eu-west-1", "ap-northeast-1", "us-gov-west-1", "cn-north-1"}, func(region string) bool {
+			return parsed.Match("arn:" + partition + ":sts::" + account + ":assumed-role/" + name + "-" + region + "-console-read/ana")
+		})
+	})
+}
+
 // concurrency returns the limits of the background functions: the defaults, with the
 // members that the configuration sets. With more accounts than the owner's, the
 // defaults are higher.
@@ -321,11 +409,18 @@ const maxEnvironment = 3 << 10
 // Environment returns the environment variables by which the functions get grants,
 // quotas and the setting for default VPCs.
 func (c *Config) Environment() (map[string]string, error) {
+	administrators, allocators, readers := c.Administrators, c.Allocators, c.Readers
+	if c.Console != nil {
+		console := stacks.ConsolePrincipals(c.Name)
+		administrators = append(slices.Clone(administrators), console[registry.Administer])
+		allocators = append(slices.Clone(allocators), console[registry.Allocate])
+		readers = append(slices.Clone(readers), console[registry.Read])
+	}
 	grants, err := json.Marshal(struct {
 		Administrators []string `json:"administrators,omitempty"`
 		Allocators     []string `json:"allocators,omitempty"`
 		Readers        []string `json:"readers,omitempty"`
-	}{c.Administrators, c.Allocators, c.Readers})
+	}{administrators, allocators, readers})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,8 @@ func TestConfig(t *testing.T) {
 			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "ignoreDefaultVpcs": false, "resourceMetrics": true, "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": true,
 		}, all},
+		{"an object as jsii passes it on", map[string]any{"quotas": map[string]any{"$jsii.map": map[string]any{"pools_per_scope": 500.0}}},
+			with(func(c *Config) { c.Quotas = json.RawMessage(`{"pools_per_scope":500}`) })},
 		{"all, from the command line", map[string]any{
 			"name": "ipam", "organizationId": "o-a1b2c3d4e5", "vpcEndpointIds": `["vpce-0123456789abcdef0"]`,
 			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["arn:aws:iam::*:role/a,b"]`, "readers": `["*"]`,
@@ -60,6 +62,9 @@ func TestConfig(t *testing.T) {
 			"@aws-cdk/core:defaultCrossStackReferences": "strong", "aws:cdk:enable-path-metadata": true, "acknowledged-issue-numbers": []any{1.0},
 		}, defaults},
 		{"a table", map[string]any{"tableStreamArn": restoredStream}, with(func(c *Config) { c.TableStreamARN = restoredStream })},
+		{"a console", map[string]any{"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "console": `{"issuer":"https://login.example.com","clientId":"c","readers":["r"]}`}, with(func(c *Config) {
+			c.Administrators, c.Console = []string{"arn:aws:iam::111122223333:role/admin"}, json.RawMessage(`{"issuer":"https://login.example.com","clientId":"c","readers":["r"]}`)
+		})},
 		{"no VPCs", map[string]any{"vendingRole": ""}, with(func(c *Config) { c.VendingRole = "" })},
 		{"a topic", map[string]any{"alarmTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:alarms"},
 			with(func(c *Config) { c.AlarmTopicARN = "arn:aws-cn:sns:cn-north-1:111122223333:alarms" })},

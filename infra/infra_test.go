@@ -686,8 +686,8 @@ func TestAlarms(t *testing.T) {
 // The README lists the types of resources of the stacks, for the deployer's permissions.
 func TestREADMEListsTheResources(t *testing.T) {
 	kinds := map[string]map[string]bool{}
-	for _, d := range []deployment{plain(), closed()} {
-		for _, s := range []template{d.data, d.service, d.watch} {
+	for _, d := range []deployment{plain(), closed(), hosting()} {
+		for _, s := range []template{d.data, d.service, d.watch, d.console} {
 			for _, r := range s.Resources {
 				_, kind, _ := strings.Cut(r.Type, "::")
 				service, kind, _ := strings.Cut(kind, "::")
@@ -903,7 +903,7 @@ func (t template) statements(visit func(id string, s object)) {
 func every(t *testing.T) map[string]template {
 	all := map[string]template{}
 	for name, d := range deployments {
-		all[name+" data"], all[name+" service"], all[name+" watch"] = d().data, d().service, d().watch
+		all[name+" data"], all[name+" service"], all[name+" watch"], all[name+" console"] = d().data, d().service, d().watch, d().console
 	}
 	paths, err := filepath.Glob("*/*.yaml")
 	if err != nil || len(paths) < 5 {
@@ -977,12 +977,13 @@ func TestOutputs(t *testing.T) {
 
 // Templates for any account and Region name no account, Region or partition.
 func TestNoRegionInTheTemplates(t *testing.T) {
-	b, err := json.Marshal([]template{closed().data, closed().service, closed().watch})
+	b, err := json.Marshal([]template{closed().data, closed().service, closed().watch, hosting().console})
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "") // a grant of the context
-	without = strings.ReplaceAll(without, `"777788889999"`, "")                          // an excluded account of the context
+	without := strings.ReplaceAll(string(b), `arn:aws:iam::111122223333:role/admin`, "")             // a grant of the context
+	without = strings.ReplaceAll(without, `"777788889999"`, "")                                      // an excluded account of the context
+	without = strings.ReplaceAll(without, `arn:aws:acm:eu-west-1:111122223333:certificate/1a2b`, "") // a certificate of the context
 	for _, m := range regexp.MustCompile(`\b[a-z]{2}-(gov-)?[a-z]+-\d\b|\barn:aws[a-z-]*:|\b\d{12}\b`).FindAllString(without, -1) {
 		t.Errorf("the templates hold %s", m)
 	}

@@ -6,14 +6,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cadastre-ipam/cadastre/infra/constructs/alarms"
 	"github.com/cadastre-ipam/cadastre/infra/constructs/gofunction"
 	"github.com/cadastre-ipam/cadastre/infra/stacks"
+	"github.com/cadastre-ipam/cadastre/shared/console/hosted"
+	"github.com/cadastre-ipam/cadastre/shared/ops"
+	"github.com/cadastre-ipam/cadastre/shared/ops/registry"
 )
 
 // functions is the folder of the built functions.
@@ -58,7 +63,11 @@ func build(app awscdk.App, functions string) error {
 		return err
 	}
 	architecture := architectures[c.Architecture]
-	for _, name := range stacks.Functions {
+	names := stacks.Functions
+	if c.Console != nil {
+		names = append(slices.Clone(names), stacks.ConsoleFunction)
+	}
+	for _, name := range names {
 		if err := architecture.check(filepath.Join(functions, name, gofunction.Bootstrap)); err != nil {
 			return err
 		}
@@ -69,9 +78,37 @@ func build(app awscdk.App, functions string) error {
 		StreamARN:   c.TableStreamARN,
 	})
 	service := c.serviceProps(data.Table, functions, environment, concurrency)
-	stacks.NewService(app, "Service", &service)
+	made := stacks.NewService(app, "Service", &service)
 	service.StackProps = c.stackProps("watch", "Cadastre: discovery, compliance, history and events")
 	stacks.NewWatch(app, "Watch", &service)
+	if c.Console != nil {
+		return c.addConsole(app, functions, made.API)
+	}
+	return nil
+}
+
+// addConsole adds the stack of the hosted console.
+func (c *Config) addConsole(app awscdk.App, functions string, api awsapigateway.RestApi) error {
+	settings, err := hosted.ParseSettings(c.Console)
+	if err != nil {
+		return err
+	}
+	operations := map[string]registry.Class{}
+	for _, o := range ops.New(nil, nil).Operations() {
+		operations[o.Name] = o.Class
+	}
+	stacks.NewConsole(app, "Console", &stacks.ConsoleProps{
+		StackProps:   c.stackProps("console", "Cadastre: the console for people who sign in"),
+		Name:         c.Name,
+		Functions:    functions,
+		Architecture: architectures[c.Architecture].cdk(),
+		LogRetention: retentions[c.LogRetentionDays],
+		Destroyable:  c.Destroyable,
+		API:          api,
+		Settings:     settings,
+		Document:     string(c.Console),
+		Operations:   operations,
+	})
 	return nil
 }
 

@@ -55,6 +55,7 @@ type resource struct {
 // cdk-nag's AwsSolutions rules.
 type deployment struct {
 	data, service, watch template
+	console              template // empty without a console
 	findings             []string
 }
 
@@ -90,7 +91,21 @@ var (
 	restored = sync.OnceValue(func() deployment {
 		return synthesize(account, region, map[string]any{"tableStreamArn": restoredStream})
 	})
-	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing, "restored": restored}
+	// hosting has a console with an address of its own and a client with a secret.
+	hosting = sync.OnceValue(func() deployment {
+		return synthesize("", "", map[string]any{
+			"administrators": []any{"arn:aws:iam::111122223333:role/admin"},
+			"console":        `{"issuer":"https://login.example.com","clientId":"c","clientSecretParameter":"/aws/reference/secretsmanager/console","administrators":["net"],"readers":["all"],"domainName":"console.example.com","certificateArn":"arn:aws:acm:eu-west-1:111122223333:certificate/1a2b"}`,
+		})
+	})
+	// open has a console at the address of its API, with a public client.
+	open = sync.OnceValue(func() deployment {
+		return synthesize(account, region, map[string]any{
+			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "destroyable": "true",
+			"console": map[string]any{"issuer": "https://login.example.com", "clientId": "c", "readers": []any{"all"}},
+		})
+	})
+	deployments = map[string]func() deployment{"plain": plain, "closed": closed, "passing": passing, "restored": restored, "hosting": hosting, "open": open}
 )
 
 // synthesize runs the app as the CDK CLI does, with empty executables instead of the
@@ -108,7 +123,7 @@ func synthesize(account, region string, context map[string]any) deployment {
 	if context["architecture"] == "x86_64" {
 		machine = elf.EM_X86_64
 	}
-	for _, name := range stacks.Functions {
+	for _, name := range append(slices.Clone(stacks.Functions), stacks.ConsoleFunction) {
 		must(os.MkdirAll(filepath.Join(scratch, name), 0o700))
 		must(os.WriteFile(filepath.Join(scratch, name, "bootstrap"), executable(machine), 0o700))
 	}
@@ -125,7 +140,7 @@ func synthesize(account, region string, context map[string]any) deployment {
 	assembly := app.Synth(nil)
 
 	var d deployment
-	read := func(id string) (t template) {
+	read := func(id string, other template) (t template) {
 		artifact := assembly.GetStackArtifact(&id)
 		for _, m := range *artifact.Messages() {
 			d.findings = append(d.findings, fmt.Sprintf("%s %s: %v", *m.Entry.Type, *m.Id, m.Entry.Data)) //nolint:staticcheck // the type's new place has no Go package yet
@@ -134,14 +149,17 @@ func synthesize(account, region string, context map[string]any) deployment {
 		must(err)
 		var raw any
 		must(json.Unmarshal(b, &raw))
-		b, err = json.Marshal(simplify(raw, d.data))
+		b, err = json.Marshal(simplify(raw, other))
 		must(err)
 		must(json.Unmarshal(b, &t))
 		return t
 	}
-	d.data = read("Data")
-	d.service = read("Service")
-	d.watch = read("Watch")
+	d.data = read("Data", template{})
+	d.service = read("Service", d.data)
+	d.watch = read("Watch", d.data)
+	if context["console"] != nil {
+		d.console = read("Console", d.service)
+	}
 	return d
 }
 

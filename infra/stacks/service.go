@@ -67,12 +67,18 @@ type ServiceProps struct {
 	NotifyEmail      string   // an address to mail when resources overlap; "" for none
 }
 
+// Service is the service stack with its API.
+type Service struct {
+	Stack awscdk.Stack
+	API   awsapigateway.RestApi
+}
+
 // NewService makes the stack of the API, the functions behind it, for direct
 // invocation and for templates, the worker, and the owner account's vending role. Its
 // outputs are ApiUrl, ApiId, ApiFunctionName,
 // ApiRoleArn, CustomResourceFunctionArn, DirectFunctionArn, DirectFunctionName and
 // ProvisioningFunctionName.
-func NewService(scope constructs.Construct, id string, props *ServiceProps) awscdk.Stack {
+func NewService(scope constructs.Construct, id string, props *ServiceProps) *Service {
 	stack := awscdk.NewStack(scope, &id, &props.StackProps)
 	// API Gateway waits for 29 seconds. The function ends earlier, so that its own
 	// answer reaches the caller.
@@ -122,7 +128,7 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) awsc
 	output(stack, "DirectFunctionArn", direct.Lambda.FunctionArn(), "The function for direct invocation, for workflows and programs")
 	output(stack, "DirectFunctionName", direct.Lambda.FunctionName(), "The name of the function for direct invocation")
 	output(stack, "ProvisioningFunctionName", provisioning.Function.Lambda.FunctionName(), "The function that finishes work of more than one transaction")
-	return stack
+	return &Service{stack, api.RestAPI}
 }
 
 // address returns the address of the API's stage without a slash at its end, so that a
