@@ -38,9 +38,13 @@ help: ## List the targets
 AT_ONCE := --no-print-directory -j6
 
 .PHONY: run
-run: ## Build all, start the emulator, deploy, play the main job through the AWS CLI, leave it running
+run: ## Build all, start the emulator, deploy, play the main job through the AWS CLI, serve the console, leave it running
 	@$(MAKE) $(AT_ONCE) tools build
 	localstack/run.sh start
+
+.PHONY: link
+link: ## Print a new link to the console of `make run`
+	localstack/run.sh link
 
 .PHONY: stop
 stop: ## End the processes that `make run` started
@@ -65,7 +69,7 @@ test: ## Install the tools and run all checks
 ##--- building
 
 .PHONY: build
-build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra web ## Build the functions, the CDK program and the console's pages
+build: $(FUNCTIONS:%=build/functions/%/bootstrap) build/infra build/cadastre web ## Build the functions, the CDK program, the tool and the console's pages
 
 # One rule for all: go knows the stale files, and equal sources make equal files.
 build/functions/%/bootstrap: $(GO_FILES) build/arch
@@ -74,8 +78,11 @@ build/functions/%/bootstrap: $(GO_FILES) build/arch
 build/infra: $(GO_FILES)
 	go build -o $@ ./infra
 
-# The functions of the console hold its pages.
-build/functions/console/bootstrap: $(WEB)/dist/index.html
+# The hosted console and the tool hold the console's pages.
+build/functions/console/bootstrap build/cadastre: $(WEB)/dist/index.html
+
+build/cadastre: $(GO_FILES)
+	go build -o $@ ./shared/cmd/cadastre
 
 .PHONY: web
 web: $(WEB)/dist/index.html ## Build the console's pages
@@ -148,6 +155,11 @@ deploy: .tools/node.done ## Deploy to the AWS account of the environment's crede
 .PHONY: limits
 limits: ## Compare the account's Lambda concurrency with the limits of the deployed functions (cdk.out of `make deploy`)
 	go run ./infra/cmd/limits
+
+.PHONY: console
+console: ## Serve the console on this machine (ENDPOINT=…, REGION=…; CONSOLE=… for flags)
+	@: $(if $(ENDPOINT),,$(error ENDPOINT=… names the API: the output ApiUrl of the service stack))
+	go run ./shared/cmd/cadastre console --endpoint "$(ENDPOINT)" $(if $(REGION),--region "$(REGION)") $(CONSOLE)
 
 .PHONY: proxy
 proxy: ## Serve tools that sign for EC2, on this machine (ENDPOINT=…, REGION=…; PROXY=… for flags)
