@@ -48,6 +48,10 @@ type ResourceStatus struct {
 // CIDR: it is managed, and the allocation is no group. A CIDR that intersects
 // the allocation intersects the resource.
 //
+// A CIDR that overlaps several others names one of them. It goes on naming the one that its
+// row names as long as that one overlaps it. So a change among many overlapping CIDRs alters
+// the rows that name the changed one, and no others.
+//
 // EvaluateStatuses yields the result of a CIDR after all CIDRs inside it, so
 // contents come before containers. It reads each row once. It keeps the rows
 // whose CIDRs contain the present one, equal CIDRs included, in memory. The
@@ -56,7 +60,7 @@ func EvaluateStatuses(rows iter.Seq2[*ResourceCIDR, error], allocations iter.Seq
 	return func(yield func(ResourceStatus, error) bool) {
 		next, stop := iter.Pull2(allocations)
 		defer stop()
-		p := &evaluation{pool: pool, yield: yield, next: next, plannedVPCs: map[string]netip.Prefix{}}
+		p := &evaluation{pool: pool, yield: yield, next: next, plannedVPCs: map[string]netip.Prefix{}, openGroups: map[namedBlock][]string{}, seekers: map[namedBlock][]int{}}
 		p.nextAllocation()
 		var level []*ResourceCIDR // rows of one CIDR
 		for r, err := range rows {
@@ -91,8 +95,10 @@ type evaluation struct {
 	allocation  *Allocation             // the next one, nil at the end
 	plannedVPCs map[string]netip.Prefix // by VPC: its last CIDR that a planning pool has
 	open        []openBlock
-	last        ResourceStatus // not yielded before the next input is known; none if Resource is nil
-	done        bool           // the caller wants no more, or an error was yielded
+	openGroups  map[namedBlock][]string // the groups of the open blocks
+	seekers     map[namedBlock][]int    // by the block that their rows name: positions in open
+	last        ResourceStatus          // not yielded before the next input is known; none if Resource is nil
+	done        bool                    // the caller wants no more, or an error was yielded
 }
 
 // side is one side of an overlap. The zero side is none.
@@ -101,9 +107,15 @@ type side struct {
 	cidr      netip.Prefix
 }
 
+// namedBlock is a block as a row's status names it, in With and WithCIDR.
+type namedBlock struct{ id, cidr string }
+
+func (s side) named() namedBlock { return namedBlock{s.id, s.cidr.String()} }
+
 // openBlock is a block that may contain the next inputs.
 type openBlock struct {
 	side
+	keeps  bool          // the block that the row names overlaps it still
 	row    *ResourceCIDR // nil for an allocation
 	status Status        // without Overlap
 	outer  side          // the nearest containing block of another group
@@ -170,7 +182,7 @@ func (p *evaluation) addRows(rows []*ResourceCIDR) {
 	}
 	for _, r := range rows {
 		if !r.Ignored {
-			p.push(openBlock{side: side{groupOf(&r.Resource), r.ID, cidr}, row: r, status: p.withoutOverlap(r, own)})
+			p.push(openBlock{side: side{r.Group(), r.ID, cidr}, row: r, status: p.withoutOverlap(r, own)})
 		}
 	}
 	if len(p.open) == 0 {
@@ -178,8 +190,9 @@ func (p *evaluation) addRows(rows []*ResourceCIDR) {
 	}
 }
 
-// groupOf returns the group of a resource. Ids of different types differ.
-func groupOf(r *Resource) string {
+// Group returns the group of a resource; see [EvaluateStatuses]. Ids of different types
+// differ.
+func (r *Resource) Group() string {
 	switch {
 	case r.Type == ResourceSubnet && r.VPC != "":
 		return r.VPC
@@ -244,7 +257,49 @@ func (p *evaluation) push(o openBlock) {
 			o.outer = above.side
 		}
 	}
+	p.seek(&o)
 	p.open = append(p.open, o)
+}
+
+// seek finds out whether the block that o's row names contains o, and whether o is the one
+// that the row of an open block names. o is opened next.
+func (p *evaluation) seek(o *openBlock) {
+	self := o.named()
+	if names, ok := o.names(); ok {
+		o.keeps = slices.ContainsFunc(p.openGroups[names], func(group string) bool { return group != o.group })
+		p.seekers[names] = append(p.seekers[names], len(p.open))
+	}
+	for _, i := range p.seekers[self] {
+		if i < len(p.open) && p.open[i].group != o.group {
+			p.open[i].keeps = true
+		}
+	}
+	p.openGroups[self] = append(p.openGroups[self], o.group)
+}
+
+// unseek undoes seek for the block that is closed, the last one that was opened.
+func (p *evaluation) unseek(o *openBlock) {
+	if names, ok := o.names(); ok {
+		if rest := p.seekers[names]; len(rest) > 1 {
+			p.seekers[names] = rest[:len(rest)-1]
+		} else {
+			delete(p.seekers, names)
+		}
+	}
+	self := o.named()
+	if rest := p.openGroups[self]; len(rest) > 1 {
+		p.openGroups[self] = rest[:len(rest)-1]
+	} else {
+		delete(p.openGroups, self)
+	}
+}
+
+// names returns the block that a row's status names, if it names one.
+func (o *openBlock) names() (namedBlock, bool) {
+	if o.row == nil || o.row.Status.With == "" {
+		return namedBlock{}, false
+	}
+	return namedBlock{o.row.Status.With, o.row.Status.WithCIDR}, true
 }
 
 // close ends the open blocks that do not contain cidr; nil ends all.
@@ -252,7 +307,13 @@ func (p *evaluation) close(cidr *netip.Prefix) {
 	for n := len(p.open); n > 0 && (cidr == nil || !Within(*cidr, p.open[n-1].cidr)); n-- {
 		o := p.open[n-1]
 		p.open = p.open[:n-1]
-		if o.row != nil {
+		p.unseek(&o)
+		switch {
+		case o.row == nil:
+		case o.keeps:
+			o.status.Overlap, o.status.With, o.status.WithCIDR = Overlapping, o.row.Status.With, o.row.Status.WithCIDR
+			p.keep(ResourceStatus{Resource: o.row, Status: o.status})
+		default:
 			o.status.Overlap = Nonoverlapping
 			for _, with := range []side{o.outer, o.first, o.second} {
 				if with.group != "" && with.group != o.group {

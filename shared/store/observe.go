@@ -55,6 +55,7 @@ func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]table.Write, error)) (changed bool, err error) {
 	k := items.FoundKey(discovery, &r)
 	var scopes []string // whose space follows
+	var added []newRow  // in others
 	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil {
@@ -93,7 +94,7 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		if err != nil || have == nil && s.isDeleted(&r, rows) {
 			return nil, err
 		}
-		writes, follow, err := s.rowWrites(ctx, have, now, rows)
+		writes, follow, more, err := s.rowWrites(ctx, have, now, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -103,11 +104,16 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 			return nil, nil
 		}
 		put.Item = items.FoundItem(now)
-		changed, scopes = true, follow
+		changed, scopes, added = true, follow, more
 		return append(append(writes, put), with...), nil
 	})
 	if err != nil {
 		return false, err
+	}
+	for _, n := range added {
+		if err := s.reconcileNew(ctx, n); err != nil {
+			return changed, err
+		}
 	}
 	return changed, s.followUp(ctx, scopes, r.CIDR)
 }
@@ -218,13 +224,18 @@ func (s *Store) targetsOfOthers(ctx context.Context, f, around *ipam.Found) (map
 // the IPAM wrote, and returns the existing rows of the other targets. A row does not count
 // if its discovery no longer sees the CIDR.
 //
-// The rows include the item that says that the resource is deleted. It is read after the
+// The rows include the work notes of the CIDR, and the item that says that the resource is deleted. It is read after the
 // rows of pending blocks: a deletion in between removes such a row, and the writes demand
 // that the row exists.
 func (s *Store) dropClaimedTargets(ctx context.Context, f *ipam.Found) (rows map[table.Key]table.Item, err error) {
 	var keys []table.Key
 	for _, t := range f.Targets {
 		keys = append(keys, items.LiveKey(t.Scope, &f.Resource))
+	}
+	if f.Type.TakesSpace() {
+		for _, t := range f.Targets {
+			keys = append(keys, items.LiveWorkKey(t.Scope, f.CIDR))
+		}
 	}
 	if len(keys) > 0 {
 		keys = append(keys, deletedKeys(&f.Resource)...)
@@ -262,10 +273,10 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	return nil, err
 }
 
-// rowWrites returns the writes that bring the rows in scopes up to date, and the scopes
-// whose space follows. have is the found CIDR before, and now the one after; nil is none.
-// read has the rows of now's targets.
-func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, err error) {
+// rowWrites returns the writes that bring the rows in scopes up to date, the rows that are
+// new, and the other scopes whose space follows. have is the found CIDR before, and now the
+// one after; nil is none. read has the rows of now's targets, and the work notes.
+func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, added []newRow, err error) {
 	old, next := map[string]table.Key{}, map[string]ipam.Target{} // by scope
 	if now != nil {
 		for _, t := range now.Targets {
@@ -283,7 +294,7 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 	}
 	before, err := s.table.BatchGet(ctx, left)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	note := func(scope string, r *ipam.Resource) {
 		if r.Type.TakesSpace() {
@@ -307,7 +318,7 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		if read[k] != nil {
 			before, err := items.DecodeResource(table.Row{Key: k, Item: read[k]})
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			row.Status, row.Rev, row.Since = before.Status, before.Rev+1, before.Since
 			if !row.RecordedAs(before) {
@@ -321,11 +332,14 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		}
 		w.Item = items.ResourceItem(row)
 		writes = append(writes, w)
-		if evaluated { // a change that no status or space depends on needs no note
+		if read[k] == nil && row.Live() {
+			n, note := s.noteNew(row, read)
+			writes, added = append(writes, note), append(added, n)
+		} else if evaluated { // a change that no status or space depends on needs no note
 			note(scope, &now.Resource)
 		}
 	}
-	return writes, follow, nil
+	return writes, follow, added, nil
 }
 
 // Forget deletes a CIDR that a discovery found, because its resource is gone, and frees
@@ -351,7 +365,7 @@ func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, 
 		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
 			return nil, nil
 		}
-		writes, follow, err := s.rowWrites(ctx, have, nil, nil)
+		writes, follow, _, err := s.rowWrites(ctx, have, nil, nil)
 		if err != nil {
 			return nil, err
 		}

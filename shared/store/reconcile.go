@@ -23,15 +23,20 @@ func (s *Store) Reconcile(ctx context.Context, scope string, p netip.Prefix) err
 	if err != nil {
 		return err
 	}
+	return s.reconcileAndEnd(ctx, scope, p, read[note])
+}
+
+// reconcileAndEnd is Reconcile with a note that was read, or written, before; nil is none.
+func (s *Store) reconcileAndEnd(ctx context.Context, scope string, p netip.Prefix, note table.Item) error {
 	for _, step := range []func(context.Context, string, netip.Prefix) error{s.finishProvisions, s.reserveAllLive, s.shrinkHolds, s.importLive, s.EvaluateStatus} {
 		if err := step(ctx, scope, p); err != nil {
 			return err
 		}
 	}
-	if read[note] == nil {
+	if note == nil {
 		return nil
 	}
-	return s.endNote(ctx, note, read[note])
+	return s.endNote(ctx, items.LiveWorkKey(scope, p), note)
 }
 
 // maxReconciledCIDRs is the largest number of live CIDRs in a block that is reconciled at

@@ -3,63 +3,126 @@ package store_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/ipam/ipamtest"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
 )
 
-// putEqualVPCs writes the rows of n VPCs with one CIDR, evaluated, each in another
-// account. Each has a subnet.
-func (l *env) putEqualVPCs(n int) {
+// firstLook records VPCs of as many accounts, each with four subnets, as the first run of
+// discovery over these accounts does, in order: account after account, and a VPC before its
+// subnets. All VPCs have one CIDR, or each has another. It returns the cost.
+func (l *env) firstLook(n int, equal bool) tabletest.Cost {
 	l.Helper()
-	var writes []table.Write
-	flush := func() {
-		l.must(l.memory.Transact(l.Context(), writes))
-		writes = nil
-	}
+	calls := &tabletest.Counter{Table: l.memory}
+	l.store = l.on(calls)
 	for i := range n {
-		id := fmt.Sprintf("vpc-%05d", i)
-		status := ipam.Status{Management: ipam.Unmanaged, Compliance: ipam.ComplianceUnmanaged, Overlap: ipam.Overlapping}
-		for _, r := range []ipam.Resource{vpc(id, "172.31.0.0/16"), subnet("subnet-"+id, id, "172.31.0.0/20")} {
-			r.Owner = fmt.Sprintf("77770000%04d", i)
-			row := items.EncodeResource(&ipam.ResourceCIDR{Resource: r, Scope: l.ipam.PrivateScope, Discovery: l.disco.ID, Rev: 1, Status: status})
-			found := items.EncodeFound(&ipam.Found{Resource: r, Discovery: l.disco.ID, Targets: []ipam.Target{{IPAM: l.ipam.ID, Scope: l.ipam.PrivateScope}}, Rev: 1})
-			writes = append(writes, table.Write{Op: table.OpPut, Key: row.Key, Item: row.Item}, table.Write{Op: table.OpPut, Key: found.Key, Item: found.Item})
+		at := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0})
+		if equal {
+			at = netip.AddrFrom4([4]byte{10, 255, 255, 0})
 		}
-		if len(writes) == 80 || i == n-1 {
-			flush()
+		id, owner := fmt.Sprintf("vpc-%05d", i), fmt.Sprintf("77770000%04d", i)
+		found := []ipam.Resource{vpc(id, netip.PrefixFrom(at, 24).String())}
+		for s := range 4 {
+			found = append(found, subnet(fmt.Sprintf("subnet-%05d-%d", i, s), id, netip.PrefixFrom(at, 26).String()))
+			for range 64 {
+				at = at.Next()
+			}
+		}
+		l.now = l.now.Add(time.Second)
+		for _, r := range found {
+			r.Owner = owner
+			_, err := l.store.Observe(l.Context(), l.disco, []*ipam.IPAM{l.ipam}, r, l.now.UnixMilli())
+			l.must(err)
 		}
 	}
+	return calls.Take()
 }
 
-// The calls that observe a default VPC with four subnets are as many however many VPCs
-// with the same CIDRs there are.
-func TestCostOfObservingEqualVPCs(t *testing.T) {
-	cost := func(n int) int {
-		l := newEnv(t)
-		if n > 0 {
-			l.putEqualVPCs(n)
-			l.must(l.store.EvaluateStatus(t.Context(), l.ipam.PrivateScope, netip.MustParsePrefix("172.31.0.0/16")))
+// wrongStatuses returns the statuses of the private scope that differ from those of a look
+// at all pairs; see ipamtest.StatusesOf.
+func (l *env) wrongStatuses(pools ...*ipam.Pool) (wrong []string) {
+	l.Helper()
+	var rows []*ipam.ResourceCIDR
+	for after := ""; ; {
+		some, next, err := l.store.Resources(l.Context(), l.ipam.PrivateScope, ipam.IPv4, after, 0)
+		l.must(err)
+		if rows = append(rows, some...); next == "" {
+			break
 		}
-		calls := &tabletest.Counter{Table: l.memory}
-		l.store = l.on(calls)
-		l.observe(vpc("vpc-default", "172.31.0.0/16"))
-		for i := range 4 {
-			l.observe(subnet(fmt.Sprint("subnet-", i), "vpc-default", fmt.Sprintf("172.31.%d.0/20", 16*i)))
-		}
-		c := calls.Take()
-		fscktest.Clean(t, l.memory, l.now)
-		t.Logf("%d equal VPCs: %d calls: %+v", n, c.BatchGets+c.Queries+c.Transactions, c)
-		return c.BatchGets + c.Queries + c.Transactions
+		after = next
 	}
-	alone := cost(0)
-	for _, n := range []int{1, 100, sized(5000, 400)} {
-		if have := cost(n); 2*have > 3*alone {
-			t.Errorf("%d equal VPCs: %d calls, want at most 1.5 times the %d of a VPC that is alone", n, have, alone)
+	var allocations []*ipam.Allocation
+	for a, err := range l.store.AllocationsIn(l.Context(), l.ipam.PrivateScope, ipam.IPv4.All()) {
+		l.must(err)
+		allocations = append(allocations, a)
+	}
+	byID := map[string]*ipam.Pool{}
+	for _, p := range pools {
+		byID[p.ID] = p
+	}
+	for i, want := range ipamtest.StatusesOf(rows, allocations, byID) {
+		got := rows[i].Status
+		if (got.With != "") != (want.Overlaps != nil) || got.With != "" && !slices.Contains(want.Overlaps, got.With+" "+got.WithCIDR) {
+			wrong = append(wrong, fmt.Sprintf("%s %s overlaps %q; there are %d", rows[i].ID, rows[i].CIDR, got.With, len(want.Overlaps)))
+		}
+		got.With, got.WithCIDR, got.Reason = "", "", ""
+		if got != want.Status {
+			wrong = append(wrong, fmt.Sprintf("%s %s is %+v, want %+v", rows[i].ID, rows[i].CIDR, got, want.Status))
+		}
+	}
+	return wrong
+}
+
+// The first look at many equal VPCs, each with four subnets, costs at most 1.5 times as many
+// calls, rows and write units as the first look at as many different ones. Afterwards
+// the statuses and the space are right, and a scan finds nothing to do.
+func TestCostOfTheFirstLook(t *testing.T) {
+	for _, pooled := range []bool{false, true} {
+		for _, n := range []int{1, 100, sized(5000, 300)} {
+			var costs [2]tabletest.Cost
+			for i, equal := range []bool{false, true} {
+				l := newEnv(t)
+				var pools []*ipam.Pool
+				if pooled {
+					pools = append(pools, l.pool("", false))
+					l.provision(pools[0], "10.0.0.0/8")
+				}
+				costs[i] = l.firstLook(n, equal)
+				if work, err := l.store.PendingWork(t.Context(), l.now.Add(time.Hour)); err != nil || len(work) > 0 {
+					t.Errorf("work is left: %q, %v", work, err)
+				}
+				if n <= 300 {
+					if wrong := l.wrongStatuses(pools...); len(wrong) > 0 {
+						t.Errorf("%d VPCs, equal %t, in a pool %t: %d statuses are wrong, the first: %s", n, equal, pooled, len(wrong), wrong[0])
+					}
+				}
+				before := l.memory.Dump()
+				for v, err := range l.store.EvaluateAll(t.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
+					if l.must(err); v.Exposed || n > 1 && equal && v.Status.Overlap != ipam.Overlapping {
+						t.Fatalf("%s: %+v", v.Resource.ID, v)
+					}
+				}
+				if l.memory.Dump() != before {
+					t.Errorf("%d VPCs, equal %t, in a pool %t: the scan wrote", n, equal, pooled)
+				}
+				fscktest.Clean(t, l.memory, l.now)
+			}
+			made := func(c tabletest.Cost) int { return c.BatchGets + c.Queries + c.Transactions }
+			t.Logf("%d VPCs, in a pool %t:\ndifferent %d calls %+v\nequal     %d calls %+v", n, pooled, made(costs[0]), costs[0], made(costs[1]), costs[1])
+			for what, c := range map[string]func(tabletest.Cost) int{
+				"calls": made, "rows": func(c tabletest.Cost) int { return c.Rows + c.Keys }, "write units": func(c tabletest.Cost) int { return c.WriteUnits },
+			} {
+				if different, equal := c(costs[0]), c(costs[1]); 2*equal > 3*different {
+					t.Errorf("%d VPCs, in a pool %t: %d %s of equal ones, want at most 1.5 times the %d of different ones", n, pooled, equal, what, different)
+				}
+			}
 		}
 	}
 }

@@ -134,7 +134,23 @@ func (s *Store) statusWrite(v ipam.ResourceStatus) table.Write {
 // valid. The region is closed under overlap. m, if not nil, gets all rows and all gaps.
 func (s *Store) statuses(ctx context.Context, scope string, region, after netip.Prefix, m *overlapSet) iter.Seq2[ipam.ResourceStatus, error] {
 	pools := map[string]*ipam.Pool{}
-	allocations := func(yield func(*ipam.Allocation, error) bool) {
+	rows := func(yield func(*ipam.ResourceCIDR, error) bool) {
+		for r, err := range s.rowsIn(ctx, scope, region, after) {
+			if err == nil && m != nil {
+				m.addRow(r)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	return ipam.EvaluateStatuses(rows, s.allocationsOf(ctx, scope, region, after, pools, m), func(id string) *ipam.Pool { return pools[id] })
+}
+
+// allocationsOf yields the allocations and holds that overlap a region, after the CIDR after
+// if that is valid, and puts their pools into pools. m is as in statuses.
+func (s *Store) allocationsOf(ctx context.Context, scope string, region, after netip.Prefix, pools map[string]*ipam.Pool, m *overlapSet) iter.Seq2[*ipam.Allocation, error] {
+	return func(yield func(*ipam.Allocation, error) bool) {
 		from := region.Addr()
 		if after.IsValid() {
 			from = after.Addr()
@@ -152,17 +168,6 @@ func (s *Store) statuses(ctx context.Context, scope string, region, after netip.
 			}
 		}
 	}
-	rows := func(yield func(*ipam.ResourceCIDR, error) bool) {
-		for r, err := range s.rowsIn(ctx, scope, region, after) {
-			if err == nil && m != nil {
-				m.addRow(r)
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
-	return ipam.EvaluateStatuses(rows, allocations, func(id string) *ipam.Pool { return pools[id] })
 }
 
 // AllocationsIn yields the allocations of all pools of a scope that overlap cidr, in
