@@ -104,7 +104,7 @@ function Search() {
       ref={input}
       type="search"
       value={text}
-      placeholder={`${t.searchHelp} ( / )`}
+      placeholder={`${t.searchHelp} (/)`}
       ariaLabel={`${t.search}. ${t.searchKey}`}
       onChange={e => setText(e.detail.value)}
       onKeyDown={e => {

@@ -8,7 +8,7 @@ export function Figure({ label, value, href, detail }: { label: string; value: R
     <div>
       <Box variant="awsui-key-label">{label}</Box>
       {href === undefined ? <Box variant="awsui-value-large">{value}</Box> : <To href={href} fontSize="display-l" variant="awsui-value-large">{value}</To>}
-      {detail === undefined ? null : <Box variant="small" color="text-body-secondary" display="block">{detail}</Box>}
+      {detail === undefined ? null : <Box variant="small" color="text-body-secondary" display="block" margin={{ top: 'xs' }}>{detail}</Box>}
     </div>
   )
 }

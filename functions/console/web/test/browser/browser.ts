@@ -13,7 +13,9 @@ let started: Promise<Browser> | undefined
 export function browser(): Promise<Browser> {
   started ??= (async () => playwright.launch({
     executablePath: own ?? (await chromium.executablePath()),
-    args: [...(own === undefined ? chromium.args : ['--no-sandbox', '--disable-gpu']), '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic'],
+    // Not the package's own arguments: they are for one process without memory to share, and
+    // switch the browser's security off.
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic'],
   }))()
   return started
 }
