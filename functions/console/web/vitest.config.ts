@@ -9,6 +9,6 @@ export default defineConfig({
     setupFiles: ['test/setup.ts'],
     server: { deps: { inline: [/@cloudscape-design/] } },
     css: false,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
   },
 })

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A checkout without a build of the pages compiles, and says so.
-func TestPagesReportsABuild(t *testing.T) {
+// A checkout without a build of the pages compiles, and Pages reports that they are missing.
+func TestPagesReportsWhetherThePagesWereBuilt(t *testing.T) {
 	pages, built := Pages()
 	_, err := fs.Stat(pages, "index.html")
 	if built != (err == nil) {

@@ -47,6 +47,13 @@ export function classOf(operation: string): 'read' | 'allocate' | 'administer' {
   return /^(AllocateIpamPoolCidr|ReleaseIpamPoolAllocation|ModifyIpamPoolAllocation|CreateVpc|CreateSubnet|AssociateVpcCidrBlock|DisassociateVpcCidrBlock)$/.test(operation) ? 'allocate' : 'administer'
 }
 
+// acts are the operations that change something.
+export const acts = [
+  'AllocateIpamPoolCidr', 'AssociateIpamResourceDiscovery', 'AssociateVpcCidrBlock', 'CreateIpam', 'CreateIpamPool', 'CreateIpamResourceDiscovery', 'CreateIpamScope', 'CreateSubnet', 'CreateTags', 'CreateVpc', 'DeleteIpam',
+  'DeleteIpamDiscoveredAccount', 'DeleteIpamPool', 'DeleteIpamPoolShare', 'DeleteIpamResourceDiscovery', 'DeleteIpamScope', 'DeleteTags', 'DeprovisionIpamPoolCidr', 'DisassociateIpamResourceDiscovery', 'DisassociateVpcCidrBlock', 'ModifyIpam',
+  'ModifyIpamPool', 'ModifyIpamPoolAllocation', 'ModifyIpamResourceCidr', 'ModifyIpamResourceDiscovery', 'ModifyIpamScope', 'ProvisionIpamPoolCidr', 'PutAccessGrants', 'PutIpamPoolShare', 'ReleaseIpamPoolAllocation',
+] as const satisfies readonly Operation[]
+
 const rank = { read: 0, allocate: 1, administer: 2 }
 
 export function createMock(handlers: Handlers, options: Options = {}): Mock {

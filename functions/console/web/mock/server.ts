@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { extname, join, normalize } from 'node:path'
-import { classOf, createMock, type Mock, type Options } from './answer'
+import { acts, classOf, createMock, type Mock, type Options } from './answer'
 import { handlers } from './handlers'
 
 export const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -20,7 +20,7 @@ export function mockOf(options: Options = {}): Mock {
     GetCallerAccess: () => ({
       CallerAccess: {
         AccountId: '111122223333', PrincipalArn: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/hana.sato', OrganizationId: 'o-a1b2c3d4e5', Class: own, OwnerAccountId: '111122223333', IsOwner: true, HomeRegion: 'ap-northeast-1',
-        Operations: Object.keys(all).filter(o => rank[classOf(o)] <= rank[own]).sort(),
+        Operations: [...new Set([...Object.keys(all), ...acts])].filter(o => rank[classOf(o)] <= rank[own]).sort(),
         Quotas: { Ipams: 1, ScopesPerIpam: 5, PoolsPerScope: 50, PoolDepth: 10, CidrsPerPool: 50, SharesPerPool: 50, TagsPerObject: 50, ResourceDiscoveries: 1, AssociationsPerIpam: 5 },
       },
     }),

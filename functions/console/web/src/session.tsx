@@ -56,7 +56,7 @@ export function useAccess(): Access | undefined {
   return useKnown().access
 }
 
-// useMay returns a function that tells if the caller may call an operation. The API decides;
+// useMay returns a function that reports whether the caller may call an operation. The API decides;
 // this hides what it would refuse.
 export function useMay(): (operation: Operation) => boolean {
   const operations = useKnown().access?.Operations

@@ -59,7 +59,7 @@ export function choose(change: Partial<Viewer>): void {
   for (const listener of listeners) listener()
 }
 
-// show tells the document the language, for screen readers and fonts, and the theme.
+// show sets the document the language, for screen readers and fonts, and the theme.
 export function show(): void {
   document.documentElement.lang = current.language
   document.body.classList.toggle('awsui-dark-mode', current.theme === 'dark')

@@ -17,7 +17,7 @@ export type Operation = keyof Operations
 export type Input<O extends Operation> = Operations[O]['input']
 export type Output<O extends Operation> = Operations[O]['output']
 
-// header tells the server that a page of its own sent the request: a page of another
+// header proves to the server that a page of its own sent the request: a page of another
 // origin cannot send it.
 export const header = 'X-Cadastre-Console'
 
@@ -37,7 +37,7 @@ export class APIError extends Error {
     super(message)
   }
 
-  // permanent tells that the same request gets the same answer.
+  // permanent reports whether the same request gets the same answer.
   get permanent(): boolean {
     return this.status >= 400 && this.status < 500 && this.status !== 429
   }

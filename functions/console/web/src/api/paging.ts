@@ -38,7 +38,7 @@ export async function* pages<O extends Paginated>(operation: O, input: Input<O>,
   } while (token !== undefined)
 }
 
-// collect reads a list up to limit rows. more tells that there are further ones.
+// collect reads a list up to limit rows. more reports whether there are further ones.
 export async function collect<O extends Paginated, Row>(
   operation: O,
   input: Input<O>,

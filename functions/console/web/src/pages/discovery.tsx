@@ -18,8 +18,8 @@ import { catalogue, useText } from '../text'
 
 const texts = catalogue({
   en: {
-    title: 'Discovery', help: 'Accounts and Regions that discovery reads, how fresh each is, and what to do where it fails.', accounts: 'Accounts × Regions', failing: 'Failing accounts only', unit: 'Organizational unit', worst: 'State', failures: 'Failures and what to do', empty: 'Discovery has read no account yet.', allFine: 'Every account is read in every Region.', never: 'Never read', stale: 'Not read for a day',
-    fresh: (ago: string) => `Read ${ago}`, failed: 'Fails', ok: 'Read',
+    title: 'Discovery', help: 'Accounts and Regions that discovery reads, how fresh each is, and what to do where it fails.', accounts: 'Accounts × Regions', failing: 'Failing accounts only', unit: 'Organizational unit', worst: 'State', failures: 'Failures and what to do', do: 'What to do', failure: 'Failure', success: 'Last success', empty: 'Discovery has read no account yet.', allFine: 'Every account is read in every Region.', never: 'Never read', stale: 'Not read for a day',
+    fresh: (ago: string) => `Read ${ago}`, failed: 'Fails',
     todo: {
       'assume-role-failure': 'Create the reader role in the account (the StackSet does it for accounts that join), and check that its trust policy names the account of Cadastre.',
       'unauthorized-failure': 'Give the reader role the EC2 permissions that the message names, and check that no service control policy denies them in this Region.',
@@ -28,8 +28,8 @@ const texts = catalogue({
     },
   },
   ja: {
-    title: '検出', help: '検出の対象となるアカウントとリージョン、情報の鮮度、失敗した場合の対処方法です。', accounts: 'アカウント × リージョン', failing: '失敗したアカウントのみ', unit: '組織単位 (OU)', worst: '状態', failures: '失敗と対処方法', empty: 'まだ検出されたアカウントはありません。', allFine: 'すべてのアカウントをすべてのリージョンで検出できています。', never: '未検出', stale: '1 日以上未検出',
-    fresh: ago => `${ago}に検出`, failed: '失敗', ok: '検出済み',
+    title: '検出', help: '検出の対象となるアカウントとリージョン、情報の鮮度、失敗した場合の対処方法です。', accounts: 'アカウント × リージョン', failing: '失敗したアカウントのみ', unit: '組織単位 (OU)', worst: '状態', failures: '失敗と対処方法', do: '対処方法', failure: '失敗の理由', success: '最後の成功', empty: 'まだ検出されたアカウントはありません。', allFine: 'すべてのアカウントをすべてのリージョンで検出できています。', never: '未検出', stale: '1 日以上未検出',
+    fresh: ago => `${ago}に検出`, failed: '失敗',
     todo: {
       'assume-role-failure': 'アカウントに読み取り用ロールを作成してください (組織に参加するアカウントには StackSet が作成します)。信頼ポリシーに Cadastre のアカウントが指定されていることも確認してください。',
       'unauthorized-failure': 'メッセージに示された EC2 の許可を読み取り用ロールに追加し、このリージョンでサービスコントロールポリシー (SCP) が拒否していないことを確認してください。',
@@ -92,9 +92,9 @@ export function Discovery() {
   const failureColumns: Column<DiscoveredAccount>[] = [
     { id: 'account', header: c.account, text: r => r.AccountId, cell: r => <Account id={r.AccountId} />, width: 150 },
     { id: 'region', header: c.region, text: r => r.DiscoveryRegion, width: 150 },
-    { id: 'message', header: t.failed, text: r => r.FailureReason?.Message, width: 360, cell: r => <><Text text={r.FailureReason?.Message} /><Box variant="small" display="block">{r.FailureReason?.Code}</Box></> },
-    { id: 'todo', header: t.failures, text: r => todo(r.FailureReason?.Code), width: 420 },
-    { id: 'success', header: t.ok, text: r => r.LastSuccessfulDiscoveryTime, cell: r => (r.LastSuccessfulDiscoveryTime === undefined ? t.never : <Time at={r.LastSuccessfulDiscoveryTime} ago />), width: 150 },
+    { id: 'message', header: t.failure, text: r => r.FailureReason?.Message, width: 360, cell: r => <><Text text={r.FailureReason?.Message} /><Box variant="small" display="block">{r.FailureReason?.Code}</Box></> },
+    { id: 'todo', header: t.do, text: r => todo(r.FailureReason?.Code), width: 420 },
+    { id: 'success', header: t.success, text: r => r.LastSuccessfulDiscoveryTime, cell: r => (r.LastSuccessfulDiscoveryTime === undefined ? t.never : <Time at={r.LastSuccessfulDiscoveryTime} ago />), width: 150 },
     { id: 'attempt', header: c.time, text: r => r.LastAttemptedDiscoveryTime, cell: r => <Time at={r.LastAttemptedDiscoveryTime} />, hidden: true, width: 220 },
   ]
   const refresh = () => void refetch()
@@ -118,7 +118,7 @@ export function Discovery() {
             </SpaceBetween>
           }
         />
-        <List local id="discovery-failures" title={t.failures} source={{ rows: failures, loading, refresh }} columns={failureColumns} rowId={r => `${r.AccountId ?? ''} ${r.DiscoveryRegion ?? ''}`} empty={t.allFine} />
+        <List local wrap id="discovery-failures" title={t.failures} source={{ rows: failures, loading, refresh }} columns={failureColumns} rowId={r => `${r.AccountId ?? ''} ${r.DiscoveryRegion ?? ''}`} empty={t.allFine} />
       </SpaceBetween>
     </Page>
   )

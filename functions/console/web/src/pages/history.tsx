@@ -14,7 +14,6 @@ import { type Output } from '../api/call'
 import { useRows } from '../api/paging'
 import { parseCidr } from '../cidr'
 import { type HistoryRecord } from '../data'
-import { useFormat } from '../format'
 import { Account, Id, Region, Status, Text, Time, useTypeName } from '../parts/cells'
 import { Failure } from '../parts/error'
 import { query, To } from '../parts/link'
@@ -43,7 +42,6 @@ const recordsOf = (o: Output<'GetIpamAddressHistory'>) => o.HistoryRecords
 export function History() {
   const t = useText(texts)
   const c = useText(common)
-  const f = useFormat()
   const typeName = useTypeName()
   const place = useScope()
   const [search, setSearch] = useSearchParams()
@@ -63,10 +61,10 @@ export function History() {
   const columns: Column<HistoryRecord>[] = [
     { id: 'resource', header: c.resource, text: r => r.ResourceId, cell: r => <Id id={r.ResourceId} />, width: 230 },
     { id: 'name', header: c.name, text: r => r.ResourceName, cell: r => <Text text={r.ResourceName} />, width: 190 },
-    { id: 'start', header: t.start, text: r => r.SampledStartTime, cell: r => <Time at={r.SampledStartTime} />, width: 220 },
-    { id: 'end', header: t.end, text: r => r.SampledEndTime, cell: r => (r.SampledEndTime === undefined ? t.now : <Time at={r.SampledEndTime} />), width: 220 },
-    { id: 'compliance', header: c.compliance, text: r => r.ResourceComplianceStatus, cell: r => <Status status={r.ResourceComplianceStatus} />, width: 150 },
-    { id: 'overlap', header: c.overlap, text: r => r.ResourceOverlapStatus, cell: r => <Status status={r.ResourceOverlapStatus} />, width: 150 },
+    { id: 'start', header: t.start, text: r => r.SampledStartTime, cell: r => <Time at={r.SampledStartTime} />, width: 260 },
+    { id: 'end', header: t.end, text: r => r.SampledEndTime, cell: r => (r.SampledEndTime === undefined ? t.now : <Time at={r.SampledEndTime} />), width: 260 },
+    { id: 'compliance', header: c.compliance, text: r => r.ResourceComplianceStatus, cell: r => <Status status={r.ResourceComplianceStatus} />, width: 165 },
+    { id: 'overlap', header: c.overlap, text: r => r.ResourceOverlapStatus, cell: r => <Status status={r.ResourceOverlapStatus} />, width: 180 },
     { id: 'type', header: c.kind, text: r => r.ResourceType, cell: r => typeName(r.ResourceType), width: 130 },
     { id: 'account', header: c.account, text: r => r.ResourceOwnerId, cell: r => <Account id={r.ResourceOwnerId} />, width: 150 },
     { id: 'region', header: c.region, text: r => r.ResourceRegion, cell: r => <Region name={r.ResourceRegion} />, width: 150 },
@@ -84,9 +82,9 @@ export function History() {
         })} />
         {place.error ? <Failure error={place.error} /> : null}
         {!valid ? <Box color="text-body-secondary" textAlign="center">{t.first}</Box> : (
-          <>
+          <SpaceBetween size="l">
             {rows.length > 0 ? (
-              <Container header={<Header variant="h2" description={f.number(rows.length)}>{t.timeline}</Header>}>
+              <Container header={<Header variant="h2">{t.timeline}</Header>}>
                 <Timeline records={rows} />
               </Container>
             ) : null}
@@ -99,7 +97,7 @@ export function History() {
               rowId={r => `${r.ResourceId ?? ''} ${r.SampledStartTime ?? ''} ${r.ResourceComplianceStatus ?? ''} ${r.ResourceOverlapStatus ?? ''}`}
               empty={<>{t.empty} {t.emptyHelp} <To href={query('/search', { q: asked })}>{asked}</To></>}
             />
-          </>
+          </SpaceBetween>
         )}
       </SpaceBetween>
     </Page>

@@ -86,7 +86,7 @@ export function Overlaps() {
         {isPending && !place.error ? <Loading /> : null}
         {data && pairs.length === 0 ? <Alert type="success" header={t.none}>{t.noneHelp}</Alert> : null}
         {pairs.length > 0 ? (
-          <Header variant="h2" counter={`(${f.number(shown.length)}${more ? '+' : ''})`} actions={shown.length > pageSize ? <Pagination currentPageIndex={page} pagesCount={Math.ceil(shown.length / pageSize)} onChange={e => setPage(e.detail.currentPageIndex)} /> : undefined}>
+          <Header variant="h2" actions={shown.length > pageSize ? <Pagination currentPageIndex={page} pagesCount={Math.ceil(shown.length / pageSize)} onChange={e => setPage(e.detail.currentPageIndex)} /> : undefined}>
             {t.pairs(f.number(shown.length))}
           </Header>
         ) : null}

@@ -10,7 +10,7 @@ export interface Pair {
 }
 
 // pairsOf returns each pair of overlapping resources once, in the order of addresses. At most
-// limit pairs are returned: more tells that there are further ones.
+// limit pairs are returned: more reports whether there are further ones.
 export function pairsOf(resources: readonly Resource[], limit = 1000): { pairs: Pair[]; more: boolean } {
   const sorted = resources
     .flatMap(resource => { const cidr = parseCidr(resource.ResourceCidr ?? ''); return cidr ? [{ resource, cidr }] : [] })

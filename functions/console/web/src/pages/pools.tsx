@@ -129,6 +129,7 @@ function Tree({ pools, loading, preface, refresh, refreshing }: { pools: readonl
       loading={loading}
       loadingText={c.loading}
       stickyHeader
+      wrapLines
       resizableColumns
       enableKeyboardNavigation
       ariaLabels={{ tableLabel: t.title, expandButtonLabel: p => t.expandOne(displayName(p.Tags, p.IpamPoolId)), collapseButtonLabel: p => t.collapseOne(displayName(p.Tags, p.IpamPoolId)) }}
@@ -144,12 +145,12 @@ function Tree({ pools, loading, preface, refresh, refreshing }: { pools: readonl
         },
       }}
       columnDefinitions={[
-        { id: 'name', header: t.title, isRowHeader: true, width: 320, minWidth: 200, cell: p => <><PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} /><Box variant="small" display="block" color="text-body-secondary">{p.IpamPoolId}</Box></> },
-        { id: 'description', header: c.description, width: 180, cell: p => <Text text={p.Description} /> },
-        { id: 'cidrs', header: c.cidr, width: 190, cell: p => <PoolCidrs pool={p} /> },
-        { id: 'use', header: t.allocated, width: 190, cell: p => <Usage percent={use.get(p.IpamPoolId)?.Samples?.at(-1)?.PercentAllocated} label={displayName(p.Tags, p.IpamPoolId)} /> },
-        { id: 'forecast', header: t.forecast, width: 210, cell: p => { const text = forecast(use.get(p.IpamPoolId)?.Forecast); return text === undefined ? <None /> : <To href={`/pools/${p.IpamPoolId}?tab=utilisation`}>{text}</To> } },
-        { id: 'locale', header: c.locale, width: 150, cell: p => <Region name={p.Locale} /> },
+        { id: 'name', header: t.title, isRowHeader: true, width: 290, minWidth: 200, cell: p => <><PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} /><Box variant="small" display="block" color="text-body-secondary">{p.IpamPoolId}</Box></> },
+        { id: 'description', header: c.description, width: 140, cell: p => <Text text={p.Description} /> },
+        { id: 'cidrs', header: c.cidr, width: 175, cell: p => <PoolCidrs pool={p} /> },
+        { id: 'use', header: t.allocated, width: 160, cell: p => <Usage percent={use.get(p.IpamPoolId)?.Samples?.at(-1)?.PercentAllocated} label={displayName(p.Tags, p.IpamPoolId)} /> },
+        { id: 'forecast', header: t.forecast, width: 160, cell: p => { const text = forecast(use.get(p.IpamPoolId)?.Forecast); return text === undefined ? <None /> : <To href={`/pools/${p.IpamPoolId}?tab=utilisation`}>{text}</To> } },
+        { id: 'locale', header: c.locale, width: 140, cell: p => <Region name={p.Locale} /> },
         { id: 'state', header: c.state, width: 170, cell: p => <State state={p.State} message={p.StateMessage} /> },
       ]}
       header={
@@ -189,7 +190,8 @@ function PoolCidrs({ pool }: { pool: Pool }) {
     <>
       {data.slice(0, shownCidrs).map(cidr => (
         <div key={cidr.IpamPoolCidrId ?? cidr.Cidr}>
-          <CidrLink cidr={cidr.Cidr} pool={pool.IpamPoolId} /> {cidr.State === 'provisioned' ? null : <State state={cidr.State} message={cidr.FailureReason?.Message} />}
+          <CidrLink cidr={cidr.Cidr} pool={pool.IpamPoolId} />
+          {cidr.State === 'provisioned' ? null : <div><State state={cidr.State} message={cidr.FailureReason?.Message} /></div>}
         </div>
       ))}
       {data.length > shownCidrs ? <To href={`/pools/${pool.IpamPoolId}?tab=cidrs`}>{t.more(f.number(data.length - shownCidrs))}</To> : null}

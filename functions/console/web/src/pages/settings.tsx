@@ -85,7 +85,7 @@ function Scopes() {
   const columns: Column<Scope>[] = [
     { id: 'id', header: c.id, text: r => r.IpamScopeId, cell: r => <To href={query('/pools', { scope: r.IpamScopeId })}>{r.IpamScopeId}</To>, width: 280 },
     { id: 'type', header: c.kind, text: r => (r.IpamScopeType === 'public' ? t.public : t.private), width: 130 },
-    { id: 'default', header: t.isDefault, text: r => (r.IsDefault === true ? t.yes : t.no), width: 110 },
+    { id: 'default', header: t.isDefault, text: r => (r.IsDefault === true ? t.yes : t.no), width: 130 },
     { id: 'pools', header: t.pools, text: r => r.PoolCount?.toString(), number: r => r.PoolCount, cell: r => <To href={query('/pools', { scope: r.IpamScopeId, view: 'list' })}>{f.number(r.PoolCount ?? 0)}</To>, width: 100 },
     { id: 'description', header: c.description, text: r => r.Description, cell: r => <Text text={r.Description} />, width: 260 },
     { id: 'state', header: c.state, text: r => r.State, cell: r => <State state={r.State} />, width: 180 },

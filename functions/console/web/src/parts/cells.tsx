@@ -13,7 +13,7 @@ export function None() {
   return <Box variant="span" color="text-status-inactive">–</Box>
 }
 
-// CidrLink shows a CIDR as a link to its place on the map. The title tells its size.
+// CidrLink shows a CIDR as a link to its place on the map. The title shows its size.
 export function CidrLink({ cidr, scope, pool }: { cidr: string | undefined; scope?: string | undefined; pool?: string | undefined }) {
   const t = useText(common)
   const f = useFormat()

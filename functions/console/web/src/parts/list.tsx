@@ -70,17 +70,19 @@ interface Props<Row> {
   preface?: ReactNode
   variant?: TableProps.Variant
   headingTag?: 'h1' | 'h2' | 'h3'
+  // wrap shows whole texts until the viewer chooses otherwise.
+  wrap?: boolean
 }
 
 type Token = PropertyFilterProps.Token
 
 const pageSizes = [20, 50, 100, 200]
 
-export function List<Row>({ id, title, source, columns, rowId, description, actions, selection, local = false, empty, preface, variant = 'container', headingTag = 'h2' }: Props<Row>) {
+export function List<Row>({ id, title, source, columns, rowId, description, actions, selection, local = false, empty, preface, variant = 'container', headingTag = 'h2', wrap = false }: Props<Row>) {
   const t = useText(common)
   const f = useFormat()
   const api = 'operation' in source ? source : undefined
-  const [preferences, setPreferences] = usePreferences(id, columns)
+  const [preferences, setPreferences] = usePreferences(id, columns, wrap)
   const [tokens, setTokens] = useTokens(columns, local)
   const [sorting, setSorting] = useState<{ id: string; descending: boolean }>()
   const [page, setPage] = useState(1)
@@ -236,7 +238,7 @@ function compare<Row>(column: Column<Row>, a: Row, b: Row): number {
   return column.cidr === true ? compareCidrs(x, y) : x.localeCompare(y, undefined, { numeric: true })
 }
 
-// admits tells if a row passes the tokens: one of each property's, and all texts.
+// admits reports whether a row passes the tokens: one of each property's, and all texts.
 export function admits<Row>(row: Row, tokens: readonly Token[], columns: readonly Column<Row>[]): boolean {
   const byProperty = new Map<string, Token[]>()
   for (const token of tokens) {
@@ -308,7 +310,7 @@ function useOptions<Row>(columns: readonly Column<Row>[], rows: readonly Row[]):
   }), [columns, rows])
 }
 
-function usePreferences<Row>(id: string, columns: readonly Column<Row>[]): [Preferences, (p: CollectionPreferencesProps.Preferences) => void] {
+function usePreferences<Row>(id: string, columns: readonly Column<Row>[], wrap: boolean): [Preferences, (p: CollectionPreferencesProps.Preferences) => void] {
   const key = `cadastre.list.${id}`
   const [saved, setSaved] = useState<Partial<Preferences>>(() => {
     try {
@@ -320,7 +322,7 @@ function usePreferences<Row>(id: string, columns: readonly Column<Row>[]): [Pref
   const known = Array.isArray(saved.display) ? saved.display.filter(d => columns.some(c => c.id === d.id)) : []
   const display = [...known, ...columns.filter(c => !known.some(d => d.id === c.id)).map(c => ({ id: c.id, visible: c.hidden !== true }))]
   return [
-    { pageSize: pageSizes.includes(saved.pageSize ?? 0) ? (saved.pageSize ?? 50) : 50, wrapLines: saved.wrapLines === true, display },
+    { pageSize: pageSizes.includes(saved.pageSize ?? 0) ? (saved.pageSize ?? 50) : 50, wrapLines: saved.wrapLines ?? wrap, display },
     p => {
       const next = { pageSize: p.pageSize ?? 50, wrapLines: p.wrapLines ?? false, display: p.contentDisplay ?? display }
       setSaved(next)

@@ -28,7 +28,7 @@ export function ScopeSelect({ scope, scopes, choose }: { scope: Scope | undefine
   const name = useScopeName()
   const option = (s: Scope) => ({ value: s.IpamScopeId ?? '', label: name(s), description: s.IpamScopeId })
   return (
-    <FormField label={t.scope}>
+    <div className="chooser"><FormField label={t.scope}>
       <Select
         selectedOption={scope ? option(scope) : null}
         options={(scopes ?? []).map(option)}
@@ -37,6 +37,6 @@ export function ScopeSelect({ scope, scopes, choose }: { scope: Scope | undefine
         statusType={scopes ? 'finished' : 'loading'}
         loadingText={t.loading}
       />
-    </FormField>
+    </FormField></div>
   )
 }

@@ -64,7 +64,7 @@ export function Space({ id }: { id: string }) {
   const columns: Column<Row>[] = [
     { id: 'cidr', header: c.cidr, text: r => r.block.Cidr, cidr: true, width: 220, cell: r => <Box variant="span" padding={{ left: nested(r) ? 'l' : 'n' }} fontWeight={r.kind === 'root' ? 'bold' : 'normal'}><CidrLink cidr={r.block.Cidr} pool={id} /></Box> },
     { id: 'what', header: t.space.what, text: what, width: 220, cell: r => (r.kind === 'free' ? <Box variant="span" color="text-status-success">{t.space.freeRow}</Box> : r.kind === 'root' ? <b>{t.space.root}</b> : r.kind === 'pool' ? <PoolLink id={r.block.ChildIpamPoolId} name={what(r)} /> : what(r)) },
-    { id: 'addresses', header: c.addresses, text: r => addresses(r)?.toString(), number: r => Number(addresses(r) ?? 0n), cell: r => f.addresses(addresses(r) ?? 0n), width: 130 },
+    { id: 'addresses', header: c.addresses, text: r => addresses(r)?.toString(), number: r => Number(addresses(r) ?? 0n), cell: r => f.addresses(addresses(r) ?? 0n), width: 145 },
     { id: 'description', header: c.description, text: r => r.block.Name ?? r.block.Description, cell: r => <Text text={r.block.Name ?? r.block.Description} />, width: 220 },
     { id: 'resource', header: c.resource, text: r => r.block.ResourceId, cell: r => (r.block.PendingUntil === undefined ? <Id id={r.block.ResourceId} /> : <>{t.space.pending} <Time at={r.block.PendingUntil} ago /></>), width: 230 },
     { id: 'owner', header: c.account, text: r => r.block.ResourceOwner, cell: r => <Account id={r.block.ResourceOwner} />, width: 150 },
