@@ -5,7 +5,7 @@ import { Missing } from './layout/missing'
 
 // page returns a route whose module exports the component under a name.
 function page<N extends string>(path: string, name: N, load: () => Promise<Record<N, ComponentType>>): RouteObject {
-  const Component = lazy(async () => ({ default: (await load())[name] as ComponentType }))
+  const Component = lazy<ComponentType>(async () => ({ default: (await load())[name] }))
   return { path, element: <Component /> }
 }
 

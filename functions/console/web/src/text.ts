@@ -24,7 +24,7 @@ const all: Catalogue<Texts>[] = []
 
 export function catalogue<const T extends Texts>(texts: { en: T; ja: Same<NoInfer<T>> }): Catalogue<T> {
   const made = texts as unknown as Catalogue<T>
-  all.push(made as unknown as Catalogue<Texts>)
+  all.push(made)
   return made
 }
 

@@ -125,7 +125,7 @@ function Quotas() {
   const names = t.names as Record<string, string>
   return (
     <Container header={<Header variant="h2">{t.quotas}</Header>}>
-      <Plain label={t.quotas} rows={Object.entries(quotas)} columns={[{ header: t.quota, cell: ([name]) => names[name] ?? name, rowHeader: true }, { header: t.limit, cell: ([, limit]) => f.number(Number(limit)), end: true }]} />
+      <Plain label={t.quotas} rows={Object.entries(quotas)} columns={[{ header: t.quota, cell: ([name]) => names[name] ?? name, rowHeader: true }, { header: t.limit, cell: ([, limit]) => f.number(limit), end: true }]} />
     </Container>
   )
 }

@@ -18,7 +18,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => void)
       header={away ? t.error.unreachable : t.error.title}
       action={retry ? <Button onClick={retry}>{t.retry}</Button> : undefined}
     >
-      <span className="break">{away ? t.error.unreachableHelp : error instanceof Error ? error.message : String(error)}</span>
+      <span className="break">{away ? t.error.unreachableHelp : error instanceof Error ? error.message : JSON.stringify(error)}</span>
       {api && !away ? (
         <Box variant="small" display="block">
           {api.code}

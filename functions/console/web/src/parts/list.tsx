@@ -314,12 +314,13 @@ function usePreferences<Row>(id: string, columns: readonly Column<Row>[], wrap: 
   const key = `cadastre.list.${id}`
   const [saved, setSaved] = useState<Partial<Preferences>>(() => {
     try {
-      return JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Preferences>
+      const value = JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Preferences>
+      return Array.isArray(value.display) ? value : {}
     } catch {
       return {}
     }
   })
-  const known = Array.isArray(saved.display) ? saved.display.filter(d => columns.some(c => c.id === d.id)) : []
+  const known = (saved.display ?? []).filter(d => columns.some(c => c.id === d.id))
   const display = [...known, ...columns.filter(c => !known.some(d => d.id === c.id)).map(c => ({ id: c.id, visible: c.hidden !== true }))]
   return [
     { pageSize: pageSizes.includes(saved.pageSize ?? 0) ? (saved.pageSize ?? 50) : 50, wrapLines: saved.wrapLines ?? wrap, display },

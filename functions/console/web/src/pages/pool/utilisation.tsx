@@ -83,7 +83,8 @@ export default function Utilisation({ id }: { id: string }) {
               ...(future.length > 0 ? [{ type: 'line' as const, title: t.chart.forecast, data: future, valueFormatter: (y: number) => f.percent(y) }] : []),
               { type: 'threshold', title: t.chart.full, y: 100 },
             ]}
-            i18nStrings={{ xTickFormatter: x => f.date(x), yTickFormatter: y => `${y}%` }}
+            xTickFormatter={x => f.date(x)}
+            yTickFormatter={y => `${y}%`}
             detailPopoverSize="medium"
             empty={<Box textAlign="center" color="inherit">{t.chart.empty}</Box>}
           />
