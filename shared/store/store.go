@@ -13,7 +13,7 @@
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go
 //	decisions       allocate.go allocation.go provision.go deprovision.go
-//	discovery       observe.go modify_resource.go
+//	discovery       newrow.go observe.go modify_resource.go
 //	objects         objects.go discovery.go scope.go ipam.go share.go pool.go
 //	                account.go settings.go
 //	restore         lost.go lost_objects.go lost_space.go putback.go
