@@ -37,7 +37,7 @@ class Console:
 
     def open(self):
         status, _, headers = self.request("GET", f"/?{self.link.query}")
-        if status == 303:
+        if headers["Set-Cookie"]:
             self.cookie = headers["Set-Cookie"].split(";")[0]
         return status
 

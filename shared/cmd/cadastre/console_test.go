@@ -82,8 +82,12 @@ func TestConsoleServesUntilStopped(t *testing.T) {
 	r.Header.Set("Origin", base)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Cadastre-Console", "1")
-	if res, err = client.Do(r); err != nil || res.StatusCode != 200 {
-		t.Errorf("the call: %v, %v", res, err)
+	if res, err = client.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("the call: %d", res.StatusCode)
 	} else if scope := <-scopes; !strings.HasPrefix(scope, "/v1/DescribeIpams ") || !strings.Contains(scope, "AKIDOWN/") || !strings.Contains(scope, "/us-east-1/execute-api/") {
 		t.Errorf("signed %s", scope)
 	}

@@ -545,7 +545,7 @@ func TestNoRole(t *testing.T) {
 func TestDestinations(t *testing.T) {
 	for to, want := range map[string]string{
 		"": "/", "/pools": "/pools", "/map?scope=s&cidr=10.0.0.0/8#x": "/map?scope=s&amp;cidr=10.0.0.0/8#x",
-		"//evil.example/": "/", "https://evil.example/": "/", `/\evil.example`: "/", "/\tevil": "/", "javascript:alert(1)": "/", "evil": "/", "/" + strings.Repeat("x", 2000): "/",
+		"//evil.example/": "/", "///evil.example/": "/", "https://evil.example/": "/", `/\evil.example`: "/", "/\tevil": "/", "javascript:alert(1)": "/", "evil": "/", "/" + strings.Repeat("x", 2000): "/",
 	} {
 		e := newEnv(t, "")
 		if a := e.get(e.begin("/login?to=" + url.QueryEscape(to))); !strings.Contains(a.body, `content="0; url=`+want+`"`) {
