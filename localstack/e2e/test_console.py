@@ -80,12 +80,16 @@ def test_an_administrator_in_the_console(console, ipam):
 
 
 @pytest.mark.front
-def test_each_class_does_its_own(console, ipam, make_pool):
+def test_each_class_does_its_own(backend, console, ipam, make_pool):
     pool = make_pool("10.0.0.0/16")
     wanted = {"reader": (200, 403, 403), "allocator": (200, 200, 403), "admin": (200, 200, 200)}
     for name, (read, allocate, administer) in wanted.items():
         c = console(name)
         assert c.open() == 303
+        status, body, _ = c.request("GET", "/session")
+        session = json.loads(body)
+        assert status == 200 and session["Class"] == {"reader": "read", "allocator": "allocate", "admin": "administer"}[name], body
+        assert session["Name"] == backend.principals[name].arn and session["Region"] == backend.region and session["Hosted"] is False
         assert c.call("DescribeIpamPools")[0] == read, name
         assert c.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=24)[0] == allocate, name
         status, body, _ = c.call("ModifyIpam", IpamId=ipam["IpamId"], Description=name)
