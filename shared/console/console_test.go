@@ -463,7 +463,9 @@ func TestSession(t *testing.T) {
 		}, 401, "credentials"},
 		{"another server", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, 503, "not Cadastre's API"},
 		{"another API", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }, 503, "not Cadastre's API"},
-		{"another address", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://evil.example/", http.StatusTemporaryRedirect) }, 503, "not Cadastre's API"},
+		{"another address", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://evil.example/", http.StatusTemporaryRedirect)
+		}, 503, "not Cadastre's API"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e.api.answer(c.answer)
