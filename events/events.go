@@ -35,6 +35,7 @@ const (
 	PoolCIDRProvisioned   Name = "Pool CIDR Provisioned"
 	PoolCIDRDeprovisioned Name = "Pool CIDR Deprovisioned"
 	PoolUtilization       Name = "Pool Utilization Threshold Crossed"
+	PoolForecast          Name = "Pool Exhaustion Forecast"
 	OverlapDetected       Name = "Overlap Detected"
 	OverlapCleared        Name = "Overlap Cleared"
 	ResourceNoncompliant  Name = "Resource Noncompliant"
@@ -121,6 +122,19 @@ type Utilization struct {
 	Threshold int64   `json:"threshold"`
 }
 
+// Forecast is the detail of Pool Exhaustion Forecast. A time is absent if the forecast has
+// none.
+type Forecast struct {
+	Header
+	PoolID    string     `json:"ipamPoolId"`
+	Crossed   bool       `json:"crossed"`                      // false if the pool lasts well longer than the threshold again
+	Outcome   string     `json:"outcome"`                      // exhaustion, exhausted, not-growing
+	Expected  *time.Time `json:"expectedExhaustion,omitempty"` // when the pool is expected to have no free address
+	Earliest  *time.Time `json:"earliestExhaustion,omitempty"` // if its use grows as fast as in the fastest tenth of the past
+	Latest    *time.Time `json:"latestExhaustion,omitempty"`   // if it grows as slowly as in the slowest tenth
+	Threshold int64      `json:"thresholdDays"`
+}
+
 // Resource is the detail of Resource Discovered and Resource Gone, and part of other
 // details.
 type Resource struct {
@@ -168,6 +182,7 @@ var Catalogue = []Entry{
 	{Name: PoolCIDRProvisioned, When: "A CIDR was provisioned to a pool and can be allocated from.", Detail: PoolCIDR{}},
 	{Name: PoolCIDRDeprovisioned, When: "A CIDR was deprovisioned from its pool.", Detail: PoolCIDR{}},
 	{Name: PoolUtilization, When: "The usage of a pool reached the threshold (`crossed` is true), or fell well below it again (`crossed` is false).", Detail: Utilization{}},
+	{Name: PoolForecast, When: "A pool is expected to be exhausted within the threshold (`crossed` is true), or lasts well longer again (`crossed` is false).", Detail: Forecast{}},
 	{Name: OverlapDetected, When: "Another resource or a custom allocation overlaps with the CIDR of a resource in its scope. Each of the two resources has an event.", Detail: Overlap{}},
 	{Name: OverlapCleared, When: "The CIDR of a resource no longer overlaps, or is gone, or is ignored. `overlapsWith` names the last overlap.", Detail: Overlap{}},
 	{Name: ResourceNoncompliant, When: "The CIDR of a managed resource breaks a rule of its pool.", Detail: Compliance{}},

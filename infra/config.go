@@ -48,6 +48,7 @@ type Config struct {
 	DiscoveryMinutes  int
 	IgnoreDefaultVPCs bool // default VPCs are ignored when they are seen for the first time
 	ResourceMetrics   bool
+	ForecastDays      int
 	NotifyEmail       string
 	VendingRole       string // "" for no VPCs from pools
 	FromPoolsOnly     bool
@@ -78,28 +79,29 @@ var retentions = map[int]awslogs.RetentionDays{
 // fields maps the members of the context to the fields of c.
 func (c *Config) fields() map[string]any {
 	return map[string]any{
-		"name":              &c.Name,
-		"organizationId":    &c.OrganizationID,
-		"vpcEndpointIds":    &c.VPCEndpointIDs,
-		"administrators":    &c.Administrators,
-		"allocators":        &c.Allocators,
-		"readers":           &c.Readers,
-		"quotas":            &c.Quotas,
-		"concurrency":       &c.Concurrency,
-		"architecture":      &c.Architecture,
-		"logRetentionDays":  &c.LogRetentionDays,
-		"alarmEmail":        &c.AlarmEmail,
-		"alarmTopicArn":     &c.AlarmTopicARN,
-		"createApiLogRole":  &c.CreateAPILogRole,
-		"destroyable":       &c.Destroyable,
-		"tableStreamArn":    &c.TableStreamARN,
-		"accounts":          &c.Accounts,
-		"excludedAccounts":  &c.ExcludedAccounts,
-		"readerRole":        &c.ReaderRole,
-		"discoveryMinutes":  &c.DiscoveryMinutes,
-		"ignoreDefaultVpcs": &c.IgnoreDefaultVPCs,
-		"resourceMetrics":   &c.ResourceMetrics,
-		"notifyEmail":       &c.NotifyEmail,
+		"name":                   &c.Name,
+		"organizationId":         &c.OrganizationID,
+		"vpcEndpointIds":         &c.VPCEndpointIDs,
+		"administrators":         &c.Administrators,
+		"allocators":             &c.Allocators,
+		"readers":                &c.Readers,
+		"quotas":                 &c.Quotas,
+		"concurrency":            &c.Concurrency,
+		"architecture":           &c.Architecture,
+		"logRetentionDays":       &c.LogRetentionDays,
+		"alarmEmail":             &c.AlarmEmail,
+		"alarmTopicArn":          &c.AlarmTopicARN,
+		"createApiLogRole":       &c.CreateAPILogRole,
+		"destroyable":            &c.Destroyable,
+		"tableStreamArn":         &c.TableStreamARN,
+		"accounts":               &c.Accounts,
+		"excludedAccounts":       &c.ExcludedAccounts,
+		"readerRole":             &c.ReaderRole,
+		"discoveryMinutes":       &c.DiscoveryMinutes,
+		"ignoreDefaultVpcs":      &c.IgnoreDefaultVPCs,
+		"resourceMetrics":        &c.ResourceMetrics,
+		"exhaustionForecastDays": &c.ForecastDays,
+		"notifyEmail":            &c.NotifyEmail,
 
 		"vendingRole":       &c.VendingRole,
 		"vpcsFromPoolsOnly": &c.FromPoolsOnly,
@@ -112,7 +114,7 @@ func (c *Config) fields() map[string]any {
 // open to callers. ParseConfig ignores CDK's own members, which have a colon, a
 // slash or a dash in their names.
 func ParseConfig(context map[string]any) (Config, error) {
-	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, VendingRole: vending.DefaultRole}
+	c := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: discover.ReaderRole, DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, ForecastDays: lambdakit.DefaultForecastDays, VendingRole: vending.DefaultRole}
 	var errs []error
 	fields := c.fields()
 	for _, name := range slices.Sorted(maps.Keys(context)) {
@@ -286,6 +288,9 @@ func (c *Config) checkWatching() (errs []error) {
 	}
 	if len(c.ExcludedAccounts) > 0 && c.Accounts != discover.EveryAccount {
 		errs = append(errs, fmt.Errorf("excludedAccounts: they apply with accounts set to %s; otherwise leave the ids out of accounts", discover.EveryAccount))
+	}
+	if c.ForecastDays < 1 || c.ForecastDays > lambdakit.MaxForecastDays {
+		errs = append(errs, fmt.Errorf("exhaustionForecastDays: %d is not from 1 to %d", c.ForecastDays, lambdakit.MaxForecastDays))
 	}
 	if c.DiscoveryMinutes < 1 || c.DiscoveryMinutes > 24*60 {
 		errs = append(errs, fmt.Errorf("discoveryMinutes: %d is not from 1 to %d", c.DiscoveryMinutes, 24*60))

@@ -18,7 +18,7 @@ import (
 const restoredStream = "arn:aws:dynamodb:eu-west-1:111122223333:table/cadastre-restored/stream/2026-11-28T12:00:00.000"
 
 func TestConfig(t *testing.T) {
-	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, VendingRole: "CadastreVending"}
+	defaults := Config{Name: "cadastre", Architecture: "arm64", LogRetentionDays: 90, CreateAPILogRole: true, ReaderRole: "cadastre-reader", DiscoveryMinutes: 5, IgnoreDefaultVPCs: true, ForecastDays: 30, VendingRole: "CadastreVending"}
 	with := func(change func(*Config)) Config {
 		c := defaults
 		change(&c)
@@ -30,7 +30,7 @@ func TestConfig(t *testing.T) {
 			Administrators: []string{"arn:aws:iam::111122223333:role/admin"}, Allocators: []string{"arn:aws:iam::*:role/a,b"}, Readers: []string{"*"},
 			Quotas: json.RawMessage(`{"pools_per_scope":500}`), Concurrency: json.RawMessage(`{"discovery":50}`), Architecture: "x86_64", LogRetentionDays: 30,
 			AlarmEmail: "network@example.com", Destroyable: true,
-			Accounts: "organization", ExcludedAccounts: []string{"777788889999"}, ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ResourceMetrics: true, NotifyEmail: "network@example.com",
+			Accounts: "organization", ExcludedAccounts: []string{"777788889999"}, ReaderRole: "ipam-reader", DiscoveryMinutes: 10, ForecastDays: 45, ResourceMetrics: true, NotifyEmail: "network@example.com",
 			VendingRole: "ipam-vending", FromPoolsOnly: true,
 		}
 	})
@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 			"administrators": []any{"arn:aws:iam::111122223333:role/admin"}, "allocators": []any{"arn:aws:iam::*:role/a,b"}, "readers": []any{"*"},
 			"quotas": map[string]any{"pools_per_scope": 500.0}, "concurrency": map[string]any{"discovery": 50.0}, "architecture": "x86_64", "logRetentionDays": 30.0,
 			"alarmEmail": "network@example.com", "createApiLogRole": false, "destroyable": true,
-			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "ignoreDefaultVpcs": false, "resourceMetrics": true, "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": []any{"777788889999"}, "readerRole": "ipam-reader", "discoveryMinutes": 10.0, "ignoreDefaultVpcs": false, "resourceMetrics": true, "exhaustionForecastDays": 45.0, "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": true,
 		}, all},
 		{"an object as jsii passes it on", map[string]any{"quotas": map[string]any{"$jsii.map": map[string]any{"pools_per_scope": 500.0}}},
@@ -55,7 +55,7 @@ func TestConfig(t *testing.T) {
 			"administrators": `["arn:aws:iam::111122223333:role/admin"]`, "allocators": `["arn:aws:iam::*:role/a,b"]`, "readers": `["*"]`,
 			"quotas": `{"pools_per_scope":500}`, "concurrency": `{"discovery":50}`, "architecture": "x86_64", "logRetentionDays": "30",
 			"alarmEmail": "network@example.com", "createApiLogRole": "false", "destroyable": "true",
-			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "readerRole": "ipam-reader", "discoveryMinutes": "10", "ignoreDefaultVpcs": "false", "resourceMetrics": "true", "notifyEmail": "network@example.com",
+			"accounts": "organization", "excludedAccounts": `["777788889999"]`, "readerRole": "ipam-reader", "discoveryMinutes": "10", "ignoreDefaultVpcs": "false", "resourceMetrics": "true", "exhaustionForecastDays": "45", "notifyEmail": "network@example.com",
 			"vendingRole": "ipam-vending", "vpcsFromPoolsOnly": "true",
 		}, all},
 		{"CDK's own members", map[string]any{

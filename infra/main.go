@@ -150,6 +150,7 @@ func (c *Config) serviceProps(table awsdynamodb.ITableV2, functions string, envi
 		ReaderRole:       c.ReaderRole,
 		DiscoveryMinutes: float64(c.DiscoveryMinutes),
 		ResourceMetrics:  c.ResourceMetrics,
+		ForecastDays:     c.ForecastDays,
 		NotifyEmail:      c.NotifyEmail,
 	}
 }

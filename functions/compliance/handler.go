@@ -1,7 +1,8 @@
 // Command compliance is the Lambda function that checks whole scopes. A scan
 // evaluates the statuses of every resource's CIDR, corrects wrong ones, finishes
 // imports that were not done, reserves the space of live resources that is still
-// free in a pool, and writes metrics. Once an hour it makes the map of a large scope, from
+// free in a pool, and writes metrics. Once an hour it saves a sample of each pool's usage
+// with the forecast of its exhaustion, and makes the map of a large scope, from
 // which the api function answers. The history function evaluates each change at
 // once; the scan finds the rest. Two sources invoke the function:
 //
@@ -47,6 +48,9 @@ type Store interface {
 	Interfaces(ctx context.Context, scope string, f ipam.Family, after string, limit int) ([]*ipam.ResourceCIDR, string, error)
 	Usage(ctx context.Context, pool string) (ipam.Usage, error)
 	SaveUsage(ctx context.Context, pool string, u ipam.Usage) (bool, error)
+	SaveSamples(ctx context.Context, usages map[string]ipam.Usage) (saved []string, err error)
+	Forecast(ctx context.Context, pool string) (ipam.Forecast, error)
+	SaveForecast(ctx context.Context, pool string, f ipam.Forecast, days int) (bool, error)
 	SpaceMapDue(ctx context.Context, scope string, f ipam.Family, entries int64) (bool, error)
 	SumSpace(ctx context.Context, scope string, f ipam.Family, stop func() bool) (sum *ipam.SpaceSum, done bool, err error)
 	SaveSpaceMap(ctx context.Context, scope string, f ipam.Family, asOf time.Time, sum *ipam.SpaceSum) error
@@ -61,6 +65,7 @@ type Queue interface {
 type Options struct {
 	telemetry.Options
 	ResourceMetrics bool                                       // writes the metrics of single resources
+	ForecastDays    int                                        // a pool that is expected to be exhausted within so many days has the event Pool Exhaustion Forecast; default 30
 	Retry           func(context.Context, []events.SQSMessage) // makes failed messages come again soon; may be nil
 	// Reconcile makes the space of a scope's pools at cidr agree with the resources
 	// there. If nil, a scan finishes no imports and only logs live space that is
@@ -76,7 +81,12 @@ type Handler struct {
 }
 
 // New returns a handler that scans a store.
-func New(s Store, q Queue, o Options) *Handler { return &Handler{s, q, o} }
+func New(s Store, q Queue, o Options) *Handler {
+	if o.ForecastDays == 0 {
+		o.ForecastDays = lambdakit.DefaultForecastDays
+	}
+	return &Handler{s, q, o}
+}
 
 // Event invokes the function. It is a batch of its queue or the schedule's event.
 type Event struct {

@@ -24,6 +24,10 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := Options{Retry: retries.Soon, Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}
+	days, err := lambdakit.ForecastDays()
+	if err != nil {
+		return nil, err
+	}
+	o := Options{ForecastDays: days, Retry: retries.Soon, Reconcile: store.Reconcile, ResourceMetrics: os.Getenv(lambdakit.EnvResourceMetrics) == "true"}
 	return lambda.NewHandler(New(store, queue, o).Handle), nil
 }

@@ -194,12 +194,45 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 			return h.sendRest(ctx, t)
 		}
 	}
+	if err := h.saveSamples(ctx, t); err != nil {
+		return err
+	}
 	if err := h.drawMap(ctx, t); err != nil {
 		return err
 	}
 	h.report(ctx, t, pools)
 	if n := t.Totals.Failed; n > 0 {
 		return fmt.Errorf("%d CIDRs could not be reconciled; each has a log record of its own", n)
+	}
+	return nil
+}
+
+// saveSamples saves the usage of the pools for GetIpamPoolUtilization, once an hour, and
+// then their forecasts, which the history function reports when one becomes near. If the
+// time of the invocation ends before, the forecasts of the other pools wait for the next
+// hour.
+func (h *Handler) saveSamples(ctx context.Context, t task) error {
+	usages := map[string]ipam.Usage{}
+	for id, p := range t.Totals.Pools {
+		if p.Usage != nil && p.Usage.Addresses > 0 {
+			usages[id] = *p.Usage
+		}
+	}
+	saved, err := h.store.SaveSamples(ctx, usages)
+	if err != nil {
+		return err
+	}
+	for _, pool := range saved {
+		if h.late(ctx) {
+			return nil
+		}
+		f, err := h.store.Forecast(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if _, err := h.store.SaveForecast(ctx, pool, f, h.o.ForecastDays); err != nil {
+			return err
+		}
 	}
 	return nil
 }

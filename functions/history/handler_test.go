@@ -123,7 +123,13 @@ func TestEventsOfChanges(t *testing.T) {
 	for _, u := range []ipam.Usage{{Assigned: 10, Available: 90}, {Assigned: 85, Available: 15}, {Assigned: 78, Available: 22}, {Assigned: 20, Available: 80}} {
 		must(w.store.SaveUsage(t.Context(), pool, u))(t)
 	}
+	soon := ipam.Forecast{Outcome: ipam.ForecastExhaustion, Expected: w.store.Now().AddDate(0, 0, 20), Earliest: w.store.Now().AddDate(0, 0, 10)}
 	expect("usage up and down", "Pool Utilization Threshold Crossed: "+pool, "Pool Utilization Threshold Crossed: "+pool)
+
+	for _, f := range []ipam.Forecast{{Outcome: ipam.ForecastTooLittle}, soon, {Outcome: ipam.ForecastExhausted}, soon, {Outcome: ipam.ForecastNotGrowing}, {Outcome: ipam.ForecastNotGrowing}} {
+		must(w.store.SaveForecast(t.Context(), pool, f, 30))(t)
+	}
+	expect("a forecast near and far", "Pool Exhaustion Forecast: "+pool, "Pool Exhaustion Forecast: "+pool)
 
 	w.deleteRow(w.private, a)
 	w.deleteRow(w.private, c)

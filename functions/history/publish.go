@@ -69,6 +69,7 @@ func (c *change) entries() ([]types.PutEventsRequestEntry, error) {
 	p.refusal()
 	p.poolCIDR()
 	p.usage()
+	p.forecast()
 	p.resource()
 	return p.entries, p.err
 }
@@ -128,6 +129,24 @@ func (p *publisher) usage() {
 	}
 	h := p.header()
 	p.publish(events.PoolUtilization, h, events.Utilization{Header: h, PoolID: u.Pool, Crossed: u.Crossed, Percent: u.Percent, Threshold: u.Threshold})
+}
+
+func (p *publisher) forecast() {
+	f := p.after.Forecast
+	if f == nil || f.Soon == (p.before.Forecast != nil && p.before.Forecast.Soon) {
+		return
+	}
+	at := func(unix int64) *time.Time {
+		if unix == 0 {
+			return nil
+		}
+		t := time.Unix(unix, 0).UTC()
+		return &t
+	}
+	h := p.header()
+	p.publish(events.PoolForecast, h, events.Forecast{
+		Header: h, PoolID: f.Pool, Crossed: f.Soon, Outcome: string(f.Outcome), Expected: at(f.Expected), Earliest: at(f.Earliest), Latest: at(f.Latest), Threshold: f.Threshold,
+	})
 }
 
 func (p *publisher) resource() {

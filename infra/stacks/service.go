@@ -64,6 +64,7 @@ type ServiceProps struct {
 	ReaderRole       string   // the name of the reader role in each account
 	DiscoveryMinutes float64  // the time between two runs of discovery
 	ResourceMetrics  bool     // the deployment writes metrics of single resources
+	ForecastDays     int      // a pool that is expected to be exhausted within so many days has an event
 	NotifyEmail      string   // an address to mail when resources overlap; "" for none
 }
 

@@ -93,7 +93,7 @@ func (w *watch) addCompliance() {
 		Variable:    lambdakit.EnvComplianceQueue,
 		Every:       minutes(scanMinutes),
 		Description: "Starts a scan of every scope",
-		Environment: map[string]string{lambdakit.EnvResourceMetrics: strconv.FormatBool(w.props.ResourceMetrics)},
+		Environment: map[string]string{lambdakit.EnvResourceMetrics: strconv.FormatBool(w.props.ResourceMetrics), lambdakit.EnvForecastDays: strconv.Itoa(w.props.ForecastDays)},
 		Concurrency: w.props.Concurrency.Compliance,
 		Removal:     w.props.removal(),
 	})

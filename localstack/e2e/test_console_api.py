@@ -65,3 +65,14 @@ def test_search(api, as_principal, ipam, make_pool):
     status, _, answer = api.json("SearchIpam", {"Text": "10.8.0.5"})
     assert status == 200 and [m["Id"] for m in answer["IpamSearchMatches"]] == [id for _, _, id in place] and answer["NotSearched"]
     api.refused("InvalidParameterValue", "SearchIpam", Text="10.8.0.5/24")
+
+
+def test_pool_utilization(api, as_principal, make_pool):
+    pools = [make_pool("10.12.0.0/24"), make_pool("10.13.0.0/24")]
+    answer = api.call("GetIpamPoolUtilization", IpamPoolIds=pools)["IpamPoolUtilizations"]
+    assert sorted(u["IpamPoolId"] for u in answer) == sorted(pools)
+    assert {u["Forecast"]["Outcome"] for u in answer} == {"not-enough-data"}
+    status, _, one = api.json("GetIpamPoolUtilization", {"IpamPoolIds": pools[:1], "Step": "hour", "StartTime": "2026-01-01T00:00:00Z"})
+    assert status == 200 and one["IpamPoolUtilizations"][0]["IpamPoolId"] == pools[0]
+    api.refused("InvalidParameterCombination", "GetIpamPoolUtilization", IpamPoolIds=pools, Step="hour")
+    as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamPoolUtilization", IpamPoolIds=pools)

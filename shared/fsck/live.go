@@ -152,6 +152,11 @@ func (t *table) checkUsage() {
 			t.problem(Reference, o.pk(), "USAGE", "the pool does not exist")
 		}
 	}
+	for _, pool := range t.forecasts {
+		if o := (ref{kindPool, pool}); t.index[o] == nil {
+			t.problem(Reference, o.pk(), "FORECAST", "the pool does not exist")
+		}
+	}
 }
 
 // readNotes reads the notes of work that explain a difference between the space

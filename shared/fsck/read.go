@@ -34,6 +34,7 @@ type table struct {
 	found      []found
 	live       []liveRow
 	usages     []string // pools
+	forecasts  []string // pools
 	history    []record
 	mapHeads   []mapHead
 	mapRows    map[string]bool // keys of the rows of scans' maps
@@ -397,6 +398,7 @@ func init() { // each kind of object has a reader of its own
 		"REQUEST":  ofMeta(named((*table).addRefusal)),
 		"ALLOC":    ofMeta(named((*table).addRecord)),
 		"SPACEMAP": named((*table).addSpaceMap),
+		"SAMPLES":  named((*table).addSample),
 		"TOKEN":    ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
 	}
 	for what, kind := range objectKinds {
@@ -410,6 +412,8 @@ func init() { // each kind of object has a reader of its own
 				t.addProgress(r, id)
 			case what == "POOL" && r.sk == "USAGE":
 				t.addUsage(r, id)
+			case what == "POOL" && r.sk == "FORECAST":
+				t.addForecast(r, id)
 			default:
 				return false
 			}

@@ -37,10 +37,11 @@ type Forecast struct {
 	Days     int       // the time between the first sample and the last
 }
 
+// ForecastWindow is the time before the last sample that a forecast looks at. Older
+// growth says little about the next months.
+const ForecastWindow = 90 * 24 * time.Hour
+
 const (
-	// forecastWindow is the time before the last sample that a forecast looks at. Older
-	// growth says little about the next months.
-	forecastWindow = 90 * 24 * time.Hour
 	// The least data for a forecast.
 	forecastLeastDays    = 14
 	forecastLeastSamples = 10
@@ -66,7 +67,7 @@ func ForecastExhaustionOf(samples []PoolSample) Forecast {
 		return Forecast{Outcome: ForecastTooLittle}
 	}
 	last := samples[len(samples)-1]
-	begin, _ := slices.BinarySearchFunc(samples, last.At.Add(-forecastWindow), func(s PoolSample, t time.Time) int { return s.At.Compare(t) })
+	begin, _ := slices.BinarySearchFunc(samples, last.At.Add(-ForecastWindow), func(s PoolSample, t time.Time) int { return s.At.Compare(t) })
 	samples = samples[begin:]
 	f := Forecast{Outcome: ForecastTooLittle, Days: int(last.At.Sub(samples[0].At) / (24 * time.Hour))}
 	if last.Addresses > 0 && last.Available <= 0 {

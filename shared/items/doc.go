@@ -11,6 +11,8 @@
 //	allocation by id     ALLOC#<id>            META
 //	IPAM, scope, pool    IPAM|SCOPE|POOL#<id>  META
 //	usage of a pool      POOL#<id>             USAGE
+//	forecast of a pool   POOL#<id>             FORECAST
+//	sample of its usage  SAMPLES#<pool>        HOUR|DAY#<start of the hour or day, Unix seconds, 10 digits>
 //	account's object     OWNER#<account>       IPAM|SCOPE|POOL#<id>
 //	quota of an account  OWNER#<account>       META
 //	pool shared with     PRINCIPAL#<account, unit or organisation>
@@ -52,7 +54,7 @@
 //	parts    attributes.go prefix.go
 //	space    block.go allocation.go poolcidr.go
 //	objects  object.go discovery.go share.go usage.go
-//	network  resource.go history.go spacemap.go
+//	network  resource.go history.go spacemap.go sample.go
 //	others   request.go work.go layout.go restores.go
 //	stream   image.go
 package items

@@ -105,6 +105,9 @@ func samples() []table.Row {
 		items.EncodeResource(filled(func(r *ipam.ResourceCIDR) { r.Type = ipam.ResourceVPC })),
 		{Key: items.HistoryKey("ipam-scope-1", history), Item: items.EncodeHistory(*history)},
 		{Key: items.LayoutKey(), Item: items.EncodeLayout(*filled[items.Layout]())},
+		{Key: items.SampleKey("ipam-pool-1", items.Hourly, time.Unix(1_800_003_700, 0)), Item: items.EncodeSample(items.Hourly, *filled(func(s *ipam.PoolSample) { s.At = time.Unix(1_800_003_700, 0) }))},
+		{Key: items.SampleKey("ipam-pool-1", items.Daily, time.Unix(1_800_003_700, 0)), Item: items.EncodeSample(items.Daily, *filled(func(s *ipam.PoolSample) { s.At = time.Unix(1_800_003_700, 0) }))},
+		{Key: items.ForecastKey("ipam-pool-1"), Item: items.EncodeForecast(*filled[items.PoolForecast]())},
 		{Key: items.SpaceMapKey("ipam-scope-1", ipam.IPv4), Item: items.EncodeSpaceMapHead(items.SpaceMapHead{AsOf: 1_800_000_000_000, Entries: 2, Starts: []netip.Addr{block.Addr()}})},
 		{Key: items.SpaceMapRowKey("ipam-scope-1", ipam.IPv4, 1_800_000_000_000, block.Addr()), Item: items.EncodeSpaceMapRow(1_800_000_000_000, []ipam.SpaceTile{{CIDR: block, Pool: "ipam-pool-1", Entries: 1, SpaceTotals: ipam.SpaceTotals{
 			Allocations: 2, FreeBlocks: 3, Resources: 4, Provisioned: ipam.Addresses{High: 0x5a, Low: 0x5b}, Allocated: ipam.Addresses{Low: 0x6a}, Held: ipam.Addresses{Low: 7}, Free: ipam.Addresses{Low: 8},

@@ -16,6 +16,7 @@ type Image struct {
 	PoolCIDR   *ipam.PoolCIDR
 	Pool       *ipam.Pool
 	Usage      *PoolUsage
+	Forecast   *PoolForecast
 	Refusal    *Refusal
 }
 
@@ -38,6 +39,8 @@ func DecodeImage(k table.Key, i table.Item) (m Image, err error) {
 		m.Pool, err = DecodePool(i)
 	case isPool && k.SK == usageSK:
 		m.Usage, err = decodeUsage(id, i)
+	case isPool && k.SK == forecastSK:
+		m.Forecast = decodeForecast(id, i)
 	case strings.HasPrefix(k.PK, RequestPrefix):
 		m.Refusal, err = DecodeRefusal(table.Row{Key: k, Item: i})
 	}
@@ -68,6 +71,6 @@ func HistoryFilters() []map[string]any {
 		filter([]any{prefix(LivePrefix), prefix(IfacePrefix)}, nil),
 		filter([]any{suffix(takenSuffix)}, nil),
 		filter([]any{suffix(cidrSuffix), prefix(RequestPrefix)}, nil, "INSERT", "MODIFY"),
-		filter([]any{prefix(string(Pools))}, []any{meta, usageSK}),
+		filter([]any{prefix(string(Pools))}, []any{meta, usageSK, forecastSK}),
 	}
 }

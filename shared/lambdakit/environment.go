@@ -29,6 +29,7 @@ const (
 	EnvComplianceQueue  = "CADASTRE_COMPLIANCE_QUEUE"  // the URL of the compliance function's queue
 	EnvDiscoveryQueue   = "CADASTRE_DISCOVERY_QUEUE"   // the URL of the discovery function's queue
 	EnvExcludedAccounts = "CADASTRE_EXCLUDED_ACCOUNTS" // ids that NewDirectory leaves out, with commas between them; "" for none
+	EnvForecastDays     = "CADASTRE_FORECAST_DAYS"     // a pool that is expected to be exhausted within so many days has an event; default DefaultForecastDays
 	EnvReaderRole       = "CADASTRE_READER_ROLE"       // the name of the reader role in each account; default discover.ReaderRole
 	EnvReaders          = "CADASTRE_READERS"           // see discover.NewClients; a number from 1, default 1
 	EnvResourceMetrics  = "CADASTRE_RESOURCE_METRICS"  // true or false: the function writes the optional metrics of single resources

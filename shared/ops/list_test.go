@@ -141,7 +141,7 @@ func TestPagesMakeUpTheList(t *testing.T) {
 	pools := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
 	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*pools[0].IpamArn)}}).Ipams[0]
 	discovery, region := manager.DefaultResourceDiscoveryId, aws.String(home)
-	tried := map[string]bool{"GetIpamAddressHistory": true} // TestHistoryPages has it
+	tried := map[string]bool{"GetIpamAddressHistory": true, "SearchIpam": true} // TestHistoryPages and TestSearch have them
 	for _, c := range []struct {
 		in   any
 		size int32
@@ -328,7 +328,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 // filters, and then for the parameters of the operation.
 func TestListsRefuseInOneOrder(t *testing.T) {
 	w := newEnv(t, nil)
-	tried := map[string]bool{"GetIpamAddressHistory": true} // it has no filters
+	tried := map[string]bool{"GetIpamAddressHistory": true, "SearchIpam": true} // they have no filters
 	for _, c := range []struct {
 		in   any // with an invalid id
 		code ipam.Code

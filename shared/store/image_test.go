@@ -51,6 +51,8 @@ func TestImagesAndFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(c.store.SaveUsage(t.Context(), c.leaf, ipam.Usage{Assigned: 81.5, Available: 18.5}))(t)
+	must(c.store.SaveForecast(t.Context(), c.leaf, ipam.Forecast{Outcome: ipam.ForecastExhausted}, 30))(t)
+	must(c.store.SaveSamples(t.Context(), map[string]ipam.Usage{c.leaf: {Available: 100}}))(t)
 	refusal := items.Refusal{Request: "r-1", Account: ownerAccount, Region: "us-east-1", Code: "InvalidParameterValue", Message: "It is full.", Detail: `{"NetmaskLength": 8}`}
 	if err := c.store.Refuse(t.Context(), store.Token{Account: ownerAccount, Operation: "AllocateIpamPoolCidr", Value: "r-1"}, refusal); err != nil {
 		t.Fatal(err)
@@ -73,6 +75,8 @@ func TestImagesAndFilters(t *testing.T) {
 			kind = "pool"
 		case m.Usage != nil && *m.Usage == items.PoolUsage{Pool: c.leaf, Percent: 81.5, Threshold: 80, Crossed: true}:
 			kind = "usage"
+		case m.Forecast != nil && *m.Forecast == items.PoolForecast{Pool: c.leaf, Soon: true, Outcome: ipam.ForecastExhausted, Threshold: 30}:
+			kind = "forecast"
 		case m.Refusal != nil && *m.Refusal == refusal:
 			kind = "refusal"
 		}
@@ -88,7 +92,7 @@ func TestImagesAndFilters(t *testing.T) {
 		}
 	}
 	delete(images, "")
-	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1, "refusal": 1}); diff != "" {
+	if diff := cmp.Diff(images, map[string]int{"resource": 1, "taken custom": 1, "taken ipam-pool": 2, "CIDR": 4, "pool": 2, "usage": 1, "forecast": 1, "refusal": 1}); diff != "" {
 		t.Errorf("-got +want:\n%s", diff)
 	}
 	if m, err := items.DecodeImage(items.PoolKey(c.pool), nil); m != (items.Image{}) || err != nil {

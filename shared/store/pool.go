@@ -132,6 +132,7 @@ func (s *Store) endPool(o *ipam.Pool) []table.Write {
 		table.Write{Op: table.OpUpdate, Key: items.ScopeKey(o.Scope), Add: map[string]int64{items.AttrPoolCount: -1}, If: table.Cond{Present: true}},
 		table.Write{Op: table.OpDelete, Key: items.WorkKey(items.DeletePoolWork, o.ID)},
 		table.Write{Op: table.OpDelete, Key: items.UsageKey(o.ID)},
+		table.Write{Op: table.OpDelete, Key: items.ForecastKey(o.ID)},
 	)
 	writes = append(writes, endShares(o)...)
 	if o.SourcePool != "" {
