@@ -466,7 +466,7 @@ func TestWatchFunctions(t *testing.T) {
 			seconds         float64
 			environment     object
 		}{
-			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics}},
+			{"ComplianceWorker", "Scans scopes and writes their metrics", 600, object{"CADASTRE_COMPLIANCE_QUEUE": compliance, "CADASTRE_RESOURCE_METRICS": c.metrics, "CADASTRE_FORECAST_DAYS": "30"}},
 			{"DiscoveryWorker", "Reads the VPCs, subnets and addresses of the accounts", 300, object{"CADASTRE_DISCOVERY_QUEUE": discovery, "CADASTRE_ACCOUNTS": c.accounts, "CADASTRE_EXCLUDED_ACCOUNTS": c.excluded, "CADASTRE_READER_ROLE": c.role, "CADASTRE_READERS": c.readers}},
 			{"History", "Writes history, and events of changes", 120, object{"CADASTRE_BUS": id("AWS::Events::EventBus", "Bus"), "CADASTRE_COMPLIANCE_QUEUE": compliance}},
 			{"Requests", "Answers requests on the event bus", 60, withOrganization(c.name, object{"CADASTRE_DOOR": "events"})},

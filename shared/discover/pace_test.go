@@ -50,15 +50,15 @@ func neighbour(ctx context.Context, t *testing.T, c *discovertest.Cloud, rate in
 		if backoff.Sleep(ctx, wait) != nil {
 			return answered, throttled
 		}
-		switch _, err := e.DescribeVpcs(context.WithoutCancel(ctx), &ec2.DescribeVpcsInput{MaxResults: aws.Int32(5)}); {
-		case err == nil:
+		_, err := e.DescribeVpcs(context.WithoutCancel(ctx), &ec2.DescribeVpcsInput{MaxResults: aws.Int32(5)})
+		if err == nil {
 			answered++
-		default:
-			if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "RequestLimitExceeded" {
-				t.Error(err)
-			}
-			throttled++
+			continue
 		}
+		if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "RequestLimitExceeded" {
+			t.Error(err)
+		}
+		throttled++
 	}
 }
 

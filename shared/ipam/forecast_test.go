@@ -112,9 +112,7 @@ func TestForecast(t *testing.T) {
 // A CIDR that is provisioned counts as space: the growth before it is the same.
 func TestForecastAfterProvisioning(t *testing.T) {
 	samples := series(30, 1000, func(d int) float64 { return 300 + 5*float64(d) })
-	for _, s := range series(60, 2000, func(d int) float64 { return 300 + 5*float64(d) })[30:] {
-		samples = append(samples, s)
-	}
+	samples = append(samples, series(60, 2000, func(d int) float64 { return 300 + 5*float64(d) })[30:]...)
 	f := ipam.ForecastExhaustionOf(samples)
 	if days := f.Expected.Sub(samples[59].At).Hours() / 24; f.Outcome != ipam.ForecastExhaustion || math.Abs(days-281) > 1 || math.Abs(f.PerDay-0.25) > 0.001 {
 		t.Errorf("%+v, in %.1f days", f, days)

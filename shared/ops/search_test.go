@@ -24,13 +24,12 @@ import (
 // with another account, and resources.
 type searchEnv struct {
 	*env
-	m          objects
-	db         *tabletest.Memory // with resources that no discovery has found, so it is not checked
-	child      string
-	taken      string // an allocation in the child
-	theirs     string // the other account's allocation in the pool
-	calls      *tabletest.Counter
-	interfaces string
+	m      objects
+	db     *tabletest.Memory // with resources that no discovery has found, so it is not checked
+	child  string
+	taken  string // an allocation in the child
+	theirs string // the other account's allocation in the pool
+	calls  *tabletest.Counter
 }
 
 func newSearchEnv(t *testing.T) *searchEnv {

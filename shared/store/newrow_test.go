@@ -223,8 +223,7 @@ func TestEqualCIDRsRandomly(t *testing.T) {
 		}
 		var given []*ipam.Allocation
 		var changed []netip.Prefix // by allocations: the history function evaluates them
-		var change func(*store.Store)
-		change = func(s *store.Store) {
+		change := func(s *store.Store) {
 			v, inject := some(), l.faulty.Inject
 			l.faulty.Inject = nil
 			f := l.found(v)
@@ -254,8 +253,7 @@ func TestEqualCIDRsRandomly(t *testing.T) {
 		for range 25 {
 			at, cut, n := r.IntN(30), r.IntN(90), 0
 			depth := 0
-			var inject func(tabletest.Call) *tabletest.Fault
-			inject = func(tabletest.Call) *tabletest.Fault {
+			inject := func(tabletest.Call) *tabletest.Fault {
 				if n++; n == at && depth < 3 {
 					depth++
 					at = n + r.IntN(30)
