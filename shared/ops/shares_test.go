@@ -118,7 +118,7 @@ func TestSharedPool(t *testing.T) {
 	}
 
 	// All other requests get the answer for objects that do not exist.
-	allowed := []string{"DescribeIpamPools", "GetIpamPoolCidrs", "AllocateIpamPoolCidr", "GetIpamPoolAllocations", "GetIpamSpaceMap", "CreateVpc", "AssociateVpcCidrBlock", "CreateSubnet"}
+	allowed := []string{"DescribeIpamPools", "GetIpamPoolCidrs", "AllocateIpamPoolCidr", "GetIpamPoolAllocations", "GetIpamSpaceMap", "GetIpamPoolUtilization", "CreateVpc", "AssociateVpcCidrBlock", "CreateSubnet"}
 	for _, in := range requests(o) {
 		if slices.Contains(allowed, operation(in)) {
 			continue
