@@ -32,6 +32,7 @@ export interface Options {
 export interface Mock {
   data: Data
   calls: { operation: string; input: Record<string, unknown> }[]
+  sessions: number // how often the session was asked for
   signedOut: boolean
   // failures maps an operation to the refusal that it answers.
   failures: Map<string, Refusal>
@@ -60,6 +61,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
   const mock: Mock = {
     data: data(options),
     calls: [],
+    sessions: 0,
     signedOut: false,
     failures: new Map(),
     call: (operation, input) => {
@@ -81,7 +83,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
         return { status: e.status, body: { Code: e.code, Message: e.message, RequestId: '00000000-0000-4000-8000-000000000000' }, headers: { 'X-Cadastre-Error-Code': e.code } }
       }
     },
-    session: () => mock.signedOut ? { status: 401, body: {} } : {
+    session: () => (mock.sessions++, mock.signedOut) ? { status: 401, body: {} } : {
       status: 200,
       body: {
         Name: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/hana.sato', Account: '111122223333', Class: options.class ?? 'administer', Region: 'ap-northeast-1',

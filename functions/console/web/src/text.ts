@@ -20,17 +20,8 @@ export type Same<T> = {
 
 export type Catalogue<T> = Record<Language, Same<T>>
 
-const all: Catalogue<Texts>[] = []
-
 export function catalogue<const T extends Texts>(texts: { en: T; ja: Same<NoInfer<T>> }): Catalogue<T> {
-  const made = texts as unknown as Catalogue<T>
-  all.push(made)
-  return made
-}
-
-// catalogues returns all catalogues that were made, for the tests.
-export function catalogues(): readonly Catalogue<Texts>[] {
-  return all
+  return texts as unknown as Catalogue<T>
 }
 
 export function useText<T>(texts: Catalogue<T>): Same<T> {

@@ -68,9 +68,7 @@ export async function request(path: string, init: RequestInit): Promise<Response
   }
   if (answer.ok) return answer
   const text = await answer.text()
-  const error = errorOf(answer, text)
-  if (error.code === signedOut) onSignedOut()
-  throw error
+  throw errorOf(answer, text)
 }
 
 function errorOf(answer: Response, text: string): APIError {
@@ -92,6 +90,12 @@ function errorOf(answer: Response, text: string): APIError {
 export async function call<O extends Operation>(operation: O, input: Input<O>, options: Options = {}): Promise<Output<O>> {
   const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: 'application/json' }
   if (options.region !== undefined) headers['X-Cadastre-Region'] = options.region
-  const answer = await request(`/v1/${operation}`, { method: 'POST', headers, body: JSON.stringify(input), signal: options.signal ?? null })
-  return (await answer.json()) as Output<O>
+  try {
+    const answer = await request(`/v1/${operation}`, { method: 'POST', headers, body: JSON.stringify(input), signal: options.signal ?? null })
+    return (await answer.json()) as Output<O>
+  } catch (e) {
+    // Not in request: the session is read again then, by request, and would be without end.
+    if (e instanceof APIError && e.code === signedOut) onSignedOut()
+    throw e
+  }
 }

@@ -1,26 +1,24 @@
 // The rules of a pool as sentences.
 import { type Pool } from '../../data'
-import { catalogue, type Same } from '../../text'
-
-const en = {
-  exact: (length: string) => `Each allocation has the length ${length}.`,
-  range: (min: string, max: string) => `An allocation has a length from ${min} (largest) to ${max} (smallest).`,
-  atLeast: (min: string) => `No allocation is larger than ${min}.`,
-  atMost: (max: string) => `No allocation is smaller than ${max}.`,
-  standard: (length: string) => `A request without a length gets ${length}.`,
-  tags: (tags: string) => `A resource must have the tags ${tags}.`,
-  locale: (region: string) => `Only resources in ${region} get space, because the pool has this locale.`,
-  noLocale: 'The pool has no locale: it gives space to other pools and to custom uses, not to resources of a Region.',
-  importYes: 'A resource that discovery finds inside the pool’s CIDRs is imported: it gets an allocation if its space is free.',
-  importNo: 'A resource that discovery finds inside the pool’s CIDRs is not imported: its space is held, and it stays unmanaged.',
-  advertisable: 'CIDRs of the pool may be advertised to the internet.',
-  notAdvertisable: 'CIDRs of the pool may not be advertised to the internet.',
-  free: 'There is no rule on lengths or tags.',
-  planning: (vpc: string) => `This is a resource planning pool: it gives subnets of ${vpc} their CIDRs.`,
-}
+import { catalogue } from '../../text'
 
 export const rules = catalogue({
-  en,
+  en: {
+    exact: (length: string) => `Each allocation has the length ${length}.`,
+    range: (min: string, max: string) => `An allocation has a length from ${min} (largest) to ${max} (smallest).`,
+    atLeast: (min: string) => `No allocation is larger than ${min}.`,
+    atMost: (max: string) => `No allocation is smaller than ${max}.`,
+    standard: (length: string) => `A request without a length gets ${length}.`,
+    tags: (tags: string) => `A resource must have the tags ${tags}.`,
+    locale: (region: string) => `Only resources in ${region} get space, because the pool has this locale.`,
+    noLocale: 'The pool has no locale: it gives space to other pools and to custom uses, not to resources of a Region.',
+    importYes: 'A resource that discovery finds inside the pool’s CIDRs is imported: it gets an allocation if its space is free.',
+    importNo: 'A resource that discovery finds inside the pool’s CIDRs is not imported: its space is held, and it stays unmanaged.',
+    advertisable: 'CIDRs of the pool may be advertised to the internet.',
+    notAdvertisable: 'CIDRs of the pool may not be advertised to the internet.',
+    free: 'There is no rule on lengths or tags.',
+    planning: (vpc: string) => `This is a resource planning pool: it gives subnets of ${vpc} their CIDRs.`,
+  },
   ja: {
     exact: length => `割り振りのネットマスク長は ${length} です。`,
     range: (min, max) => `割り振りのネットマスク長は ${min} (最大) から ${max} (最小) までです。`,
@@ -39,7 +37,7 @@ export const rules = catalogue({
   },
 })
 
-export function sentences(pool: Pool, t: Same<typeof en>): string[] {
+export function sentences(pool: Pool, t: (typeof rules)['en']): string[] {
   const said: string[] = []
   const { AllocationMinNetmaskLength: min, AllocationMaxNetmaskLength: max, AllocationDefaultNetmaskLength: standard } = pool
   const slash = (n: number) => `/${n}`
