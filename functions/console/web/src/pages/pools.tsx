@@ -145,13 +145,12 @@ function Tree({ pools, loading, preface, refresh, refreshing }: { pools: readonl
         },
       }}
       columnDefinitions={[
-        { id: 'name', header: t.title, isRowHeader: true, width: 290, minWidth: 200, cell: p => <><PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} /><Box variant="small" display="block" color="text-body-secondary">{p.IpamPoolId}</Box></> },
-        { id: 'description', header: c.description, width: 140, cell: p => <Text text={p.Description} /> },
-        { id: 'cidrs', header: c.cidr, width: 175, cell: p => <PoolCidrs pool={p} /> },
+        { id: 'name', header: t.title, isRowHeader: true, width: 285, minWidth: 200, cell: p => <><PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} /><Box variant="small" display="block" color="text-body-secondary">{p.IpamPoolId}</Box>{p.Description === undefined || p.Description === '' ? null : <Box variant="small" display="block"><Text text={p.Description} /></Box>}</> },
+        { id: 'cidrs', header: c.cidr, width: 205, cell: p => <PoolCidrs pool={p} /> },
         { id: 'use', header: t.allocated, width: 160, cell: p => <Usage percent={use.get(p.IpamPoolId)?.Samples?.at(-1)?.PercentAllocated} label={displayName(p.Tags, p.IpamPoolId)} /> },
         { id: 'forecast', header: t.forecast, width: 160, cell: p => { const text = forecast(use.get(p.IpamPoolId)?.Forecast); return text === undefined ? <None /> : <To href={`/pools/${p.IpamPoolId}?tab=utilisation`}>{text}</To> } },
         { id: 'locale', header: c.locale, width: 140, cell: p => <Region name={p.Locale} /> },
-        { id: 'state', header: c.state, width: 170, cell: p => <State state={p.State} message={p.StateMessage} /> },
+        { id: 'state', header: c.state, width: 180, cell: p => <State state={p.State} message={p.StateMessage} /> },
       ]}
       header={
         <Header counter={loading ? '' : `(${f.number(pools.length)})`} actions={
