@@ -21,7 +21,7 @@ import (
 // whether Cadastre carried the call out: the operation only reads, or the call has a
 // client token. Without a token, CreateVpc would create a second VPC.
 func MayRepeat(operation, clientToken string) bool {
-	return clientToken != "" || strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "Get")
+	return clientToken != "" || strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "Search")
 }
 
 // refused reports whether an error says that the call was not carried out, although

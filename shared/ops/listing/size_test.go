@@ -43,7 +43,7 @@ func TestEncodedSizeIsAnUpperBound(t *testing.T) {
 			wiretest.Fill(out.Interface(), schema.At(model.Output))
 			var list reflect.Value
 			for f := range listing.Fields(o.OutType) {
-				if f.Type.Kind() == reflect.Slice {
+				if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 					list = out.Elem().FieldByIndex(f.Index)
 				}
 			}
