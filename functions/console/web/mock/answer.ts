@@ -1,6 +1,6 @@
-// An API in memory for tests and development. It answers reads from typed data and keeps
-// what acts change until it ends. It checks less than the API: tests of acts against the
-// API itself are in localstack/e2e.
+// An API in memory for tests and development. It answers reads from typed data, and keeps
+// changes until it ends. It checks less than the API does: localstack/e2e tests the API
+// itself.
 import type { Input, Operation, Output } from '../src/api/call'
 import { data, type Data } from './data'
 

@@ -11,7 +11,7 @@ const types: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.j
 
 const rank = { read: 0, allocate: 1, administer: 2 }
 
-// mockOf returns a mock with all handlers. The caller may call what its class admits.
+// mockOf returns a mock with all handlers. It refuses the operations that the caller's class does not admit.
 export function mockOf(options: Options = {}): Mock {
   const all = { ...handlers, ...options.handlers }
   const own = options.class ?? 'administer'

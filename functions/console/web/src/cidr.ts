@@ -95,7 +95,7 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
   return contains(a, b) || contains(b, a)
 }
 
-// compareCidrs orders by family, then by address, then the container before what it contains.
+// compareCidrs orders by family, then by address, then by length: a container comes first.
 // Texts that are no CIDR come last, in their own order.
 export function compareCidrs(a: string, b: string): number {
   const x = parseCidr(a)

@@ -1,4 +1,4 @@
-// Who the viewer is, and what this caller may do.
+// The session: the viewer's name, account and class, and the operations of that class.
 import { useQuery } from '@tanstack/react-query'
 import { createContext, use, type ReactNode } from 'react'
 import { call, request, type Operation, type Output } from './api/call'

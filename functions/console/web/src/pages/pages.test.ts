@@ -43,7 +43,7 @@ describe('rules', () => {
   })
 })
 
-test('the rows of a pool leave out what lies inside of child pools', () => {
+test('the rows of a pool leave out the contents of child pools', () => {
   const rows = rowsOf('p', { Blocks: [
     { Cidr: '10.0.0.0/16', State: 'pool', ChildIpamPoolId: 'p', IpamPoolId: 'above' }, { Cidr: '10.0.0.0/20', State: 'pool', ChildIpamPoolId: 'c', IpamPoolId: 'p' },
     { Cidr: '10.0.0.0/24', State: 'allocated', IpamPoolId: 'c' }, { Cidr: '10.0.16.0/20', State: 'free', IpamPoolId: 'p' }, { Cidr: '10.0.32.0/24', State: 'held', IpamPoolId: 'p' },

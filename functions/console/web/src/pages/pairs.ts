@@ -16,7 +16,7 @@ export function pairsOf(resources: readonly Resource[], limit = 1000): { pairs: 
     .flatMap(resource => { const cidr = parseCidr(resource.ResourceCidr ?? ''); return cidr ? [{ resource, cidr }] : [] })
     .sort((x, y) => compareCidrs(x.resource.ResourceCidr ?? '', y.resource.ResourceCidr ?? '') || compare(x.resource.ResourceId, y.resource.ResourceId))
   const pairs: Pair[] = []
-  // Containers come before what they contain, so those around a CIDR are on a stack.
+  // A container comes before its contents, so the containers of a CIDR are on a stack.
   let open: { resource: Resource; cidr: Cidr }[] = []
   for (const at of sorted) {
     open = open.filter(o => o.cidr.family === at.cidr.family && last(o.cidr) >= at.cidr.first)

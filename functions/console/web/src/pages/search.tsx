@@ -27,7 +27,7 @@ const texts = catalogue({
   },
 })
 
-// The sentences on what was not searched are beside the matches of a page.
+// Each page of the answer also lists the places that were not searched.
 const matchesOf = (o: Output<'SearchIpam'>): (SearchMatch & { notSearched?: string[] })[] => {
   const matches = o.IpamSearchMatches ?? []
   return o.NotSearched !== undefined && o.NotSearched.length > 0 ? [...matches, { notSearched: o.NotSearched }] : matches

@@ -1,4 +1,4 @@
-// What lists and details show of a thing: CIDRs, ids, accounts, Regions, times, statuses.
+// Cells of lists and details: CIDRs, ids, accounts, Regions, times, statuses.
 import Box from '@cloudscape-design/components/box'
 import CopyToClipboard from '@cloudscape-design/components/copy-to-clipboard'
 import StatusIndicator, { type StatusIndicatorProps } from '@cloudscape-design/components/status-indicator'

@@ -89,7 +89,7 @@ export function List<Row>({ id, title, source, columns, rowId, description, acti
   const [selected, setSelected] = useState<readonly string[]>([])
 
   const filters = useMemo(() => (api?.filters === true ? filtersOf(tokens) : []), [api?.filters, tokens])
-  // What the API does not filter is filtered here.
+  // The page itself filters by the properties that the API has no filter for.
   const here = useMemo(() => tokens.filter(token => token.propertyKey === undefined || api?.filters !== true), [tokens, api?.filters])
   const whole = sorting !== undefined || here.length > 0
   const input = useMemo(() => ({ ...(api?.input ?? {}), ...(filters.length > 0 ? { Filters: filters } : {}) }), [api?.input, filters])

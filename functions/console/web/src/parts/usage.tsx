@@ -57,7 +57,7 @@ export function useForecastText(): (forecast: Forecast | undefined) => string | 
   }
 }
 
-// useForecastDetail returns the uncertainty of a forecast and what it is made from.
+// useForecastDetail returns the uncertainty of a forecast and the days of its samples.
 export function useForecastDetail(): (forecast: Forecast | undefined) => string[] {
   const t = useText(texts)
   const f = useFormat()

@@ -1,4 +1,4 @@
-// What a pool's CIDRs are used for, with the free ranges as rows between the allocations.
+// The use of a pool's CIDRs: allocations, with the free ranges as rows between them.
 import Alert from '@cloudscape-design/components/alert'
 import Box from '@cloudscape-design/components/box'
 import { useQuery } from '@tanstack/react-query'
@@ -22,8 +22,8 @@ export interface Row {
   kind: 'root' | 'pool' | 'allocated' | 'held' | 'free' | 'changing'
 }
 
-// rowsOf returns the pool's CIDRs and the blocks out of its own space; what lies inside of
-// child pools is left out.
+// rowsOf returns the pool's CIDRs and the blocks out of its own space, without the contents of
+// child pools.
 export function rowsOf(id: string, map: SpaceMap | undefined): Row[] {
   const rows: Row[] = []
   for (const block of map?.Blocks ?? []) {
