@@ -97,11 +97,10 @@ export const handlers: Handlers = {
       OverlapsWith: r.OverlapStatus === 'overlapping' ? d.resources.find(o => o !== r && o.OverlapStatus === 'overlapping' && overlaps(parseCidr(o.ResourceCidr ?? '') ?? never(), parseCidr(r.ResourceCidr ?? '') ?? never()))?.ResourceId : undefined,
     })).sort(order)
     const sum = (state: string) => shown.filter(b => b.State === state).reduce((n, b) => n + Number(size(parseCidr(b.Cidr ?? '') ?? never())), 0)
-    const at = 'AtTime' in i && typeof i.AtTime === 'string' ? i.AtTime : undefined
     return {
       IpamSpaceMap: {
-        IpamScopeId: i.IpamScopeId, IpamPoolId: i.IpamPoolId, AddressFamily: i.AddressFamily ?? 'ipv4', Cidr: i.Cidr, Source: at === undefined ? 'live' : 'history', Detail: 'exact', AsOf: at ?? new Date(d.now).toISOString(),
-        Blocks: at === undefined ? shown : [], Resources: resources,
+        IpamScopeId: i.IpamScopeId, IpamPoolId: i.IpamPoolId, AddressFamily: i.AddressFamily ?? 'ipv4', Cidr: i.Cidr, Source: 'live', Detail: 'exact', AsOf: new Date(d.now).toISOString(),
+        Blocks: shown, Resources: resources,
         Totals: {
           Pools: shown.filter(b => b.State === 'pool').length, Allocations: shown.filter(b => b.State === 'allocated').length, FreeBlocks: shown.filter(b => b.State === 'free').length, Resources: resources.length,
           ProvisionedAddresses: sum('allocated') + sum('free'), AllocatedAddresses: sum('allocated'), HeldAddresses: 0, FreeAddresses: sum('free'), OverlappingAddresses: 0, NoncompliantAddresses: 0, UnmanagedAddresses: 0,
