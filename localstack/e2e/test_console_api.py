@@ -2,9 +2,8 @@
 
 import pytest
 
-pytestmark = pytest.mark.front
 
-
+@pytest.mark.front
 def test_caller_access(api, as_principal):
     _, _, document = api.json("openapi.json", method="GET")
     needs = {path.removeprefix("/v1/"): described["post"]["x-cadastre-class"] for path, described in document["paths"].items() if "post" in described}
@@ -22,6 +21,7 @@ def test_caller_access(api, as_principal):
     assert stranger["IsOwner"] is False and "PutAccessGrants" not in stranger["Operations"]
 
 
+@pytest.mark.front
 def test_space_map(api, as_principal, ipam, make_pool):
     scope = ipam["PrivateDefaultScopeId"]
     top = make_pool("10.0.0.0/22")
@@ -46,6 +46,7 @@ def test_space_map(api, as_principal, ipam, make_pool):
     api.refused("MissingParameter", "GetIpamSpaceMap")
 
 
+@pytest.mark.front
 def test_search(api, as_principal, ipam, make_pool):
     pool = make_pool("10.8.0.0/22", Description="Osaka lab")
     taken = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=26, Description="printers")["IpamPoolAllocation"]
@@ -67,6 +68,7 @@ def test_search(api, as_principal, ipam, make_pool):
     api.refused("InvalidParameterValue", "SearchIpam", Text="10.8.0.5/24")
 
 
+@pytest.mark.front
 def test_pool_utilization(api, as_principal, make_pool):
     pools = [make_pool("10.12.0.0/24"), make_pool("10.13.0.0/24")]
     answer = api.call("GetIpamPoolUtilization", IpamPoolIds=pools)["IpamPoolUtilizations"]
@@ -76,3 +78,18 @@ def test_pool_utilization(api, as_principal, make_pool):
     assert status == 200 and one["IpamPoolUtilizations"][0]["IpamPoolId"] == pools[0]
     api.refused("InvalidParameterCombination", "GetIpamPoolUtilization", IpamPoolIds=pools, Step="hour")
     as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamPoolUtilization", IpamPoolIds=pools)
+
+
+def test_json(api, make_pool):
+    pool = make_pool("10.14.0.0/24", Description="Kobe lab")
+
+    def call(operation, **parameters):
+        status, _, answer = api.json(operation, parameters)
+        assert status == 200
+        return answer
+
+    access = call("GetCallerAccess")["CallerAccess"]
+    assert (access["Class"], access["IsOwner"]) == ("administer", True)
+    assert [(b["Cidr"], b["State"]) for b in call("GetIpamSpaceMap", IpamPoolId=pool)["IpamSpaceMap"]["Blocks"]] == [("10.14.0.0/24", "pool"), ("10.14.0.0/24", "free")]
+    assert [m["Id"] for m in call("SearchIpam", Text="kobe")["IpamSearchMatches"]] == [pool]
+    assert call("GetIpamPoolUtilization", IpamPoolIds=[pool])["IpamPoolUtilizations"][0]["IpamPoolId"] == pool
