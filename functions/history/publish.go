@@ -96,19 +96,8 @@ func (p *publisher) refusal() {
 	})
 }
 
-// inPool reports whether a pool can allocate from a CIDR. A CIDR that is being
-// provisioned is not in the pool yet; one whose deprovisioning failed still is.
-func inPool(c *ipam.PoolCIDR) bool {
-	if c == nil {
-		return false
-	}
-	switch c.State {
-	case ipam.CIDRProvisioned, ipam.CIDRPendingDeprovision, ipam.CIDRFailedDeprovision:
-		return true
-	case ipam.CIDRPendingProvision, ipam.CIDRFailedProvision, ipam.CIDRDeprovisioned:
-	}
-	return false
-}
+// inPool reports whether a pool can allocate from a CIDR.
+func inPool(c *ipam.PoolCIDR) bool { return c != nil && c.State.InPool() }
 
 func (p *publisher) poolCIDR() {
 	c, name := p.after.PoolCIDR, events.PoolCIDRProvisioned

@@ -59,7 +59,7 @@ func packages(t *testing.T) []pkg {
 var floors = [][]string{
 	{"shared/backoff", "shared/loopback", "shared/architecture"},
 	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard"},
-	{"shared/items", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
+	{"shared/items", "shared/prefixlist", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
 	{"shared/store", "shared/layout", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
 	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/console", "shared/modelcheck"},
 	{"functions/*", "infra", "localstack"},
@@ -132,6 +132,8 @@ var forbidden = []struct{ path, imports, why string }{
 	{"shared/ipam", "context", "the core does no I/O"},
 	{"shared/ipam", "os", "the core does no I/O"},
 	{"shared/ipam", "net/http", "the core does no I/O"},
+	{"shared/prefixlist", "github.com/aws/", "the decisions are pure"},
+	{"shared/prefixlist", "context", "the decisions do no I/O"},
 	{"shared/store", module + "shared/wire", "the store knows no wire format"},
 }
 

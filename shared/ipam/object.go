@@ -154,6 +154,17 @@ func (s CIDRState) Holds() bool {
 	return s == CIDRProvisioned || s == CIDRFailedDeprovision || s == CIDRPendingProvision
 }
 
+// InPool reports whether the pool can allocate from a CIDR in this state. A CIDR that is
+// being provisioned is not in the pool yet; one whose deprovisioning failed still is.
+func (s CIDRState) InPool() bool {
+	switch s {
+	case CIDRProvisioned, CIDRPendingDeprovision, CIDRFailedDeprovision:
+		return true
+	case CIDRPendingProvision, CIDRFailedProvision, CIDRDeprovisioned:
+	}
+	return false
+}
+
 // PoolCIDR is a CIDR that is provisioned to a pool. Its ID is also the ID of
 // its [Root].
 type PoolCIDR struct {

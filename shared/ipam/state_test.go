@@ -60,17 +60,17 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-func TestCIDRStatesThatHoldSpace(t *testing.T) {
-	for state, want := range map[ipam.CIDRState]bool{
-		ipam.CIDRPendingProvision:   true,
-		ipam.CIDRProvisioned:        true,
-		ipam.CIDRFailedProvision:    false,
-		ipam.CIDRPendingDeprovision: false,
-		ipam.CIDRDeprovisioned:      false,
-		ipam.CIDRFailedDeprovision:  true,
+func TestCIDRStates(t *testing.T) {
+	for state, want := range map[ipam.CIDRState]struct{ holds, inPool bool }{
+		ipam.CIDRPendingProvision:   {true, false},
+		ipam.CIDRProvisioned:        {true, true},
+		ipam.CIDRFailedProvision:    {false, false},
+		ipam.CIDRPendingDeprovision: {false, true},
+		ipam.CIDRDeprovisioned:      {false, false},
+		ipam.CIDRFailedDeprovision:  {true, true},
 	} {
-		if got := state.Holds(); got != want {
-			t.Errorf("a CIDR in state %s holds space: %t", state, got)
+		if state.Holds() != want.holds || state.InPool() != want.inPool {
+			t.Errorf("a CIDR in state %s holds space: %t, is in its pool: %t", state, state.Holds(), state.InPool())
 		}
 	}
 }
