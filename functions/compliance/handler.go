@@ -2,13 +2,14 @@
 // evaluates the statuses of every resource's CIDR, corrects wrong ones, finishes
 // imports that were not done, reserves the space of live resources that is still
 // free in a pool, and writes metrics. Once an hour it saves a sample of each pool's usage
-// with the forecast of its exhaustion, and makes the map of a large scope, from
-// which the api function answers. The history function evaluates each change at
+// with the forecast of its exhaustion, and makes the map of a large scope. Each scan
+// saves its numbers for GetIpamSummary. The history function evaluates each change at
 // once; the scan finds the rest. Two sources invoke the function:
 //
 //   - A schedule sends the event {"dispatch": true}. The function then sends tasks to
 //     its own queue: one for each address family of each scope, and one for the
-//     public addresses of each IPAM.
+//     network of each IPAM: public and active addresses, and the accounts that
+//     discovery cannot read.
 //   - That queue sends the tasks. A scan that needs more than one invocation sends the
 //     rest of its task with its counts, so that it writes its metrics once, at its
 //     end. A message that comes twice changes nothing.
@@ -51,6 +52,10 @@ type Store interface {
 	SaveSamples(ctx context.Context, usages map[string]ipam.Usage) (saved []string, err error)
 	Forecast(ctx context.Context, pool string) (ipam.Forecast, error)
 	SaveForecast(ctx context.Context, pool string, f ipam.Forecast, days int) (bool, error)
+	ScopeSummary(ctx context.Context, ipamID, scope string, f ipam.Family) (ipam.ScopeSummary, error)
+	SaveScopeSummary(ctx context.Context, ipamID, scope string, f ipam.Family, asOf time.Time, sum ipam.ScopeSummary) error
+	DiscoveredAccounts(ctx context.Context, discovery, region, after string, limit int) ([]*ipam.DiscoveredAccount, string, error)
+	SaveNetworkSummary(ctx context.Context, ipamID string, asOf time.Time, sum ipam.NetworkSummary) error
 	SpaceMapDue(ctx context.Context, scope string, f ipam.Family, entries int64) (bool, error)
 	SumSpace(ctx context.Context, scope string, f ipam.Family, stop func() bool) (sum *ipam.SpaceSum, done bool, err error)
 	SaveSpaceMap(ctx context.Context, scope string, f ipam.Family, asOf time.Time, sum *ipam.SpaceSum) error
@@ -95,18 +100,21 @@ type Event struct {
 }
 
 // task is the body of a message: it asks for the scan of one family of a scope, or
-// for the count of an IPAM's public addresses.
+// for the count of an IPAM's network.
 type task struct {
 	Scope  string      `json:"scope,omitempty"`
 	Family ipam.Family `json:"family,omitempty"`
 	IPAM   string      `json:"ipam,omitempty"`
 	Owner  string      `json:"owner,omitempty"` // of the IPAM
 	// The members below are set in the rest of a task that an earlier invocation began.
-	After         string  `json:"after,omitempty"`         // where to continue
-	Totals        *totals `json:"totals,omitempty"`        // of a scope
-	Public        public  `json:"public,omitempty"`        // of an IPAM
-	Continuations int     `json:"continuations,omitempty"` // how many invocations worked on the task before
-	MapOnly       bool    `json:"map_only,omitempty"`      // only the map of the scope remains, for which an earlier invocation had too little time
+	After         string               `json:"after,omitempty"`         // where to continue
+	Began         int64                `json:"began,omitempty"`         // when the scan began, Unix milliseconds
+	Totals        *totals              `json:"totals,omitempty"`        // of a scope
+	Part          string               `json:"part,omitempty"`          // of an IPAM: the part that it counts now, "" first
+	Public        public               `json:"public,omitempty"`        // of an IPAM
+	Network       *ipam.NetworkSummary `json:"network,omitempty"`       // of an IPAM
+	Continuations int                  `json:"continuations,omitempty"` // how many invocations worked on the task before
+	MapOnly       bool                 `json:"map_only,omitempty"`      // only the map of the scope remains, for which an earlier invocation had too little time
 }
 
 // maxContinuations bounds the invocations of one task. Lambda's own detection of
@@ -133,7 +141,7 @@ func (h *Handler) message(ctx context.Context, m events.SQSMessage) error {
 	case err != nil:
 		return h.unit(ctx, "scan", m.MessageId, func(context.Context) error { return fmt.Errorf("read the message: %w", err) })
 	case t.IPAM != "":
-		return h.unit(ctx, "public-addresses", t.IPAM, func(ctx context.Context) error { return h.countPublic(ctx, t) })
+		return h.unit(ctx, "public-addresses", t.IPAM, func(ctx context.Context) error { return h.countNetwork(ctx, t) })
 	case t.Scope == "" || t.Family == 0:
 		return h.unit(ctx, "scan", m.MessageId, func(context.Context) error {
 			return fmt.Errorf("the message %s names no scope with a family, and no IPAM", m.Body)

@@ -29,6 +29,7 @@ type totals struct {
 	Subnets      usages                 `json:"subnets,omitempty"`
 	PublicPools  usages                 `json:"public_pools,omitempty"`
 	Accounts     map[string]float64     `json:"accounts,omitempty"`  // addresses of unmanaged VPCs, by account
+	Summary      ipam.ScopeSummary      `json:"summary"`             // of all types of resources
 	Evaluated    bool                   `json:"evaluated,omitempty"` // only pools remain
 }
 
@@ -54,6 +55,7 @@ func (t *totals) pool(id string) *poolTotals {
 // that AWS/IPAM counts there.
 func (t *totals) count(v ipam.ResourceStatus) {
 	t.Resources++
+	t.Summary.CountStatus(v.Status)
 	if v.Resource.Type == ipam.ResourceVPC || v.Resource.Type == ipam.ResourcePublicIPv4Pool {
 		switch v.Status.Management {
 		case ipam.Managed:
@@ -184,6 +186,9 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 	if t.Totals == nil {
 		t.Totals = &totals{}
 	}
+	if t.Began == 0 {
+		t.Began = h.o.Time().UnixMilli()
+	}
 	if t.MapOnly {
 		return h.drawMap(ctx, t)
 	}
@@ -194,7 +199,11 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 			return h.sendRest(ctx, t)
 		}
 	}
-	if err := h.saveSamples(ctx, t); err != nil {
+	forecasts, err := h.saveSamples(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := h.saveSummary(ctx, t, scopes[0].IPAM, pools, forecasts); err != nil {
 		return err
 	}
 	if err := h.drawMap(ctx, t); err != nil {
@@ -208,10 +217,10 @@ func (h *Handler) scan(ctx context.Context, t task) error {
 }
 
 // saveSamples saves the usage of the pools for GetIpamPoolUtilization, once an hour, and
-// then their forecasts, which the history function reports when one becomes near. If the
-// time of the invocation ends before, the forecasts of the other pools wait for the next
-// hour.
-func (h *Handler) saveSamples(ctx context.Context, t task) error {
+// then their forecasts, which the history function reports when one becomes near, and
+// returns those. If the time of the invocation ends before, the forecasts of the other pools
+// wait for the next hour.
+func (h *Handler) saveSamples(ctx context.Context, t task) (forecasts map[string]ipam.Forecast, err error) {
 	usages := map[string]ipam.Usage{}
 	for id, p := range t.Totals.Pools {
 		if p.Usage != nil && p.Usage.Addresses > 0 {
@@ -220,21 +229,23 @@ func (h *Handler) saveSamples(ctx context.Context, t task) error {
 	}
 	saved, err := h.store.SaveSamples(ctx, usages)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	forecasts = map[string]ipam.Forecast{}
 	for _, pool := range saved {
 		if h.late(ctx) {
-			return nil
+			break
 		}
 		f, err := h.store.Forecast(ctx, pool)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := h.store.SaveForecast(ctx, pool, f, h.o.ForecastDays); err != nil {
-			return err
+			return nil, err
 		}
+		forecasts[pool] = f
 	}
-	return nil
+	return forecasts, nil
 }
 
 // entries returns the number of blocks and resources that a scan counted, with at most one

@@ -2,7 +2,7 @@
 // items.HistoryFilters. For each record of the stream it
 //
 //   - writes history: which resource used a CIDR, with which statuses, from when
-//     to when;
+//     to when; and the changes that GetIpamSummary shows;
 //   - evaluates statuses at once. An allocation that began or ended changes the
 //     statuses of the resources that it overlaps. When a pool's rules changed or
 //     the pool was deleted, the function asks the compliance function for a scan
@@ -52,6 +52,7 @@ const (
 // Store is the part of store.Store that writes history and evaluates statuses.
 type Store interface {
 	PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error
+	PutChanges(ctx context.Context, scope string, changes ...ipam.HistoryRecord) error
 	EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error
 	Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error)
 }
@@ -162,7 +163,7 @@ func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 }
 
 // history writes the history records that begin or end with a change of a
-// resource's row.
+// resource's row, and the change if the resource appears or goes.
 func (h *Handler) history(ctx context.Context, c *change) error {
 	before, after := c.before.Resource, c.after.Resource
 	// The stream rounds its times down to a second (Amazon DynamoDB Streams API,
@@ -176,7 +177,10 @@ func (h *Handler) history(ctx context.Context, c *change) error {
 	if row == nil {
 		row = before
 	}
-	return h.store.PutHistory(ctx, row.Scope, records...)
+	if err := h.store.PutHistory(ctx, row.Scope, records...); err != nil {
+		return err
+	}
+	return h.store.PutChanges(ctx, row.Scope, ipam.Changes(before, after, gone.UnixMilli())...)
 }
 
 // evaluate evaluates the statuses of the resources that overlap an allocation which

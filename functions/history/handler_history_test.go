@@ -115,6 +115,44 @@ func TestHistoryOfAVPC(t *testing.T) {
 	}
 }
 
+// A VPC and a subnet are changes of their scope when they appear and when they go, once for
+// each, and not when they change. Interfaces are none.
+func TestChangesOfANetwork(t *testing.T) {
+	w := newEnv(t)
+	defer w.checkSettled()
+	a, s, eni := vpc("vpc-a", "10.0.0.0/16", region), subnet("subnet-a", "vpc-a", "10.0.1.0/24"), networkInterface("eni-a", "10.0.1.5/32", "i-a", owner)
+	w.at("03:05")
+	for _, r := range []ipam.Resource{a, s, eni} {
+		w.observe(w.private, r)
+	}
+	w.deliver()
+	w.at("03:10")
+	a.Name, s.Name = "a", "s"
+	w.observe(w.private, a)
+	w.observe(w.private, s)
+	w.deliver()
+	w.at("05:05")
+	for _, r := range []ipam.Resource{eni, s, a} {
+		w.forget(w.private, r)
+	}
+	w.read = 0 // the whole stream again
+	w.deliver()
+	changes, more, err := w.store.Changes(t.Context(), w.private, w.now.Add(-24*time.Hour), 100)
+	if err != nil || more {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range changes {
+		text := fmt.Sprintf("%s %s", c.ID, time.UnixMilli(c.Start).UTC().Format("15:04"))
+		if c.End != 0 {
+			text = fmt.Sprintf("%s until %s %s", c.ID, time.UnixMilli(c.End).UTC().Format("15:04"), c.Name)
+		}
+		got = append(got, text)
+	}
+	slices.Sort(got)
+	expect(t, got, "subnet-a 03:05", "subnet-a until 05:05 s", "vpc-a 03:05", "vpc-a until 05:05 a")
+}
+
 // The stream has the second of a deletion only. A VPC that was there in a part of this
 // second has a record in every window that begins before the deletion.
 func TestHistoryInTheSecondOfADeletion(t *testing.T) {

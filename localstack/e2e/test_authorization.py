@@ -12,7 +12,8 @@ READ = {
     "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
 # Their answers name the caller or a time, so those of two calls differ.
-CONSOLE = {"GetCallerAccess": {}, "GetIpamSpaceMap": {"IpamScopeId": "SCOPE"}, "SearchIpam": {"Text": "10.0.0.1"}, "GetIpamPoolUtilization": {"IpamPoolIds": ["POOL"]}}
+CONSOLE = {"GetCallerAccess": {}, "GetIpamSpaceMap": {"IpamScopeId": "SCOPE"}, "SearchIpam": {"Text": "10.0.0.1"}, "GetIpamPoolUtilization": {"IpamPoolIds": ["POOL"]},
+           "GetIpamSummary": {}}
 # These act in the caller's account, with a role that does not exist here.
 VPCS = {
     "CreateVpc": {"Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28}, "CreateSubnet": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},

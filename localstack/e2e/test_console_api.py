@@ -80,7 +80,21 @@ def test_pool_utilization(api, as_principal, make_pool):
     as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamPoolUtilization", IpamPoolIds=pools)
 
 
-def test_json(api, make_pool):
+@pytest.mark.front
+def test_summary(api, as_principal, ipam):
+    summary = api.call("GetIpamSummary", IpamId=ipam["IpamId"])["IpamSummaries"][0]
+    assert summary["IpamId"] == ipam["IpamId"]
+    scopes = {ipam["PrivateDefaultScopeId"], ipam["PublicDefaultScopeId"]}
+    assert {(s["IpamScopeId"], s["AddressFamily"]) for s in summary["Scopes"]} >= {(s, f) for s in scopes for f in ("ipv4", "ipv6")}
+    assert summary["Changes"]["Complete"] is True
+    status, _, answer = api.json("GetIpamSummary", {})
+    assert status == 200 and ipam["IpamId"] in {s["IpamId"] for s in answer["IpamSummaries"]}
+    stranger = as_principal("stranger")
+    stranger.refused("InvalidIpamId.NotFound", "GetIpamSummary", IpamId=ipam["IpamId"])
+    assert not stranger.call("GetIpamSummary").get("IpamSummaries")
+
+
+def test_json(api, ipam, make_pool):
     pool = make_pool("10.14.0.0/24", Description="Kobe lab")
 
     def call(operation, **parameters):
@@ -93,3 +107,4 @@ def test_json(api, make_pool):
     assert [(b["Cidr"], b["State"]) for b in call("GetIpamSpaceMap", IpamPoolId=pool)["IpamSpaceMap"]["Blocks"]] == [("10.14.0.0/24", "pool"), ("10.14.0.0/24", "free")]
     assert [m["Id"] for m in call("SearchIpam", Text="kobe")["IpamSearchMatches"]] == [pool]
     assert call("GetIpamPoolUtilization", IpamPoolIds=[pool])["IpamPoolUtilizations"][0]["IpamPoolId"] == pool
+    assert ipam["IpamId"] in {s["IpamId"] for s in call("GetIpamSummary")["IpamSummaries"]}

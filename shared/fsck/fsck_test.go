@@ -289,6 +289,52 @@ func TestChangedAttribute(t *testing.T) {
 	}
 }
 
+// A summary or a change that no scan and no stream can have written is a problem.
+func TestSummariesAndChanges(t *testing.T) {
+	w := newWorld(t)
+	s := store.New(&w.memory, store.Options{Region: "us-east-1", Now: func() time.Time { return now }})
+	record := ipam.HistoryRecord{Type: ipam.HistoryVPC, ID: "vpc-1", Region: "us-east-1", CIDR: netip.MustParsePrefix("10.0.0.0/16"), Start: 5000}
+	for _, err := range []error{
+		s.SaveScopeSummary(t.Context(), w.ipam.ID, w.ipam.PrivateScope, ipam.IPv4, now, ipam.ScopeSummary{Resources: 3, Managed: 3, Overlapping: 2, Pools: 1, Urgent: []ipam.PoolSummary{{Pool: "ipam-pool-1", Usage: ipam.Usage{Assigned: 40, Available: 60, Addresses: 256}}}}),
+		s.SaveNetworkSummary(t.Context(), w.ipam.ID, now, ipam.NetworkSummary{Accounts: 2, Failing: 1, Failures: []ipam.DiscoveredAccount{{Account: "111122223333", Region: "us-east-1"}}}),
+		s.PutChanges(t.Context(), w.ipam.PrivateScope, record),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := w.items().check(); len(found) > 0 {
+		t.Fatal(found)
+	}
+	scope, network, change := items.ScopeSummaryKey(w.ipam.ID, w.ipam.PrivateScope, ipam.IPv4), items.NetworkSummaryKey(w.ipam.ID), items.ChangeKey(w.ipam.PrivateScope, &record)
+	for _, c := range []struct {
+		key      table.Key
+		from, to string
+	}{
+		{scope, `"Resources":3`, `"Resources":2`}, {scope, `"Overlapping":2`, `"Overlapping":4`}, {scope, `"Available":60`, `"Available":61`}, {scope, `"Pools":1`, `"Pools":0`}, {scope, `"Blocks":0`, `"Blocks":-1`},
+		{network, `"Failing":1`, `"Failing":0`}, {network, `"Accounts":2`, `"Accounts":0`}, {network, `"ActiveAddresses":0`, `"ActiveAddresses":-1`},
+		{change, `vpc-1`, `vpc-2`}, {change, `"vpc"`, `"eni"`}, {change, `10.0.0.0/16`, `10.0.0.1/16`}, {change, `"Start":5000`, `"Start":5001`}, {change, `"End":0`, `"End":7`},
+	} {
+		m := w.items()
+		m.edit(c.key, c.from, c.to)
+		if found := m.check(); len(found) == 0 || found[0].Invariant != fsck.Form {
+			t.Errorf("%s with %s: %v", c.key, c.to, found)
+		}
+	}
+	for k, to := range map[table.Key]string{scope: "SCOPE#x#5", network: "NETWORKS", change: change.SK + "1"} {
+		m := w.items()
+		m.move(k, table.Key{PK: k.PK, SK: to})
+		if found := m.check(); len(found) == 0 {
+			t.Errorf("%s at %s", k, to)
+		}
+		m = w.items()
+		m.add(k, "Expires", 1)
+		if found := m.check(); len(found) == 0 {
+			t.Errorf("%s that expires later", k)
+		}
+	}
+}
+
 func another(v types.AttributeValue) types.AttributeValue {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:

@@ -399,6 +399,8 @@ func init() { // each kind of object has a reader of its own
 		"ALLOC":    ofMeta(named((*table).addRecord)),
 		"SPACEMAP": named((*table).addSpaceMap),
 		"SAMPLES":  named((*table).addSample),
+		"SUMMARY":  named((*table).addSummary),
+		"CHANGES":  named((*table).addChange),
 		"TOKEN":    ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
 	}
 	for what, kind := range objectKinds {

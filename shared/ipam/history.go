@@ -116,3 +116,19 @@ func Recorded(before, after *ResourceCIDR, gone int64) []HistoryRecord {
 	}
 	return records
 }
+
+// Changes returns the records of the VPCs, subnets and Elastic IPs that appear or go when a
+// resource's CIDR changes from before to after, as [Recorded] takes them. One that appears
+// has no End. A change of its name or statuses is none of these.
+func Changes(before, after *ResourceCIDR, gone int64) []HistoryRecord {
+	return slices.DeleteFunc(Recorded(before, after, gone), func(r HistoryRecord) bool {
+		switch r.Type {
+		case HistoryVPC, HistoryEIP: // they appear with their first check
+			return after != nil && (r.End != 0 || before != nil && before.checked())
+		case HistorySubnet:
+			return after != nil && before != nil
+		default:
+			return true
+		}
+	})
+}

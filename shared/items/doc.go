@@ -31,6 +31,8 @@
 //	                                           the same
 //	history of a CIDR    HISTORY#<scope>#<address, hex>#<length, 3 digits>
 //	                                           <type>#<resource, of an instance its interface>#<start, Unix ms, 15 digits>
+//	change of a scope    CHANGES#<scope>       <time, Unix ms, 15 digits>#began|ended#<address, hex>#<length, 3 digits>#<resource>#<Region>
+//	summary of an IPAM   SUMMARY#<ipam>        NETWORK or SCOPE#<scope>#<4 or 6>
 //	map of a scope       SPACEMAP#<scope>#<4 or 6>
 //	                                           META
 //	tiles of the map     SPACEMAP#<scope>#<4 or 6>
@@ -54,7 +56,7 @@
 //	parts    attributes.go prefix.go
 //	space    block.go allocation.go poolcidr.go
 //	objects  object.go discovery.go share.go usage.go
-//	network  resource.go history.go spacemap.go sample.go
+//	network  resource.go history.go change.go spacemap.go sample.go summary.go
 //	others   request.go work.go layout.go restores.go
 //	stream   image.go
 package items

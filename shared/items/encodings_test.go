@@ -113,6 +113,9 @@ func samples() []table.Row {
 			Allocations: 2, FreeBlocks: 3, Resources: 4, Provisioned: ipam.Addresses{High: 0x5a, Low: 0x5b}, Allocated: ipam.Addresses{Low: 0x6a}, Held: ipam.Addresses{Low: 7}, Free: ipam.Addresses{Low: 8},
 			Overlapping: ipam.Addresses{Low: 9}, Noncompliant: ipam.Addresses{Low: 10}, Unmanaged: ipam.Addresses{Low: 11},
 		}}})},
+		{Key: items.ScopeSummaryKey("ipam-1", "ipam-scope-1", ipam.IPv6), Item: items.EncodeSummary(*filled[items.SummaryOf[ipam.ScopeSummary]]())},
+		{Key: items.NetworkSummaryKey("ipam-1"), Item: items.EncodeSummary(*filled[items.SummaryOf[ipam.NetworkSummary]]())},
+		{Key: items.ChangeKey("ipam-scope-1", history), Item: items.EncodeChange(*history)},
 		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
 		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},

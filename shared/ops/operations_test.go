@@ -128,6 +128,7 @@ func requests(o objects) []any {
 		&ops.GetIpamSpaceMapInput{IpamScopeId: &o.Scope},
 		&ops.GetIpamSpaceMapInput{IpamPoolId: &o.Pool},
 		&ops.GetIpamPoolUtilizationInput{IpamPoolIds: []string{o.Pool}},
+		&ops.GetIpamSummaryInput{IpamId: &o.IPAM},
 		&ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), ResourceCidr: aws.String("10.0.0.0/16"), ResourceRegion: aws.String(home), Monitored: aws.Bool(false)},
 		&ops.ModifyIpamResourceCidrsInput{IpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), Monitored: aws.Bool(false)},
 		&ec2.CreateTagsInput{Resources: []string{o.Discovery}, Tags: tags("a", "b")},
