@@ -158,15 +158,15 @@ export interface FailingAccount {
 export interface SummaryChange {
   Time?: string
   Change?: 'began' | 'ended'
-  ResourceType?: string
+  ResourceType?: 'vpc' | 'subnet' | 'eip' | 'public-ipv4-pool' | 'ipv6-pool' | 'eni' | 'anycast-ip-list'
   ResourceId?: string
   Cidr?: string
   ResourceOwnerId?: string
   ResourceRegion?: string
   ResourceName?: string
   IpamScopeId?: string
-  ComplianceStatus?: string
-  OverlapStatus?: string
+  ComplianceStatus?: 'compliant' | 'noncompliant' | 'unmanaged' | 'ignored'
+  OverlapStatus?: 'overlapping' | 'nonoverlapping' | 'ignored'
 }
 
 export interface IpamSummary {
