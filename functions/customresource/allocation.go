@@ -56,16 +56,7 @@ var allocationKind = kind[allocationProperties, allocation]{
 		}
 		return &allocation{p.pool, *out.IpamPoolAllocation}, nil
 	},
-	find: func(ctx context.Context, r *request, id physicalID) (*allocation, error) {
-		if id.form != formAllocation {
-			return nil, nil
-		}
-		out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id})
-		if err != nil {
-			return nil, unlessNotFound(err)
-		}
-		return &allocation{id.pool, out.IpamPoolAllocations[0]}, nil
-	},
+	find: findAllocation,
 	fixed: func(p *allocationProperties) facts {
 		f := facts{"IpamPoolId": p.fact(p.IpamPoolID)}
 		f.setBlock(p.Cidr, p.NetmaskLength)
@@ -98,7 +89,8 @@ var allocationKind = kind[allocationProperties, allocation]{
 		if id.form != formAllocation {
 			return nil
 		}
-		_, err := call[ec2.ReleaseIpamPoolAllocationOutput](ctx, r, "ReleaseIpamPoolAllocation", &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id, Cidr: &id.allocation})
+		in := &ec2.ReleaseIpamPoolAllocationInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id, Cidr: &id.allocation}
+		_, err := change[ec2.ReleaseIpamPoolAllocationOutput](ctx, r, "ReleaseIpamPoolAllocation", in, gone(ctx, r, id, findAllocation))
 		return unlessNotFound(err)
 	},
 	show: func(o *allocation) (physicalID, map[string]any) {
@@ -110,4 +102,15 @@ var allocationKind = kind[allocationProperties, allocation]{
 			"NetmaskLength": lengthOf(o.Cidr),
 		}
 	},
+}
+
+func findAllocation(ctx context.Context, r *request, id physicalID) (*allocation, error) {
+	if id.form != formAllocation {
+		return nil, nil
+	}
+	out, err := call[ec2.GetIpamPoolAllocationsOutput](ctx, r, "GetIpamPoolAllocations", &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &id.pool, IpamPoolAllocationId: &id.id})
+	if err != nil {
+		return nil, unlessNotFound(err)
+	}
+	return &allocation{id.pool, out.IpamPoolAllocations[0]}, nil
 }

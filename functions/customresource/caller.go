@@ -26,8 +26,8 @@ const (
 )
 
 // Caller calls operations of the API as one principal. in points to the operation's
-// input and out to its output. An error that the API answered holds an *ipam.Error.
-// After any other error, and after a temporary one, the outcome is unknown.
+// input and out to its output. The outcome is unknown after an error without an
+// *ipam.Error, and after a temporary one for which [client.Refused] is false.
 type Caller interface {
 	Account() string // the principal's account, 12 digits
 	Call(ctx context.Context, operation string, in any) (out any, err error)
@@ -100,6 +100,10 @@ func (r remote) Call(ctx context.Context, operation string, in any) (any, error)
 		return nil, ipam.Errorf(ipam.CodeUnauthorizedOperation,
 			"The API at %s does not let this function call it. The function's role must be allowed execute-api:Invoke on it, and the API's resource policy must admit the account or its organization.", r.endpoint)
 	}
-	return nil, fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable,
+	code := ipam.CodeOutcomeUnknown
+	if client.Refused(err) {
+		code = ipam.CodeUnavailable
+	}
+	return nil, fmt.Errorf("%w: %w", ipam.Errorf(code,
 		"The API at %s gave no answer to %s. The forwarder's log says why. See that the forwarder's parameter ApiEndpoint is the API's address, and that the function reaches it.", r.endpoint, operation), err)
 }

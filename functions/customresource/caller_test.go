@@ -43,6 +43,7 @@ var endings = []ending{
 	{"time-out", false, byGateway("INTEGRATION_TIMEOUT", 504)},
 	{"function crashes", false, byGateway(gateway.Default5XX, 502)},
 	{"throttled", true, byGateway("THROTTLED", 429)},
+	{"time-out, and the API never gets the call", true, byGateway("INTEGRATION_TIMEOUT", 504)},
 }
 
 // byGateway answers as API Gateway does for a response type.
@@ -56,10 +57,10 @@ func byGateway(responseType string, status int) http.HandlerFunc {
 
 // api serves a caller's operations as the API does for EC2 Query requests. If seen
 // returns an ending, the request has that one.
-func api(t *testing.T, c Caller, seen func(*http.Request) *ending) string {
+func api(t *testing.T, c Caller, seen func(r *http.Request, body string) *ending) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := seen(r)
 		body, _ := io.ReadAll(r.Body)
+		f := seen(r, string(body))
 		if f != nil && f.refused {
 			f.answer(w, r)
 			return
@@ -112,7 +113,7 @@ func TestForwarder(t *testing.T) {
 	w := newEnv(t)
 	before := w.content()
 	requests := 0
-	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request) *ending {
+	w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(r *http.Request, _ string) *ending {
 		requests++
 		if r.Header.Get(wire.RegionHeader) != "eu-west-1" || !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/execute-api/") || r.URL.Path != "/prod" {
 			t.Errorf("a request to %s with %v", r.URL, r.Header)
@@ -142,23 +143,26 @@ func TestForwarder(t *testing.T) {
 	}
 }
 
-// Any request of a forwarder may have any ending, and the outcome is the same.
+// Any request of a forwarder may have any ending, and the outcome is the same. A call
+// without a token is made once, or again after a read if it was not carried out.
 func TestForwarderWithOtherEndings(t *testing.T) {
 	for _, a := range acts() {
 		t.Run(a.name, func(t *testing.T) {
 			// do gives the n-th request an ending. It returns the outcome of the
-			// act and of its undoing, and the number of requests of the act.
-			do := func(n int, f *ending) (outcome []string, requests int) {
+			// act and of its undoing, and the bodies of the act's requests.
+			do := func(n int, f *ending) (outcome, bodies []string) {
 				w := newEnv(t)
 				var mu sync.Mutex // the client may repeat a request while its answer is on its way
-				began := false
-				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(*http.Request) *ending {
+				began, requests := false, 0
+				w.use(forwarder(api(t, w.as(registry.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root"}), func(_ *http.Request, body string) *ending {
 					mu.Lock()
 					defer mu.Unlock()
-					if began {
-						requests++
+					if !began {
+						return nil
 					}
-					if began && requests == n {
+					requests++
+					bodies = append(bodies, body)
+					if requests == n {
 						return f
 					}
 					return nil
@@ -169,31 +173,71 @@ func TestForwarderWithOtherEndings(t *testing.T) {
 				began = true
 				mu.Unlock()
 				outcome = append(outcome, a.do(w, scope, top), w.content())
+				mu.Lock()
+				act := slices.Clone(bodies)
+				mu.Unlock()
 				for _, logical := range []string{"X", "P"} {
 					if w.standing[logical] != nil {
 						w.remove(logical)
 					}
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				return append(outcome, w.content()), requests
+				return append(outcome, w.content()), act
 			}
-			want, requests := do(0, nil)
-			if requests == 0 {
+			want, plain := do(0, nil)
+			if len(plain) == 0 {
 				t.Fatal("the act makes no request")
 			}
 			tried := endings
 			if testing.Short() {
-				tried = tried[1:2]
+				tried = []ending{endings[1], endings[4]}
 			}
 			for _, f := range tried {
-				for n := 1; n <= requests; n++ {
-					if got, _ := do(n, &f); !slices.Equal(got, want) {
+				for n := 1; n <= len(plain); n++ {
+					got, bodies := do(n, &f)
+					if !slices.Equal(got, want) {
 						t.Errorf("request %d ends with %q (-got +want):\n%s", n, f.name, cmp.Diff(got, want))
+					}
+					if f.name != "throttled" {
+						checkRepetition(t, plain, bodies, n, &f)
 					}
 				}
 			}
 		})
+	}
+}
+
+// checkRepetition fails the test unless the n-th request, which had an ending, was made
+// as often as it may be: again with its token, or if it only reads; once without a token
+// if it was carried out; twice, with a read between, if it was not. plain are the requests
+// without an ending.
+func checkRepetition(t *testing.T, plain, bodies []string, n int, f *ending) {
+	t.Helper()
+	mayRepeat := func(body string) bool {
+		form, err := ec2query.ParseForm(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		action, _ := ec2query.Action(form)
+		return client.MayRepeat(action, form.Get("ClientToken"))
+	}
+	if mayRepeat(plain[n-1]) {
+		return
+	}
+	want := 1
+	if f.refused {
+		want = 2
+	}
+	calls := 0
+	for _, body := range bodies[n-1:] {
+		if body == plain[n-1] {
+			calls++
+		}
+	}
+	if calls != want {
+		t.Errorf("request %d ends with %q and is made %d times, want %d: %s", n, f.name, calls, want, plain[n-1])
+	}
+	if len(bodies) <= n || !mayRepeat(bodies[n]) {
+		t.Errorf("request %d ends with %q, and no read follows: %s", n, f.name, plain[n-1])
 	}
 }
 
@@ -207,9 +251,9 @@ func TestForwarderIsRefused(t *testing.T) {
 		{"by API Gateway", 403, `{"Message":"User: arn:aws:sts::444455556666:assumed-role/f/f is not authorized to perform: execute-api:Invoke"}`, "UnauthorizedOperation: The API at |execute-api:Invoke|resource policy"},
 		{"by the API", 403, string(ec2query.EncodeError("r", ipam.Errorf(ipam.CodeUnauthorizedOperation, "You are not authorized."))), "UnauthorizedOperation: You are not authorized."},
 		{"by API Gateway, in the form of this deployment", 403, gatewayAnswer("ACCESS_DENIED"), "UnauthorizedOperation: API Gateway refused the request (Forbidden). Check the API's resource policy|execute-api:Invoke"},
-		{"by a function that crashes", 400, gatewayAnswer("DEFAULT_5XX"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
-		{"by a time-out", 400, gatewayAnswer("INTEGRATION_TIMEOUT"), "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
-		{"by something else", 502, "<html>secret</html>", "Unavailable: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
+		{"by a function that crashes", 400, gatewayAnswer("DEFAULT_5XX"), "OutcomeUnknown: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
+		{"by a time-out", 400, gatewayAnswer("INTEGRATION_TIMEOUT"), "OutcomeUnknown: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
+		{"by something else", 502, "<html>secret</html>", "OutcomeUnknown: The API at |gave no answer to AllocateIpamPoolCidr|ApiEndpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -309,7 +353,7 @@ func TestNewCaller(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	var requests atomic.Int64
-	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request) *ending {
+	t.Setenv(EnvEndpoint, api(t, c, func(r *http.Request, _ string) *ending {
 		requests.Add(1)
 		if scope := r.Header.Get("Authorization"); !strings.Contains(scope, "/us-west-2/execute-api/") || r.Header.Get(wire.RegionHeader) != "eu-west-1" {
 			t.Errorf("signed %s, for the Region %s", scope, r.Header.Get(wire.RegionHeader))

@@ -524,34 +524,36 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// A call that may succeed later is made again.
+// A call that may succeed later is made again, after a read unless it was refused.
 func TestTriesAgain(t *testing.T) {
 	for _, c := range []struct {
-		err   error
-		tries int
+		err          error
+		tries, reads int
 	}{
-		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), 6},
-		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), 6},
-		{ipam.Errorf(ipam.CodeOutcomeUnknown, "perhaps"), 6},
-		{errors.New("connection reset"), 6},
-		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, 6},
-		{ipam.Errorf(ipam.CodeDependencyViolation, "no"), 1},
-		{ipam.Errorf(ipam.CodeUnauthorizedOperation, "no"), 1},
+		{ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "busy"), 6, 0},
+		{ipam.Errorf(ipam.CodeRequestLimitExceeded, "slow down"), 6, 0},
+		{ipam.Errorf(ipam.CodeOutcomeUnknown, "perhaps"), 6, 6},
+		{errors.New("connection reset"), 6, 6},
+		{&ipam.Error{Code: "ThrottlingException", Message: "Rate exceeded"}, 6, 0},
+		{ipam.Errorf(ipam.CodeDependencyViolation, "no"), 1, 0},
+		{ipam.Errorf(ipam.CodeUnauthorizedOperation, "no"), 1, 0},
 	} {
 		w := newEnv(t)
 		_, top := w.network()
-		asked := 0
+		asked, reads := 0, 0
 		w.spy = func(operation string, _ any) error {
 			if operation != "ReleaseIpamPoolAllocation" {
+				reads++
 				return nil
 			}
 			asked++
 			return c.err
 		}
 		x := w.must("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+		reads = 0
 		a := w.send(w.event(cfn.RequestDelete, "Custom::IpamAllocation", "X", x.properties))
-		if asked != c.tries || a.Status != cfn.StatusFailed || a.PhysicalResourceID != x.id {
-			t.Errorf("%v: asked %d times, want %d; %+v", c.err, asked, c.tries, a)
+		if asked != c.tries || reads != c.reads || a.Status != cfn.StatusFailed || a.PhysicalResourceID != x.id {
+			t.Errorf("%v: asked %d times, want %d, with %d reads, want %d; %+v", c.err, asked, c.tries, reads, c.reads, a)
 		}
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/cadastre-ipam/cadastre/shared/backoff"
+	"github.com/cadastre-ipam/cadastre/shared/client"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
@@ -67,12 +68,12 @@ func New(caller Caller, o Options) *Handler {
 	if o.Sleep == nil {
 		o.Sleep = backoff.Sleep
 	}
-	client := http.Client{}
+	direct := http.Client{}
 	if o.Client != nil {
-		client = *o.Client
+		direct = *o.Client
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	o.Client = &client
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	o.Client = &direct
 	if o.Reserve == 0 {
 		o.Reserve = 10 * time.Second
 	}
@@ -260,22 +261,43 @@ func (r *request) before(ctx context.Context, reserves int) (context.Context, co
 	return lambdakit.BeforeEnd(ctx, time.Duration(reserves)*r.h.o.Reserve)
 }
 
-// call calls an operation, and again while it may succeed later. So a create needs a
-// token.
+// call calls an operation that reads, or has a client token, and again while it may
+// succeed later.
 func call[Out any](ctx context.Context, r *request, operation string, in any) (*Out, error) {
+	return change[Out](ctx, r, operation, in, nil)
+}
+
+// change is call for an operation that changes something and has no client token. After a
+// try whose outcome is unknown, done reads, and reports whether nothing is left to do;
+// with an error of done, change does not call again. It returns nil if a try without an
+// answer has done it.
+func change[Out any](ctx context.Context, r *request, operation string, in any, done func() (bool, error)) (*Out, error) {
+	unknown := false
 	for n := 1; ; n++ {
 		out, err := r.h.caller.Call(ctx, operation, in)
 		if err == nil {
 			return out.(*Out), nil
 		}
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil, outOfTime(operation, err)
-		case n == maxTries || !temporary(err):
-			return nil, fmt.Errorf("%s: %w", operation, err)
 		}
-		if r.h.o.Sleep(ctx, backoff.Delay(n, firstWait, longWait)) != nil {
+		unknown = unknown || done != nil && temporary(err) && !client.Refused(err)
+		last := n == maxTries || !temporary(err)
+		if !last && r.h.o.Sleep(ctx, backoff.Delay(n, firstWait, longWait)) != nil {
 			return nil, outOfTime(operation, err)
+		}
+		if unknown {
+			is, unread := done()
+			switch {
+			case is:
+				return nil, nil
+			case unread != nil && !temporary(err):
+				return nil, fmt.Errorf("%s: %w after %w", operation, unread, err)
+			}
+			last = last || unread != nil
+		}
+		if last {
+			return nil, fmt.Errorf("%s: %w", operation, err)
 		}
 	}
 }
@@ -292,8 +314,8 @@ func outOfTime(operation string, err error) error {
 }
 
 // temporary reports whether a call with this error may succeed later. A code that is not
-// in ipam's table, as API Gateway's own, may be temporary. A call of unknown outcome is
-// repeated: each call here has a client token, or does nothing more the second time.
+// in ipam's table, as API Gateway's own, may be temporary. A call of unknown outcome may
+// succeed the second time; see [change].
 func temporary(err error) bool {
 	if err == nil {
 		return false

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -87,7 +88,7 @@ var ipamKind = kind[ipamProperties, types.Ipam]{
 		if !id.is(ipam.IDIPAM) {
 			return nil
 		}
-		_, err := call[ec2.DeleteIpamOutput](ctx, r, "DeleteIpam", &ec2.DeleteIpamInput{IpamId: &id.id})
+		_, err := change[ec2.DeleteIpamOutput](ctx, r, "DeleteIpam", &ec2.DeleteIpamInput{IpamId: &id.id}, gone(ctx, r, id, findIPAM))
 		return unlessNotFound(err)
 	},
 	show: func(o *types.Ipam) (physicalID, map[string]any) {
@@ -115,105 +116,115 @@ func findIPAM(ctx context.Context, r *request, id physicalID) (*types.Ipam, erro
 	return &out.Ipams[0], nil
 }
 
-func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamProperties) (*types.Ipam, error) {
-	in := &ec2.ModifyIpamInput{
-		IpamId:           o.IpamId,
-		Description:      become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
-		EnablePrivateGua: become(old.EnablePrivateGua, wish.EnablePrivateGua, o.EnablePrivateGua, false),
-		MeteredAccount:   types.IpamMeteredAccount(aws.ToString(become(some(old.MeteredAccount), some(wish.MeteredAccount), aws.String(string(o.MeteredAccount)), "ipam-owner"))),
-		Tier:             types.IpamTier(aws.ToString(become(some(old.Tier), some(wish.Tier), aws.String(string(o.Tier)), "advanced"))),
+// regionSetting begins the names of the settings that are operating Regions. The home
+// Region is none, as it is one whether the template names it or not.
+const regionSetting = "operating Region "
+
+// settings returns the settings of an IPAM that its template gives.
+func (p *ipamProperties) settings(home string) settings {
+	s := settings{}
+	s.set("Description", p.Description)
+	s.set("EnablePrivateGua", text(p.EnablePrivateGua))
+	s.set("MeteredAccount", p.MeteredAccount)
+	s.set("Tier", p.Tier)
+	for _, name := range p.regions() {
+		if name != home {
+			s[regionSetting+name] = ""
+		}
 	}
-	var has []string
+	return s
+}
+
+// ipamDefaults are the settings of an IPAM whose template does not give them.
+var ipamDefaults = settings{"Description": "", "EnablePrivateGua": "false", "MeteredAccount": string(types.IpamMeteredAccountIpamOwner), "Tier": string(types.IpamTierAdvanced)}
+
+func ipamSettings(o *types.Ipam) settings {
+	s := settings{
+		"Description":      aws.ToString(o.Description),
+		"EnablePrivateGua": strconv.FormatBool(aws.ToBool(o.EnablePrivateGua)),
+		"MeteredAccount":   string(o.MeteredAccount),
+		"Tier":             string(o.Tier),
+	}
 	for _, region := range o.OperatingRegions {
-		has = append(has, *region.RegionName)
+		if name := aws.ToString(region.RegionName); name != aws.ToString(o.IpamRegion) {
+			s[regionSetting+name] = ""
+		}
 	}
-	for _, name := range wish.regions() {
-		if !slices.Contains(has, name) {
+	return s
+}
+
+func modifyIPAM(ctx context.Context, r *request, o *types.Ipam, old, wish *ipamProperties) (*types.Ipam, error) {
+	read := func() (*types.Ipam, error) {
+		return found(findIPAM(ctx, r, physicalID{form: formObject, id: *o.IpamId}))
+	}
+	home := aws.ToString(o.IpamRegion)
+	steps := []step{newEdit(old.settings(home), wish.settings(home), ipamSettings(o), ipamDefaults).step(func(e edit) error {
+		in := &ec2.ModifyIpamInput{
+			IpamId:           o.IpamId,
+			Description:      e.text("Description"),
+			EnablePrivateGua: e.boolean("EnablePrivateGua"),
+			MeteredAccount:   types.IpamMeteredAccount(aws.ToString(e.text("MeteredAccount"))),
+			Tier:             types.IpamTier(aws.ToString(e.text("Tier"))),
+		}
+		added, removed := e.under(regionSetting)
+		for _, name := range added {
 			in.AddOperatingRegions = append(in.AddOperatingRegions, types.AddIpamOperatingRegion{RegionName: &name})
 		}
-	}
-	for _, name := range old.regions() {
-		// The home Region is one whether the template names it or not.
-		if !slices.Contains(wish.regions(), name) && name != aws.ToString(o.IpamRegion) {
+		for _, name := range removed {
 			in.RemoveOperatingRegions = append(in.RemoveOperatingRegions, types.RemoveIpamOperatingRegion{RegionName: &name})
 		}
-	}
-	undo := &ec2.ModifyIpamInput{
-		IpamId:           o.IpamId,
-		Description:      back(in.Description, o.Description, ""),
-		EnablePrivateGua: back(in.EnablePrivateGua, o.EnablePrivateGua, false),
-	}
-	if in.MeteredAccount != "" {
-		undo.MeteredAccount = o.MeteredAccount
-	}
-	if in.Tier != "" {
-		undo.Tier = o.Tier
-	}
-	for _, a := range in.AddOperatingRegions {
-		undo.RemoveOperatingRegions = append(undo.RemoveOperatingRegions, types.RemoveIpamOperatingRegion(a))
-	}
-	for _, a := range in.RemoveOperatingRegions {
-		undo.AddOperatingRegions = append(undo.AddOperatingRegions, types.AddIpamOperatingRegion(a))
-	}
-	change := func(in *ec2.ModifyIpamInput) func() error {
-		return func() error {
-			if in.Description == nil && in.EnablePrivateGua == nil && in.MeteredAccount == "" && in.Tier == "" && len(in.AddOperatingRegions)+len(in.RemoveOperatingRegions) == 0 {
-				return nil
-			}
-			_, err := call[ec2.ModifyIpamOutput](ctx, r, "ModifyIpam", in)
-			return err
-		}
-	}
-	steps := append([]step{{change(in), change(undo)}}, tagSteps(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags)...)
+		_, err := change[ec2.ModifyIpamOutput](ctx, r, "ModifyIpam", in, e.as(reader(read, ipamSettings)))
+		return err
+	})}
+	steps = append(steps, tagSteps(ctx, r, *o.IpamId, old.Tags, wish.Tags, o.Tags, reader(read, func(o *types.Ipam) settings { return pairs(o.Tags) }))...)
 	if !slices.Equal(old.exclusions(), wish.exclusions()) {
 		steps = append(steps, step{do: func() error { return exclude(ctx, r, o, old.exclusions(), wish.exclusions()) }})
 	}
 	if err := inSteps(steps...); err != nil {
 		return nil, err
 	}
-	return found(findIPAM(ctx, r, physicalID{form: formObject, id: *o.IpamId}))
+	return read()
 }
 
 // exclude excludes the organizational units of wish from an IPAM's default resource
 // discovery and ends the exclusion of those in old. Other exclusions stay.
 func exclude(ctx context.Context, r *request, o *types.Ipam, old, wish []string) error {
-	in, err := exclusionChange(ctx, r, *o.DefaultResourceDiscoveryId, old, wish)
-	if in == nil || err != nil {
+	discovery := *o.DefaultResourceDiscoveryId
+	read := func() (settings, error) {
+		out, err := call[ec2.DescribeIpamResourceDiscoveriesOutput](ctx, r, "DescribeIpamResourceDiscoveries",
+			&ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{discovery}})
+		if err != nil {
+			return nil, err
+		}
+		var paths []string
+		for _, e := range out.IpamResourceDiscoveries[0].OrganizationalUnitExclusions {
+			paths = append(paths, aws.ToString(e.OrganizationsEntityPath))
+		}
+		return set(paths), nil
+	}
+	has, err := read()
+	if err != nil {
 		return err
 	}
-	if _, err = call[ec2.ModifyIpamResourceDiscoveryOutput](ctx, r, "ModifyIpamResourceDiscovery", in); err != nil {
-		// An earlier try may have done it, and its answer was lost.
-		if in, unread := exclusionChange(ctx, r, *o.DefaultResourceDiscoveryId, old, wish); in == nil && unread == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-// exclusionChange returns the request that exclude needs, nil if it needs none.
-func exclusionChange(ctx context.Context, r *request, discovery string, old, wish []string) (*ec2.ModifyIpamResourceDiscoveryInput, error) {
-	out, err := call[ec2.DescribeIpamResourceDiscoveriesOutput](ctx, r, "DescribeIpamResourceDiscoveries",
-		&ec2.DescribeIpamResourceDiscoveriesInput{IpamResourceDiscoveryIds: []string{discovery}})
-	if err != nil {
-		return nil, err
-	}
-	var has []string
-	for _, e := range out.IpamResourceDiscoveries[0].OrganizationalUnitExclusions {
-		has = append(has, aws.ToString(e.OrganizationsEntityPath))
-	}
-	in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: &discovery}
-	for _, path := range wish {
-		if !slices.Contains(has, path) {
+	return newEdit(set(old), set(wish), has, nil).step(func(e edit) error {
+		in := &ec2.ModifyIpamResourceDiscoveryInput{IpamResourceDiscoveryId: &discovery}
+		added, removed := e.under("")
+		for _, path := range added {
 			in.AddOrganizationalUnitExclusions = append(in.AddOrganizationalUnitExclusions, types.AddIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
 		}
-	}
-	for _, path := range old {
-		if slices.Contains(has, path) && !slices.Contains(wish, path) {
+		for _, path := range removed {
 			in.RemoveOrganizationalUnitExclusions = append(in.RemoveOrganizationalUnitExclusions, types.RemoveIpamOrganizationalUnitExclusion{OrganizationsEntityPath: &path})
 		}
+		_, err := change[ec2.ModifyIpamResourceDiscoveryOutput](ctx, r, "ModifyIpamResourceDiscovery", in, e.as(read))
+		return err
+	}).do()
+}
+
+// set returns the settings that have the names and no values.
+func set(names []string) settings {
+	s := settings{}
+	for _, name := range names {
+		s[name] = ""
 	}
-	if len(in.AddOrganizationalUnitExclusions)+len(in.RemoveOrganizationalUnitExclusions) == 0 {
-		return nil, nil
-	}
-	return in, nil
+	return s
 }

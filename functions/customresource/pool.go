@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -165,70 +166,88 @@ func findPool(ctx context.Context, r *request, id physicalID) (*types.IpamPool, 
 	return &out.IpamPools[0], nil
 }
 
+// tagSetting begins the names of the settings that are tags which a pool asks of its
+// resources.
+const tagSetting = "AllocationResourceTags "
+
+// settings returns the settings of a pool that its template gives.
+func (p *poolProperties) settings() settings {
+	s := settings{}
+	s.set("AllocationDefaultNetmaskLength", text(p.AllocationDefaultNetmaskLength))
+	s.set("AllocationMaxNetmaskLength", text(p.AllocationMaxNetmaskLength))
+	s.set("AllocationMinNetmaskLength", text(p.AllocationMinNetmaskLength))
+	s.set("AutoImport", text(p.AutoImport))
+	s.set("Description", p.Description)
+	for key, value := range p.AllocationResourceTags {
+		s[tagSetting+key] = value
+	}
+	return s
+}
+
+// poolDefaults returns the settings of a pool whose template does not give them. The API
+// cannot remove the two limits. So they become so wide that they exclude nothing.
+func poolDefaults(o *types.IpamPool) settings {
+	longest := "32"
+	if o.AddressFamily == types.AddressFamilyIpv6 {
+		longest = "128"
+	}
+	return settings{"AllocationMaxNetmaskLength": longest, "AllocationMinNetmaskLength": "0", "AutoImport": "false", "Description": ""}
+}
+
+func poolSettings(o *types.IpamPool) settings {
+	s := settings{"AutoImport": strconv.FormatBool(aws.ToBool(o.AutoImport)), "Description": aws.ToString(o.Description)}
+	s.set("AllocationDefaultNetmaskLength", text(o.AllocationDefaultNetmaskLength))
+	s.set("AllocationMaxNetmaskLength", text(o.AllocationMaxNetmaskLength))
+	s.set("AllocationMinNetmaskLength", text(o.AllocationMinNetmaskLength))
+	for _, t := range o.AllocationResourceTags {
+		s[tagSetting+aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return s
+}
+
 func modifyPool(ctx context.Context, r *request, o *types.IpamPool, old, wish *poolProperties) (*types.IpamPool, error) {
 	id := *o.IpamPoolId
-	longest := int32(32)
-	if o.AddressFamily == types.AddressFamilyIpv6 {
-		longest = 128
-	}
-	in := &ec2.ModifyIpamPoolInput{
-		IpamPoolId:  &id,
-		AutoImport:  become(old.AutoImport, wish.AutoImport, o.AutoImport, false),
-		Description: become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
-		// The API cannot remove these two. So they become so wide that they exclude nothing.
-		AllocationMinNetmaskLength: become(old.AllocationMinNetmaskLength, wish.AllocationMinNetmaskLength, o.AllocationMinNetmaskLength, 0),
-		AllocationMaxNetmaskLength: become(old.AllocationMaxNetmaskLength, wish.AllocationMaxNetmaskLength, o.AllocationMaxNetmaskLength, longest),
-	}
-	switch {
-	case wish.AllocationDefaultNetmaskLength != nil:
-		in.AllocationDefaultNetmaskLength = become(nil, wish.AllocationDefaultNetmaskLength, o.AllocationDefaultNetmaskLength, 0)
-	case old.AllocationDefaultNetmaskLength != nil && o.AllocationDefaultNetmaskLength != nil:
-		in.ClearAllocationDefaultNetmaskLength = aws.Bool(true)
-	}
-	have := map[string]string{}
-	for _, t := range o.AllocationResourceTags {
-		have[*t.Key] = *t.Value
-	}
-	set, unset := diffPairs(old.AllocationResourceTags, wish.AllocationResourceTags, have)
-	in.AddAllocationResourceTags, in.RemoveAllocationResourceTags = resourceTags(set), resourceTags(unset)
-	undo := &ec2.ModifyIpamPoolInput{
-		IpamPoolId:                     &id,
-		AutoImport:                     back(in.AutoImport, o.AutoImport, false),
-		Description:                    back(in.Description, o.Description, ""),
-		AllocationMinNetmaskLength:     back(in.AllocationMinNetmaskLength, o.AllocationMinNetmaskLength, 0),
-		AllocationMaxNetmaskLength:     back(in.AllocationMaxNetmaskLength, o.AllocationMaxNetmaskLength, longest),
-		AllocationDefaultNetmaskLength: o.AllocationDefaultNetmaskLength,
-	}
-	if in.AllocationDefaultNetmaskLength == nil && in.ClearAllocationDefaultNetmaskLength == nil {
-		undo.AllocationDefaultNetmaskLength = nil
-	} else if o.AllocationDefaultNetmaskLength == nil {
-		undo.ClearAllocationDefaultNetmaskLength = aws.Bool(true)
-	}
-	setBack, unsetBack := reversed(set, unset, have)
-	undo.AddAllocationResourceTags, undo.RemoveAllocationResourceTags = resourceTags(setBack), resourceTags(unsetBack)
+	read := func() (*types.IpamPool, error) { return found(findPool(ctx, r, physicalID{form: formObject, id: id})) }
+	none := poolDefaults(o)
+	rules := newEdit(old.settings(), wish.settings(), poolSettings(o), none).step(func(e edit) error {
+		for _, name := range []string{"AllocationMaxNetmaskLength", "AllocationMinNetmaskLength"} {
+			if e.removes(name) { // in the way back
+				e.to = maps.Clone(e.to)
+				e.to[name] = none[name]
+			}
+		}
+		in := &ec2.ModifyIpamPoolInput{
+			IpamPoolId:                     &id,
+			AutoImport:                     e.boolean("AutoImport"),
+			Description:                    e.text("Description"),
+			AllocationDefaultNetmaskLength: e.integer("AllocationDefaultNetmaskLength"),
+			AllocationMaxNetmaskLength:     e.integer("AllocationMaxNetmaskLength"),
+			AllocationMinNetmaskLength:     e.integer("AllocationMinNetmaskLength"),
+		}
+		if e.removes("AllocationDefaultNetmaskLength") {
+			in.ClearAllocationDefaultNetmaskLength = aws.Bool(true)
+		}
+		set, removed := e.under(tagSetting)
+		for _, key := range set {
+			in.AddAllocationResourceTags = append(in.AddAllocationResourceTags, resourceTag(key, e.to[tagSetting+key]))
+		}
+		for _, key := range removed {
+			in.RemoveAllocationResourceTags = append(in.RemoveAllocationResourceTags, resourceTag(key, e.from[tagSetting+key]))
+		}
+		_, err := change[ec2.ModifyIpamPoolOutput](ctx, r, "ModifyIpamPool", in, e.as(reader(read, poolSettings)))
+		return err
+	})
 	add, remove, err := cidrSteps(ctx, r, o, old.cidrs(), wish.cidrs())
 	if err != nil {
 		return nil, err
 	}
+	tagging := tagSteps(ctx, r, id, old.Tags, wish.Tags, o.Tags, reader(read, func(o *types.IpamPool) settings { return pairs(o.Tags) }))
 	// The steps that cannot be reverted in full are late: no act removes a limit of
 	// lengths, and other pools may take a CIDR that leaves the pool.
-	rules := step{changePool(ctx, r, in), changePool(ctx, r, undo)}
-	if err := inSteps(slices.Concat(add, tagSteps(ctx, r, id, old.Tags, wish.Tags, o.Tags), []step{rules}, remove)...); err != nil {
+	if err := inSteps(slices.Concat(add, tagging, []step{rules}, remove)...); err != nil {
 		return nil, err
 	}
-	return found(findPool(ctx, r, physicalID{form: formObject, id: id}))
-}
-
-// changePool returns the act that modifies a pool, if there is anything to modify.
-func changePool(ctx context.Context, r *request, in *ec2.ModifyIpamPoolInput) func() error {
-	return func() error {
-		if in.AutoImport == nil && in.Description == nil && in.AllocationMinNetmaskLength == nil && in.AllocationMaxNetmaskLength == nil &&
-			in.AllocationDefaultNetmaskLength == nil && in.ClearAllocationDefaultNetmaskLength == nil && len(in.AddAllocationResourceTags)+len(in.RemoveAllocationResourceTags) == 0 {
-			return nil
-		}
-		_, err := call[ec2.ModifyIpamPoolOutput](ctx, r, "ModifyIpamPool", in)
-		return err
-	}
+	return read()
 }
 
 // removePool deprovisions a pool's inline CIDRs and deletes the pool. Other resources
@@ -253,14 +272,18 @@ func removePool(ctx context.Context, r *request, id physicalID, p *poolPropertie
 			return err
 		}
 	}
-	_, err = call[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id.id})
+	_, err = change[ec2.DeleteIpamPoolOutput](ctx, r, "DeleteIpamPool", &ec2.DeleteIpamPoolInput{IpamPoolId: &id.id}, gone(ctx, r, id, findPool))
 	return unlessNotFound(err)
 }
 
 func resourceTags(tags map[string]string) []types.RequestIpamResourceTag {
 	var list []types.RequestIpamResourceTag
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, types.RequestIpamResourceTag{Key: aws.String(key), Value: aws.String(tags[key])})
+		list = append(list, resourceTag(key, tags[key]))
 	}
 	return list
+}
+
+func resourceTag(key, value string) types.RequestIpamResourceTag {
+	return types.RequestIpamResourceTag{Key: &key, Value: &value}
 }

@@ -102,15 +102,23 @@ func deprovision(ctx context.Context, r *request, pool, filter, value string) er
 	if c == nil {
 		return err
 	}
-	out, err := call[ec2.DeprovisionIpamPoolCidrOutput](ctx, r, "DeprovisionIpamPoolCidr", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: c.Cidr})
-	if err != nil {
-		// An earlier try may have done it, and its answer was lost.
-		if c, unread := findCIDR(ctx, r, pool, filter, value); c == nil && unread == nil {
-			return nil
-		}
+	id := *c.IpamPoolCidrId
+	out, err := change[ec2.DeprovisionIpamPoolCidrOutput](ctx, r, "DeprovisionIpamPoolCidr", &ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &pool, Cidr: c.Cidr}, func() (bool, error) {
+		// Another request may have provisioned the CIDR again: then it has another id.
+		now, err := findCIDR(ctx, r, pool, "ipam-pool-cidr-id", id)
+		return err == nil && (now == nil || now.State == types.IpamPoolCidrStatePendingDeprovision), err
+	})
+	switch {
+	case err != nil:
 		return err
+	case out != nil:
+		c = out.IpamPoolCidr
+	default:
+		if c, err = findCIDR(ctx, r, pool, "ipam-pool-cidr-id", id); c == nil {
+			return err
+		}
 	}
-	_, err = settled(ctx, r, pool, out.IpamPoolCidr)
+	_, err = settled(ctx, r, pool, c)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -53,41 +54,8 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 		f.set("IpamId", p.IpamID)
 		return f
 	},
-	has: func(o *types.IpamScope) map[string]string { return map[string]string{"IpamId": idOf(o.IpamArn)} },
-	modify: func(ctx context.Context, r *request, o *types.IpamScope, old, wish *scopeProperties) (*types.IpamScope, error) {
-		in := &ec2.ModifyIpamScopeInput{
-			Description: become(some(old.Description), some(wish.Description), aws.String(aws.ToString(o.Description)), ""),
-			IpamScopeId: o.IpamScopeId,
-		}
-		is, want := o.ExternalAuthorityConfiguration, wish.authority()
-		switch {
-		case want != nil && (is == nil || aws.ToString(is.ExternalResourceIdentifier) != *want.ExternalResourceIdentifier || is.Type != want.Type):
-			in.ExternalAuthorityConfiguration = want
-		case want == nil && is != nil && old.ExternalAuthorityConfiguration != nil:
-			in.RemoveExternalAuthorityConfiguration = aws.Bool(true)
-		}
-		undo := &ec2.ModifyIpamScopeInput{IpamScopeId: o.IpamScopeId, Description: back(in.Description, o.Description, "")}
-		if in.ExternalAuthorityConfiguration != nil || in.RemoveExternalAuthorityConfiguration != nil {
-			if is == nil {
-				undo.RemoveExternalAuthorityConfiguration = aws.Bool(true)
-			} else {
-				undo.ExternalAuthorityConfiguration = &types.ExternalAuthorityConfiguration{ExternalResourceIdentifier: is.ExternalResourceIdentifier, Type: is.Type}
-			}
-		}
-		change := func(in *ec2.ModifyIpamScopeInput) func() error {
-			return func() error {
-				if in.Description == nil && in.ExternalAuthorityConfiguration == nil && in.RemoveExternalAuthorityConfiguration == nil {
-					return nil
-				}
-				_, err := call[ec2.ModifyIpamScopeOutput](ctx, r, "ModifyIpamScope", in)
-				return err
-			}
-		}
-		if err := inSteps(append([]step{{change(in), change(undo)}}, tagSteps(ctx, r, *o.IpamScopeId, old.Tags, wish.Tags, o.Tags)...)...); err != nil {
-			return nil, err
-		}
-		return found(findScope(ctx, r, physicalID{form: formObject, id: *o.IpamScopeId}))
-	},
+	has:    func(o *types.IpamScope) map[string]string { return map[string]string{"IpamId": idOf(o.IpamArn)} },
+	modify: modifyScope,
 	made: func(ctx context.Context, r *request, _ string, replaced *physicalID) ([]*types.IpamScope, error) {
 		in := &ec2.DescribeIpamScopesInput{Filters: r.tagFilters(replaced)}
 		return listed(ctx, r, "DescribeIpamScopes", in, &in.NextToken, func(out *ec2.DescribeIpamScopesOutput) ([]types.IpamScope, *string) {
@@ -99,7 +67,7 @@ var scopeKind = kind[scopeProperties, types.IpamScope]{
 		if !id.is(ipam.IDScope) {
 			return nil
 		}
-		_, err := call[ec2.DeleteIpamScopeOutput](ctx, r, "DeleteIpamScope", &ec2.DeleteIpamScopeInput{IpamScopeId: &id.id})
+		_, err := change[ec2.DeleteIpamScopeOutput](ctx, r, "DeleteIpamScope", &ec2.DeleteIpamScopeInput{IpamScopeId: &id.id}, gone(ctx, r, id, findScope))
 		return unlessNotFound(err)
 	},
 	show: func(o *types.IpamScope) (physicalID, map[string]any) {
@@ -123,4 +91,48 @@ func findScope(ctx context.Context, r *request, id physicalID) (*types.IpamScope
 		return nil, unlessNotFound(err)
 	}
 	return &out.IpamScopes[0], nil
+}
+
+// authoritySetting is the setting of a scope's external authority: its type and
+// identifier, with a space between them.
+const authoritySetting = "ExternalAuthorityConfiguration"
+
+// settings returns the settings of a scope that its template gives.
+func (p *scopeProperties) settings() settings {
+	s := settings{}
+	s.set("Description", p.Description)
+	if a := p.authority(); a != nil {
+		s[authoritySetting] = string(a.Type) + " " + *a.ExternalResourceIdentifier
+	}
+	return s
+}
+
+func scopeSettings(o *types.IpamScope) settings {
+	s := settings{"Description": aws.ToString(o.Description)}
+	if a := o.ExternalAuthorityConfiguration; a != nil {
+		s[authoritySetting] = string(a.Type) + " " + aws.ToString(a.ExternalResourceIdentifier)
+	}
+	return s
+}
+
+func modifyScope(ctx context.Context, r *request, o *types.IpamScope, old, wish *scopeProperties) (*types.IpamScope, error) {
+	read := func() (*types.IpamScope, error) {
+		return found(findScope(ctx, r, physicalID{form: formObject, id: *o.IpamScopeId}))
+	}
+	steps := []step{newEdit(old.settings(), wish.settings(), scopeSettings(o), settings{"Description": ""}).step(func(e edit) error {
+		in := &ec2.ModifyIpamScopeInput{Description: e.text("Description"), IpamScopeId: o.IpamScopeId}
+		if a := e.text(authoritySetting); a != nil {
+			kind, id, _ := strings.Cut(*a, " ")
+			in.ExternalAuthorityConfiguration = &types.ExternalAuthorityConfiguration{ExternalResourceIdentifier: &id, Type: types.IpamScopeExternalAuthorityType(kind)}
+		} else if e.removes(authoritySetting) {
+			in.RemoveExternalAuthorityConfiguration = aws.Bool(true)
+		}
+		_, err := change[ec2.ModifyIpamScopeOutput](ctx, r, "ModifyIpamScope", in, e.as(reader(read, scopeSettings)))
+		return err
+	})}
+	steps = append(steps, tagSteps(ctx, r, *o.IpamScopeId, old.Tags, wish.Tags, o.Tags, reader(read, func(o *types.IpamScope) settings { return pairs(o.Tags) }))...)
+	if err := inSteps(steps...); err != nil {
+		return nil, err
+	}
+	return read()
 }

@@ -24,18 +24,21 @@ func MayRepeat(operation, clientToken string) bool {
 	return clientToken != "" || strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "Search")
 }
 
-// refused reports whether an error says that the call was not carried out, although
-// the SDK may retry it: nothing was sent, or Cadastre had no capacity for it.
-func refused(err error) bool {
+// Refused reports whether an error says that a call may be made again because it was not
+// carried out: nothing was sent, other writers were in the way, or Cadastre had no
+// capacity for it. The error holds the SDK's error, or an *ipam.Error.
+func Refused(err error) bool {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
 		return true
 	}
-	e, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return false
+	code := ""
+	if e, ok := errors.AsType[*ipam.Error](err); ok {
+		code = string(e.Code)
+	} else if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
 	}
-	_, throttled := retry.DefaultThrottleErrorCodes[e.ErrorCode()]
-	return throttled || ipam.Code(e.ErrorCode()) == ipam.CodeUnavailable
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	return throttled || code == string(ipam.CodeUnavailable) || code == string(ipam.CodeConcurrentMutationLimitExceeded)
 }
 
 // repeatable is the error of one attempt with our own decision on another one. The
@@ -69,7 +72,7 @@ func addRepeat(s *middleware.Stack) error {
 		may, _ := middleware.GetStackValue(ctx, mayRepeatKey{}).(bool)
 		if e, ok := errors.AsType[smithy.APIError](err); ok && may && ipam.Code(e.ErrorCode()) == ipam.CodeOutcomeUnknown {
 			err = &repeatable{err, true}
-		} else if err != nil && !may && !refused(err) {
+		} else if err != nil && !may && !Refused(err) {
 			err = &repeatable{err, false}
 		}
 		return out, metadata, err

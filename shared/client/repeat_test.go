@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -149,4 +151,31 @@ func TestRepetition(t *testing.T) {
 			t.Errorf("%d repetitions, want 2: %v", attempts, err)
 		}
 	})
+}
+
+// An error says whether the call was carried out by its code, or by the lack of a
+// connection.
+func TestRefused(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for _, c := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"load", ipam.Errorf(ipam.CodeRequestLimitExceeded, "so"), true},
+		{"load, in another service's words", &smithy.GenericAPIError{Code: "ThrottlingException"}, true},
+		{"other writers", ipam.Errorf(ipam.CodeConcurrentMutationLimitExceeded, "so"), true},
+		{"no capacity", fmt.Errorf("call: %w", ipam.Errorf(ipam.CodeUnavailable, "so")), true},
+		{"nothing listens", fmt.Errorf("call: %w", dial), true},
+		{"nothing listens, in words for the caller", fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "so"), dial), true},
+		{"unknown", ipam.Errorf(ipam.CodeOutcomeUnknown, "so"), false},
+		{"unknown, though the answer below was a throttling", fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeOutcomeUnknown, "so"), &smithy.GenericAPIError{Code: "ThrottlingException"}), false},
+		{"internal", &smithy.GenericAPIError{Code: "InternalError"}, false},
+		{"a connection that broke", &net.OpError{Op: "read", Err: errors.New("reset")}, false},
+		{"anything", errors.New("anything"), false},
+	} {
+		if got := client.Refused(c.err); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
 }
