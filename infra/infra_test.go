@@ -296,9 +296,10 @@ func TestPolicies(t *testing.T) {
 		)
 	}
 	want := map[string][]string{
-		"ApiFunctionRole":            slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
-		"DirectRole":                 slices.Concat(function(directLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
-		"CustomResourceFunctionRole": function(resourceLogs),
+		"ApiFunctionRole": slices.Concat(function(apiLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
+		"DirectRole":      slices.Concat(function(directLogs), on("arn:${AWS::Partition}:iam::*:role/CadastreVending", "sts:AssumeRole", "sts:SetSourceIdentity")),
+		"CustomResourceFunctionRole": slices.Concat(function(resourceLogs),
+			on("arn:${AWS::Partition}:cloudformation:"+region+":"+account+":stack/*", "cloudformation:DescribeStackResource", "cloudformation:DescribeStacks")),
 		"ProvisioningWorkerRole": slices.Concat(
 			function(workerLogs),
 			// Lambda reads the stream, and sends to the dead-letter queue, with the

@@ -67,14 +67,15 @@ func written(t *testing.T, path string) (doc struct {
 	return doc
 }
 
-// The forwarder may call the API's path for EC2 requests, and write its logs. It has no
-// other permission.
+// The forwarder may call the API's path for EC2 requests, read the stacks of its account and
+// Region, and write its logs. It has no other permission.
 func TestForwarder(t *testing.T) {
 	f := written(t, "templates/forwarder.yaml")
 	diff(t, []string{"AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}, kinds(f.template))
 	role, function := f.Resources["Role"].Properties, f.Resources["Function"].Properties
 	diff(t, any(list{object{"PolicyName": "Forward", "PolicyDocument": object{"Version": "2012-10-17", "Statement": list{
 		object{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "${ApiArn}/POST/"},
+		object{"Effect": "Allow", "Action": list{"cloudformation:DescribeStackResource", "cloudformation:DescribeStacks"}, "Resource": "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/*"},
 		object{"Effect": "Allow", "Action": list{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": "${Logs.Arn}"},
 	}}}}), role["Policies"])
 	diff(t, any(object{"Version": "2012-10-17", "Statement": list{

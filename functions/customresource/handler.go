@@ -52,6 +52,9 @@ type Options struct {
 	Client *http.Client                                     // sends the answers, and follows no redirect; http.DefaultClient if nil
 	// ResponseURL is the value of EnvResponseURL.
 	ResponseURL string
+	// Stacks reads the stack of a request. If it is nil, an object that an update of
+	// unknown outcome was to replace is never removed.
+	Stacks Stacks
 	// Reserve is the time that is kept twice at the end of the invocation: once to
 	// undo a failed request, and once to answer; 10 s if 0.
 	Reserve time.Duration

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -142,16 +143,19 @@ func (k kind[P, O]) update(ctx context.Context, r *request) (physicalID, map[str
 		switch {
 		case err != nil:
 			return r.current, nil, err
-		case before == nil:
-			return k.establish(ctx, r, wish, r.current)
+		case before != nil:
+			return k.keep(work, r, before, old, wish)
 		}
-		return k.keep(work, r, before, old, wish)
+		if err := k.finishEarlier(work, r, old, unread != nil); err != nil {
+			return r.current, nil, err
+		}
+		return k.establish(ctx, r, wish, r.current)
 	}
 	if o == nil {
 		return r.current, nil, ipam.Errorf(ipam.CodeIncorrectState, "%s does not exist any more, so it cannot be changed. Replace the resource in the template by one with another logical id.", r.current)
 	}
 	if unread == nil && k.replaces(wish, old, o) {
-		if err := k.removeReplacements(work, r, old); err != nil {
+		if err := k.removeReplacements(work, r, o, wish, old); err != nil {
 			return r.current, nil, err
 		}
 	}
@@ -286,16 +290,21 @@ func (k kind[P, O]) satisfies(wish *P, o *O) bool {
 	return true
 }
 
-// removeReplacements removes the objects that replaced the object of the request's
-// physical id. old holds their properties.
+// removeReplacements removes the objects that replaced the object o of the request's
+// physical id. old holds their properties, and wish those of o.
 //
 // When an update is cancelled, CloudFormation ignores its answer and sends the old
 // properties as an update of the old object, while the function may still work on the
 // cancelled update. (AWS CDK, issue 31541.) The function cannot distinguish a failed
 // answer from an ignored one.
-func (k kind[P, O]) removeReplacements(ctx context.Context, r *request, old *P) error {
+func (k kind[P, O]) removeReplacements(ctx context.Context, r *request, o *O, wish, old *P) error {
+	if k.inherit != nil {
+		k.inherit(wish, old, o) // as the cancelled update did
+	}
 	if k.resolve != nil {
-		if err := k.resolve(ctx, r, old); err != nil {
+		cancelled := *r
+		cancelled.pool, cancelled.scope = "", ""
+		if err := k.resolve(ctx, &cancelled, old); err != nil {
 			if maybeDone(err) {
 				return err
 			}
@@ -360,7 +369,10 @@ func (k kind[P, O]) delete(ctx context.Context, r *request) error {
 	defer cancel()
 	switch {
 	case r.current.form == formUnfinished:
-		return k.finish(work, r, p, unread != nil)
+		if err := k.finish(work, r, p, unread != nil); err != nil {
+			return err
+		}
+		return k.removeReplaced(work, r, p)
 	case !r.current.isCloudFormations():
 		return k.remove(work, r, r.current, p)
 	case unread != nil:
@@ -388,6 +400,42 @@ func (k kind[P, O]) finish(ctx context.Context, r *request, p *P, unread bool) e
 		}
 	}
 	return k.removeMade(ctx, r, r.current.pool, r.replaced, p)
+}
+
+// finishEarlier removes the object of an update of unknown outcome, before another update
+// replaces the same object: the stack was not rolled back. old holds the properties of the
+// request's physical id.
+func (k kind[P, O]) finishEarlier(ctx context.Context, r *request, old *P, unread bool) error {
+	if r.current.form != formUnfinished || r.current.replaced == "" {
+		return nil
+	}
+	earlier := *r
+	earlier.seed, earlier.pool, earlier.scope = r.current.seed, r.current.pool, r.current.scope
+	return k.finish(ctx, &earlier, old, unread)
+}
+
+// removeReplaced removes the object that the unfinished create of the request's physical id
+// was to replace, if the stack has it no more: the stack was not rolled back, and is
+// deleted, or a later update has replaced the resource or removed it. CloudFormation knows
+// the object by the unfinished id only, so nothing else would remove it. After a roll-back,
+// which ends with the same Delete, the object is the resource's again.
+func (k kind[P, O]) removeReplaced(ctx context.Context, r *request, p *P) error {
+	if r.replaced == (physicalID{}) || r.h.o.Stacks == nil {
+		return nil
+	}
+	o, err := k.findOwn(ctx, r, r.replaced, new(P))
+	if o == nil {
+		return err
+	}
+	status, current, err := r.h.o.Stacks.Resource(ctx, r.StackID, r.LogicalResourceID)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ipam.Errorf(ipam.CodeUnavailable,
+			"The stack cannot be read, so it is unknown whether %s is in use. Allow the function's role cloudformation:DescribeStacks and cloudformation:DescribeStackResource, and try again. If it is not in use, delete it yourself and retain this resource.", r.replaced), err)
+	}
+	if strings.Contains(status, "ROLLBACK") || current == r.replaced.String() {
+		return nil
+	}
+	return k.remove(ctx, r, r.replaced, p)
 }
 
 // cancel removes the object that a cancelled create has made or is about to make.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
 )
@@ -16,5 +19,10 @@ func open(ctx context.Context) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lambda.NewHandler(New(caller, Options{ResponseURL: os.Getenv(EnvResponseURL)}).Handle), nil
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("configure the client of CloudFormation: %w", err)
+	}
+	o := Options{ResponseURL: os.Getenv(EnvResponseURL), Stacks: CloudFormation(cloudformation.NewFromConfig(cfg))}
+	return lambda.NewHandler(New(caller, o).Handle), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -98,6 +99,19 @@ func subjects() []subject {
 			}},
 		{"allocation that moves to another pool", "Custom::IpamAllocation", allocation(properties{"NetmaskLength": 28}),
 			func(w *env) properties { return properties{"IpamPoolId": other(w), "NetmaskLength": 28} }, false, allocation(properties{"NetmaskLength": 8}), allocation(properties{"NetmaskLength": 27})},
+		{"allocation by a selector that selects another pool", "Custom::IpamAllocation",
+			func(*env) properties {
+				return properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 28}
+			},
+			func(*env) properties {
+				return properties{"IpamPoolSelector": properties{"Description": "other"}, "NetmaskLength": 28}
+			}, false,
+			func(*env) properties {
+				return properties{"IpamPoolSelector": properties{"Description": "bottom"}, "NetmaskLength": 28}
+			},
+			func(*env) properties {
+				return properties{"IpamPoolSelector": properties{"Description": "top"}, "NetmaskLength": 27}
+			}},
 		{"pool CIDR by length", "Custom::IpamPoolCidr", cidr(properties{"NetmaskLength": 26}), cidr(properties{"NetmaskLength": 27}), false, cidr(properties{"NetmaskLength": 8}), cidr(properties{"NetmaskLength": 28})},
 		{"pool CIDR by CIDR", "Custom::IpamPoolCidr", cidr(properties{"Cidr": "10.0.210.0/24"}), cidr(properties{"Cidr": "10.0.211.0/24"}), false, cidr(properties{"Cidr": "10.9.0.0/24"}), cidr(properties{"Cidr": "10.0.212.0/24"})},
 		{"pool with inline CIDRs", "Custom::IpamPool", pool("", "10.0.64.0/20"), pool("eu-west-1", "10.0.80.0/20", "10.0.96.0/20"), false, pool("mars-1", "10.0.80.0/20"), pool("us-east-1", "10.0.112.0/20")},
@@ -427,6 +441,7 @@ func TestProtocol(t *testing.T) {
 			c.end(c.first, c.a)
 		}},
 		{"the outcome of the update is unknown", true, playUnknownOutcome},
+		{"the outcome of the update is unknown, without roll-back", true, playUnknownWithoutRollback},
 		{"the update is cancelled", true, playCancelledUpdate},
 		{"the create is cancelled", false, playCancelledCreate},
 	}
@@ -443,39 +458,150 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
-// playUnknownOutcome has the table fail from the first write of an update on, until the
-// update is answered.
+// stack is CloudFormation with one stack: its status, and the physical id of its resource.
+type stack struct{ status, current string }
+
+func (s stack) Resource(context.Context, string, string) (status, physicalID string, err error) {
+	if s.status == "" {
+		return "", "", errors.New("access denied")
+	}
+	return s.status, s.current, nil
+}
+
+// unknown updates from a to b, and has the table fail from the first write on, until the
+// update is answered. It returns the answer's id.
+func (c *player) unknown(applied bool) string {
+	c.Helper()
+	return c.unknownTo(c.updateEvent(c.first, c.a, c.b), applied)
+}
+
+func (c *player) unknownTo(e cfn.Event, applied bool) string {
+	c.Helper()
+	var failing atomic.Bool
+	c.faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
+		if call.Kind == tabletest.Transact {
+			failing.Store(true)
+		}
+		if failing.Load() {
+			return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied && call.Kind == tabletest.Transact}
+		}
+		return nil
+	}
+	a := c.send(e)
+	c.faulty.Inject = nil
+	if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, "unfinished:") {
+		c.Fatalf("answered %+v", a)
+	}
+	return a.PhysicalResourceID
+}
+
+// playUnknownOutcome plays the roll-backs of an update whose outcome is unknown.
 func playUnknownOutcome(t *testing.T, s subject) {
 	for _, applied := range []bool{false, true} {
 		for _, then := range []string{"update of the new id, then its deletion", "deletion of the new id", "update of the old id"} {
 			for i := range 2 {
 				c := newPlayer(t, s)
-				var failing atomic.Bool
-				c.faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
-					if call.Kind == tabletest.Transact {
-						failing.Store(true)
-					}
-					if failing.Load() {
-						return &tabletest.Fault{Err: tabletest.ErrInjected, Applied: applied && call.Kind == tabletest.Transact}
-					}
-					return nil
-				}
-				a := c.update(c.first, c.a, c.b)
-				c.faulty.Inject = nil
-				if a.Status != cfn.StatusFailed || !strings.HasPrefix(a.PhysicalResourceID, "unfinished:") {
-					t.Fatalf("answered %+v", a)
-				}
+				id := c.unknown(applied)
+				c.h.o.Stacks = stack{"UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", id}
 				switch then {
 				case "update of the new id, then its deletion":
-					c.returns(c.update(a.PhysicalResourceID, c.b, c.a))
-					c.env.end(s.kind, "X", a.PhysicalResourceID, c.deletions()[i])
+					c.returns(c.update(id, c.b, c.a))
+					c.env.end(s.kind, "X", id, c.deletions()[i])
 				case "deletion of the new id":
-					c.env.end(s.kind, "X", a.PhysicalResourceID, c.deletions()[i])
+					c.env.end(s.kind, "X", id, c.deletions()[i])
 				case "update of the old id":
 					c.returns(c.update(c.first, c.b, c.a))
 				}
 				c.is(fmt.Sprintf("applied %t, %s", applied, then), c.made)
 				c.end(c.first, c.a)
+			}
+		}
+	}
+}
+
+// playUnknownWithoutRollback goes on with a stack that is not rolled back after an update
+// whose outcome is unknown: CloudFormation knows the resource by the unfinished id only.
+// (CloudFormation User Guide, "Choose how to handle failures when provisioning resources".)
+func playUnknownWithoutRollback(t *testing.T, s subject) {
+	const cleanup = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+	plays := []struct {
+		name string
+		play func(c *player, unfinished string, old properties)
+	}{
+		{"the same update again", func(c *player, unfinished string, old properties) {
+			id := c.succeeds(c.update(unfinished, old, c.b))
+			c.h.o.Stacks = stack{cleanup, id}
+			c.env.end(s.kind, "X", unfinished, old)
+			c.end(id, c.b)
+		}},
+		{"the same update again, and it is unknown again", func(c *player, unfinished string, old properties) {
+			again := c.unknownTo(c.updateEvent(unfinished, old, c.b), true)
+			id := c.succeeds(c.update(again, c.b, c.b))
+			c.h.o.Stacks = stack{cleanup, id}
+			c.env.end(s.kind, "X", again, c.b)
+			c.env.end(s.kind, "X", unfinished, old)
+			c.end(id, c.b)
+		}},
+		{"another update", func(c *player, unfinished string, old properties) {
+			p := s.third(c.env)
+			id := c.succeeds(c.update(unfinished, old, p))
+			c.h.o.Stacks = stack{cleanup, id}
+			c.env.end(s.kind, "X", unfinished, old)
+			c.end(id, p)
+		}},
+		{"another update, whose stack is rolled back", func(c *player, unfinished string, old properties) {
+			p := s.third(c.env)
+			id := c.succeeds(c.update(unfinished, old, p))
+			c.returns(c.update(id, p, c.a))
+			c.h.o.Stacks = stack{"UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", c.first}
+			c.env.end(s.kind, "X", unfinished, old)
+			c.env.end(s.kind, "X", id, p)
+			c.is("after the roll-back", c.made)
+			c.end(c.first, c.a)
+		}},
+		{"another update, which is refused", func(c *player, unfinished string, old properties) {
+			if a := c.update(unfinished, old, s.refused(c.env)); a.Status != cfn.StatusFailed || a.PhysicalResourceID != unfinished {
+				t.Errorf("answered %+v", a)
+			}
+			c.h.o.Stacks = stack{"DELETE_IN_PROGRESS", unfinished}
+			c.end(unfinished, c.b)
+		}},
+		{"an update back", func(c *player, unfinished string, old properties) {
+			c.returns(c.update(unfinished, old, c.a))
+			c.h.o.Stacks = stack{cleanup, c.first}
+			c.env.end(s.kind, "X", unfinished, old)
+			c.is("after the update back", c.made)
+			c.end(c.first, c.a)
+		}},
+		{"the stack is deleted", func(c *player, unfinished string, old properties) {
+			c.h.o.Stacks = stack{"DELETE_IN_PROGRESS", unfinished}
+			c.end(unfinished, old)
+			c.end(unfinished, old)
+		}},
+		{"the resource leaves the template", func(c *player, unfinished string, old properties) {
+			c.h.o.Stacks = stack{cleanup, ""}
+			c.end(unfinished, old)
+		}},
+		{"the stack is deleted, and cannot be read at first", func(c *player, unfinished string, old properties) {
+			c.h.o.Stacks = stack{}
+			e := c.event(cfn.RequestDelete, s.kind, "X", old)
+			e.PhysicalResourceID = unfinished
+			if a := c.send(e); a.Status != cfn.StatusFailed || !strings.Contains(a.Reason, c.first) || !strings.Contains(a.Reason, "cloudformation:DescribeStacks") {
+				t.Errorf("answered %+v", a)
+			}
+			c.is("while the stack cannot be read", c.made)
+			c.h.o.Stacks = stack{"DELETE_IN_PROGRESS", unfinished}
+			c.end(unfinished, old)
+		}},
+	}
+	for _, p := range plays {
+		for _, applied := range []bool{false, true} {
+			for i := range 2 {
+				c := newPlayer(t, s)
+				p.play(c, c.unknown(applied), c.deletions()[i])
+				if t.Failed() {
+					t.Fatalf("%s, applied %t, with the properties of %d", p.name, applied, i)
+				}
 			}
 		}
 	}

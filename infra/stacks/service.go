@@ -111,7 +111,15 @@ func NewService(scope constructs.Construct, id string, props *ServiceProps) *Ser
 	})
 	// A pool with many CIDRs takes longest. CloudFormation waits for an hour.
 	customResourceProps := operatorOf(stack, props, customResourceFunctionName, "Makes the IPAM resources of CloudFormation stacks", 512, minutes(2))
+	// The function asks CloudFormation whether a stack still has an object.
+	customResourceProps.Statements["Stacks"] = awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings("cloudformation:DescribeStackResource", "cloudformation:DescribeStacks"),
+		Resources: jsii.Strings(*stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("cloudformation"), Resource: jsii.String("stack"), ResourceName: jsii.String("*")})),
+	})
 	customResource := gofunction.NewFunction(stack, "CustomResourceFunction", &customResourceProps)
+	cdknag.NagSuppressions_AddResourceSuppressions(customResource.Role, &[]*cdknag.NagPackSuppression{{
+		Id: jsii.String("AwsSolutions-IAM5"), Reason: jsii.String("The function reads the stacks that use it, any stack of the account and Region."),
+	}}, nil)
 	a := alarms.NewAlarms(stack, "Alarms", &props.Alarms)
 	a.Function("ApiFunction", apiFunction)
 	a.Function("CustomResourceFunction", customResource)
