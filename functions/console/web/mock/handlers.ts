@@ -1,7 +1,9 @@
 import { contains, formatCidr, gaps, last, overlaps, parseAddress, parseCidr, size } from '../src/cidr'
 import type { Output } from '../src/api/call'
 import { Refusal, type Handlers } from './answer'
-import { samples, summary, type Data } from './data'
+import { order } from '../src/map/axis'
+import { hex, samples, summary, type Data } from './data'
+import { tilesOf } from './tiles'
 
 type SpaceBlock = NonNullable<NonNullable<Output<'GetIpamSpaceMap'>['IpamSpaceMap']>['Blocks']>[number]
 type SearchMatch = NonNullable<Output<'SearchIpam'>['IpamSearchMatches']>[number]
@@ -65,45 +67,53 @@ export const handlers: Handlers = {
   }),
   GetIpamSpaceMap: (i, d) => {
     const window = i.Cidr === undefined ? undefined : parseCidr(i.Cidr)
+    const pool = i.IpamPoolId === undefined ? undefined : poolOf(d, i.IpamPoolId)
+    const scope = pool ? pool.IpamScopeArn?.split('/')[1] : scopeOf(d, i.IpamScopeId).IpamScopeId
+    const family = pool?.AddressFamily ?? i.AddressFamily ?? (window?.family === 6 ? 'ipv6' : 'ipv4')
+    const roots = pool ? (d.cidrs[pool.IpamPoolId ?? ''] ?? []).flatMap(c => (c.State === 'provisioned' ? (parseCidr(c.Cidr ?? '') ?? []) : [])) : undefined
     const within = (cidr: string | undefined) => {
       const c = parseCidr(cidr ?? '')
-      return c !== undefined && c.family === (i.AddressFamily === 'ipv6' ? 6 : window?.family ?? 4) && (window === undefined || overlaps(c, window))
+      return c !== undefined && c.family === (family === 'ipv6' ? 6 : 4) && (window === undefined || overlaps(c, window)) && (roots === undefined || roots.some(r => overlaps(r, c)))
     }
     const blocks: SpaceBlock[] = []
-    const draw = (id: string, source: string | undefined, nested: boolean) => {
+    const draw = (id: string, source: string | undefined) => {
       for (const root of d.cidrs[id] ?? []) {
-        if (root.State !== 'provisioned') continue
-        blocks.push({ Cidr: root.Cidr, State: 'pool', ChildIpamPoolId: id, IpamPoolId: source })
         const outer = parseCidr(root.Cidr ?? '')
-        const inside = (d.allocations[id] ?? []).filter(a => { const c = parseCidr(a.Cidr ?? ''); return outer !== undefined && c !== undefined && contains(outer, c) })
-        for (const a of inside) {
+        if (root.State !== 'provisioned' || !outer) continue
+        blocks.push({ Cidr: root.Cidr, State: 'pool', ChildIpamPoolId: id, IpamPoolId: source })
+        const inside = (d.allocations[id] ?? []).flatMap(a => { const cidr = parseCidr(a.Cidr ?? ''); return cidr && contains(outer, cidr) ? [{ a, cidr }] : [] })
+        for (const { a } of inside) {
           if (a.ResourceType === 'ipam-pool') continue
           blocks.push({ Cidr: a.Cidr, State: 'allocated', IpamPoolId: id, IpamPoolAllocationId: a.IpamPoolAllocationId, ResourceType: a.ResourceType, ResourceId: a.ResourceId, ResourceOwner: a.ResourceOwner, ResourceRegion: a.ResourceRegion, Description: a.Description, Name: a.Tags?.[0]?.Value })
         }
-        if (outer) for (const gap of gaps(outer, inside.flatMap(a => parseCidr(a.Cidr ?? '') ?? []))) blocks.push({ Cidr: formatCidr(gap), State: 'free', IpamPoolId: id })
+        // Live resources without an allocation hold the space that they use.
+        const held = d.resources.flatMap(r => { const cidr = parseCidr(r.ResourceCidr ?? ''); return cidr && r.ManagementState === 'unmanaged' && r.IpamScopeId === scope && contains(outer, cidr) && !inside.some(o => overlaps(o.cidr, cidr)) ? [cidr] : [] })
+        for (const cidr of new Set(held.map(formatCidr))) blocks.push({ Cidr: cidr, State: 'held', IpamPoolId: id })
+        for (const gap of gaps(outer, [...inside.map(o => o.cidr), ...held])) blocks.push({ Cidr: formatCidr(gap), State: 'free', IpamPoolId: id })
       }
-      if (nested) for (const child of d.pools) if (child.SourceIpamPoolId === id) draw(child.IpamPoolId ?? '', id, true)
+      for (const child of d.pools) if (child.SourceIpamPoolId === id) draw(child.IpamPoolId ?? '', id)
     }
-    if (i.IpamPoolId !== undefined) draw(poolOf(d, i.IpamPoolId).IpamPoolId ?? '', undefined, true)
-    else for (const p of d.pools) if (p.SourceIpamPoolId === undefined && p.IpamScopeArn?.endsWith(scopeOf(d, i.IpamScopeId).IpamScopeId ?? '') === true) draw(p.IpamPoolId ?? '', undefined, true)
-    const order = (a: { Cidr?: string | undefined }, b: { Cidr?: string | undefined }) => {
-      const x = parseCidr(a.Cidr ?? ''), y = parseCidr(b.Cidr ?? '')
-      return !x || !y ? 0 : x.first < y.first ? -1 : x.first > y.first ? 1 : x.length - y.length
-    }
-    const shown = blocks.filter(b => within(b.Cidr)).sort(order)
-    const resources = d.resources.filter(r => r.IpamScopeId === i.IpamScopeId && within(r.ResourceCidr)).map(r => ({
+    if (pool) draw(pool.IpamPoolId ?? '', pool.SourceIpamPoolId)
+    else for (const p of d.pools) if (p.SourceIpamPoolId === undefined && p.IpamScopeArn?.endsWith(scope ?? '') === true) draw(p.IpamPoolId ?? '', undefined)
+    const sort = <T extends { Cidr?: string | undefined }>(all: T[]): T[] => all
+      .map(of => ({ of, cidr: parseCidr(of.Cidr ?? '') ?? never() }))
+      .sort((a, b) => order(a.cidr, b.cidr))
+      .map(({ of }) => of)
+    const shown = sort(blocks.filter(b => within(b.Cidr)))
+    const resources = sort(d.resources.filter(r => r.IpamScopeId === scope && within(r.ResourceCidr)).map(r => ({
       Cidr: r.ResourceCidr, ResourceId: r.ResourceId, ResourceType: r.ResourceType, ResourceOwnerId: r.ResourceOwnerId, ResourceRegion: r.ResourceRegion, ResourceName: r.ResourceName, VpcId: r.VpcId, IpamPoolId: r.IpamPoolId,
-      ManagementState: r.ManagementState, ComplianceStatus: r.ComplianceStatus, OverlapStatus: r.OverlapStatus, Since: new Date(d.now - 5 * 86_400_000).toISOString(),
+      ManagementState: r.ManagementState, ComplianceStatus: r.ComplianceStatus, OverlapStatus: r.OverlapStatus, Since: new Date(d.now - ageOf(r.ResourceId ?? '')).toISOString(),
       OverlapsWith: r.OverlapStatus === 'overlapping' ? d.resources.find(o => o !== r && o.OverlapStatus === 'overlapping' && overlaps(parseCidr(o.ResourceCidr ?? '') ?? never(), parseCidr(r.ResourceCidr ?? '') ?? never()))?.ResourceId : undefined,
-    })).sort(order)
+    })))
+    const exact = shown.length + resources.length <= (i.MaxBlocks ?? 2000)
     const sum = (state: string) => shown.filter(b => b.State === state).reduce((n, b) => n + Number(size(parseCidr(b.Cidr ?? '') ?? never())), 0)
     return {
       IpamSpaceMap: {
-        IpamScopeId: i.IpamScopeId, IpamPoolId: i.IpamPoolId, AddressFamily: i.AddressFamily ?? 'ipv4', Cidr: i.Cidr, Source: 'live', Detail: 'exact', AsOf: new Date(d.now).toISOString(),
-        Blocks: shown, Resources: resources,
+        IpamScopeId: scope, IpamPoolId: i.IpamPoolId, AddressFamily: family, Cidr: i.Cidr, Source: exact || window ? 'live' : 'summary', Detail: exact ? 'exact' : 'tiles', AsOf: new Date(d.now - (exact || window ? 0 : 2_400_000)).toISOString(),
+        ...(exact ? { Blocks: shown, Resources: resources } : { Tiles: tilesOf(shown, resources, window) }),
         Totals: {
           Pools: shown.filter(b => b.State === 'pool').length, Allocations: shown.filter(b => b.State === 'allocated').length, FreeBlocks: shown.filter(b => b.State === 'free').length, Resources: resources.length,
-          ProvisionedAddresses: sum('allocated') + sum('free'), AllocatedAddresses: sum('allocated'), HeldAddresses: 0, FreeAddresses: sum('free'), OverlappingAddresses: 0, NoncompliantAddresses: 0, UnmanagedAddresses: 0,
+          ProvisionedAddresses: sum('allocated') + sum('held') + sum('free'), AllocatedAddresses: sum('allocated'), HeldAddresses: sum('held'), FreeAddresses: sum('free'), OverlappingAddresses: 0, NoncompliantAddresses: 0, UnmanagedAddresses: 0,
         },
       },
     }
@@ -128,6 +138,11 @@ export const handlers: Handlers = {
     if (cidr === undefined) for (const p of d.pools) if (p.IpamPoolId === i.Text || (p.Tags?.[0]?.Value ?? '').includes(text)) matches.push({ MatchKind: 'ipam-pool', MatchedBy: p.IpamPoolId === i.Text ? 'id' : 'name', Id: p.IpamPoolId, IpamPoolId: p.IpamPoolId, Name: p.Tags?.[0]?.Value, Description: p.Description })
     return { IpamSearchMatches: matches, SearchedAs: address ? 'address' : cidr ? 'cidr' : 'text' }
   },
+}
+
+// ageOf returns how long a resource has been there: from hours to two years.
+function ageOf(id: string): number {
+  return 3_600_000 * 2 ** (parseInt(hex(id, 4), 16) % 15)
 }
 
 function never(): never {

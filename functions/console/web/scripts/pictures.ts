@@ -4,9 +4,10 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import type { Page } from 'playwright-core'
+import { fill } from '../mock/many'
 import { mockOf } from '../mock/server'
 import { closeBrowser, open, settled } from '../test/browser/browser'
-import { places } from '../test/browser/places'
+import { manyBlocks, places } from '../test/browser/places'
 
 const only = process.argv[2]
 const out = resolve('../../../build/pictures')
@@ -35,7 +36,7 @@ async function addFonts(page: Page): Promise<void> {
 }
 
 let count = 0
-for (const [mock, names] of [[mockOf(), places], [mockOf({ empty: true }), places.filter(p => ['home', 'pools', 'resources', 'settings'].includes(p.name)).map(p => ({ ...p, name: `${p.name}-empty` }))]] as const) {
+for (const [mock, names] of [[mockOf(), places], [mockOf({ empty: true }), places.filter(p => ['home', 'pools', 'map', 'resources', 'settings'].includes(p.name)).map(p => ({ ...p, name: `${p.name}-empty` }))], [fill(mockOf()), manyBlocks]] as const) {
   for (const language of ['en', 'ja'] as const) {
     for (const theme of ['light', 'dark'] as const) {
       for (const { name, path } of names) {

@@ -13,6 +13,7 @@ export const routes: RouteObject[] = [
   page('/', 'Home', () => import('./pages/home')),
   page('/pools', 'Pools', () => import('./pages/pools')),
   page('/pools/:id', 'Pool', () => import('./pages/pool')),
+  page('/map', 'SpaceMapPage', () => import('./pages/map')),
   page('/resources', 'Resources', () => import('./pages/resources')),
   page('/overlaps', 'Overlaps', () => import('./pages/overlaps')),
   page('/history', 'History', () => import('./pages/history')),
