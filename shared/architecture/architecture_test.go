@@ -61,7 +61,7 @@ var floors = [][]string{
 	{"shared/ipam", "shared/table", "shared/sigv4", "shared/fsck", "shared/ops/wildcard"},
 	{"shared/items", "shared/prefixlist", "shared/wire", "shared/assume", "shared/telemetry", "shared/fsck/fscktest", "events"},
 	{"shared/store", "shared/layout", "shared/discover", "shared/vending", "shared/client", "shared/ops/listing", "shared/ops/registry"},
-	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/console", "shared/modelcheck"},
+	{"shared/ops", "shared/lambdakit", "shared/resign", "shared/console", "shared/migration", "shared/modelcheck"},
 	{"functions/*", "infra", "localstack"},
 	{"shared/cmd"},
 }

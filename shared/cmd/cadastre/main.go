@@ -1,7 +1,9 @@
 // Command cadastre is Cadastre's command-line tool. Its commands:
 //
 //	cadastre console   serves the console's pages on this machine
+//	cadastre export    writes the content of an IPAM
 //	cadastre fsck      checks the invariants of a table
+//	cadastre import    moves the content of an IPAM into Cadastre
 //	cadastre model     writes the service model of the AWS CLI and boto3
 //	cadastre proxy     serves tools that sign for EC2, such as Terraform
 //

@@ -87,7 +87,7 @@ AWS credentials are found as the AWS CLI finds them.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	s.addShared(root)
-	root.AddCommand(newConsole(s), newFsck(s), newModel(), newProxy(s))
+	root.AddCommand(newConsole(s), newExport(s), newFsck(s), newImport(s), newModel(), newProxy(s))
 	return root
 }
 

@@ -1,0 +1,103 @@
+package migration_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cadastre-ipam/cadastre/shared/migration"
+	"github.com/cadastre-ipam/cadastre/shared/ops/opstest"
+)
+
+// An import that breaks off at any call, before the deployment has the call or after, and
+// is then repeated, gives the same content as one that does not, and nothing twice.
+func TestImportBrokenOffAtEachCall(t *testing.T) {
+	whole := newEnv(t)
+	whole.importAll(readJSON(t, content))
+	want, calls := exportJSON(t, &whole.read().Document), whole.Calls()
+	step := 1
+	if testing.Short() {
+		step = 11
+	}
+	broken := 0
+	for _, kind := range []opstest.Fault{opstest.NotApplied, opstest.AnswerLost} {
+		for n := 1; n <= calls; n += step {
+			t.Run(fmt.Sprintf("call %d, fault %d", n, kind), func(t *testing.T) {
+				e := newEnv(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				left := n
+				e.Cut(func(string) opstest.Fault {
+					if left--; left > 0 {
+						return opstest.NoFault
+					}
+					cancel()
+					return kind
+				})
+				importer := e.importer()
+				importer.Parallel = 3
+				if _, err := importer.Import(ctx, readJSON(t, content)); err != nil {
+					broken++
+				}
+				e.Cut(nil)
+				e.importAll(readJSON(t, content))
+				e.clean()
+				if diff := cmp.Diff(want, exportJSON(t, &e.read().Document)); diff != "" {
+					t.Errorf("the content differs (-whole +repeated):\n%s", diff)
+				}
+			})
+		}
+	}
+	if broken < calls/step {
+		t.Errorf("%d imports broke off", broken)
+	}
+}
+
+// A call that fails is repeated, with the same client token: an import goes on although
+// every call of an operation that changes something is cut once.
+func TestEachCallCutOnce(t *testing.T) {
+	for _, kind := range []opstest.Fault{opstest.NotApplied, opstest.AnswerLost} {
+		e := newEnv(t)
+		cut := false
+		e.Cut(func(operation string) opstest.Fault {
+			if strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "Describe") {
+				return opstest.NoFault
+			}
+			if cut = !cut; cut {
+				return kind
+			}
+			return opstest.NoFault
+		})
+		importer := e.importer()
+		importer.Parallel = 1
+		result, err := importer.Import(t.Context(), readJSON(t, `{"format": "cadastre-ipam-1", "ipam": {"tags": {"a": "b"}}, "scopes": [{"name": "private", "pools": [
+			{"name": "p", "family": "ipv4", "cidrs": ["10.0.0.0/8"], "shares": ["444455556666"], "allocations": [{"cidr": "10.0.0.0/24"}, {"cidr": "10.0.1.0/24"}]},
+			{"name": "p", "source": "p", "family": "ipv4"}]}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(result.Findings) != 1 || result.Findings[0].Kind != migration.KindDuplicate || result.Done != 6 {
+			t.Errorf("%d steps done, findings %v", result.Done, result.Findings)
+		}
+		e.clean()
+	}
+}
+
+// An object that a user deletes after an import comes back with the next one, although
+// the client token of its creation is still known.
+func TestDeletedObjectComesBack(t *testing.T) {
+	e := newEnv(t)
+	e.importAll(readJSON(t, content))
+	want := exportJSON(t, &e.read().Document)
+	e.release("six", "2001:db8::/64")
+	if again := e.importAll(readJSON(t, content)); again.Done < 1 {
+		t.Errorf("%d steps", again.Done)
+	}
+	e.clean()
+	if diff := cmp.Diff(want, exportJSON(t, &e.read().Document)); diff != "" {
+		t.Error(diff)
+	}
+}
