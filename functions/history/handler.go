@@ -2,7 +2,8 @@
 // items.HistoryFilters. For each record of the stream it
 //
 //   - writes history: which resource used a CIDR, with which statuses, from when
-//     to when; and the changes that GetIpamSummary shows;
+//     to when; the changes that GetIpamSummary shows; and the states before
+//     changes, from which GetIpamSpaceMap makes its maps of the past;
 //   - evaluates statuses at once. An allocation that began or ended changes the
 //     statuses of the resources that it overlaps. When a pool's rules changed or
 //     the pool was deleted, the function asks the compliance function for a scan
@@ -26,6 +27,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lambdaevents "github.com/aws/aws-lambda-go/events"
@@ -53,6 +55,8 @@ const (
 type Store interface {
 	PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error
 	PutChanges(ctx context.Context, scope string, changes ...ipam.HistoryRecord) error
+	BeginPast(ctx context.Context) error
+	PutPast(ctx context.Context, p *items.Past) error
 	EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error
 	Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error)
 }
@@ -68,7 +72,8 @@ type Handler struct {
 	scans  Scans
 	bus    *Bus
 	o      telemetry.Options
-	scopes sync.Map // a pool's id to its scope, which never changes
+	scopes sync.Map    // a pool's id to its scope, which never changes
+	begun  atomic.Bool // BeginPast is done
 }
 
 // New returns a handler that writes to a store and publishes on a bus.
@@ -130,7 +135,7 @@ func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEve
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.history(ctx, c), h.evaluate(ctx, c), h.scan(ctx, c)); err != nil {
+	if err := errors.Join(h.history(ctx, c), h.past(ctx, c), h.evaluate(ctx, c), h.scan(ctx, c)); err != nil {
 		return nil, err
 	}
 	entries, err := c.entries()
@@ -151,15 +156,42 @@ func decode(r lambdaevents.DynamoDBEventRecord) (*change, table.Key, error) {
 		image map[string]lambdaevents.DynamoDBAttributeValue
 		to    *items.Image
 	}{{r.Change.OldImage, &c.before}, {r.Change.NewImage, &c.after}} {
-		if len(i.image) == 0 {
-			continue
-		}
 		var err error
-		if *i.to, err = items.DecodeImage(k, lambdakit.Item(i.image)); err != nil {
+		if *i.to, err = items.DecodeImage(k, image(i.image)); err != nil {
 			return nil, k, fmt.Errorf("record %s: %w", r.EventID, err)
 		}
 	}
+	past, ok, err := items.PastOfChange(k, image(r.Change.OldImage), image(r.Change.NewImage))
+	if err != nil {
+		return nil, k, fmt.Errorf("record %s: %w", r.EventID, err)
+	}
+	if ok {
+		past.At, past.Sequence = c.at.Unix(), r.Change.SequenceNumber
+		c.past = past
+	}
 	return c, k, nil
+}
+
+// image returns an image of a record as an item, nil for none.
+func image(of map[string]lambdaevents.DynamoDBAttributeValue) table.Item {
+	if len(of) == 0 {
+		return nil
+	}
+	return lambdakit.Item(of)
+}
+
+// past writes the state before a change for the maps of the past.
+func (h *Handler) past(ctx context.Context, c *change) error {
+	if c.past == nil {
+		return nil
+	}
+	if !h.begun.Load() {
+		if err := h.store.BeginPast(ctx); err != nil {
+			return err
+		}
+		h.begun.Store(true)
+	}
+	return h.store.PutPast(ctx, c.past)
 }
 
 // history writes the history records that begin or end with a change of a

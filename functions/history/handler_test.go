@@ -656,6 +656,10 @@ func (stuck) PutHistory(ctx context.Context, _ string, _ ...ipam.HistoryRecord) 
 	return fmt.Errorf("record: %w", ctx.Err())
 }
 
+func (stuck) BeginPast(ctx context.Context) error { return ctx.Err() }
+
+func (stuck) PutPast(ctx context.Context, _ *items.Past) error { return ctx.Err() }
+
 // A batch that does not end in time stops early enough to answer before the function's end.
 func TestDeadline(t *testing.T) {
 	w := newEnv(t)

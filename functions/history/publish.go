@@ -18,6 +18,7 @@ type change struct {
 	eventID       string // of the record
 	at            time.Time
 	before, after items.Image
+	past          *items.Past // nil if a map of the past does not show the change
 }
 
 // allocated reports whether an allocation began that callers see.

@@ -43,6 +43,7 @@ def test_space_map(api, as_principal, ipam, make_pool):
     status, _, answer = api.json("GetIpamSpaceMap", {"IpamPoolId": child})
     assert status == 200 and [b["Cidr"] for b in answer["IpamSpaceMap"]["Blocks"]] == ["10.0.0.0/24", "10.0.0.0/26", "10.0.0.64/26", "10.0.0.128/25"]
     as_principal("stranger").refused("InvalidIpamPoolId.NotFound", "GetIpamSpaceMap", IpamPoolId=top)
+    api.refused("InvalidParameterValue", "GetIpamSpaceMap", IpamPoolId=top, AtTime="2999-01-01T00:00:00Z")
     api.refused("MissingParameter", "GetIpamSpaceMap")
 
 

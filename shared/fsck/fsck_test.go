@@ -289,8 +289,8 @@ func TestChangedAttribute(t *testing.T) {
 	}
 }
 
-// A summary or a change that no scan and no stream can have written is a problem.
-func TestSummariesAndChanges(t *testing.T) {
+// A summary, a change or a past state that no scan and no stream can have written is a problem.
+func TestSummariesChangesAndPast(t *testing.T) {
 	w := newWorld(t)
 	s := store.New(&w.memory, store.Options{Region: "us-east-1", Now: func() time.Time { return now }})
 	record := ipam.HistoryRecord{Type: ipam.HistoryVPC, ID: "vpc-1", Region: "us-east-1", CIDR: netip.MustParsePrefix("10.0.0.0/16"), Start: 5000}
@@ -306,6 +306,18 @@ func TestSummariesAndChanges(t *testing.T) {
 	if found := w.items().check(); len(found) > 0 {
 		t.Fatal(found)
 	}
+	space := ipam.ScopeSpace(w.ipam.PrivateScope, ipam.IPv4)
+	block := &items.Past{Rows: items.PastBlocks(space), Row: "0a000000#016", At: now.Unix(), Sequence: "7", Block: &ipam.PastBlock{Kind: ipam.KindCustom, AllocationID: "a"}}
+	resource := &items.Past{Rows: items.PastResources(w.ipam.PrivateScope, ipam.IPv4), Row: "0a000000#016#vpc-1#us-east-1", At: now.Unix(), Sequence: "7", Resource: &ipam.ResourceCIDR{Resource: ipam.Resource{Type: ipam.ResourceVPC, ID: "vpc-1", Region: "us-east-1", CIDR: record.CIDR}}}
+	cidr := &items.Past{Rows: items.PastCIDRs("ipam-pool-1"), Row: "0a000000#016", At: now.Unix(), Sequence: "7", Block: &ipam.PastBlock{Kind: ipam.KindPool}}
+	for _, err := range []error{s.BeginPast(t.Context()), s.PutPast(t.Context(), block), s.PutPast(t.Context(), resource), s.PutPast(t.Context(), cidr), s.PutPast(t.Context(), &items.Past{Rows: items.PastCIDRs("ipam-pool-2"), Row: "0a000000#016", At: now.Unix(), Sequence: "7"})} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := w.items().check(); len(found) > 0 {
+		t.Fatal(found)
+	}
 	scope, network, change := items.ScopeSummaryKey(w.ipam.ID, w.ipam.PrivateScope, ipam.IPv4), items.NetworkSummaryKey(w.ipam.ID), items.ChangeKey(w.ipam.PrivateScope, &record)
 	for _, c := range []struct {
 		key      table.Key
@@ -313,6 +325,7 @@ func TestSummariesAndChanges(t *testing.T) {
 	}{
 		{scope, `"Resources":3`, `"Resources":2`}, {scope, `"Overlapping":2`, `"Overlapping":4`}, {scope, `"Available":60`, `"Available":61`}, {scope, `"Pools":1`, `"Pools":0`}, {scope, `"Blocks":0`, `"Blocks":-1`},
 		{network, `"Failing":1`, `"Failing":0`}, {network, `"Accounts":2`, `"Accounts":0`}, {network, `"ActiveAddresses":0`, `"ActiveAddresses":-1`},
+		{items.PastKey(block), `"custom"`, `"split"`}, {items.PastKey(cidr), `"ipam-pool"`, `"custom"`}, {items.PastKey(resource), `vpc-1`, `vpc-2`}, {items.PastKey(resource), `10.0.0.0/16`, `10.1.0.0/16`},
 		{change, `vpc-1`, `vpc-2`}, {change, `"vpc"`, `"eni"`}, {change, `10.0.0.0/16`, `10.0.0.1/16`}, {change, `"Start":5000`, `"Start":5001`}, {change, `"End":0`, `"End":7`},
 	} {
 		m := w.items()
@@ -321,7 +334,7 @@ func TestSummariesAndChanges(t *testing.T) {
 			t.Errorf("%s with %s: %v", c.key, c.to, found)
 		}
 	}
-	for k, to := range map[table.Key]string{scope: "SCOPE#x#5", network: "NETWORKS", change: change.SK + "1"} {
+	for k, to := range map[table.Key]string{scope: "SCOPE#x#5", network: "NETWORKS", change: change.SK + "1", items.PastKey(block): "0a000000#016#7", items.PastKey(resource): items.PastKey(block).SK} {
 		m := w.items()
 		m.move(k, table.Key{PK: k.PK, SK: to})
 		if found := m.check(); len(found) == 0 {

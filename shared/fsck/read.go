@@ -401,6 +401,7 @@ func init() { // each kind of object has a reader of its own
 		"SAMPLES":  named((*table).addSample),
 		"SUMMARY":  named((*table).addSummary),
 		"CHANGES":  named((*table).addChange),
+		"PAST":     func(t *table, r *row, id string) bool { t.addPast(r, id); return true },
 		"TOKEN":    ofMeta(named(func(t *table, r *row, _ string) { t.addToken(r) })),
 	}
 	for what, kind := range objectKinds {

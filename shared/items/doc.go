@@ -33,6 +33,9 @@
 //	                                           <type>#<resource, of an instance its interface>#<start, Unix ms, 15 digits>
 //	change of a scope    CHANGES#<scope>       <time, Unix ms, 15 digits>#began|ended#<address, hex>#<length, 3 digits>#<resource>#<Region>
 //	summary of an IPAM   SUMMARY#<ipam>        NETWORK or SCOPE#<scope>#<4 or 6>
+//	state before a       PAST#BLOCK#<space>, PAST#CIDR#<pool> or PAST#LIVE#<scope>#<4 or 6>
+//	change of a row                            <sort key of the row>#<time, Unix seconds, 10 digits>#<sequence number of the change, 40 digits>
+//	begin of the past    PAST                  META
 //	map of a scope       SPACEMAP#<scope>#<4 or 6>
 //	                                           META
 //	tiles of the map     SPACEMAP#<scope>#<4 or 6>
@@ -56,7 +59,7 @@
 //	parts    attributes.go prefix.go
 //	space    block.go allocation.go poolcidr.go
 //	objects  object.go discovery.go share.go usage.go
-//	network  resource.go history.go change.go spacemap.go sample.go summary.go
+//	network  resource.go history.go change.go past.go spacemap.go sample.go summary.go
 //	others   request.go work.go layout.go restores.go
 //	stream   image.go
 package items

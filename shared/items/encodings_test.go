@@ -89,6 +89,9 @@ func samples() []table.Row {
 	space, scope := ipam.SpaceID("ipam-pool-1"), ipam.ScopeSpace("ipam-scope-1", ipam.IPv6)
 	stable, _ := items.StableKey("111122223333", "ipam-pool-1", ipam.Tags{ipam.StableKeyTag: "key"})
 	history := filled[ipam.HistoryRecord]()
+	pastBlock := &items.Past{Rows: items.PastBlocks(space), Row: items.TakenAfter(block), At: 1_800_000_000, Sequence: "123", Block: filled[ipam.PastBlock]()}
+	pastResource := &items.Past{Rows: items.PastResources("ipam-scope-1", ipam.IPv4), Row: items.TakenAfter(block) + "#vpc-1#us-east-1", At: 1_800_000_000, Sequence: "123", Resource: filled[ipam.ResourceCIDR]().PastOf()}
+	pastNothing := &items.Past{Rows: items.PastCIDRs("ipam-pool-1"), Row: items.TakenAfter(block), At: 1_800_000_000, Sequence: "123"}
 	return []table.Row{
 		{Key: items.FreeKey(space, block), Item: items.EncodeFree(*filled[ipam.Free]())},
 		{Key: items.FreeKey(scope, v6), Item: items.EncodeFree(ipam.Free{CIDR: v6, Root: ipam.Root{ID: "ipam-scope-1"}})},
@@ -116,6 +119,10 @@ func samples() []table.Row {
 		{Key: items.ScopeSummaryKey("ipam-1", "ipam-scope-1", ipam.IPv6), Item: items.EncodeSummary(*filled[items.SummaryOf[ipam.ScopeSummary]]())},
 		{Key: items.NetworkSummaryKey("ipam-1"), Item: items.EncodeSummary(*filled[items.SummaryOf[ipam.NetworkSummary]]())},
 		{Key: items.ChangeKey("ipam-scope-1", history), Item: items.EncodeChange(*history)},
+		{Key: items.PastKey(pastBlock), Item: items.EncodePast(pastBlock)},
+		{Key: items.PastKey(pastResource), Item: items.EncodePast(pastResource)},
+		{Key: items.PastKey(pastNothing), Item: items.EncodePast(pastNothing)},
+		{Key: items.PastBeginKey(), Item: items.EncodePastBegin(time.Unix(1_800_000_000, 0))},
 		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
 		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},

@@ -127,7 +127,7 @@ func (o service) defineConsole(r *registry.Registry) {
 		func(ctx context.Context, _ *GetCallerAccessInput) (*GetCallerAccessOutput, error) {
 			return o.getCallerAccess(ctx, r)
 		})
-	registry.Define(r, "GetIpamSpaceMap", registry.Meta{Class: registry.Read, Summary: "Shows the map of a scope or pool: all blocks and live resources, or tiles that add them up where there are too many. An extension."}, o.getSpaceMap)
+	registry.Define(r, "GetIpamSpaceMap", registry.Meta{Class: registry.Read, Summary: "Shows the map of a scope or pool: all blocks and live resources, or tiles that add them up where there are too many; now or at a time of the last three years. An extension."}, o.getSpaceMap)
 	registry.Define(r, "SearchIpam", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Finds pools, allocations and resources by address, CIDR, id, account, tag, or the beginning of a name or description. An extension."}, o.search)
 	registry.Define(r, "GetIpamPoolUtilization", registry.Meta{Class: registry.Read, Summary: "Shows the usage of a pool over time, or the last usage of several, with a forecast of the time at which the pool is full. An extension."}, o.getUtilization)
 	registry.Define(r, "GetIpamSummary", registry.Meta{Class: registry.Read, Summary: "Shows the numbers of IPAMs as the last scans counted them: resources by status, the pools that need space first, failing accounts, changes of the last day, active addresses, and their price with Amazon VPC IPAM. An extension."}, o.getSummary)

@@ -24,6 +24,7 @@ type (
 		AddressFamily           types.AddressFamily // of a scope; "" means the family of the Cidr, or ipv4
 		Cidr                    *string             // everything if nil
 		MaxBlocks               *int32              // of an exact map
+		AtTime                  *time.Time          // of a map of the past; now if nil
 	}
 	// GetIpamSpaceMapOutput is the output of GetIpamSpaceMap.
 	GetIpamSpaceMapOutput struct{ IpamSpaceMap *IpamSpaceMap }
@@ -32,7 +33,7 @@ type (
 		IpamScopeId, IpamPoolId *string
 		AddressFamily           types.AddressFamily
 		Cidr                    *string
-		Source                  string // live or summary
+		Source                  string // live, summary or history
 		Detail                  string // exact or tiles
 		AsOf                    *time.Time
 		Blocks                  []IpamSpaceBlock
@@ -99,8 +100,11 @@ func (o service) getSpaceMap(ctx context.Context, in *GetIpamSpaceMapInput) (*Ge
 	if !v.Shallow {
 		out.IpamScopeId = &v.Scope
 	}
-	if m.Summed {
+	switch {
+	case m.Summed:
 		out.Source = "summary"
+	case in.AtTime != nil:
+		out.Source = "history"
 	}
 	if m.Exact {
 		out.Detail = "exact"
@@ -156,7 +160,31 @@ func (o service) spaceView(ctx context.Context, in *GetIpamSpaceMapInput) (v sto
 	default:
 		return v, ipam.Errorf(ipam.CodeMissingParameter, "The request must contain the parameter IpamScopeId or IpamPoolId")
 	}
-	return v, checkSpaceFamily(v.Family, in.AddressFamily, v.CIDR)
+	if err := checkSpaceFamily(v.Family, in.AddressFamily, v.CIDR); err != nil || in.AtTime == nil {
+		return v, err
+	}
+	v.At = *in.AtTime
+	return v, o.checkPast(ctx, &v)
+}
+
+// checkPast returns an error for a time of which a view has no map.
+func (o service) checkPast(ctx context.Context, v *store.SpaceView) error {
+	if v.Shallow {
+		return ipam.Errorf(ipam.CodeOperationNotPermitted, "The parameter AtTime is for the owner of the pool: the pool may not have been shared with your account at that time. Leave it out for the present map.")
+	}
+	if v.At.After(o.store.Now()) {
+		return schema.Invalid("AtTime", formatTime(&v.At), "It is in the future. Leave it out for the present map.")
+	}
+	since, ok, err := o.store.PastSince(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return schema.Invalid("AtTime", formatTime(&v.At), "No map of the past is recorded yet. Leave it out for the present map.")
+	case v.At.Before(since):
+		return schema.Invalid("AtTime", formatTime(&v.At), "The maps of the past begin at %s: since then they are recorded, and for three years. Use that time or a later one.", formatTime(&since))
+	}
+	return nil
 }
 
 // checkSpaceFamily returns an error for a family, or a CIDR of a family, that a space does

@@ -117,6 +117,8 @@ func TestSpaceMapRefusals(t *testing.T) {
 	w.refused(t, w.admin, &request{IpamPoolId: &pool, Cidr: aws.String("2001:db8::/32")}, "InvalidParameterValue", "2001:db8::/32", "ipv4")
 	w.refused(t, w.admin, &request{IpamPoolId: &pool, AddressFamily: "ipv6"}, "InvalidParameterValue", "AddressFamily", "ipv4")
 	w.refused(t, w.admin, &request{IpamPoolId: &pool, MaxBlocks: aws.Int32(0)}, "InvalidParameterValue", "MaxBlocks")
+	w.refused(t, w.admin, &request{IpamPoolId: &pool, AtTime: aws.Time(w.now.Add(time.Second))}, "InvalidParameterValue", "AtTime", "future")
+	w.refused(t, w.admin, &request{IpamPoolId: &pool, AtTime: aws.Time(w.now)}, "InvalidParameterValue", "AtTime", "recorded yet")
 	w.refused(t, w.admin, &request{IpamPoolId: &pool, MaxBlocks: aws.Int32(5001)}, "InvalidParameterValue", "MaxBlocks")
 }
 

@@ -3,11 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -24,6 +23,7 @@ type SpaceView struct {
 	Pool   *ipam.Pool   // nil: the scope
 	CIDR   netip.Prefix // the zero Prefix: all
 	Most   int          // the blocks and resources of an exact map
+	At     time.Time    // the zero Time: now; else a time of the past, to the second
 	// Shallow leaves out the resources and the blocks inside child pools. So an account
 	// sees a pool that is shared with it.
 	Shallow bool
@@ -41,27 +41,26 @@ type SpaceMap struct {
 	Totals    ipam.SpaceTotals
 }
 
-const (
-	// maxSpaceTiles is the number of tiles of a map. Such a map has less than 200 KB in
-	// JSON.
-	maxSpaceTiles = 600
-	// spaceReads is the number of reads of a map at once.
-	spaceReads = 16
-)
-
-var errLargeSpace = errors.New("the space has too many blocks and resources")
+// maxSpaceTiles is the number of tiles of a map. Such a map has less than 200 KB in JSON.
+const maxSpaceTiles = 600
 
 // SpaceMap returns the map of a space. It is exact if it has at most v.Most blocks and
 // resources. The tiles of a larger one come from the last scan, or from the table itself
 // for a part with few thousand blocks. So it takes about as many reads with a million
 // allocations as with some thousands.
+//
+// A map of the past is read as the present one, and then the changes since its time are
+// undone. It has no scan's tiles.
 func (s *Store) SpaceMap(ctx context.Context, v SpaceView) (*SpaceMap, error) {
 	regions, roots, err := s.viewed(ctx, v)
+	if errors.Is(err, errLargeSpace) {
+		return nil, s.tooMuchPast()
+	}
 	if err != nil || len(regions) == 0 {
-		return &SpaceMap{Exact: true, AsOf: s.o.Now()}, err
+		return &SpaceMap{Exact: true, AsOf: v.asOf(s)}, err
 	}
 	var summed *SpaceMap
-	if !v.Shallow {
+	if !v.Shallow && v.At.IsZero() {
 		if summed, err = s.summedMap(ctx, v, regions); err != nil {
 			return nil, err
 		}
@@ -75,8 +74,23 @@ func (s *Store) SpaceMap(ctx context.Context, v SpaceView) (*SpaceMap, error) {
 		return live, err
 	case summed != nil: // it has grown since the scan
 		return summed.coarser(), nil
+	case !v.At.IsZero():
+		return nil, s.tooMuchPast()
 	}
 	return nil, ipam.Errorf(ipam.CodeUnavailable, "There are more than %d blocks and resources to show, and the last %s have no scan's map of them. Ask for the map of a smaller Cidr, or wait for the next scan.", s.o.MapLive, items.SpaceMapRetention)
+}
+
+// tooMuchPast returns the error of a map of the past for which too much would be read.
+func (s *Store) tooMuchPast() error {
+	return ipam.Errorf(ipam.CodeUnavailable, "There are more than %d blocks, resources and changes to read for the map of that time. Ask for the map of a smaller Cidr, or of one pool.", s.o.MapLive)
+}
+
+// asOf returns the time of a map that is read now.
+func (v *SpaceView) asOf(s *Store) time.Time {
+	if v.At.IsZero() {
+		return s.o.Now()
+	}
+	return v.At
 }
 
 func (m *SpaceMap) coarser() *SpaceMap {
@@ -101,7 +115,7 @@ func (s *Store) viewed(ctx context.Context, v SpaceView) (regions []netip.Prefix
 		}
 		return []netip.Prefix{v.Family.All()}, nil, nil
 	}
-	cidrs, err := s.PoolCIDRs(ctx, v.Pool.ID)
+	cidrs, err := s.cidrsOf(ctx, v)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,12 +133,19 @@ func (s *Store) viewed(ctx context.Context, v SpaceView) (regions []netip.Prefix
 	return regions, roots, nil
 }
 
+// cidrsOf returns the CIDRs of the pool of a view.
+func (s *Store) cidrsOf(ctx context.Context, v SpaceView) ([]*ipam.PoolCIDR, error) {
+	if v.At.IsZero() {
+		return s.PoolCIDRs(ctx, v.Pool.ID)
+	}
+	return s.newSpaceReader(v, s.o.MapLive).past().cidrsAt(ctx, v.Pool.ID)
+}
+
 // liveMap reads the blocks and resources in regions, at most most of them, else it returns
 // errLargeSpace.
 func (s *Store) liveMap(ctx context.Context, v SpaceView, regions []netip.Prefix, roots []*ipam.PoolCIDR, most int) (*SpaceMap, error) {
-	m := &SpaceMap{AsOf: s.o.Now()}
-	r := &spaceReader{s: s, view: v}
-	r.left.Store(int64(most))
+	m := &SpaceMap{AsOf: v.asOf(s)}
+	r := s.newSpaceReader(v, most)
 	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		m.Blocks, err = r.blocks(inner, regions, roots)
@@ -193,16 +214,15 @@ func (s *Store) SpaceAround(ctx context.Context, v SpaceView) (m *SpaceMap, comp
 type spaceReader struct {
 	s    *Store
 	view SpaceView
-	left atomic.Int64 // how many more it may read
+	*budget
 }
 
-// count counts blocks or resources that were read.
-func (r *spaceReader) count(n int) error {
-	if r.left.Add(int64(-n)) < 0 {
-		return errLargeSpace
-	}
-	return nil
+func (s *Store) newSpaceReader(v SpaceView, most int) *spaceReader {
+	return &spaceReader{s, v, newBudget(most)}
 }
+
+// past returns a reader of the time of the view.
+func (r *spaceReader) past() *pastReader { return &pastReader{r.s, r.view.At, r.budget} }
 
 // spaceNode is a block with the blocks inside it.
 type spaceNode struct {
@@ -297,11 +317,7 @@ func (r *spaceReader) read(ctx context.Context, q spaceRead) (deeper []spaceRead
 		}
 		return nil
 	}
-	taken := r.s.takenIn(ctx, q.space, q.region, q.region.Addr())
-	if q.region == q.root { // no block reaches into a root from before it
-		taken = decoded(table.Rows(ctx, r.s.table, items.TakenRowsIn(q.space, q.root, q.root.Addr())), items.DecodeTaken)
-	}
-	for t, err := range taken {
+	for t, err := range r.taken(ctx, q) {
 		if err != nil {
 			return nil, err
 		}
@@ -326,9 +342,43 @@ func (r *spaceReader) read(ctx context.Context, q spaceRead) (deeper []spaceRead
 	return deeper, gap(netipx.PrefixLastIP(q.region))
 }
 
+// taken yields the taken blocks that overlap the region of q, in address order.
+func (r *spaceReader) taken(ctx context.Context, q spaceRead) iter.Seq2[ipam.Taken, error] {
+	switch {
+	case !r.view.At.IsZero():
+		root := q.root
+		if !root.IsValid() {
+			root = r.view.Family.All()
+		}
+		return func(yield func(ipam.Taken, error) bool) {
+			taken, err := r.past().takenAt(ctx, q.space, root, q.region)
+			if err != nil {
+				yield(ipam.Taken{}, err)
+				return
+			}
+			for _, t := range taken {
+				if !yield(t, nil) {
+					return
+				}
+			}
+		}
+	case q.region == q.root: // no block reaches into a root from before it
+		return decoded(table.Rows(ctx, r.s.table, items.TakenRowsIn(q.space, q.root, q.root.Addr())), items.DecodeTaken)
+	default:
+		return r.s.takenIn(ctx, q.space, q.region, q.region.Addr())
+	}
+}
+
 // freeAround adds the free block that contains a region in which no block is taken. A free
 // block is in the region or contains it.
 func (r *spaceReader) freeAround(ctx context.Context, q spaceRead, add func(netip.Prefix) error) error {
+	if !r.view.At.IsZero() {
+		free, err := r.past().freeAt(ctx, q.space, q.root, q.region)
+		if err != nil {
+			return err
+		}
+		return add(free)
+	}
 	f, ok, err := r.s.holder(ctx, q.space, q.region, nil)
 	if err != nil {
 		return err
@@ -364,7 +414,11 @@ func (r *spaceReader) resources(ctx context.Context, regions []netip.Prefix) ([]
 					return err
 				}
 			}
-			return nil
+			if r.view.At.IsZero() {
+				return nil
+			}
+			parts[i], err = r.past().resourcesAt(ctx, r.view.Scope, region, parts[i])
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -375,12 +429,7 @@ func (r *spaceReader) resources(ctx context.Context, regions []netip.Prefix) ([]
 		return all, nil
 	}
 	// A resource may be around two of the regions.
-	slices.SortFunc(all, func(a, b *ipam.ResourceCIDR) int {
-		if c := a.CIDR.Compare(b.CIDR); c != 0 {
-			return c
-		}
-		return strings.Compare(items.ResourceAfter(a), items.ResourceAfter(b))
-	})
+	slices.SortFunc(all, compareResources)
 	return slices.CompactFunc(all, func(a, b *ipam.ResourceCIDR) bool { return items.ResourceAfter(a) == items.ResourceAfter(b) }), nil
 }
 

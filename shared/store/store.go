@@ -8,7 +8,7 @@
 // Read the files in this order. Each uses only those before it:
 //
 //	how it commits  store.go commit.go token.go notes.go
-//	how it reads    read.go blocks.go resources.go usage.go history.go change.go spacemap.go sample.go summary.go
+//	how it reads    read.go blocks.go resources.go usage.go history.go change.go past.go spacemap.go sample.go summary.go
 //	space           give.go occupants.go take.go hold.go pick.go foreign.go release.go pending.go
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go

@@ -1133,6 +1133,7 @@ var shapes = [...]Shape{
 		{"AddressFamily", "AddressFamily", "AddressFamily", 5, false},
 		{"Cidr", "Cidr", "Cidr", 479, false},
 		{"MaxBlocks", "MaxBlocks", "MaxBlocks", 395, false},
+		{"AtTime", "AtTime", "AtTime", 412, false},
 	}},
 	211: {Name: "GetIpamSpaceMapResult", Kind: Structure, Members: []Member{
 		{"IpamSpaceMap", "IpamSpaceMap", "ipamSpaceMap", 393, false},
@@ -1819,7 +1820,7 @@ var shapes = [...]Shape{
 	}},
 	394: {Name: "IpamSpaceMapDetail", Kind: String, Enum: []string{"exact", "tiles"}},
 	395: {Name: "IpamSpaceMapMaxBlocks", Kind: Integer, Ranged: true, Min: 1, Max: 5000},
-	396: {Name: "IpamSpaceMapSource", Kind: String, Enum: []string{"live", "summary"}},
+	396: {Name: "IpamSpaceMapSource", Kind: String, Enum: []string{"live", "summary", "history"}},
 	397: {Name: "IpamSpaceResource", Kind: Structure, Members: []Member{
 		{"Cidr", "Cidr", "cidr", 479, false},
 		{"ResourceId", "ResourceId", "resourceId", 479, false},
