@@ -91,7 +91,12 @@ func anyone(*ipam.Pool) error { return nil }
 
 func (l *env) pool(source string, importing bool) *ipam.Pool {
 	l.Helper()
-	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source, Locale: "eu-west-1", AutoImport: importing}
+	return l.poolIn(ipam.IPv4, source, importing)
+}
+
+func (l *env) poolIn(f ipam.Family, source string, importing bool) *ipam.Pool {
+	l.Helper()
+	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: f, SourcePool: source, Locale: "eu-west-1", AutoImport: importing}
 	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
 	l.must(err)
 	return p

@@ -19,7 +19,7 @@ import (
 // planning makes a resource planning pool over a VPC.
 func (l *env) planning(source *ipam.Pool, vpc string, importing bool) *ipam.Pool {
 	l.Helper()
-	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, SourcePool: source.ID, Locale: "eu-west-1", AutoImport: importing,
+	o := ipam.Pool{Scope: l.ipam.PrivateScope, Family: source.Family, SourcePool: source.ID, Locale: "eu-west-1", AutoImport: importing,
 		SourceResource: &ipam.SourceResource{ID: vpc, Owner: otherAccount, Region: "eu-west-1"}}
 	p, err := l.store.CreatePool(l.Context(), l.fresh("CreateIpamPool"), o, func(*ipam.IPAM, *ipam.Scope, *ipam.Pool, *ipam.Pool) error { return nil })
 	l.must(err)

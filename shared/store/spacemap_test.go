@@ -19,19 +19,48 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/table/tabletest"
+	"go4.org/netipx"
 )
 
-// randomSpace makes pools in 10.0.0.0/16, with allocations, planning pools and live
-// resources, by random acts. It returns the pools.
-func (l *env) randomSpace(r *rand.Rand) []*ipam.Pool {
+// blockIn returns a block of a family: of IPv4 the block of 10.0.0.0/8 itself, of IPv6 the
+// block at the same place in fd80::/40. A /32 is a /64 there.
+func blockIn(f ipam.Family, cidr string) netip.Prefix {
+	p := netip.MustParsePrefix(cidr)
+	if f == ipam.IPv4 {
+		return p
+	}
+	a := p.Addr().As4()
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 0x80, 5: a[1], 6: a[2], 7: a[3]}), p.Bits()+32)
+}
+
+// unit is the smallest block of a space of a test: an address of IPv4, a /64 of IPv6.
+func unit(f ipam.Family) ipam.Addresses {
+	if f == ipam.IPv4 {
+		return ipam.Addresses{Low: 1}
+	}
+	return ipam.Addresses{High: 1}
+}
+
+// nextUnit returns the first address behind the unit at an address.
+func nextUnit(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a.Next()
+	}
+	return netipx.PrefixLastIP(netip.PrefixFrom(a, 64)).Next()
+}
+
+// randomSpace makes pools of a family in 10.0.0.0/16, see blockIn, with allocations, planning
+// pools and live resources, by random acts. It returns the pools.
+func (l *env) randomSpace(f ipam.Family, r *rand.Rand) []*ipam.Pool {
 	l.Helper()
-	pools := []*ipam.Pool{l.pool("", r.IntN(2) == 0)}
-	l.provision(pools[0], "10.0.0.0/17")
-	l.provision(pools[0], "10.0.160.0/19")
+	pools := []*ipam.Pool{l.poolIn(f, "", r.IntN(2) == 0)}
+	l.provision(pools[0], blockIn(f, "10.0.0.0/17").String())
+	l.provision(pools[0], blockIn(f, "10.0.160.0/19").String())
 	block := func(least, most int) string {
 		a := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(256)), byte(r.IntN(256))})
-		return netip.PrefixFrom(a, least+r.IntN(most-least+1)).Masked().String()
+		return blockIn(f, netip.PrefixFrom(a, least+r.IntN(most-least+1)).Masked().String()).String()
 	}
+	longer := blockIn(f, "10.0.0.0/16").Bits() - 16 // than lengths of IPv4
 	try := func(p *ipam.Pool, cidr string) {
 		_, _ = l.store.Provision(l.Context(), store.Provision{Token: l.fresh("ProvisionIpamPoolCidr"), Pool: p.ID, CIDR: netip.MustParsePrefix(cidr), May: anyone, Check: func(*ipam.Pool, *store.Provision) error { return nil }})
 	}
@@ -47,11 +76,11 @@ func (l *env) randomSpace(r *rand.Rand) []*ipam.Pool {
 		case 1:
 			if len(vpcs) > 0 {
 				v := vpcs[r.IntN(len(vpcs))]
-				l.observe(subnet(fmt.Sprintf("subnet-%d", step), v.ID, netip.PrefixFrom(v.CIDR.Addr(), min(28, v.CIDR.Bits()+r.IntN(4))).String()))
+				l.observe(subnet(fmt.Sprintf("subnet-%d", step), v.ID, netip.PrefixFrom(v.CIDR.Addr(), min(28+longer, v.CIDR.Bits()+r.IntN(4))).String()))
 			}
 		case 2:
 			if p.Depth < 4 && p.SourceResource == nil {
-				child := l.pool(p.ID, r.IntN(2) == 0)
+				child := l.poolIn(f, p.ID, r.IntN(2) == 0)
 				try(child, block(18, 22))
 				try(child, block(20, 24))
 				pools = append(pools, child)
@@ -70,7 +99,7 @@ func (l *env) randomSpace(r *rand.Rand) []*ipam.Pool {
 				given = slices.Delete(given, i, i+1)
 			}
 		default:
-			if a, err := l.allocate([]string{ownerAccount, otherAccount}[r.IntN(2)], p, 20+r.IntN(9), ""); err == nil {
+			if a, err := l.allocate([]string{ownerAccount, otherAccount}[r.IntN(2)], p, 20+longer+r.IntN(9), ""); err == nil {
 				given = append(given, a)
 			}
 		}
@@ -93,7 +122,7 @@ func blockText(b *ipam.SpaceBlock) string {
 }
 
 // readStored reads the items of the scope's and the pools' spaces.
-func (l *env) readStored(pools []*ipam.Pool) *stored {
+func (l *env) readStored(f ipam.Family, pools []*ipam.Pool) *stored {
 	l.Helper()
 	s := &stored{blocks: map[string]netip.Prefix{}, resources: map[string]netip.Prefix{}, inPool: map[string][]string{}}
 	rows := func(q table.Query) []table.Row {
@@ -107,7 +136,7 @@ func (l *env) readStored(pools []*ipam.Pool) *stored {
 	states := map[ipam.Kind]ipam.SpaceState{ipam.KindPool: "pool", ipam.KindHold: "held", ipam.KindSplit: "changing"}
 	byPool := map[string][]ipam.SpaceBlock{}
 	for space, pool := range func(yield func(ipam.SpaceID, string) bool) {
-		_ = yield(ipam.ScopeSpace(l.ipam.PrivateScope, ipam.IPv4), "")
+		_ = yield(ipam.ScopeSpace(l.ipam.PrivateScope, f), "")
 		for _, p := range pools {
 			_ = yield(p.Space(), p.ID)
 		}
@@ -154,7 +183,7 @@ func (l *env) readStored(pools []*ipam.Pool) *stored {
 		}
 	}
 	walk(byPool[""])
-	for _, r := range rows(items.ResourceRows(l.ipam.PrivateScope, ipam.IPv4, ipam.ResourceVPC)) {
+	for _, r := range rows(items.ResourceRows(l.ipam.PrivateScope, f, ipam.ResourceVPC)) {
 		o, err := items.DecodeResource(r)
 		l.must(err)
 		s.rows = append(s.rows, o)
@@ -195,9 +224,9 @@ func (s *stored) inside(pools []*ipam.Pool, pool *ipam.Pool) []string {
 	return texts
 }
 
-// totals counts the stored blocks and resources in region address by address.
+// totals counts the stored blocks and resources in region unit by unit.
 func (s *stored) totals(region netip.Prefix) (t ipam.SpaceTotals) {
-	one := ipam.Addresses{Low: 1}
+	one := unit(ipam.FamilyOf(region))
 	for _, b := range s.flat {
 		if region.Contains(b.CIDR.Addr()) {
 			switch b.State {
@@ -213,7 +242,7 @@ func (s *stored) totals(region netip.Prefix) (t ipam.SpaceTotals) {
 			t.Resources++
 		}
 	}
-	for a := region.Addr(); region.Contains(a); a = a.Next() {
+	for a := region.Addr(); region.Contains(a); a = nextUnit(a) {
 		state := ipam.SpaceState("")
 		for i := range s.flat {
 			if b := &s.flat[i]; b.CIDR.Contains(a) {
@@ -253,22 +282,24 @@ func mapStore(t table.Table, now func() time.Time, live, summed int) *store.Stor
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 }
 
-// For random spaces, the map's blocks and resources are those that the table has: each
+// For random spaces of both families, the map's blocks and resources are those that the table has: each
 // once, in order, with its state, for the whole scope, for every pool, and for any part of
 // them. Tiles, of the table or of a scan, add up to the same.
 func TestSpaceMapEqualsTheTable(t *testing.T) {
+	overlapping, held := 0, 0
 	for seed := range uint64(sized(40, 8)) {
-		l := newEnv(t)
+		l, f := newEnv(t), []ipam.Family{ipam.IPv4, ipam.IPv6}[seed%2]
 		r := rand.New(rand.NewPCG(seed, 2))
-		pools := l.randomSpace(r)
-		want := l.readStored(pools)
+		pools := l.randomSpace(f, r)
+		want := l.readStored(f, pools)
+		longer := blockIn(f, "10.0.0.0/16").Bits() - 16
 		l.memory.PageBytes = 2000 // many pages
 		now := func() time.Time { return l.now }
-		view := store.SpaceView{Scope: l.ipam.PrivateScope, Family: ipam.IPv4, Most: 10_000}
-		zooms := []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("10.0.0.0/17"), netip.MustParsePrefix("10.128.0.0/9")}
+		view := store.SpaceView{Scope: l.ipam.PrivateScope, Family: f, Most: 10_000}
+		zooms := []netip.Prefix{{}, blockIn(f, "10.0.0.0/16"), blockIn(f, "10.0.0.0/17"), blockIn(f, "10.128.0.0/9")}
 		for range 12 {
 			a := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(256)), byte(r.IntN(256))})
-			zooms = append(zooms, netip.PrefixFrom(a, 16+r.IntN(17)).Masked())
+			zooms = append(zooms, blockIn(f, netip.PrefixFrom(a, 16+r.IntN(17)).Masked().String()))
 		}
 		exact := mapStore(l.memory, now, 0, 0)
 		for _, at := range append([]*ipam.Pool{nil}, pools...) {
@@ -280,20 +311,27 @@ func TestSpaceMapEqualsTheTable(t *testing.T) {
 		}
 
 		// The same in tiles: of the table, then of a scan.
-		whole := netip.MustParsePrefix("10.0.0.0/16")
-		sum, done, err := exact.SumSpace(t.Context(), l.ipam.PrivateScope, ipam.IPv4, func() bool { return false })
+		whole := blockIn(f, "10.0.0.0/16")
+		sum, done, err := exact.SumSpace(t.Context(), l.ipam.PrivateScope, f, func() bool { return false })
 		l.must(err)
-		if all := want.totals(whole); !done || gocmp.Diff(all, sum.Totals(ipam.IPv4.All())) != "" {
-			t.Fatalf("seed %d: the scan's totals (-want +got):\n%s", seed, gocmp.Diff(all, sum.Totals(ipam.IPv4.All())))
+		all := want.totals(whole)
+		if all.Overlapping != (ipam.Addresses{}) {
+			overlapping++
 		}
-		l.must(mapStore(l.memory, now, 0, 3).SaveSpaceMap(t.Context(), l.ipam.PrivateScope, ipam.IPv4, l.now, sum))
+		if all.Held != (ipam.Addresses{}) {
+			held++
+		}
+		if !done || gocmp.Diff(all, sum.Totals(f.All())) != "" {
+			t.Fatalf("seed %d: the scan's totals (-want +got):\n%s", seed, gocmp.Diff(all, sum.Totals(f.All())))
+		}
+		l.must(mapStore(l.memory, now, 0, 3).SaveSpaceMap(t.Context(), l.ipam.PrivateScope, f, l.now, sum))
 		for _, limits := range [][2]int{{0, 0}, {1, 3}} {
 			tiled := mapStore(l.memory, now, limits[0], limits[1])
 			for _, zoom := range zooms[:10] {
 				v := view
 				v.Most, v.CIDR = 1, zoom
 				m, err := tiled.SpaceMap(t.Context(), v)
-				if ipam.CodeOf(err) == ipam.CodeUnavailable && limits[0] == 1 && zoom.IsValid() && zoom.Bits() > 17 {
+				if ipam.CodeOf(err) == ipam.CodeUnavailable && limits[0] == 1 && zoom.IsValid() && zoom.Bits() > 17+longer {
 					continue // few blocks by the scan, more than it may read by itself
 				}
 				l.must(err)
@@ -314,7 +352,7 @@ func TestSpaceMapEqualsTheTable(t *testing.T) {
 					}
 					total.Add(&tile.SpaceTotals)
 				}
-				if region.Bits() <= 18 || r.IntN(4) == 0 {
+				if region.Bits() <= 18+longer || r.IntN(4) == 0 {
 					if all := want.totals(region); gocmp.Diff(all, total) != "" || gocmp.Diff(all, m.Totals) != "" {
 						t.Fatalf("seed %d, %s with %v, summed %v: tiles (-want +got):\n%s\ntotals:\n%s", seed, region, limits, m.Summed, gocmp.Diff(all, total), gocmp.Diff(all, m.Totals))
 					}
@@ -322,6 +360,9 @@ func TestSpaceMapEqualsTheTable(t *testing.T) {
 			}
 		}
 		l.settled() // the scan's items are in order too
+	}
+	if overlapping < 3 || held < 3 {
+		t.Errorf("%d spaces have overlaps and %d have held space, too few to say anything", overlapping, held)
 	}
 }
 
