@@ -1,5 +1,5 @@
 // Command bench measures the speed and cost in the README: the core, the whole
-// operation in memory and on DynamoDB Local, the scan of a scope, the metrics,
+// operation in memory and on DynamoDB Local, the scan of a scope, the metrics, the calls of the console,
 // and the start of the api function.
 //
 // It prints one table for each section. It ends with status 1 if a cost grows
@@ -31,6 +31,7 @@ var sections = []section{
 	{"scan", scan},
 	{"unchanged", unchanged},
 	{"metrics", metrics},
+	{"pages", pages},
 	{"dynamodb", dynamoDB},
 	{"start", coldStart},
 }
