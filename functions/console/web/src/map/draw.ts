@@ -71,7 +71,7 @@ function drawTicks(ctx: CanvasRenderingContext2D, f: Frame): void {
     ctx.moveTo(at, head - 6)
     ctx.lineTo(at, head)
     ctx.stroke()
-    ctx.fillText(text, at + 3, head - 12)
+    if (at + 3 + measure(ctx, text) <= f.width) ctx.fillText(text, at + 3, head - 12)
   }
 }
 

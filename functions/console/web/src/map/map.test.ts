@@ -64,6 +64,14 @@ describe('areas', () => {
   })
 })
 
+test('a larger area is wider, up to four times, and there is a gap between two', () => {
+  const { areas, width } = axis('10.0.0.0/12', '172.31.0.0/16', '192.168.0.0/24')
+  expect(areas.map(a => a.weight)).toEqual([4n, 3n, 1n])
+  const unit = 1n << 48n
+  expect(areas.map(a => a.from * 8n / unit)).toEqual([0n, 33n, 58n])
+  expect(width * 8n / unit).toBe(66n)
+})
+
 describe('positions', () => {
   test.each(['10.0.0.0/12', 'fd00:8:2c00::/40', '::/0', '0.0.0.0/0', '10.0.0.1/32'])('each address of %s has its own place, and the place has the address', text => {
     const a = axis(text)

@@ -33,6 +33,7 @@ export class Stage {
   view: View
   // frames are the durations of the last frames in milliseconds, for measurements.
   readonly frames: number[] = []
+  firstAt: number | undefined // when the first frame was drawn
   private width = 0
   private asked = 0
   private resting: ReturnType<typeof setTimeout> | undefined
@@ -146,6 +147,7 @@ export class Stage {
   private render(): void {
     const ctx = this.canvas.getContext('2d')
     if (!ctx) return
+    this.firstAt ??= performance.now()
     const { scene, mode, palette, labelOf, focus } = this.shown
     draw(ctx, {
       rects: layout(scene, this.view, this.width), bands: scene.bands, axis: scene.axis, view: this.view, width: this.width,

@@ -10,7 +10,7 @@ export const texts = catalogue({
     noScope: 'There is no scope yet.',
     canvas: (what: string) => `Map of ${what}`, keys: 'Arrow keys move from block to block: left and right beside, up around, down inside. Enter zooms in, Escape or Backspace zooms out, plus and minus zoom, 0 shows everything. A opens the allocation form for a free block. The view Table shows the same as a table.',
     keysShort: 'Arrows move · Enter zooms in · Esc zooms out · + − zoom · 0 everything · A allocates · or drag, scroll and click', hole: 'Click free space to allocate it.',
-    legend: 'Legend', unknown: 'Not said by tiles', overlapping: 'Overlapping', otherOwner: 'Other accounts', noOwner: 'No account',
+    legend: 'Legend', unknown: 'Not known', overlapping: 'Overlapping', otherOwner: 'Other accounts', noOwner: 'No account',
     classes: {
       pool: 'Pool', free: 'Free', changing: 'A change is under way', allocated: 'Allocated', used: 'Resource inside', held: 'Held: live, not managed', unmanaged: 'Unmanaged resource', ignored: 'Ignored',
       compliant: 'Compliant', noncompliant: 'Noncompliant', idle: 'No live resource', day: 'Less than a day', week: 'Less than a week', month: 'Less than 30 days', year: 'Less than a year', older: 'Older',
@@ -29,7 +29,7 @@ export const texts = catalogue({
     noScope: 'スコープはまだありません。',
     canvas: what => `${what} のマップ`, keys: '矢印キーでブロック間を移動します。左右は隣、上は外側、下は内側のブロックです。Enter で拡大、Escape または Backspace で縮小、プラスとマイナスで拡大と縮小、0 で全体を表示します。A で空きブロックの割り振りフォームを開きます。「表」では同じ内容を表で確認できます。',
     keysShort: '矢印: 移動 · Enter: 拡大 · Esc: 縮小 · + −: 拡大と縮小 · 0: 全体 · A: 割り振り · ドラッグ、スクロール、クリックも可', hole: '空きをクリックすると割り振れます。',
-    legend: '凡例', unknown: 'タイルでは不明', overlapping: '重複', otherOwner: 'その他のアカウント', noOwner: 'アカウントなし',
+    legend: '凡例', unknown: '不明', overlapping: '重複', otherOwner: 'その他のアカウント', noOwner: 'アカウントなし',
     classes: {
       pool: 'プール', free: '空き', changing: '変更中', allocated: '割り振り済み', used: '内側のリソース', held: '確保済み: 稼働中、管理外', unmanaged: 'アンマネージドのリソース', ignored: '無視',
       compliant: '準拠', noncompliant: '非準拠', idle: '稼働中のリソースなし', day: '1 日未満', week: '1 週間未満', month: '30 日未満', year: '1 年未満', older: '1 年以上',

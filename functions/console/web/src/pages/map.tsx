@@ -6,7 +6,7 @@ import FormField from '@cloudscape-design/components/form-field'
 import SegmentedControl from '@cloudscape-design/components/segmented-control'
 import Select from '@cloudscape-design/components/select'
 import SpaceBetween from '@cloudscape-design/components/space-between'
-import { useMemo } from 'react'
+import { useId, useMemo, type ReactNode } from 'react'
 import { useSearchParams } from 'react-router'
 import { type AddressFamily } from '../api/extensions'
 import { parseCidr } from '../cidr'
@@ -90,11 +90,16 @@ function Controls({ pool, id, scope, scopes, pools, family, mode, table, set }: 
         <Select selectedOption={{ value: mode, label: t.modes[mode] }} options={modes.map(value => ({ value, label: t.modes[value] }))} onChange={e => set({ colour: e.detail.selectedOption.value === 'state' ? undefined : e.detail.selectedOption.value }, true)} />
       </FormField>
       <div className="map-choices">
-        {pool ? null : <FormField label={t.family}><SegmentedControl label={t.family} selectedId={family} options={[{ id: 'ipv4', text: 'IPv4' }, { id: 'ipv6', text: 'IPv6' }]} onChange={e => set({ family: e.detail.selectedId, cidr: undefined })} /></FormField>}
-        <FormField label={t.view}><SegmentedControl label={t.view} selectedId={table ? 'table' : 'map'} options={[{ id: 'map', text: t.map }, { id: 'table', text: t.table }]} onChange={e => set({ view: e.detail.selectedId === 'table' ? 'table' : undefined }, true)} /></FormField>
+        {pool ? null : <Choice label={t.family}>{label => <SegmentedControl ariaLabelledby={label} selectedId={family} options={[{ id: 'ipv4', text: 'IPv4' }, { id: 'ipv6', text: 'IPv6' }]} onChange={e => set({ family: e.detail.selectedId, cidr: undefined })} />}</Choice>}
+        <Choice label={t.view}>{label => <SegmentedControl ariaLabelledby={label} selectedId={table ? 'table' : 'map'} options={[{ id: 'map', text: t.map }, { id: 'table', text: t.table }]} onChange={e => set({ view: e.detail.selectedId === 'table' ? 'table' : undefined }, true)} />}</Choice>
       </div>
     </div>
   )
+}
+
+function Choice({ label, children }: { label: string; children: (id: string) => ReactNode }) {
+  const id = useId()
+  return <div><div id={id} className="map-choice">{label}</div>{children(id)}</div>
 }
 
 function Shown({ target, scope, pool, pools, cidr, mode, table, set }: { target: Target; scope: string | undefined; pool: Pool | undefined; pools: readonly Pool[] | undefined; cidr: string | undefined; mode: Mode; table: boolean; set: Set }) {
