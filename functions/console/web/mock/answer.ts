@@ -36,6 +36,8 @@ export interface Mock {
   signedOut: boolean
   // failures maps an operation to the refusal that it answers.
   failures: Map<string, Refusal>
+  // lost maps an operation to the error that stands for its next answer, after the change has happened.
+  lost: Map<string, Refusal>
   call: Call
   session: () => Answer
 }
@@ -64,6 +66,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
     sessions: 0,
     signedOut: false,
     failures: new Map(),
+    lost: new Map(),
     call: (operation, input) => {
       mock.calls.push({ operation, input })
       if (mock.signedOut) return { status: 401, body: {} }
@@ -77,6 +80,9 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
           throw new Refusal('UnauthorizedOperation', `You are not authorized to perform ${operation}. It needs the class ${classOf(operation)}.`, 403)
         }
         const answer = handler(input, mock.data)
+        const lost = mock.lost.get(operation)
+        mock.lost.delete(operation)
+        if (lost) throw lost
         return { status: 200, body: pageOf(answer as Record<string, unknown>, input) }
       } catch (e) {
         if (!(e instanceof Refusal)) throw e

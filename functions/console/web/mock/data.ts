@@ -18,6 +18,8 @@ export interface Data {
   accounts: DiscoveredAccount[]
   discoveries: Discovery[]
   grants: { Administrators: string[]; Allocators: string[]; Readers: string[] }
+  // tokens are the client tokens of the changes, with their answers.
+  tokens: Map<string, { parameters: string; answer: unknown }>
 }
 
 export const owner = '111122223333'
@@ -44,7 +46,7 @@ export function data(options: Options): Data {
   const day = 24 * hour
   const tag = (Name: string, more: Record<string, string> = {}) => Object.entries({ Name, ...more }).map(([Key, Value]) => ({ Key, Value }))
   if (options.empty === true) {
-    return { now, ipams: [], scopes: [], pools: [], cidrs: {}, allocations: {}, resources: [], shares: [], history: [], addresses: [], accounts: [], discoveries: [], grants: { Administrators: [], Allocators: [], Readers: [] } }
+    return { now, tokens: new Map(), ipams: [], scopes: [], pools: [], cidrs: {}, allocations: {}, resources: [], shares: [], history: [], addresses: [], accounts: [], discoveries: [], grants: { Administrators: [], Allocators: [], Readers: [] } }
   }
 
   const ipamArn = `arn:aws:ec2::${owner}:ipam/${ipamId}`
@@ -138,7 +140,7 @@ export function data(options: Options): Data {
     return { AccountId, DiscoveryRegion, LastAttemptedDiscoveryTime: iso(now - (4 + a) * 60_000), LastSuccessfulDiscoveryTime: iso(now - (4 + a) * 60_000) }
   }))
   return {
-    now, pools: ps, cidrs, allocations, resources, history, addresses, accounts: found,
+    now, tokens: new Map(), pools: ps, cidrs, allocations, resources, history, addresses, accounts: found,
     ipams: [{
       IpamId: ipamId, IpamArn: ipamArn, IpamRegion: 'ap-northeast-1', OwnerId: owner, Description: 'Addresses of the organisation', State: 'create-complete', Tier: 'advanced', MeteredAccount: 'ipam-owner', EnablePrivateGua: false,
       OperatingRegions: regions.map(RegionName => ({ RegionName })), PrivateDefaultScopeId: scopes.private, PublicDefaultScopeId: scopes.public, ScopeCount: 3, ResourceDiscoveryAssociationCount: 1,

@@ -2,27 +2,17 @@ import { contains, formatCidr, gaps, last, overlaps, parseAddress, parseCidr, si
 import type { Output } from '../src/api/call'
 import { Refusal, type Handlers } from './answer'
 import { order } from '../src/map/axis'
-import { hex, samples, summary, type Data } from './data'
+import { hex, samples, summary } from './data'
 import { tilesOf } from './tiles'
+import { poolOf, scopeOf, writes } from './writes'
 
 type SpaceBlock = NonNullable<NonNullable<Output<'GetIpamSpaceMap'>['IpamSpaceMap']>['Blocks']>[number]
 type SearchMatch = NonNullable<Output<'SearchIpam'>['IpamSearchMatches']>[number]
 
-function poolOf(d: Data, id: string | undefined) {
-  const pool = d.pools.find(p => p.IpamPoolId === id)
-  if (!pool) throw new Refusal('InvalidIpamPoolId.NotFound', `The pool '${id ?? ''}' does not exist.`)
-  return pool
-}
-
-function scopeOf(d: Data, id: string | undefined) {
-  const scope = d.scopes.find(s => s.IpamScopeId === id)
-  if (!scope) throw new Refusal('InvalidIpamScopeId.NotFound', `The scope '${id ?? ''}' does not exist.`)
-  return scope
-}
-
 const percent: Record<string, number> = { dev: 100 }
 
 export const handlers: Handlers = {
+  ...writes,
   GetCallerAccess: () => ({ CallerAccess: undefined }), // server.ts replaces it: it depends on the class
   DescribeIpams: (_, d) => ({ Ipams: d.ipams }),
   DescribeIpamScopes: (i, d) => ({ IpamScopes: d.scopes.filter(s => i.IpamScopeIds?.includes(s.IpamScopeId ?? '') ?? true) }),

@@ -1,5 +1,5 @@
 // Takes pictures of all pages in both languages and themes, into build/pictures. A name as an
-// argument takes those of one page only.
+// argument takes those of one page only; act-* takes those of all dialogs.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core'
 import { fill } from '../mock/many'
 import { mockOf } from '../mock/server'
 import { closeBrowser, open, settled } from '../test/browser/browser'
-import { manyBlocks, places } from '../test/browser/places'
+import { forms, manyBlocks, places } from '../test/browser/places'
 
 const only = process.argv[2]
 const out = resolve('../../../build/pictures')
@@ -35,19 +35,23 @@ async function addFonts(page: Page): Promise<void> {
   }, faces)
 }
 
+const empty = places.filter(p => ['home', 'pools', 'map', 'resources', 'settings'].includes(p.name)).map(p => ({ ...p, name: `${p.name}-empty`, empty: true }))
+const wanted = [...places, ...empty, ...manyBlocks, ...forms].filter(p => only === undefined || p.name === only || (only.endsWith('*') && p.name.startsWith(only.slice(0, -1))))
+
 let count = 0
-for (const [mock, names] of [[mockOf(), places], [mockOf({ empty: true }), places.filter(p => ['home', 'pools', 'map', 'resources', 'settings'].includes(p.name)).map(p => ({ ...p, name: `${p.name}-empty` }))], [fill(mockOf()), manyBlocks]] as const) {
-  for (const language of ['en', 'ja'] as const) {
-    for (const theme of ['light', 'dark'] as const) {
-      for (const { name, path } of names) {
-        if (only !== undefined && name !== only) continue
-        const viewed = await open(mock, path, { language, theme })
-        if (language === 'ja') await addFonts(viewed.page)
-        await settled(viewed.page)
-        await viewed.page.screenshot({ path: join(out, `${name}-${language}-${theme}.png`) })
-        await viewed.close()
-        count++
-      }
+const many = new Set(manyBlocks)
+for (const language of ['en', 'ja'] as const) {
+  for (const theme of ['light', 'dark'] as const) {
+    for (const place of wanted) {
+      const { name, path, then, empty } = place
+      const mock = mockOf({ empty: empty === true })
+      const viewed = await open(many.has(place) ? fill(mock) : mock, path, { language, theme })
+      if (language === 'ja') await addFonts(viewed.page)
+      await then?.(viewed.page, language)
+      await settled(viewed.page)
+      await viewed.page.screenshot({ path: join(out, `${name}-${language}-${theme}.png`), fullPage: then === undefined && /^(create|allocate|edit)/.test(name) })
+      await viewed.close()
+      count++
     }
   }
 }

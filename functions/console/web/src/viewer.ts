@@ -35,7 +35,7 @@ function initial(): Viewer {
   const { language, theme, zone } = saved()
   const dark = typeof matchMedia === 'function' && matchMedia('(prefers-color-scheme: dark)').matches
   return {
-    language: language === 'en' || language === 'ja' ? language : preferred(navigator.languages),
+    language: language === 'en' || language === 'ja' ? language : preferred(typeof navigator === 'object' ? navigator.languages : []),
     theme: theme === 'light' || theme === 'dark' ? theme : dark ? 'dark' : 'light',
     zone: zone === 'utc' ? 'utc' : 'local',
   }

@@ -1,5 +1,6 @@
 import { useMemo } from 'react'
 import { useSearchParams } from 'react-router'
+import { AllocationActs } from '../acts/allocations'
 import { allocationsOf, type Allocation } from '../data'
 import { parseCidr, size } from '../cidr'
 import { useFormat } from '../format'
@@ -51,7 +52,7 @@ export function Allocations() {
   const source = useMemo(() => listOf('DescribeIpamPoolAllocations', id === null ? {} : { IpamPoolAllocationIds: [id] }, allocationsOf), [id])
   return (
     <Page title={t.title} description={t.help}>
-      <List id="allocations" title={t.title} source={source} columns={columns} rowId={allocationId} empty={t.empty} />
+      <List id="allocations" title={t.title} source={source} columns={columns} rowId={allocationId} empty={t.empty} selection="single" actions={selected => <AllocationActs selected={selected} />} />
     </Page>
   )
 }

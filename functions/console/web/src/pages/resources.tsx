@@ -1,5 +1,6 @@
 import { useMemo } from 'react'
 import { useSearchParams } from 'react-router'
+import { ResourceActs } from '../acts/resources'
 import { resourcesOf, usePoolNames, type Resource } from '../data'
 import { useFormat } from '../format'
 import { Account, CidrLink, HistoryLink, Id, PoolLink, Region, Status, Text, useTypeName } from '../parts/cells'
@@ -64,7 +65,7 @@ export function Resources() {
   return (
     <Page title={t.title} description={t.help}>
       {place.error ? <Failure error={place.error} /> : null}
-      <List id="resources" title={t.title} source={source} columns={columns} rowId={resourceId} empty={t.empty} preface={<ScopeSelect {...place} />} />
+      <List id="resources" title={t.title} source={source} columns={columns} rowId={resourceId} empty={t.empty} selection="single" actions={selected => <ResourceActs selected={selected} />} preface={<ScopeSelect {...place} />} />
     </Page>
   )
 }

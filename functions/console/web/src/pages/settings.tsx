@@ -4,6 +4,7 @@ import Header from '@cloudscape-design/components/header'
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs'
 import SpaceBetween from '@cloudscape-design/components/space-between'
 import { useQuery } from '@tanstack/react-query'
+import { IpamActs, ScopeActs } from '../acts/ipams'
 import { call } from '../api/call'
 import { idOf, useIpams, useScopes, type Ipam, type Scope } from '../data'
 import { useFormat } from '../format'
@@ -59,7 +60,7 @@ function IpamDetails({ ipam }: { ipam: Ipam }) {
   const t = useText(texts)
   const c = useText(common)
   return (
-    <Container header={<Header variant="h2" description={<Text text={ipam.Description} />}>{nameOf(ipam.Tags) ?? ipam.IpamId ?? ''}</Header>}>
+    <Container header={<Header variant="h2" description={<Text text={ipam.Description} />} actions={<IpamActs ipam={ipam} />}>{nameOf(ipam.Tags) ?? ipam.IpamId ?? ''}</Header>}>
       <KeyValuePairs
         columns={4}
         items={[
@@ -91,7 +92,7 @@ function Scopes() {
     { id: 'state', header: c.state, text: r => r.State, cell: r => <State state={r.State} />, width: 180 },
     { id: 'ipam', header: 'IPAM', text: r => idOf(r.IpamArn), hidden: true, width: 230 },
   ]
-  return <List local id="scopes" title={t.scopes} source={{ rows: data ?? [], loading: isPending, error, refresh: () => void refetch() }} columns={columns} rowId={r => r.IpamScopeId ?? ''} empty={t.noScope} />
+  return <List local id="scopes" title={t.scopes} source={{ rows: data ?? [], loading: isPending, error, refresh: () => void refetch() }} columns={columns} rowId={r => r.IpamScopeId ?? ''} empty={t.noScope} selection="single" actions={selected => <ScopeActs selected={selected} />} />
 }
 
 function AccessDetails() {

@@ -8,7 +8,7 @@ import PropertyFilter, { type PropertyFilterProps } from '@cloudscape-design/com
 import SpaceBetween from '@cloudscape-design/components/space-between'
 import StatusIndicator from '@cloudscape-design/components/status-indicator'
 import Table, { type TableProps } from '@cloudscape-design/components/table'
-import { useMemo, useRef, useState, type ReactNode } from 'react'
+import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useSearchParams } from 'react-router'
 import { APIError, type Input, type Output } from '../api/call'
 import { collect, escape, most, useRows, type Filter, type Paginated } from '../api/paging'
@@ -70,6 +70,8 @@ interface Props<Row> {
   preface?: ReactNode
   variant?: TableProps.Variant
   headingTag?: 'h1' | 'h2' | 'h3'
+  // pending reports whether a row changes by itself: the list is then read again after some seconds.
+  pending?: (row: Row) => boolean
   // wrap shows whole texts until the viewer chooses otherwise.
   wrap?: boolean
 }
@@ -78,7 +80,7 @@ type Token = PropertyFilterProps.Token
 
 const pageSizes = [20, 50, 100, 200]
 
-export function List<Row>({ id, title, source, columns, rowId, description, actions, selection, local = false, empty, preface, variant = 'container', headingTag = 'h2', wrap = false }: Props<Row>) {
+export function List<Row>({ id, title, source, columns, rowId, description, actions, selection, local = false, empty, preface, variant = 'container', headingTag = 'h2', wrap = false, pending }: Props<Row>) {
   const t = useText(common)
   const f = useFormat()
   const api = 'operation' in source ? source : undefined
@@ -104,6 +106,17 @@ export function List<Row>({ id, title, source, columns, rowId, description, acti
   const loading = given ? (given.loading ?? false) : read.loading || api?.enabled === false
   const error = given ? given.error : read.error
   const refresh = given?.refresh ?? read.refresh
+
+  const wait = pending !== undefined && rows.some(pending)
+  const again = useRef(refresh)
+  useEffect(() => {
+    again.current = refresh
+  })
+  useEffect(() => {
+    if (!wait) return
+    const timer = setInterval(() => again.current(), 3000)
+    return () => clearInterval(timer)
+  }, [wait])
 
   const shown = useMemo(() => {
     const admitted = here.length === 0 ? rows : rows.filter(row => admits(row, here, columns))

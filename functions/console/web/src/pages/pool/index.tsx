@@ -8,6 +8,10 @@ import Tabs from '@cloudscape-design/components/tabs'
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo } from 'react'
 import { useNavigate, useParams, useSearchParams } from 'react-router'
+import { AllocationActs } from '../../acts/allocations'
+import { CidrActs, PoolActs, ShareActs, TagActs } from '../../acts/pools'
+import { isPending as pending } from '../../acts/plan'
+import { ResourceActs } from '../../acts/resources'
 import { call } from '../../api/call'
 import { collect } from '../../api/paging'
 import { contains, parseCidr } from '../../cidr'
@@ -40,10 +44,11 @@ export function Pool() {
   const { data, error, isPending, refetch } = useQuery({
     queryKey: ['DescribeIpamPools', { IpamPoolIds: [id] }],
     queryFn: async ({ signal }) => (await call('DescribeIpamPools', { IpamPoolIds: [id] }, { signal })).IpamPools?.[0],
+    refetchInterval: query => (pending(query.state.data?.State) ? 3000 : false),
   })
   const name = data ? displayName(data.Tags, id) : id
   return (
-    <Page title={name} crumbs={[{ text: t.pools, href: '/pools' }]}>
+    <Page title={name} crumbs={[{ text: t.pools, href: '/pools' }]} actions={data ? <PoolActs pool={data} id={id} /> : undefined}>
       {error ? <Failure error={error} retry={() => void refetch()} /> : isPending ? <Loading /> : data ? <Details pool={data} id={id} /> : null}
     </Page>
   )
@@ -55,14 +60,14 @@ function Details({ pool, id }: { pool: PoolType; id: string }) {
   const tab: Tab = tabs.find(name => name === search.get('tab')) ?? 'space'
   const content: Record<Tab, () => React.ReactNode> = {
     space: () => <Space id={id} />,
-    cidrs: () => <Cidrs id={id} />,
+    cidrs: () => <Cidrs pool={pool} id={id} />,
     allocations: () => <Allocations id={id} />,
     resources: () => <Resources pool={pool} id={id} />,
     rules: () => <Rules pool={pool} />,
     utilisation: () => <Suspense fallback={<Loading />}><Utilisation id={id} /></Suspense>,
-    shares: () => <Shares id={id} />,
+    shares: () => <Shares pool={pool} id={id} />,
     events: () => <Events pool={pool} id={id} />,
-    tags: () => <Tags pool={pool} />,
+    tags: () => <Tags pool={pool} id={id} />,
   }
   return (
     <SpaceBetween size="l">
@@ -121,7 +126,7 @@ function Summary({ pool, id }: { pool: PoolType; id: string }) {
   )
 }
 
-function Cidrs({ id }: { id: string }) {
+function Cidrs({ pool, id }: { pool: PoolType; id: string }) {
   const t = useText(texts)
   const c = useText(common)
   const source = useMemo(() => listOf('GetIpamPoolCidrs', { IpamPoolId: id }, poolCidrsOf), [id])
@@ -131,14 +136,14 @@ function Cidrs({ id }: { id: string }) {
     { id: 'failure', header: t.cidrs.failure, text: r => r.FailureReason?.Message, cell: r => <Text text={r.FailureReason?.Message} />, width: 420 },
     { id: 'id', header: c.id, text: r => r.IpamPoolCidrId, cell: r => <Id id={r.IpamPoolCidrId} />, width: 340 },
   ]
-  return <List local id="pool-cidrs" title={t.tabs.cidrs} source={source} columns={columns} rowId={r => r.IpamPoolCidrId ?? r.Cidr ?? ''} empty={t.cidrs.empty} />
+  return <List local id="pool-cidrs" title={t.tabs.cidrs} source={source} columns={columns} rowId={r => r.IpamPoolCidrId ?? r.Cidr ?? ''} empty={t.cidrs.empty} selection="single" pending={r => pending(r.State)} actions={selected => <CidrActs pool={pool} id={id} selected={selected} />} />
 }
 
 function Allocations({ id }: { id: string }) {
   const t = useText(texts)
   const columns = useAllocationColumns(id)
   const source = useMemo(() => listOf('GetIpamPoolAllocations', { IpamPoolId: id }, allocationsOf), [id])
-  return <List local id="pool-allocations" title={t.tabs.allocations} source={source} columns={columns} rowId={allocationId} empty={t.allocationsEmpty} />
+  return <List local id="pool-allocations" title={t.tabs.allocations} source={source} columns={columns} rowId={allocationId} empty={t.allocationsEmpty} selection="single" actions={selected => <AllocationActs selected={selected} pool={id} />} />
 }
 
 function Resources({ pool, id }: { pool: PoolType; id: string }) {
@@ -146,7 +151,7 @@ function Resources({ pool, id }: { pool: PoolType; id: string }) {
   const columns = useResourceColumns()
   const scope = idOf(pool.IpamScopeArn)
   const source = useMemo(() => listOf('GetIpamResourceCidrs', { IpamScopeId: scope ?? '', IpamPoolId: id }, resourcesOf, { enabled: scope !== undefined }), [scope, id])
-  return <List local id="pool-resources" title={t.tabs.resources} source={source} columns={columns} rowId={resourceId} empty={t.resourcesEmpty} />
+  return <List local id="pool-resources" title={t.tabs.resources} source={source} columns={columns} rowId={resourceId} empty={t.resourcesEmpty} selection="single" actions={selected => <ResourceActs selected={selected} />} />
 }
 
 function Rules({ pool }: { pool: PoolType }) {
@@ -159,14 +164,14 @@ function Rules({ pool }: { pool: PoolType }) {
   )
 }
 
-function Shares({ id }: { id: string }) {
+function Shares({ pool, id }: { pool: PoolType; id: string }) {
   const t = useText(texts)
   const source = useMemo(() => listOf('DescribeIpamPoolShares', { IpamPoolIds: [id] }, sharesOf), [id])
   const columns: Column<Share>[] = [
     { id: 'principal', header: t.shares.principal, text: r => r.Principal, cell: r => <Id id={r.Principal} />, filter: 'principal', width: 620 },
     { id: 'permission', header: t.shares.permission, text: r => r.Permission, width: 160 },
   ]
-  return <List local id="pool-shares" title={t.tabs.shares} description={t.shares.help} source={source} columns={columns} rowId={r => r.Principal ?? ''} empty={t.shares.empty} />
+  return <List local id="pool-shares" title={t.tabs.shares} description={t.shares.help} source={source} columns={columns} rowId={r => r.Principal ?? ''} empty={t.shares.empty} selection="single" actions={selected => <ShareActs pool={pool} id={id} selected={selected} />} />
 }
 
 function Events({ pool, id }: { pool: PoolType; id: string }) {
@@ -202,11 +207,11 @@ function Events({ pool, id }: { pool: PoolType; id: string }) {
   )
 }
 
-function Tags({ pool }: { pool: PoolType }) {
+function Tags({ pool, id }: { pool: PoolType; id: string }) {
   const t = useText(texts)
   const c = useText(common)
   return (
-    <Container header={<Header variant="h2">{t.tabs.tags}</Header>}>
+    <Container header={<Header variant="h2" actions={<TagActs pool={pool} id={id} />}>{t.tabs.tags}</Header>}>
       <Plain
         label={t.tabs.tags}
         rows={pool.Tags ?? []}

@@ -14,6 +14,7 @@ import { query, To } from '../../parts/link'
 import { List, type Column } from '../../parts/list'
 import { Loading } from '../../parts/loading'
 import { common } from '../../parts/text'
+import { useMay } from '../../session'
 import { useText } from '../../text'
 import { texts } from './text'
 
@@ -37,6 +38,7 @@ export function Space({ id }: { id: string }) {
   const t = useText(texts)
   const c = useText(common)
   const f = useFormat()
+  const may = useMay()
   const typeName = useTypeName()
   const poolName = usePoolNames()
   const { data, error, isPending, refetch } = useQuery({
@@ -63,7 +65,7 @@ export function Space({ id }: { id: string }) {
   const addresses = (r: Row) => { const cidr = parseCidr(r.block.Cidr ?? ''); return cidr && size(cidr) }
   const columns: Column<Row>[] = [
     { id: 'cidr', header: c.cidr, text: r => r.block.Cidr, cidr: true, width: 220, cell: r => <Box variant="span" padding={{ left: nested(r) ? 'l' : 'n' }} fontWeight={r.kind === 'root' ? 'bold' : 'normal'}><CidrLink cidr={r.block.Cidr} pool={id} /></Box> },
-    { id: 'what', header: t.space.what, text: what, width: 220, cell: r => (r.kind === 'free' ? <Box variant="span" color="text-status-success">{t.space.freeRow}</Box> : r.kind === 'root' ? <b>{t.space.root}</b> : r.kind === 'pool' ? <PoolLink id={r.block.ChildIpamPoolId} name={what(r)} /> : what(r)) },
+    { id: 'what', header: t.space.what, text: what, width: 220, cell: r => (r.kind === 'free' ? <Free row={r} pool={id} allocate={may('AllocateIpamPoolCidr')} /> : r.kind === 'root' ? <b>{t.space.root}</b> : r.kind === 'pool' ? <PoolLink id={r.block.ChildIpamPoolId} name={what(r)} /> : what(r)) },
     { id: 'addresses', header: c.addresses, text: r => addresses(r)?.toString(), number: r => Number(addresses(r) ?? 0n), cell: r => f.addresses(addresses(r) ?? 0n), width: 145 },
     { id: 'description', header: c.description, text: r => r.block.Name ?? r.block.Description, cell: r => <Text text={r.block.Name ?? r.block.Description} />, width: 220 },
     { id: 'resource', header: c.resource, text: r => r.block.ResourceId, cell: r => (r.block.PendingUntil === undefined ? <Id id={r.block.ResourceId} /> : <>{t.space.pending} <Time at={r.block.PendingUntil} ago /></>), width: 230 },
@@ -82,6 +84,17 @@ export function Space({ id }: { id: string }) {
       rowId={r => `${r.kind} ${r.block.Cidr ?? ''}`}
       empty={t.space.empty}
     />
+  )
+}
+
+// Free links a free range to the form that allocates in it.
+function Free({ row, pool, allocate }: { row: Row; pool: string; allocate: boolean }) {
+  const t = useText(texts)
+  return (
+    <>
+      <Box variant="span" color="text-status-success">{t.space.freeRow}</Box>
+      {allocate ? <> · <To href={query(`/pools/${encodeURIComponent(pool)}/allocate`, { cidr: row.block.Cidr })} ariaLabel={t.space.allocateIn(row.block.Cidr ?? '')}>{t.space.allocate}</To></> : null}
+    </>
   )
 }
 
