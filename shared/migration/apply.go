@@ -157,8 +157,11 @@ const (
 )
 
 // try makes the step's call, again if it may succeed later. Each call can be repeated: it
-// has a client token, or has the same effect twice. A refusal is a fault.
+// has a client token, or does nothing the second time. A refusal is a fault; but if an
+// earlier call may have been carried out, it may be the reason, and the next round reads
+// whether it was.
 func (r *run) try(ctx context.Context, s Step) (*fault, error) {
+	unknown := false
 	for try := 1; ; try++ {
 		api, err := r.api(ctx, s)
 		if err == nil {
@@ -171,10 +174,14 @@ func (r *run) try(ctx context.Context, s Step) (*fault, error) {
 		case answered && ipam.InfoOf(code).Label == "auth":
 			return nil, err
 		case answered && !code.Temporary() && code != ipam.CodeOutcomeUnknown:
+			if unknown {
+				return nil, nil
+			}
 			return faultf(KindRefused, "Correct it by this message, and repeat the import.", "The deployment answers %s: %s", code, message), nil
 		case try == stepTries || ctx.Err() != nil:
 			return nil, err
 		}
+		unknown = unknown || !answered || code == ipam.CodeOutcomeUnknown
 		if err := backoff.Sleep(ctx, backoff.Delay(try, stepFirstWait, stepLongWait)); err != nil {
 			return nil, err
 		}

@@ -73,13 +73,13 @@ func TestEachCallCutOnce(t *testing.T) {
 		})
 		importer := e.importer()
 		importer.Parallel = 1
-		result, err := importer.Import(t.Context(), readJSON(t, `{"format": "cadastre-ipam-1", "ipam": {"tags": {"a": "b"}}, "scopes": [{"name": "private", "pools": [
+		result, err := importer.Import(t.Context(), readJSON(t, `{"format": "cadastre-ipam-1", "ipam": {"tags": {"a": "b"}, "excludedUnits": ["o-a1b2c3d4e5/r-f6g7/ou-f6g7-h8i9j0k1/"]}, "scopes": [{"name": "private", "pools": [
 			{"name": "p", "family": "ipv4", "cidrs": ["10.0.0.0/8"], "shares": ["444455556666"], "allocations": [{"cidr": "10.0.0.0/24"}, {"cidr": "10.0.1.0/24"}]},
 			{"name": "p", "source": "p", "family": "ipv4"}]}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(result.Findings) != 1 || result.Findings[0].Kind != migration.KindDuplicate || result.Done != 6 {
+		if len(result.Findings) != 1 || result.Findings[0].Kind != migration.KindDuplicate || result.Done != 7 {
 			t.Errorf("%d steps done, findings %v", result.Done, result.Findings)
 		}
 		e.clean()

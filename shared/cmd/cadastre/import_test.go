@@ -147,3 +147,32 @@ func newSTS(t *testing.T) string {
 	t.Cleanup(server.Close)
 	return server.URL
 }
+
+// A configuration and templates are written; settings that a template cannot have are listed.
+func TestExportForOtherTools(t *testing.T) {
+	environment(t, opstest.Account)
+	s := opstest.New(t)
+	file := write(t, "networks.csv", "type,pool,cidr,shares,tags\nipam,,,,\npool,corp,10.0.0.0/8,444455556666,\n,corp,10.1.0.0/16,,a=b\n")
+	if status, stdout, stderr := program(t, s, "import", "csv", file, "--apply"); status != statusDone {
+		t.Fatalf("exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+	for _, c := range []struct {
+		args           string
+		status         int
+		stdout, stderr string
+	}{
+		{"export terraform", statusDone, "to = aws_vpc_ipam_pool.private_corp\n", ""},
+		{"export terraform --without-import", statusDone, "resource \"aws_ec2_tag\"", ""},
+		{"export cloudformation", statusFound, `"Type": "Custom::IpamAllocation"`, "not in the templates: the shares of the pool corp: 444455556666\n"},
+		{"export cloudformation --amazon --part 1", statusFound, `"Type": "AWS::EC2::IPAMAllocation"`, "the tags of the allocation 10.1.0.0/16"},
+		{"export cloudformation --part 2", statusMisused, "", "there are 1 templates"},
+	} {
+		status, stdout, stderr := program(t, s, strings.Fields(c.args)...)
+		if status != c.status || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: exit status %d, want %d\n%s\n%s", c.args, status, c.status, stdout, stderr)
+		}
+		if strings.Contains(c.args, "without") && strings.Contains(stdout, "import {") {
+			t.Errorf("%s: %s", c.args, stdout)
+		}
+	}
+}

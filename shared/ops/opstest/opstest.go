@@ -45,9 +45,9 @@ const (
 // access key of the request's signature, which the server does not verify.
 type Server struct {
 	URL   string
-	Table *tabletest.Memory
 	Store *store.Store
-	Now   time.Time // the time in the deployment
+	Table *tabletest.Memory // nil in a deployment on another's store
+	Now   time.Time         // the time of the store on Table
 
 	operations *registry.Registry
 	calls      atomic.Int64
@@ -68,12 +68,23 @@ func New(t testing.TB, change ...func(*ipam.Quotas)) *Server {
 	s.Store = store.New(s.Table, store.Options{
 		Region: Region, Owner: Account, Quotas: &quotas, Now: s.Clock, NewID: func() string { return fmt.Sprint(ids.Add(1)) },
 	})
+	s.start(t)
+	return s
+}
+
+// Serve starts a deployment on a store, which ends with the test.
+func Serve(t testing.TB, on *store.Store) *Server {
+	s := &Server{Store: on}
+	s.start(t)
+	return s
+}
+
+func (s *Server) start(t testing.TB) {
 	all := registry.NewGrants([]registry.Grant{{Pattern: "arn:aws:iam::*:user/admin", Class: registry.Administer}}, nil, 0, nil)
 	s.operations = ops.New(s.Store, all, ops.WithOrganization(&organization{}))
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
-	return s
 }
 
 // organization is an organisation that has every unit.
