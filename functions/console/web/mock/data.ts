@@ -1,7 +1,7 @@
 // The deck's network: three levels of pools in Tokyo and Osaka, VPCs with and without rules
 // kept, an overlapping pair, an account that discovery cannot read.
 import type { Allocation, Discovery, DiscoveredAccount, HistoryRecord, Ipam, Pool, PoolCidr, PublicAddress, Resource, Scope, Share } from '../src/data'
-import type { IpamSummary, UtilizationSample } from '../src/api/extensions'
+import type { Forecast, IpamSummary, PoolSummary, UtilizationSample } from '../src/api/shapes'
 import type { Options } from './answer'
 
 export interface Data {
@@ -161,7 +161,7 @@ export function samples(now: number, from: number, to: number, days: number, ste
   return Array.from({ length: count + 1 }, (_, i) => {
     const share = i / Math.max(count, 1)
     const percent = from + (to - from) * share + Math.sin(i * 1.7) * 0.6
-    return { Time: iso(now - (count - i) * step * 3_600_000), PercentAllocated: percent, PercentAssigned: percent * 0.6, PercentAvailable: 100 - percent, TotalAddresses: 65536, FreeAddresses: Math.round(655.36 * (100 - percent)) }
+    return { Time: iso(now - (count - i) * step * 3_600_000), PercentAllocated: percent * 0.4, PercentAssigned: percent * 0.6, PercentAvailable: 100 - percent, TotalAddresses: 65536, FreeAddresses: Math.round(655.36 * (100 - percent)) }
   })
 }
 
@@ -176,11 +176,11 @@ export function summary(d: Data): IpamSummary[] {
         const n = (f: (r: Resource) => boolean) => rows.filter(f).length
         return {
           IpamScopeId: s.IpamScopeId, AddressFamily: 'ipv4', AsOf: iso(d.now - 7 * 60_000), Resources: rows.length, Compliant: n(r => r.ComplianceStatus === 'compliant'), Noncompliant: n(r => r.ComplianceStatus === 'noncompliant'),
-          Managed: n(r => r.ManagementState === 'managed'), Unmanaged: n(r => r.ManagementState === 'unmanaged'), Ignored: n(r => r.ManagementState === 'ignored'), Overlapping: n(r => r.OverlapStatus === 'overlapping'),
+          Managed: n(r => r.ManagementState === 'managed'), Unmanaged: n(r => r.ManagementState === 'unmanaged'), Ignored: n(r => r.ManagementState === 'ignored'), Overlapping: n(r => r.OverlapStatus === 'overlapping'), Pools: d.pools.filter(p => p.IpamScopeArn?.endsWith(s.IpamScopeId ?? '') === true).length,
         }
       }),
       Pools: [
-        poolSummary(d, pools.osakaDev, 100, { Outcome: 'exhausted' }), poolSummary(d, pools.tokyoProd, 93.8, { Outcome: 'exhaustion', Earliest: iso(d.now + 19 * day), Expected: iso(d.now + 26 * day), Latest: iso(d.now + 41 * day), PercentPerDay: 0.24, BasedOnDays: 30, AsOf: iso(d.now - 7 * 60_000) }),
+        poolSummary(d, pools.osakaDev, 100, { Outcome: 'exhausted' }), poolSummary(d, pools.tokyoProd, 93.8, { Outcome: 'exhaustion', Earliest: iso(d.now + 19 * day), Expected: iso(d.now + 26 * day), Latest: iso(d.now + 41 * day), PercentPerDay: 0.24, BasedOnDays: 30 }),
         poolSummary(d, pools.top, 50.4, { Outcome: 'not-growing', BasedOnDays: 30 }), poolSummary(d, pools.osaka, 50, { Outcome: 'not-growing', BasedOnDays: 30 }), poolSummary(d, pools.tokyo, 50, { Outcome: 'not-growing', BasedOnDays: 30 }),
         poolSummary(d, pools.osakaProd, 2.4, { Outcome: 'exhaustion', Earliest: iso(d.now + 800 * day), Expected: iso(d.now + 1100 * day), PercentPerDay: 0.09, BasedOnDays: 30 }), poolSummary(d, pools.byoip, 6.3, { Outcome: 'not-growing' }),
         poolSummary(d, pools.v6, 0.1, { Outcome: 'not-enough-data', BasedOnDays: 2 }), poolSummary(d, pools.tokyoDev, 0, { Outcome: 'not-enough-data', BasedOnDays: 2 }),
@@ -194,16 +194,16 @@ export function summary(d: Data): IpamSummary[] {
         From: iso(d.now - day), To: iso(d.now), Began: 3, Ended: 1, Complete: true,
         Latest: d.resources.slice(0, 4).map((r, i) => ({ Time: iso(d.now - (i + 1) * 3_500_000), Change: i === 3 ? 'ended' : 'began', ResourceType: r.ResourceType, ResourceId: r.ResourceId, Cidr: r.ResourceCidr, ResourceOwnerId: r.ResourceOwnerId, ResourceRegion: r.ResourceRegion, ResourceName: r.ResourceName, IpamScopeId: r.IpamScopeId, ComplianceStatus: r.ComplianceStatus, OverlapStatus: r.OverlapStatus })),
       },
-      Cost: { ActiveAddresses: 5000, UsdPerActiveAddressHour: 0.00027, HoursPerMonth: 730, VpcIpamUsdPerMonth: 985.5, CadastreUsdPerMonth: 3.4, Basis: '5,000 active addresses × 730 hours × 0.00027 USD for Amazon VPC IPAM; requests, storage and functions of the last 24 hours × 30.4 for Cadastre.' },
+      Cost: { ActiveAddresses: 5000, UsdPerActiveAddressHour: 0.00027, HoursPerMonth: 720, VpcIpamUsdPerMonth: 972, CadastreUsdPerMonth: 48.21, Basis: 'Amazon VPC IPAM: 5,000 active addresses × 720 hours × 0.00027 USD, the list price of the Advanced Tier. Cadastre: an estimate of the work that goes on when nobody calls, for 30 days at list prices of us-east-1 without free tiers. Requests, changes of the network, and logs come on top.' },
     }
   })
 }
 
-function poolSummary(d: Data, id: string, allocated: number, Forecast: NonNullable<NonNullable<IpamSummary['Pools']>[number]['Forecast']>): NonNullable<IpamSummary['Pools']>[number] {
+function poolSummary(d: Data, id: string, taken: number, Forecast: Forecast): PoolSummary {
   const p = d.pools.find(p => p.IpamPoolId === id)
   return {
     IpamPoolId: id, IpamScopeId: p?.IpamScopeArn?.split('/')[1], AddressFamily: p?.AddressFamily, Locale: p?.Locale, Description: p?.Description, Name: p?.Tags?.[0]?.Value, AsOf: iso(d.now - 7 * 60_000),
-    PercentAllocated: allocated, PercentAssigned: allocated * 0.7, PercentAvailable: 100 - allocated, FreeAddresses: Math.round(655.36 * (100 - allocated)), Forecast,
+    PercentAllocated: taken * 0.3, PercentAssigned: taken * 0.7, PercentAvailable: 100 - taken, FreeAddresses: Math.round(655.36 * (100 - taken)), Forecast,
   }
 }
 

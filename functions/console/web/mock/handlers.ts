@@ -1,13 +1,10 @@
 import { contains, formatCidr, gaps, last, overlaps, parseAddress, parseCidr, size } from '../src/cidr'
-import type { Output } from '../src/api/call'
+import type { SearchMatch, SpaceBlock } from '../src/api/shapes'
 import { Refusal, type Handlers } from './answer'
 import { order } from '../src/map/axis'
 import { hex, samples, summary } from './data'
 import { tilesOf } from './tiles'
 import { poolOf, scopeOf, writes } from './writes'
-
-type SpaceBlock = NonNullable<NonNullable<Output<'GetIpamSpaceMap'>['IpamSpaceMap']>['Blocks']>[number]
-type SearchMatch = NonNullable<Output<'SearchIpam'>['IpamSearchMatches']>[number]
 
 const percent: Record<string, number> = { dev: 100 }
 
@@ -50,12 +47,14 @@ export const handlers: Handlers = {
     IpamPoolUtilizations: i.IpamPoolIds.map(id => {
       const pool = poolOf(d, id)
       const known = summary(d)[0]?.Pools?.find(p => p.IpamPoolId === id)
-      const at = known?.PercentAllocated ?? percent[pool.IpamPoolId ?? ''] ?? 0
+      const at = known?.PercentAvailable === undefined ? (percent[pool.IpamPoolId ?? ''] ?? 0) : 100 - known.PercentAvailable
       const all = samples(d.now, Math.max(0, at - 7), at, 30)
-      return { IpamPoolId: id, Samples: i.IpamPoolIds.length === 1 ? all : all.slice(-1).map(s => ({ ...s, PercentAllocated: at })), Forecast: known?.Forecast ?? { Outcome: 'not-enough-data' as const } }
+      return { IpamPoolId: id, Samples: i.IpamPoolIds.length === 1 ? all : all.slice(-1).map(s => ({ ...s, PercentAllocated: at * 0.4, PercentAssigned: at * 0.6 })), Forecast: known?.Forecast ?? { Outcome: 'not-enough-data' as const } }
     }),
   }),
   GetIpamSpaceMap: (i, d) => {
+    const at = i.AtTime === undefined ? d.now : Date.parse(i.AtTime)
+    if (at > d.now) throw new Refusal('InvalidParameterValue', `Value (${i.AtTime ?? ''}) for parameter AtTime is invalid. It is in the future. Leave it out for the present map.`)
     const window = i.Cidr === undefined ? undefined : parseCidr(i.Cidr)
     const pool = i.IpamPoolId === undefined ? undefined : poolOf(d, i.IpamPoolId)
     const scope = pool ? pool.IpamScopeArn?.split('/')[1] : scopeOf(d, i.IpamScopeId).IpamScopeId
@@ -90,7 +89,7 @@ export const handlers: Handlers = {
       .sort((a, b) => order(a.cidr, b.cidr))
       .map(({ of }) => of)
     const shown = sort(blocks.filter(b => within(b.Cidr)))
-    const resources = sort(d.resources.filter(r => r.IpamScopeId === scope && within(r.ResourceCidr)).map(r => ({
+    const resources = sort(d.resources.filter(r => r.IpamScopeId === scope && within(r.ResourceCidr) && d.now - ageOf(r.ResourceId ?? '') <= at).map(r => ({
       Cidr: r.ResourceCidr, ResourceId: r.ResourceId, ResourceType: r.ResourceType, ResourceOwnerId: r.ResourceOwnerId, ResourceRegion: r.ResourceRegion, ResourceName: r.ResourceName, VpcId: r.VpcId, IpamPoolId: r.IpamPoolId,
       ManagementState: r.ManagementState, ComplianceStatus: r.ComplianceStatus, OverlapStatus: r.OverlapStatus, Since: new Date(d.now - ageOf(r.ResourceId ?? '')).toISOString(),
       OverlapsWith: r.OverlapStatus === 'overlapping' ? d.resources.find(o => o !== r && o.OverlapStatus === 'overlapping' && overlaps(parseCidr(o.ResourceCidr ?? '') ?? never(), parseCidr(r.ResourceCidr ?? '') ?? never()))?.ResourceId : undefined,
@@ -99,10 +98,10 @@ export const handlers: Handlers = {
     const sum = (state: string) => shown.filter(b => b.State === state).reduce((n, b) => n + Number(size(parseCidr(b.Cidr ?? '') ?? never())), 0)
     return {
       IpamSpaceMap: {
-        IpamScopeId: scope, IpamPoolId: i.IpamPoolId, AddressFamily: family, Cidr: i.Cidr, Source: exact || window ? 'live' : 'summary', Detail: exact ? 'exact' : 'tiles', AsOf: new Date(d.now - (exact || window ? 0 : 2_400_000)).toISOString(),
+        IpamScopeId: scope, IpamPoolId: i.IpamPoolId, AddressFamily: family, Cidr: i.Cidr, Source: i.AtTime !== undefined ? 'history' : exact || window ? 'live' : 'summary', Detail: exact ? 'exact' : 'tiles', AsOf: new Date(i.AtTime !== undefined ? at : d.now - (exact || window ? 0 : 2_400_000)).toISOString(),
         ...(exact ? { Blocks: shown, Resources: resources } : { Tiles: tilesOf(shown, resources, window) }),
         Totals: {
-          Pools: shown.filter(b => b.State === 'pool').length, Allocations: shown.filter(b => b.State === 'allocated').length, FreeBlocks: shown.filter(b => b.State === 'free').length, Resources: resources.length,
+          Allocations: shown.filter(b => b.State === 'allocated').length, FreeBlocks: shown.filter(b => b.State === 'free').length, Resources: resources.length,
           ProvisionedAddresses: sum('allocated') + sum('held') + sum('free'), AllocatedAddresses: sum('allocated'), HeldAddresses: sum('held'), FreeAddresses: sum('free'), OverlappingAddresses: 0, NoncompliantAddresses: 0, UnmanagedAddresses: 0,
         },
       },

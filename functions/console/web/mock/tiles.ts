@@ -1,6 +1,6 @@
 // Tiles of a space with many blocks, as the API makes them: disjoint, and with totals that add up
 // to those of the whole.
-import type { SpaceBlock, SpaceResource, SpaceTile } from '../src/api/extensions'
+import type { SpaceBlock, SpaceResource, SpaceTile } from '../src/api/shapes'
 import { contains, formatCidr, overlaps, parseCidr, size, type Cidr } from '../src/cidr'
 import { cut, join, order } from '../src/map/axis'
 

@@ -1,8 +1,7 @@
 // The one way to the API: POST /v1/{Operation}, as any script calls it.
-import type { Extensions } from './extensions'
 import type { operations } from './schema'
 
-type Generated = {
+export type Operations = {
   [O in keyof operations]: {
     input: operations[O] extends { requestBody?: infer B } ? JSONOf<NonNullable<B>> : object
     output: operations[O] extends { responses: { 200: infer R } } ? JSONOf<R> : object
@@ -11,8 +10,6 @@ type Generated = {
 
 type JSONOf<T> = T extends { content: { 'application/json': infer J } } ? J : object
 
-// The generated types win over those of extensions.ts.
-export type Operations = Generated & Omit<Extensions, keyof Generated>
 export type Operation = keyof Operations
 export type Input<O extends Operation> = Operations[O]['input']
 export type Output<O extends Operation> = Operations[O]['output']

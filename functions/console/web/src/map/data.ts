@@ -3,7 +3,7 @@
 import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { call, type Input } from '../api/call'
-import { type AddressFamily, type SpaceMap } from '../api/extensions'
+import { type AddressFamily, type SpaceMap } from '../api/shapes'
 import { contains, formatCidr, parseCidr, type Cidr } from '../cidr'
 import { answerOf, compose, modelOf, type Answer, type Model } from './model'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type SpaceBlock, type SpaceMap, type SpaceResource, type SpaceTile } from '../api/extensions'
+import { type SpaceBlock, type SpaceMap, type SpaceResource, type SpaceTile } from '../api/shapes'
 import { formatCidr, parseCidr, size, type Cidr } from '../cidr'
 import { suggested } from './allocate'
 import { addressAt, all, areasOf, axisOf, clamp, fit, moved, outside, partway, positionAt, positionOf, shown, spanOf, ticksOf, transformed, windowsOf, xOf, zoomed, type Axis } from './axis'

@@ -1,6 +1,6 @@
 // The answers of the API as cells of the map: one cell a CIDR, nested, in rows of one prefix
 // length.
-import { type SpaceBlock, type SpaceMap, type SpaceResource, type SpaceTile } from '../api/extensions'
+import { type SpaceBlock, type SpaceMap, type SpaceResource, type SpaceTile } from '../api/shapes'
 import { contains, formatCidr, last, overlaps, parseCidr, type Cidr } from '../cidr'
 import { order } from './axis'
 

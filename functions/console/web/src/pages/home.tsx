@@ -10,7 +10,7 @@ import StatusIndicator from '@cloudscape-design/components/status-indicator'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from 'react-router'
 import { call } from '../api/call'
-import type { IpamSummary, ScopeSummary, SummaryChange } from '../api/extensions'
+import type { IpamSummary, ScopeSummary, SummaryChange } from '../api/shapes'
 import { useIpams, useScopeName, useScopes } from '../data'
 import { useFormat } from '../format'
 import { Account, HistoryLink, PoolLink, Region, Status, Time, useTypeName } from '../parts/cells'
@@ -21,7 +21,7 @@ import { Loading } from '../parts/loading'
 import { Page } from '../parts/page'
 import { Plain } from '../parts/plain'
 import { common } from '../parts/text'
-import { Usage, useForecastText } from '../parts/usage'
+import { takenOf, Usage, useForecastText } from '../parts/usage'
 import { useMay } from '../session'
 import { catalogue, useText } from '../text'
 
@@ -129,7 +129,7 @@ function PerScope({ scopes, of, path, filter }: { scopes: readonly ScopeSummary[
     <>
       {scopes.filter(s => (of(s) ?? 0) > 0).map(s => {
         const scope = all?.find(o => o.IpamScopeId === s.IpamScopeId)
-        return <div key={`${s.IpamScopeId} ${s.AddressFamily}`}><To href={query(path, { scope: s.IpamScopeId, ...filter })}>{f.number(of(s) ?? 0)}</To> {scope ? name(scope) : s.IpamScopeId}</div>
+        return <div key={`${s.IpamScopeId} ${s.AddressFamily}`}><To href={query(path, { scope: s.IpamScopeId, ...filter })}>{f.number(of(s) ?? 0)}</To> {scope ? name(scope) : s.IpamScopeId}{s.AddressFamily === 'ipv6' ? ' (IPv6)' : ''}</div>
       })}
     </>
   )
@@ -146,10 +146,10 @@ function LeastSpace({ summary }: { summary: IpamSummary }) {
       <Plain
         label={t.pools}
         rows={pools}
-        empty={t.noPools}
+        empty={summary.PoolCount === undefined ? t.notScanned : t.noPools}
         columns={[
           { header: c.pool, cell: p => <PoolLink id={p.IpamPoolId} name={p.Name} />, rowHeader: true },
-          { header: t.allocated, cell: p => <Usage percent={p.PercentAllocated} label={p.Name ?? p.IpamPoolId ?? ''} /> },
+          { header: t.allocated, cell: p => <Usage percent={takenOf(p)} label={p.Name ?? p.IpamPoolId ?? ''} /> },
           { header: t.free, cell: p => (p.FreeAddresses === undefined ? c.none : <To href={query('/map', { pool: p.IpamPoolId })}>{f.addresses(p.FreeAddresses)}</To>), end: true },
           { header: t.forecast, cell: p => (forecast(p.Forecast) === undefined ? c.none : <To href={`/pools/${p.IpamPoolId}?tab=utilisation`}>{forecast(p.Forecast)}</To>) },
           { header: c.locale, cell: p => <Region name={p.Locale} /> },

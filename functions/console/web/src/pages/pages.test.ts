@@ -52,7 +52,7 @@ test('the rows of a pool leave out the contents of child pools', () => {
 })
 
 test('the forecast is a line from the newest sample to a full pool', () => {
-  const samples = [{ Time: '2026-11-01T00:00:00Z', PercentAllocated: 10 }, { Time: '2026-11-30T00:00:00Z', PercentAllocated: 50 }]
+  const samples = [{ Time: '2026-11-01T00:00:00Z', PercentAllocated: 10 }, { Time: '2026-11-30T00:00:00Z', PercentAllocated: 20, PercentAssigned: 30 }]
   expect(forecastLine(samples, { Outcome: 'exhaustion', Expected: '2027-01-01T00:00:00Z' })).toEqual([{ x: new Date('2026-11-30T00:00:00Z'), y: 50 }, { x: new Date('2027-01-01T00:00:00Z'), y: 100 }])
   expect(forecastLine(samples, { Outcome: 'not-growing' })).toEqual([])
   expect(forecastLine([], { Outcome: 'exhaustion', Expected: '2027-01-01T00:00:00Z' })).toEqual([])

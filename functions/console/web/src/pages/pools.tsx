@@ -9,7 +9,7 @@ import TextFilter from '@cloudscape-design/components/text-filter'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { useNavigate, useSearchParams } from 'react-router'
-import { type PoolUtilization } from '../api/extensions'
+import { type PoolUtilization } from '../api/shapes'
 import { collect } from '../api/paging'
 import { displayName, idOf, poolCidrsOf, usePools, useUtilizations, type Pool } from '../data'
 import { useFormat } from '../format'
@@ -20,7 +20,7 @@ import { List, type Column } from '../parts/list'
 import { Page } from '../parts/page'
 import { ScopeSelect, useScope } from '../parts/scope'
 import { common } from '../parts/text'
-import { Usage, useForecastText } from '../parts/usage'
+import { takenOf, Usage, useForecastText } from '../parts/usage'
 import { useMay } from '../session'
 import { catalogue, useText } from '../text'
 
@@ -147,7 +147,7 @@ function Tree({ pools, loading, preface, refresh, refreshing }: { pools: readonl
       columnDefinitions={[
         { id: 'name', header: t.title, isRowHeader: true, width: 285, minWidth: 200, cell: p => <><PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} /><Box variant="small" display="block" color="text-body-secondary">{p.IpamPoolId}</Box>{p.Description === undefined || p.Description === '' ? null : <Box variant="small" display="block"><Text text={p.Description} /></Box>}</> },
         { id: 'cidrs', header: c.cidr, width: 205, cell: p => <PoolCidrs pool={p} /> },
-        { id: 'use', header: t.allocated, width: 160, cell: p => <Usage percent={use.get(p.IpamPoolId)?.Samples?.at(-1)?.PercentAllocated} label={displayName(p.Tags, p.IpamPoolId)} /> },
+        { id: 'use', header: t.allocated, width: 160, cell: p => <Usage percent={takenOf(use.get(p.IpamPoolId)?.Samples?.at(-1))} label={displayName(p.Tags, p.IpamPoolId)} /> },
         { id: 'forecast', header: t.forecast, width: 160, cell: p => { const text = forecast(use.get(p.IpamPoolId)?.Forecast); return text === undefined ? <None /> : <To href={`/pools/${p.IpamPoolId}?tab=utilisation`}>{text}</To> } },
         { id: 'locale', header: c.locale, width: 140, cell: p => <Region name={p.Locale} /> },
         { id: 'state', header: c.state, width: 180, cell: p => <State state={p.State} message={p.StateMessage} /> },
@@ -209,7 +209,7 @@ function Flat({ pools, loading, preface, refresh, error }: { pools: readonly Poo
     { id: 'name', header: c.name, text: p => displayName(p.Tags, p.IpamPoolId), cell: p => <PoolLink id={p.IpamPoolId} name={displayName(p.Tags, p.IpamPoolId)} />, width: 220 },
     { id: 'id', header: c.id, text: p => p.IpamPoolId, cell: p => <Id id={p.IpamPoolId} />, filter: 'ipam-pool-id', width: 270 },
     { id: 'description', header: c.description, text: p => p.Description, cell: p => <Text text={p.Description} />, filter: 'description', width: 180 },
-    { id: 'allocated', header: t.allocated, text: p => percent(p)?.PercentAllocated?.toFixed(2), number: p => percent(p)?.PercentAllocated, cell: p => <Usage percent={percent(p)?.PercentAllocated} label={displayName(p.Tags, p.IpamPoolId)} />, width: 180 },
+    { id: 'allocated', header: t.allocated, text: p => takenOf(percent(p))?.toFixed(2), number: p => takenOf(percent(p)), cell: p => <Usage percent={takenOf(percent(p))} label={displayName(p.Tags, p.IpamPoolId)} />, width: 180 },
     { id: 'free', header: t.free, text: p => percent(p)?.FreeAddresses?.toString(), number: p => percent(p)?.FreeAddresses, cell: p => (percent(p)?.FreeAddresses === undefined ? c.none : f.addresses(percent(p)?.FreeAddresses ?? 0)), hidden: true, width: 150 },
     { id: 'forecast', header: t.forecast, text: p => use.get(p.IpamPoolId)?.Forecast?.Expected ?? use.get(p.IpamPoolId)?.Forecast?.Outcome, cell: p => forecast(use.get(p.IpamPoolId)?.Forecast) ?? c.none, width: 200 },
     { id: 'locale', header: c.locale, text: p => (p.Locale === 'None' ? undefined : p.Locale), cell: p => <Region name={p.Locale} />, filter: 'locale', width: 150 },

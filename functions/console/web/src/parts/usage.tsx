@@ -1,6 +1,6 @@
 import { useFormat } from '../format'
 import { catalogue, useText } from '../text'
-import { type Forecast } from '../api/extensions'
+import { type Forecast } from '../api/shapes'
 import './usage.css'
 
 const texts = catalogue({
@@ -25,6 +25,13 @@ const texts = catalogue({
     },
   },
 })
+
+// takenOf returns the share of a pool that is not free: that of the pools below it, and that of
+// resources and custom allocations.
+export function takenOf(use: { PercentAllocated?: number; PercentAssigned?: number } | undefined): number | undefined {
+  if (use?.PercentAllocated === undefined && use?.PercentAssigned === undefined) return undefined
+  return (use.PercentAllocated ?? 0) + (use.PercentAssigned ?? 0)
+}
 
 // Usage shows the share of a pool that is allocated. It warns from 80 % and alarms from 95 %.
 export function Usage({ percent, label }: { percent: number | undefined; label: string }) {

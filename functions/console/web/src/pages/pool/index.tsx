@@ -25,7 +25,7 @@ import { Loading } from '../../parts/loading'
 import { Page } from '../../parts/page'
 import { Plain } from '../../parts/plain'
 import { common } from '../../parts/text'
-import { Usage, useForecastText } from '../../parts/usage'
+import { takenOf, Usage, useForecastText } from '../../parts/usage'
 import { useText } from '../../text'
 import { allocationId, useAllocationColumns } from '../allocations'
 import { resourceId, useResourceColumns } from '../resources'
@@ -112,7 +112,7 @@ function Summary({ pool, id }: { pool: PoolType; id: string }) {
           { label: c.state, value: <State state={pool.State} message={pool.StateMessage} /> },
           { label: c.locale, value: <Region name={pool.Locale} /> },
           { label: t.family, value: pool.AddressFamily === 'ipv6' ? 'IPv6' : 'IPv4' },
-          { label: t.allocated, value: <Usage percent={now?.PercentAllocated} label={displayName(pool.Tags, id)} /> },
+          { label: t.allocated, value: <Usage percent={takenOf(now)} label={displayName(pool.Tags, id)} /> },
           { label: t.free, value: now?.FreeAddresses === undefined ? c.none : <To href={`/pools/${id}?tab=space`}>{f.addresses(now.FreeAddresses)}</To> },
           { label: t.forecast, value: forecast(use?.Forecast) === undefined ? c.none : <To href={`/pools/${id}?tab=utilisation`}>{forecast(use?.Forecast)}</To> },
           { label: t.source, value: pool.SourceIpamPoolId === undefined ? t.top : <PoolLink id={pool.SourceIpamPoolId} name={source && displayName(source.Tags, source.IpamPoolId)} /> },

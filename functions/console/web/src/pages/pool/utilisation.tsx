@@ -9,14 +9,14 @@ import SpaceBetween from '@cloudscape-design/components/space-between'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { call } from '../../api/call'
-import { type Forecast, type UtilizationSample } from '../../api/extensions'
+import { type Forecast, type UtilizationSample } from '../../api/shapes'
 import { useFormat } from '../../format'
 import { Time } from '../../parts/cells'
 import { Failure } from '../../parts/error'
 import { List } from '../../parts/list'
 import { Loading } from '../../parts/loading'
 import { common } from '../../parts/text'
-import { useForecastDetail, useForecastText } from '../../parts/usage'
+import { takenOf, useForecastDetail, useForecastText } from '../../parts/usage'
 import { useText } from '../../text'
 import { texts } from './text'
 
@@ -28,8 +28,9 @@ interface Point { x: Date; y: number }
 // forecastLine returns the two ends of the line from the newest sample to a full pool.
 export function forecastLine(samples: readonly UtilizationSample[], forecast: Forecast | undefined): Point[] {
   const last = samples.at(-1)
-  if (forecast?.Outcome !== 'exhaustion' || forecast.Expected === undefined || last?.Time === undefined || last.PercentAllocated === undefined) return []
-  return [{ x: new Date(last.Time), y: last.PercentAllocated }, { x: new Date(forecast.Expected), y: 100 }]
+  const taken = takenOf(last)
+  if (forecast?.Outcome !== 'exhaustion' || forecast.Expected === undefined || last?.Time === undefined || taken === undefined) return []
+  return [{ x: new Date(last.Time), y: taken }, { x: new Date(forecast.Expected), y: 100 }]
 }
 
 export default function Utilisation({ id }: { id: string }) {
@@ -78,7 +79,7 @@ export default function Utilisation({ id }: { id: string }) {
             xTitle={t.chart.time}
             yTitle={t.chart.percent}
             series={[
-              { type: 'line', title: t.chart.allocated, data: line(s => s.PercentAllocated), valueFormatter: y => f.percent(y) },
+              { type: 'line', title: t.chart.allocated, data: line(takenOf), valueFormatter: y => f.percent(y) },
               { type: 'line', title: t.chart.assigned, data: line(s => s.PercentAssigned), valueFormatter: y => f.percent(y) },
               ...(future.length > 0 ? [{ type: 'line' as const, title: t.chart.forecast, data: future, valueFormatter: (y: number) => f.percent(y) }] : []),
               { type: 'threshold', title: t.chart.full, y: 100 },
@@ -97,7 +98,7 @@ export default function Utilisation({ id }: { id: string }) {
               rowId={s => s.Time ?? ''}
               columns={[
                 { id: 'time', header: c.time, text: s => s.Time, cell: s => <Time at={s.Time} />, width: 240 },
-                { id: 'allocated', header: t.chart.allocated, text: s => s.PercentAllocated?.toFixed(2), number: s => s.PercentAllocated, cell: s => f.percent(s.PercentAllocated ?? 0), width: 150 },
+                { id: 'allocated', header: t.chart.allocated, text: s => takenOf(s)?.toFixed(2), number: takenOf, cell: s => f.percent(takenOf(s) ?? 0), width: 150 },
                 { id: 'assigned', header: t.chart.assigned, text: s => s.PercentAssigned?.toFixed(2), number: s => s.PercentAssigned, cell: s => f.percent(s.PercentAssigned ?? 0), width: 180 },
                 { id: 'free', header: t.free, text: s => s.FreeAddresses?.toString(), number: s => s.FreeAddresses, cell: s => (s.FreeAddresses === undefined ? c.none : f.addresses(s.FreeAddresses)), width: 170 },
               ]}
