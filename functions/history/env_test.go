@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -465,11 +466,19 @@ func (w *env) at(clock string) {
 	w.now = must(time.Parse("2006-01-02 15:04", "2026-01-02 "+clock))(w)
 }
 
-// history returns the history records of a table as text.
+// recorded are the beginnings of the partitions that the function writes.
+var recorded = []string{items.HistoryPrefix, "CHANGES#", "PAST"}
+
+func isRecorded(pk string) bool {
+	return slices.ContainsFunc(recorded, func(prefix string) bool { return strings.HasPrefix(pk, prefix) })
+}
+
+// history returns the history records of a table, the changes, and the states before changes as
+// text. It leaves out when these begin.
 func history(m *tabletest.Memory) string {
 	var lines []string
 	for line := range strings.Lines(m.Dump()) {
-		if strings.HasPrefix(line, items.HistoryPrefix) {
+		if isRecorded(line) && !strings.HasPrefix(line, "PAST |") {
 			lines = append(lines, line)
 		}
 	}

@@ -359,18 +359,18 @@ func newScenario(t *testing.T) *scenario {
 	}
 	s := &scenario{end: &tabletest.Memory{}, history: history(w.table.Memory), events: ordered(w.bus.accepted, w.table.records), now: w.now}
 	for _, r := range w.table.records {
-		if pk := r.Change.Keys["PK"]; !strings.HasPrefix(pk.String(), items.HistoryPrefix) {
+		if pk := r.Change.Keys["PK"]; !isRecorded(pk.String()) {
 			s.records = append(s.records, r)
 		}
 	}
 	for k, i := range w.table.All() {
-		if !strings.HasPrefix(k.PK, items.HistoryPrefix) {
+		if !isRecorded(k.PK) {
 			if err := s.end.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: k, Item: i}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if lines := strings.Count(s.history, "\n"); lines != 9 || len(s.events) != 9 {
+	if lines := strings.Count(s.history, "\n"); lines != 32 || len(s.events) != 9 {
 		t.Fatalf("the scenario leaves %d records and events of %d items:\n%s%v", lines, len(s.events), s.history, s.events)
 	}
 	return s
