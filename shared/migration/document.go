@@ -126,6 +126,29 @@ func (d *Document) scope(name string) *Scope {
 	return s
 }
 
+// newIPAM returns the IPAM for a document that describes none: with the Regions of its
+// pools. It returns nil for a document that describes neither pools nor scopes.
+func (d *Document) newIPAM() *IPAM {
+	var m *IPAM
+	for _, s := range d.Scopes {
+		if m == nil && !s.Existing {
+			m = &IPAM{}
+		}
+		for _, p := range s.Pools {
+			if p.Existing {
+				continue
+			}
+			if m == nil {
+				m = &IPAM{}
+			}
+			if ipam.IsRegion(p.Locale) && !slices.Contains(m.OperatingRegions, p.Locale) {
+				m.OperatingRegions = append(m.OperatingRegions, p.Locale)
+			}
+		}
+	}
+	return m
+}
+
 // isDefault reports whether the scope is one with which an IPAM is created.
 func (s *Scope) isDefault() bool { return s.Name == PrivateScope || s.Name == PublicScope }
 

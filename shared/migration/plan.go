@@ -126,6 +126,9 @@ func (p *planner) step(s Step) { p.plan.Steps = append(p.plan.Steps, s) }
 // made.
 func (p *planner) ipam() bool {
 	have, want := p.current.IPAM, p.wanted.IPAM
+	if have == nil && want == nil {
+		want = p.wanted.newIPAM()
+	}
 	p.account = p.current.Account
 	p.manager = &ipamTarget{wanted: want, scopes: map[string]*scopeTarget{}}
 	if want != nil && !p.checkIPAM(want) {

@@ -199,6 +199,10 @@ func TestPlanWithoutAnIPAM(t *testing.T) {
 	if len(plan.Steps) != 0 || len(plan.Findings) != 1 || plan.Findings[0].Kind != migration.KindUnknown {
 		t.Errorf("steps %v, findings %v", plan.Steps, plan.Findings)
 	}
+	plan = migration.NewPlan(empty, readCSV(t, "type,cidr,pool,locale\npool,10.0.0.0/8,a,us-east-1\n,10.0.0.0/24,a,\n"), migration.Options{})
+	if len(plan.Steps) != 4 || plan.Steps[0].Operation != "CreateIpam" || len(plan.Findings) != 0 {
+		t.Errorf("steps %v, findings %v", plan.Steps, plan.Findings)
+	}
 	plan = migration.NewPlan(empty, readCSV(t, "type,cidr,pool\nipam,,\npool,10.0.0.0/8,a\n,10.0.0.0/24,\n"), migration.Options{})
 	if len(plan.Steps) != 4 || len(plan.Findings) != 0 {
 		t.Errorf("steps %v, findings %v", plan.Steps, plan.Findings)

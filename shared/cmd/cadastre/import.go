@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/migration"
+	"github.com/cadastre-ipam/cadastre/shared/migration/netbox"
 )
 
 // importing is one run of a command that imports.
@@ -44,7 +50,7 @@ place. Each kind of place is a command below this one.
 		Args:    cobra.ArbitraryArgs,
 		RunE:    needsCommand,
 	}
-	c.AddCommand(newImportCSV(s), newImportJSON(s))
+	c.AddCommand(newImportCSV(s), newImportJSON(s), newImportNetBox(s))
 	return c
 }
 
@@ -134,6 +140,65 @@ func newImportJSON(s *settings) *cobra.Command {
 			})
 		},
 	}
+	i.addImport(c)
+	return c
+}
+
+func newImportNetBox(s *settings) *cobra.Command {
+	i := &importing{deployment: deployment{settings: s}}
+	var o netbox.Options
+	var address, tokenFile string
+	var top []string
+	c := &cobra.Command{
+		Use:   "netbox",
+		Short: "Import the prefixes of a NetBox",
+		Long: `netbox imports the prefixes of a NetBox by its REST API. Each VRF becomes a scope.
+Aggregates, containers, and prefixes with others in them become pools; all other prefixes
+become allocations. Role, tenant, site, VLAN, status, tags and custom fields become tags.
+The line of a finding is the id of the object in NetBox.
+
+The token is in the file of --token-file, or else in NETBOX_TOKEN. It needs the permission to
+view prefixes, aggregates and VRFs.
+
+` + importSteps,
+		Example: "  cadastre import netbox --url https://netbox.example.com --locale-field aws_region\n  cadastre import netbox --url https://netbox.example.com --locale-field aws_region --apply",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+				return misusef("give NetBox's URL, such as https://netbox.example.com, with --url")
+			}
+			for _, text := range top {
+				p, err := ipam.ParseCIDR("--top", text)
+				if err != nil {
+					return misuse{err}
+				}
+				o.Top = append(o.Top, p)
+			}
+			token := os.Getenv("NETBOX_TOKEN")
+			if tokenFile != "" {
+				b, err := os.ReadFile(tokenFile)
+				if err != nil {
+					return misuse{err}
+				}
+				token = strings.TrimSpace(string(b))
+			}
+			if token == "" {
+				return misusef("give NetBox's token with --token-file or NETBOX_TOKEN")
+			}
+			source := &netbox.Client{URL: address, Token: token, Client: &http.Client{Timeout: time.Minute}, Progress: newProgress(i.stderr).show("prefixes read")}
+			d, err := source.Read(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			return i.run(c.Context(), d, nil)
+		},
+	}
+	c.Flags().StringVar(&address, "url", "", "`URL` of NetBox, without /api")
+	c.Flags().StringVar(&tokenFile, "token-file", "", "`FILE` with the token; default: the token is in NETBOX_TOKEN")
+	c.Flags().StringVar(&o.GlobalScope, "scope", migration.PrivateScope, "`NAME` of the scope for prefixes without a VRF")
+	c.Flags().StringSliceVar(&top, "top", nil, "`CIDR` of a top-level pool for prefixes that no aggregate or container has; several with commas")
+	c.Flags().StringVar(&o.AccountField, "account-field", "", "custom `FIELD` with the account that is to own an allocation")
+	c.Flags().StringVar(&o.LocaleField, "locale-field", "", "custom `FIELD` with the locale of a pool")
 	i.addImport(c)
 	return c
 }

@@ -100,6 +100,11 @@ func TestMisusedImports(t *testing.T) {
 		{"import csv " + file + " --skip-faulty", statusMisused, "--apply"},
 		{"import csv " + file + " --parallel 0", statusMisused, "--parallel"},
 		{"import json " + file, statusMisused, "no document"},
+		{"import netbox", statusMisused, "--url"},
+		{"import netbox --url netbox.example", statusMisused, "--url"},
+		{"import netbox --url http://127.0.0.1:1 --top 10.0.0.1/8", statusMisused, "10.0.0.0/8"},
+		{"import netbox --url http://127.0.0.1:1", statusMisused, "NETBOX_TOKEN"},
+		{"import netbox --url http://127.0.0.1:1 --token-file /nowhere", statusMisused, "/nowhere"},
 		{"export json --file /nowhere/x.json --ipam ipam-0123456789abcdef0", statusFailed, "InvalidIpamId.NotFound"},
 	} {
 		status, stdout, stderr := program(t, s, strings.Fields(c.args)...)
@@ -174,5 +179,27 @@ func TestExportForOtherTools(t *testing.T) {
 		if strings.Contains(c.args, "without") && strings.Contains(stdout, "import {") {
 			t.Errorf("%s: %s", c.args, stdout)
 		}
+	}
+}
+
+// A NetBox is imported into an empty deployment, in which nothing is left to do then.
+func TestImportNetBox(t *testing.T) {
+	environment(t, opstest.Account)
+	s := opstest.New(t)
+	box := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Token 0123" {
+			t.Errorf("authorization %q", r.Header.Get("Authorization"))
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/api/ipam/"), "/")
+		http.ServeFile(w, r, filepath.Join("..", "..", "migration", "netbox", "testdata", name+".json"))
+	}))
+	t.Cleanup(box.Close)
+	args := []string{"import", "netbox", "--url", box.URL, "--token-file", write(t, "token", "0123\n"), "--top", "192.168.0.0/16", "--locale-field", "aws_region"}
+	if status, stdout, stderr := program(t, s, append(args, "--apply", "--skip-faulty")...); status != statusFound || strings.Contains(stdout, "refused") {
+		t.Fatalf("exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+	s.Clean(t)
+	if status, stdout, stderr := program(t, s, args...); status != statusFound || !strings.Contains(stderr, "        0 steps") {
+		t.Errorf("exit status %d\n%s\n%s", status, stdout, stderr)
 	}
 }
