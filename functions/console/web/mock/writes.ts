@@ -225,7 +225,7 @@ export const writes: Handlers = {
     const made: PoolCidr = { Cidr: cidr, State: 'provisioned', NetmaskLength: i.NetmaskLength, IpamPoolCidrId: newId('ipam-pool-cidr', 32) }
     d.cidrs[id] = [...(d.cidrs[id] ?? []), made]
     // The answer is that of the beginning; lists show the end.
-    return { IpamPoolCidr: { ...made, State: 'pending-provision' } }
+    return { IpamPoolCidr: { ...made, State: 'pending-provision' as const } }
   }),
   DeprovisionIpamPoolCidr: (i, d) => {
     const pool = poolOf(d, i.IpamPoolId)
