@@ -54,7 +54,7 @@ export const handlers: Handlers = {
   }),
   GetIpamSpaceMap: (i, d) => {
     const at = i.AtTime === undefined ? d.now : Date.parse(i.AtTime)
-    if (at > d.now) throw new Refusal('InvalidParameterValue', `Value (${i.AtTime ?? ''}) for parameter AtTime is invalid. It is in the future. Leave it out for the present map.`)
+    if (at > Date.now()) throw new Refusal('InvalidParameterValue', `Value (${i.AtTime ?? ''}) for parameter AtTime is invalid. It is in the future. Leave it out for the present map.`)
     const window = i.Cidr === undefined ? undefined : parseCidr(i.Cidr)
     const pool = i.IpamPoolId === undefined ? undefined : poolOf(d, i.IpamPoolId)
     const scope = pool ? pool.IpamScopeArn?.split('/')[1] : scopeOf(d, i.IpamScopeId).IpamScopeId
@@ -64,19 +64,22 @@ export const handlers: Handlers = {
       const c = parseCidr(cidr ?? '')
       return c !== undefined && c.family === (family === 'ipv6' ? 6 : 4) && (window === undefined || overlaps(c, window)) && (roots === undefined || roots.some(r => overlaps(r, c)))
     }
+    // Of the past, the mock knows when its resources appeared.
+    const there = (id: string | undefined) => i.AtTime === undefined || id === undefined || !d.resources.some(r => r.ResourceId === id) || d.now - ageOf(id) <= at
+    const live = d.resources.filter(r => there(r.ResourceId))
     const blocks: SpaceBlock[] = []
     const draw = (id: string, source: string | undefined) => {
       for (const root of d.cidrs[id] ?? []) {
         const outer = parseCidr(root.Cidr ?? '')
         if (root.State !== 'provisioned' || !outer) continue
         blocks.push({ Cidr: root.Cidr, State: 'pool', ChildIpamPoolId: id, IpamPoolId: source })
-        const inside = (d.allocations[id] ?? []).flatMap(a => { const cidr = parseCidr(a.Cidr ?? ''); return cidr && contains(outer, cidr) ? [{ a, cidr }] : [] })
+        const inside = (d.allocations[id] ?? []).filter(a => there(a.ResourceId)).flatMap(a => { const cidr = parseCidr(a.Cidr ?? ''); return cidr && contains(outer, cidr) ? [{ a, cidr }] : [] })
         for (const { a } of inside) {
           if (a.ResourceType === 'ipam-pool') continue
           blocks.push({ Cidr: a.Cidr, State: 'allocated', IpamPoolId: id, IpamPoolAllocationId: a.IpamPoolAllocationId, ResourceType: a.ResourceType, ResourceId: a.ResourceId, ResourceOwner: a.ResourceOwner, ResourceRegion: a.ResourceRegion, Description: a.Description, Name: a.Tags?.[0]?.Value })
         }
         // Live resources without an allocation hold the space that they use.
-        const held = d.resources.flatMap(r => { const cidr = parseCidr(r.ResourceCidr ?? ''); return cidr && r.ManagementState === 'unmanaged' && r.IpamScopeId === scope && contains(outer, cidr) && !inside.some(o => overlaps(o.cidr, cidr)) ? [cidr] : [] })
+        const held = live.flatMap(r => { const cidr = parseCidr(r.ResourceCidr ?? ''); return cidr && r.ManagementState === 'unmanaged' && r.IpamScopeId === scope && contains(outer, cidr) && !inside.some(o => overlaps(o.cidr, cidr)) ? [cidr] : [] })
         for (const cidr of new Set(held.map(formatCidr))) blocks.push({ Cidr: cidr, State: 'held', IpamPoolId: id })
         for (const gap of gaps(outer, [...inside.map(o => o.cidr), ...held])) blocks.push({ Cidr: formatCidr(gap), State: 'free', IpamPoolId: id })
       }
@@ -89,7 +92,7 @@ export const handlers: Handlers = {
       .sort((a, b) => order(a.cidr, b.cidr))
       .map(({ of }) => of)
     const shown = sort(blocks.filter(b => within(b.Cidr)))
-    const resources = sort(d.resources.filter(r => r.IpamScopeId === scope && within(r.ResourceCidr) && d.now - ageOf(r.ResourceId ?? '') <= at).map(r => ({
+    const resources = sort(live.filter(r => r.IpamScopeId === scope && within(r.ResourceCidr)).map(r => ({
       Cidr: r.ResourceCidr, ResourceId: r.ResourceId, ResourceType: r.ResourceType, ResourceOwnerId: r.ResourceOwnerId, ResourceRegion: r.ResourceRegion, ResourceName: r.ResourceName, VpcId: r.VpcId, IpamPoolId: r.IpamPoolId,
       ManagementState: r.ManagementState, ComplianceStatus: r.ComplianceStatus, OverlapStatus: r.OverlapStatus, Since: new Date(d.now - ageOf(r.ResourceId ?? '')).toISOString(),
       OverlapsWith: r.OverlapStatus === 'overlapping' ? d.resources.find(o => o !== r && o.OverlapStatus === 'overlapping' && overlaps(parseCidr(o.ResourceCidr ?? '') ?? never(), parseCidr(r.ResourceCidr ?? '') ?? never()))?.ResourceId : undefined,

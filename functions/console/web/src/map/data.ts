@@ -7,11 +7,12 @@ import { type AddressFamily, type SpaceMap } from '../api/shapes'
 import { contains, formatCidr, parseCidr, type Cidr } from '../cidr'
 import { answerOf, compose, modelOf, type Answer, type Model } from './model'
 
-// Target is what a map is of: a scope with a family, or a pool.
+// Target is what a map is of: a scope with a family, or a pool; now, or at a time of the past.
 export interface Target {
   IpamScopeId?: string
   IpamPoolId?: string
   AddressFamily?: AddressFamily
+  AtTime?: string
 }
 
 const operation = 'GetIpamSpaceMap'

@@ -20,16 +20,16 @@ import { texts } from './text'
 
 const most = 5 // resources of a block that are listed
 
-export function Details({ hit, cell, scope, pools, mayAllocate, onZoom }: { hit: Hit | undefined; cell: Cell | undefined; scope: string | undefined; pools: readonly Pool[] | undefined; mayAllocate: boolean; onZoom: (cell: Cell) => void }) {
+export function Details({ hit, cell, scope, pools, mayAllocate, past, onZoom }: { hit: Hit | undefined; cell: Cell | undefined; scope: string | undefined; pools: readonly Pool[] | undefined; mayAllocate: boolean; past: boolean; onZoom: (cell: Cell) => void }) {
   const t = useText(texts)
   const f = useFormat()
   if (hit && hit.count > 1) return <Box color="text-body-secondary">{t.several(f.number(hit.count))}</Box>
   const shown = hit?.cell ?? cell
   if (!shown) return <Box color="text-body-secondary">{t.none}</Box>
-  return <About cell={shown} scope={scope} pools={pools} mayAllocate={mayAllocate} onZoom={onZoom} />
+  return <About cell={shown} scope={scope} pools={pools} mayAllocate={mayAllocate} past={past} onZoom={onZoom} />
 }
 
-function About({ cell, scope, pools, mayAllocate, onZoom }: { cell: Cell; scope: string | undefined; pools: readonly Pool[] | undefined; mayAllocate: boolean; onZoom: (cell: Cell) => void }) {
+function About({ cell, scope, pools, mayAllocate, past, onZoom }: { cell: Cell; scope: string | undefined; pools: readonly Pool[] | undefined; mayAllocate: boolean; past: boolean; onZoom: (cell: Cell) => void }) {
   const t = useText(texts)
   const c = useText(common)
   const f = useFormat()
@@ -46,7 +46,7 @@ function About({ cell, scope, pools, mayAllocate, onZoom }: { cell: Cell; scope:
         {pool !== undefined && mayAllocate ? <Button variant="primary" onClick={() => void navigate(allocateAt(pool, suggested(cell.cidr, pools?.find(p => p.IpamPoolId === pool))))}>{t.allocate}</Button> : null}
         <Button iconName="zoom-in" onClick={() => onZoom(cell)}>{t.zoomHere}</Button>
       </SpaceBetween>
-      {pool !== undefined && !mayAllocate ? <Box variant="small" color="text-body-secondary">{t.readOnly}</Box> : null}
+      {pool !== undefined && !mayAllocate && !past ? <Box variant="small" color="text-body-secondary">{t.readOnly}</Box> : null}
     </SpaceBetween>
   )
 }

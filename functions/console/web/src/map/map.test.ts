@@ -8,6 +8,7 @@ import { hit } from './hit'
 import { move, outOf, reveal, sameCell } from './keys'
 import { bandsOf, layout, thin, type Scene } from './layout'
 import { answerOf, compose, modelOf, type Cell, type Item } from './model'
+import { fieldsOf, instantOf, momentOf } from './moment'
 import { rowsOf } from './table'
 
 const cidr = (text: string): Cidr => {
@@ -397,4 +398,16 @@ describe('the CIDR that a hole suggests', () => {
   test('not larger than the rules admit', () => expect(text('10.0.0.0/17', { AllocationMinNetmaskLength: 20 }, '10.0.77.9')).toBe('10.0.64.0/20'))
   test('not larger than the hole', () => expect(text('10.0.0.0/26', { AllocationDefaultNetmaskLength: 24, AllocationMinNetmaskLength: 20 })).toBe('10.0.0.0/26'))
   test('IPv6', () => expect(text('fd00:8::/40', { AllocationDefaultNetmaskLength: 56 }, 'fd00:8:12:3456::1')).toBe('fd00:8:12:3400::/56'))
+})
+
+describe('times', () => {
+  test.each(['utc', 'local'] as const)('the fields of a time in %s give the time', zone => {
+    const at = new Date('2026-03-29T01:30:05Z')
+    const { date, time } = fieldsOf(at, zone)
+    expect(instantOf(date, time, zone)).toBe('2026-03-29T01:30:05Z')
+  })
+  test('in UTC', () => expect(fieldsOf(new Date('2026-03-29T01:30:05Z'), 'utc')).toEqual({ date: '2026-03-29', time: '01:30:05' }))
+  test('missing parts are 0', () => expect([instantOf('2026-03-29', '', 'utc'), instantOf('2026-03-29', '07:15', 'utc')]).toEqual(['2026-03-29T00:00:00Z', '2026-03-29T07:15:00Z']))
+  test.each([['', '10:00'], ['2026-13-01', '10:00'], ['2026-1-1', ''], ['2026-01-01', '1:2'], ['2026-01-01', '25:00']])('%s %s is no time', (date, time) => expect(instantOf(date, time, 'utc')).toBeUndefined())
+  test('of the address of a page', () => expect([momentOf(null), momentOf('x'), momentOf('2026-03-29T01:30:05+09:00')]).toEqual([undefined, undefined, '2026-03-28T16:30:05.000Z']))
 })

@@ -54,7 +54,7 @@ export function Space({ target, base, scope, pool, pools, cidr, mode, table, set
   const zoomed = useMemo(() => (within && fit(axis, within)) ?? all(axis), [axis, within])
   const windows = useMemo(() => (base.Detail === 'tiles' ? windowsOf(axis, table ? zoomed : (rest ?? zoomed)) : []), [base, axis, table, rest, zoomed])
   const space = useSpace(target, base, windows)
-  const may = useMay()('AllocateIpamPoolCidr')
+  const may = useMay()('AllocateIpamPoolCidr') && target.AtTime === undefined
   const [search] = useSearchParams()
   const zoomTo = (to: string | undefined) => {
     const next = new URLSearchParams(search)
@@ -74,13 +74,13 @@ export function Space({ target, base, scope, pool, pools, cidr, mode, table, set
         <SpaceTable model={space.model} within={within && !outside(axis, within) ? within : undefined} pools={pools} mayAllocate={may} zoomTo={zoomTo} loading={space.reading} refresh={space.refresh} />
       ) : (
         // A new axis has other positions: what is drawn begins anew.
-        <Picture key={axis.areas.map(a => `${a.cidr.first}/${a.cidr.length}`).join()} axis={axis} model={space.model} scope={scope} pool={pool} pools={pools} cidr={cidr} mode={mode} may={may} set={set} onRest={setRest} />
+        <Picture key={axis.areas.map(a => `${a.cidr.first}/${a.cidr.length}`).join()} axis={axis} model={space.model} scope={scope} pool={pool} pools={pools} cidr={cidr} mode={mode} may={may} at={target.AtTime} set={set} onRest={setRest} />
       )}
     </SpaceBetween>
   )
 }
 
-function Picture({ axis, model, scope, pool, pools, cidr, mode, may, set, onRest }: Pick<Props, 'scope' | 'pool' | 'pools' | 'cidr' | 'mode' | 'set'> & { axis: Axis; model: Model; may: boolean; onRest: (view: View) => void }) {
+function Picture({ axis, model, scope, pool, pools, cidr, mode, may, at, set, onRest }: Pick<Props, 'scope' | 'pool' | 'pools' | 'cidr' | 'mode' | 'set'> & { axis: Axis; model: Model; may: boolean; at: string | undefined; onRest: (view: View) => void }) {
   const t = useText(texts)
   const { theme } = useViewer()
   const names = useNames()
@@ -89,7 +89,8 @@ function Picture({ axis, model, scope, pool, pools, cidr, mode, may, set, onRest
   const [hover, setHover] = useState<Hit>()
   const [focused, setFocused] = useState<Cell>()
   const focus = useMemo(() => sameCell(model, focused) ?? cellOf(model, cidr), [model, focused, cidr])
-  const [now] = useState(() => Date.now())
+  const [opened] = useState(() => Date.now())
+  const now = at === undefined ? opened : Date.parse(at)
   const colours = useMemo(() => classifier(mode, model, now), [mode, model, now])
   const scene = useMemo((): Scene => ({ axis, model, paint: paint(model, colours), bands: bandsOf(axis, model, room), classOf: colours.classOf }), [axis, model, colours])
   const palette = palettes[theme]
@@ -137,7 +138,7 @@ function Picture({ axis, model, scope, pool, pools, cidr, mode, may, set, onRest
             <Box variant="small" color="text-body-secondary" display="block" margin={{ top: 'xs' }}>{t.keysShort}{may ? ` · ${t.hole}` : ''}{model.tiled ? ` · ${t.tiles}` : ''}</Box>
           </div>
           <div className="map-details" role="region" aria-label={t.details}>
-            <Details hit={hover} cell={focus} scope={scope} pools={pools} mayAllocate={may} onZoom={cell => set({ cidr: cell.text })} />
+            <Details hit={hover} cell={focus} scope={scope} pools={pools} mayAllocate={may} past={at !== undefined} onZoom={cell => set({ cidr: cell.text })} />
           </div>
         </div>
       </SpaceBetween>
@@ -215,7 +216,7 @@ function Age({ map, reading, refresh }: { map: SpaceMap; reading: boolean; refre
   return (
     <SpaceBetween direction="horizontal" size="xs" alignItems="center">
       {reading ? <><Spinner /> {t.more}</> : null}
-      <span title={map.AsOf === undefined ? undefined : f.time(map.AsOf)}><Box variant="span" color="text-body-secondary">{map.Source === 'summary' ? t.summary(ago) : t.live(ago)}</Box></span>
+      <span title={map.AsOf === undefined ? undefined : f.time(map.AsOf)}><Box variant="span" color="text-body-secondary">{map.Source === 'history' ? t.past : map.Source === 'summary' ? t.summary(ago) : t.live(ago)}</Box></span>
       <Button iconName="refresh" ariaLabel={c.refresh} onClick={refresh} />
     </SpaceBetween>
   )

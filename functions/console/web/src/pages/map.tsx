@@ -6,13 +6,15 @@ import FormField from '@cloudscape-design/components/form-field'
 import SegmentedControl from '@cloudscape-design/components/segmented-control'
 import Select from '@cloudscape-design/components/select'
 import SpaceBetween from '@cloudscape-design/components/space-between'
-import { useId, useMemo, type ReactNode } from 'react'
+import { useId, useMemo, useState, type ReactNode } from 'react'
 import { useSearchParams } from 'react-router'
 import { type AddressFamily } from '../api/shapes'
 import { parseCidr } from '../cidr'
 import { displayName, idOf, usePools, type Pool } from '../data'
 import { modes, type Mode } from '../map/colours'
 import { useSpaceMap, type Target } from '../map/data'
+import { momentOf } from '../map/moment'
+import { Past, PastButton } from '../map/past'
 import { Space } from '../map/space'
 import { texts } from '../map/text'
 import { Failure } from '../parts/error'
@@ -24,7 +26,7 @@ import { useText } from '../text'
 import '../map/map.css'
 
 // The address of the page holds all that is chosen: ?scope=… or ?pool=…, family, cidr (the block
-// that is zoomed to), colour and view.
+// that is zoomed to), colour, view, and at, a time of the past.
 export function SpaceMapPage() {
   const t = useText(texts)
   const [search, setSearch] = useSearchParams()
@@ -36,10 +38,13 @@ export function SpaceMapPage() {
   const cidr = search.get('cidr') ?? undefined
   const family = familyOf(pool, search.get('family'), cidr)
   const scopeId = scope?.IpamScopeId
+  const at = momentOf(search.get('at'))
+  const [choosing, setChoosing] = useState(false)
   const target = useMemo((): Target | undefined => {
-    if (id !== undefined) return { IpamPoolId: id }
-    return scopeId === undefined ? undefined : { IpamScopeId: scopeId, AddressFamily: family }
-  }, [id, scopeId, family])
+    const past = at === undefined ? {} : { AtTime: at }
+    if (id !== undefined) return { IpamPoolId: id, ...past }
+    return scopeId === undefined ? undefined : { IpamScopeId: scopeId, AddressFamily: family, ...past }
+  }, [id, scopeId, family, at])
 
   const set = (change: Record<string, string | undefined>, replace = false) => setSearch(old => {
     const next = new URLSearchParams(old)
@@ -48,9 +53,10 @@ export function SpaceMapPage() {
   }, { replace })
   const failed = place.error ?? pools.error
   return (
-    <Page title={t.title} description={t.help}>
+    <Page title={t.title} description={t.help} actions={at === undefined && !choosing ? <PastButton open={() => setChoosing(true)} /> : null}>
       <SpaceBetween size="l">
         <Controls pool={pool} id={id} scope={scope} scopes={place.scopes} pools={pools.data} family={family} mode={modeOf(search.get('colour'))} table={search.get('view') === 'table'} set={set} />
+        <Past at={at} choose={value => { setChoosing(false); set({ at: value }) }} choosing={choosing} setChoosing={setChoosing} />
         {failed ? <Failure error={failed} /> : target ? <Shown key={JSON.stringify(target)} target={target} scope={scopeId} pool={pool} pools={pools.data} cidr={cidr} mode={modeOf(search.get('colour'))} table={search.get('view') === 'table'} set={set} /> : place.loading ? <Loading /> : <Box color="text-body-secondary">{t.noScope}</Box>}
       </SpaceBetween>
     </Page>

@@ -108,6 +108,14 @@ test('wheel and drag move the view', async () => {
   })
 })
 
+test.each([['en', 'light', 'Show a time of the past'], ['ja', 'dark', '過去の時点を表示']] as const)('the form of a time of the past in %s and %s: axe finds nothing serious', async (language, theme, name) => {
+  await see(mockOf(), '/map', { language, theme }, async viewed => {
+    await viewed.page.getByRole('button', { name }).click()
+    await viewed.page.locator('.map-past input').first().waitFor()
+    expect(await axe(viewed.page)).toEqual([])
+  })
+})
+
 test.each(manyBlocks.flatMap(p => [{ ...p, language: 'en' as const, theme: 'light' as const }, { ...p, language: 'ja' as const, theme: 'dark' as const }]))('$name with thousands of blocks in $language and $theme: no fault, axe finds nothing serious', async ({ path, language, theme }) => {
   await see(fill(mockOf()), path, { language, theme }, async viewed => {
     expect(await axe(viewed.page)).toEqual([])

@@ -47,6 +47,7 @@ export const places: Place[] = [
   { name: 'map-pool', path: `/map?pool=${pools.tokyo}&colour=owner` },
   { name: 'map-ipv6', path: '/map?family=ipv6&colour=age' },
   { name: 'map-table', path: '/map?view=table' },
+  { name: 'map-past', path: '/map?at=2025-01-01T00:00:00Z' },
   { name: 'resources', path: '/resources' },
   { name: 'overlaps', path: '/overlaps' },
   { name: 'history', path: '/history?cidr=10.1.0.0/24' },
