@@ -3,6 +3,7 @@ package migration_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,12 +39,27 @@ func (e *env) api(caller string) migration.Cadastre {
 	keys := credentials.NewStaticCredentialsProvider(caller, "secret", "")
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	e.Cleanup(transport.CloseIdleConnections)
-	sender := &http.Client{Transport: transport}
+	sender := &http.Client{Transport: ownBody{transport}}
 	cfg := aws.Config{Region: home, Credentials: keys, HTTPClient: sender, Retryer: func() aws.Retryer { return aws.NopRetryer{} }}
 	return migration.Cadastre{
 		EC2:  ec2.NewFromConfig(cfg, client.Options(e.URL, home)),
 		JSON: &client.JSON{Endpoint: e.URL, Region: home, ActFor: home, Credentials: keys, Client: sender},
 	}
+}
+
+// ownBody sends requests with a copy of their bodies. A server in the same process can
+// answer before the transport has read the end of a body. The SDK closes the body when it
+// has the answer, and the transport then closes the connection under the answer.
+type ownBody struct{ http.RoundTripper }
+
+func (o ownBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return o.RoundTripper.RoundTrip(r)
 }
 
 func (e *env) importer() *migration.Importer {

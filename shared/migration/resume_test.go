@@ -43,6 +43,7 @@ func TestImportBrokenOffAtEachCall(t *testing.T) {
 					broken++
 				}
 				e.Cut(nil)
+				e.Settle()
 				e.importAll(readJSON(t, content))
 				e.clean()
 				if diff := cmp.Diff(want, exportJSON(t, &e.read().Document)); diff != "" {

@@ -112,10 +112,13 @@ func (s *Server) Clock() time.Time { return s.Now }
 // Calls returns the number of calls so far that arrived.
 func (s *Server) Calls() int { return int(s.calls.Load()) }
 
+// Settle waits for the calls under way. A caller that breaks off leaves some.
+func (s *Server) Settle() { s.running.Wait() }
+
 // Clean waits for the calls under way, and fails the test unless the table is in order.
 func (s *Server) Clean(t testing.TB) {
 	t.Helper()
-	s.running.Wait()
+	s.Settle()
 	fscktest.Clean(t, s.Table, s.Now)
 }
 
