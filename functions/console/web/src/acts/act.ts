@@ -21,8 +21,8 @@ export interface Act {
   submit: (plan: Plan) => void
 }
 
-// useAct returns the state of a form. One form has one set of client tokens. outcome is told above the page, and then runs once
-// all steps have ended; then is left out if the viewer has left the form.
+// useAct returns the state of a form. One form has one set of client tokens. Once all steps have ended, the notice of
+// outcome is shown above the page, and then is called unless the viewer has left the form.
 export function useAct({ outcome, then }: { outcome: (answers: Answers) => Outcome; then?: ((answers: Answers) => void) | undefined }): Act {
   const client = useQueryClient()
   const { tell } = useNotices()
@@ -55,7 +55,7 @@ export function useAct({ outcome, then }: { outcome: (answers: Answers) => Outco
         if (!shown.current) tell({ type: 'error', header: e instanceof Error ? e.message : String(e) })
       } finally {
         setRunning(false)
-        // What changed may be in any list. The session and the caller's class stay.
+        // The change may concern any list. The session and the caller's class stay.
         void client.invalidateQueries({ predicate: q => q.queryKey[0] !== 'session' && q.queryKey[0] !== 'GetCallerAccess' })
       }
     })()

@@ -1,4 +1,4 @@
-// What a form shows before it acts, while it acts, and after a refusal.
+// The parts of a form around its fields: the effects before it acts, the progress, and a refusal.
 import Alert from '@cloudscape-design/components/alert'
 import Box from '@cloudscape-design/components/box'
 import CopyToClipboard from '@cloudscape-design/components/copy-to-clipboard'
@@ -18,7 +18,7 @@ import { written, type Form } from './written'
 
 const forms: readonly Form[] = ['cli', 'terraform', 'cloudformation', 'json']
 
-// Before shows what a plan does, in sentences and as code. plan is undefined as long as the form is incomplete.
+// Before shows the effects of a plan, in sentences and as code. plan is undefined as long as the form is incomplete.
 export function Before({ plan, what, children, open = false }: { plan: Plan | undefined; what: readonly ReactNode[]; children?: ReactNode; open?: boolean }) {
   const t = useText(acting)
   return (
@@ -61,7 +61,7 @@ export function Code({ plan }: { plan: Plan }) {
 
 const indicators: Record<StepState, StatusIndicatorProps.Type> = { open: 'pending', running: 'in-progress', waiting: 'in-progress', done: 'success', failed: 'error' }
 
-// During shows the progress of a plan, and why it stopped.
+// During shows the progress of a plan, and the reason if it stopped.
 export function During({ plan, act, describe }: { plan: Plan; act: Act; describe?: ((step: Plan[number]) => string | undefined) | undefined }) {
   const t = useText(acting)
   const names = t.steps as Record<string, string>

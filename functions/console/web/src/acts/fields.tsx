@@ -26,13 +26,13 @@ export function TextField({ label, value, set, fault, help, optional = false, di
   )
 }
 
-// longFault returns the fault of a description.
+// useLongFault returns a function that gives the error text of a description.
 export function useLongFault(): (text: string) => string | undefined {
   const t = useText(acting)
   return text => (Array.from(text.trim()).length > 255 ? t.faults.long : undefined)
 }
 
-// useCidrFault returns a function that says what is wrong with a CIDR.
+// useCidrFault returns a function that gives the error text of a CIDR.
 export function useCidrFault(): (text: string, family: Family) => string | undefined {
   const t = useText(acting)
   return (text, family) => {
@@ -117,7 +117,7 @@ export function useTagTexts(): (tags: readonly Tag[]) => (string | undefined)[] 
   return tags => tagFaults(tags).map(fault => (fault === undefined ? undefined : { empty: t.faults.keyEmpty, twice: t.faults.keyTwice, reserved: t.faults.keyReserved }[fault]))
 }
 
-// TagsField edits tags. Tags that a template set are left out by its user: they cannot be changed.
+// TagsField edits tags. Its user leaves out the tags of a template: they cannot be changed.
 export function TagsField({ label, tags, set, faults, help }: { label?: string; tags: readonly Tag[]; set: (tags: Tag[]) => void; faults: readonly (string | undefined)[]; help?: ReactNode }) {
   const t = useText(acting)
   const change = (i: number, part: Partial<Tag>) => set(tags.map((tag, j) => (j === i ? { ...tag, ...part } : tag)))

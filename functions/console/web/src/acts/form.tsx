@@ -90,7 +90,8 @@ export function ActForm({ plan, what, preview, act, faults, check, place, submit
   )
 }
 
-// Dialog is the form of one object, over its page. always shows what will happen also while a field is wrong.
+// Dialog is the form of one object, over its page. With always, the dialog shows the effects
+// also while a field is wrong.
 export function Dialog({ title, plan, what, preview, act, faults, check, place, submitLabel, describe, children, close, always = false }: Common & { title: string; close: () => void; always?: boolean }) {
   const t = useText(acting)
   const submit = () => {
@@ -123,8 +124,8 @@ export function Dialog({ title, plan, what, preview, act, faults, check, place, 
   )
 }
 
-// Allowed shows its children to a caller of the class that an operation needs. The API decides; this tells a caller
-// who followed a link why there is no form.
+// Allowed shows its children to a caller of the class that an operation needs. To others it gives the reason why there is
+// no form. The API decides.
 export function Allowed({ operation, children }: { operation: Operation; children: ReactNode }) {
   const t = useText(acting)
   const may = useMay()

@@ -1,4 +1,4 @@
-// A plan is what a form does: calls of the API in order. A call may use the answers of earlier ones.
+// A plan has the calls of a form in order. A call may use the answers of earlier ones.
 import { APIError, call, unreachable, type Input, type Operation } from '../api/call'
 
 // Ref is a member of the answer of an earlier step: IpamPool.IpamPoolId, say.
@@ -6,7 +6,7 @@ export class Ref {
   constructor(readonly step: string, readonly path: string) {}
 }
 
-// WithRefs is an input in which a Ref may stand for a text.
+// WithRefs is an input that may have a Ref in place of a text.
 export type WithRefs<T> = T extends string ? T | Ref : T extends readonly (infer E)[] ? WithRefs<E>[] : T extends object ? { [K in keyof T]: WithRefs<T[K]> } : T
 
 export interface Step {

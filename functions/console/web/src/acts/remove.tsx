@@ -25,7 +25,7 @@ function Remove({ title, name, contents, cascades, plan, close, then }: { title:
   const act = useAct({ outcome: () => ({ header: t.delete_.done(name) }), then: () => { close(); then?.() } })
   if (!contents) return <Loading />
   return (
-    // The sentences stand before the confirmation is typed.
+    // The effects are shown before the confirmation is typed.
     <Dialog {...checked} title={title} plan={plan(cascade)} what={[t.delete_.gone(name), ...contents, ...(contents.length === 0 ? [t.delete_.empty] : [])]} act={act} faults={faults} always submitLabel={t.delete} close={close}>
       {cascades ? <Checkbox checked={cascade} onChange={e => setCascade(e.detail.checked)} description={t.delete_.cascadeHelp}>{t.delete_.cascade}</Checkbox> : null}
       <TextField label={t.delete_.confirm(t.delete_.word)} value={word} set={setWord} fault={checked.shown['word']} />

@@ -1,4 +1,4 @@
-// What the fields of a form mean: lengths, CIDRs, tags.
+// The values of fields: lengths, CIDRs, tags.
 import { contains, formatCidr, parseAddress, parseCidr, type Cidr } from '../cidr'
 import { type Pool } from '../data'
 
@@ -37,7 +37,7 @@ export function firstLength(pool: Pick<Pool, 'AddressFamily' | 'AllocationDefaul
 
 export type CidrFault = { kind: 'empty' } | { kind: 'form' } | { kind: 'family' } | { kind: 'host'; canonical: string }
 
-// cidrFault returns what is wrong with a CIDR that was typed, and undefined if nothing is.
+// cidrFault returns the fault of a CIDR that was typed, and undefined for a correct one.
 export function cidrFault(text: string, family: Family): CidrFault | undefined {
   const typed = text.trim()
   if (typed === '') return { kind: 'empty' }
@@ -86,7 +86,7 @@ export function tagChange(have: readonly { Key?: string; Value?: string }[], wan
   }
 }
 
-// text returns what was typed, and undefined for nothing.
+// text returns a typed text without outer spaces, and undefined for an empty one.
 export function text(typed: string): string | undefined {
   return typed.trim() === '' ? undefined : typed.trim()
 }

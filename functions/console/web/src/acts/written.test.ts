@@ -41,7 +41,7 @@ test('the CLI reads no file and takes no value for an option', () => {
 
 describe('texts stay texts', () => {
   test.each(hostile.map(text => [JSON.stringify(text), text]))('%s', (_, text) => {
-    // What Terraform and YAML read is JSON but for Terraform's templates.
+    // The quoted texts of Terraform and YAML are JSON, apart from Terraform's templates.
     expect(hcl(text)).not.toMatch(/[$%]\{/)
     expect(JSON.parse(hcl(text))).toBe(text)
     const scalar = yaml(text)

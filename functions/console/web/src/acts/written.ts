@@ -247,7 +247,7 @@ function removedId(input: Values): string {
 // changed are members of a modification that are no property of the object.
 const changed = new Set(['RemoveOperatingRegions', 'RemoveAllocationResourceTags', 'ClearAllocationDefaultNetmaskLength'])
 
-// changes returns the properties that a modification sets, and what it removes as comments.
+// changes returns the properties that a modification sets, and its removals as comments.
 function changes(input: Values, lines: readonly string[], words: Words): string[] {
   const id = /^(ipam_id|ipam_scope_id|ipam_pool_id) = |^(IpamId|IpamScopeId|IpamPoolId): /
   const said: string[] = []

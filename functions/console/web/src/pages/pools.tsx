@@ -27,12 +27,12 @@ import { catalogue, useText } from '../text'
 const texts = catalogue({
   en: {
     title: 'Pools', help: 'Pools hold CIDRs and give parts of them to VPCs, to other pools and to custom uses.', tree: 'Tree', list: 'List', view: 'View', allocated: 'Allocated', forecast: 'Forecast', free: 'Free addresses',
-    depth: 'Depth', source: 'Source pool', find: 'Find pools', matches: (n: string) => `${n} matches`, empty: 'No pool in this scope', emptyHelp: 'The first pool of a scope takes the whole space of the network; regional pools come below it.', create: 'Create pool',
+    depth: 'Depth', source: 'Source pool', find: 'Find pools', matches: (n: string) => `${n} matches`, empty: 'No pool in this scope', emptyHelp: 'The first pool of a scope takes the whole space of the network; regional pools come below it.', create: 'Create pool', plan: 'Create an address plan',
     expand: 'Expand all', collapse: 'Collapse all', expandOne: (name: string) => `Expand ${name}`, collapseOne: (name: string) => `Collapse ${name}`, family: 'Address family', more: (n: string) => `and ${n} more`,
   },
   ja: {
     title: 'プール', help: 'プールは CIDR を保持し、VPC、他のプール、カスタム用途にその一部を割り振ります。', tree: 'ツリー', list: 'リスト', view: '表示', allocated: '割り振り済み', forecast: '予測', free: '空きアドレス数',
-    depth: '深さ', source: 'ソースプール', find: 'プールを検索', matches: n => `${n} 件一致`, empty: 'このスコープにプールはありません', emptyHelp: 'スコープの最初のプールにはネットワーク全体の空間を割り当て、その下にリージョン別のプールを作成します。', create: 'プールを作成',
+    depth: '深さ', source: 'ソースプール', find: 'プールを検索', matches: n => `${n} 件一致`, empty: 'このスコープにプールはありません', emptyHelp: 'スコープの最初のプールにはネットワーク全体の空間を割り当て、その下にリージョン別のプールを作成します。', create: 'プールを作成', plan: 'アドレス計画を作成',
     expand: 'すべて展開', collapse: 'すべて折りたたむ', expandOne: name => `${name} を展開`, collapseOne: name => `${name} を折りたたむ`, family: 'アドレスファミリー', more: n => `他 ${n} 件`,
   },
 })
@@ -61,7 +61,12 @@ export function Pools() {
   )
   const refresh = () => void pools.refetch()
   return (
-    <Page title={t.title} description={t.help} actions={may('CreateIpamPool') ? <Button variant="primary" onClick={() => void navigate(query('/create', { step: 'pool', scope: id }))}>{t.create}</Button> : undefined}>
+    <Page title={t.title} description={t.help} actions={may('CreateIpamPool') ? (
+      <SpaceBetween direction="horizontal" size="xs">
+        <Button onClick={() => void navigate('/create')}>{t.plan}</Button>
+        <Button variant="primary" onClick={() => void navigate(query('/create', { step: 'pool', scope: id }))}>{t.create}</Button>
+      </SpaceBetween>
+    ) : undefined}>
       <SpaceBetween size="s">
         {place.error ? <Failure error={place.error} /> : null}
         {pools.error ? <Failure error={pools.error} retry={refresh} /> : null}

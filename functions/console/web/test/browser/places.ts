@@ -8,7 +8,7 @@ import type { Language } from '../../src/viewer'
 export interface Place {
   name: string
   path: string
-  // then leads to what the address alone does not show: a dialog, say.
+  // then opens a part that the address alone does not show: a dialog, say.
   then?: (page: Page, language: Language) => Promise<void>
   empty?: boolean // without an IPAM
 }

@@ -2,7 +2,7 @@
 import { Ref, step, type Plan } from '../../acts/plan'
 import { canonical, named, tagSpecifications, text, type Family, type Tag } from '../../acts/values'
 
-// Rules are those that a form edits.
+// Rules are the rules of a pool as a form edits them.
 export interface Rules {
   min: number | undefined // the shortest netmask: the largest block
   max: number | undefined
@@ -92,7 +92,7 @@ export function fits(length: number, parts: readonly number[]): boolean {
 
 export type RuleFault = 'order' | 'between'
 
-// ruleFault returns what is wrong with the lengths of rules.
+// ruleFault returns the fault of the lengths of rules.
 export function ruleFault({ min, max, standard }: Rules): RuleFault | undefined {
   if (min !== undefined && max !== undefined && min > max) return 'order'
   if (standard !== undefined && ((min !== undefined && standard < min) || (max !== undefined && standard > max))) return 'between'

@@ -57,7 +57,7 @@ function Plan({ ipams, scopes: all }: { ipams: readonly Ipam[]; scopes: readonly
   const navigate = useNavigate()
   const session = useSession()
   const home = useAccess()?.HomeRegion ?? session.Region
-  // The lists are read again once the IPAM is made; the form keeps what there was when it began.
+  // The lists are read again once the IPAM is made; the form keeps the lists of its beginning.
   const [scopes] = useState(() => all.filter(s => s.IpamScopeType === 'private'))
   const [known] = useState(ipams)
   const [page, setPage] = useState(0)

@@ -16,9 +16,8 @@ import { acting } from '../../acts/text'
 import { canonical, cidrFault, firstLength, lengthsOf, named, tagSpecifications, text, type Family, type Tag } from '../../acts/values'
 import { call } from '../../api/call'
 import { collect } from '../../api/paging'
-import { contains, parseCidr, size } from '../../cidr'
+import { contains, parseCidr } from '../../cidr'
 import { displayName, poolCidrsOf, type Pool as PoolType } from '../../data'
-import { useFormat } from '../../format'
 import { Failure } from '../../parts/error'
 import { To } from '../../parts/link'
 import { Loading } from '../../parts/loading'
@@ -72,7 +71,6 @@ export function Allocate() {
 function AllocateForm({ pool, roots, id, name }: { pool: PoolType; roots: readonly string[]; id: string; name: string }) {
   const t = useText(texts)
   const a = useText(acting)
-  const f = useFormat()
   const r = useText(rules)
   const navigate = useNavigate()
   const [search] = useSearchParams()
@@ -110,7 +108,7 @@ function AllocateForm({ pool, roots, id, name }: { pool: PoolType; roots: readon
   const shown = by === 'cidr' ? canonical(cidr) : (preview.data ?? `/${length ?? ''}`)
   const what = [
     by === 'cidr' ? t.willCidr(name, shown) : t.willLength(name, shown),
-    t.size(by === 'length' && length !== undefined ? say(length) : a.fields.addresses(f.addresses(chosen ? size(chosen) : 0n))),
+    ...(chosen ? [t.size(say(chosen.length))] : []),
     ...(text(description) === undefined ? [] : [t.description(description.trim())]),
     ...(all.length === 0 ? [] : [t.tags(all.map(g => `${g.Key}=${g.Value}`).join(', '))]),
   ]

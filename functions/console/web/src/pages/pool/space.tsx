@@ -5,9 +5,10 @@ import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { call } from '../../api/call'
 import { type SpaceBlock, type SpaceMap } from '../../api/shapes'
-import { contains, parseCidr, size } from '../../cidr'
-import { usePoolNames } from '../../data'
+import { contains, formatCidr, parseCidr, size } from '../../cidr'
+import { usePoolNames, usePools } from '../../data'
 import { useFormat } from '../../format'
+import { allocateAt, suggested } from '../../map/allocate'
 import { Account, CidrLink, Id, None, PoolLink, Region, Text, Time, useTypeName } from '../../parts/cells'
 import { Failure } from '../../parts/error'
 import { query, To } from '../../parts/link'
@@ -65,7 +66,7 @@ export function Space({ id }: { id: string }) {
   const addresses = (r: Row) => { const cidr = parseCidr(r.block.Cidr ?? ''); return cidr && size(cidr) }
   const columns: Column<Row>[] = [
     { id: 'cidr', header: c.cidr, text: r => r.block.Cidr, cidr: true, width: 220, cell: r => <Box variant="span" padding={{ left: nested(r) ? 'l' : 'n' }} fontWeight={r.kind === 'root' ? 'bold' : 'normal'}><CidrLink cidr={r.block.Cidr} pool={id} /></Box> },
-    { id: 'what', header: t.space.what, text: what, width: 220, cell: r => (r.kind === 'free' ? <Free row={r} pool={id} allocate={may('AllocateIpamPoolCidr')} /> : r.kind === 'root' ? <b>{t.space.root}</b> : r.kind === 'pool' ? <PoolLink id={r.block.ChildIpamPoolId} name={what(r)} /> : what(r)) },
+    { id: 'what', header: t.space.what, text: what, width: 220, cell: r => (r.kind === 'free' ? <Free row={r} id={id} allocate={may('AllocateIpamPoolCidr')} /> : r.kind === 'root' ? <b>{t.space.root}</b> : r.kind === 'pool' ? <PoolLink id={r.block.ChildIpamPoolId} name={what(r)} /> : what(r)) },
     { id: 'addresses', header: c.addresses, text: r => addresses(r)?.toString(), number: r => Number(addresses(r) ?? 0n), cell: r => f.addresses(addresses(r) ?? 0n), width: 145 },
     { id: 'description', header: c.description, text: r => r.block.Name ?? r.block.Description, cell: r => <Text text={r.block.Name ?? r.block.Description} />, width: 220 },
     { id: 'resource', header: c.resource, text: r => r.block.ResourceId, cell: r => (r.block.PendingUntil === undefined ? <Id id={r.block.ResourceId} /> : <>{t.space.pending} <Time at={r.block.PendingUntil} ago /></>), width: 230 },
@@ -88,12 +89,14 @@ export function Space({ id }: { id: string }) {
 }
 
 // Free links a free range to the form that allocates in it.
-function Free({ row, pool, allocate }: { row: Row; pool: string; allocate: boolean }) {
+function Free({ row, id, allocate }: { row: Row; id: string; allocate: boolean }) {
   const t = useText(texts)
+  const pool = usePools().data?.find(p => p.IpamPoolId === id)
+  const cidr = parseCidr(row.block.Cidr ?? '')
   return (
     <>
       <Box variant="span" color="text-status-success">{t.space.freeRow}</Box>
-      {allocate ? <> · <To href={query(`/pools/${encodeURIComponent(pool)}/allocate`, { cidr: row.block.Cidr })} ariaLabel={t.space.allocateIn(row.block.Cidr ?? '')}>{t.space.allocate}</To></> : null}
+      {allocate && cidr ? <> · <To href={allocateAt(id, suggested(cidr, pool))} ariaLabel={t.space.allocateIn(formatCidr(cidr))}>{t.space.allocate}</To></> : null}
     </>
   )
 }
