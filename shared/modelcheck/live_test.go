@@ -119,6 +119,25 @@ var liveScenarios = []scenario{
 		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/30"))
 		return [][]act{{forgetFound(a)}, {forgetFound(b)}}
 	}},
+	{name: "all of three resources with one CIDR go", begin: func(e *env) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a, b, c := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/30")), e.live(vpc("vpc-3", "10.0.0.0/30"))
+		return [][]act{{forgetFound(a)}, {left(forgetFound(b)), left(forgetFound(c))}}
+	}},
+	{name: "two of three resources with one CIDR go while their space is taken", begin: func(e *env) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		a, b := e.live(vpc("vpc-1", "10.0.0.0/31")), e.live(vpc("vpc-2", "10.0.0.0/31"))
+		e.live(vpc("vpc-3", "10.0.0.0/31"))
+		return [][]act{{forgetFound(a), left(forgetFound(b))}, {allocate("a", e.top, at("10.0.0.0/30"))}}
+	}},
+	{name: "a resource goes from among three with the allocation of another", begin: func(e *env) [][]act {
+		e.has(e.top, "10.0.0.0/29")
+		e.imports(e.right)
+		e.has(e.right, "10.0.0.0/30")
+		a, b := e.live(vpc("vpc-1", "10.0.0.0/31")), e.live(vpc("vpc-2", "10.0.0.0/31"))
+		e.live(vpc("vpc-3", "10.0.0.0/31"))
+		return [][]act{{left(forgetFound(a))}, {forgetFound(b)}}
+	}},
 	{name: "a resource goes with one that is in it", begin: func(e *env) [][]act {
 		e.has(e.top, "10.0.0.0/29")
 		a, b := e.live(vpc("vpc-1", "10.0.0.0/30")), e.live(vpc("vpc-2", "10.0.0.0/31"))
@@ -485,23 +504,11 @@ var liveRules = []rule{
 		scenario: "a resource appears in the place of another that goes",
 		finds:    "is free, and vpc vpc-2",
 		broken: func() *broken {
-			return &broken{
-				get: func(rows map[table.Key]table.Item) {
-					for k, i := range rows {
-						if k.PK == items.WorkPK {
-							rows[k] = but(i, "Token")
-						}
-					}
-				},
-				write: func(writes []table.Write) []table.Write {
-					for i, w := range writes {
-						if w.Key.PK == items.WorkPK && w.Op == table.OpDelete {
-							writes[i].If = table.Cond{}
-						}
-					}
-					return writes
-				},
-			}
+			return each(func(w *table.Write) { // the writer keeps the note as it is written
+				if w.Key.PK == items.WorkPK && w.Op == table.OpPut {
+					w.Item[items.AttrToken] = table.Str("the same")
+				}
+			})
 		},
 	},
 }

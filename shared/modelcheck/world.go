@@ -410,6 +410,7 @@ func (s *Search) store(name string, t table.Table, later time.Duration, choose f
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Tries:  s.Tries,
 		Room:   s.Room,
+		Equals: 1, // two equal resources are many
 		AtOnce: 1, // calls of one kind never run at the same time
 	})
 }

@@ -35,6 +35,7 @@ type env struct {
 	token  int
 
 	ignoreDefaultVPCs bool
+	few               int // Options.Equals
 }
 
 func newEnv(t *testing.T) *env {
@@ -53,7 +54,7 @@ func newEnv(t *testing.T) *env {
 
 func (l *env) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
-		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room, IgnoreDefaultVPCs: l.ignoreDefaultVPCs,
+		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room, IgnoreDefaultVPCs: l.ignoreDefaultVPCs, Equals: l.few,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 }

@@ -29,25 +29,27 @@ import (
 // never ends the note of a change that asks for more, like a deletion. If it finds a note,
 // it writes its own in that place and leaves it: the work of the note looks at all rows.
 
-// newRow is a resource's row that an observation added to a scope.
-type newRow struct {
+// changedRow is a resource's row that was added to a scope, or removed from it.
+type changedRow struct {
 	scope string
 	of    ipam.Resource
 	note  table.Item // its work note; nil if another note was there before
 }
 
-// noteNew returns the work note of a new row. read has the note that is there before.
-func (s *Store) noteNew(row *ipam.ResourceCIDR, read map[table.Key]table.Item) (newRow, table.Write) {
-	n, note := newRow{scope: row.Scope, of: row.Resource}, s.liveNote(row.Scope, row.CIDR)
+// noteRow returns the work note of a row that is added or removed. read has the note that
+// is there before.
+func (s *Store) noteRow(scope string, of *ipam.Resource, read map[table.Key]table.Item) (changedRow, table.Write) {
+	n, note := changedRow{scope: scope, of: *of}, s.liveNote(scope, of.CIDR)
 	if read[note.Key] == nil {
 		n.note, note.If.Absent = note.Item, true
 	}
 	return n, note
 }
 
-// reconcileNew is [Store.Reconcile] for a new row.
-func (s *Store) reconcileNew(ctx context.Context, n newRow) error {
-	alone, err := s.settleAlone(ctx, n)
+// reconcileRow is [Store.Reconcile] for a changed row, unless settle does all of its work.
+// settle reports whether it does: whether no other row or allocation may change.
+func (s *Store) reconcileRow(ctx context.Context, n changedRow, settle func(context.Context, changedRow) (alone bool, err error)) error {
+	alone, err := settle(ctx, n)
 	switch {
 	case err != nil:
 		return err
@@ -63,7 +65,7 @@ func (s *Store) reconcileNew(ctx context.Context, n newRow) error {
 
 // settleAlone reserves the space of a new row among others with its CIDR, and writes its
 // status. It reports false if other rows or allocations may change too.
-func (s *Store) settleAlone(ctx context.Context, n newRow) (bool, error) {
+func (s *Store) settleAlone(ctx context.Context, n changedRow) (bool, error) {
 	row := &ipam.ResourceCIDR{Resource: n.of, Scope: n.scope}
 	others, err := s.witnesses(ctx, row)
 	if err != nil || others == nil {
@@ -97,6 +99,11 @@ func (s *Store) bindsOrImports(ctx context.Context, scope string, p netip.Prefix
 	if err != nil {
 		return false, err
 	}
+	return s.anyImports(ctx, pools)
+}
+
+// anyImports reports whether one of some pools imports resources.
+func (s *Store) anyImports(ctx context.Context, pools []string) (bool, error) {
 	read, err := s.Pools(ctx, pools)
 	return slices.ContainsFunc(read, func(p *ipam.Pool) bool { return p.AutoImport }), err
 }
@@ -111,18 +118,21 @@ func (s *Store) witnesses(ctx context.Context, r *ipam.ResourceCIDR) ([]*ipam.Re
 	if err != nil {
 		return nil, err
 	}
-	groups := []string{r.Group()}
-	rows = slices.DeleteFunc(rows, func(o *ipam.ResourceCIDR) bool {
-		if !o.Live() || o.Status.Overlap != ipam.Overlapping || len(groups) > 2 || slices.Contains(groups, o.Group()) {
-			return true
+	return witnessesAmong(rows, r.Group()), nil
+}
+
+// witnessesAmong returns two of rows with one CIDR that are live, overlap as their statuses
+// say, and are of two groups, which are not among others; nil if there are none.
+func witnessesAmong(rows []*ipam.ResourceCIDR, others ...string) (found []*ipam.ResourceCIDR) {
+	for _, o := range rows {
+		if o.Live() && o.Status.Overlap == ipam.Overlapping && !slices.Contains(others, o.Group()) {
+			found, others = append(found, o), append(others, o.Group())
 		}
-		groups = append(groups, o.Group())
-		return false
-	})
-	if len(rows) < 2 {
-		return nil, nil
+		if len(found) == 2 {
+			return found
+		}
 	}
-	return rows, nil
+	return nil
 }
 
 // evaluateNew writes the status of a new row among others with its CIDR. As [Store.EvaluateStatus]
@@ -178,7 +188,9 @@ func (s *Store) statusAmong(ctx context.Context, r *ipam.ResourceCIDR, witnesses
 		if a.PlanningPool != "" || a.CIDR == r.CIDR && a.Kind == ipam.KindCustom {
 			return ipam.ResourceStatus{}, false, nil
 		}
-		blocks = append(blocks, a)
+		if a.Kind != ipam.KindCustom { // the witnesses overlap the row, and this may be claimed, so that nothing overlaps it
+			blocks = append(blocks, a)
+		}
 	}
 	rows := append([]*ipam.ResourceCIDR{r}, witnesses...)
 	for v, err := range ipam.EvaluateStatuses(values(rows), values(blocks), func(id string) *ipam.Pool { return pools[id] }) {

@@ -159,6 +159,18 @@ func TestNewRowThatAltersOthers(t *testing.T) {
 	}
 }
 
+// A new subnet among equal ones in a CIDR whose allocation a VPC claims overlaps other
+// resources, and not the allocation.
+func TestNewRowInAClaimedAllocation(t *testing.T) {
+	l := newEnv(t)
+	p := l.pool("", false)
+	l.provision(p, "10.0.0.0/12")
+	_, err := l.allocate(otherAccount, p, 0, "10.0.0.0/16")
+	l.must(err)
+	l.equals(5)
+	l.rightStatuses(p)
+}
+
 // Each call of an observation among equal CIDRs fails once, carried out or not. After the
 // work of the notes, or the same observation again, all is right.
 func TestNewRowUnderFaults(t *testing.T) {
@@ -200,12 +212,27 @@ func TestNewRowUnderFaults(t *testing.T) {
 	}
 }
 
+// rightAfterScan checks all statuses before a scan of the private scope, when rows may name
+// others that were removed, and after it.
+func (l *env) rightAfterScan(pools ...*ipam.Pool) {
+	l.Helper()
+	for _, wrong := range l.wrongBeforeScan(pools...) {
+		l.Error("before the scan: ", wrong)
+	}
+	for _, err := range l.store.EvaluateAll(l.Context(), l.ipam.PrivateScope, ipam.IPv4, netip.Prefix{}) {
+		l.must(err)
+	}
+	l.rightStatuses(pools...)
+}
+
 // Random changes among equal and nested CIDRs, each overtaken by others between two calls
 // of the table, and some cut short: the space and all statuses are right after the work.
 func TestEqualCIDRsRandomly(t *testing.T) {
 	for seed := range uint64(sized(600, 80)) {
 		l := newEnv(t)
 		r := rand.New(rand.NewPCG(seed, 2))
+		l.few = 1 + r.IntN(4) // so few equal rows are many
+		l.store = l.on(l.faulty)
 		var pools []*ipam.Pool
 		if r.IntN(2) == 0 {
 			pools = append(pools, l.pool("", r.IntN(4) == 0))
@@ -276,7 +303,7 @@ func TestEqualCIDRsRandomly(t *testing.T) {
 			changed = nil
 			l.work()
 			fscktest.Clean(t, l.memory, l.now)
-			l.rightStatuses(pools...)
+			l.rightAfterScan(pools...)
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)
 			}

@@ -54,8 +54,7 @@ func asLastSeen(have *ipam.Found) (ipam.Resource, int64, bool) {
 // targets and returns the writes that go with that.
 func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPAM, r ipam.Resource, see func(*ipam.Found) (ipam.Resource, int64, bool), move func([]ipam.Target) ([]table.Write, error)) (changed bool, err error) {
 	k := items.FoundKey(discovery, &r)
-	var scopes []string // whose space follows
-	var added []newRow  // in others
+	var follow followers
 	err = s.commit(ctx, "observe "+r.ID, nil, func(attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil {
@@ -94,7 +93,7 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 		if err != nil || have == nil && s.isDeleted(&r, rows) {
 			return nil, err
 		}
-		writes, follow, more, err := s.rowWrites(ctx, have, now, rows)
+		writes, next, err := s.rowWrites(ctx, have, now, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -104,24 +103,35 @@ func (s *Store) observe(ctx context.Context, discovery string, ipams []*ipam.IPA
 			return nil, nil
 		}
 		put.Item = items.FoundItem(now)
-		changed, scopes, added = true, follow, more
+		changed, follow = true, next
 		return append(append(writes, put), with...), nil
 	})
 	if err != nil {
 		return false, err
 	}
-	for _, n := range added {
-		if err := s.reconcileNew(ctx, n); err != nil {
-			return changed, err
-		}
-	}
-	return changed, s.followUp(ctx, scopes, r.CIDR)
+	return changed, s.followUp(ctx, follow, r.CIDR)
 }
 
-// followUp reconciles the space at p in scopes. The work notes do the rest if it fails, so
-// its failure says nothing about the writes before it, only that time ran out.
-func (s *Store) followUp(ctx context.Context, scopes []string, p netip.Prefix) error {
-	for _, scope := range scopes {
+// followers are the places whose space and statuses follow an observation.
+type followers struct {
+	added, removed []changedRow
+	scopes         []string // in which a row changed
+}
+
+// followUp reconciles the space at p. The work notes do the rest if it fails, so its failure
+// says nothing about the writes before it, only that time ran out.
+func (s *Store) followUp(ctx context.Context, f followers, p netip.Prefix) error {
+	for _, n := range f.added {
+		if err := s.reconcileRow(ctx, n, s.settleAlone); err != nil {
+			return err
+		}
+	}
+	for _, n := range f.removed {
+		if err := s.reconcileRow(ctx, n, s.leavesOthers); err != nil {
+			return err
+		}
+	}
+	for _, scope := range f.scopes {
 		if err := s.Reconcile(ctx, scope, p); err != nil {
 			return err
 		}
@@ -273,10 +283,10 @@ func (s *Store) enclosingVPC(ctx context.Context, f *ipam.Found) (*ipam.Found, e
 	return nil, err
 }
 
-// rowWrites returns the writes that bring the rows in scopes up to date, the rows that are
-// new, and the other scopes whose space follows. have is the found CIDR before, and now the
-// one after; nil is none. read has the rows of now's targets, and the work notes.
-func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow []string, added []newRow, err error) {
+// rowWrites returns the writes that bring the rows in scopes up to date, and the places that
+// follow. have is the found CIDR before, and now the one after; nil is none. read has the
+// rows of now's targets, and the work notes there.
+func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[table.Key]table.Item) (writes []table.Write, follow followers, err error) {
 	old, next := map[string]table.Key{}, map[string]ipam.Target{} // by scope
 	if now != nil {
 		for _, t := range now.Targets {
@@ -288,19 +298,13 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		for _, t := range have.Targets {
 			old[t.Scope] = items.LiveKey(t.Scope, &have.Resource)
 			if _, stays := next[t.Scope]; !stays {
-				left = append(left, old[t.Scope])
+				left = append(left, old[t.Scope], items.LiveWorkKey(t.Scope, have.CIDR))
 			}
 		}
 	}
 	before, err := s.table.BatchGet(ctx, left)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	note := func(scope string, r *ipam.Resource) {
-		if r.Type.TakesSpace() {
-			writes = append(writes, s.liveNote(scope, r.CIDR))
-			follow = append(follow, scope)
-		}
+		return nil, followers{}, err
 	}
 	for _, scope := range slices.Sorted(maps.Keys(old)) {
 		k := old[scope]
@@ -308,7 +312,10 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 			continue // gone, or taken over by another discovery
 		}
 		writes = append(writes, table.Write{Op: table.OpDelete, Key: k, If: table.Cond{Equal: table.Item{items.AttrRev: before[k][items.AttrRev]}}})
-		note(scope, &have.Resource)
+		if have.Type.TakesSpace() {
+			n, note := s.noteRow(scope, &have.Resource, before)
+			writes, follow.removed = append(writes, note), append(follow.removed, n)
+		}
 	}
 	for _, scope := range slices.Sorted(maps.Keys(next)) {
 		k := items.LiveKey(scope, &now.Resource)
@@ -318,7 +325,7 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		if read[k] != nil {
 			before, err := items.DecodeResource(table.Row{Key: k, Item: read[k]})
 			if err != nil {
-				return nil, nil, nil, err
+				return nil, followers{}, err
 			}
 			row.Status, row.Rev, row.Since = before.Status, before.Rev+1, before.Since
 			if !row.RecordedAs(before) {
@@ -332,14 +339,15 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 		}
 		w.Item = items.ResourceItem(row)
 		writes = append(writes, w)
-		if read[k] == nil && row.Live() {
-			n, note := s.noteNew(row, read)
-			writes, added = append(writes, note), append(added, n)
-		} else if evaluated { // a change that no status or space depends on needs no note
-			note(scope, &now.Resource)
+		switch {
+		case read[k] == nil && row.Live():
+			n, note := s.noteRow(scope, &row.Resource, read)
+			writes, follow.added = append(writes, note), append(follow.added, n)
+		case evaluated && now.Type.TakesSpace(): // a change that no status or space depends on needs no note
+			writes, follow.scopes = append(writes, s.liveNote(scope, now.CIDR)), append(follow.scopes, scope)
 		}
 	}
-	return writes, follow, added, nil
+	return writes, follow, nil
 }
 
 // Forget deletes a CIDR that a discovery found, because its resource is gone, and frees
@@ -348,7 +356,7 @@ func (s *Store) rowWrites(ctx context.Context, have, now *ipam.Found, read map[t
 func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, error) {
 	k := items.FoundKey(f.Discovery, &f.Resource)
 	gone := false
-	var scopes []string
+	var follow followers
 	err := s.commit(ctx, "forget "+f.ID, nil, func(a attempt) ([]table.Write, error) {
 		read, err := s.table.BatchGet(ctx, []table.Key{k})
 		if err != nil {
@@ -365,17 +373,17 @@ func (s *Store) Forget(ctx context.Context, f *ipam.Found, before int64) (bool, 
 		if gone = have.Rev == f.Rev && have.Sampled < before; !gone {
 			return nil, nil
 		}
-		writes, follow, _, err := s.rowWrites(ctx, have, nil, nil)
+		writes, next, err := s.rowWrites(ctx, have, nil, nil)
 		if err != nil {
 			return nil, err
 		}
-		scopes = follow
+		follow = next
 		return append(writes, table.Write{Op: table.OpDelete, Key: k, If: table.Cond{Equal: table.Item{items.AttrRev: table.Num(have.Rev)}}}), nil
 	})
 	if err != nil || !gone {
 		return false, err
 	}
-	return true, s.followUp(ctx, scopes, f.CIDR)
+	return true, s.followUp(ctx, follow, f.CIDR)
 }
 
 // forgetNow is Forget without a limit of time.

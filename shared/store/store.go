@@ -13,7 +13,7 @@
 //	pools           poolcidr.go planning.go
 //	live network    reserve.go import.go status.go reconcile.go
 //	decisions       allocate.go allocation.go provision.go deprovision.go
-//	discovery       newrow.go observe.go modify_resource.go
+//	discovery       newrow.go removedrow.go observe.go modify_resource.go
 //	objects         objects.go discovery.go scope.go ipam.go share.go pool.go
 //	                account.go settings.go
 //	restore         lost.go lost_objects.go lost_space.go putback.go
@@ -46,6 +46,7 @@ type Options struct {
 	Sleep  func(ctx context.Context, d time.Duration) error // default: sleeps, or returns the context's error
 	Tries  int                                              // transactions tried before giving up, default 16
 	Room   int                                              // block changes in one transaction, default 88, at least 5
+	Equals int                                              // rows with one CIDR among which a removed one concerns no other, if there are more; default 16
 	AtOnce int                                              // resources whose space is followed at once, default 8: more would write more than a partition of the table bears
 
 	// MapLive is the number of blocks and resources that the map of a space adds up itself
@@ -98,6 +99,9 @@ func New(t table.Table, o Options) *Store {
 	}
 	if o.Room == 0 {
 		o.Room = 88 // leaves 12 of MaxWrites for the writes that go with the blocks
+	}
+	if o.Equals == 0 {
+		o.Equals = 16
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = 8
