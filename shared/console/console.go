@@ -37,6 +37,11 @@ import (
 // answer of the console allows it.
 const CallHeader = "X-Cadastre-Console"
 
+// sessionHeader is the header, with the value none, of an answer to a request without a
+// session. Other answers with status 401 are the API's, or say that the console's own
+// credentials have expired.
+const sessionHeader = "X-Cadastre-Session"
+
 // Visitor is a person with a session.
 type Visitor struct {
 	Name        string                  // the person's name; "" for the ARN of the principal that signs the calls
@@ -316,6 +321,9 @@ func refuse(w http.ResponseWriter, status int, err error) (int, error) {
 	}
 	w.Header().Set("Content-Type", awsjson.ContentType)
 	w.Header().Set(gateway.CodeHeader, string(public.Code))
+	if errors.Is(err, ErrSignedOut) {
+		w.Header().Set(sessionHeader, "none")
+	}
 	w.WriteHeader(status)
 	w.Write(awsjson.EncodeError("", public))
 	return status, fmt.Errorf("refused: %w", err)

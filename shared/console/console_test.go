@@ -321,7 +321,7 @@ func TestWithoutASession(t *testing.T) {
 	check := func(name string) {
 		t.Helper()
 		for _, r := range []*http.Request{e.page("DescribeIpams", "{}"), e.request("GET", "/session", "")} {
-			if got := e.do(r); got.status != 401 || !strings.Contains(got.body, "AuthFailure") {
+			if got := e.do(r); got.status != 401 || !strings.Contains(got.body, "AuthFailure") || got.header.Get("X-Cadastre-Session") != "none" {
 				t.Errorf("%s: %s answers %d %s", name, r.URL, got.status, got.body)
 			}
 		}
@@ -562,7 +562,7 @@ func TestNoCredentials(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://127.0.0.1/session", nil)
 	r.AddCookie(w.Result().Cookies()[0])
 	w = httptest.NewRecorder()
-	if l.ServeHTTP(w, r); w.Code != 401 || !strings.Contains(w.Body.String(), "aws sso login") || strings.Contains(w.Body.String(), "profile x") {
+	if l.ServeHTTP(w, r); w.Code != 401 || w.Header().Get("X-Cadastre-Session") != "" || !strings.Contains(w.Body.String(), "aws sso login") || strings.Contains(w.Body.String(), "profile x") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

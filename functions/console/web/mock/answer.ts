@@ -42,6 +42,11 @@ export interface Mock {
   session: () => Answer
 }
 
+// noSession is the console's answer to a request without a session.
+const noSession: Answer = {
+  status: 401, body: { Code: 'AuthFailure', Message: 'There is no session, or it has ended. Sign in again.' }, headers: { 'X-Cadastre-Error-Code': 'AuthFailure', 'X-Cadastre-Session': 'none' },
+}
+
 const reads = /^(Describe|Get|Search)/
 
 export function classOf(operation: string): 'read' | 'allocate' | 'administer' {
@@ -69,7 +74,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
     lost: new Map(),
     call: (operation, input) => {
       mock.calls.push({ operation, input })
-      if (mock.signedOut) return { status: 401, body: {} }
+      if (mock.signedOut) return noSession
       try {
         const failure = mock.failures.get(operation)
         if (failure) throw failure
@@ -89,7 +94,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
         return { status: e.status, body: { Code: e.code, Message: e.message, RequestId: '00000000-0000-4000-8000-000000000000' }, headers: { 'X-Cadastre-Error-Code': e.code } }
       }
     },
-    session: () => (mock.sessions++, mock.signedOut) ? { status: 401, body: {} } : {
+    session: () => (mock.sessions++, mock.signedOut) ? noSession : {
       status: 200,
       body: {
         Name: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/hana.sato', Account: '111122223333', Class: options.class ?? 'administer', Region: 'ap-northeast-1',

@@ -24,7 +24,7 @@ test('a session that ends during a call shows the sign-in', async () => {
   mock.signedOut = true
   await client.refetchQueries({ queryKey: ['GetIpamSummary'] })
   await screen.findByText('You are signed out')
-  expect(screen.getByText('Sign in').closest('a')?.getAttribute('href')).toBe('/login')
+  expect(screen.getByText('Sign in').closest('a')?.getAttribute('href')).toBe('/login?to=%2F')
 })
 
 test.each([['administer', true], ['allocate', false], ['read', false]] as const)('the class %s sees the button that creates a pool: %s', async (own, sees) => {

@@ -11,7 +11,7 @@ import { newQueryClient, Signed, Translated } from '../src/app'
 export function stubFetch(mock: Mock): void {
   vi.stubGlobal('fetch', (path: string, init?: RequestInit) => {
     const { status, body, headers } = path === '/session'
-      ? { ...mock.session(), headers: {} }
+      ? mock.session()
       : mock.call(path.replace('/v1/', ''), JSON.parse(typeof init?.body === 'string' ? init.body : '{}') as Record<string, unknown>)
     return Promise.resolve(new Response(JSON.stringify(body), { status, headers: headers ?? {} }))
   })

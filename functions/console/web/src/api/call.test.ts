@@ -23,7 +23,8 @@ test('a call posts to the operation with the console’s header', async () => {
 test.each([
   ['the API’s refusal', { status: 400, body: '{"Code":"InvalidParameterValue","Message":"Give a CIDR.","RequestId":"r1"}' }, { code: 'InvalidParameterValue', message: 'Give a CIDR.', status: 400, requestId: 'r1' }],
   ['a refusal with 401 of the API', { status: 401, body: '{"Code":"AuthFailure","Message":"No."}' }, { code: 'AuthFailure', status: 401 }],
-  ['an ended session', { status: 401, body: '{}' }, { code: signedOut, status: 401 }],
+  ['an ended session', { status: 401, body: '{"Code":"AuthFailure","Message":"There is no session."}', headers: { 'X-Cadastre-Session': 'none' } }, { code: signedOut, status: 401 }],
+  ['an ended session, as something between says', { status: 401, body: '{}' }, { code: signedOut, status: 401 }],
   ['an ended session without a body', { status: 401, body: '' }, { code: signedOut, status: 401 }],
   ['API Gateway’s words', { status: 403, body: '{"message":"Forbidden"}' }, { code: 'HTTP 403', message: 'Forbidden' }],
   ['a page of something between', { status: 502, body: '<html>Bad gateway</html>' }, { code: 'HTTP 502', message: '<html>Bad gateway</html>' }],

@@ -70,11 +70,12 @@ export async function request(path: string, init: RequestInit): Promise<Response
 
 function errorOf(answer: Response, text: string): APIError {
   const id = answer.headers.get('X-Request-Id') ?? undefined
+  if (answer.headers.get('X-Cadastre-Session') === 'none') return new APIError(signedOut, text, answer.status, id)
   try {
     const body = JSON.parse(text) as { Code?: unknown; Message?: unknown; message?: unknown; RequestId?: unknown } | null
     const code = typeof body?.Code === 'string' ? body.Code : (answer.headers.get('X-Cadastre-Error-Code') ?? undefined)
     const message = [body?.Message, body?.message].find(m => typeof m === 'string')
-    // The API's own answers have a code. A 401 without one is the console's server's.
+    // The API's own answers have a code. A 401 without one is of something between.
     if (code !== undefined) return new APIError(code, message ?? text, answer.status, typeof body?.RequestId === 'string' ? body.RequestId : id)
     if (answer.status !== 401 && message !== undefined) return new APIError(`HTTP ${answer.status}`, message, answer.status, id)
   } catch {

@@ -1,6 +1,7 @@
 import Alert from '@cloudscape-design/components/alert'
 import Box from '@cloudscape-design/components/box'
 import Button from '@cloudscape-design/components/button'
+import { query } from '../parts/link'
 import { useText } from '../text'
 import { texts } from './text'
 
@@ -11,7 +12,7 @@ export function SignedOut({ hosted }: { hosted: boolean | undefined }) {
   return (
     <main>
       <Box padding="xxl">
-        <Alert type="info" header={t.signedOut} action={hosted === false ? undefined : <Button href="/login" variant="primary">{t.signIn}</Button>}>
+        <Alert type="info" header={t.signedOut} action={hosted === false ? undefined : <Button href={query('/login', { to: location.pathname + location.search })} variant="primary">{t.signIn}</Button>}>
           {hosted === true ? t.signedOutHosted : <>{t.signedOutHere} <code>cadastre console</code></>}
         </Alert>
       </Box>
