@@ -7,8 +7,8 @@
 # service     the command's environment
 # dynamodb    CADASTRE_DYNAMODB_LOCAL_URL: DynamoDB Local, empty
 # emulator    CADASTRE_MINISTACK_URL: the emulator, empty
-# deployment  AWS_ENDPOINT_URL: the emulator with the CDK app deployed and IAM
-#             enforced; CADASTRE_ENDPOINT, CADASTRE_TABLE and the other outputs
+# deployment  AWS_ENDPOINT_URL: the emulator with the CDK app deployed, its hosted
+#             console too, and IAM enforced; CADASTRE_ENDPOINT, CADASTRE_TABLE and the other outputs
 # twin        CADASTRE_TWIN_URL: a second emulator with a copy of the deployment
 #
 # If a service does not start or the command fails, the services' logs are copied
@@ -85,7 +85,7 @@ while [ "${1:?"SERVICE… -- COMMAND…"}" != -- ]; do
             ;;
         deployment)
             serve deployment /_ministack/health emulator.sh "$scratch/deployed" open
-            "$here/deploy/deploy.sh" "$url" "$scratch/outputs.env"
+            CADASTRE_HOSTED=1 "$here/deploy/deploy.sh" "$url" "$scratch/outputs.env"
             "$here/services/stop.sh" "$started"
             cp -r "$scratch/deployed" "$scratch/fresh"
             start deployment /_ministack/health emulator.sh "$scratch/deployed" enforce

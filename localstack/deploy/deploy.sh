@@ -3,7 +3,8 @@
 #
 #   localstack/deploy/deploy.sh URL OUTPUTS
 #
-# The functions must be built for this host (`make build`).
+# The functions must be built for this host (`make build`). With CADASTRE_HOSTED=1 the
+# deployment has a hosted console, whose provider the tests start.
 set -euo pipefail
 url=${1:?"the emulator's address"} outputs=${2:?"the file to write the outputs to"}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,9 +18,12 @@ export AWS_ENDPOINT_URL=$url AWS_ENDPOINT_URL_S3=$url
 export CDK_DISABLE_LEGACY_EXPORT_WARNING=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
 arch=x86_64
 [ "$(go env GOARCH)" != arm64 ] || arch=arm64
-# Members' roles with this name allocate. The owner account's roles administer, in either form of ARN.
+# The owner account's root and its forwarder administer, and members' roles with this name
+# allocate. The hosted console's roles get their classes by themselves.
 context=(--context architecture="$arch" --context destroyable=true --context accounts=organization
-    --context 'administrators=["arn:aws:*::000000000000:*"]' --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
+    --context 'administrators=["arn:aws:iam::000000000000:root", "arn:aws:iam::000000000000:role/cadastre-forwarder-*"]'
+    --context 'allocators=["arn:aws:iam::*:role/vpc-maker"]')
+[ -z "${CADASTRE_HOSTED:-}" ] || context+=(--context "console=$(tr -d '\n' <"$here/console.json")")
 
 # cdk FOLDER COMMAND ARGUMENTS… runs it quietly in the folder, and prints its output if
 # it fails.

@@ -23,6 +23,7 @@ import functools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -59,7 +60,7 @@ def backend_name():
 BUILD = ROOT / "build" / "e2e" / backend_name()  # both suites may run at once
 
 
-SECOND = {"test_demonstrations.py", "test_network.py", "test_vpcs.py"}  # the rest is in the first half
+SECOND = {"test_console_hosted.py", "test_demonstrations.py", "test_network.py", "test_vpcs.py"}  # the rest is in the first half
 
 
 def pytest_collection_modifyitems(config, items):
@@ -214,6 +215,23 @@ def build(name, package, *flags):
     out = BUILD / name
     subprocess.run(["go", "build", *flags, "-o", str(out), package], cwd=ROOT, check=True, env={**os.environ, "CGO_ENABLED": "0"})
     return out
+
+
+def browser_tests(file, **variables):
+    """Runs tests of the console's pages in a browser, with variables in their
+    environment. They are in functions/console/web/test/real."""
+    web = ROOT / "functions" / "console" / "web"
+    assert (web / "node_modules").exists() and (web / "dist" / "index.html").exists(), "`make web` installs the packages of the pages and builds them"
+    # pytest captures the output, and shows that of a test that fails.
+    tests = subprocess.Popen(["npm", "run", "--silent", "real", "--", file], cwd=web, env={**os.environ, "NO_COLOR": "1", **variables},
+                             stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        assert tests.wait(600) == 0, f"tests in {file} failed"
+    finally:
+        try:
+            os.killpg(tests.pid, signal.SIGTERM)  # the browser too; the tests have a session of their own
+        except ProcessLookupError:
+            pass
 
 
 class Emulator(Backend):

@@ -8,15 +8,20 @@ import { serve, type Served } from '../../mock/server'
 
 const own = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/google-chrome'].find(path => path !== undefined && existsSync(path))
 
-let started: Promise<Browser> | undefined
-
-export function browser(): Promise<Browser> {
-  started ??= (async () => playwright.launch({
+// launch starts a browser of its own for the caller, with more arguments.
+export async function launch(args: readonly string[] = []): Promise<Browser> {
+  return playwright.launch({
     executablePath: own ?? (await chromium.executablePath()),
     // Not the package's own arguments: they are for one process without memory to share, and
     // switch the browser's security off.
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic'],
-  }))()
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic', ...args],
+  })
+}
+
+let started: Promise<Browser> | undefined
+
+export function browser(): Promise<Browser> {
+  started ??= launch()
   return started
 }
 
