@@ -436,6 +436,8 @@ func TestEveryOperationThroughTheSDK(t *testing.T) {
 	same(t, &ec2.EnableIpamOrganizationAdminAccountOutput{Success: yes},
 		must(c.EnableIpamOrganizationAdminAccount(ctx, &ec2.EnableIpamOrganizationAdminAccountInput{DelegatedAdminAccountId: str(owner)}))(t))
 
+	passResolver(t, c, writer, m)
+
 	// VPCs that take no space from pools.
 	passVPCs(t, vpcs, c)
 

@@ -8,6 +8,8 @@
 //     statuses of the resources that it overlaps. When a pool's rules changed or
 //     the pool was deleted, the function asks the compliance function for a scan
 //     of the scope. Discovery evaluates the statuses of the rows that it writes;
+//   - notes CIDRs that prefix list resolvers select, or do not select any more; the
+//     provisioning function then makes versions of the resolvers;
 //   - publishes the events of the change on the event bus.
 //
 // The stream may send a record again, and after later ones. That is safe: the key
@@ -36,6 +38,7 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/lambdakit"
+	"github.com/cadastre-ipam/cadastre/shared/store"
 	"github.com/cadastre-ipam/cadastre/shared/table"
 	"github.com/cadastre-ipam/cadastre/shared/telemetry"
 )
@@ -51,7 +54,8 @@ const (
 	operation = "history"
 )
 
-// Store is the part of store.Store that writes history and evaluates statuses.
+// Store is the part of store.Store that writes history, evaluates statuses, and notes the
+// CIDRs of prefix list resolvers.
 type Store interface {
 	PutHistory(ctx context.Context, scope string, records ...ipam.HistoryRecord) error
 	PutChanges(ctx context.Context, scope string, changes ...ipam.HistoryRecord) error
@@ -59,6 +63,8 @@ type Store interface {
 	PutPast(ctx context.Context, p *items.Past) error
 	EvaluateStatus(ctx context.Context, scope string, cidr netip.Prefix) error
 	Pools(ctx context.Context, ids []string) ([]*ipam.Pool, error)
+	AllResolvers(ctx context.Context) ([]*ipam.PrefixListResolver, error)
+	NoteMembers(ctx context.Context, members ...store.Member) error
 }
 
 // Scans is the compliance function's queue. A message asks for a scan.
@@ -105,11 +111,12 @@ func (h *Handler) Handle(ctx context.Context, e lambdaevents.DynamoDBEvent) (lam
 // returns how many events it handed to the bus.
 func (h *Handler) batch(ctx context.Context, e lambdaevents.DynamoDBEvent, failed []error) (published int) {
 	messages := make([][]message, len(e.Records))
+	resolvers := sync.OnceValues(func() ([]*ipam.PrefixListResolver, error) { return h.store.AllResolvers(ctx) })
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentRecords)
 	for i, r := range e.Records {
 		g.Go(func() error {
-			messages[i], failed[i] = h.record(ctx, i, r)
+			messages[i], failed[i] = h.record(ctx, i, r, resolvers)
 			return nil // the others continue
 		})
 	}
@@ -127,7 +134,7 @@ func (h *Handler) batch(ctx context.Context, e lambdaevents.DynamoDBEvent, faile
 
 // record works on a record of the stream and returns its events, which it does not
 // send.
-func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEventRecord) ([]message, error) {
+func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEventRecord, resolvers func() ([]*ipam.PrefixListResolver, error)) ([]message, error) {
 	if r.UserIdentity != nil { // a removal by TTL: the item had expired before
 		return nil, nil
 	}
@@ -135,7 +142,7 @@ func (h *Handler) record(ctx context.Context, at int, r lambdaevents.DynamoDBEve
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.history(ctx, c), h.past(ctx, c), h.evaluate(ctx, c), h.scan(ctx, c)); err != nil {
+	if err := errors.Join(h.history(ctx, c), h.past(ctx, c), h.evaluate(ctx, c), h.scan(ctx, c), h.members(ctx, c, resolvers)); err != nil {
 		return nil, err
 	}
 	entries, err := c.entries()

@@ -660,6 +660,8 @@ func (stuck) BeginPast(ctx context.Context) error { return ctx.Err() }
 
 func (stuck) PutPast(ctx context.Context, _ *items.Past) error { return ctx.Err() }
 
+func (stuck) AllResolvers(context.Context) ([]*ipam.PrefixListResolver, error) { return nil, nil }
+
 // A batch that does not end in time stops early enough to answer before the function's end.
 func TestDeadline(t *testing.T) {
 	w := newEnv(t)

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -92,7 +93,8 @@ func (h *Handler) Handle(ctx context.Context, e Event) (events.DynamoDBEventResp
 
 // batch runs the work of the notes that a batch of the stream put into the table,
 // up to maxConcurrentWork pieces at once. Notes are independent of one another; a note
-// that was put several times is run once, and its first record fails if it fails. Notes
+// that was put several times, or whose work is done with that of another, is run once, and
+// its first record fails if it fails. Notes
 // that their writers work on wait without holding up the others of the batch.
 func (h *Handler) batch(ctx context.Context, e events.DynamoDBEvent) events.DynamoDBEventResponse {
 	failed := make([]error, len(e.Records))
@@ -109,10 +111,10 @@ func (h *Handler) batch(ctx context.Context, e events.DynamoDBEvent) events.Dyna
 	}
 	for i, r := range e.Records {
 		sk, ok := noted(r)
-		if !ok || begun[sk] {
+		if !ok || begun[items.WorkGroup(sk)] {
 			continue
 		}
-		begun[sk] = true
+		begun[items.WorkGroup(sk)] = true
 		if wait := h.wait(sk, r); wait > 0 {
 			waiting = append(waiting, i)
 			longest = max(longest, wait)
@@ -166,6 +168,12 @@ func (h *Handler) sweep(ctx context.Context) error {
 	// The order is random: otherwise work that comes first and never ends in time
 	// would keep the rest from ever starting.
 	rand.Shuffle(len(work), func(i, j int) { work[i], work[j] = work[j], work[i] })
+	begun := map[string]bool{}
+	work = slices.DeleteFunc(work, func(sk string) bool {
+		group := items.WorkGroup(sk)
+		defer func() { begun[group] = true }()
+		return begun[group]
+	})
 	failed := make([]error, len(work))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentWork)

@@ -333,6 +333,34 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// Work that one run does for several notes is run once, for a batch and for a sweep.
+func TestNotesOfOneGroupAreWorkedOnTogether(t *testing.T) {
+	var mu sync.Mutex
+	var ran []string
+	f := &fake{run: func(_ context.Context, sk string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		ran = append(ran, sk)
+		return nil
+	}}
+	notes := []string{"member#r1#10.0.0.0/24", "member#r2#10.0.0.0/24", "member#r1#10.0.1.0/24", "version#r1"}
+	h := New(f, upToDate, discard)
+	if _, err := h.Handle(t.Context(), inserted(notes...)); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(ran)
+	if want := []string{notes[0], notes[1], notes[3]}; !slices.Equal(ran, want) {
+		t.Errorf("a batch ran %q, want %q", ran, want)
+	}
+	ran, f.pending = nil, notes
+	if _, err := h.Handle(t.Context(), Event{Sweep: true}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ran) != 3 {
+		t.Errorf("a sweep ran %q", ran)
+	}
+}
+
 // Each sweep runs 8 pieces of work at once. If 8 never end in time, the ninth still runs in
 // one of the sweeps.
 func TestSweepBesideWorkThatNeverEnds(t *testing.T) {

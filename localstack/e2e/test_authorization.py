@@ -9,11 +9,15 @@ READ = {
     "GetIpamDiscoveredAccounts": {"IpamResourceDiscoveryId": "DISCOVERY", "DiscoveryRegion": "us-east-1"},
     "GetIpamDiscoveredResourceCidrs": {"IpamResourceDiscoveryId": "DISCOVERY", "ResourceRegion": "us-east-1"},
     "GetIpamDiscoveredPublicAddresses": {"IpamResourceDiscoveryId": "DISCOVERY", "AddressRegion": "us-east-1"},
+    "DescribeIpamPrefixListResolvers": {}, "GetIpamPrefixListResolverRules": {"IpamPrefixListResolverId": "RESOLVER"},
+    "GetIpamPrefixListResolverVersions": {"IpamPrefixListResolverId": "RESOLVER"},
     "GetIpamResourceCidrs": {"IpamScopeId": "SCOPE"}, "GetIpamAddressHistory": {"IpamScopeId": "SCOPE", "Cidr": "10.0.0.0/28"},
 }
 # Their answers name the caller or a time, so those of two calls differ.
 CONSOLE = {"GetCallerAccess": {}, "GetIpamSpaceMap": {"IpamScopeId": "SCOPE"}, "SearchIpam": {"Text": "10.0.0.1"}, "GetIpamPoolUtilization": {"IpamPoolIds": ["POOL"]},
            "GetIpamSummary": {}}
+# The front has no functions that make a version.
+VERSIONS = {"GetIpamPrefixListResolverVersionEntries": {"IpamPrefixListResolverId": "RESOLVER", "IpamPrefixListResolverVersion": 1}}
 # These act in the caller's account, with a role that does not exist here.
 VPCS = {
     "CreateVpc": {"Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28}, "CreateSubnet": {"VpcId": "vpc-0123456789abcdef0", "Ipv4IpamPoolId": "POOL", "Ipv4NetmaskLength": 28},
@@ -34,6 +38,9 @@ ADMINISTER = {
     "CreateIpamPool": {"IpamScopeId": "SCOPE", "AddressFamily": "ipv4"}, "ModifyIpamPool": {"IpamPoolId": "POOL", "Description": "x"},
     "DeleteIpamPool": {"IpamPoolId": "POOL", "Cascade": True}, "ProvisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.9.0.0/24"},
     "DeprovisionIpamPoolCidr": {"IpamPoolId": "POOL", "Cidr": "10.0.0.0/24"},
+    "CreateIpamPrefixListResolver": {"IpamId": "IPAM", "AddressFamily": "ipv4"},
+    "ModifyIpamPrefixListResolver": {"IpamPrefixListResolverId": "RESOLVER", "Description": "x"},
+    "DeleteIpamPrefixListResolver": {"IpamPrefixListResolverId": "RESOLVER"},
     "CreateTags": {"Resources": ["POOL"], "Tags": [{"Key": "a", "Value": "b"}]}, "DeleteTags": {"Resources": ["POOL"]},
     "PutIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"}, "DeleteIpamPoolShare": {"IpamPoolId": "POOL", "Principal": "777788889999"},
     "CreateIpamResourceDiscovery": {}, "ModifyIpamResourceDiscovery": {"IpamResourceDiscoveryId": "DISCOVERY", "Description": "x"},
@@ -56,7 +63,8 @@ def ids(api, ipam):
     pool = api.call("CreateIpamPool", IpamScopeId=ipam["PrivateDefaultScopeId"], AddressFamily="ipv4")["IpamPool"]["IpamPoolId"]
     api.call("ProvisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.0.0.0/24")
     a = api.call("AllocateIpamPoolCidr", IpamPoolId=pool, NetmaskLength=28)["IpamPoolAllocation"]
-    return {"IPAM": ipam["IpamId"], "SCOPE": ipam["PrivateDefaultScopeId"], "POOL": pool, "ALLOCATION": a["IpamPoolAllocationId"],
+    resolver = api.call("CreateIpamPrefixListResolver", IpamId=ipam["IpamId"], AddressFamily="ipv4")["IpamPrefixListResolver"]["IpamPrefixListResolverId"]
+    return {"RESOLVER": resolver, "IPAM": ipam["IpamId"], "SCOPE": ipam["PrivateDefaultScopeId"], "POOL": pool, "ALLOCATION": a["IpamPoolAllocationId"],
             "DISCOVERY": ipam["DefaultResourceDiscoveryId"], "ASSOCIATION": ipam["DefaultResourceDiscoveryAssociationId"]}
 
 
@@ -73,10 +81,10 @@ def everything(api, ids):
 def test_the_lists_above_are_complete(api):
     _, _, document = api.json("openapi.json", method="GET")
     have = {p.removeprefix("/v1/") for p in document["paths"] if p.startswith("/v1/") and p != "/v1/openapi.json"}
-    assert have == {*READ, *CONSOLE, *ALLOCATE, *ADMINISTER}
+    assert have == {*READ, *CONSOLE, *VERSIONS, *ALLOCATE, *ADMINISTER}
 
 
-@pytest.mark.parametrize("who, operations", [("reader", {**ALLOCATE, **ADMINISTER}), ("allocator", ADMINISTER), ("nobody", {**READ, **CONSOLE, **ALLOCATE, **ADMINISTER})],
+@pytest.mark.parametrize("who, operations", [("reader", {**ALLOCATE, **ADMINISTER}), ("allocator", ADMINISTER), ("nobody", {**READ, **CONSOLE, **VERSIONS, **ALLOCATE, **ADMINISTER})],
                          ids=["reader", "allocator", "nobody"])
 def test_refused_by_both_protocols_with_and_without_dry_run(api, as_principal, ids, who, operations):
     before = everything(api, ids)
@@ -107,7 +115,7 @@ def test_another_account_sees_and_gets_nothing(api, as_principal, ids):
     """An administrator of another account: none of these objects exist for it."""
     before = everything(api, ids)
     stranger = as_principal("stranger")
-    for operation, parameters in {**READ, **ALLOCATE, **ADMINISTER}.items():
+    for operation, parameters in {**READ, **VERSIONS, **ALLOCATE, **ADMINISTER}.items():
         if operation in ("CreateIpam", "CreateIpamResourceDiscovery"):
             continue
         parameters = filled(parameters, ids)

@@ -50,6 +50,7 @@ const (
 	Hold      = "hold"      // every hold is in a pool, and live resources of its scope cover it completely
 	Import    = "import"    // the allocations to resources are CIDRs of live resources in the scope
 	Pending   = "pending"   // the blocks that wait for EC2's answer have their rows, and no others do
+	Select    = "select"    // in a settled table, the members and the last version of a prefix list resolver are the CIDRs that its rules select
 	Map       = "map"       // the rows that the head of a scan's map names are there
 	Answer    = "answer"    // a request that arrived as an event has one answer
 	History   = "history"   // history records end and expire in order; in a settled table, the open records equal the resources' rows
@@ -94,6 +95,7 @@ func check(items iter.Seq[map[string]types.AttributeValue], now time.Time, settl
 	t.checkPending()
 	t.checkUsage()
 	t.checkMaps()
+	t.checkResolvers(settled)
 	t.checkAnswers()
 	if settled {
 		t.checkHistory()
@@ -584,7 +586,7 @@ func (t *table) checkWork() {
 	}
 	for sk := range noted {
 		switch kind, id, _ := strings.Cut(sk, "#"); {
-		case (kind == "live" || kind == "import" || kind == "purge" || kind == "resume") && id != "": // such work may find nothing to do
+		case slices.Contains([]string{"live", "import", "purge", "resume", "select", "member", "version"}, kind) && id != "": // such work may find nothing to do
 		default:
 			t.problem(Work, workPK, sk, "no object or block needs this note")
 		}

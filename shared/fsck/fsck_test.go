@@ -41,6 +41,10 @@ type world struct {
 	gone                      netip.Prefix // deprovisioned from tokyo
 	splitKey, splitNote, work table.Key
 	network
+	resolver string // its rules select a static CIDR, the CIDRs of tokyo and a VPC
+	version  table.Key
+	cidrs    table.Key // of the version
+	members  []table.Key
 }
 
 // cut lets a number of transactions through and answers the others with an
@@ -160,10 +164,38 @@ func newWorld(t *testing.T) *world {
 	}
 	w.work = table.Key{PK: "WORK", SK: "delete-pool#" + w.dying.ID}
 	w.watch(t, s)
+	w.resolve(t, s)
 	if w.splitKey == (table.Key{}) || w.splitNote == (table.Key{}) {
 		t.Fatalf("no split was left:\n%s", w.memory.Dump())
 	}
 	return w
+}
+
+// resolve creates a prefix list resolver with a version.
+func (w *world) resolve(t *testing.T, s *store.Store) {
+	t.Helper()
+	o, err := s.CreateResolver(t.Context(), store.Token{Account: owner, Operation: "CreateIpamPrefixListResolver", Digest: "d"}, ipam.PrefixListResolver{IPAM: w.ipam.ID, Family: ipam.IPv4, Rules: []ipam.ResolverRule{
+		{Type: ipam.RuleStaticCIDR, CIDR: netip.MustParsePrefix("192.0.2.0/24")},
+		{Type: ipam.RulePoolCIDR, Scope: w.ipam.PrivateScope, Conditions: []ipam.RuleCondition{{Operation: ipam.OperationEquals, Pool: w.tokyo.ID}}},
+		{Type: ipam.RuleResourceCIDR, Scope: w.ipam.PrivateScope, Resource: ipam.ResourceVPC, Conditions: []ipam.RuleCondition{{Operation: ipam.OperationEquals, ResourceID: w.held.ID}}},
+	}}, func(*ipam.IPAM) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, work := range []string{"select#", "version#"} {
+		if err := s.RunWork(t.Context(), work+o.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.resolver, w.version, w.cidrs = o.ID, items.VersionKey(o.ID, 1), items.VersionCIDRsKey(o.ID, 1)
+	for k := range w.memory.All() {
+		if k.PK == "MEMBERS#"+o.ID {
+			w.members = append(w.members, k)
+		}
+	}
+	if len(w.members) != 4 {
+		t.Fatalf("members %v", w.members)
+	}
 }
 
 // rows is a table that tests change.
@@ -252,7 +284,7 @@ func TestMissingItem(t *testing.T) {
 // free are attributes whose value, or whose absence if they are optional, no
 // other item depends on.
 var (
-	free     = []string{"Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "Failures", "Failing", "End", "Percent", "Threshold", "Token", "ClientToken"}
+	free     = []string{"Changes", "Description", "Tags", "Digest", "Since", "Rev", "Expires", "Failure", "Seen", "Sampled", "Attempted", "Succeeded", "OrganizationalUnitId", "FailureCode", "Failures", "Failing", "End", "Percent", "Threshold", "Token", "ClientToken"}
 	optional = []string{"Chosen", "Description", "Digest", "Seen", "OrganizationalUnitId", "Token", "ClientToken"}
 	past     = []string{"Space", "Owner", "Id", "Source", "AllocationId"} // of an item that is only remembered
 	passing  = []string{"Owner", "AllocationId", "Deadline"}              // of a split

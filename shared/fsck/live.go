@@ -17,6 +17,7 @@ type resource struct {
 	CIDR                    netip.Prefix
 	Name, VPC               string
 	Instance, InstanceOwner string // for an interface
+	Tags                    map[string]string
 }
 
 func (o *resource) isInterface() bool { return o.Type == "eni" }

@@ -158,7 +158,7 @@ func (w *world) watch(t *testing.T, s *store.Store) {
 
 // optionalItem reports whether an item of a network may be absent.
 func optionalItem(k table.Key) bool {
-	return strings.HasPrefix(k.SK, "ACCOUNT#") || k.SK == "USAGE" || strings.HasPrefix(k.PK, "HISTORY#") ||
+	return strings.HasPrefix(k.SK, "ACCOUNT#") || k.SK == "USAGE" || strings.HasPrefix(k.PK, "HISTORY#") || strings.HasPrefix(k.PK, "MEMBERS#") ||
 		strings.HasPrefix(k.SK, "import#") || strings.HasPrefix(k.SK, "live#")
 }
 

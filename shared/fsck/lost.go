@@ -47,6 +47,7 @@ const (
 	KindPool          = "pool"
 	KindDiscovery     = "resource-discovery"
 	KindAssociation   = "resource-discovery-association"
+	KindResolver      = "prefix-list-resolver"
 	KindCIDR          = "pool-cidr"
 	KindAllocation    = "allocation"
 	KindGrants        = "grants"
@@ -163,7 +164,7 @@ func rank(b *belonging) int {
 	return slices.Index(kindRank, b.Kind)
 }
 
-var kindRank = []string{KindGrants, KindAdministrator, KindIPAM, KindScope, KindDiscovery, KindAssociation, KindPool}
+var kindRank = []string{KindGrants, KindAdministrator, KindIPAM, KindScope, KindDiscovery, KindAssociation, KindResolver, KindPool}
 
 type belongingKey struct{ kind, id string }
 
@@ -237,10 +238,10 @@ func (r *row) lostSetting(kind string) *belonging {
 	return &belonging{Loss: Loss{Kind: kind}, members: map[string]string{"Object": r.maybe("Object")}}
 }
 
-var objectNames = map[objectKind]string{kindIPAM: KindIPAM, kindScope: KindScope, kindPool: KindPool, kindDiscovery: KindDiscovery, kindAssociation: KindAssociation}
+var objectNames = map[objectKind]string{kindIPAM: KindIPAM, kindScope: KindScope, kindPool: KindPool, kindDiscovery: KindDiscovery, kindAssociation: KindAssociation, kindResolver: KindResolver}
 
 // derived are the members of an object that follow from others, or that no caller sets.
-var derived = []string{"ID", "Rev", "State", "StateMessage", "Created", "ScopeCount", "PoolCount", "CIDRCount", "ChildCount", "DiscoveryAssociations", "IPAMs", "NotFound"}
+var derived = []string{"ID", "Rev", "State", "StateMessage", "Created", "ScopeCount", "PoolCount", "CIDRCount", "ChildCount", "DiscoveryAssociations", "IPAMs", "NotFound", "Latest", "LastCreation", "Failure"}
 
 func (r *row) lostObject(kind objectKind, id string) *belonging {
 	var doc struct {

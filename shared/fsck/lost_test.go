@@ -127,7 +127,7 @@ func TestEverythingOfAnEmptyTableIsLost(t *testing.T) {
 		kind, _ := i["Kind"].(*types.AttributeValueMemberS)
 		state, _ := i["State"].(*types.AttributeValueMemberS)
 		switch {
-		case k.SK == "META" && (what == "IPAM" || what == "SCOPE" || what == "POOL" || what == "DISCO" || what == "ASSOC") && state.Value != "delete-in-progress":
+		case k.SK == "META" && (what == "IPAM" || what == "SCOPE" || what == "POOL" || what == "DISCO" || what == "ASSOC" || what == "RESOLVER") && state.Value != "delete-in-progress":
 			want[strings.ToLower(what)]++
 		case strings.HasSuffix(k.PK, "#TAKEN") && kind.Value != "ipam-pool" && kind.Value != "hold" && kind.Value != "split":
 			want["alloc"]++
@@ -139,7 +139,7 @@ func TestEverythingOfAnEmptyTableIsLost(t *testing.T) {
 	}
 	have := map[string]int{}
 	names := map[string]string{
-		fsck.KindIPAM: "ipam", fsck.KindScope: "scope", fsck.KindPool: "pool", fsck.KindDiscovery: "disco", fsck.KindAssociation: "assoc",
+		fsck.KindIPAM: "ipam", fsck.KindScope: "scope", fsck.KindPool: "pool", fsck.KindDiscovery: "disco", fsck.KindAssociation: "assoc", fsck.KindResolver: "resolver",
 		fsck.KindAllocation: "alloc", fsck.KindCIDR: "cidr", fsck.KindGrants: "grants", fsck.KindAdministrator: "organization",
 	}
 	seen := map[string]bool{}
@@ -153,7 +153,7 @@ func TestEverythingOfAnEmptyTableIsLost(t *testing.T) {
 		}
 		seen[l.ID] = true
 	}
-	if diff := cmp.Diff(want, have); diff != "" || len(want) != 9 {
+	if diff := cmp.Diff(want, have); diff != "" || len(want) != 10 {
 		t.Errorf("-want +have:\n%s", diff)
 	}
 }

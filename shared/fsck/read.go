@@ -39,6 +39,11 @@ type table struct {
 	mapHeads   []mapHead
 	mapRows    map[string]bool // keys of the rows of scans' maps
 
+	members       []member
+	versions      []version
+	versionCIDRs  []version
+	everyResolver []string // ids in the list of all resolvers
+
 	index   map[ref]*object
 	cidrAt  map[place]*poolCIDR // CIDRs that are roots
 	roots   []root
@@ -149,9 +154,10 @@ const (
 	kindPool
 	kindDiscovery
 	kindAssociation
+	kindResolver
 )
 
-var objectKinds = map[string]objectKind{"IPAM": kindIPAM, "SCOPE": kindScope, "POOL": kindPool, "DISCO": kindDiscovery, "ASSOC": kindAssociation}
+var objectKinds = map[string]objectKind{"IPAM": kindIPAM, "SCOPE": kindScope, "POOL": kindPool, "DISCO": kindDiscovery, "ASSOC": kindAssociation, "RESOLVER": kindResolver}
 
 type ref struct {
 	kind objectKind
@@ -168,15 +174,20 @@ func (r ref) pk() string {
 		return "POOL#" + r.id
 	case kindDiscovery:
 		return "DISCO#" + r.id
+	case kindResolver:
+		return "RESOLVER#" + r.id
 	default:
 		return "ASSOC#" + r.id
 	}
 }
 
-// object is an IPAM, a scope, a pool, a resource discovery or an association.
+// object is an IPAM, a scope, a pool, a resource discovery, an association or a prefix list
+// resolver.
 type object struct {
 	ref
 	document
+	selection                    // of a resolver
+	through               string // of a resolver: the key of the last CIDR whose selection is known, "" for all
 	owner, state          string
 	childCount, cidrCount int64 // its stored counts
 	children, cidrs       int64 // the real numbers
@@ -196,7 +207,7 @@ type document struct {
 	NotFound                  bool                 // of an association: its discovery is gone
 	IPAMs                     []string             // of a discovery
 	Scope, ScopeType          string               // of a pool
-	SourcePool, Family        string               // of a pool
+	SourcePool, Family        string               // of a pool; a resolver has the latter too
 	Locale                    string               // of a pool
 	SourceResource            *struct{ ID string } // of a resource planning pool
 	Shares                    []string             // of a pool
@@ -386,6 +397,8 @@ func init() { // each kind of object has a reader of its own
 		"LAYOUT":       single((*table).addLayout),
 		"RESTORES":     single((*table).addRestores),
 		"DISCOVERIES":  alone((*table).addEverywhere),
+		"RESOLVERS":    alone((*table).addEveryResolver),
+		"MEMBERS":      named((*table).addMember),
 		"FOUND": func(t *table, r *row, id string) bool {
 			return strings.Count(id, "#") == 2 && named((*table).addFound)(t, r, id)
 		},
@@ -411,6 +424,8 @@ func init() { // each kind of object has a reader of its own
 				return false
 			case r.sk == meta:
 				t.addObject(r, ref{kind, id})
+			case what == "RESOLVER":
+				t.addVersion(r, id)
 			case what == "DISCO":
 				t.addProgress(r, id)
 			case what == "POOL" && r.sk == "USAGE":
@@ -616,7 +631,7 @@ func (t *table) addToken(r *row) {
 func (t *table) addObject(r *row, id ref) {
 	states := []string{"create-complete", "modify-complete", "delete-in-progress"}
 	switch id.kind {
-	case kindDiscovery:
+	case kindDiscovery, kindResolver:
 		states = states[:2]
 	case kindAssociation:
 		states = []string{"associate-complete", "disassociate-complete"}
@@ -633,13 +648,27 @@ func (t *table) addObject(r *row, id ref) {
 		o.childCount = r.count("PoolCount")
 	case kindPool:
 		o.childCount, o.cidrCount = r.count("ChildCount"), r.count("CidrCount")
+	case kindResolver:
+		r.count("Changes")
+		if through := r.maybe("Through"); through != "" {
+			p, err := netip.ParsePrefix(through)
+			if err != nil || p.Masked() != p {
+				r.fail("%q is not how a CIDR is written", through)
+			}
+			o.through = blockSK(p)
+		}
 	default: // these have no counts
 	}
-	r.document("Object", &o.document)
+	doc := r.document("Object", &o.document)
+	if id.kind == kindResolver && doc != "" && !r.failed {
+		if err := json.Unmarshal([]byte(doc), &o.selection); err != nil {
+			r.fail("the rules cannot be read: %v", err)
+		}
+	}
 	if o.ID != id.id || o.Owner != o.owner {
 		r.fail("the document is of %q of owner %q, and the item of %q of owner %q", o.ID, o.Owner, id.id, o.owner)
 	}
-	if id.kind == kindPool && o.Family != "ipv4" && o.Family != "ipv6" {
+	if (id.kind == kindPool || id.kind == kindResolver) && o.Family != "ipv4" && o.Family != "ipv6" {
 		r.fail("%q is no family", o.Family)
 	}
 	if r.ok() {

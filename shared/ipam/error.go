@@ -31,6 +31,8 @@ const (
 	CodeInvalidAllocationIDNotFound     Code = "InvalidIpamPoolAllocationId.NotFound"
 	CodeInvalidPoolIDMalformed          Code = "InvalidIpamPoolId.Malformed"
 	CodeInvalidPoolIDNotFound           Code = "InvalidIpamPoolId.NotFound"
+	CodeInvalidResolverIDMalformed      Code = "InvalidIpamPrefixListResolverId.Malformed"
+	CodeInvalidResolverIDNotFound       Code = "InvalidIpamPrefixListResolverId.NotFound"
 	CodeInvalidAssociationIDMalformed   Code = "InvalidIpamResourceDiscoveryAssociationId.Malformed"
 	CodeInvalidAssociationIDNotFound    Code = "InvalidIpamResourceDiscoveryAssociationId.NotFound"
 	CodeInvalidDiscoveryIDMalformed     Code = "InvalidIpamResourceDiscoveryId.Malformed"
@@ -80,6 +82,8 @@ var Codes = map[Code]CodeInfo{
 	CodeInvalidAllocationIDNotFound:     {400, "caller"},
 	CodeInvalidPoolIDMalformed:          {400, "caller"},
 	CodeInvalidPoolIDNotFound:           {400, "caller"},
+	CodeInvalidResolverIDMalformed:      {400, "caller"},
+	CodeInvalidResolverIDNotFound:       {400, "caller"},
 	CodeInvalidAssociationIDMalformed:   {400, "caller"},
 	CodeInvalidAssociationIDNotFound:    {400, "caller"},
 	CodeInvalidDiscoveryIDMalformed:     {400, "caller"},

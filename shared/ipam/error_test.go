@@ -122,6 +122,7 @@ func TestNotFound(t *testing.T) {
 	notFound := map[ipam.Code]bool{
 		ipam.CodeInvalidIpamIDNotFound: true, ipam.CodeInvalidAllocationIDNotFound: true, ipam.CodeInvalidPoolIDNotFound: true,
 		ipam.CodeInvalidAssociationIDNotFound: true, ipam.CodeInvalidDiscoveryIDNotFound: true, ipam.CodeInvalidScopeIDNotFound: true,
+		ipam.CodeInvalidResolverIDNotFound: true,
 	}
 	for code := range ipam.Codes {
 		if got := ipam.Errorf(code, "x").NotFound(); got != notFound[code] {

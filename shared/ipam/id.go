@@ -19,6 +19,7 @@ const (
 	IDAllocation           IDKind = "ipam-pool-alloc"
 	IDDiscovery            IDKind = "ipam-res-disco"
 	IDDiscoveryAssociation IDKind = "ipam-res-disco-assoc"
+	IDResolver             IDKind = "ipam-prefix-list-resolver"
 )
 
 func (k IDKind) digits() int {
@@ -48,7 +49,7 @@ func IDKindOf(id string) IDKind {
 		return ""
 	}
 	switch k := IDKind(id[:i]); k {
-	case IDIPAM, IDScope, IDPool, IDPoolCIDR, IDAllocation, IDDiscovery, IDDiscoveryAssociation:
+	case IDIPAM, IDScope, IDPool, IDPoolCIDR, IDAllocation, IDDiscovery, IDDiscoveryAssociation, IDResolver:
 		return k
 	}
 	return ""
@@ -70,6 +71,8 @@ func NotFound(id string) error {
 		return Errorf(CodeInvalidDiscoveryIDNotFound, "The ipam-resource-discovery ID '%s' does not exist. DescribeIpamResourceDiscoveries lists those of your account.", id)
 	case IDDiscoveryAssociation:
 		return Errorf(CodeInvalidAssociationIDNotFound, "The ipam-resource-discovery-association ID '%s' does not exist. DescribeIpamResourceDiscoveryAssociations lists those of your account.", id)
+	case IDResolver:
+		return Errorf(CodeInvalidResolverIDNotFound, "The ipam-prefix-list-resolver ID '%s' does not exist. DescribeIpamPrefixListResolvers lists those of your account.", id)
 	default: // no operation takes an id of another kind
 		return Errorf(CodeInvalidID, "The ID '%s' is not valid.", id)
 	}
@@ -100,6 +103,8 @@ func CheckID(kind IDKind, parameter, id string) error {
 		code = CodeInvalidDiscoveryIDMalformed
 	case IDDiscoveryAssociation:
 		code = CodeInvalidAssociationIDMalformed
+	case IDResolver:
+		code = CodeInvalidResolverIDMalformed
 	default: // EC2 has no code for the other kinds
 	}
 	return Errorf(code, "Invalid id: \"%s\" for parameter %s (expecting \"%s-...\" with hexadecimal digits).", id, parameter, kind)

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var idKinds = []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDPoolCIDR, ipam.IDAllocation, ipam.IDDiscovery, ipam.IDDiscoveryAssociation}
+var idKinds = []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDPoolCIDR, ipam.IDAllocation, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDResolver}
 
 func TestDerivedIDs(t *testing.T) {
 	for _, k := range idKinds {
@@ -75,6 +75,7 @@ func TestErrorsOfIDs(t *testing.T) {
 		{ipam.IDAllocation, ipam.CodeInvalidAllocationIDMalformed, ipam.CodeInvalidAllocationIDNotFound},
 		{ipam.IDDiscovery, ipam.CodeInvalidDiscoveryIDMalformed, ipam.CodeInvalidDiscoveryIDNotFound},
 		{ipam.IDDiscoveryAssociation, ipam.CodeInvalidAssociationIDMalformed, ipam.CodeInvalidAssociationIDNotFound},
+		{ipam.IDResolver, ipam.CodeInvalidResolverIDMalformed, ipam.CodeInvalidResolverIDNotFound},
 		{ipam.IDPoolCIDR, ipam.CodeInvalidID, ipam.CodeInvalidID},
 	} {
 		id := string(c.kind) + "-0123456789abcdef0"

@@ -3,22 +3,53 @@ package ipam
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // PrefixListResolver selects CIDRs for prefix lists with rules. Its IPAM and its family
 // never change.
 type PrefixListResolver struct {
 	Meta
-	IPAM    string
-	Family  Family
-	Rules   []ResolverRule
-	Targets int64 // prefix lists that follow it
-	Latest  int64 // its last version, 0: none yet
+	IPAM   string
+	Family Family
+	Rules  []ResolverRule
+	Latest int64 // its last version, 0: none yet
 
 	// LastCreation is the outcome of the last attempt to make a version.
 	LastCreation VersionCreation
 	Failure      string // of it, with the next step
+
+	// The CIDRs that the rules select are the members of the resolver. Changes grows with
+	// every change of them. They are known as far as Through and no further, or all if it
+	// is the zero Prefix: if the rules select far more CIDRs than a version may have, the
+	// last ones are left out.
+	Changes int64        `json:"-"`
+	Through netip.Prefix `json:"-"`
 }
+
+// Knows reports whether p is a member exactly if the rules select it.
+func (o *PrefixListResolver) Knows(p netip.Prefix) bool {
+	return !o.Through.IsValid() || p.Compare(o.Through) <= 0
+}
+
+// Version is a version of a prefix list resolver: the CIDRs that its rules selected. A
+// version never changes.
+type Version struct {
+	Resolver string
+	Number   int64          // from 1 on
+	Entries  int64          // the number of its CIDRs
+	CIDRs    []netip.Prefix // ascending; nil in a list of versions
+	Created  int64          // Unix seconds
+	Expires  int64          // Unix seconds; 0: not yet
+}
+
+// KeptVersions is the number of the last versions of a resolver that are kept for ever. An
+// older one is kept for [OldVersionLife] (Amazon VPC IPAM User Guide, "Automate prefix list
+// updates").
+const KeptVersions = 10
+
+// OldVersionLife is the time for which an older version is kept.
+const OldVersionLife = 7 * 24 * time.Hour
 
 // VersionCreation is the outcome of an attempt to make a version of a resolver, with the
 // values of the EC2 API's IpamPrefixListResolverVersionCreationStatus.

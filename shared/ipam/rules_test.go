@@ -181,7 +181,7 @@ func TestRefusalsNameTheNumbers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { refused(t, c.err, c.code, c.says) })
 	}
-	if q := ipam.DefaultQuotas(); q != (ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, SharesPerPool: 50, Tags: 50, Discoveries: 1, AssociationsPerIPAM: 5}) {
+	if q := ipam.DefaultQuotas(); q != (ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 5, PoolsPerScope: 50, PoolDepth: 10, CIDRsPerPool: 50, SharesPerPool: 50, Tags: 50, Discoveries: 1, AssociationsPerIPAM: 5, ResolversPerIPAM: 10, RulesPerResolver: 100, EntriesPerVersion: 1000}) {
 		t.Errorf("the quotas are %+v, not those documented", q)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	AttrDescription  = "Description"
 	AttrTags         = "Tags"
 	attrDeadline     = "Deadline"
+	attrEntries      = "Entries"
 	attrSpace        = "Space"
 	AttrCIDR         = "Cidr"
 	AttrDigest       = "Digest"
@@ -62,6 +63,13 @@ const (
 	AttrFailure        = "Failure"
 	attrFailures       = "Failures" // of a discovered account: failed runs in a row
 	attrFailing        = "Failing"  // of a discovered account: start of the first of them, Unix milliseconds
+)
+
+// The attributes of prefix list resolvers and their versions.
+const (
+	AttrChanges = "Changes"
+	AttrThrough = "Through"
+	attrCIDRs   = "Cidrs"
 )
 
 // The attributes of [PoolUsage].

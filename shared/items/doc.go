@@ -22,6 +22,11 @@
 //	discovery            DISCO#<id>            META
 //	association of it    ASSOC#<id>            META
 //	all discoveries      DISCOVERIES           <id>
+//	prefix list resolver RESOLVER#<id>         META
+//	version of it        RESOLVER#<id>         VERSION#<number, 10 digits>
+//	CIDRs of the version RESOLVER#<id>         CIDRS#<number, 10 digits>
+//	all resolvers        RESOLVERS             <id>
+//	CIDR that it selects MEMBERS#<resolver>    <address, hex>#<length, 3 digits>
 //	account discovered   DISCO#<discovery>     ACCOUNT#<Region>#<account>
 //	CIDR discovered      FOUND#<discovery>#<Region>#<account>
 //	                                           <type>#<resource>#<address, hex>#<length, 3 digits>
@@ -58,7 +63,7 @@
 //
 //	parts    attributes.go prefix.go
 //	space    block.go allocation.go poolcidr.go
-//	objects  object.go discovery.go share.go usage.go
+//	objects  object.go discovery.go share.go usage.go resolver.go
 //	network  resource.go history.go change.go past.go spacemap.go sample.go summary.go
 //	others   request.go work.go layout.go restores.go
 //	stream   image.go

@@ -123,10 +123,15 @@ func samples() []table.Row {
 		{Key: items.PastKey(pastResource), Item: items.EncodePast(pastResource)},
 		{Key: items.PastKey(pastNothing), Item: items.EncodePast(pastNothing)},
 		{Key: items.PastBeginKey(), Item: items.EncodePastBegin(time.Unix(1_800_000_000, 0))},
+		{Key: items.ResolverKey("ipam-prefix-list-resolver-1"), Item: items.EncodeResolver(filled(func(o *ipam.PrefixListResolver) { o.Rules[0].Conditions[0].CIDR = v6 }))},
+		{Key: items.VersionKey("ipam-prefix-list-resolver-1", 7), Item: items.EncodeVersion(&ipam.Version{CIDRs: []netip.Prefix{block, netip.MustParsePrefix("10.0.1.0/25")}, Created: 1_800_000_000, Expires: 1_800_000_001})},
+		{Key: items.VersionCIDRsKey("ipam-prefix-list-resolver-1", 7), Item: items.EncodeVersionCIDRs(&ipam.Version{CIDRs: []netip.Prefix{block, netip.MustParsePrefix("10.0.1.0/25")}, Expires: 1_800_000_001})},
 		{Key: items.RestoresKey(), Item: items.EncodeRestores(items.Restores{1_700_000_000, 1_800_000_000})},
 		// Keys whose items the store fills in, or that share an encoding.
 		{Key: items.LiveKey("ipam-scope-1", &ipam.Resource{Type: ipam.ResourceInterface, ID: "eni-1", CIDR: block, Region: "eu-west-1"})},
 		{Key: items.DiscoveryRowKey("ipam-res-disco-1")},
+		{Key: items.ResolverRowKey("ipam-prefix-list-resolver-1")},
+		{Key: items.MemberKey("ipam-prefix-list-resolver-1", block)},
 		{Key: items.AccountKey("111122223333")},
 		{Key: items.OwnedKey("111122223333", items.PoolKey("ipam-pool-1"))},
 		{Key: items.RequestKey("111122223333", "r")},
@@ -143,6 +148,9 @@ func samples() []table.Row {
 		{Key: items.WorkKey(items.ResumeWork, "ipam-pool-1")},
 		{Key: items.LiveWorkKey("ipam-scope-1", block)},
 		{Key: items.SplitWorkKey(space, block)},
+		{Key: items.MemberWorkKey("ipam-prefix-list-resolver-1", block)},
+		{Key: items.WorkKey(items.SelectWork, "ipam-prefix-list-resolver-1")},
+		{Key: items.WorkKey(items.VersionWork, "ipam-prefix-list-resolver-1")},
 		{Key: items.AccountPurgeWorkKey("ipam-res-disco-1", "eu-west-1", "111122223333")},
 	}
 }

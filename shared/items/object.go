@@ -62,6 +62,7 @@ const (
 	Pools        ObjectKind = "POOL#"
 	Discoveries  ObjectKind = "DISCO#"
 	Associations ObjectKind = "ASSOC#"
+	Resolvers    ObjectKind = "RESOLVER#"
 )
 
 func (k ObjectKind) key(id string) table.Key { return table.Key{PK: string(k) + id, SK: meta} }

@@ -53,11 +53,10 @@ func spaceMapSK(asOf int64, start netip.Addr) string {
 }
 
 const (
-	attrStarts  = "Starts"
-	attrTiles   = "Tiles"
-	attrPools   = "Pools"
-	attrEntries = "Entries"
-	attrAsOf    = "AsOf"
+	attrStarts = "Starts"
+	attrTiles  = "Tiles"
+	attrPools  = "Pools"
+	attrAsOf   = "AsOf"
 )
 
 // spaceMapExpires returns the time after which a map is not used, Unix seconds.

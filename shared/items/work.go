@@ -20,6 +20,9 @@ const (
 	ResumeWork     = "resume"      // goes on with the deletion of a pool, which a pending block delayed: <pool>
 	SplitWork      = "split"       // gives an abandoned split back: <space>#<CIDR>
 	PurgeWork      = "purge"       // has the CIDRs that a discovery found follow its associations, or forgets them: <discovery> or <discovery>#<Region>#<account>
+	SelectWork     = "select"      // selects all CIDRs of a prefix list resolver again, or deletes those of a deleted one: <resolver>
+	MemberWork     = "member"      // selects one CIDR of a resolver again: <resolver>#<CIDR>
+	VersionWork    = "version"     // makes a version of the CIDRs that a resolver selects: <resolver>
 	DeletePoolWork = "delete-pool" // deletes a pool with its contents: <pool>
 	DeleteIPAMWork = "delete-ipam" // deletes an IPAM with its contents: <IPAM>
 )
@@ -52,6 +55,34 @@ func ParseLiveWork(id string) (scope string, p netip.Prefix, ok bool) {
 	scope, cidr, _ := strings.Cut(id, "#")
 	p, err := netip.ParsePrefix(cidr)
 	return scope, p, err == nil
+}
+
+// MemberWorkKey returns the key of the note that a CIDR of a resolver is to be selected
+// again.
+func MemberWorkKey(resolver string, p netip.Prefix) table.Key {
+	return WorkKey(MemberWork, resolver+"#"+p.String())
+}
+
+// MemberWorkRows returns the query for all these notes of a resolver.
+func MemberWorkRows(resolver string) table.Query {
+	return rowsBeginning(WorkPK, WorkKey(MemberWork, resolver).SK+"#")
+}
+
+// ParseMemberWork reads the id of a note of [MemberWork]. ok is false for any other text.
+func ParseMemberWork(id string) (resolver string, p netip.Prefix, ok bool) {
+	resolver, cidr, _ := strings.Cut(id, "#")
+	p, err := netip.ParsePrefix(cidr)
+	return resolver, p, err == nil
+}
+
+// WorkGroup returns the text that the work notes have in common whose work is done together:
+// one run for any of them does the work of all. It is of no further meaning.
+func WorkGroup(sk string) string {
+	if kind, id := ParseWork(sk); kind == MemberWork {
+		resolver, _, _ := strings.Cut(id, "#")
+		return WorkKey(MemberWork, resolver).SK
+	}
+	return sk
 }
 
 // SplitWorkKey returns the key of the note of a split.

@@ -88,6 +88,9 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 		{"tags", q.Tags, 0},
 		{"discoveries", q.Discoveries, 0},
 		{"associations_per_ipam", q.AssociationsPerIPAM, 1}, // the default one
+		{"resolvers_per_ipam", q.ResolversPerIPAM, 0},
+		{"rules_per_resolver", q.RulesPerResolver, 1},
+		{"entries_per_version", q.EntriesPerVersion, 1},
 	} {
 		if l.value < l.least {
 			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the least is %d", document, l.name, l.value, l.least)
@@ -100,6 +103,8 @@ func ParseQuotas(document string) (ipam.Quotas, error) {
 		{"shares_per_pool", q.SharesPerPool, ipam.MaxSharesPerPool},
 		{"tags", q.Tags, ipam.MaxTags},
 		{"associations_per_ipam", q.AssociationsPerIPAM, ipam.MaxAssociationsPerIPAM},
+		{"rules_per_resolver", q.RulesPerResolver, ipam.MaxRulesPerResolver},
+		{"entries_per_version", q.EntriesPerVersion, ipam.MaxEntriesPerVersion},
 	} {
 		if l.value > l.most {
 			return ipam.Quotas{}, fmt.Errorf("read the quotas %s: %s is %d, and the most is %d", document, l.name, l.value, l.most)

@@ -28,6 +28,7 @@ type (
 	// CallerQuotas are the quotas in force, the same for every account.
 	CallerQuotas struct {
 		Ipams, ScopesPerIpam, PoolsPerScope, PoolDepth, CidrsPerPool, SharesPerPool, TagsPerObject, ResourceDiscoveries, AssociationsPerIpam *int64
+		PrefixListResolversPerIpam, RulesPerPrefixListResolver, EntriesPerPrefixListResolverVersion                                          *int64
 	}
 )
 
@@ -51,6 +52,7 @@ func (o service) getCallerAccess(ctx context.Context, r *registry.Registry) (*Ge
 		Quotas: &CallerQuotas{
 			Ipams: &q.IPAMs, ScopesPerIpam: &q.ScopesPerIPAM, PoolsPerScope: &q.PoolsPerScope, PoolDepth: &q.PoolDepth, CidrsPerPool: &q.CIDRsPerPool,
 			SharesPerPool: &q.SharesPerPool, TagsPerObject: &q.Tags, ResourceDiscoveries: &q.Discoveries, AssociationsPerIpam: &q.AssociationsPerIPAM,
+			PrefixListResolversPerIpam: &q.ResolversPerIPAM, RulesPerPrefixListResolver: &q.RulesPerResolver, EntriesPerPrefixListResolverVersion: &q.EntriesPerVersion,
 		},
 	}}, nil
 }

@@ -43,10 +43,11 @@ func TestCallerAccessListsTheAdmittedOperations(t *testing.T) {
 
 func TestCallerAccessShowsTheQuotasInForce(t *testing.T) {
 	w := newEnv(t, func(q *ipam.Quotas) {
-		*q = ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 2, PoolsPerScope: 3, PoolDepth: 4, CIDRsPerPool: 5, SharesPerPool: 6, Tags: 7, Discoveries: 8, AssociationsPerIPAM: 9}
+		*q = ipam.Quotas{IPAMs: 1, ScopesPerIPAM: 2, PoolsPerScope: 3, PoolDepth: 4, CIDRsPerPool: 5, SharesPerPool: 6, Tags: 7, Discoveries: 8, AssociationsPerIPAM: 9, ResolversPerIPAM: 10, RulesPerResolver: 11, EntriesPerVersion: 12}
 	})
 	q := do[ops.GetCallerAccessOutput](w, w.admin, &ops.GetCallerAccessInput{}).CallerAccess.Quotas
-	for i, n := range []*int64{q.Ipams, q.ScopesPerIpam, q.PoolsPerScope, q.PoolDepth, q.CidrsPerPool, q.SharesPerPool, q.TagsPerObject, q.ResourceDiscoveries, q.AssociationsPerIpam} {
+	for i, n := range []*int64{q.Ipams, q.ScopesPerIpam, q.PoolsPerScope, q.PoolDepth, q.CidrsPerPool, q.SharesPerPool, q.TagsPerObject, q.ResourceDiscoveries, q.AssociationsPerIpam,
+		q.PrefixListResolversPerIpam, q.RulesPerPrefixListResolver, q.EntriesPerPrefixListResolverVersion} {
 		if *n != int64(i+1) {
 			t.Errorf("quota %d is %d", i+1, *n)
 		}

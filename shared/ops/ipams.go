@@ -114,6 +114,15 @@ func (o service) checkPools(ctx context.Context, m *ipam.IPAM, toFree bool) erro
 	if toFree && m.DiscoveryAssociations > 1 {
 		return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d resource discovery associations besides its default one, which the free tier does not have. Disassociate them first.", m.ID, m.DiscoveryAssociations-1)
 	}
+	if toFree {
+		resolvers, err := o.store.ResolversOf(ctx, m)
+		if err != nil {
+			return err
+		}
+		if len(resolvers) > 0 {
+			return ipam.Errorf(ipam.CodeDependencyViolation, "%s has %d prefix list resolvers, which the free tier does not have. Delete them first.", m.ID, len(resolvers))
+		}
+	}
 	pools, err := o.store.OwnedPools(ctx, m.Owner)
 	if err != nil {
 		return err

@@ -141,6 +141,7 @@ func TestPagesMakeUpTheList(t *testing.T) {
 	pools := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
 	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*pools[0].IpamArn)}}).Ipams[0]
 	discovery, region := manager.DefaultResourceDiscoveryId, aws.String(home)
+	resolver := w.makeResolvers(manager.IpamId)
 	tried := map[string]bool{"GetIpamAddressHistory": true, "SearchIpam": true} // TestHistoryPages and TestSearch have them
 	for _, c := range []struct {
 		in   any
@@ -170,6 +171,12 @@ func TestPagesMakeUpTheList(t *testing.T) {
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("is-default", "false")}}, 5, 3 * 5},
 		{&ops.ModifyIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("is-default", "*")}, Monitored: aws.Bool(false), PreviewOnly: aws.Bool(true)}, 5, 3 * 4},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PublicDefaultScopeId}, 5, 3 * 3},
+		{&ec2.DescribeIpamPrefixListResolversInput{}, 5, 7},
+		{&ec2.DescribeIpamPrefixListResolversInput{Filters: []types.Filter{where("ipam-id", *manager.IpamId), where("address-family", "ipv4")}}, 5, 7},
+		{&ec2.GetIpamPrefixListResolverRulesInput{IpamPrefixListResolverId: &resolver}, 5, 12},
+		{&ec2.GetIpamPrefixListResolverVersionsInput{IpamPrefixListResolverId: &resolver}, 5, 12},
+		{&ec2.GetIpamPrefixListResolverVersionsInput{IpamPrefixListResolverId: &resolver, IpamPrefixListResolverVersions: []int64{2, 4, 6, 8, 10, 12}}, 5, 6},
+		{&ec2.GetIpamPrefixListResolverVersionEntriesInput{IpamPrefixListResolverId: &resolver, IpamPrefixListResolverVersion: aws.Int64(12)}, 5, 12},
 		{&ec2.DescribeTagsInput{}, 5, 7*3 + 11 + 3*2},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("key", "a", "c d")}}, 5, 7*2 + 11 + 3},
 		{&ec2.DescribeTagsInput{Filters: []types.Filter{where("resource-type", "*allocation", "ipam")}}, 5, 7*3 + 3*2},
@@ -194,6 +201,25 @@ func TestPagesMakeUpTheList(t *testing.T) {
 			t.Errorf("%s: paginated %v, tried %v", o.Name, o.Paginated, tried[o.Name])
 		}
 	}
+}
+
+// makeResolvers creates seven resolvers. The first has 12 versions, and 12 rules with CIDRs.
+func (w *env) makeResolvers(manager *string) string {
+	w.t.Helper()
+	var ids []string
+	for range 7 {
+		ids = append(ids, w.makeResolver(ec2.CreateIpamPrefixListResolverInput{IpamId: manager}))
+	}
+	w.work()
+	var cidrs []string
+	for i := range 12 {
+		cidrs = append(cidrs, fmt.Sprintf("172.16.%d.0/24", i))
+		if i > 0 { // the first version is there
+			do[ec2.ModifyIpamPrefixListResolverOutput](w, w.admin, &ec2.ModifyIpamPrefixListResolverInput{IpamPrefixListResolverId: &ids[0], Rules: statics(cidrs...)})
+			w.work()
+		}
+	}
+	return ids[0]
 }
 
 // last returns the id at the end of an ARN.
@@ -286,6 +312,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 	found := do[ec2.DescribeIpamPoolsOutput](w, w.admin, &ec2.DescribeIpamPoolsInput{IpamPoolIds: []string{pool}}).IpamPools
 	manager := do[ec2.DescribeIpamsOutput](w, w.admin, &ec2.DescribeIpamsInput{IpamIds: []string{last(*found[0].IpamArn)}}).Ipams[0]
 	discovery := manager.DefaultResourceDiscoveryId
+	resolver := w.makeResolvers(manager.IpamId)
 	lists := map[string]struct {
 		in   any
 		size int32
@@ -299,6 +326,10 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 		"GetIpamDiscoveredPublicAddresses":          {&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: discovery, AddressRegion: aws.String(home)}, 5},
 		"GetIpamResourceCidrs":                      {&ec2.GetIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId}, 5},
 		"ModifyIpamResourceCidrs":                   {&ops.ModifyIpamResourceCidrsInput{IpamScopeId: manager.PrivateDefaultScopeId, Filters: []types.Filter{where("resource-type", "vpc")}, Monitored: aws.Bool(false), PreviewOnly: aws.Bool(true)}, 5},
+		"DescribeIpamPrefixListResolvers":           {&ec2.DescribeIpamPrefixListResolversInput{}, 5},
+		"GetIpamPrefixListResolverRules":            {&ec2.GetIpamPrefixListResolverRulesInput{IpamPrefixListResolverId: &resolver}, 5},
+		"GetIpamPrefixListResolverVersions":         {&ec2.GetIpamPrefixListResolverVersionsInput{IpamPrefixListResolverId: &resolver}, 5},
+		"GetIpamPrefixListResolverVersionEntries":   {&ec2.GetIpamPrefixListResolverVersionEntriesInput{IpamPrefixListResolverId: &resolver, IpamPrefixListResolverVersion: aws.Int64(12)}, 5},
 		"DescribeIpamPoolAllocations":               {&ec2.DescribeIpamPoolAllocationsInput{}, 1000}, "DescribeTags": {&ec2.DescribeTagsInput{}, 5},
 	}
 	for name, l := range lists {
@@ -328,7 +359,7 @@ func TestTokensBelongToTheirRequest(t *testing.T) {
 // filters, and then for the parameters of the operation.
 func TestListsRefuseInOneOrder(t *testing.T) {
 	w := newEnv(t, nil)
-	tried := map[string]bool{"GetIpamAddressHistory": true, "SearchIpam": true} // they have no filters
+	tried := map[string]bool{"GetIpamAddressHistory": true, "SearchIpam": true, "GetIpamPrefixListResolverVersionEntries": true} // they have no filters
 	for _, c := range []struct {
 		in   any // with an invalid id
 		code ipam.Code
@@ -347,6 +378,9 @@ func TestListsRefuseInOneOrder(t *testing.T) {
 		{&ec2.GetIpamDiscoveredPublicAddressesInput{IpamResourceDiscoveryId: aws.String("ipam-res-disco-0"), AddressRegion: aws.String(home)}, "InvalidIpamResourceDiscoveryId.Malformed"},
 		{&ec2.GetIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0")}, "InvalidIpamScopeId.Malformed"},
 		{&ops.ModifyIpamResourceCidrsInput{IpamScopeId: aws.String("ipam-scope-0"), ResourceId: aws.String("vpc-1"), Monitored: aws.Bool(false)}, "InvalidIpamScopeId.Malformed"},
+		{&ec2.DescribeIpamPrefixListResolversInput{IpamPrefixListResolverIds: []string{"ipam-prefix-list-resolver-0"}}, "InvalidIpamPrefixListResolverId.Malformed"},
+		{&ec2.GetIpamPrefixListResolverRulesInput{IpamPrefixListResolverId: aws.String("ipam-prefix-list-resolver-0")}, "InvalidIpamPrefixListResolverId.Malformed"},
+		{&ec2.GetIpamPrefixListResolverVersionsInput{IpamPrefixListResolverId: aws.String("ipam-prefix-list-resolver-0")}, "InvalidIpamPrefixListResolverId.Malformed"},
 		{&ec2.DescribeTagsInput{MaxResults: aws.Int32(4)}, "InvalidMaxResults"},
 	} {
 		tried[operation(c.in)] = true

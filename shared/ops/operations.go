@@ -37,6 +37,7 @@ func New(s *store.Store, auth registry.Authorizer, options ...Option) *registry.
 	o.definePools(r)
 	o.defineAllocations(r)
 	o.defineDiscoveries(r)
+	o.defineResolvers(r)
 	o.defineTags(r)
 	o.defineConsole(r)
 	return r
@@ -110,9 +111,20 @@ func (o service) defineDiscoveries(r *registry.Registry) {
 	registry.Define(r, "GetIpamAddressHistory", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the resources that had a CIDR in a range of time, with their statuses."}, o.getHistory)
 }
 
+// defineResolvers defines the operations on prefix list resolvers.
+func (o service) defineResolvers(r *registry.Registry) {
+	registry.Define(r, "CreateIpamPrefixListResolver", registry.Meta{Class: registry.Administer, Mutates: true, Idempotent: true, Summary: "Creates a prefix list resolver, whose rules select CIDRs of an IPAM."}, o.createResolver)
+	registry.Define(r, "ModifyIpamPrefixListResolver", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Changes a resolver's description, or replaces its rules."}, o.modifyResolver)
+	registry.Define(r, "DeleteIpamPrefixListResolver", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Deletes a prefix list resolver with its versions."}, o.deleteResolver)
+	registry.Define(r, "DescribeIpamPrefixListResolvers", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists prefix list resolvers."}, o.describeResolvers)
+	registry.Define(r, "GetIpamPrefixListResolverRules", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the rules of a resolver."}, o.getResolverRules)
+	registry.Define(r, "GetIpamPrefixListResolverVersions", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the versions of a resolver. Each change of the CIDRs that it selects makes one."}, o.getResolverVersions)
+	registry.Define(r, "GetIpamPrefixListResolverVersionEntries", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists the CIDRs of a version of a resolver."}, o.getResolverEntries)
+}
+
 // defineTags defines the operations on tags and grants.
 func (o service) defineTags(r *registry.Registry) {
-	registry.Define(r, "CreateTags", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools, resource discoveries, their associations and allocations, or replaces their values."}, o.createTags)
+	registry.Define(r, "CreateTags", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Adds tags to IPAMs, scopes, pools, resource discoveries, their associations, prefix list resolvers and allocations, or replaces their values."}, o.createTags)
 	registry.Define(r, "DeleteTags", registry.Meta{Class: registry.Administer, Mutates: true, Summary: "Removes tags: by key, by key and value, or all."}, o.deleteTags)
 	registry.Define(r, "DescribeTags", registry.Meta{Class: registry.Read, Paginated: true, Summary: "Lists tags, one entry for each tag of each object."}, o.describeTags)
 

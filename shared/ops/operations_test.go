@@ -77,7 +77,7 @@ func TestREADMEListsTheOperations(t *testing.T) {
 }
 
 // objects are the ids that requests name.
-type objects struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association string }
+type objects struct{ IPAM, Scope, Pool, Allocation, CIDR, Discovery, Association, Resolver string }
 
 // requests returns a request of each operation that names an object. It changes something
 // if the caller may call it.
@@ -131,6 +131,15 @@ func requests(o objects) []any {
 		&ops.GetIpamSummaryInput{IpamId: &o.IPAM},
 		&ec2.ModifyIpamResourceCidrInput{CurrentIpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), ResourceCidr: aws.String("10.0.0.0/16"), ResourceRegion: aws.String(home), Monitored: aws.Bool(false)},
 		&ops.ModifyIpamResourceCidrsInput{IpamScopeId: &o.Scope, ResourceId: aws.String("vpc-1"), Monitored: aws.Bool(false)},
+		&ec2.CreateIpamPrefixListResolverInput{IpamId: &o.IPAM, AddressFamily: "ipv4"},
+		&ec2.ModifyIpamPrefixListResolverInput{IpamPrefixListResolverId: &o.Resolver, Description: text},
+		&ec2.ModifyIpamPrefixListResolverInput{IpamPrefixListResolverId: &o.Resolver, Rules: statics("10.0.0.0/8")},
+		&ec2.DeleteIpamPrefixListResolverInput{IpamPrefixListResolverId: &o.Resolver},
+		&ec2.DescribeIpamPrefixListResolversInput{IpamPrefixListResolverIds: []string{o.Resolver}},
+		&ec2.GetIpamPrefixListResolverRulesInput{IpamPrefixListResolverId: &o.Resolver},
+		&ec2.GetIpamPrefixListResolverVersionsInput{IpamPrefixListResolverId: &o.Resolver},
+		&ec2.GetIpamPrefixListResolverVersionEntriesInput{IpamPrefixListResolverId: &o.Resolver, IpamPrefixListResolverVersion: aws.Int64(1)},
+		&ec2.CreateTagsInput{Resources: []string{o.Resolver}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Discovery}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.Association}, Tags: tags("a", "b")},
 		&ec2.CreateTagsInput{Resources: []string{o.IPAM}, Tags: tags("a", "b")},
@@ -150,7 +159,9 @@ func (w *env) oneOfEach() objects {
 	d := do[ec2.CreateIpamResourceDiscoveryOutput](w, w.admin, &ec2.CreateIpamResourceDiscoveryInput{}).IpamResourceDiscovery.IpamResourceDiscoveryId
 	with := do[ec2.AssociateIpamResourceDiscoveryOutput](w, w.admin, &ec2.AssociateIpamResourceDiscoveryInput{IpamId: m.IpamId, IpamResourceDiscoveryId: d}).IpamResourceDiscoveryAssociation
 	w.recordDeparture(*d, stranger, ipam.DepartedAccount)
-	return objects{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId}
+	resolver := w.makeResolver(ec2.CreateIpamPrefixListResolverInput{IpamId: m.IpamId})
+	w.work()
+	return objects{*m.IpamId, *scope, pool, *a.IpamPoolAllocationId, *a.Cidr, *d, *with.IpamResourceDiscoveryAssociationId, resolver}
 }
 
 // Each operation refuses a caller without its class, with and without DryRun, and writes
@@ -203,8 +214,8 @@ func TestClassesAreNeeded(t *testing.T) {
 func TestObjectsOfOthersDoNotExist(t *testing.T) {
 	w := newEnv(t, nil)
 	have := w.oneOfEach()
-	none := objects{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0"}
-	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association)
+	none := objects{"ipam-0123456789abcdef0", "ipam-scope-0123456789abcdef0", "ipam-pool-0123456789abcdef0", "ipam-pool-alloc-" + strings.Repeat("0f", 16), have.CIDR, "ipam-res-disco-0123456789abcdef0", "ipam-res-disco-assoc-0123456789abcdef0", "ipam-prefix-list-resolver-0123456789abcdef0"}
+	names := strings.NewReplacer(none.IPAM, have.IPAM, none.Scope, have.Scope, none.Pool, have.Pool, none.Allocation, have.Allocation, none.Discovery, have.Discovery, none.Association, have.Association, none.Resolver, have.Resolver)
 	ctx := as(stranger, "admin", "")
 	before := w.table.Hash()
 	tried := map[string]bool{"CreateIpam": true, "CreateIpamResourceDiscovery": true, "DescribeTags": true, "DisassociateVpcCidrBlock": true, "ReportIpamResourceDeletion": true, "GetCallerAccess": true, "SearchIpam": true} // they name no object
@@ -285,6 +296,8 @@ func TestClientTokens(t *testing.T) {
 		{&ec2.AssociateIpamResourceDiscoveryInput{ClientToken: token, IpamId: m.IpamId, IpamResourceDiscoveryId: discovery},
 			&ec2.AssociateIpamResourceDiscoveryInput{ClientToken: token, IpamId: m.IpamId, IpamResourceDiscoveryId: m.DefaultResourceDiscoveryId},
 			&ec2.DeleteIpamResourceDiscoveryInput{IpamResourceDiscoveryId: discovery}},
+		{&ec2.CreateIpamPrefixListResolverInput{ClientToken: token, IpamId: m.IpamId, AddressFamily: "ipv4", Rules: statics("10.0.0.0/8")},
+			&ec2.CreateIpamPrefixListResolverInput{ClientToken: token, IpamId: m.IpamId, AddressFamily: "ipv4", Rules: statics("10.0.0.0/9")}, nil},
 		{&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(24)},
 			&ec2.ProvisionIpamPoolCidrInput{ClientToken: token, IpamPoolId: &child, NetmaskLength: aws.Int32(25)},
 			&ec2.DeprovisionIpamPoolCidrInput{IpamPoolId: &child, Cidr: aws.String("10.0.0.0/24")}},

@@ -362,6 +362,11 @@ func (o service) searchObject(ctx context.Context, p listing.Page, id string) (f
 		if err = e; err == nil {
 			hit = objectHit(q, "ipam-resource-discovery", &all[0].Meta, all[0].IPAM, "", "")
 		}
+	case ipam.IDResolver:
+		all, e := o.resolvers().find(ctx, "Text", []string{id})
+		if err = e; err == nil {
+			hit = objectHit(q, "ipam-prefix-list-resolver", &all[0].Meta, all[0].IPAM, "", "")
+		}
 	case ipam.IDAllocation:
 		all, e := o.findAllocations(ctx, "Text", []string{id})
 		if err = e; err == nil {

@@ -39,6 +39,7 @@ var resourceTypes = map[ipam.IDKind]types.ResourceType{
 	ipam.IDPool:                 types.ResourceTypeIpamPool,
 	ipam.IDDiscovery:            types.ResourceTypeIpamResourceDiscovery,
 	ipam.IDDiscoveryAssociation: types.ResourceTypeIpamResourceDiscoveryAssociation,
+	ipam.IDResolver:             types.ResourceTypeIpamPrefixListResolver,
 	ipam.IDAllocation:           "ipam-pool-allocation",
 }
 

@@ -81,7 +81,7 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 	for _, id := range ids {
 		k := ipam.IDKindOf(id)
 		if _, ok := resourceTypes[k]; !ok {
-			return ipam.Errorf(ipam.CodeInvalidID, "The ID '%s' is not valid. Tags are for IPAMs, scopes, pools, resource discoveries, their associations and allocations.", schema.Excerpt(id))
+			return ipam.Errorf(ipam.CodeInvalidID, "The ID '%s' is not valid. Tags are for IPAMs, scopes, pools, resource discoveries, their associations, prefix list resolvers and allocations.", schema.Excerpt(id))
 		}
 		of[k] = append(of[k], id)
 	}
@@ -94,6 +94,7 @@ func (o service) retag(ctx context.Context, ids []string, change func(id string,
 		func() ([]func() error, error) {
 			return o.associations().retag(ctx, of[ipam.IDDiscoveryAssociation], change)
 		},
+		func() ([]func() error, error) { return o.resolvers().retag(ctx, of[ipam.IDResolver], change) },
 		func() ([]func() error, error) { return o.retagAllocations(ctx, of[ipam.IDAllocation], change) },
 	} {
 		more, err := plan()
@@ -197,7 +198,7 @@ type tagged struct {
 }
 
 // taggedKinds are the kinds of objects with tags, in the order of DescribeTags.
-var taggedKinds = []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDAllocation}
+var taggedKinds = []ipam.IDKind{ipam.IDIPAM, ipam.IDScope, ipam.IDPool, ipam.IDDiscovery, ipam.IDDiscoveryAssociation, ipam.IDResolver, ipam.IDAllocation}
 
 // tags lists the tags of the caller's objects that the filters on resources admit: by
 // kind, within a kind in the order of its list, and within an object by key.
@@ -292,6 +293,8 @@ func (o service) taggable(ctx context.Context, p listing.Page, after []string, f
 			parts = append(parts, o.discoveries().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDDiscoveryAssociation:
 			parts = append(parts, o.associations().tagged(ctx, at.id, ofKind, byID))
+		case ipam.IDResolver:
+			parts = append(parts, o.resolvers().tagged(ctx, at.id, ofKind, byID))
 		case ipam.IDAllocation:
 			parts = append(parts, o.taggedAllocations(ctx, at.allocation, ofKind, byID))
 		default: // has no tags

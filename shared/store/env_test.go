@@ -35,7 +35,8 @@ type env struct {
 	token  int
 
 	ignoreDefaultVPCs bool
-	few               int // Options.Equals
+	few               int          // Options.Equals
+	quotas            *ipam.Quotas // nil: the usual
 }
 
 func newEnv(t *testing.T) *env {
@@ -54,7 +55,7 @@ func newEnv(t *testing.T) *env {
 
 func (l *env) on(table table.Table) *store.Store {
 	return store.New(table, store.Options{
-		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room, IgnoreDefaultVPCs: l.ignoreDefaultVPCs, Equals: l.few,
+		Region: "eu-west-1", Owner: ownerAccount, Now: func() time.Time { return l.now }, Room: l.room, IgnoreDefaultVPCs: l.ignoreDefaultVPCs, Equals: l.few, Quotas: l.quotas,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 }

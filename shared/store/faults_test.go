@@ -40,6 +40,8 @@ type poolEnv struct {
 	inChild             *ipam.Allocation
 	guests              *ipam.Allocation // another account's in top, once visited
 
+	resolver string // once resolving: it selects the CIDRs of pools, and has a version
+
 	other, discovery, association string // once watched: a bare IPAM, a discovery that looked at two accounts, and its association with that
 }
 
@@ -209,6 +211,48 @@ func byGuest(pool, value string) store.Allocate {
 // visited has another account allocate.
 func visited(l *poolEnv) {
 	l.guests = must(l.store(l.table).Allocate(l.Context(), byGuest(l.top, "guest")))(l.T)
+}
+
+func resolverOf(l *poolEnv, rules ...ipam.ResolverRule) ipam.PrefixListResolver {
+	return ipam.PrefixListResolver{IPAM: l.ipam, Family: ipam.IPv4, Rules: append(rules, ipam.ResolverRule{Type: ipam.RulePoolCIDR, Scope: l.scope})}
+}
+
+// resolving creates a prefix list resolver with a version.
+func resolving(l *poolEnv) {
+	l.resolver = must(l.store(l.table).CreateResolver(l.Context(), token("CreateIpamPrefixListResolver", "1"), resolverOf(l), anyIPAM))(l.T).ID
+	l.work()
+}
+
+// selecting changes the rules of the resolver.
+func selecting(l *poolEnv) {
+	resolving(l)
+	shallow(l)
+	must(l.store(l.table).ModifyResolver(l.Context(), l.resolver, ipam.ActModify, selectMore))(l.T)
+}
+
+func selectMore(o *ipam.PrefixListResolver) error {
+	o.Rules = append(o.Rules[:len(o.Rules):len(o.Rules)], static("192.0.2.0/24"), static("192.0.2.0/25"), static("192.0.2.128/25"))
+	return nil
+}
+
+// reselecting provisions and deprovisions CIDRs that the resolver selects.
+func reselecting(l *poolEnv) {
+	resolving(l)
+	s := l.store(l.table)
+	must(s.Provision(l.Context(), provision(l.child, "more", "10.0.176.0/20", 0)))(l.T)
+	must(s.Deprovision(l.Context(), store.Deprovision{Pool: l.full, CIDR: netip.MustParsePrefix("10.0.160.0/28"), May: anyPool}))(l.T)
+	must(0, noteBoth(l.Context(), l, s))(l.T)
+	shallow(l)
+}
+
+func noteBoth(ctx context.Context, l *poolEnv, s *store.Store) error {
+	return s.NoteMembers(ctx, store.Member{Resolver: l.resolver, CIDR: netip.MustParsePrefix("10.0.176.0/20")}, store.Member{Resolver: l.resolver, CIDR: netip.MustParsePrefix("10.0.160.0/28")})
+}
+
+// reselected has selected them.
+func reselected(l *poolEnv) {
+	reselecting(l)
+	must(0, l.store(l.table).RunWork(l.Context(), "member#"+l.resolver+"#10.0.176.0/20"))(l.T)
 }
 
 func mayIPAM(*ipam.IPAM, []*ipam.Pool) error { return nil }
@@ -448,6 +492,57 @@ var operations = []operation{
 		found, next, err := s.DiscoveredAccounts(ctx, l.discovery, "", "", 1)
 		return []any{found, next}, err
 	}},
+	{name: "create a prefix list resolver", do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.CreateResolver(ctx, token("CreateIpamPrefixListResolver", "n"), resolverOf(l), anyIPAM)
+	}},
+	{name: "change the rules of a resolver", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.ModifyResolver(ctx, l.resolver, ipam.ActModify, func(o *ipam.PrefixListResolver) error {
+			o.Rules = []ipam.ResolverRule{static("192.0.2.0/24")}
+			return nil
+		})
+	}},
+	{name: "tag a resolver", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.ModifyResolver(ctx, l.resolver, ipam.ActUse, func(o *ipam.PrefixListResolver) error { o.Tags = ipam.Tags{"new": "v"}; return nil })
+	}},
+	{name: "delete a resolver", prepare: resolving, again: ipam.CodeInvalidResolverIDNotFound, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.DeleteResolver(ctx, l.resolver, anyResolver)
+	}},
+	{name: "finish the deletion of a resolver", prepare: func(l *poolEnv) {
+		reselected(l)
+		must(l.store(l.table).DeleteResolver(l.Context(), l.resolver, anyResolver))(l.T)
+	}, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "select#"+l.resolver)
+	}},
+	{name: "note CIDRs of a resolver", prepare: reselecting, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, noteBoth(ctx, l, s)
+	}},
+	{name: "finish the selection of all CIDRs", prepare: selecting, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "select#"+l.resolver)
+	}},
+	{name: "finish the selection of changed CIDRs", prepare: reselecting, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "member#"+l.resolver+"#10.0.176.0/20")
+	}},
+	{name: "finish a version", prepare: reselected, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "version#"+l.resolver)
+	}},
+	{name: "finish the deletion of an IPAM with a resolver", prepare: func(l *poolEnv) {
+		resolving(l)
+		must(l.store(l.table).DeleteIPAM(l.Context(), l.ipam, true, mayIPAM))(l.T)
+	}, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return nil, s.RunWork(ctx, "delete-ipam#"+l.ipam)
+	}},
+	{name: "list resolvers", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.ResolversAfter(ctx, ownerAccount, "", 1)
+		return []any{found, next}, err
+	}},
+	{name: "list all resolvers", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) { return s.AllResolvers(ctx) }},
+	{name: "list versions", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		found, next, err := s.VersionsAfter(ctx, l.resolver, 0, 1)
+		return []any{found, next}, err
+	}},
+	{name: "version", prepare: resolving, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
+		return s.Version(ctx, l.resolver, 1)
+	}},
 	{name: "pending work", prepare: cascade, do: func(ctx context.Context, l *poolEnv, s *store.Store) (any, error) {
 		return s.PendingWork(ctx, l.now.Add(time.Hour))
 	}},
@@ -456,7 +551,7 @@ var operations = []operation{
 // revisions are how often an object was modified, which a repeated request
 // that sets the same again counts, and the tokens of work notes, which are new with each
 // try.
-var revisions = regexp.MustCompile(`(\bRev=|\\?"Rev\\?":|\bToken="id )\d+`)
+var revisions = regexp.MustCompile(`(\bChanges=|\bRev=|\\?"Rev\\?":|\bToken="id )\d+`)
 
 func plain(text string) string { return revisions.ReplaceAllString(text, "${1}n") }
 

@@ -58,8 +58,8 @@ func (s *Store) ModifyIPAM(ctx context.Context, id string, act ipam.Act, change 
 
 // DeleteIPAM deletes an IPAM, its default scopes, its default resource discovery and its
 // other associations; [Store.RunWork] removes the CIDRs that were found. It refuses an IPAM
-// with further scopes or with pools, except with cascade: then the IPAM goes to
-// delete-in-progress, and RunWork deletes its contents. may also gets the IPAM's pools,
+// with further scopes, with pools or with prefix list resolvers, except with cascade: then
+// the IPAM goes to delete-in-progress, and RunWork deletes its contents. may also gets the IPAM's pools,
 // because cascade refuses some.
 func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may func(*ipam.IPAM, []*ipam.Pool) error) (*ipam.IPAM, error) {
 	var o *ipam.IPAM
@@ -77,7 +77,11 @@ func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may fun
 		if err := may(o, pools); err != nil {
 			return nil, err
 		}
-		if len(scopes) == 2 && len(pools) == 0 {
+		resolvers, err := s.ResolversOf(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if len(scopes) == 2 && len(pools)+len(resolvers) == 0 {
 			if err := o.Require(ipam.ActDelete); err != nil {
 				return nil, err
 			}
@@ -88,7 +92,7 @@ func (s *Store) DeleteIPAM(ctx context.Context, id string, cascade bool, may fun
 			state = ipam.StateDeleteInProgress
 			return s.beginDelete(items.IPAMKey(id), &o.Meta, items.DeleteIPAMWork)
 		}
-		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It has %d scopes besides its default ones and %d pools; delete them first, or delete with Cascade.", id, len(scopes)-2, len(pools))
+		return nil, ipam.Errorf(ipam.CodeDependencyViolation, "The specified action is not valid for %s. It has %d scopes besides its default ones, %d pools and %d prefix list resolvers; delete them first, or delete with Cascade.", id, len(scopes)-2, len(pools), len(resolvers))
 	})
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ const (
 	PutBackPool        PutBackKind = "pool" // with its shares
 	PutBackDiscovery   PutBackKind = "resource-discovery"
 	PutBackAssociation PutBackKind = "resource-discovery-association"
+	PutBackResolver    PutBackKind = "prefix-list-resolver"
 	PutBackCIDR        PutBackKind = "pool-cidr"
 	PutBackAllocation  PutBackKind = "allocation"
 )

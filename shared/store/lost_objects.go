@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -58,6 +59,10 @@ func plainScope(o *ipam.Scope)                      { o.PoolCount = 0 }
 func plainPool(o *ipam.Pool)                        { o.CIDRCount, o.ChildCount = 0, 0 }
 func plainDiscovery(o *ipam.Discovery)              { o.IPAMs = nil }
 func plainAssociation(o *ipam.DiscoveryAssociation) { o.NotFound = false }
+
+func plainResolver(o *ipam.PrefixListResolver) {
+	o.Latest, o.LastCreation, o.Failure, o.Changes, o.Through = 0, ipam.CreationPending, "", 0, netip.Prefix{}
+}
 
 // parentOf returns an object in which something is to be put back, nil with the outcome if
 // it is missing or does not admit that.
@@ -207,4 +212,27 @@ func (s *Store) putBackAssociation(ctx context.Context, _ table.Table, o *ipam.D
 	}
 	writes := append(ownedWrites(items.AssociationKey(o.ID), &o.Meta, items.EncodeAssociation(o)), addToCount(above, 1))
 	return wasPutBack(append(writes, s.attach(d, above.ID)...)...)
+}
+
+// putBackResolver puts a resolver back without its versions. The next one has a higher
+// number than they.
+func (s *Store) putBackResolver(ctx context.Context, from table.Table, o *ipam.PrefixListResolver) (PutBackResult, []table.Write, error) {
+	k := items.ResolverKey(o.ID)
+	old, err := from.BatchGet(ctx, []table.Key{k})
+	if err != nil {
+		return PutBackResult{}, nil, err
+	}
+	if old[k] == nil {
+		return notPutBack(IsGone, "it was deleted meanwhile")
+	}
+	lost, err := items.DecodeResolver(old[k])
+	if err != nil {
+		return PutBackResult{}, nil, fmt.Errorf("%s: %w", k, err)
+	}
+	o.Latest = lost.Latest
+	above, missing, err := parentOf(ctx, s.IPAMs, o.IPAM, ipamEntity.meta)
+	if above == nil || err != nil {
+		return missing, nil, err
+	}
+	return wasPutBack(append(s.beginResolver(o), raiseRevision(items.IPAMKey(above.ID), above.Rev))...)
 }

@@ -96,6 +96,7 @@ var (
 	poolEntity        = entity[ipam.Pool]{items.PoolKey, items.DecodePool, items.EncodePool, func(o *ipam.Pool) *ipam.Meta { return &o.Meta }}
 	discoveryEntity   = entity[ipam.Discovery]{items.DiscoveryKey, items.DecodeDiscovery, items.EncodeDiscovery, func(o *ipam.Discovery) *ipam.Meta { return &o.Meta }}
 	associationEntity = entity[ipam.DiscoveryAssociation]{items.AssociationKey, items.DecodeAssociation, items.EncodeAssociation, func(o *ipam.DiscoveryAssociation) *ipam.Meta { return &o.Meta }}
+	resolverEntity    = entity[ipam.PrefixListResolver]{items.ResolverKey, items.DecodeResolver, items.EncodeResolver, func(o *ipam.PrefixListResolver) *ipam.Meta { return &o.Meta }}
 )
 
 // modification is a request to change an object's document.

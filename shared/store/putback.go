@@ -87,6 +87,8 @@ func (s *Store) lostThing(ctx context.Context, q PutBack) (putBackTry, error) {
 		return lostObject(ctx, s, q, discoveryEntity, plainDiscovery, s.putBackDiscovery)
 	case PutBackAssociation:
 		return lostObject(ctx, s, q, associationEntity, plainAssociation, s.putBackAssociation)
+	case PutBackResolver:
+		return lostObject(ctx, s, q, resolverEntity, plainResolver, s.putBackResolver)
 	case PutBackCIDR:
 		return s.lostCIDR(ctx, q)
 	case PutBackAllocation:

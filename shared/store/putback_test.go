@@ -102,6 +102,11 @@ func (l *env) since(top, importing *ipam.Pool) []ipam.Resource {
 	plan := vpc("vpc-plan", "10.1.0.0/20")
 	l.observe(plan)
 	l.settled()
+	resolver, err := s.CreateResolver(ctx, l.fresh("CreateIpamPrefixListResolver"), ipam.PrefixListResolver{Meta: described(""), IPAM: l.ipam.ID, Family: ipam.IPv4, Rules: []ipam.ResolverRule{static("192.0.2.0/24")}}, anyIPAM)
+	l.must(err)
+	l.settled()
+	l.setRules(resolver.ID, static("192.0.2.0/24"), l.resources(ipam.ResourceVPC, ipam.RuleCondition{Operation: ipam.OperationEquals, ResourceID: "vpc-known"}))
+	l.settled() // it has version 2
 	planning := l.planning(importing, plan.ID, true)
 	l.provision(planning, "10.1.0.0/20")
 	one := subnet("subnet-1", plan.ID, "10.1.1.0/24")
@@ -148,7 +153,7 @@ func TestPutBackAll(t *testing.T) {
 				"ipam: put back": 1, "scope: put back": 1, "scope: there already": 2,
 				"resource-discovery: put back": 2, "resource-discovery: there already": 1,
 				"resource-discovery-association: put back": 2, "resource-discovery-association: there already": 1,
-				"pool: put back": 4, "pool-cidr: put back": 3, "pool-cidr: not possible": 1,
+				"prefix-list-resolver: put back": 1, "pool: put back": 4, "pool-cidr: put back": 3, "pool-cidr: not possible": 1,
 				"allocation custom: put back": 4, "allocation vpc: put back": 3, "allocation subnet: parent missing": 1,
 			}
 			if diff := cmp.Diff(want, l.putAllBack(old)); diff != "" {
@@ -169,6 +174,13 @@ func TestPutBackAll(t *testing.T) {
 			if diff := cmp.Diff(properties(old), properties(l.memory)); diff != "" || len(properties(old)) < 100 {
 				t.Errorf("the table before the restore, and after all was put back, -want +have:\n%s", diff)
 			}
+			resolvers, err := l.store.AllResolvers(t.Context())
+			if l.must(err); len(resolvers) != 1 {
+				t.Fatalf("%d resolvers", len(resolvers))
+			}
+			if got, want := l.latest(resolvers[0].ID), "3 success: 10.1.16.0/20 192.0.2.0/24"; c.quotas.EntriesPerVersion > 0 && got != want {
+				t.Errorf("version %s, want %s", got, want)
+			}
 			// Nothing that waited for discovery ends now.
 			l.now = l.now.Add(48 * time.Hour)
 			l.looked()
@@ -185,7 +197,7 @@ func TestPutBackAll(t *testing.T) {
 func properties(m *tabletest.Memory) (all []string) {
 	for k, i := range m.All() {
 		kind, _, _ := strings.Cut(k.PK, "#")
-		if !slices.Contains([]string{"IPAM", "SCOPE", "POOL", "DISCO", "ASSOC", "OWNER", "PRINCIPAL", "FOREIGN", "STABLE", "DISCOVERIES", "SPACE", "ALLOC"}, kind) || strings.HasPrefix(k.SK, "ACCOUNT#") {
+		if !slices.Contains([]string{"IPAM", "SCOPE", "POOL", "DISCO", "ASSOC", "OWNER", "PRINCIPAL", "FOREIGN", "STABLE", "DISCOVERIES", "RESOLVERS", "SPACE", "ALLOC"}, kind) || strings.HasPrefix(k.SK, "ACCOUNT#") {
 			continue
 		}
 		if k := i.Str(items.AttrKind); k == string(ipam.KindHold) {

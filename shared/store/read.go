@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
@@ -248,4 +249,34 @@ func (s *Store) associations(ctx context.Context, owner string) ([]*ipam.Discove
 		return nil, err
 	}
 	return s.Associations(ctx, ids)
+}
+
+// Resolvers returns prefix list resolvers as [Store.IPAMs] returns IPAMs.
+func (s *Store) Resolvers(ctx context.Context, ids []string) ([]*ipam.PrefixListResolver, error) {
+	return readAll(ctx, s, ids, items.ResolverKey, items.DecodeResolver)
+}
+
+// ResolversAfter returns a page of prefix list resolvers, as [Store.IPAMsAfter] does of
+// IPAMs.
+func (s *Store) ResolversAfter(ctx context.Context, owner, after string, limit int) ([]*ipam.PrefixListResolver, string, error) {
+	return listAfter(ctx, s, items.OwnedRows(owner, items.Resolvers), after, limit, s.Resolvers)
+}
+
+// AllResolvers returns the prefix list resolvers of all accounts, by ascending id.
+func (s *Store) AllResolvers(ctx context.Context) ([]*ipam.PrefixListResolver, error) {
+	ids, err := collect(decoded(table.Rows(ctx, s.table, items.ResolverRows()), listedID))
+	if err != nil {
+		return nil, err
+	}
+	return s.Resolvers(ctx, ids)
+}
+
+// ResolversOf returns the prefix list resolvers of an IPAM.
+func (s *Store) ResolversOf(ctx context.Context, o *ipam.IPAM) ([]*ipam.PrefixListResolver, error) {
+	ids, err := s.listOwned(ctx, o.Owner, items.Resolvers)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Resolvers(ctx, ids)
+	return slices.DeleteFunc(all, func(r *ipam.PrefixListResolver) bool { return r.IPAM != o.ID }), err
 }

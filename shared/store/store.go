@@ -14,8 +14,8 @@
 //	live network    reserve.go import.go status.go reconcile.go
 //	decisions       allocate.go allocation.go provision.go deprovision.go
 //	discovery       newrow.go removedrow.go observe.go modify_resource.go
-//	objects         objects.go discovery.go scope.go ipam.go share.go pool.go
-//	                account.go settings.go
+//	objects         objects.go discovery.go scope.go members.go version.go resolver.go
+//	                ipam.go share.go pool.go account.go settings.go
 //	restore         lost.go lost_objects.go lost_space.go putback.go
 //	background      work.go
 package store

@@ -38,6 +38,14 @@ func (s *Store) RunWork(ctx context.Context, sk string) error {
 		return s.runPending(ctx, id)
 	case items.ResumeWork:
 		return s.runResume(ctx, id)
+	case items.SelectWork:
+		return s.runSelect(ctx, id)
+	case items.MemberWork:
+		if resolver, _, ok := items.ParseMemberWork(id); ok {
+			return s.runMembers(ctx, resolver)
+		}
+	case items.VersionWork:
+		return s.runVersion(ctx, id)
 	case items.SplitWork:
 		if space, p, ok := items.ParseSplitWork(id); ok {
 			return s.runSplit(ctx, space, p)
@@ -240,6 +248,9 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		if err := s.deleteResolvers(ctx, o); err != nil {
+			return err
+		}
 		// All pools are in delete-in-progress, so no pool can hand out the space that
 		// another one releases, even pending space.
 		all := func(context.Context, *ipam.Pool, ipam.Taken) error { return nil }
@@ -267,6 +278,20 @@ func (s *Store) runDeleteIPAM(ctx context.Context, id string) error {
 		}
 	}
 	return fmt.Errorf("%w: IPAM %s still has scopes or pools", ErrWorkRemains, id)
+}
+
+// deleteResolvers deletes the prefix list resolvers of an IPAM.
+func (s *Store) deleteResolvers(ctx context.Context, o *ipam.IPAM) error {
+	resolvers, err := s.ResolversOf(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, r := range resolvers {
+		if _, err := s.DeleteResolver(ctx, r.ID, func(*ipam.PrefixListResolver) error { return nil }); ignoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runImport writes a note for each CIDR of a pool, to import the resources in it.

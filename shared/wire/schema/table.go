@@ -296,6 +296,9 @@ var shapes = [...]Shape{
 		{"TagsPerObject", "TagsPerObject", "tagsPerObject", 411, false},
 		{"ResourceDiscoveries", "ResourceDiscoveries", "resourceDiscoveries", 411, false},
 		{"AssociationsPerIpam", "AssociationsPerIpam", "associationsPerIpam", 411, false},
+		{"PrefixListResolversPerIpam", "PrefixListResolversPerIpam", "prefixListResolversPerIpam", 411, false},
+		{"RulesPerPrefixListResolver", "RulesPerPrefixListResolver", "rulesPerPrefixListResolver", 411, false},
+		{"EntriesPerPrefixListResolverVersion", "EntriesPerPrefixListResolverVersion", "entriesPerPrefixListResolverVersion", 411, false},
 	}},
 	42: {Name: "ChronologicalOrder", Kind: String, Enum: []string{"forward", "reverse"}},
 	43: {Name: "CidrAuthorizationContext", Kind: Structure, Members: []Member{

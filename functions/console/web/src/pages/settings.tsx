@@ -25,14 +25,14 @@ const texts = catalogue({
     access: 'Your access', class: 'Class', principal: 'Principal', organization: 'Organisation', ownerAccount: 'Account of the deployment', endpoint: 'API', operations: (n: string) => `${n} operations`,
     quotas: 'Quotas', quota: 'Quota', limit: 'Limit', grants: 'Grants', grantsHelp: 'Patterns of principals that have a class by the table. They add to the grants of the deployment.', administrators: 'Administer', allocators: 'Allocate', readers: 'Read', noGrants: 'None',
     classes: { read: 'Read', allocate: 'Allocate', administer: 'Administer' },
-    names: { Ipams: 'IPAMs', ScopesPerIpam: 'Scopes of an IPAM', PoolsPerScope: 'Pools of a scope', PoolDepth: 'Levels of pools', CidrsPerPool: 'CIDRs of a pool', SharesPerPool: 'Shares of a pool', TagsPerObject: 'Tags of an object', ResourceDiscoveries: 'Resource discoveries', AssociationsPerIpam: 'Associations of an IPAM' },
+    names: { Ipams: 'IPAMs', ScopesPerIpam: 'Scopes of an IPAM', PoolsPerScope: 'Pools of a scope', PoolDepth: 'Levels of pools', CidrsPerPool: 'CIDRs of a pool', SharesPerPool: 'Shares of a pool', TagsPerObject: 'Tags of an object', ResourceDiscoveries: 'Resource discoveries', AssociationsPerIpam: 'Associations of an IPAM', PrefixListResolversPerIpam: 'Prefix list resolvers of an IPAM', RulesPerPrefixListResolver: 'Rules of a resolver', EntriesPerPrefixListResolverVersion: 'CIDRs of a version of a resolver' },
   },
   ja: {
     title: '設定', help: 'IPAM の運用リージョン、スコープ、クォータ、権限の付与、および自分の権限です。', ipams: 'IPAM', noIpam: 'IPAM はまだありません。', regions: '運用リージョン', home: 'ホームリージョン', tier: 'ティア', gua: 'プライベート GUA', on: 'オン', off: 'オフ', discovery: 'デフォルトのリソース検出', scopes: 'スコープ', noScope: 'スコープはまだありません。', pools: 'プール', isDefault: 'デフォルト', yes: 'はい', no: 'いいえ', public: 'パブリック', private: 'プライベート',
     access: '自分の権限', class: 'クラス', principal: 'プリンシパル', organization: '組織', ownerAccount: 'デプロイ先のアカウント', endpoint: 'API', operations: n => `${n} 件の操作`,
     quotas: 'クォータ', quota: 'クォータ名', limit: '上限', grants: '権限の付与', grantsHelp: 'テーブルによりクラスが付与されるプリンシパルのパターンです。デプロイ時の設定に追加されます。', administrators: '管理', allocators: '割り振り', readers: '読み取り', noGrants: 'なし',
     classes: { read: '読み取り', allocate: '割り振り', administer: '管理' },
-    names: { Ipams: 'IPAM の数', ScopesPerIpam: '1 IPAM あたりのスコープの数', PoolsPerScope: '1 スコープあたりのプールの数', PoolDepth: 'プールの階層の深さ', CidrsPerPool: '1 プールあたりの CIDR の数', SharesPerPool: '1 プールあたりの共有の数', TagsPerObject: '1 オブジェクトあたりのタグの数', ResourceDiscoveries: 'リソース検出の数', AssociationsPerIpam: '1 IPAM あたりの関連付けの数' },
+    names: { Ipams: 'IPAM の数', ScopesPerIpam: '1 IPAM あたりのスコープの数', PoolsPerScope: '1 スコープあたりのプールの数', PoolDepth: 'プールの階層の深さ', CidrsPerPool: '1 プールあたりの CIDR の数', SharesPerPool: '1 プールあたりの共有の数', TagsPerObject: '1 オブジェクトあたりのタグの数', ResourceDiscoveries: 'リソース検出の数', AssociationsPerIpam: '1 IPAM あたりの関連付けの数', PrefixListResolversPerIpam: '1 IPAM あたりのプレフィックスリストリゾルバーの数', RulesPerPrefixListResolver: '1 リゾルバーあたりのルールの数', EntriesPerPrefixListResolverVersion: 'リゾルバーの 1 バージョンあたりの CIDR の数' },
   },
 })
 
