@@ -59,11 +59,10 @@ var (
 	stackName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 	vpcEndpointID  = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	accountID      = regexp.MustCompile(`^\d{12}$`)
-	accountList    = regexp.MustCompile(`^(organization|\d{12}(,\d{12})*)$`)
+	accountList    = regexp.MustCompile(`^(` + discover.EveryAccount + `|` + ipam.AccountPattern + `(,` + ipam.AccountPattern + `)*)$`)
 	roleName       = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
-	streamARN      = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+$`)
-	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
+	streamARN      = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:` + ipam.AccountPattern + `:table/[A-Za-z0-9_.-]{3,255}/stream/[0-9T:.-]+$`)
+	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:` + ipam.AccountPattern + `:[A-Za-z0-9_-]{1,256}$`)
 )
 
 // retentions lists the retention periods of CloudWatch Logs, by days.
@@ -274,7 +273,7 @@ func (c *Config) checkCallers() (errs []error) {
 
 // principalPattern is the form of patterns that some principal can match: its service
 // is IAM or STS, and its account has 12 digits or a wildcard.
-var principalPattern = regexp.MustCompile(`^(\*|[^:]+:[^:]+:(iam|sts|[^:]*[*?][^:]*):[^:]*:(\d{12}|[^:]*[*?][^:]*):.+)$`)
+var principalPattern = regexp.MustCompile(`^(\*|[^:]+:[^:]+:(iam|sts|[^:]*[*?][^:]*):[^:]*:(` + ipam.AccountPattern + `|[^:]*[*?][^:]*):.+)$`)
 
 func matchesPrincipals(pattern string) bool { return principalPattern.MatchString(pattern) }
 
@@ -284,7 +283,9 @@ func (c *Config) checkWatching() (errs []error) {
 		errs = append(errs, found(matching("accounts", c.Accounts, accountList, "organization, or 111122223333,444455556666"))...)
 	}
 	for _, id := range c.ExcludedAccounts {
-		errs = append(errs, found(matching("excludedAccounts", id, accountID, "444455556666"))...)
+		if !ipam.IsAccountID(id) {
+			errs = append(errs, fmt.Errorf("excludedAccounts: %q is invalid; use a value such as 444455556666", id))
+		}
 	}
 	if len(c.ExcludedAccounts) > 0 && c.Accounts != discover.EveryAccount {
 		errs = append(errs, fmt.Errorf("excludedAccounts: they apply with accounts set to %s; otherwise leave the ids out of accounts", discover.EveryAccount))
@@ -336,7 +337,7 @@ func (c *Config) checkFunctions() (errs []error) {
 const maxConsoleName = 64 - len("-ap-southeast-1-console-administer")
 
 // certificateARN is the form of the ARN of a certificate.
-var certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[A-Za-z0-9-]+$`)
+var certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:` + ipam.AccountPattern + `:certificate/[A-Za-z0-9-]+$`)
 
 // checkConsole returns the faults of the hosted console's settings, and of other members
 // that a console needs or excludes.
@@ -381,7 +382,7 @@ func covers(pattern, name string) bool {
 		return false // another check reports it
 	}
 	account := "111122223333"
-	if parts := strings.SplitN(pattern, ":", 6); len(parts) == 6 && accountID.MatchString(parts[4]) {
+	if parts := strings.SplitN(pattern, ":", 6); len(parts) == 6 && ipam.IsAccountID(parts[4]) {
 		account = parts[4]
 	}
 	partitions := ipam.Partitions()

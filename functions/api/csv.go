@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/csv"
 	"mime"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/cadastre-ipam/cadastre/shared/wire/csvrows"
 )
 
 const csvContentType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
@@ -44,34 +45,25 @@ var historyColumns = []struct {
 	{"SampledEndTime", func(r *types.IpamAddressHistoryRecord) string { return moment(r.SampledEndTime) }},
 }
 
-// historyCSV returns records as CSV with a header row (RFC 4180). The field of an
-// absent member is empty.
+// historyCSV returns records as CSV; see [csvrows.Write]. The field of an absent member is
+// empty.
 func historyCSV(records []types.IpamAddressHistoryRecord) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	w.UseCRLF = true
-	row := make([]string, len(historyColumns))
-	write := func(value func(i int) string) {
-		for i := range row {
-			row[i] = value(i)
+	row := func(value func(i int) string) []string {
+		cells := make([]string, len(historyColumns))
+		for i := range cells {
+			cells[i] = value(i)
 		}
-		_ = w.Write(row) // to memory
+		return cells
 	}
-	write(func(i int) string { return historyColumns[i].name })
-	for n := range records {
-		write(func(i int) string { return inert(historyColumns[i].value(&records[n])) })
-	}
-	w.Flush()
+	var b bytes.Buffer
+	_ = csvrows.Write(&b, row(func(i int) string { return historyColumns[i].name }), func(yield func([]string) bool) {
+		for n := range records {
+			if !yield(row(func(i int) string { return historyColumns[i].value(&records[n]) })) {
+				return
+			}
+		}
+	}) // to memory
 	return b.Bytes()
-}
-
-// inert returns a text that no spreadsheet takes for a formula. Anyone who may tag a
-// resource writes its name (OWASP, "CSV Injection").
-func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 func moment(t *time.Time) string {

@@ -71,7 +71,7 @@ func Members(ctx context.Context, c Organizations) ([]Account, error) {
 	return all, nil
 }
 
-var entityPath = regexp.MustCompile(`^(o-[a-z0-9]+/r-[a-z0-9]+/(?:ou-[a-z0-9-]+/)*)(?:[0-9]{12}/?)?$`)
+var entityPath = regexp.MustCompile(`^(o-[a-z0-9]+/r-[a-z0-9]+/(?:ou-[a-z0-9-]+/)*)(?:` + ipam.AccountPattern + `/?)?$`)
 
 // pathOf returns the unit's path in the first of an account's paths, and "" if
 // that has another form. An account's path ends with the account itself (IAM

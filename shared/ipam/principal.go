@@ -19,17 +19,19 @@ type Principal struct {
 	ID   string // 12 digits, ou-… or o-…
 }
 
+// AccountPattern is the regular expression of an account's id; see [IsAccountID].
+const AccountPattern = `[0-9]{12}`
+
 // The forms of ids in the Organizations API reference.
 const (
-	accountPattern      = `[0-9]{12}`
 	organizationPattern = `o-[a-z0-9]{10,32}`
 	rootPattern         = `r-[a-z0-9]{4,32}`
 	unitPattern         = `ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}`
 )
 
 var (
-	principalID  = regexp.MustCompile(`^(?:(` + accountPattern + `)|(` + unitPattern + `)|(` + organizationPattern + `))$`)
-	principalARN = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::` + accountPattern + `:(?:ou/` + organizationPattern + `/(` + unitPattern + `)|organization/(` + organizationPattern + `))$`)
+	principalID  = regexp.MustCompile(`^(?:(` + AccountPattern + `)|(` + unitPattern + `)|(` + organizationPattern + `))$`)
+	principalARN = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::` + AccountPattern + `:(?:ou/` + organizationPattern + `/(` + unitPattern + `)|organization/(` + organizationPattern + `))$`)
 )
 
 // ParsePrincipal reads the id of an account, an organizational unit or an

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/cadastre-ipam/cadastre/shared/wire/csvrows"
 )
 
 // format is the value of the flag --output.
@@ -55,14 +56,14 @@ func printList[T any](w io.Writer, f format, list []T, columns []column[T]) erro
 		}
 		return e.Encode(list)
 	case formatCSV:
-		c := csv.NewWriter(w)
-		c.UseCRLF = true
-		_ = c.Write(row(columns, func(c column[T]) string { return c.name })) // Error has it
-		for _, item := range list {
-			_ = c.Write(row(columns, func(c column[T]) string { return inert(c.value(item)) }))
-		}
-		c.Flush()
-		return c.Error()
+		header := row(columns, func(c column[T]) string { return c.name })
+		return csvrows.Write(w, header, func(yield func([]string) bool) {
+			for _, item := range list {
+				if !yield(row(columns, func(c column[T]) string { return c.value(item) })) {
+					return
+				}
+			}
+		})
 	case formatTable:
 	}
 	if len(list) == 0 {
@@ -83,15 +84,6 @@ func row[T any](columns []column[T], value func(column[T]) string) []string {
 		cells[i] = value(c)
 	}
 	return cells
-}
-
-// inert returns a text that no spreadsheet takes for a formula. Anyone who may tag a
-// resource writes its name (OWASP, "CSV Injection").
-func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 // oneLine returns a text without control characters, which could move a terminal's
