@@ -25,6 +25,8 @@ type Importer struct {
 	// credentials of one account.
 	For      func(ctx context.Context, account string) (Cadastre, error)
 	Parallel int // calls at once; 0 is 8
+	// Sleep waits between two tries of a step; nil is [backoff.Sleep].
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Progress, if set, is called after each step, by one goroutine at a time.
 	Progress func(done, total int)
 }
@@ -50,36 +52,43 @@ const maxRounds = 4
 
 // Import plans and does the steps, and then reads the deployment again. If a step is still
 // left, it does that step with another client token: a repeated request with the earlier
-// token has the earlier answer, even if a user has deleted the object since. Import can be
-// repeated after any error.
+// token has the earlier answer, even if a user has deleted the object since. A step that
+// the deployment refuses is a finding if it is still left then: an earlier import that
+// broke off may have been faster. Import can be repeated after any error.
 func (i *Importer) Import(ctx context.Context, wanted *Document) (*Result, error) {
 	result := &Result{}
+	var refused []Finding // of the round before
 	for round := 1; ; round++ {
 		plan, err := i.Plan(ctx, wanted)
 		if err != nil {
-			return result, err
+			return result.with(refused), err
 		}
 		if round == 1 {
 			result.Present, result.Findings = plan.Present, plan.Findings
 		}
-		if len(plan.Steps) == 0 {
+		switch {
+		case len(plan.Steps) == 0:
 			return result, nil
-		}
-		if round > maxRounds {
+		case len(plan.Steps) == len(refused), round > maxRounds && len(refused) > 0:
+			return result.with(refused), nil
+		case round > maxRounds:
 			return result, fmt.Errorf("%d steps are left after %d rounds, the first of them %s: another program removes the objects that the import makes", len(plan.Steps), maxRounds, plan.Steps[0])
 		}
 		r := &run{importer: i, round: round, total: len(plan.Steps)}
 		err = r.all(ctx, plan.Steps)
-		result.Done += r.done - len(r.findings)
-		if len(r.findings) > 0 {
-			result.Findings = append(result.Findings, r.findings...)
-			sortFindings(result.Findings)
-			return result, err
-		}
+		refused = r.findings
+		result.Done += r.done - len(refused)
 		if err != nil {
-			return result, err
+			return result.with(refused), err
 		}
 	}
+}
+
+// with returns the result with more findings.
+func (r *Result) with(findings []Finding) *Result {
+	r.Findings = slices.Concat(r.Findings, findings)
+	sortFindings(r.Findings)
+	return r
 }
 
 // run does the steps of one round.
@@ -108,12 +117,11 @@ func (r *run) all(ctx context.Context, steps []Step) error {
 	return nil
 }
 
-// phase does steps that do not depend on one another. Each worker has the steps of
-// neighbouring CIDRs, so that two workers seldom write the same free block.
+// phase does steps that do not depend on one another.
 func (r *run) phase(ctx context.Context, steps []Step) error {
-	workers := min(cmp.Or(r.importer.Parallel, defaultParallel), len(steps))
 	g, ctx := errgroup.WithContext(ctx)
-	for part := range slices.Chunk(steps, (len(steps)+workers-1)/workers) {
+	g.SetLimit(cmp.Or(r.importer.Parallel, defaultParallel))
+	for _, part := range divide(steps, cmp.Or(r.importer.Parallel, defaultParallel)) {
 		g.Go(func() error {
 			for _, s := range part {
 				if err := r.step(ctx, s); err != nil {
@@ -124,6 +132,43 @@ func (r *run) phase(ctx context.Context, steps []Step) error {
 		})
 	}
 	return g.Wait()
+}
+
+// divide divides the steps of a phase into parts that are done at once. Steps that write
+// the same item are in one part: pools count in their scope, and CIDRs in their source. Of
+// allocations, each part has neighbours, so that two parts seldom take of the same free
+// block.
+func divide(steps []Step, parts int) [][]Step {
+	var divided [][]Step
+	at := map[any]int{}
+	for _, s := range steps {
+		if s.allocation != nil {
+			return slices.Collect(slices.Chunk(steps, (len(steps)+parts-1)/parts))
+		}
+		item := s.writes()
+		i, ok := at[item]
+		if !ok {
+			i = len(divided)
+			at[item], divided = i, append(divided, nil)
+		}
+		divided[i] = append(divided[i], s)
+	}
+	return divided
+}
+
+// writes returns the object in the deployment that the step writes besides its own.
+func (s Step) writes() any {
+	switch {
+	case s.Operation == "ProvisionIpamPoolCidr" && s.pool.source != nil:
+		return s.pool.source
+	case s.Operation == "PutIpamPoolShare":
+		return s.pool
+	case s.pool != nil:
+		return s.pool.scope
+	case s.resource != nil:
+		return s.resource
+	}
+	return s.ipam // nil for a scope's own settings
 }
 
 // step does one step. It returns an error if the import cannot go on.
@@ -161,6 +206,10 @@ const (
 // earlier call may have been carried out, it may be the reason, and the next round reads
 // whether it was.
 func (r *run) try(ctx context.Context, s Step) (*fault, error) {
+	sleep := r.importer.Sleep
+	if sleep == nil {
+		sleep = backoff.Sleep
+	}
 	unknown := false
 	for try := 1; ; try++ {
 		api, err := r.api(ctx, s)
@@ -182,7 +231,7 @@ func (r *run) try(ctx context.Context, s Step) (*fault, error) {
 			return nil, err
 		}
 		unknown = unknown || !answered || code == ipam.CodeOutcomeUnknown
-		if err := backoff.Sleep(ctx, backoff.Delay(try, stepFirstWait, stepLongWait)); err != nil {
+		if err := sleep(ctx, backoff.Delay(try, stepFirstWait, stepLongWait)); err != nil {
 			return nil, err
 		}
 	}
@@ -253,6 +302,8 @@ func (s Step) place() (line int, object string) {
 	switch {
 	case s.allocation != nil:
 		return s.allocation.Line, s.cidr.String()
+	case s.resource != nil:
+		return s.resource.Line, s.cidr.String()
 	case s.pool != nil && s.cidr.IsValid():
 		return s.pool.wanted.Line, s.cidr.String()
 	case s.pool != nil:

@@ -162,6 +162,9 @@ func (c *cloudFormation) ipam(d *Deployment) {
 			c.omit("the description and the tags of the scope %s, which is made with the IPAM", s.Name)
 		}
 		c.pools(s, scope)
+		for _, r := range s.Resources {
+			c.omit("the settings of %s with %s in the scope %s", r.ID, r.CIDR, s.Name)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	rowScope      = "scope"
 	rowPool       = "pool"
 	rowAllocation = "allocation" // also a row without a type
+	rowResource   = "resource"
 )
 
 // maxFile is the size of the largest file that is read, in bytes.
@@ -104,8 +105,10 @@ func (c *csvReader) read(r row) {
 		take = c.poolRow(p)
 	case rowAllocation:
 		take = c.allocation(p)
+	case rowResource:
+		take = c.resource(p)
 	default:
-		c.add(r.line, KindRow, excerpt(object), fmt.Sprintf("%q is no type of a line.", excerpt(kind)), "Write ipam, scope, pool or allocation, or map the value in the mapping file.")
+		c.add(r.line, KindRow, excerpt(object), fmt.Sprintf("%q is no type of a line.", excerpt(kind)), "Write ipam, scope, pool, allocation or resource, or map the value in the mapping file.")
 		return
 	}
 	if p.err != nil {
@@ -218,6 +221,19 @@ func (c *csvReader) allocation(p *cellParser) func() {
 	}
 }
 
+func (c *csvReader) resource(p *cellParser) func() {
+	r := &Resource{
+		Line: p.line, ID: p.text("resource_id"), CIDR: cidrText(p.text("cidr"), p.text("address"), p.text("length")), Region: p.text("locale"), Ignored: p.flag("ignored"),
+	}
+	if r.ID == "" || r.Region == "" {
+		p.fail("resource_id", errors.New("a resource has an id, and its Region as locale"))
+	}
+	return func() {
+		s := c.scope(p.text("scope"))
+		s.Resources = append(s.Resources, r)
+	}
+}
+
 // cellParser reads the cells of a row. The first cell that cannot be read sets err.
 type cellParser struct {
 	row
@@ -308,6 +324,9 @@ func (d *Document) WriteCSV(w io.Writer) error {
 		}
 		for _, a := range s.Allocations {
 			write(allocationCells(s, "", a))
+		}
+		for _, r := range s.Resources {
+			write(map[string]string{"type": rowResource, "scope": s.Name, "cidr": r.CIDR, "locale": r.Region, "resource_id": r.ID, "ignored": flagText(r.Ignored)})
 		}
 	}
 	return b.Flush()

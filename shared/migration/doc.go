@@ -2,8 +2,9 @@
 //
 // A [Document] is the content of an IPAM: scopes, pools with their rules, CIDRs, shares,
 // and custom allocations. It has no ids of any deployment. It is read from CSV
-// ([ReadCSV]), from JSON ([ReadJSON]), and from a deployment ([Reader.Read]), and written
-// as either ([Document.WriteCSV], [Document.WriteJSON]).
+// ([ReadCSV]), from JSON ([ReadJSON]), from a NetBox and from Amazon VPC IPAM (the packages
+// below this one), and from a deployment ([Reader.Read]). It is written as CSV, JSON, a
+// Terraform configuration and CloudFormation templates.
 //
 // An import has two steps. [NewPlan] compares a document with the content of a
 // deployment. It changes nothing, and returns the steps that are left to do and a

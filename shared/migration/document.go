@@ -61,10 +61,23 @@ type Scope struct {
 	// Allocations are those for which the document names no pool. Each is for the pool
 	// that has the smallest CIDR over it.
 	Allocations []*Allocation `json:"allocations,omitempty"`
+	// Resources are the CIDRs of VPCs that are ignored, or that a user has moved here from
+	// the default scope. Discovery finds all other resources by itself.
+	Resources []*Resource `json:"resources,omitempty"`
 
 	Line   int    `json:"-"`
 	Faulty bool   `json:"-"` // the reader has a finding on it
 	ID     string `json:"-"` // in a deployment; "" before the scope is made
+}
+
+// Resource is a CIDR of a VPC.
+type Resource struct {
+	ID      string `json:"id"`
+	CIDR    string `json:"cidr"`
+	Region  string `json:"region"`
+	Ignored bool   `json:"ignored,omitempty"`
+
+	Line int `json:"-"`
 }
 
 // Pool is a pool. Its name is unique in the scope, and other pools and lines refer to
@@ -234,7 +247,10 @@ func (s *Scope) arrange(sources map[*Pool]*Pool) string {
 		slices.Sort(all)
 		return sum(all)
 	}
-	total := order(children[nil])
+	slices.SortFunc(s.Resources, func(a, b *Resource) int {
+		return cmp.Or(compareCIDRs(a.CIDR, b.CIDR), cmp.Compare(a.ID, b.ID))
+	})
+	total := sum(s.Resources, order(children[nil]))
 	used := map[string]bool{}
 	s.Pools = s.Pools[:0]
 	var name func(list []*Pool)

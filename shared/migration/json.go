@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // ReadJSON reads a document that [Document.WriteJSON] wrote, or another program. An error
@@ -25,6 +26,9 @@ func ReadJSON(r io.Reader) (*Document, error) {
 	for _, s := range document.Scopes {
 		if s == nil {
 			return nil, errors.New("a scope is null")
+		}
+		if slices.Contains(s.Resources, nil) || slices.Contains(s.Allocations, nil) {
+			return nil, fmt.Errorf("a resource or allocation of the scope %q is null", s.Name)
 		}
 		for _, p := range s.Pools {
 			if p == nil {

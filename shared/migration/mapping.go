@@ -54,16 +54,16 @@ func ReadMapping(r io.Reader) (Mapping, error) {
 }
 
 // columns are the columns of a CSV file, in the order in which they are written. The
-// columns behind discovery_tags are read only.
+// columns behind ignored are read only.
 var columns = []string{
 	"type", "scope", "pool", "source", "cidr", "description", "account", "tags", "family", "locale", "auto_import", "min_length", "max_length", "default_length",
 	"resource_tags", "shares", "aws_service", "public_ip_source", "publicly_advertisable", "source_resource",
-	"regions", "tier", "enable_private_gua", "metered_account", "excluded_units", "discovery_tags",
+	"regions", "tier", "enable_private_gua", "metered_account", "excluded_units", "discovery_tags", "resource_id", "ignored",
 	"address", "length",
 }
 
 // written is the number of columns that are written.
-var written = slices.Index(columns, "discovery_tags") + 1
+var written = slices.Index(columns, "ignored") + 1
 
 // exact are the columns in which spaces at the ends mean something.
 var exact = []string{"description", "tags", "resource_tags", "discovery_tags"}

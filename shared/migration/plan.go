@@ -35,6 +35,7 @@ func NewPlan(current *Deployment, wanted *Document, o Options) *Plan {
 	p := &planner{current: current, wanted: wanted, o: o, plan: &Plan{}, privateGUA: current.IPAM != nil && current.IPAM.EnablePrivateGUA}
 	if p.ipam() {
 		p.findScopes()
+		p.resources()
 		for _, s := range p.scopes {
 			p.pools(s)
 		}
@@ -272,21 +273,6 @@ func (p *planner) findScopes() {
 		default:
 			count++
 			p.newScope(add(&scopeTarget{name: w.Name, wanted: w}), count)
-		}
-	}
-	for _, s := range p.scopes {
-		if s.current == nil {
-			continue
-		}
-		for _, r := range p.current.Live[s.current.ID] {
-			if r.Ignored {
-				continue
-			}
-			var all []Live
-			if have := s.live.get(r.CIDR); have != nil {
-				all = *have
-			}
-			s.live.put(r.CIDR, append(all, r))
 		}
 	}
 }

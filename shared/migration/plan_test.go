@@ -114,7 +114,7 @@ func TestFindings(t *testing.T) {
 			prefix := netip.MustParsePrefix
 			d.Live["ipam-scope-private"] = []migration.Live{
 				{CIDR: prefix("10.3.0.0/25"), ID: "vpc-1", Region: home, Owner: member}, {CIDR: prefix("10.4.0.0/25"), ID: "vpc-2", Region: home, Owner: account},
-				{CIDR: prefix("10.5.0.0/24"), ID: "vpc-3", Region: home, Owner: member, Ignored: true},
+				{CIDR: prefix("10.5.0.0/24"), ID: "vpc-3", Region: home, Owner: member, Management: "ignored"},
 			}
 			d.Taken["ipam-pool-corp"] = []migration.Taken{{CIDR: prefix("10.6.0.0/16"), By: "vpc vpc-9"}}
 			document, findings, err := migration.ReadCSV(strings.NewReader(c.columns+"\n"+c.row+"\n"), migration.Mapping{})

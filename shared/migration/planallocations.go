@@ -188,6 +188,8 @@ func (s Step) String() string {
 		return fmt.Sprintf("%s %s to the pool %s", s.Operation, s.cidr, s.pool.name)
 	case s.pool != nil:
 		return fmt.Sprintf("%s %s", s.Operation, s.pool.name)
+	case s.resource != nil:
+		return fmt.Sprintf("%s %s of %s", s.Operation, s.cidr, s.resource.ID)
 	case s.scope != nil:
 		return fmt.Sprintf("%s %s", s.Operation, s.scope.name)
 	}

@@ -25,7 +25,7 @@ type Deployment struct {
 	HomeRegion string
 	Quotas     ipam.Quotas
 	Taken      map[string][]Taken // space of a pool that resources have, by the pool's id
-	Live       map[string][]Live  // live resources without an allocation, by the scope's id
+	Live       map[string][]Live  // VPCs and subnets, by the scope's id
 }
 
 // Taken is an allocation of a resource.
@@ -34,19 +34,31 @@ type Taken struct {
 	By   string // the type and id of the resource
 }
 
-// Live is a CIDR of a live resource.
+// Live is a CIDR of a VPC or subnet that exists.
 type Live struct {
-	CIDR               netip.Prefix
-	ID, Region, Owner  string
-	PoolID             string // of the pool that manages it; "" if none does
-	Ignored, Compliant bool
+	CIDR              netip.Prefix
+	Type              string // vpc or subnet
+	ID, Region, Owner string
+	PoolID            string // of the pool that manages it; "" if none does
+
+	// The statuses, as GetIpamResourceCidrs shows them; "" if one does not apply.
+	Management, Compliance, Overlap string
 }
+
+// ignored reports whether nobody monitors the CIDR, so that its space is free.
+func (l Live) ignored() bool { return l.Management == string(types.IpamManagementStateIgnored) }
+
+// defaultVPC is the CIDR with which EC2 makes every default VPC.
+var defaultVPC = netip.MustParsePrefix("172.31.0.0/16")
 
 // Reader reads an IPAM by the EC2 API, which Amazon VPC IPAM and Cadastre have.
 type Reader struct {
 	EC2      *ec2.Client
 	IPAM     string // id; "" if there is one only
 	Parallel int    // calls at once; 0 is 8
+	// AtLocale reads the allocations of a pool in the Region that is the pool's locale, as
+	// Amazon VPC IPAM demands it.
+	AtLocale bool
 	// Shares returns the principals that pools are shared with, by the pool's id.
 	Shares func(ctx context.Context) (map[string][]string, error)
 	// Progress, if set, is called after each pool.
@@ -275,9 +287,14 @@ func (r *Reader) pool(ctx context.Context, p *Pool, account string) ([]Taken, er
 			}
 		}
 	}
+	region := func(o *ec2.Options) {
+		if r.AtLocale && ipam.IsRegion(p.Locale) {
+			o.Region = p.Locale
+		}
+	}
 	var taken []Taken
 	for pages := ec2.NewGetIpamPoolAllocationsPaginator(r.EC2, &ec2.GetIpamPoolAllocationsInput{IpamPoolId: &p.ID, MaxResults: aws.Int32(allocationsPage)}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+		page, err := pages.NextPage(ctx, region)
 		if err != nil {
 			return nil, fmt.Errorf("list the allocations of %s: %w", p.ID, err)
 		}
@@ -310,7 +327,7 @@ func showAllocation(a *types.IpamPoolAllocation, account string) *Allocation {
 	return out
 }
 
-// live reads the resources of a scope.
+// live reads the VPCs and subnets of a scope, and sets those with a setting of a user.
 func (r *Reader) live(ctx context.Context, s *Scope) ([]Live, error) {
 	var all []Live
 	for pages := ec2.NewGetIpamResourceCidrsPaginator(r.EC2, &ec2.GetIpamResourceCidrsInput{IpamScopeId: &s.ID}); pages.HasMorePages(); {
@@ -319,14 +336,21 @@ func (r *Reader) live(ctx context.Context, s *Scope) ([]Live, error) {
 			return nil, fmt.Errorf("list the resources of %s: %w", s.ID, err)
 		}
 		for _, v := range page.IpamResourceCidrs {
+			if v.ResourceType != types.IpamResourceTypeVpc && v.ResourceType != types.IpamResourceTypeSubnet {
+				continue
+			}
 			c, err := netip.ParsePrefix(aws.ToString(v.ResourceCidr))
 			if err != nil {
 				return nil, fmt.Errorf("the resource %s: %w", aws.ToString(v.ResourceId), err)
 			}
-			all = append(all, Live{
-				CIDR: c, ID: aws.ToString(v.ResourceId), Region: aws.ToString(v.ResourceRegion), Owner: aws.ToString(v.ResourceOwnerId), PoolID: aws.ToString(v.IpamPoolId),
-				Ignored: v.ManagementState == types.IpamManagementStateIgnored, Compliant: v.ComplianceStatus == types.IpamComplianceStatusCompliant,
-			})
+			l := Live{
+				CIDR: c, Type: string(v.ResourceType), ID: aws.ToString(v.ResourceId), Region: aws.ToString(v.ResourceRegion), Owner: aws.ToString(v.ResourceOwnerId), PoolID: aws.ToString(v.IpamPoolId),
+				Management: string(v.ManagementState), Compliance: string(v.ComplianceStatus), Overlap: string(v.OverlapStatus),
+			}
+			all = append(all, l)
+			if v.ResourceType == types.IpamResourceTypeVpc && c != defaultVPC && (l.ignored() || !s.isDefault()) {
+				s.Resources = append(s.Resources, &Resource{ID: l.ID, CIDR: c.String(), Region: l.Region, Ignored: l.ignored()})
+			}
 		}
 	}
 	return all, nil

@@ -3,9 +3,11 @@ package migration_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cadastre-ipam/cadastre/shared/migration"
@@ -101,4 +103,42 @@ func TestDeletedObjectComesBack(t *testing.T) {
 	if diff := cmp.Diff(want, exportJSON(t, &e.read().Document)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A step that the deployment refuses is a finding, and so is each step that depends on it.
+// All other steps are done.
+func TestRefusedSteps(t *testing.T) {
+	e := newEnv(t)
+	e.importAll(readCSV(t, "type,pool,cidr\nipam,,\npool,corp,10.0.0.0/8\n"))
+	document := readCSV(t, "type,pool,source,cidr\n,corp,,10.1.0.0/16\npool,low,corp,10.2.0.0/16\n,low,,10.2.0.0/24\n,corp,,10.3.0.0/16\n")
+	theirs := []string{"10.1.128.0/17", "10.2.7.0/24"}
+	importer := e.importer()
+	read := importer.Read
+	importer.Read = func(ctx context.Context) (*migration.Deployment, error) { // another caller is faster than the import
+		d, err := read(ctx)
+		if err == nil {
+			p := d.Scopes[0].Pools[0]
+			p.Allocations = slices.DeleteFunc(p.Allocations, func(a *migration.Allocation) bool { return slices.Contains(theirs, a.CIDR) })
+		}
+		return d, err
+	}
+	api := e.api(account)
+	pool := e.read().Scopes[0].Pools[0].ID
+	for _, cidr := range theirs {
+		if _, err := api.EC2.AllocateIpamPoolCidr(t.Context(), &ec2.AllocateIpamPoolCidrInput{IpamPoolId: &pool, Cidr: &cidr}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result, err := importer.Import(t.Context(), document)
+	if err != nil || result.Done != 2 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	var got []string
+	for _, f := range result.Findings {
+		got = append(got, fmt.Sprint(f.Line, " ", f.Kind, " ", f.Object))
+	}
+	if diff := cmp.Diff([]string{"2 refused 10.1.0.0/16", "3 refused 10.2.0.0/16", "4 refused 10.2.0.0/24"}, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s\n%v", diff, result.Findings)
+	}
+	e.clean()
 }

@@ -24,6 +24,7 @@ const (
 	phaseIPAM = iota
 	phaseSettings
 	phasePools
+	phaseResources   = 999
 	phaseShares      = 1000
 	phaseAllocations = 1001
 )
@@ -39,7 +40,9 @@ type Step struct {
 	allocation  *Allocation
 	owner       string // account that is to own the allocation; "" is the importing one
 	cidr        netip.Prefix
-	names       []string // Regions, paths of units, or a principal
+	resource    *Resource
+	from        *scopeTarget // the resource's scope before
+	names       []string     // Regions, paths of units, or a principal
 	description string
 	flag        bool          // EnablePrivateGua
 	id          func() string // of the object to tag
@@ -101,6 +104,15 @@ func (s Step) do(ctx context.Context, api Cadastre, round int) error {
 		in := &ec2.ProvisionIpamPoolCidrInput{IpamPoolId: &s.pool.id, Cidr: aws.String(s.cidr.String())}
 		in.ClientToken = s.token(in, 0, round)
 		_, err := api.EC2.ProvisionIpamPoolCidr(ctx, in)
+		return err
+	case "ModifyIpamResourceCidr":
+		in := &ec2.ModifyIpamResourceCidrInput{
+			ResourceId: &s.resource.ID, ResourceCidr: aws.String(s.cidr.String()), ResourceRegion: &s.resource.Region, CurrentIpamScopeId: &s.from.id, Monitored: aws.Bool(!s.resource.Ignored),
+		}
+		if s.from != s.scope {
+			in.DestinationIpamScopeId = &s.scope.id
+		}
+		_, err := api.EC2.ModifyIpamResourceCidr(ctx, in)
 		return err
 	case "PutIpamPoolShare":
 		in := map[string]string{"IpamPoolId": s.pool.id, "Principal": s.names[0]}

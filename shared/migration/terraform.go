@@ -218,6 +218,19 @@ func (t *terraform) scope(ipam string, s *Scope) {
 	for _, p := range s.Pools {
 		t.pool(id, s, p)
 	}
+	for _, r := range s.Resources {
+		input := []attribute{{"SCOPE", id}, {"RESOURCE", hclString(r.ID)}, {"CIDR", hclString(r.CIDR)}, {"RESOURCE_REGION", hclString(r.Region)}}
+		const modify = `aws ec2 modify-ipam-resource-cidr --resource-id "$RESOURCE" --resource-cidr "$CIDR" --resource-region "$RESOURCE_REGION"`
+		switch {
+		case s.isDefault():
+			t.command(r.ID+"_"+r.CIDR, input, modify+` --current-ipam-scope-id "$SCOPE" --no-monitored`)
+		default: // is in the default scope first
+			monitored := map[bool]string{true: " --no-monitored", false: " --monitored"}[r.Ignored]
+			input = append(input, attribute{"DEFAULT_SCOPE", ipam + ".private_default_scope_id"})
+			t.command(r.ID+"_"+r.CIDR, input, `aws ec2 get-ipam-resource-cidrs --ipam-scope-id "$SCOPE" --resource-id "$RESOURCE" | grep -qF "\"$CIDR\"" || `+
+				modify+` --current-ipam-scope-id "$DEFAULT_SCOPE" --destination-ipam-scope-id "$SCOPE"`+monitored)
+		}
+	}
 }
 
 func (t *terraform) pool(scope string, s *Scope, p *Pool) {

@@ -13,10 +13,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/spf13/cobra"
 
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
 	"github.com/cadastre-ipam/cadastre/shared/migration"
+	"github.com/cadastre-ipam/cadastre/shared/migration/amazon"
 	"github.com/cadastre-ipam/cadastre/shared/migration/netbox"
 )
 
@@ -50,7 +55,7 @@ place. Each kind of place is a command below this one.
 		Args:    cobra.ArbitraryArgs,
 		RunE:    needsCommand,
 	}
-	c.AddCommand(newImportCSV(s), newImportJSON(s), newImportNetBox(s))
+	c.AddCommand(newImportCSV(s), newImportJSON(s), newImportNetBox(s), newImportAmazon(s))
 	return c
 }
 
@@ -201,6 +206,98 @@ view prefixes, aggregates and VRFs.
 	c.Flags().StringVar(&o.LocaleField, "locale-field", "", "custom `FIELD` with the locale of a pool")
 	i.addImport(c)
 	return c
+}
+
+func newImportAmazon(s *settings) *cobra.Command {
+	i := &importing{deployment: deployment{settings: s}}
+	from := &settings{}
+	var id string
+	var compare bool
+	c := &cobra.Command{
+		Use:   "amazon",
+		Short: "Import an Amazon VPC IPAM, or compare it with Cadastre",
+		Long: `amazon imports an Amazon VPC IPAM by its own API, and the shares of its pools by AWS RAM's: the
+IPAM with its Regions, scopes, pools with rules and tags, CIDRs, custom allocations, shares
+and excluded organizational units, and which VPCs are ignored or moved. It only reads there.
+The allocations of VPCs are left to discovery. A finding of the kind unsupported reports
+something that the IPAM has and an import does not make.
+
+With --compare it changes nothing, and lists the differences between the IPAM and Cadastre,
+also in the statuses of VPCs and subnets. The list is empty when Cadastre can replace the
+IPAM. The exit status is 1 if it is not.
+
+` + importSteps,
+		Example: "  cadastre import amazon --from-region eu-west-1 --apply\n  cadastre import amazon --from-region eu-west-1 --compare",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if compare && i.apply {
+				return misusef("--compare changes nothing, so it does not go with --apply")
+			}
+			if from.profile == "" {
+				from.profile = s.profile
+			}
+			source, err := openAmazon(c.Context(), from)
+			if err != nil {
+				return err
+			}
+			p := newProgress(i.stderr)
+			source.IPAM, source.Parallel, source.Progress = id, i.parallel, p.show("pools of Amazon's read")
+			d, findings, err := source.Read(c.Context())
+			if err != nil {
+				return err
+			}
+			if compare {
+				return i.compare(c.Context(), d)
+			}
+			return i.run(c.Context(), &d.Document, findings)
+		},
+	}
+	c.Flags().StringVar(&from.profile, "from-profile", "", "`PROFILE` with the credentials for the IPAM; default: that of --profile")
+	c.Flags().StringVar(&from.region, "from-region", "", "home `REGION` of the IPAM; default: that of the profile")
+	c.Flags().StringVar(&id, "from-ipam", "", "`ID` of the IPAM in Amazon VPC IPAM; default: the only one")
+	c.Flags().BoolVar(&compare, "compare", false, "list the differences")
+	i.addImport(c)
+	return c
+}
+
+// openAmazon returns the reader of the Amazon VPC IPAM of the settings.
+func openAmazon(ctx context.Context, from *settings) (*amazon.Source, error) {
+	var options []func(*config.LoadOptions) error
+	if from.region != "" {
+		options = append(options, config.WithRegion(from.region))
+	}
+	options = append(options, config.WithRetryMode(aws.RetryModeAdaptive), config.WithRetryMaxAttempts(attempts))
+	cfg, err := from.loadAWS(ctx, "", options...)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Region == "" {
+		return nil, misusef("give the home Region of the IPAM with --from-region")
+	}
+	return &amazon.Source{EC2: ec2.NewFromConfig(cfg), RAM: ram.NewFromConfig(cfg)}, nil
+}
+
+// compare lists the differences between a deployment and Cadastre's.
+func (i *importing) compare(ctx context.Context, source *migration.Deployment) error {
+	api, err := i.open(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := api.Read(ctx, i.ipam, i.parallel, newProgress(i.stderr).show("pools of Cadastre read"))
+	if err != nil {
+		return err
+	}
+	differences := migration.Compare(source, d)
+	err = printList(i.stdout, i.settings.output, differences, []column[migration.Difference]{
+		{"object", func(x migration.Difference) string { return x.Object }},
+		{"amazon", func(x migration.Difference) string { return x.A }},
+		{"cadastre", func(x migration.Difference) string { return x.B }},
+	})
+	fmt.Fprintf(i.stderr, "%9d differences\n", len(differences))
+	if err == nil && len(differences) > 0 {
+		err = errFound
+	}
+	return err
 }
 
 // file imports a file; - is standard input.

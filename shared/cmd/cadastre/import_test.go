@@ -100,6 +100,8 @@ func TestMisusedImports(t *testing.T) {
 		{"import csv " + file + " --skip-faulty", statusMisused, "--apply"},
 		{"import csv " + file + " --parallel 0", statusMisused, "--parallel"},
 		{"import json " + file, statusMisused, "no document"},
+		{"import amazon", statusMisused, "--from-region"},
+		{"import amazon --compare --apply", statusMisused, "--compare"},
 		{"import netbox", statusMisused, "--url"},
 		{"import netbox --url netbox.example", statusMisused, "--url"},
 		{"import netbox --url http://127.0.0.1:1 --top 10.0.0.1/8", statusMisused, "10.0.0.0/8"},
@@ -201,5 +203,33 @@ func TestImportNetBox(t *testing.T) {
 	s.Clean(t)
 	if status, stdout, stderr := program(t, s, args...); status != statusFound || !strings.Contains(stderr, "        0 steps") {
 		t.Errorf("exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+}
+
+// An IPAM behind EC2's API is imported and compared. Cadastre itself has that API.
+func TestImportAmazon(t *testing.T) {
+	environment(t, opstest.Account)
+	source, s := opstest.New(t), opstest.New(t)
+	file := write(t, "networks.csv", "type,pool,cidr,locale,tags,regions\nipam,,,,,us-east-1\npool,corp,10.0.0.0/8,us-east-1,,\n,corp,10.1.0.0/16,,a=b,\n")
+	if status, stdout, stderr := program(t, source, "import", "csv", file, "--apply"); status != statusDone {
+		t.Fatalf("exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+	ram := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, "{}")
+	}))
+	t.Cleanup(ram.Close)
+	t.Setenv("AWS_ENDPOINT_URL_EC2", source.URL)
+	t.Setenv("AWS_ENDPOINT_URL_RAM", ram.URL)
+	args := []string{"import", "amazon", "--from-region", opstest.Region}
+	status, stdout, stderr := program(t, s, append(args, "--compare", "-o", "csv")...)
+	if status != statusFound || !strings.Contains(stdout, "allocation private/corp 10.1.0.0/16,yes,\r\n") || !strings.Contains(stderr, "differences") {
+		t.Errorf("the first comparison: exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+	if status, stdout, stderr := program(t, s, append(args, "--apply")...); status != statusDone || !strings.Contains(stderr, "4 steps done") {
+		t.Fatalf("the import: exit status %d\n%s\n%s", status, stdout, stderr)
+	}
+	if status, stdout, stderr := program(t, s, append(args, "--compare")...); status != statusDone || stdout != "" || !strings.Contains(stderr, "0 differences") {
+		t.Errorf("the second comparison: exit status %d\n%s\n%s", status, stdout, stderr)
 	}
 }

@@ -3,6 +3,7 @@ package opstest
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,6 +55,7 @@ type Server struct {
 	running    sync.WaitGroup // calls under way; a caller may be gone
 	mu         sync.Mutex
 	fault      func(operation string) Fault
+	once       map[[32]byte]bool // calls that were cut; nil unless each is to be cut once
 }
 
 // New starts a deployment, which ends with the test. Functions in change change its
@@ -103,11 +105,40 @@ func (*organization) Management(context.Context) (id, account string, err error)
 func (s *Server) Cut(fault func(operation string) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fault = fault
+	s.fault, s.once = fault, nil
+}
+
+// CutOnce cuts each call that changes something once: the first call with a content is
+// lost before it is carried out, or after. The same call with the same content passes.
+func (s *Server) CutOnce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.once = map[[32]byte]bool{}
 }
 
 // Clock returns the time in the deployment.
 func (s *Server) Clock() time.Time { return s.Now }
+
+// Observe lets the default resource discovery of the account's IPAM see a resource. The
+// space and the statuses of the default private scope follow.
+func (s *Server) Observe(t testing.TB, r ipam.Resource) {
+	t.Helper()
+	ctx := context.Background()
+	ipams, _, err := s.Store.IPAMsAfter(ctx, Account, "", 1)
+	if err != nil || len(ipams) == 0 {
+		t.Fatalf("no IPAM: %v", err)
+	}
+	found, err := s.Store.Discoveries(ctx, []string{ipams[0].Discovery})
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no resource discovery: %v", err)
+	}
+	if _, err := s.Store.Observe(ctx, found[0], ipams, r, s.Now.UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.EvaluateStatus(ctx, ipams[0].PrivateScope, r.CIDR); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // Calls returns the number of calls so far that arrived.
 func (s *Server) Calls() int { return int(s.calls.Load()) }
@@ -136,7 +167,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isJSON {
 		operation = form.Get("Action")
 	}
-	fault := s.next(operation)
+	fault := s.next(operation, body)
 	if fault == NotApplied {
 		panic(http.ErrAbortHandler)
 	}
@@ -158,9 +189,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer) // the caller is gone
 }
 
-func (s *Server) next(operation string) Fault {
+func (s *Server) next(operation string, body []byte) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	reads := strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "Get")
+	if call := sha256.Sum256(append([]byte(operation), body...)); s.once != nil && !reads && !s.once[call] {
+		s.once[call] = true
+		return [...]Fault{NotApplied, AnswerLost}[len(s.once)%2]
+	}
 	if s.fault == nil {
 		return NoFault
 	}
