@@ -88,6 +88,7 @@ func TestFindings(t *testing.T) {
 		{"a new pool under another", "type,pool,source,cidr", "pool,new,corp,10.9.0.0/16", "", ""},
 		{"a pool of the deployment", "type,pool,cidr,min_length,max_length,shares", "pool,corp,10.0.0.0/8,16,28," + member, "", ""},
 		{"a pool with other rules than the deployment's", "type,pool,cidr,shares", "pool,corp,10.0.0.0/8," + member, migration.KindDiffers, "netmask lengths"},
+		{"a pool of the deployment, by its CIDR", "type,pool,cidr,min_length,max_length", "pool,renamed,10.0.0.0/8,16,28", migration.KindDiffers, "tags"},
 		{"a pool under no pool", "type,pool,source,cidr", "pool,new,crop,10.9.0.0/16", migration.KindUnknown, "crop"},
 		{"a pool that overlaps", "type,pool,cidr", "pool,new,10.0.0.0/7", migration.KindOverlap, "10.0.0.0/8 of the pool corp"},
 		{"a pool that is outside of its source", "type,pool,source,cidr", "pool,new,corp,12.0.0.0/16", migration.KindNoPool, "10.0.0.0/8"},

@@ -24,12 +24,15 @@ const content = `{
       {"name": "#us", "source": "top", "family": "ipv4", "locale": "us-east-1", "cidrs": ["10.16.0.0/12"], "tags": {"Name": "twin"}, "allocations": [{"cidr": "10.16.0.0/24"}]},
       {"name": "#us2", "source": "top", "family": "ipv4", "locale": "us-east-1", "tags": {"Name": "twin"}},
       {"name": "#us3", "source": "top", "family": "ipv4", "locale": "us-east-1", "tags": {"Name": "twin"}},
+      {"name": "#us4", "source": "top", "family": "ipv4", "locale": "us-east-1", "tags": {"Name": "twin"}, "description": "another"},
+      {"name": "#us5", "source": "top", "family": "ipv4", "locale": "us-east-1", "tags": {"Name": "twin"}, "minNetmaskLength": 20},
+      {"name": "under", "source": "#us5", "family": "ipv4", "tags": {"Name": "twin"}},
       {"name": "deep", "source": "#us", "family": "ipv4", "cidrs": ["10.16.16.0/20"]},
       {"name": "six", "family": "ipv6", "cidrs": ["fd80::/16", "2001:db8::/32"], "allocations": [{"cidr": "2001:db8::/64"}, {"cidr": "fd80::1/128"}]}
     ]},
     {"name": "public", "pools": [{"name": "pub", "family": "ipv6", "locale": "eu-west-1", "awsService": "ec2", "publicIpSource": "byoip", "publiclyAdvertisable": false, "description": "no space yet"}]},
     {"name": "lab", "description": "overlapping networks", "pools": [
-      {"name": "top", "family": "ipv4", "cidrs": ["10.0.0.0/8"], "allocations": [{"cidr": "10.0.0.0/24", "description": "the same as in private"}]}]},
+      {"name": "top", "family": "ipv4", "cidrs": ["10.0.0.0/8"], "allocations": [{"cidr": "10.0.0.0/24", "description": "the same as in private, ${no} %{template}"}]}]},
     {"name": "#nameless"}
   ]
 }`
@@ -38,7 +41,13 @@ const content = `{
 // format, and the table is in order.
 func TestExportImportExport(t *testing.T) {
 	first := newEnv(t)
-	first.importAll(readJSON(t, content))
+	plan, err := first.importer().Plan(t.Context(), readJSON(t, content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result := first.importAll(readJSON(t, content)); result.Done != len(plan.Steps) {
+		t.Errorf("%d steps done, and %d were planned", result.Done, len(plan.Steps))
+	}
 	first.clean()
 	asJSON, asCSV := exportJSON(t, &first.read().Document), exportCSV(t, &first.read().Document)
 	for _, c := range []struct {

@@ -90,7 +90,7 @@ func TestTerraform(t *testing.T) {
 	want := exportJSON(t, &d.Document)
 
 	w := newWorkspace(t, first, d, migration.TerraformOptions{})
-	if plan := w.run("plan"); !strings.Contains(plan, "33 to import, 5 to add, 2 to change, 0 to destroy") || strings.Contains(plan, "must be replaced") {
+	if plan := w.run("plan"); !strings.Contains(plan, "36 to import, 5 to add, 3 to change, 0 to destroy") || strings.Contains(plan, "must be replaced") {
 		t.Errorf("the plan of the deployment:\n%s", plan)
 	}
 	w.run("apply", "-auto-approve")

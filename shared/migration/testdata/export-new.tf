@@ -217,6 +217,37 @@ resource "aws_vpc_ipam_pool" "private__us3" {
   }
 }
 
+resource "aws_vpc_ipam_pool" "private__us4" {
+  ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
+  address_family      = "ipv4"
+  source_ipam_pool_id = aws_vpc_ipam_pool.private_top.id
+  locale              = "us-east-1"
+  description         = "another"
+  tags = {
+    "Name" = "twin"
+  }
+}
+
+resource "aws_vpc_ipam_pool" "private__us5" {
+  ipam_scope_id                 = aws_vpc_ipam.main.private_default_scope_id
+  address_family                = "ipv4"
+  source_ipam_pool_id           = aws_vpc_ipam_pool.private_top.id
+  locale                        = "us-east-1"
+  allocation_min_netmask_length = 20
+  tags = {
+    "Name" = "twin"
+  }
+}
+
+resource "aws_vpc_ipam_pool" "private_under" {
+  ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
+  address_family      = "ipv4"
+  source_ipam_pool_id = aws_vpc_ipam_pool.private__us5.id
+  tags = {
+    "Name" = "twin"
+  }
+}
+
 resource "aws_vpc_ipam_pool" "private_deep" {
   ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
   address_family      = "ipv4"
@@ -299,7 +330,7 @@ resource "aws_vpc_ipam_pool_cidr" "lab_top_10_0_0_0_8" {
 resource "aws_vpc_ipam_pool_cidr_allocation" "lab_top_10_0_0_0_24" {
   ipam_pool_id = aws_vpc_ipam_pool.lab_top.id
   cidr         = "10.0.0.0/24"
-  description  = "the same as in private"
+  description  = "the same as in private, $${no} %%{template}"
   depends_on   = [aws_vpc_ipam_pool_cidr.lab_top_10_0_0_0_8]
 }
 

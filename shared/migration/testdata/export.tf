@@ -317,6 +317,52 @@ import {
   id = "ipam-pool-0000000000000000b"
 }
 
+resource "aws_vpc_ipam_pool" "private__us4" {
+  ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
+  address_family      = "ipv4"
+  source_ipam_pool_id = aws_vpc_ipam_pool.private_top.id
+  locale              = "us-east-1"
+  description         = "another"
+  tags = {
+    "Name" = "twin"
+  }
+}
+
+import {
+  to = aws_vpc_ipam_pool.private__us4
+  id = "ipam-pool-0000000000000000c"
+}
+
+resource "aws_vpc_ipam_pool" "private__us5" {
+  ipam_scope_id                 = aws_vpc_ipam.main.private_default_scope_id
+  address_family                = "ipv4"
+  source_ipam_pool_id           = aws_vpc_ipam_pool.private_top.id
+  locale                        = "us-east-1"
+  allocation_min_netmask_length = 20
+  tags = {
+    "Name" = "twin"
+  }
+}
+
+import {
+  to = aws_vpc_ipam_pool.private__us5
+  id = "ipam-pool-0000000000000000d"
+}
+
+resource "aws_vpc_ipam_pool" "private_under" {
+  ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
+  address_family      = "ipv4"
+  source_ipam_pool_id = aws_vpc_ipam_pool.private__us5.id
+  tags = {
+    "Name" = "twin"
+  }
+}
+
+import {
+  to = aws_vpc_ipam_pool.private_under
+  id = "ipam-pool-0000000000000000e"
+}
+
 resource "aws_vpc_ipam_pool" "private_deep" {
   ipam_scope_id       = aws_vpc_ipam.main.private_default_scope_id
   address_family      = "ipv4"
@@ -328,7 +374,7 @@ resource "aws_vpc_ipam_pool" "private_deep" {
 
 import {
   to = aws_vpc_ipam_pool.private_deep
-  id = "ipam-pool-0000000000000000c"
+  id = "ipam-pool-0000000000000000f"
 }
 
 resource "aws_vpc_ipam_pool_cidr" "private_deep_10_16_16_0_20" {
@@ -339,7 +385,7 @@ resource "aws_vpc_ipam_pool_cidr" "private_deep_10_16_16_0_20" {
 
 import {
   to = aws_vpc_ipam_pool_cidr.private_deep_10_16_16_0_20
-  id = "10.16.16.0/20_ipam-pool-0000000000000000c"
+  id = "10.16.16.0/20_ipam-pool-0000000000000000f"
 }
 
 resource "aws_vpc_ipam_pool" "private_six" {
@@ -352,7 +398,7 @@ resource "aws_vpc_ipam_pool" "private_six" {
 
 import {
   to = aws_vpc_ipam_pool.private_six
-  id = "ipam-pool-0000000000000000d"
+  id = "ipam-pool-00000000000000010"
 }
 
 resource "aws_vpc_ipam_pool_cidr" "private_six_fd80___16" {
@@ -362,7 +408,7 @@ resource "aws_vpc_ipam_pool_cidr" "private_six_fd80___16" {
 
 import {
   to = aws_vpc_ipam_pool_cidr.private_six_fd80___16
-  id = "fd80::/16_ipam-pool-0000000000000000d"
+  id = "fd80::/16_ipam-pool-00000000000000010"
 }
 
 resource "aws_vpc_ipam_pool_cidr" "private_six_2001_db8___32" {
@@ -372,7 +418,7 @@ resource "aws_vpc_ipam_pool_cidr" "private_six_2001_db8___32" {
 
 import {
   to = aws_vpc_ipam_pool_cidr.private_six_2001_db8___32
-  id = "2001:db8::/32_ipam-pool-0000000000000000d"
+  id = "2001:db8::/32_ipam-pool-00000000000000010"
 }
 
 resource "aws_vpc_ipam_pool_cidr_allocation" "private_six_2001_db8___64" {
@@ -383,7 +429,7 @@ resource "aws_vpc_ipam_pool_cidr_allocation" "private_six_2001_db8___64" {
 
 import {
   to = aws_vpc_ipam_pool_cidr_allocation.private_six_2001_db8___64
-  id = "ipam-pool-alloc-0000000000000000000000000000000e_ipam-pool-0000000000000000d"
+  id = "ipam-pool-alloc-00000000000000000000000000000011_ipam-pool-00000000000000010"
 }
 
 resource "aws_vpc_ipam_pool_cidr_allocation" "private_six_fd80__1_128" {
@@ -394,7 +440,7 @@ resource "aws_vpc_ipam_pool_cidr_allocation" "private_six_fd80__1_128" {
 
 import {
   to = aws_vpc_ipam_pool_cidr_allocation.private_six_fd80__1_128
-  id = "ipam-pool-alloc-0000000000000000000000000000000f_ipam-pool-0000000000000000d"
+  id = "ipam-pool-alloc-00000000000000000000000000000012_ipam-pool-00000000000000010"
 }
 
 resource "aws_vpc_ipam_pool" "public_pub" {
@@ -412,7 +458,7 @@ resource "aws_vpc_ipam_pool" "public_pub" {
 
 import {
   to = aws_vpc_ipam_pool.public_pub
-  id = "ipam-pool-00000000000000011"
+  id = "ipam-pool-00000000000000014"
 }
 
 resource "aws_vpc_ipam_scope" "lab" {
@@ -425,7 +471,7 @@ resource "aws_vpc_ipam_scope" "lab" {
 
 import {
   to = aws_vpc_ipam_scope.lab
-  id = "ipam-scope-00000000000000012"
+  id = "ipam-scope-00000000000000015"
 }
 
 resource "aws_vpc_ipam_pool" "lab_top" {
@@ -438,7 +484,7 @@ resource "aws_vpc_ipam_pool" "lab_top" {
 
 import {
   to = aws_vpc_ipam_pool.lab_top
-  id = "ipam-pool-00000000000000013"
+  id = "ipam-pool-00000000000000016"
 }
 
 resource "aws_vpc_ipam_pool_cidr" "lab_top_10_0_0_0_8" {
@@ -448,19 +494,19 @@ resource "aws_vpc_ipam_pool_cidr" "lab_top_10_0_0_0_8" {
 
 import {
   to = aws_vpc_ipam_pool_cidr.lab_top_10_0_0_0_8
-  id = "10.0.0.0/8_ipam-pool-00000000000000013"
+  id = "10.0.0.0/8_ipam-pool-00000000000000016"
 }
 
 resource "aws_vpc_ipam_pool_cidr_allocation" "lab_top_10_0_0_0_24" {
   ipam_pool_id = aws_vpc_ipam_pool.lab_top.id
   cidr         = "10.0.0.0/24"
-  description  = "the same as in private"
+  description  = "the same as in private, $${no} %%{template}"
   depends_on   = [aws_vpc_ipam_pool_cidr.lab_top_10_0_0_0_8]
 }
 
 import {
   to = aws_vpc_ipam_pool_cidr_allocation.lab_top_10_0_0_0_24
-  id = "ipam-pool-alloc-00000000000000000000000000000014_ipam-pool-00000000000000013"
+  id = "ipam-pool-alloc-00000000000000000000000000000017_ipam-pool-00000000000000016"
 }
 
 resource "aws_vpc_ipam_scope" "nameless" {
@@ -469,6 +515,6 @@ resource "aws_vpc_ipam_scope" "nameless" {
 
 import {
   to = aws_vpc_ipam_scope.nameless
-  id = "ipam-scope-00000000000000015"
+  id = "ipam-scope-00000000000000018"
 }
 
