@@ -365,19 +365,36 @@ func CoarserTiles(tiles []SpaceTile, most int) []SpaceTile {
 		length++
 	}
 	joined := make([]SpaceTile, 0, most)
-	for i := range tiles {
-		t := tiles[i]
-		t.CIDR = at(&t, length)
-		if n := len(joined); n > 0 && joined[n-1].CIDR == t.CIDR {
-			last := &joined[n-1]
-			last.Add(&t.SpaceTotals)
-			last.Entries += t.Entries
-			if last.Pool != t.Pool {
-				last.Pool = ""
-			}
-			continue
+	for len(tiles) > 0 {
+		p, n := at(&tiles[0], length), 1
+		for n < len(tiles) && at(&tiles[n], length) == p {
+			n++
 		}
-		joined = append(joined, t)
+		joined = append(joined, joinTiles(p, tiles[:n]))
+		tiles = tiles[n:]
+	}
+	return joined
+}
+
+// joinTiles returns one tile with the CIDR p for tiles inside it. It names their pool if
+// they fill p: a gap between them is in no pool. A single tile stays as it is.
+func joinTiles(p netip.Prefix, tiles []SpaceTile) SpaceTile {
+	if len(tiles) == 1 {
+		return tiles[0]
+	}
+	joined := SpaceTile{CIDR: p, Pool: tiles[0].Pool}
+	next := p.Addr()
+	for i := range tiles {
+		t := &tiles[i]
+		joined.Add(&t.SpaceTotals)
+		joined.Entries += t.Entries
+		if t.Pool != joined.Pool || t.CIDR.Addr() != next {
+			joined.Pool = ""
+		}
+		next = netipx.PrefixLastIP(t.CIDR).Next()
+	}
+	if next != netipx.PrefixLastIP(p).Next() {
+		joined.Pool = ""
 	}
 	return joined
 }

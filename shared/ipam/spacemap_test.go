@@ -201,6 +201,37 @@ func TestTileNamesItsPool(t *testing.T) {
 	}
 }
 
+// Joined tiles name their pool if they fill the tile: a gap between them is in no pool. A
+// tile that is joined with none keeps its size.
+func TestCoarserTilesNameTheirPool(t *testing.T) {
+	tiles := func(cidrs ...string) (all []ipam.SpaceTile) {
+		for _, c := range cidrs {
+			all = append(all, ipam.SpaceTile{CIDR: netip.MustParsePrefix(c), Pool: "pool"})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name  string
+		tiles []ipam.SpaceTile
+		want  []string
+	}{
+		{"two halves", tiles("10.0.0.0/25", "10.0.0.128/25", "10.0.2.0/24"), []string{"10.0.0.0/24 pool", "10.0.2.0/24 pool"}},
+		{"a gap in the middle", tiles("10.0.0.0/26", "10.0.0.128/25", "10.0.2.0/24"), []string{"10.0.0.0/24 ", "10.0.2.0/24 pool"}},
+		{"a gap at the end", tiles("10.0.0.0/25", "10.0.0.128/26", "10.0.2.0/26"), []string{"10.0.0.0/24 ", "10.0.2.0/26 pool"}},
+		{"a gap at the start", tiles("10.0.0.64/26", "10.0.0.128/25", "10.0.2.64/26"), []string{"10.0.0.0/24 ", "10.0.2.64/26 pool"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, tile := range ipam.CoarserTiles(c.tiles, 2) {
+				got = append(got, tile.CIDR.String()+" "+tile.Pool)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	for _, c := range []struct {
 		cidrs []string
