@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -97,6 +99,85 @@ func TestResponseURL(t *testing.T) {
 		e.ResponseURL = s.URL + "/_ministack/cfn-response/token"
 		if err := w.h.Handle(t.Context(), e); (err == nil) != want || (answers == 1) != want {
 			t.Errorf("allowed %q: %v, %d answers", allowed, err, answers)
+		}
+	}
+}
+
+// localStack is the address at which LocalStack takes answers.
+const localStack = "http://localhost.localstack.cloud:4566"
+
+// The deployment on LocalStack allows that address, and no code names it.
+func TestLocalStackAllowsItsAddress(t *testing.T) {
+	b, err := os.ReadFile("../../localstack/compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "LAMBDA_DOCKER_FLAGS: -e " + EnvResponseURL + "=${" + EnvResponseURL + ":-" + localStack + "}"; !strings.Contains(string(b), want) {
+		t.Errorf("localstack/compose.yaml has no %s", want)
+	}
+}
+
+// Answers to LocalStack's address have the faults that answers to CloudFormation's have,
+// and the same end. Addresses that look like it are refused.
+func TestFaultsOfLocalStacksAddress(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		url    string
+		faults int // answers that fail
+		status int // of these; 0 for no connection
+		puts   int // -1: the request is not served
+		ok     bool
+	}{
+		{"no fault", localStack + "/answer?token=secret", 0, 0, 1, true},
+		{"no connection, once", localStack + "/answer?token=secret", 1, 0, 2, true},
+		{"no connection", localStack + "/answer?token=secret", 99, 0, sendTries, false},
+		{"an error, three times", localStack + "/answer?token=secret", 3, http.StatusServiceUnavailable, 4, true},
+		{"an error", localStack + "/answer?token=secret", 99, http.StatusForbidden, sendTries, false},
+		{"a redirect", localStack + "/answer?token=secret", 99, http.StatusTemporaryRedirect, sendTries, false},
+		{"https", strings.Replace(localStack, "http:", "https:", 1), 0, 0, -1, false},
+		{"another port", strings.Replace(localStack, "4566", "4567", 1), 0, 0, -1, false},
+		{"a user", strings.Replace(localStack, "//", "//user:secret@", 1), 0, 0, -1, false},
+		{"a host behind it", localStack + ".example.com/", 0, 0, -1, false},
+		{"a host before it", strings.Replace(localStack, "//", "//x.", 1), 0, 0, -1, false},
+		{"another loopback address", "http://127.0.0.1:4566/", 0, 0, -1, false},
+	} {
+		w := newEnv(t)
+		before := w.content()
+		w.h.o.ResponseURL = localStack
+		puts := 0
+		w.h.o.Client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != http.MethodPut || r.URL.String() != c.url {
+				t.Errorf("%s: %s %s", c.name, r.Method, r.URL.Host)
+			}
+			puts++
+			status := http.StatusOK
+			if puts <= c.faults {
+				status = c.status
+			}
+			if status == 0 {
+				return nil, errors.New("connection refused")
+			}
+			return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Location": {"http://10.0.0.1/?token=secret"}}, Body: http.NoBody, Request: r}, nil
+		})
+		e := w.event(cfn.RequestCreate, "Custom::Ipam", "X", properties{})
+		e.ResponseURL = c.url
+		err := w.h.Handle(t.Context(), e)
+		if (err == nil) != c.ok || puts != max(c.puts, 0) {
+			t.Errorf("%s: %v, after %d answers, want %d", c.name, err, puts, c.puts)
+		}
+		if err != nil && strings.Contains(err.Error()+w.log.String(), "secret") {
+			t.Errorf("%s: the error or the log has the address: %v", c.name, err)
+		}
+		made := w.content() != before
+		if made != (c.puts >= 0) {
+			t.Errorf("%s: the request was served: %t", c.name, made)
+		}
+		if made { // Lambda sends the request again, with the same outcome
+			left := w.content()
+			c.faults = 0
+			if err := w.h.Handle(t.Context(), e); err != nil || w.content() != left {
+				t.Errorf("%s, again: %v", c.name, err)
+			}
 		}
 	}
 }

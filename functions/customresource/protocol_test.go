@@ -383,6 +383,22 @@ func TestProtocol(t *testing.T) {
 			c.env.end(s.kind, "X", third, p)
 			c.is("after the end of the new objects", c.made)
 		}},
+		{"an object of two replacements ago is kept; an update to its properties", true, func(t *testing.T, s subject) {
+			c := newPlayer(t, s)
+			id := c.replaced()
+			p := s.third(c.env)
+			third := c.succeeds(c.update(id, c.b, p))
+			c.env.end(s.kind, "X", id, c.b)
+			a := c.update(third, p, c.a)
+			if a.PhysicalResourceID == c.first {
+				t.Errorf("the update takes the kept object %s", c.first)
+			}
+			if a.PhysicalResourceID != third { // the kept object has the CIDR of a subject by CIDR
+				c.env.end(s.kind, "X", a.PhysicalResourceID, c.a)
+			}
+			c.env.end(s.kind, "X", third, p)
+			c.is("after the end of the new objects", c.made)
+		}},
 		{"a replacement is kept; the next create is cancelled", true, func(t *testing.T, s subject) {
 			c := newPlayer(t, s)
 			kept := c.replaced()

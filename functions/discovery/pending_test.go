@@ -17,7 +17,9 @@ import (
 	"github.com/cadastre-ipam/cadastre/shared/discover/discovertest"
 	"github.com/cadastre-ipam/cadastre/shared/fsck/fscktest"
 	"github.com/cadastre-ipam/cadastre/shared/ipam"
+	"github.com/cadastre-ipam/cadastre/shared/items"
 	"github.com/cadastre-ipam/cadastre/shared/store"
+	"github.com/cadastre-ipam/cadastre/shared/table"
 )
 
 const pendingCIDR = "10.200.0.0/24"
@@ -266,6 +268,13 @@ func TestRunFreesSubnetsAndAssociations(t *testing.T) {
 			}
 			if got := w.allocatedIn(pool) == before-1; got != free {
 				t.Errorf("%s, %s after it was made: free %t", name, age, got)
+			}
+			// Late events of a deleted resource record nothing; a VPC that only lost a CIDR
+			// may get it again.
+			k := items.DeletedKey(memberA, map[string]string{"subnet": "subnet-new", "association": "vpc-012"}[name])
+			read, err := w.table.BatchGet(t.Context(), []table.Key{k})
+			if deleted := read[k] != nil; err != nil || deleted != (free && name == "subnet") {
+				t.Errorf("%s, %s after it was made: recorded as deleted %t, %v", name, age, deleted, err)
 			}
 			fscktest.Clean(t, w.table, w.now)
 		}

@@ -55,6 +55,46 @@ func (l *env) ignored(want bool, all ...ipam.Resource) {
 	}
 }
 
+// A default VPC claims a custom allocation with its CIDR when it is monitored, not while it
+// is ignored. The allocation stays all the while.
+func TestDefaultVPCClaimsOnceItIsMonitored(t *testing.T) {
+	for _, allocated := range []string{"before it is seen", "while it is ignored", "after it is monitored"} {
+		l := newEnv(t)
+		l.ignoreDefaults(true)
+		p := l.pool("", false)
+		l.provision(p, "172.31.0.0/16")
+		all := defaultVPC(otherAccount, "a")
+		allocate := func(when string) {
+			t.Helper()
+			if when != allocated {
+				return
+			}
+			_, err := l.allocate(otherAccount, p, 0, "172.31.0.0/16")
+			l.must(err)
+			l.must(l.store.EvaluateStatus(t.Context(), l.ipam.PrivateScope, all[0].CIDR)) // as the history function does
+		}
+		allocate("before it is seen")
+		for _, r := range all {
+			l.observe(r)
+		}
+		allocate("while it is ignored")
+		if allocated != "after it is monitored" {
+			l.status(all[0], ipam.ManagementIgnored, ipam.ComplianceIgnored, ipam.OverlapIgnored)
+		}
+		l.decide(all[0], true)
+		allocate("after it is monitored")
+		l.status(all[0], ipam.Managed, ipam.Compliant, ipam.Nonoverlapping)
+		l.rightStatuses(p)
+		l.decide(all[0], false)
+		l.status(all[0], ipam.ManagementIgnored, ipam.ComplianceIgnored, ipam.OverlapIgnored)
+		if got := l.allocations(p); got != "172.31.0.0/16 custom" {
+			t.Errorf("allocated %s: the pool has %q", allocated, got)
+		}
+		l.settled()
+		l.rightStatuses(p)
+	}
+}
+
 // The default VPCs of two accounts are ignored from the first write, with their subnets and
 // interfaces, in any order of observations. Other VPCs with the same CIDR overlap each
 // other only.
