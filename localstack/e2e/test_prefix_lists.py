@@ -24,8 +24,13 @@ def static(cidr):
 
 
 def paginated(api, operation, result, **parameters):
-    pages = api.client().get_paginator(operation).paginate(PaginationConfig={"PageSize": 5}, **parameters)
-    return [entry for page in pages for entry in page[result]]
+    entries, more = [], {}
+    while True:
+        page = api.call(operation, MaxResults=5, **parameters, **more)
+        entries += page[result]
+        if not page.get("NextToken"):
+            return entries
+        more = {"NextToken": page["NextToken"]}
 
 
 def test_rules(api, ipam, resolver):
@@ -40,9 +45,9 @@ def test_rules(api, ipam, resolver):
     made = resolver(*rules, Description="d", TagSpecifications=[{"ResourceType": "ipam-prefix-list-resolver", "Tags": [{"Key": "k", "Value": "v"}]}])
     id = made["IpamPrefixListResolverId"]
     assert (made["State"], made["AddressFamily"], made["LastVersionCreationStatus"], made["Tags"]) == ("create-complete", "ipv4", "pending", [{"Key": "k", "Value": "v"}])
-    shown = paginated(api, "get_ipam_prefix_list_resolver_rules", "Rules", IpamPrefixListResolverId=id)
+    shown = paginated(api, "GetIpamPrefixListResolverRules", "Rules", IpamPrefixListResolverId=id)
     assert [{k: v for k, v in r.items() if v != []} for r in shown] == rules
-    [listed] = paginated(api, "describe_ipam_prefix_list_resolvers", "IpamPrefixListResolvers")
+    [listed] = paginated(api, "DescribeIpamPrefixListResolvers", "IpamPrefixListResolvers")
     assert listed["IpamPrefixListResolverArn"].endswith("ipam-prefix-list-resolver/" + id)
     changed = api.call("ModifyIpamPrefixListResolver", IpamPrefixListResolverId=id, Description="e", Rules=rules[:1])["IpamPrefixListResolver"]
     assert (changed["Description"], changed["State"]) == ("e", "modify-complete")
@@ -59,8 +64,8 @@ def test_versions_follow_a_pool(api, ipam, make_pool, resolver):
                   static("192.0.2.0/24"))["IpamPrefixListResolverId"]
 
     def entries():
-        versions = paginated(api, "get_ipam_prefix_list_resolver_versions", "IpamPrefixListResolverVersions", IpamPrefixListResolverId=id)
-        return versions and [e["Cidr"] for e in paginated(api, "get_ipam_prefix_list_resolver_version_entries", "Entries", IpamPrefixListResolverId=id,
+        versions = paginated(api, "GetIpamPrefixListResolverVersions", "IpamPrefixListResolverVersions", IpamPrefixListResolverId=id)
+        return versions and [e["Cidr"] for e in paginated(api, "GetIpamPrefixListResolverVersionEntries", "Entries", IpamPrefixListResolverId=id,
                                                           IpamPrefixListResolverVersion=versions[-1]["Version"])]
     until(lambda: entries() == ["10.20.0.0/16", "192.0.2.0/24"], "the first version")
     api.call("ProvisionIpamPoolCidr", IpamPoolId=pool, Cidr="10.21.0.0/16")
