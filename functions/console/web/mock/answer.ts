@@ -97,7 +97,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
     session: () => (mock.sessions++, mock.signedOut) ? noSession : {
       status: 200,
       body: {
-        Name: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/hana.sato', Account: '111122223333', Class: options.class ?? 'administer', Region: 'ap-northeast-1',
+        Name: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/operator', Account: '111122223333', Class: options.class ?? 'administer', Region: 'ap-northeast-1',
         Endpoint: 'https://api.example', Hosted: options.hosted ?? false, ...(options.hosted === true ? { Expires: '2026-11-30T09:00:00Z' } : {}),
       },
     },

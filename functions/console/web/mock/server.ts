@@ -19,7 +19,7 @@ export function mockOf(options: Options = {}): Mock {
     ...handlers,
     GetCallerAccess: () => ({
       CallerAccess: {
-        AccountId: '111122223333', PrincipalArn: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/hana.sato', OrganizationId: 'o-a1b2c3d4e5', Class: own, OwnerAccountId: '111122223333', IsOwner: true, HomeRegion: 'ap-northeast-1',
+        AccountId: '111122223333', PrincipalArn: 'arn:aws:sts::111122223333:assumed-role/NetworkAdmin/operator', OrganizationId: 'o-a1b2c3d4e5', Class: own, OwnerAccountId: '111122223333', IsOwner: true, HomeRegion: 'ap-northeast-1',
         Operations: [...new Set([...Object.keys(all), ...acts])].filter(o => rank[classOf(o)] <= rank[own]).sort(),
         Quotas: { Ipams: 1, ScopesPerIpam: 5, PoolsPerScope: 50, PoolDepth: 10, CidrsPerPool: 50, SharesPerPool: 50, TagsPerObject: 50, ResourceDiscoveries: 1, AssociationsPerIpam: 5, PrefixListResolversPerIpam: 10, RulesPerPrefixListResolver: 100, EntriesPerPrefixListResolverVersion: 1000 },
       },
