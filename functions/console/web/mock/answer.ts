@@ -88,7 +88,7 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
         const lost = mock.lost.get(operation)
         mock.lost.delete(operation)
         if (lost) throw lost
-        return { status: 200, body: pageOf(answer as Record<string, unknown>, input) }
+        return { status: 200, body: pageOf(operation, answer as Record<string, unknown>, input) }
       } catch (e) {
         if (!(e instanceof Refusal)) throw e
         return { status: e.status, body: { Code: e.code, Message: e.message, RequestId: '00000000-0000-4000-8000-000000000000' }, headers: { 'X-Cadastre-Error-Code': e.code } }
@@ -106,13 +106,17 @@ export function createMock(handlers: Handlers, options: Options = {}): Mock {
 }
 
 // pageOf filters and cuts the one list of an answer, as the API does.
-function pageOf(answer: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> {
+function pageOf(operation: string, answer: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> {
   const lists = Object.entries(answer).filter((e): e is [string, Record<string, unknown>[]] => Array.isArray(e[1]))
   const list = lists[0]
   if (lists.length !== 1 || !list) return answer
   const [name, all] = list
   const admitted = all.filter(item => filtersOf(input).every(f => matches(item, f)))
+  const ids = Object.keys(input).find(member => member.endsWith('Ids'))
+  if (ids !== undefined && input['MaxResults'] !== undefined) throw new Refusal('InvalidParameterCombination', `The parameter ${ids} may not be used in combination with MaxResults. Leave MaxResults out: the answer has all objects with these ids.`)
   const size = typeof input['MaxResults'] === 'number' ? input['MaxResults'] : 1000
+  const [least, greatest] = operation.endsWith('PoolAllocations') ? [1000, 100_000] : [operation === 'GetIpamAddressHistory' ? 1 : 5, 1000]
+  if (size < least || size > greatest) throw new Refusal('InvalidMaxResults', `Value (${size}) for parameter MaxResults is invalid. Use ${least} to ${greatest}.`)
   const from = typeof input['NextToken'] === 'string' ? Number(input['NextToken']) : 0
   const next = from + size
   return { ...answer, [name]: admitted.slice(from, next), ...(next < admitted.length ? { NextToken: String(next) } : {}) }

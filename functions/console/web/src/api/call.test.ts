@@ -49,6 +49,13 @@ test('a list is read over short and empty pages', async () => {
   expect(requests.map(r => (JSON.parse(r.init.body as string) as { NextToken?: string }).NextToken)).toEqual([undefined, '1', '2', '3'])
 })
 
+test('a list of ids is asked for without a number of rows', async () => {
+  const requests = answers({ body: '{"IpamPoolShares":[]}' })
+  await collect('DescribeIpamPoolShares', { IpamPoolIds: ['p'] }, o => o.IpamPoolShares)
+  await collect('DescribeIpamPoolShares', {}, o => o.IpamPoolShares)
+  expect(requests.map(r => r.init.body)).toEqual(['{"IpamPoolIds":["p"]}', '{"MaxResults":1000}'])
+})
+
 test('a list that is cut says so', async () => {
   answers({ body: '{"IpamPools":[{"IpamPoolId":"a"},{"IpamPoolId":"b"}]}' })
   expect(await collect('DescribeIpamPools', {}, o => o.IpamPools, { limit: 1 })).toMatchObject({ rows: [{ IpamPoolId: 'a' }], more: true })

@@ -19,8 +19,11 @@ export const chunk = 200
 // most is the number of rows that a list reads to sort or search them in the browser.
 export const most = 10_000
 
+// page returns the input for one answer. The API refuses MaxResults beside a list of ids: that answer has all
+// of them.
 function page<O extends Paginated>(input: Input<O>, size: number, token: string | undefined): Input<O> {
-  return { ...input, MaxResults: size, ...(token === undefined ? {} : { NextToken: token }) }
+  const whole = Object.keys(input).some(member => member.endsWith('Ids'))
+  return { ...input, ...(whole ? {} : { MaxResults: size }), ...(token === undefined ? {} : { NextToken: token }) }
 }
 
 function next(answer: unknown): string | undefined {
@@ -73,7 +76,7 @@ export function useRows<O extends Paginated, Row>(
 ): Rows<Row> {
   const query = useInfiniteQuery({
     queryKey: [operation, input, 'pages'],
-    queryFn: ({ pageParam, signal }) => call(operation, page(input, chunkOf(pageParam), pageParam), { signal }),
+    queryFn: ({ pageParam, signal }) => call(operation, page(input, chunkOf(operation, pageParam), pageParam), { signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: answer => next(answer),
     enabled,
@@ -94,9 +97,12 @@ export function useRows<O extends Paginated, Row>(
   }
 }
 
+// large are the operations whose pages have 1000 rows at least, as those of EC2.
+const large: ReadonlySet<Paginated> = new Set(['DescribeIpamPoolAllocations', 'GetIpamPoolAllocations'])
+
 // The first page is small, so that it is there at once; the further ones are large.
-function chunkOf(token: string | undefined): number {
-  return token === undefined ? chunk : 1000
+function chunkOf(operation: Paginated, token: string | undefined): number {
+  return token === undefined && !large.has(operation) ? chunk : 1000
 }
 
 // escape returns a filter's value without wildcards.

@@ -2,7 +2,7 @@ import { act, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test } from 'vitest'
 import { Refusal } from '../../mock/answer'
-import { hostile, pools } from '../../mock/data'
+import { hostile, pools, scopes } from '../../mock/data'
 import { mockOf } from '../../mock/server'
 import { renderPage } from '../../test/render'
 import { Pool } from '../pages/pool'
@@ -40,14 +40,20 @@ describe('a list of the API', () => {
 
   test('pages at the server: a page is read when it is opened', async () => {
     const mock = mockOf()
-    mock.data.allocations[pools.tokyoProd] = Array.from({ length: 260 }, (_, i) => ({ Cidr: `10.5.${i >> 4}.${(i & 15) << 4}/28`, IpamPoolAllocationId: `a-${i}`, ResourceType: 'custom' as const }))
-    renderPage(<Allocations />, { mock })
+    mock.data.resources = Array.from({ length: 260 }, (_, i) => ({ ResourceCidr: `10.5.${i >> 4}.${(i & 15) << 4}/28`, ResourceId: `vpc-${i}`, ResourceType: 'vpc' as const, IpamScopeId: scopes.private }))
+    renderPage(<Resources />, { mock })
     await waitFor(() => expect(rowsShown()).toBe(50))
-    const reads = () => mock.calls.filter(c => c.operation === 'DescribeIpamPoolAllocations').length
+    const reads = () => mock.calls.filter(c => c.operation === 'GetIpamResourceCidrs').length
     expect(reads()).toBe(1)
     const user = userEvent.setup()
     for (let page = 2; page <= 4; page++) await act(() => user.click(document.querySelector('button[aria-label="Next page"]') ?? document.body))
     await waitFor(() => expect(reads()).toBe(2))
+  })
+
+  test('asks for as many allocations as a page of the API has at least', async () => {
+    const { mock } = renderPage(<Allocations />)
+    await screen.findByText('On-premises data centre')
+    expect(mock.calls.filter(c => c.operation === 'DescribeIpamPoolAllocations').map(c => c.input['MaxResults'])).toEqual([1000])
   })
 
   test('shows a refusal in the API’s words', async () => {
