@@ -79,6 +79,36 @@ def test_an_administrator_in_the_console(console, ipam):
     assert c.open() == 403  # another one
 
 
+def test_calls_that_no_page_of_the_console_makes(console, api, ipam):
+    """With an open session. shared/console has all rows."""
+    c = console("admin")
+    assert c.open() == 303
+    body = json.dumps({"IpamId": ipam["IpamId"], "Description": "foreign"})
+    own = {"Host": c.link.netloc, "Origin": f"http://{c.link.netloc}", "Content_Type": "application/json", "X_Cadastre_Console": "1"}
+    for name, status, change in (
+        ("DNS rebinding", 403, {"Host": "rebound.example", "Origin": "http://rebound.example"}),
+        ("a rebound name with the port", 403, {"Host": f"rebound.example:{c.link.port}", "Origin": f"http://rebound.example:{c.link.port}"}),
+        ("a foreign origin", 403, {"Origin": "https://evil.example"}),
+        ("another server of this machine", 403, {"Origin": "http://127.0.0.1:1"}),
+        ("no origin", 403, {"Origin": None}),
+        ("no header of pages", 403, {"X_Cadastre_Console": None}),
+        ("a form", 415, {"Content_Type": "text/plain"}),
+    ):
+        headers = {k: v for k, v in (own | change).items() if v is not None}
+        got, answer, _ = c.request("POST", "/v1/CreateIpamScope", body, **headers)
+        assert got == status and json.loads(answer)["Code"], (name, got, answer)
+    for path in ("/session", "/", f"/?{c.link.query}"):
+        assert c.request("GET", path, Host="rebound.example")[0] == 403, path
+    cookie, c.cookie = c.cookie, None
+    for token in ("", "token=", "token=" + "A" * 26, c.link.query):  # the link has been used
+        got, answer, headers = c.request("GET", f"/?{token}")
+        assert (got, headers["Set-Cookie"]) == (403 if token else 200, None), (token, answer)
+    assert c.request("POST", "/v1/CreateIpamScope", body, **own)[0] == 401
+    assert len(api.call("DescribeIpamScopes")["IpamScopes"]) == 2
+    c.cookie = cookie
+    assert c.request("POST", "/v1/DescribeIpamScopes", "{}", **own)[0] == 200
+
+
 @pytest.mark.front
 def test_each_class_does_its_own(backend, console, ipam, make_pool):
     pool = make_pool("10.0.0.0/16")

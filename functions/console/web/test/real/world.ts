@@ -56,3 +56,9 @@ export function watch(context: BrowserContext): string[] {
   context.on('console', m => { if (m.type() === 'error' && !m.text().includes('status of 4')) faults.push(m.text()) })
   return faults
 }
+
+// describeFailure returns what a page showed when a test failed.
+export async function describeFailure(page: Page, faults: readonly string[]): Promise<string> {
+  const text = await page.locator('body').innerText().catch((e: unknown) => String(e))
+  return [`the page was ${page.url()}:`, text.slice(0, 4000), ...faults.map(f => `fault: ${f}`)].join('\n')
+}
