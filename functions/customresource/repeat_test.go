@@ -261,7 +261,7 @@ func TestModifyOnce(t *testing.T) {
 		other           func(api Caller, id string) (any, error)
 		want            string
 	}{
-		{"the description", "ModifyIpamPool", properties{"Description": "ours"}, func(api Caller, id string) (any, error) {
+		{"the description", "ModifyIpamPool", properties{"Description": "ours", "Tags": tagsOf("before", "it")}, func(api Caller, id string) (any, error) {
 			return api.Call(t.Context(), "ModifyIpamPool", &ec2.ModifyIpamPoolInput{IpamPoolId: &id, Description: aws.String("theirs")})
 		}, `"Description":"theirs"`},
 		{"a tag", "CreateTags", properties{"Tags": tagsOf("k", "ours")}, func(api Caller, id string) (any, error) {
@@ -287,6 +287,9 @@ func TestModifyOnce(t *testing.T) {
 			t.Errorf("%s: after %d calls: %+v", c.name, l.calls, a)
 		}
 		w.contains(c.want)
+		if c.operation == "ModifyIpamPool" {
+			w.contains(`{"Key":"before","Value":"it"}`) // the roll-back reverts the steps before it
+		}
 	}
 }
 

@@ -107,6 +107,9 @@ func TestRefusalsNameTheLiveResource(t *testing.T) {
 			l.says("allocate in the other half", allocate(func(q *store.Allocate) {
 				q.Request.Length, q.Request.Filter.Allowed = &length, []netip.Prefix{netip.MustParsePrefix(given.CIDR.String())}
 			}), "release an allocation", "not vpc-live")
+			l.says("allocate outside the VPC's half", allocate(func(q *store.Allocate) {
+				q.Request.Length, q.Request.Filter.Disallowed = &length, []netip.Prefix{netip.MustParsePrefix(held)}
+			}), "release an allocation", "not vpc-live")
 			l.says("provision by length", func() error { return l.provisionLength(below, length, ipam.Filter{}) }, full...)
 			atCIDR := []string{"is not available in " + top.ID, named, "Choose another CIDR", "ModifyIpamResourceCidr"}
 			for _, cidr := range []string{held, u.part(u.half+1, 0), u.part(u.half+1, 1)} {
@@ -174,6 +177,22 @@ func TestRefusalNamesTheLiveResourceAroundAHold(t *testing.T) {
 		l.settled()
 		l.says(u.cidr, func() error { _, err := l.allocate(ownerAccount, pool, u.half, ""); return err }, "vpc vpc-wide", "is live at "+u.cidr, "not subnet-1", "not vpc-ignored")
 		l.says(u.cidr+" by CIDR", func() error { _, err := l.allocate(ownerAccount, pool, 0, u.part(u.half, 0)); return err }, "vpc vpc-wide", "is live at "+u.cidr, "not vpc-ignored")
+	}
+}
+
+// A VPC that holds both CIDRs of a pool is named once.
+func TestRefusalNamesALiveResourceOnce(t *testing.T) {
+	for _, u := range refusedSpaces {
+		l := newEnv(t)
+		pool := l.poolOf(u, nil)
+		l.provision(pool, u.part(u.half, 0))
+		l.provision(pool, u.part(u.half, 1))
+		l.observe(vpc("vpc-wide", u.cidr))
+		l.settled()
+		_, err := l.allocate(ownerAccount, pool, u.half, "")
+		if err == nil || strings.Count(err.Error(), "vpc-wide") != 1 || strings.Contains(err.Error(), "more") {
+			t.Errorf("%s: %v", u.cidr, err)
+		}
 	}
 }
 
