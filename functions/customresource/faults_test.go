@@ -449,6 +449,24 @@ func TestCancelledCreateTouchesNoOthersPool(t *testing.T) {
 	w.same(before)
 }
 
+// The id of an unfinished update may name an object of another resource by mistake. That
+// object stays, even if the stack does not have the id any more.
+func TestUnfinishedOfAnothersObject(t *testing.T) {
+	w := newEnv(t)
+	_, top := w.network()
+	x := w.must("Custom::IpamAllocation", "X", properties{"IpamPoolId": top, "NetmaskLength": 24})
+	scope := w.must("Custom::IpamScope", "S", properties{"IpamId": w.standing["Ipam"].id})
+	before := w.content()
+	w.h.o.Stacks = stack{"DELETE_IN_PROGRESS", ""}
+	w.end("Custom::IpamAllocation", "Y", "unfinished:5eed|"+top+"||"+x.id, x.properties)
+	w.end("Custom::IpamScope", "Y", "unfinished:5eed|||"+scope.id, scope.properties)
+	w.same(before)
+	w.end("Custom::IpamScope", "S", "unfinished:5eed|||"+scope.id, scope.properties)
+	if w.content() == before {
+		t.Error("the resource's own object stays")
+	}
+}
+
 // An update of a create that failed is a create.
 func TestUpdateOfNothing(t *testing.T) {
 	for _, id := range []string{"nothing-was-made", "unfinished:0123"} {

@@ -480,3 +480,87 @@ func TestUpgradeUnderFaults(t *testing.T) {
 		}
 	}
 }
+
+// A process of an older version that works stops within a minute of the announcement.
+func TestOldCodeStopsWithinAMinute(t *testing.T) {
+	m, c := restore(t, dumpOfThisLayout), new(clock)
+	g := layout.NewGuard(m, layout.Options{Now: c.now})
+	must(g.BatchGet(t.Context(), nil))(t)
+	announced := items.EncodeLayout(items.Layout{Number: 1, Next: 2, Since: c.now().Unix()})
+	must(0, m.Transact(t.Context(), []table.Write{{Op: table.OpPut, Key: items.LayoutKey(), Item: announced}}))(t)
+	c.advance(time.Minute - time.Second)
+	if _, err := g.BatchGet(t.Context(), nil); err != nil {
+		t.Errorf("one second early: %v", err)
+	}
+	c.advance(time.Second)
+	if _, err := g.BatchGet(t.Context(), nil); ipam.CodeOf(err) != ipam.CodeUnavailable {
+		t.Errorf("a minute after the announcement: %v", err)
+	}
+}
+
+// An upgrade takes the steps that the table does not have yet, and no earlier ones.
+func TestUpgradeTakesEachStepOnce(t *testing.T) {
+	m, c := restore(t, dumpOfThisLayout), new(clock)
+	taken := map[int64]int{}
+	step := func(n int64) layout.Step {
+		return layout.Step{Layout: n, Rewrite: func(table.Row) ([]table.Write, error) { taken[n]++; return nil, nil }}
+	}
+	upgrade := func(code int64) {
+		t.Helper()
+		clear(taken)
+		g := layout.NewGuard(m, layout.Options{Layout: code, Steps: []layout.Step{step(2), step(3), step(4)}, Now: c.now})
+		for range 10 {
+			if must(g.Upgrade(t.Context(), m))(t) {
+				return
+			}
+			c.advance(layout.Settle)
+		}
+		t.Fatalf("the upgrade to layout %d does not end", code)
+	}
+	upgrade(2)
+	if taken[2] == 0 || taken[3]+taken[4] != 0 {
+		t.Errorf("from 1 to 2: %v", taken)
+	}
+	upgrade(4)
+	if taken[2] != 0 || taken[3] == 0 || taken[3] != taken[4] {
+		t.Errorf("from 2 to 4: %v", taken)
+	}
+}
+
+// A process that is overtaken does not set the upgrade back.
+func TestUpgradeOvertaken(t *testing.T) {
+	m, c := restore(t, dumpOfThisLayout), new(clock)
+	state := func() items.Layout {
+		return items.DecodeLayout(must(m.BatchGet(t.Context(), []table.Key{items.LayoutKey()}))(t)[items.LayoutKey()])
+	}
+	other := layout.NewGuard(m, layout.Options{Layout: 2, Steps: secondStep, Now: c.now})
+	faulty := &tabletest.Faulty{Table: m}
+	slow := layout.NewGuard(faulty, layout.Options{Layout: 2, Steps: secondStep, Now: c.now})
+	overtaken := 0
+	for range 10 {
+		var ahead items.Layout
+		faulty.Inject = func(call tabletest.Call) *tabletest.Fault {
+			if call.Kind != tabletest.Transact || ahead != (items.Layout{}) {
+				return nil
+			}
+			for range 3 { // between the decision of slow and its write
+				must(other.Upgrade(t.Context(), m))(t)
+				c.advance(layout.Settle)
+			}
+			ahead = state()
+			overtaken++
+			return nil
+		}
+		done := must(slow.Upgrade(t.Context(), m))(t)
+		if now := state(); ahead != (items.Layout{}) && (now.Number < ahead.Number || now.Number == ahead.Number && (now.Next < ahead.Next || now.Active < ahead.Active)) {
+			t.Errorf("the layout was %+v and is %+v", ahead, now)
+		}
+		if done {
+			break
+		}
+		c.advance(layout.Settle)
+	}
+	if overtaken == 0 || state().Number != 2 {
+		t.Errorf("overtaken %d times; the layout is %+v", overtaken, state())
+	}
+}

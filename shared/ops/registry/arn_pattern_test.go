@@ -42,6 +42,7 @@ func TestARNPatternMatch(t *testing.T) {
 		{"another partition", "arn:aws-cn:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", true},
 		{"another partition is another ARN", "arn:aws:iam::111122223333:role/deploy", "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", false},
 		{"a federated user is no role", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:federated-user/x", false},
+		{"an assumed role without a session", "arn:aws:iam::111122223333:role/deploy", "arn:aws:sts::111122223333:assumed-role/deploy", false},
 		{"an assumed role without a name", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:assumed-role//x", false},
 		{"another case", "arn:aws:iam::111122223333:USER/TEAM/ALICE", user, false},
 		{"* across slashes in the sixth part", "arn:aws:iam::111122223333:*alice", user, true},
