@@ -16,7 +16,7 @@ export function tilesOf(blocks: readonly SpaceBlock[], resources: readonly Space
   const divide = (block: Cidr, inside: readonly Entry[]): void => {
     const [one] = inside
     if (!one) return
-    // A tile is as small as what it shows, unless something contains it.
+    // A tile is as small as its entries together, unless an entry contains it.
     const p = inside.some(e => contains(e.cidr, block)) ? block : inside.reduce((all, e) => join(all, e.cidr), one.cidr)
     const smaller = inside.filter(e => e.cidr.length > p.length)
     if (smaller.length <= few || smaller.length === 0) {

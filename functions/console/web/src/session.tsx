@@ -51,13 +51,13 @@ export function useSession(): Session {
   return useKnown().session
 }
 
-// useAccess returns what the caller may do, and undefined until the API has answered.
+// useAccess returns the caller's access, and undefined until the API has answered.
 export function useAccess(): Access | undefined {
   return useKnown().access
 }
 
 // useMay returns a function that reports whether the caller may call an operation. The API decides;
-// this hides what it would refuse.
+// this hides the operations that it would refuse.
 export function useMay(): (operation: Operation) => boolean {
   const operations = useKnown().access?.Operations
   return operation => operations?.includes(operation) ?? false

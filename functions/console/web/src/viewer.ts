@@ -1,4 +1,4 @@
-// What the viewer chose: language, theme and zone of times. Choices stay in the browser.
+// The viewer's choices: language, theme and zone of times. They stay in the browser.
 import { useSyncExternalStore } from 'react'
 
 export type Language = 'en' | 'ja'

@@ -61,7 +61,7 @@ export function Release({ allocation, pool: given, close }: { allocation: Alloca
   })
   const plan = pool === undefined ? undefined : [step('release', 'ReleaseIpamPoolAllocation', { IpamPoolId: pool, Cidr: cidr, IpamPoolAllocationId: id })]
   return (
-    <Dialog {...checked} title={t.release_.title(cidr)} plan={plan} what={[t.release_.what(cidr, poolName(pool) ?? ''), t.release_.check]} act={act} faults={none} submitLabel={t.release} close={close}>
+    <Dialog {...checked} title={t.release_.title(cidr)} plan={plan} effects={[t.release_.what(cidr, poolName(pool) ?? ''), t.release_.check]} act={act} faults={none} submitLabel={t.release} close={close}>
       {found.error ? <Failure error={found.error} /> : null}
     </Dialog>
   )
@@ -77,7 +77,7 @@ function Describe({ allocation, close }: { allocation: Allocation; close: () => 
   const act = useAct({ outcome: () => ({ header: t.description_.done(cidr) }), then: close })
   const plan = text.trim() === (allocation.Description ?? '') ? [] : [step('allocation', 'ModifyIpamPoolAllocation', { IpamPoolAllocationId: allocation.IpamPoolAllocationId ?? '', Description: text.trim() })]
   return (
-    <Dialog {...checked} title={t.description_.title(cidr)} plan={plan} what={[t.description_.what(text.trim())]} act={act} faults={faults} submitLabel={t.save} close={close}>
+    <Dialog {...checked} title={t.description_.title(cidr)} plan={plan} effects={[t.description_.what(text.trim())]} act={act} faults={faults} submitLabel={t.save} close={close}>
       <TextField label={a.fields.description} value={text} set={setText} fault={checked.shown['description']} help={a.fields.descriptionHelp} optional />
     </Dialog>
   )

@@ -19,14 +19,14 @@ import { written, type Form } from './written'
 const forms: readonly Form[] = ['cli', 'terraform', 'cloudformation', 'json']
 
 // Before shows the effects of a plan, in sentences and as code. plan is undefined as long as the form is incomplete.
-export function Before({ plan, what, children, open = false }: { plan: Plan | undefined; what: readonly ReactNode[]; children?: ReactNode; open?: boolean }) {
+export function Before({ plan, effects, children, open = false }: { plan: Plan | undefined; effects: readonly ReactNode[]; children?: ReactNode; open?: boolean }) {
   const t = useText(acting)
   return (
     <SpaceBetween size="s">
       <Box variant="h3">{t.what}</Box>
       {plan === undefined ? <Box color="text-body-secondary">{t.incomplete}</Box> : plan.length === 0 ? <Box color="text-body-secondary">{t.nothing}</Box> : (
         <>
-          <ul className="acts-what">{what.map((sentence, i) => <li key={i} className="break">{sentence}</li>)}</ul>
+          <ul className="acts-what">{effects.map((sentence, i) => <li key={i} className="break">{sentence}</li>)}</ul>
           {children}
           <ExpandableSection headerText={t.code} defaultExpanded={open}><Code plan={plan} /></ExpandableSection>
         </>

@@ -46,7 +46,7 @@ export function useChecked(faults: Faults): { shown: Faults; check: (names?: rea
 
 interface Common {
   plan: Plan | undefined
-  what: readonly ReactNode[]
+  effects: readonly ReactNode[]
   preview?: ReactNode // below the sentences
   act: Act
   faults: Faults
@@ -58,7 +58,7 @@ interface Common {
 }
 
 // ActForm is the form of a page. back is where Cancel leads.
-export function ActForm({ plan, what, preview, act, faults, check, place, submitLabel, describe, children, back }: Common & { back: string }) {
+export function ActForm({ plan, effects, preview, act, faults, check, place, submitLabel, describe, children, back }: Common & { back: string }) {
   const t = useText(acting)
   const navigate = useNavigate()
   const [tried, setTried] = useState(false)
@@ -82,7 +82,7 @@ export function ActForm({ plan, what, preview, act, faults, check, place, submit
       >
         <SpaceBetween size="l">
           <div ref={place}><SpaceBetween size="l">{children}</SpaceBetween></div>
-          <Container><Before plan={faulty(faults) ? undefined : plan} what={what} open>{preview}</Before></Container>
+          <Container><Before plan={faulty(faults) ? undefined : plan} effects={effects} open>{preview}</Before></Container>
           <During plan={plan ?? []} act={act} describe={describe} />
         </SpaceBetween>
       </Form>
@@ -92,7 +92,7 @@ export function ActForm({ plan, what, preview, act, faults, check, place, submit
 
 // Dialog is the form of one object, over its page. With always, the dialog shows the effects
 // also while a field is wrong.
-export function Dialog({ title, plan, what, preview, act, faults, check, place, submitLabel, describe, children, close, always = false }: Common & { title: string; close: () => void; always?: boolean }) {
+export function Dialog({ title, plan, effects, preview, act, faults, check, place, submitLabel, describe, children, close, always = false }: Common & { title: string; close: () => void; always?: boolean }) {
   const t = useText(acting)
   const submit = () => {
     if (!act.running && check() && plan && plan.length > 0) act.submit(plan)
@@ -116,7 +116,7 @@ export function Dialog({ title, plan, what, preview, act, faults, check, place, 
       <form noValidate onSubmit={e => { e.preventDefault(); submit() }}>
         <SpaceBetween size="m">
           <div ref={place}><SpaceBetween size="m">{children}</SpaceBetween></div>
-          <Before plan={faulty(faults) && !always ? undefined : plan} what={what}>{preview}</Before>
+          <Before plan={faulty(faults) && !always ? undefined : plan} effects={effects}>{preview}</Before>
           <During plan={plan ?? []} act={act} describe={describe} />
         </SpaceBetween>
       </form>

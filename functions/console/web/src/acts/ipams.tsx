@@ -50,13 +50,13 @@ function EditIpam({ ipam, close }: { ipam: Ipam; close: () => void }) {
   const plan = change === undefined ? [] : [step('ipam', 'ModifyIpam', { IpamId: ipam.IpamId ?? '', ...change })]
   const act = useAct({ outcome: () => ({ header: t.ipam_.done(name) }), then: close })
   const list = (all: readonly { RegionName: string }[]) => all.map(r => r.RegionName).join(', ')
-  const what = [
+  const effects = [
     ...(change?.Description === undefined ? [] : [t.ipam_.description(change.Description)]),
     ...(change?.AddOperatingRegions === undefined ? [] : [t.ipam_.add(list(change.AddOperatingRegions))]),
     ...(change?.RemoveOperatingRegions === undefined ? [] : [t.ipam_.remove(list(change.RemoveOperatingRegions))]),
   ]
   return (
-    <Dialog {...checked} title={t.ipam_.title(name)} plan={plan} what={what} act={act} faults={faults} submitLabel={t.save} close={close}>
+    <Dialog {...checked} title={t.ipam_.title(name)} plan={plan} effects={effects} act={act} faults={faults} submitLabel={t.save} close={close}>
       <TextField label={a.fields.description} value={description} set={setDescription} fault={checked.shown['description']} help={a.fields.descriptionHelp} optional />
       <RegionsField value={regions} set={setRegions} home={ipam.IpamRegion ?? ''} />
     </Dialog>
@@ -97,7 +97,7 @@ function EditScope({ scope, close }: { scope: Scope; close: () => void }) {
   const plan = text.trim() === (scope.Description ?? '') ? [] : [step('scope', 'ModifyIpamScope', { IpamScopeId: id, Description: text.trim() })]
   const act = useAct({ outcome: () => ({ header: t.description_.done(id) }), then: close })
   return (
-    <Dialog {...checked} title={t.description_.title(id)} plan={plan} what={[t.description_.what(text.trim())]} act={act} faults={faults} submitLabel={t.save} close={close}>
+    <Dialog {...checked} title={t.description_.title(id)} plan={plan} effects={[t.description_.what(text.trim())]} act={act} faults={faults} submitLabel={t.save} close={close}>
       <TextField label={a.fields.description} value={text} set={setText} fault={checked.shown['description']} help={a.fields.descriptionHelp} optional />
     </Dialog>
   )

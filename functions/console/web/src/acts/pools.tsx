@@ -121,9 +121,9 @@ function Provision({ pool, id, close }: { pool: Pool; id: string; close: () => v
   const name = displayName(pool.Tags, id)
   const act = useAct({ outcome: () => ({ header: t.provision_.done(name), content: <To href={`/pools/${encodeURIComponent(id)}?tab=cidrs`} color="inverted">{t.provision_.view}</To> }), then: close })
   const plan = [step('cidr', 'ProvisionIpamPoolCidr', { IpamPoolId: id, ...(by === 'cidr' ? { Cidr: canonical(cidr) } : { NetmaskLength: length }) })]
-  const what = [by === 'cidr' ? t.provision_.cidr(canonical(cidr), name) : t.provision_.length(`/${length ?? ''}`, name), source === undefined ? t.provision_.top : t.provision_.source(poolName(source) ?? '')]
+  const effects = [by === 'cidr' ? t.provision_.cidr(canonical(cidr), name) : t.provision_.length(`/${length ?? ''}`, name), source === undefined ? t.provision_.top : t.provision_.source(poolName(source) ?? '')]
   return (
-    <Dialog {...checked} title={t.provision_.title(name)} plan={plan} what={what} act={act} faults={faults} submitLabel={t.provision} close={close}>
+    <Dialog {...checked} title={t.provision_.title(name)} plan={plan} effects={effects} act={act} faults={faults} submitLabel={t.provision} close={close}>
       {byLength ? (
         <FormField label={n.pool.how}>
           <SegmentedControl label={n.pool.how} selectedId={by} options={[{ id: 'length', text: n.pool.byLength }, { id: 'cidr', text: n.pool.byCidr }]} onChange={e => setBy(e.detail.selectedId === 'cidr' ? 'cidr' : 'length')} />
@@ -148,8 +148,8 @@ function Deprovision({ pool, id, cidr, close }: { pool: Pool; id: string; cidr: 
   const checked = useChecked(none)
   const act = useAct({ outcome: () => ({ header: t.deprovision_.done(cidr) }), then: close })
   const plan = [step('cidr', 'DeprovisionIpamPoolCidr', { IpamPoolId: id, Cidr: cidr })]
-  const what = [pool.SourceIpamPoolId === undefined ? t.deprovision_.top(cidr, name) : t.deprovision_.what(cidr, name), ...(taken === 0 ? [] : [t.deprovision_.taken(f.number(taken))])]
-  return <Dialog {...checked} title={t.deprovision_.title(cidr)} plan={plan} what={what} act={act} faults={none} submitLabel={t.deprovision} close={close} />
+  const effects = [pool.SourceIpamPoolId === undefined ? t.deprovision_.top(cidr, name) : t.deprovision_.what(cidr, name), ...(taken === 0 ? [] : [t.deprovision_.taken(f.number(taken))])]
+  return <Dialog {...checked} title={t.deprovision_.title(cidr)} plan={plan} effects={effects} act={act} faults={none} submitLabel={t.deprovision} close={close} />
 }
 
 function ShareDialog({ pool, id, close }: { pool: Pool; id: string; close: () => void }) {
@@ -162,7 +162,7 @@ function ShareDialog({ pool, id, close }: { pool: Pool; id: string; close: () =>
   const act = useAct({ outcome: () => ({ header: t.share_.done(name), content: <To href={`/pools/${encodeURIComponent(id)}?tab=shares`} color="inverted">{t.share_.view}</To> }), then: close })
   const plan = [step('share', 'PutIpamPoolShare', { IpamPoolId: id, Principal: principal.trim() })]
   return (
-    <Dialog {...checked} title={t.share_.title(name)} plan={plan} what={[t.share_.what(principal.trim()), t.share_.own]} act={act} faults={faults} submitLabel={t.share} close={close}>
+    <Dialog {...checked} title={t.share_.title(name)} plan={plan} effects={[t.share_.what(principal.trim()), t.share_.own]} act={act} faults={faults} submitLabel={t.share} close={close}>
       <TextField label={t.share_.principal} value={principal} set={setPrincipal} fault={checked.shown['principal']} help={t.share_.help} />
     </Dialog>
   )
@@ -173,5 +173,5 @@ function Unshare({ id, principal, close }: { id: string; principal: string; clos
   const checked = useChecked(none)
   const act = useAct({ outcome: () => ({ header: t.unshare_.done(principal) }), then: close })
   const plan = [step('share', 'DeleteIpamPoolShare', { IpamPoolId: id, Principal: principal })]
-  return <Dialog {...checked} title={t.unshare_.title(principal)} plan={plan} what={[t.unshare_.what(principal), t.unshare_.stay]} act={act} faults={none} submitLabel={t.unshare} close={close} />
+  return <Dialog {...checked} title={t.unshare_.title(principal)} plan={plan} effects={[t.unshare_.what(principal), t.unshare_.stay]} act={act} faults={none} submitLabel={t.unshare} close={close} />
 }

@@ -26,7 +26,7 @@ function Remove({ title, name, contents, cascades, plan, close, then }: { title:
   if (!contents) return <Loading />
   return (
     // The effects are shown before the confirmation is typed.
-    <Dialog {...checked} title={title} plan={plan(cascade)} what={[t.delete_.gone(name), ...contents, ...(contents.length === 0 ? [t.delete_.empty] : [])]} act={act} faults={faults} always submitLabel={t.delete} close={close}>
+    <Dialog {...checked} title={title} plan={plan(cascade)} effects={[t.delete_.gone(name), ...contents, ...(contents.length === 0 ? [t.delete_.empty] : [])]} act={act} faults={faults} always submitLabel={t.delete} close={close}>
       {cascades ? <Checkbox checked={cascade} onChange={e => setCascade(e.detail.checked)} description={t.delete_.cascadeHelp}>{t.delete_.cascade}</Checkbox> : null}
       <TextField label={t.delete_.confirm(t.delete_.word)} value={word} set={setWord} fault={checked.shown['word']} />
     </Dialog>

@@ -69,7 +69,7 @@ function Ignore({ resource: r, close }: Props) {
   const id = r.ResourceId ?? ''
   const checked = useChecked(none)
   const act = useAct({ outcome: () => ({ header: t.resource_.ignored(id), content: linkTo(r, r.IpamScopeId) }), then: close })
-  return <Dialog {...checked} title={t.resource_.ignore(id)} plan={modify(r, { Monitored: false })} what={[t.resource_.ignoreWhat(r.ResourceCidr ?? ''), t.resource_.follow, t.resource_.ignoreCare]} act={act} faults={none} submitLabel={t.ignore} close={close} />
+  return <Dialog {...checked} title={t.resource_.ignore(id)} plan={modify(r, { Monitored: false })} effects={[t.resource_.ignoreWhat(r.ResourceCidr ?? ''), t.resource_.follow, t.resource_.ignoreCare]} act={act} faults={none} submitLabel={t.ignore} close={close} />
 }
 
 function Watch({ resource: r, close }: Props) {
@@ -77,7 +77,7 @@ function Watch({ resource: r, close }: Props) {
   const id = r.ResourceId ?? ''
   const checked = useChecked(none)
   const act = useAct({ outcome: () => ({ header: t.resource_.watched(id), content: linkTo(r, r.IpamScopeId) }), then: close })
-  return <Dialog {...checked} title={t.resource_.watch(id)} plan={modify(r, { Monitored: true })} what={[t.resource_.watchWhat(r.ResourceCidr ?? ''), t.resource_.follow]} act={act} faults={none} submitLabel={t.watch} close={close} />
+  return <Dialog {...checked} title={t.resource_.watch(id)} plan={modify(r, { Monitored: true })} effects={[t.resource_.watchWhat(r.ResourceCidr ?? ''), t.resource_.follow]} act={act} faults={none} submitLabel={t.watch} close={close} />
 }
 
 function Move({ resource: r, close }: Props) {
@@ -94,7 +94,7 @@ function Move({ resource: r, close }: Props) {
   const checked = useChecked(faults)
   const act = useAct({ outcome: () => ({ header: t.resource_.moved(id), content: linkTo(r, to?.IpamScopeId) }), then: close })
   return (
-    <Dialog {...checked} title={t.resource_.move(id)} plan={to && modify(r, { Monitored: true, DestinationIpamScopeId: to.IpamScopeId ?? '' })} what={to ? [t.resource_.moveWhat(r.ResourceCidr ?? '', scopeName(to)), t.resource_.follow] : []} act={act} faults={faults} submitLabel={t.move} close={close}>
+    <Dialog {...checked} title={t.resource_.move(id)} plan={to && modify(r, { Monitored: true, DestinationIpamScopeId: to.IpamScopeId ?? '' })} effects={to ? [t.resource_.moveWhat(r.ResourceCidr ?? '', scopeName(to)), t.resource_.follow] : []} act={act} faults={faults} submitLabel={t.move} close={close}>
       {others?.length === 0 ? <StatusIndicator type="warning">{t.resource_.noScope} <To href={query('/create', { step: 'scope', ipam: idOf(own?.IpamArn) })}>{t.createScope}</To></StatusIndicator> : (
         <ChoiceField label={t.resource_.to} choices={(others ?? []).map(s => ({ value: s.IpamScopeId ?? '', label: scopeName(s), description: s.IpamScopeId }))} value={to?.IpamScopeId} set={setChosen} fault={checked.shown['scope']} />
       )}
@@ -125,7 +125,7 @@ function Import({ resource: r, close }: Props) {
   const act = useAct({ outcome: () => ({ header: t.resource_.imports(name), content: <To href={`/pools/${encodeURIComponent(pool?.IpamPoolId ?? '')}?tab=rules`} color="inverted">{name}</To> }), then: close })
   const plan = pool && (pool.AutoImport === true ? [] : [step('pool', 'ModifyIpamPool', { IpamPoolId: pool.IpamPoolId ?? '', AutoImport: true })])
   return (
-    <Dialog {...checked} title={t.resource_.import(id)} plan={plan} what={[t.resource_.importWhat(name), t.resource_.importAll(r.ResourceCidr ?? '')]} act={act} faults={faults} submitLabel={t.import} close={close}>
+    <Dialog {...checked} title={t.resource_.import(id)} plan={plan} effects={[t.resource_.importWhat(name), t.resource_.importAll(r.ResourceCidr ?? '')]} act={act} faults={faults} submitLabel={t.import} close={close}>
       {map.error ? <Failure error={map.error} /> : map.isPending || !pools ? <Loading /> : fit.length === 0 ? <StatusIndicator type="warning">{t.resource_.noPool(r.ResourceRegion ?? '')}</StatusIndicator> : (
         <SpaceBetween size="s">
           <ChoiceField label={t.resource_.pool} choices={fit.map(p => ({ value: p.IpamPoolId ?? '', label: displayName(p.Tags, p.IpamPoolId), description: p.IpamPoolId }))} value={pool?.IpamPoolId} set={setChosen} fault={checked.shown['pool']} />

@@ -29,7 +29,7 @@ export function TagsDialog({ id, name, tags: given, close }: { id: string; name:
   const act = useAct({ outcome: () => ({ header: t.tags_.done(name) }), then: close })
   const say = (g: Tag) => `${g.Key}=${g.Value}`
   return (
-    <Dialog {...checked} title={t.tags_.title(name)} plan={plan} what={[...set.map(g => t.tags_.set(say(g))), ...remove.map(g => t.tags_.remove(say(g)))]} act={act} faults={faults} submitLabel={t.save} close={close}>
+    <Dialog {...checked} title={t.tags_.title(name)} plan={plan} effects={[...set.map(g => t.tags_.set(say(g))), ...remove.map(g => t.tags_.remove(say(g)))]} act={act} faults={faults} submitLabel={t.save} close={close}>
       <TagsField tags={tags} set={setTags} faults={checked.shown['tags'] === undefined ? [] : texts} />
       {have.some(g => ofStack(g.Key)) ? <Box color="text-body-secondary">{t.tags_.stack}</Box> : null}
     </Dialog>

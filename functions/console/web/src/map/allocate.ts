@@ -1,4 +1,4 @@
-// What a hole leads to: the allocation form of its pool, with a CIDR that the pool's rules admit.
+// The link of a hole: to the allocation form of its pool, with a CIDR that the pool's rules admit.
 import { formatCidr, type Cidr } from '../cidr'
 import { type Pool } from '../data'
 import { query } from '../parts/link'

@@ -167,7 +167,7 @@ export function clamp(axis: Axis, view: View): View {
   return { from, width }
 }
 
-// zoomed returns a view that is a factor narrower. What is at the share `at` of the width, from
+// zoomed returns a view that is a factor narrower. The point at the share `at` of the width, from
 // 0 to 1, keeps its place.
 export function zoomed(axis: Axis, view: View, factor: number, at: number): View {
   const width = scaled(view.width, 1 / factor)

@@ -1,4 +1,4 @@
-// The map as a picture: the canvas with its keyboard, and what it says to screen readers.
+// The map as a picture: the canvas with its keys, and its text for screen readers.
 import { useEffect, useId, useImperativeHandle, useRef, useState, type KeyboardEvent, type Ref } from 'react'
 import { parseCidr } from '../cidr'
 import { useText } from '../text'

@@ -79,7 +79,7 @@ function frequent(model: Model): string[] {
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, ownerClasses.length).map(([owner]) => owner)
 }
 
-// sharesOf returns what a tile's space is used for, as shares of the whole from the bottom up.
+// sharesOf returns the uses of a tile's space, as shares of the whole from the bottom up.
 // The rest of it is in no pool.
 export function sharesOf(item: Item, mode: Mode): { of: Class; share: number }[] {
   const t = item.tile

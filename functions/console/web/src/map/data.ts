@@ -1,4 +1,4 @@
-// The answers of GetIpamSpaceMap for what is shown: one about everything, and where it is in tiles,
+// The answers of GetIpamSpaceMap behind a map: one for the whole target and, if that one is in tiles,
 // one for each part that the viewer has zoomed into.
 import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
@@ -7,7 +7,7 @@ import { type AddressFamily, type SpaceMap } from '../api/shapes'
 import { contains, formatCidr, parseCidr, type Cidr } from '../cidr'
 import { answerOf, compose, modelOf, type Answer, type Model } from './model'
 
-// Target is what a map is of: a scope with a family, or a pool; now, or at a time of the past.
+// Target is the subject of a map: a scope with a family, or a pool; now, or at a time of the past.
 export interface Target {
   IpamScopeId?: string
   IpamPoolId?: string
@@ -32,7 +32,7 @@ export function useSpaceMap(target: Target | undefined) {
 
 export interface Space {
   model: Model
-  newest: SpaceMap | undefined // the answer in most detail about what is shown
+  newest: SpaceMap | undefined // the answer with the most detail for the view
   reading: boolean
   error: unknown
   refresh: () => void
@@ -61,7 +61,7 @@ export function useSpace(target: Target, base: SpaceMap, windows: readonly Cidr[
   const model = useMemo(() => {
     const all: Answer[] = [answerOf(base, undefined), ...cached.map(a => answerOf(a.map, a.region))]
     return modelOf(compose(all))
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- stamp stands for what is cached
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- stamp changes with the cached answers
   }, [base, stamp])
   return {
     model,

@@ -1,4 +1,4 @@
-// What is known of the block under the pointer or the keyboard.
+// The details of the block under the pointer or the keyboard's focus.
 import Box from '@cloudscape-design/components/box'
 import Button from '@cloudscape-design/components/button'
 import SpaceBetween from '@cloudscape-design/components/space-between'

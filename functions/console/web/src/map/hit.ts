@@ -1,4 +1,4 @@
-// What is at a place of the screen.
+// The cell at a point of the screen.
 import { last } from '../cidr'
 import { addressAt, positionAt, positionOf, xOf, type Area, type View } from './axis'
 import { holding, inner, type Cell } from './model'

@@ -1,4 +1,4 @@
-// The rectangles of a view. Only what is visible becomes a rectangle, and cells that are narrower
+// The rectangles of a view. Only visible cells become rectangles, and cells that are narrower
 // than a pixel become one together: the work depends on the width of the screen, not on the
 // number of cells.
 import { last, overlaps, type Cidr } from '../cidr'

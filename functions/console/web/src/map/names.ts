@@ -9,7 +9,7 @@ import { inner, type Cell, type Item } from './model'
 import { texts } from './text'
 
 export interface Names {
-  kind: (item: Item) => string // what an item is
+  kind: (item: Item) => string // the kind of an item, as a text
   name: (item: Item) => string // its own name, or ''
   labels: (cell: Cell) => string[] // the texts for its place on the map, the best one first
   said: (cell: Cell) => string // for screen readers

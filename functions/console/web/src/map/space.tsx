@@ -1,4 +1,4 @@
-// A space as a map or a table, with what belongs to it: the path, the legend, the details.
+// A space as a map or a table, with its path, legend and details.
 import Alert from '@cloudscape-design/components/alert'
 import Box from '@cloudscape-design/components/box'
 import Button from '@cloudscape-design/components/button'
@@ -73,7 +73,7 @@ export function Space({ target, base, scope, pool, pools, cidr, mode, table, set
       {table ? (
         <SpaceTable model={space.model} within={within && !outside(axis, within) ? within : undefined} pools={pools} mayAllocate={may} zoomTo={zoomTo} loading={space.reading} refresh={space.refresh} />
       ) : (
-        // A new axis has other positions: what is drawn begins anew.
+        // A new axis has other positions: the drawing begins anew.
         <Picture key={axis.areas.map(a => `${a.cidr.first}/${a.cidr.length}`).join()} axis={axis} model={space.model} scope={scope} pool={pool} pools={pools} cidr={cidr} mode={mode} may={may} at={target.AtTime} set={set} onRest={setRest} />
       )}
     </SpaceBetween>

@@ -61,7 +61,7 @@ export class Stage {
     select(this.canvas).on('.zoom', null)
   }
 
-  // show replaces what is drawn, and keeps the view.
+  // show replaces the cells, and keeps the view.
   show(shown: Shown): void {
     const resized = shown.scene.bands.height !== this.shown.scene.bands.height
     this.shown = shown

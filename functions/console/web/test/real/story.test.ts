@@ -1,6 +1,6 @@
 // The story of a network in the pages of `cadastre console`, from no IPAM to a shared pool,
 // against the deployed functions. localstack/e2e/test_console_pages.py starts the console,
-// and a test uses what the tests before it made.
+// and each test uses the objects of the tests before it.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -94,7 +94,7 @@ async function discover(): Promise<void> {
   await run(need('AWS_CLI'), ['lambda', 'invoke', '--function-name', need('CADASTRE_DISCOVERY_FUNCTION'), '--payload', Buffer.from('{"dispatch": true}').toString('base64'), '/dev/null'], '000000000000', 'us-east-1')
 }
 
-// resource returns what the API tells of a resource, once a condition holds.
+// resource returns a resource as the API shows it, once a condition holds.
 async function resource(id: string, holds: (r: Record<string, unknown>) => boolean, IpamScopeId = scope): Promise<Record<string, unknown>> {
   return until(`${id} to be as expected`, async () => (await list(page, 'GetIpamResourceCidrs', 'IpamResourceCidrs', { IpamScopeId, ResourceId: id })).find(holds), 90)
 }

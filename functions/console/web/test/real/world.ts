@@ -1,5 +1,5 @@
-// What the tests against a running console share: their environment, the browser, and calls
-// that do what a page's own code does.
+// The shared parts of the tests against a running console: their environment, the browser, and
+// calls like those of a page's own code.
 import type { BrowserContext, Page } from 'playwright-core'
 
 // need returns a variable of the environment, which localstack/e2e sets.
@@ -57,7 +57,7 @@ export function watch(context: BrowserContext): string[] {
   return faults
 }
 
-// describeFailure returns what a page showed when a test failed.
+// describeFailure returns the text of a page at a test's failure.
 export async function describeFailure(page: Page, faults: readonly string[]): Promise<string> {
   const text = await page.locator('body').innerText().catch((e: unknown) => String(e))
   return [`the page was ${page.url()}:`, text.slice(0, 4000), ...faults.map(f => `fault: ${f}`)].join('\n')

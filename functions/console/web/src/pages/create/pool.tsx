@@ -92,7 +92,7 @@ function NewPool({ ipams, scopes, pools }: { ipams: readonly Ipam[]; scopes: rea
     outcome: answers => ({ header: t.donePool(shown), content: <To href={`/pools/${made(answers)}`} color="inverted">{t.viewPool}</To> }),
     then: answers => void navigate(`/pools/${made(answers)}`),
   })
-  const what = [
+  const effects = [
     source ? t.will.pool(shown, displayName(source.Tags, source.IpamPoolId)) : t.will.topOnly(shown),
     kind === 'cidr' ? t.will.provision(canonical(cidr)) : kind === 'length' ? t.will.provisionLength(`/${length ?? ''}`) : t.will.empty,
     ...(text(description) === undefined ? [] : [t.will.description(description.trim())]),
@@ -100,7 +100,7 @@ function NewPool({ ipams, scopes, pools }: { ipams: readonly Ipam[]; scopes: rea
   const frozen = act.done('pool')
   const top = { value: '', label: t.pool.noSource }
   return (
-    <ActForm {...checked} plan={plan} what={what} act={act} faults={faults} submitLabel={t.wizard.create} back={source ? `/pools/${sourceId}` : query('/pools', { scope })}>
+    <ActForm {...checked} plan={plan} effects={effects} act={act} faults={faults} submitLabel={t.wizard.create} back={source ? `/pools/${sourceId}` : query('/pools', { scope })}>
       <Container header={<Header variant="h2">{t.pool.place}</Header>}>
         <SpaceBetween size="m">
           <ChoiceField label={t.ipam.scope} choices={scopes.map(s => ({ value: s.IpamScopeId ?? '', label: scopeName(s), description: s.IpamScopeId }))} value={scope} set={id => { setScope(id); setSource('') }} fault={checked.shown['scope']} disabled={frozen} />

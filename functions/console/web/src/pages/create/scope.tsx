@@ -45,7 +45,7 @@ function NewScope({ ipams }: { ipams: readonly Ipam[] }) {
     then: () => void navigate('/settings'),
   })
   return (
-    <ActForm {...checked} plan={plan} what={[t.will.scope, ...(text(description) === undefined ? [] : [t.will.description(description.trim())])]} act={act} faults={faults} submitLabel={t.wizard.create} back="/settings">
+    <ActForm {...checked} plan={plan} effects={[t.will.scope, ...(text(description) === undefined ? [] : [t.will.description(description.trim())])]} act={act} faults={faults} submitLabel={t.wizard.create} back="/settings">
       <Container header={<Header variant="h2">{a.fields.description}</Header>}>
         <SpaceBetween size="m">
           <ChoiceField label={t.scope.ipam} choices={ipams.map(i => ({ value: i.IpamId ?? '', label: displayName(i.Tags, i.IpamId), description: i.IpamId }))} value={ipam} set={setIpam} fault={checked.shown['ipam']} />

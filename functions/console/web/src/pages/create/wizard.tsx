@@ -97,7 +97,7 @@ function Plan({ ipams, scopes: all }: { ipams: readonly Ipam[]; scopes: readonly
     then: () => void navigate('/pools'),
   })
   const name = (text: string) => (text.trim() === '' ? t.unnamed : text.trim())
-  const what = [
+  const effects = [
     ...(existing ? [] : [t.will.ipam(chosenRegions.join(', ')), t.will.scopes]),
     t.will.top(name(top.name), canonical(top.cidr)),
     ...wish.regions.map(r => t.will.region(name(r.name), r.region, `/${r.length}`)),
@@ -184,7 +184,7 @@ function Plan({ ipams, scopes: all }: { ipams: readonly Ipam[]; scopes: readonly
     review: (
       <SpaceBetween size="l">
         <Reviewed wish={wish} owner={owner} page={toPage} />
-        <Container><Before plan={faults.some(faulty) ? undefined : plan} what={what} open /></Container>
+        <Container><Before plan={faults.some(faulty) ? undefined : plan} effects={effects} open /></Container>
         <During plan={plan} act={act} describe={s => wish.regions.find(r => s.id.startsWith(`pool-${r.region}`))?.name ?? (s.id.startsWith('top') ? top.name : undefined)} />
       </SpaceBetween>
     ),

@@ -106,7 +106,7 @@ function AllocateForm({ pool, roots, id, name }: { pool: PoolType; roots: readon
   })
   const chosen = parseCidr(by === 'cidr' ? (cidrFault(cidr, family) === undefined ? cidr : '') : (preview.data ?? ''))
   const shown = by === 'cidr' ? canonical(cidr) : (preview.data ?? `/${length ?? ''}`)
-  const what = [
+  const effects = [
     by === 'cidr' ? t.willCidr(name, shown) : t.willLength(name, shown),
     ...(chosen ? [t.size(say(chosen.length))] : []),
     ...(text(description) === undefined ? [] : [t.description(description.trim())]),
@@ -117,7 +117,7 @@ function AllocateForm({ pool, roots, id, name }: { pool: PoolType; roots: readon
     <ActForm
       {...checked}
       plan={plan}
-      what={what}
+      effects={effects}
       act={act}
       faults={faults}
       submitLabel={t.submit}

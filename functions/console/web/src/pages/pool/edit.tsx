@@ -69,12 +69,12 @@ function Edit({ pool: given, id, name }: { pool: PoolType; id: string; name: str
   })
   const after = sentences({ ...pool, AllocationMinNetmaskLength: rules.min, AllocationMaxNetmaskLength: rules.max, AllocationDefaultNetmaskLength: rules.standard, AllocationResourceTags: [...rules.tags], AutoImport: rules.autoImport }, r)
   const ruled = change !== undefined && Object.entries(change).some(([k, v]) => k !== 'Description' && v !== undefined)
-  const what = [
+  const effects = [
     ...(change?.Description === undefined ? [] : [t.description(change.Description)]),
     ...(ruled ? [<>{t.rules}<ul key="rules" className="acts-what">{after.map(s => <li key={s} className="break">{s}</li>)}</ul></>] : []),
   ]
   return (
-    <ActForm {...checked} plan={plan} what={what} act={act} faults={faults} submitLabel={t.submit} back={back}>
+    <ActForm {...checked} plan={plan} effects={effects} act={act} faults={faults} submitLabel={t.submit} back={back}>
       <Container header={<Header variant="h2">{a.fields.description}</Header>}>
         <TextField label={a.fields.description} value={description} set={setDescription} fault={checked.shown['description']} help={a.fields.descriptionHelp} optional />
       </Container>
