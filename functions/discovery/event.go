@@ -25,8 +25,9 @@ type watch struct {
 
 // watching returns the discoveries that watch an account in a Region. A discovery that
 // has read the account there watches it until the schedule marks it as detached; for
-// others, watching lists the accounts. Listing an organisation takes hundreds of calls,
-// which Organizations throttles when many functions start with an event each.
+// others, watching lists the accounts, and lists them again for an account that is not
+// there yet. Listing an organisation takes hundreds of calls, which Organizations throttles
+// when many functions start with an event each.
 func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 	discoveries, err := h.store.AllDiscoveries(ctx)
 	if err != nil {
@@ -48,6 +49,9 @@ func (h *Handler) watching(ctx context.Context, t task) ([]watch, error) {
 		if a != nil && a.Departure == ipam.NotDeparted {
 			all = append(all, watch{d, ipams, a.OU})
 			continue
+		}
+		if err := h.accounts.Meet(ctx, t.Account); err != nil {
+			return nil, err
 		}
 		accounts, err := discover.Watched(ctx, d, h.store.Owner(), h.accounts)
 		if err != nil {

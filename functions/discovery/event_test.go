@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
@@ -478,6 +479,34 @@ func TestNewResourceIsNotForgotten(t *testing.T) {
 			w.run(t.Context(), memberA)
 			w.agrees(memberA)
 		})
+	}
+}
+
+// The events of an account that joined the organisation after its accounts were listed are
+// not ignored.
+func TestEventsOfAnAccountThatJoined(t *testing.T) {
+	w := newEnv(t)
+	h := w.handler()
+	const joined = "666677778888"
+	create := func() {
+		t.Helper()
+		detail := `{"eventSource": "ec2.amazonaws.com", "eventTime": "2027-01-15T08:00:00Z", "eventName": "CreateVpc", "awsRegion": "us-east-1", "recipientAccountId": "999999999999", "readOnly": false, "requestParameters": {}, "responseElements": {"vpc": {"vpcId": "vpc-new"}}}`
+		if _, err := h.Handle(t.Context(), Event{EventBridgeEvent: events.EventBridgeEvent{
+			DetailType: discover.CallDetailType, Source: discover.CallSource, AccountID: joined, Region: home, Detail: json.RawMessage(detail),
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create()
+	w.cloud.Members = append(w.cloud.Members, discovertest.Member{ID: joined, Paths: []string{"o-a1b2c3d4e5/r-f6g7/" + joined + "/"}})
+	w.cloud.Roles[joined] = discover.ReaderRole
+	n := w.cloud.Network(joined, home)
+	n.VPCs = append(n.VPCs, vpc("vpc-new", "10.99.0.0/16"))
+	w.now = w.now.Add(10 * time.Second)
+	create()
+	w.agrees(joined)
+	if len(w.known(joined)) == 0 {
+		t.Errorf("the VPC is not known: %s", &w.logs)
 	}
 }
 

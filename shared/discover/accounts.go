@@ -129,6 +129,7 @@ type Directory struct {
 
 	mu      sync.Mutex
 	members []Account
+	at      time.Time // of members
 	until   time.Time
 }
 
@@ -139,6 +140,12 @@ const EveryAccount = "organization"
 // membersFor is the time for which a list of the organisation's accounts is
 // valid.
 const membersFor = 5 * time.Minute
+
+// strangerAfter is the age from which a list of the organisation's accounts without a
+// certain account is listed again for that account. Events come from members only (the bus
+// admits the organisation alone), so the account joined after the list was made, or it is
+// one that left.
+const strangerAfter = 10 * time.Second
 
 // NewDirectory returns the directory for a setting: [EveryAccount], or account
 // ids with commas between them, or nothing for the owner alone. The directory
@@ -191,6 +198,11 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.valid(ctx)
+}
+
+// valid returns the accounts of an organisation. The caller holds the lock.
+func (d *Directory) valid(ctx context.Context) ([]Account, error) {
 	if now := d.now(); d.members == nil || !now.Before(d.until) {
 		members, err := Members(ctx, d.organizations)
 		if err != nil {
@@ -201,9 +213,30 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 		if !slices.ContainsFunc(members, func(a Account) bool { return a.ID == owner }) {
 			members = slices.Concat(d.listed, members)
 		}
-		d.members, d.until = members, now.Add(membersFor)
+		d.members, d.at, d.until = members, now, now.Add(membersFor)
 	}
 	return d.members, nil
+}
+
+// Meet lists the accounts again if a list that is older than ten seconds lacks an account
+// that is not excluded. So an account is known by its first event, and not five minutes
+// after it joined the organisation.
+func (d *Directory) Meet(ctx context.Context, account string) error {
+	if d.organizations == nil || d.excluded[account] {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	members, err := d.valid(ctx)
+	if err != nil || slices.ContainsFunc(members, func(a Account) bool { return a.ID == account }) || d.now().Before(d.at.Add(strangerAfter)) {
+		return err
+	}
+	until := d.until
+	d.until = time.Time{}
+	if _, err = d.valid(ctx); err != nil {
+		d.until = until
+	}
+	return err
 }
 
 // Renew makes the next [Directory.Accounts] list the accounts again.

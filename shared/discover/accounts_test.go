@@ -176,6 +176,40 @@ func TestDirectoryKeepsMembersForAWhile(t *testing.T) {
 	count(3)
 }
 
+func TestDirectoryMeetsAnAccountThatJoined(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	c := organization(true)
+	d := directory(t, c, discover.EveryAccount, func() time.Time { return now })
+	meet := func(account string, accounts, lists int) {
+		t.Helper()
+		made := len(c.Made)
+		if err := d.Meet(t.Context(), account); err != nil {
+			t.Error(err)
+		}
+		if n := len(c.Made) - made; n != lists {
+			t.Errorf("Meet made %d calls; want %d", n, lists)
+		}
+		if all, err := d.Accounts(t.Context()); err != nil || len(all) != accounts {
+			t.Errorf("%+v, %v; want %d", all, err, accounts)
+		}
+	}
+	const joined = "666677778888"
+	meet(inA, 3, 1)
+	c.Members = append(c.Members, discovertest.Member{ID: joined, Paths: []string{root + joined + "/"}})
+	now = now.Add(10*time.Second - 1)
+	meet(joined, 3, 0)
+	now = now.Add(1)
+	meet(inA, 3, 0)
+	meet(joined, 4, 1)
+	now = now.Add(10 * time.Second)
+	meet(joined, 4, 0)
+
+	if err := d.Exclude("777788889999"); err != nil {
+		t.Fatal(err)
+	}
+	meet("777788889999", 4, 0)
+}
+
 func TestWatched(t *testing.T) {
 	dir := directory(t, organization(true), discover.EveryAccount, time.Now)
 	for _, c := range []struct {
